@@ -1,0 +1,5 @@
+import sys
+
+from relais.cli import main
+
+sys.exit(main())

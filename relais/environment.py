@@ -1,0 +1,237 @@
+"""Everything Relais is told from outside, read once and checked: process environment first, then `.env`."""
+
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from relais import dotenv
+from relais.data_folder import DataFolder
+
+ROOT = Path(__file__).resolve().parent.parent
+THE_THREE = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_NUMBER")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+DEMO_NUMBER = "whatsapp:+14155238886"
+
+
+class BadEnvironment(Exception):
+    """One sentence: which variable is wrong and what to do. Commands end with exit code 2."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    twilio_account_sid: str
+    twilio_auth_token: str
+    twilio_auth_token_secondary: str
+    whatsapp_number: str
+    """`whatsapp:+…`, or empty when no Twilio account is connected."""
+    twilio_api_base_url: str
+    public_base_url: str
+    """Never ends in a slash."""
+    studio_webhook_secret: str
+    studio_flow_sid: str
+    bot: str
+    """`embedded` or `studio`."""
+    database_url: str
+    data_dir: Path
+    host: str
+    port: int
+    brand: str
+    time_zone: str
+    secret_key: str
+    email_url: str
+    own_hosts: tuple[str, ...]
+    demo: bool
+    embedded_database: bool
+    """Whether `database_url` leads to the database in the data folder, which we start ourselves."""
+
+
+def load(root: Path, environ: Mapping[str, str]) -> Environment:
+    """Reads and checks everything. Makes the data folder with its secret key on the first start."""
+    given = _Given(root, environ)
+    demo = _demo_wanted(given)
+    port = given.port("RELAIS_PORT", 8000)
+    live = Environment(
+        twilio_account_sid=given.text("TWILIO_ACCOUNT_SID"),
+        twilio_auth_token=given.text("TWILIO_AUTH_TOKEN"),
+        twilio_auth_token_secondary=given.text("TWILIO_AUTH_TOKEN_SECONDARY"),
+        whatsapp_number=whatsapp_number(given.text("TWILIO_WHATSAPP_NUMBER")),
+        twilio_api_base_url=given.url("TWILIO_API_BASE_URL"),
+        public_base_url=given.url("PUBLIC_BASE_URL") or f"http://localhost:{port}",
+        studio_webhook_secret=given.text("STUDIO_WEBHOOK_SECRET"),
+        studio_flow_sid=given.text("STUDIO_FLOW_SID"),
+        bot=given.choice("RELAIS_BOT", ("embedded", "studio")),
+        database_url=_database_url(given),
+        data_dir=_data_dir(root, given),
+        host=_host(given, demo),
+        port=port,
+        brand=given.text("RELAIS_BRAND") or "Mercedes-Benz",
+        time_zone=given.time_zone("RELAIS_TIME_ZONE", "Africa/Casablanca"),
+        secret_key=given.text("RELAIS_SECRET_KEY"),
+        email_url=_email_url(given),
+        own_hosts=given.list("RELAIS_OWN_HOSTS"),
+        demo=demo,
+        embedded_database=not given.text("DATABASE_URL"),
+    )
+    # Only now that every word is good is the folder touched and marked.
+    return _settle(live, emulator_url=given.url("RELAIS_EMULATOR_URL"))
+
+
+def _settle(environment: Environment, *, emulator_url: str) -> Environment:
+    """Adds what the data folder knows: its key, its database, and in a demo the account derived from the key."""
+    folder = _data_folder(environment.data_dir, environment.demo)
+    environment = replace(
+        environment,
+        secret_key=environment.secret_key or folder.secret_key(),
+        database_url=environment.database_url or _embedded_database(folder.path),
+    )
+    if not environment.demo:
+        return environment
+    return replace(
+        environment,
+        twilio_account_sid="AC" + _derived(environment.secret_key, "demo account"),
+        twilio_auth_token=_derived(environment.secret_key, "demo token"),
+        whatsapp_number=DEMO_NUMBER,
+        twilio_api_base_url=emulator_url or folder.emulator_url(),
+    )
+
+
+class _Given:
+    """The variables as they were given, each read into its type or refused with a sentence."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+        try:
+            self.values = {**dotenv.read(root / ".env"), **environ}
+        except (dotenv.BadLine, OSError, UnicodeDecodeError) as error:
+            raise BadEnvironment(f"The file {root / '.env'} cannot be read: {error}") from error
+
+    def text(self, name: str) -> str:
+        return self.values.get(name, "").strip()
+
+    def any_of(self, prefix: str) -> list[str]:
+        return sorted(name for name in self.values if name.startswith(prefix) and self.text(name))
+
+    def list(self, name: str) -> tuple[str, ...]:
+        return tuple(part for part in re.split(r"[\s,]+", self.text(name)) if part)
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        value = self.text(name) or allowed[0]
+        if value not in allowed:
+            raise BadEnvironment(f"{name} is “{value}”: it must be {' or '.join(allowed)}.")
+        return value
+
+    def port(self, name: str, default: int) -> int:
+        value = self.text(name) or str(default)
+        if not re.fullmatch(r"[0-9]{1,5}", value) or not 1 <= int(value) <= 65535:
+            raise BadEnvironment(f"{name} is “{value}”: it must be a port number from 1 to 65535.")
+        return int(value)
+
+    def url(self, name: str) -> str:
+        value = self.text(name)
+        if value and not _is_url(value, ("http", "https")):
+            raise BadEnvironment(f"{name} is “{value}”: it must be an address such as https://relais.example.com.")
+        return value.rstrip("/")
+
+    def time_zone(self, name: str, default: str) -> str:
+        value = self.text(name) or default
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, LookupError) as error:
+            raise BadEnvironment(
+                f"{name} is “{value}”: no such time zone is known here (an example: Africa/Abidjan)."
+            ) from error
+        return value
+
+
+def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", value)
+    except ValueError:
+        return False
+
+
+def _demo_wanted(given: _Given) -> bool:
+    if not given.any_of("TWILIO_"):
+        return not given.text("DATABASE_URL")
+    missing = [name for name in THE_THREE if not given.text(name)]
+    if missing:
+        raise BadEnvironment(
+            f"Twilio is only half connected: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing. "
+            "Set all three of them, or no TWILIO_ variable at all for a demo."
+        )
+    return False
+
+
+def _data_dir(root: Path, given: _Given) -> Path:
+    return Path(os.path.abspath(root / Path(given.text("RELAIS_DATA_DIR") or "var").expanduser()))
+
+
+def _data_folder(path: Path, demo: bool) -> DataFolder:
+    folder = DataFolder(path)
+    try:
+        folder.create()
+        if not demo:
+            folder.mark_live()
+        elif not folder.is_for_demo():
+            raise BadEnvironment(
+                f"The data in {path} is not the demo's: set {', '.join(THE_THREE)}, "
+                "or choose another folder by RELAIS_DATA_DIR for a demo."
+            )
+    except OSError as error:
+        raise BadEnvironment(
+            f"The data folder {path} cannot be used ({error.strerror}): "
+            "run Relais as the user it belongs to, or choose another by RELAIS_DATA_DIR."
+        ) from error
+    return folder
+
+
+def whatsapp_number(given: str) -> str:
+    """One form for the sender's number: `+212 5 22-00-00-00`, with or without `whatsapp:`, is `whatsapp:+212522000000`."""
+    if not given:
+        return ""
+    number = re.sub(r"[\s().-]", "", re.sub(r"^whatsapp:", "", given.strip(), flags=re.IGNORECASE))
+    if not re.fullmatch(r"\+[0-9]{6,15}", number):
+        raise BadEnvironment(
+            f"TWILIO_WHATSAPP_NUMBER is “{given}”: it must be a number with its country code, such as +212522000000."
+        )
+    return f"whatsapp:{number}"
+
+
+def _derived(secret_key: str, purpose: str) -> str:
+    return hmac.new(secret_key.encode(), purpose.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def _host(given: _Given, demo: bool) -> str:
+    host = given.text("RELAIS_HOST") or "127.0.0.1"
+    if demo and host not in LOOPBACK:
+        raise BadEnvironment(
+            f"RELAIS_HOST is “{host}”: the demo answers on this machine only, since its passwords are known. "
+            "Leave RELAIS_HOST away, or connect Twilio."
+        )
+    return host
+
+
+def _database_url(given: _Given) -> str:
+    value = given.text("DATABASE_URL")
+    if value and urlsplit(value).scheme not in ("postgres", "postgresql"):
+        raise BadEnvironment("DATABASE_URL must be an address such as postgresql://user:password@host/database.")
+    return value
+
+
+def _embedded_database(data_dir: Path) -> str:
+    from relais.ops.database import dsn
+
+    return dsn(data_dir)
+
+
+def _email_url(given: _Given) -> str:
+    value = given.text("EMAIL_URL")
+    if value and value != "console:" and not _is_url(value, ("smtp", "smtps", "smtp+tls")):
+        raise BadEnvironment("EMAIL_URL must be an address such as smtp+tls://user:password@host:587, or console: .")
+    return value

@@ -1,0 +1,69 @@
+"""What a child does between fork and exec: die with its parent, and step down from root."""
+
+import ctypes
+import os
+import pwd
+import signal
+import sys
+from collections.abc import Callable
+
+# Numbers from <linux/prctl.h>, <linux/capability.h> and <linux/securebits.h>.
+_PR_SET_PDEATHSIG = 1
+_PR_SET_SECUREBITS = 28
+_PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_RAISE = 2
+_NO_SETUID_FIXUP = 1 << 2
+_CAPABILITY_VERSION_3 = 0x20080522
+_DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
+_DAC = 1 << _DAC_OVERRIDE | 1 << _DAC_READ_SEARCH
+
+LINUX = sys.platform == "linux"
+
+
+def dies_with_parent(signum: int = signal.SIGTERM) -> Callable[[], None]:
+    """A `preexec_fn`: the kernel sends `signum` when the parent's starting thread is gone, even by kill -9."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def in_child() -> None:
+        if LINUX:
+            libc.prctl(_PR_SET_PDEATHSIG, signum)
+            if os.getppid() != parent:
+                os._exit(1)
+
+    return in_child
+
+
+def as_user(user: pwd.struct_passwd | None, then: Callable[[], None]) -> Callable[[], None]:
+    """A `preexec_fn`: become `user` (None: stay) and go on with `then`.
+
+    The child keeps the right to pass through folders such as a 0700 /root, where a clone may lie, so that
+    no permission of anybody's folder has to be changed.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def in_child() -> None:
+        if user is not None:
+            if LINUX:
+                libc.prctl(_PR_SET_SECUREBITS, _NO_SETUID_FIXUP, 0, 0, 0)
+            os.setgroups([])
+            os.setgid(user.pw_gid)
+            os.setuid(user.pw_uid)
+            if LINUX:
+                _keep_only_passage(libc)
+        then()  # After setuid, which clears the death signal.
+
+    return in_child
+
+
+def _keep_only_passage(libc: ctypes.CDLL) -> None:
+    head = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    data = (ctypes.c_uint32 * 6)()
+    libc.capget(head, data)
+    kept = data[1] & _DAC
+    data[0] = data[1] = data[2] = kept
+    data[3] = data[4] = data[5] = 0
+    libc.capset(head, data)
+    for capability in (_DAC_OVERRIDE, _DAC_READ_SEARCH):
+        if kept >> capability & 1:
+            libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0)
