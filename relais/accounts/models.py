@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Any, ClassVar
+
+from django.apps import apps
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models, transaction
+from django.db.models.functions import Lower, Now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from relais.accounts.signals import user_left
+
+
+class Role(models.TextChoices):
+    """A ladder: each role may do all that the ones before it may."""
+
+    AGENT = "agent", pgettext_lazy("role", "Agent")
+    SUPERVISOR = "supervisor", pgettext_lazy("role", "Superviseur")
+    ADMIN = "admin", pgettext_lazy("role", "Administrateur")
+    SUPER_ADMIN = "super_admin", pgettext_lazy("role", "Super administrateur")
+
+
+LADDER = list(Role.values)
+
+
+class Language(models.TextChoices):
+    FRENCH = "fr", "Français"
+    ENGLISH = "en", "English"
+
+
+class Team(models.Model):
+    name = models.CharField(_("nom"), max_length=80, unique=True)
+
+    class Meta:
+        db_table = "teams"
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Users(BaseUserManager["User"]):
+    @transaction.atomic
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """Make a user who can sign in with `email`; without a password he needs an invitation link first.
+
+        The address counts as verified, since an admin typed it: an unverified one would bar the second factor.
+        """
+        from allauth.account.models import EmailAddress
+
+        user = self.model(email=self.canonical_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+        return user
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email=self.canonical_email(username or ""))
+
+    @staticmethod
+    def canonical_email(email: str) -> str:
+        return email.strip().lower()
+
+    def active(self) -> models.QuerySet[User]:
+        return self.filter(is_active=True)
+
+
+class User(AbstractBaseUser):
+    email = models.EmailField(_("e-mail"), unique=True)
+    full_name = models.CharField(_("nom"), max_length=120)
+    role = models.CharField(_("rôle"), max_length=16, choices=Role.choices, default=Role.AGENT)
+    team = models.ForeignKey(
+        Team, verbose_name=_("équipe"), null=True, blank=True, on_delete=models.SET_NULL, related_name="members"
+    )
+    language = models.CharField(
+        _("langue"), max_length=5, choices=Language.choices, default=Language.FRENCH, db_default=Language.FRENCH.value
+    )
+    is_active = models.BooleanField(_("actif"), default=True, db_default=True)
+    is_demo = models.BooleanField(default=False, db_default=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["full_name"]
+    objects: ClassVar[Users] = Users()
+
+    class Meta:
+        db_table = "users"
+        ordering = (Lower("full_name"), "id")
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="one_user_per_email"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="role_is_on_the_ladder"),
+        ]
+
+    def __str__(self) -> str:
+        return self.full_name or self.email
+
+    def is_at_least(self, role: str) -> bool:
+        return LADDER.index(self.role) >= LADDER.index(role)
+
+    def reachable_conversations(self) -> Any:
+        """The conversations this user may see, as a queryset; nothing else decides it (for sockets: `may_see`)."""
+        return apps.get_model("conversations", "Conversation").objects.within_reach_of(self)
+
+    @property
+    def is_supervisor(self) -> bool:
+        return self.is_at_least(Role.SUPERVISOR)
+
+    @property
+    def is_admin(self) -> bool:
+        return self.is_at_least(Role.ADMIN)
+
+    @property
+    def is_super_admin(self) -> bool:
+        return self.is_at_least(Role.SUPER_ADMIN)
+
+    @transaction.atomic
+    def deactivate(self, *, by: User | None, at: Any) -> None:
+        """Close the door to this user; whoever listens to `user_left` takes over what he held."""
+        if User.objects.filter(pk=self.pk, is_active=True).update(is_active=False):
+            self.is_active = False
+            user_left.send(User, user=self, by=by, at=at)
+
+    def reactivate(self) -> None:
+        User.objects.filter(pk=self.pk).update(is_active=True)
+        self.is_active = True
+
+
+class ApiToken(models.Model):
+    """What a program shows instead of a password. Only the hash is kept; the token itself is shown once."""
+
+    name = models.CharField(max_length=80)
+    hash = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        db_table = "api_tokens"
+
+    @classmethod
+    def create(cls, name: str) -> tuple[ApiToken, str]:
+        token = f"relais_{secrets.token_urlsafe(32)}"
+        return cls.objects.create(name=name, hash=cls.hash_of(token)), token
+
+    @classmethod
+    def of(cls, token: str) -> ApiToken | None:
+        return cls.objects.filter(hash=cls.hash_of(token)).first() if token else None
+
+    @staticmethod
+    def hash_of(token: str) -> str:
+        return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,102 @@
+"""The company's settings: what each is called, what it is at first, how it is read. Read when used, never cached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from relais.company.models import Setting
+
+BRAND_MARK = "{marque}"
+
+
+@dataclass(frozen=True)
+class Word:
+    key: str
+    label: Any
+    help: Any
+    default: Callable[[], Any]
+    kind: type = str
+    """`str` in one line, `list` of lines for long text, `int` for a number, `dict` for pairs."""
+
+
+BRAND = Word("brand", _("Nom de la marque"), _("Affiché partout et repris dans les textes par {marque}."), lambda: settings.RELAIS_BRAND)
+TAKE_OVER_TEXT = Word(
+    "take_over_text",
+    _("À la prise en charge"),
+    _("Envoyé au client quand un agent prend la conversation."),
+    lambda: "Vous êtes maintenant en contact avec un agent {marque}. Comment puis-je vous aider ?",
+    list,
+)
+CLOSE_TEXT = Word(
+    "close_text",
+    _("À la clôture"),
+    _("Envoyé au client quand un agent clôture la conversation."),
+    lambda: (
+        "Merci d'avoir contacté {marque}. Votre conversation a été clôturée. "
+        "N'hésitez pas à nous recontacter si besoin !"
+    ),
+    list,
+)
+WAITING_TEXT = Word(
+    "waiting_text",
+    _("En attente d'un agent"),
+    _("Envoyé au client qui écrit pendant qu'il attend un agent, au plus toutes les dix minutes."),
+    lambda: "Votre demande est bien reçue. Un agent {marque} vous répond dès que possible.",
+    list,
+)
+SILENCE_HOURS = Word(
+    "silence_hours",
+    _("Silence avant la fin (heures)"),
+    _("Une conversation que personne ne tient se termine après ce silence du client."),
+    lambda: 24,
+    int,
+)
+FIELD_NAMES = Word(
+    "field_names",
+    _("Champs du client"),
+    _("Le nom d'une étape du bot et le champ du client qu'elle remplit."),
+    lambda: {
+        "collect_name": "client_full_name",
+        "nom_prenom": "client_full_name",
+        "collect_email": "email",
+        "email": "email",
+        "collect_vin": "vin",
+        "vin": "vin",
+        "collect_carte_vip": "carte_vip",
+        "carte_vip": "carte_vip",
+        "check_client": "is_client",
+        "is_client": "is_client",
+    },
+    dict,
+)
+EDITABLE = (BRAND, TAKE_OVER_TEXT, CLOSE_TEXT, WAITING_TEXT, SILENCE_HOURS)
+
+
+def value_of(word: Word) -> Any:
+    row = Setting.objects.filter(key=word.key).first()
+    return word.default() if row is None else row.value
+
+
+def brand() -> str:
+    return str(value_of(BRAND))
+
+
+def text_of(word: Word) -> str:
+    """The text as the client reads it, the brand put in."""
+    return str(value_of(word)).replace(BRAND_MARK, brand())
+
+
+def write(word: Word, value: Any) -> None:
+    """Store a value; the default itself leaves no row, so that a later default is followed."""
+    if value == word.default():
+        Setting.objects.filter(key=word.key).delete()
+    else:
+        Setting.objects.update_or_create(
+            key=word.key, defaults={"value": value, "updated_at": timezone.now()}
+        )

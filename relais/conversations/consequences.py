@@ -1,0 +1,38 @@
+"""What an event entails, all in one place; `append` and `receive` call it inside their transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from relais.company import words
+from relais.conversations.history import SYSTEM
+from relais.conversations.models import ConversationEvent
+
+
+def of(event: ConversationEvent, *, at: datetime) -> None:
+    for consequence in CONSEQUENCES.get(event.event_type, ()):
+        consequence(event, at)
+
+
+def tell_who_answers_now(event: ConversationEvent, at: datetime) -> None:
+    event.conversation.say_by_itself(words.text_of(words.TAKE_OVER_TEXT), by=SYSTEM, at=at)
+
+
+def tell_it_is_closed(event: ConversationEvent, at: datetime) -> None:
+    if event.metadata.get("tell_client"):
+        event.conversation.say_by_itself(words.text_of(words.CLOSE_TEXT), by=SYSTEM, at=at)
+
+
+def ask_for_patience(event: ConversationEvent, at: datetime) -> None:
+    """Only where the message came to us directly: Studio says its own waiting text when told that it is due."""
+    if event.waiting_due and event.metadata.get("bot_here"):
+        conversation = event.conversation
+        conversation.say_by_itself(words.text_of(words.WAITING_TEXT), by=SYSTEM, at=at, epoch=conversation.epoch)
+
+
+CONSEQUENCES: dict[str, tuple[Callable[[ConversationEvent, datetime], None], ...]] = {
+    "agent_takeover": (tell_who_answers_now,),
+    "conversation_closed": (tell_it_is_closed,),
+    "message_received": (ask_for_patience,),
+}

@@ -1,0 +1,389 @@
+"""The tables of the heart. Their invariants stand in PostgreSQL; the verbs stand in `lifecycle.py` and `saying.py`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Exists, F, Func, OuterRef, Q, Value
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from relais.accounts.models import Team, User
+from relais.clients.models import ClientAddress
+from relais.conversations.fate import Fate
+from relais.conversations.lifecycle import ENDED, OPEN, Lifecycle, Situation, Status
+from relais.conversations.saying import Saying
+
+if TYPE_CHECKING:
+    from django_stubs_ext.db.models import TypedModelMeta
+else:
+    TypedModelMeta = object
+
+WINDOW = timedelta(hours=24)
+"""WhatsApp's: free text may be sent this long after the client's last message."""
+
+
+class Conversations(models.QuerySet["Conversation"]):
+    def open(self) -> Conversations:
+        return self.filter(status__in=OPEN)
+
+    def with_bot(self) -> Conversations:
+        return self.filter(status=Status.ACTIVE)
+
+    def waiting(self) -> Conversations:
+        return self.filter(status=Status.TRANSFERRED, agent=None)
+
+    def held(self) -> Conversations:
+        return self.filter(status=Status.TRANSFERRED, agent__isnull=False)
+
+    def held_by(self, agent: User) -> Conversations:
+        return self.filter(status=Status.TRANSFERRED, agent=agent)
+
+    def attended(self) -> Conversations:
+        """Open, and someone (bot or agent) is answering."""
+        return self.open().exclude(status=Status.TRANSFERRED, agent=None)
+
+    def ended(self) -> Conversations:
+        return self.filter(status__in=ENDED)
+
+    def unread(self) -> Conversations:
+        return self.filter(last_inbound_seq__gt=F("read_seq"))
+
+    def within_reach_of(self, user: User) -> Conversations:
+        """What `user` may see: all for supervisors and above, else his team's and those of no team."""
+        if not user.is_active:
+            return self.none()
+        if user.is_supervisor:
+            return self
+        return self.filter(Q(team=None) | Q(team=user.team_id) if user.team_id else Q(team=None))
+
+    def silent_since(self, moment: datetime) -> Conversations:
+        return self.filter(
+            Q(last_inbound_at__lt=moment) | Q(last_inbound_at=None, started_at__lt=moment),
+            Q(status=Status.ACTIVE) | Q(status=Status.TRANSFERRED, agent=None),
+        )
+
+    def matching(self, text: str) -> Conversations:
+        """Whose client's name, or number, contains `text`; accents, case and grouping of digits do not matter."""
+        digits = "".join(c for c in text if c.isdigit())
+        found = Q(address__client__in=_clients_named(text))
+        if len(digits) >= 3:
+            found |= Q(address__address__contains=digits.removeprefix("00").lstrip("0") or digits)
+        return self.filter(found)
+
+
+class Plain(Func):
+    """Lower case without accents; immutable, so that it can be indexed (see the migration)."""
+
+    function = "relais_plain"
+    output_field = models.TextField()
+
+
+def _clients_named(text: str) -> models.QuerySet[Any]:
+    from relais.clients.models import Client
+
+    return Client.objects.annotate(
+        plain_name=Plain("client_full_name"), plain_profile=Plain("whatsapp_profile_name")
+    ).filter(
+        Q(plain_name__contains=Plain(Value(text.strip())))
+        | Q(plain_profile__contains=Plain(Value(text.strip())))
+    )
+
+
+class Conversation(Lifecycle, Saying, models.Model):
+    address = models.ForeignKey(ClientAddress, on_delete=models.PROTECT, related_name="conversations")
+    sender = models.TextField()
+    """Our number, canonical; with the address it makes the channel."""
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.SET_NULL, related_name="conversations")
+    status = models.CharField(max_length=12, choices=Status.choices, db_default=Status.ACTIVE.value)
+    agent = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="conversations")
+    epoch = models.IntegerField(db_default=0)
+    seq = models.IntegerField(db_default=0)
+    rev = models.BigIntegerField(db_default=0)
+    read_seq = models.IntegerField(db_default=0)
+    last_inbound_seq = models.IntegerField(db_default=0)
+    session_id = models.TextField(db_default=Func(function="gen_random_uuid", template="(%(function)s()::text)"))
+    current_menu = models.TextField(db_default="main_menu")
+    menu_path = ArrayField(models.TextField(), db_default=Value([], ArrayField(models.TextField())))
+    started_at = models.DateTimeField(db_default=Now())
+    transferred_at = models.DateTimeField(null=True)
+    last_activity_at = models.DateTimeField(db_default=Now())
+    last_inbound_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    duration_seconds = models.IntegerField(null=True)
+
+    objects = Conversations.as_manager()
+
+    class Meta(TypedModelMeta):
+        db_table = "conversations"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status__in=Status.values), name="conversation_status_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(agent=None) | ~Q(status=Status.ACTIVE), name="the_bot_has_no_agent_beside_it"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=OPEN, ended_at=None) | Q(status__in=ENDED, ended_at__isnull=False),
+                name="ended_means_ended_at",
+            ),
+            models.CheckConstraint(
+                condition=Q(duration_seconds=None) | Q(duration_seconds__gte=0), name="duration_is_not_negative"
+            ),
+            models.UniqueConstraint(
+                fields=["address", "sender"],
+                condition=Q(status__in=["active", "transferred"]),
+                name="one_open_conversation_per_channel",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["-last_activity_at", "-id"], name="conversations_by_activity"),
+            models.Index(
+                fields=["status", "-last_activity_at", "-id"],
+                condition=Q(status__in=["active", "transferred"]),
+                name="open_conversations",
+            ),
+            models.Index(fields=["agent", "-last_activity_at", "-id"], name="conversations_of_agent"),
+            models.Index(fields=["address", "sender", "-last_inbound_at"], name="window_of_channel"),
+        ]
+
+    def __str__(self) -> str:
+        return f"conversation {self.pk}"
+
+    @property
+    def situation(self) -> Situation:
+        if self.status in ENDED:
+            return Situation.ENDED
+        if self.status == Status.ACTIVE:
+            return Situation.BOT
+        return Situation.WAITING if self.agent_id is None else Situation.HELD
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN
+
+    @property
+    def client(self) -> Any:
+        return self.address.client
+
+    @property
+    def client_name(self) -> str:
+        return self.client.name or self.address.readable
+
+    @property
+    def is_unread(self) -> bool:
+        return self.last_inbound_seq > self.read_seq
+
+    def read_by(self, user: User) -> None:
+        """The holder has seen all there is; another reader's look changes nothing for him."""
+        if self.agent_id == user.pk and self.is_unread:
+            Conversation.objects.held_by(user).filter(pk=self.pk).update(read_seq=F("last_inbound_seq"))
+
+    def window_closes_at(self) -> datetime | None:
+        """When free text is no longer accepted: by address and sender, whichever conversation it was in."""
+        last = Conversation.objects.filter(address=self.address_id, sender=self.sender).aggregate(
+            at=models.Max("last_inbound_at")
+        )["at"]
+        return last and last + WINDOW
+
+    def history(self) -> models.QuerySet[ConversationEvent]:
+        return self.events.select_related("delivery").prefetch_related("media").order_by("seq")
+
+
+class AuthorKind(models.TextChoices):
+    CLIENT = "client", _("Client")
+    BOT = "bot", _("Bot")
+    AGENT = "agent", _("Agent")
+    SYSTEM = "system", _("Relais")
+    API = "api", _("Programme")
+
+
+class EventType(models.TextChoices):
+    MESSAGE_RECEIVED = "message_received", _("Message reçu")
+    MESSAGE_SENT = "message_sent", _("Message envoyé")
+    AGENT_MESSAGE = "agent_message", _("Message d'agent")
+    DOCUMENT_SENT = "document_sent", _("Document envoyé")
+    MENU_CHOICE = "menu_choice", _("Choix de menu")
+    FREE_INPUT = "free_input", _("Saisie libre")
+    INVALID_INPUT = "invalid_input", _("Saisie non comprise")
+    AGENT_TRANSFER = "agent_transfer", _("Demande d'agent")
+    AGENT_TAKEOVER = "agent_takeover", _("Prise en charge")
+    AGENT_RELEASE = "agent_release", _("Remise")
+    CONVERSATION_CLOSED = "conversation_closed", _("Clôture")
+    FLOW_START = "flow_start", _("Début du parcours")
+    FLOW_COMPLETE = "flow_complete", _("Fin du parcours")
+    TIMEOUT = "timeout", _("Fin par silence")
+    ERROR = "error", _("Erreur")
+    NOTE = "note", _("Note")
+
+
+SPOKEN = ("message_received", "message_sent", "agent_message", "document_sent")
+"""Events shown as bubbles; all others are lines between them."""
+
+
+class ConversationEvent(models.Model):
+    """What happened, as it was: a trigger forbids changing or removing a row."""
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="events")
+    seq = models.IntegerField()
+    rev = models.BigIntegerField()
+    event_type = models.CharField(max_length=24, choices=EventType.choices)
+    author_kind = models.CharField(max_length=8, choices=AuthorKind.choices)
+    author_id = models.BigIntegerField(null=True)
+    """A user's id; no foreign key, since the history outlives its authors."""
+    author_name = models.TextField(blank=True, default="", db_default="")
+    body = models.TextField(blank=True, default="", db_default="")
+    metadata = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
+    message_sid = models.TextField(null=True, unique=True)
+    waiting_due = models.BooleanField(default=False, db_default=False)
+    resend_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="resends")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta(TypedModelMeta):
+        db_table = "conversation_events"
+        ordering = ("conversation_id", "seq")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["conversation", "seq"], name="event_seq_is_unique"),
+            models.UniqueConstraint(fields=["conversation", "rev"], name="event_rev_is_unique"),
+            models.CheckConstraint(condition=Q(event_type__in=EventType.values), name="event_type_is_known"),
+            models.CheckConstraint(condition=Q(author_kind__in=AuthorKind.values), name="author_kind_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_type} {self.conversation_id}/{self.seq}"
+
+    @property
+    def is_spoken(self) -> bool:
+        return self.event_type in SPOKEN
+
+
+class DeliveryState(models.TextChoices):
+    """The fate of one outgoing message; `rank` orders the happy ones."""
+
+    QUEUED = "queued", _("En attente d'envoi")
+    SENDING = "sending", _("Envoi en cours")
+    UNCERTAIN = "uncertain", _("Envoi incertain")
+    SENT = "sent", _("Envoyé")
+    DELIVERED = "delivered", _("Remis")
+    READ = "read", _("Lu")
+    FAILED = "failed", _("Échec")
+    REFUSED = "refused", _("Non envoyé")
+
+
+class Deliveries(models.QuerySet["MessageDelivery"]):
+    def blocking(self, at: datetime) -> Deliveries:
+        """Rows that keep what comes after them in their conversation from leaving."""
+        return self.filter(
+            Q(state__in=[DeliveryState.QUEUED, DeliveryState.SENDING])
+            | Q(state=DeliveryState.UNCERTAIN, uncertain_until__gt=at)
+        )
+
+    def due(self, at: datetime) -> Deliveries:
+        """What may leave now: the oldest waiting row of each conversation where nothing before it is undecided.
+
+        Persons' texts come first between conversations, never within one.
+        """
+        before = MessageDelivery.objects.blocking(at).filter(
+            conversation=OuterRef("conversation"), id__lt=OuterRef("id")
+        )
+        undecided = MessageDelivery.objects.blocking(at).filter(
+            conversation=OuterRef("conversation"), state__in=[DeliveryState.SENDING, DeliveryState.UNCERTAIN]
+        )
+        return self.filter(~Exists(before), ~Exists(undecided), state=DeliveryState.QUEUED, not_before__lte=at).order_by(
+            "-by_person", "id"
+        )
+
+
+class MessageDelivery(Fate, models.Model):
+    """The outbox, and the fate of each message in it."""
+
+    event = models.OneToOneField(ConversationEvent, on_delete=models.PROTECT, related_name="delivery")
+    conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="deliveries")
+    state = models.CharField(max_length=12, choices=DeliveryState.choices, db_default=DeliveryState.QUEUED.value)
+    rev = models.BigIntegerField()
+    ref = models.CharField(max_length=64, null=True)
+    """The page's own name for what it sent, so that a repeated click is answered as the first."""
+    sid = models.TextField(null=True, unique=True)
+    epoch = models.IntegerField(null=True)
+    """Only texts that a take-over silences carry the epoch they were written under."""
+    by_person = models.BooleanField(db_default=False)
+    attempt = models.IntegerField(db_default=0)
+    not_before = models.DateTimeField(db_default=Now())
+    claimed_by = models.TextField(null=True)
+    claimed_at = models.DateTimeField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    uncertain_until = models.DateTimeField(null=True)
+    error_code = models.IntegerField(null=True)
+    error = models.TextField(blank=True, default="", db_default="")
+    reason = models.CharField(max_length=24, blank=True, default="", db_default="")
+    """Why it was refused here: window_closed, opted_out, taken_over, ended."""
+    sent_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+    read_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = Deliveries.as_manager()
+
+    class Meta(TypedModelMeta):
+        db_table = "message_deliveries"
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(state__in=DeliveryState.values), name="delivery_state_is_known"),
+            models.UniqueConstraint(
+                fields=["conversation", "ref"], condition=Q(ref__isnull=False), name="a_ref_is_sent_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="sending", claimed_by__isnull=False, lease_until__isnull=False)
+                | ~Q(state="sending"),
+                name="sending_has_a_claim",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["conversation", "id"],
+                condition=Q(state__in=["queued", "sending", "uncertain"]),
+                name="undecided_deliveries",
+            ),
+            models.Index(fields=["conversation", "rev"], name="deliveries_by_rev"),
+        ]
+
+    def __str__(self) -> str:
+        return f"delivery {self.pk} {self.state}"
+
+
+class MediaState(models.TextChoices):
+    WAITING = "waiting", _("En attente")
+    STORED = "stored", _("Disponible")
+    FAILED = "failed", _("Indisponible")
+
+
+class Media(models.Model):
+    """A picture or document of an event; its bytes are fetched once and kept in the data folder."""
+
+    event = models.ForeignKey(ConversationEvent, on_delete=models.PROTECT, related_name="media")
+    position = models.SmallIntegerField()
+    url = models.TextField()
+    declared_type = models.TextField(blank=True, default="", db_default="")
+    state = models.CharField(max_length=8, choices=MediaState.choices, db_default=MediaState.WAITING.value)
+    content_type = models.TextField(blank=True, default="", db_default="")
+    size = models.BigIntegerField(null=True)
+    error = models.TextField(blank=True, default="", db_default="")
+
+    class Meta(TypedModelMeta):
+        db_table = "media"
+        ordering = ("position",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["event", "position"], name="one_media_per_position"),
+        ]
+
+    def __str__(self) -> str:
+        return f"media {self.pk}"
+
+    @property
+    def is_picture(self) -> bool:
+        return (self.content_type or self.declared_type).startswith("image/")
+
+

@@ -1,0 +1,145 @@
+"""Receiving what clients wrote: the one way in, for hooks, the emulator, tests and imports alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.db import IntegrityError, OperationalError, connection, transaction
+from psycopg.errors import DeadlockDetected
+from psycopg.types.json import Jsonb
+
+from relais.clients.addresses import phone_number
+from relais.conversations import consequences
+from relais.conversations.models import ConversationEvent, Media
+
+TRIES = 5
+
+
+@dataclass(frozen=True)
+class InboundMedia:
+    url: str
+    content_type: str = ""
+
+
+@dataclass(frozen=True)
+class InboundMessage:
+    """One message of a client, brought to form: addresses canonical, no NUL in any text."""
+
+    sid: str
+    address: str
+    sender: str
+    body: str
+    profile_name: str = ""
+    media: tuple[InboundMedia, ...] = ()
+    bot_here: bool = False
+    """It came to us, not to a flow at Twilio: what the client should hear is ours to say."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """Parameters that have no column."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """What the caller of one message is told; the same for a repeated delivery."""
+
+    message_sid: str
+    event_id: int
+    conversation_id: int
+    session_id: str
+    address: str
+    phone_number: str
+    status: str
+    agent_id: int | None
+    current_menu: str
+    body: str
+    waiting_due: bool
+    metadata: dict[str, Any]
+    client_full_name: str
+    whatsapp_profile_name: str
+    is_client: bool | None
+
+    @property
+    def client_existed(self) -> bool:
+        return "first_contact" not in self.metadata
+
+
+def _statements() -> dict[str, str]:
+    text = Path(__file__).with_name("receive.sql").read_text()
+    return {name.strip(): sql for name, _, sql in (part.partition("\n") for part in text.split("-- name:")[1:])}
+
+
+SQL = _statements()
+
+
+def receive(messages: Sequence[InboundMessage], *, at: datetime) -> dict[str, Received]:
+    """Store what is new, once, and say of each message where it stands, by its sid.
+
+    A known sid writes nothing and is answered like a new one. Raises OperationalError when it cannot be stored.
+    """
+    for attempt in range(1, TRIES + 1):
+        try:
+            return _receive(messages, at)
+        except IntegrityError:
+            if attempt == TRIES:
+                raise
+        except OperationalError as error:
+            if attempt == TRIES or not isinstance(error.__cause__, DeadlockDetected):
+                raise
+    raise AssertionError("unreachable")
+
+
+@transaction.atomic
+def _receive(messages: Sequence[InboundMessage], at: datetime) -> dict[str, Received]:
+    columns = _columns(messages) | {"at": at}
+    with connection.cursor() as cursor:
+        cursor.execute(SQL["write"], columns)
+        fresh: dict[str, int] = {sid: event_id for event_id, sid in cursor.fetchall()}
+        if fresh:
+            cursor.execute(SQL["know"], columns | {"fresh": list(fresh)})
+        cursor.execute(SQL["read"], columns)
+        names = [column.name for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    # A plain cursor of Django's leaves jsonb as text.
+    answers = {row["message_sid"]: Received(**row | {"metadata": json.loads(row["metadata"])}) for row in rows}
+    _store_media(messages, fresh)
+    _carry_out([answers[sid] for sid in fresh], at)
+    return answers
+
+
+def _columns(messages: Sequence[InboundMessage]) -> dict[str, Any]:
+    return {
+        "ord": list(range(len(messages))),
+        "address": [m.address for m in messages],
+        "phone_number": [phone_number(m.address) for m in messages],
+        "sender": [m.sender for m in messages],
+        "body": [m.body for m in messages],
+        "sid": [m.sid for m in messages],
+        "profile_name": [m.profile_name for m in messages],
+        "metadata": [Jsonb(_kept(m)) for m in messages],
+    }
+
+
+def _kept(message: InboundMessage) -> dict[str, Any]:
+    return message.metadata | ({"bot_here": True} if message.bot_here else {})
+
+
+def _store_media(messages: Sequence[InboundMessage], fresh: dict[str, int]) -> None:
+    rows = [
+        Media(event_id=fresh[m.sid], position=n, url=item.url, declared_type=item.content_type)
+        for m in {m.sid: m for m in reversed(messages)}.values()
+        if m.sid in fresh
+        for n, item in enumerate(m.media)
+    ]
+    if rows:
+        Media.objects.bulk_create(rows)
+
+
+def _carry_out(received: Sequence[Received], at: datetime) -> None:
+    """Only what may entail something is loaded again; most messages entail nothing."""
+    ids = [r.event_id for r in received if r.waiting_due and r.metadata.get("bot_here")]
+    for event in ConversationEvent.objects.filter(pk__in=ids).select_related("conversation").order_by("id"):
+        consequences.of(event, at=at)

@@ -1,0 +1,99 @@
+-- Receiving many messages at once. Three statements, run in this order in one transaction by receive.py.
+-- Columns left out take the tables' defaults: a new conversation is with the bot, in the main menu (see lifecycle.py).
+-- Rows are inserted in a stable order (address, sender), so that two batches never wait for each other in a ring.
+-- Two writers racing on a new address or a redelivered sid are refused by a unique index; the whole batch is then run again
+-- in a fresh transaction ("on conflict do nothing" on the event would leave a hole in seq).
+
+-- name: write
+with arrived as (
+    select * from unnest(
+        %(ord)s::int[], %(address)s::text[], %(phone_number)s::text[], %(sender)s::text[], %(body)s::text[],
+        %(sid)s::text[], %(profile_name)s::text[], %(metadata)s::jsonb[]
+    ) as t(ord, address, phone_number, sender, body, sid, profile_name, metadata)
+),
+fresh as (
+    select distinct on (sid) * from arrived
+     where not exists (select 1 from conversation_events e where e.message_sid = arrived.sid)
+     order by sid, ord
+),
+writers as (
+    select distinct on (address) address, phone_number, profile_name from fresh order by address, ord
+),
+known as (
+    select a.id, a.address from client_addresses a join writers using (address)
+),
+newcomers as materialized (
+    select nextval(pg_get_serial_sequence('clients', 'id')) as client_id, address, phone_number, profile_name
+      from (select * from writers w where not exists (select 1 from known k where k.address = w.address) order by address) w
+),
+new_clients as (
+    insert into clients (id, whatsapp_profile_name, created_at)
+    select client_id, profile_name, %(at)s from newcomers order by address
+),
+new_addresses as (
+    insert into client_addresses (client_id, address, phone_number, created_at)
+    select client_id, address, phone_number, %(at)s from newcomers order by address
+    returning id, address
+),
+addresses as (
+    select id, address, false as is_new from known union all select id, address, true from new_addresses
+),
+placed as (
+    select f.*, a.id as address_id, a.is_new,
+           row_number() over (partition by f.address, f.sender order by f.ord) as nth,
+           row_number() over (partition by f.address order by f.ord) as nth_of_address
+      from fresh f join addresses a using (address)
+),
+channels as (
+    select address_id, address, sender, count(*)::int as n from placed group by 1, 2, 3
+),
+opened as (
+    insert into conversations (address_id, sender, seq, rev, last_inbound_seq, started_at, last_activity_at, last_inbound_at)
+    select address_id, sender, n, n, n, %(at)s, %(at)s, %(at)s from channels order by address, sender
+    on conflict (address_id, sender) where status in ('active', 'transferred') do update set
+        last_activity_at = greatest(conversations.last_activity_at, excluded.last_activity_at),
+        last_inbound_at = greatest(conversations.last_inbound_at, excluded.last_inbound_at),
+        last_inbound_seq = conversations.seq + excluded.seq,
+        seq = conversations.seq + excluded.seq,
+        rev = conversations.rev + excluded.rev
+    returning id, address_id, sender, seq, rev
+)
+insert into conversation_events
+    (conversation_id, seq, rev, event_type, author_kind, author_name, body, message_sid, metadata, waiting_due, created_at)
+select o.id, o.seq - c.n + p.nth, o.rev - c.n + p.nth, 'message_received', 'client', p.profile_name, p.body, p.sid,
+       p.metadata || case when p.is_new and p.nth_of_address = 1 then '{"first_contact": true}'::jsonb else '{}'::jsonb end,
+       p.nth = 1 and relais_waiting_due(o.id, %(at)s),
+       %(at)s
+  from placed p
+  join opened o using (address_id, sender)
+  join channels c using (address_id, sender)
+ order by p.ord
+returning id, message_sid
+
+-- name: know
+-- What a message tells of its client: the name he goes by now, and that he wants to hear from us again.
+with latest as (
+    select distinct on (address) * from unnest(%(ord)s::int[], %(address)s::text[], %(profile_name)s::text[], %(sid)s::text[])
+        as t(ord, address, profile_name, sid)
+     where sid = any(%(fresh)s::text[])
+     order by address, ord desc
+),
+welcomed as (
+    update client_addresses a set opted_out_at = null from latest l
+     where a.address = l.address and a.opted_out_at is not null
+)
+update clients c set whatsapp_profile_name = l.profile_name
+  from latest l join client_addresses a using (address)
+ where c.id = a.client_id and l.profile_name <> '' and c.whatsapp_profile_name <> l.profile_name
+
+-- name: read
+-- What each caller is answered, known and new messages alike.
+select e.message_sid, e.id as event_id, e.body, e.waiting_due, e.metadata,
+       c.id as conversation_id, c.session_id, c.status, c.agent_id, c.current_menu,
+       a.address, coalesce(a.phone_number, '') as phone_number,
+       cl.client_full_name, cl.whatsapp_profile_name, cl.is_client
+  from conversation_events e
+  join conversations c on c.id = e.conversation_id
+  join client_addresses a on a.id = c.address_id
+  join clients cl on cl.id = a.client_id
+ where e.message_sid = any(%(sid)s::text[])

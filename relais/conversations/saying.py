@@ -1,0 +1,202 @@
+"""Saying something to the client: the only way out. Guard → event and delivery in one transaction → the sender's turn."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from relais.accounts.models import User
+from relais.conversations.history import Author
+from relais.conversations.lifecycle import NotAllowed, Refusal, Situation, TooLate
+
+if TYPE_CHECKING:
+    from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
+
+LONGEST = 1600
+"""Unicode code points that Twilio accepts in one message."""
+
+
+class Unsayable(Refusal):
+    """The text cannot go to this client now; `code` is empty, too_long, window_closed or opted_out."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(sentence_for(code))
+
+
+def sentence_for(code: str) -> str:
+    return {
+        "empty": _("Le message est vide."),
+        "too_long": _("Le message dépasse %(longest)s caractères. Coupez-le en plusieurs messages.") % {"longest": LONGEST},
+        "window_closed": _(
+            "WhatsApp n'accepte plus de texte libre : plus de 24 h depuis le dernier message du client. "
+            "Attendez qu'il écrive de nouveau."
+        ),
+        "opted_out": _("Ce client a demandé à ne plus recevoir de messages. Il faut qu'il écrive le premier."),
+        "taken_over": _("Retenu : un agent avait pris la conversation."),
+        "ended": _("Retenu : la conversation était terminée."),
+    }[code]
+
+
+def clean(text: str) -> str:
+    """The text as it can be stored and sent: no NUL, no half of a surrogate pair, no blank edge. Raises Unsayable."""
+    kept = text.replace("\x00", "").encode("utf-8", "replace").decode().replace("\r\n", "\n").strip()
+    if all(unicodedata.category(c) in ("Cf", "Cc", "Zs", "Zl", "Zp") for c in kept):
+        raise Unsayable("empty")
+    if len(kept) > LONGEST:
+        raise Unsayable("too_long")
+    return kept
+
+
+class Saying:
+    if TYPE_CHECKING:
+        address: Any
+
+    @transaction.atomic
+    def say_as_agent(
+        self: Conversation,  # type: ignore[misc]
+        text: str,
+        *,
+        agent: User,
+        at: datetime,
+        ref: str | None = None,
+    ) -> MessageDelivery:
+        """The holder writes. The same `ref` again is answered by the delivery of the first time, and says nothing."""
+        locked = self.locked()
+        if ref and (known := locked.deliveries.filter(ref=ref).first()):
+            return known
+        locked._guard_voice(agent)
+        return locked._say_or_refuse("agent_message", clean(text), by=Author.of(agent), at=at, ref=ref)
+
+    @transaction.atomic
+    def say_as_program(
+        self: Conversation,  # type: ignore[misc]
+        text: str,
+        *,
+        by: Author,
+        at: datetime,
+        ref: str | None = None,
+    ) -> MessageDelivery:
+        """The bot or a program writes; muted as soon as an agent holds the conversation."""
+        locked = self.locked()
+        if ref and (known := locked.deliveries.filter(ref=ref).first()):
+            return known
+        if not locked.is_open or locked.situation is Situation.HELD:
+            raise TooLate(locked)
+        return locked._say_or_refuse("message_sent", clean(text), by=by, at=at, ref=ref, epoch=locked.epoch)
+
+    @transaction.atomic
+    def say_by_itself(
+        self: Conversation,  # type: ignore[misc]
+        text: str,
+        *,
+        by: Author,
+        at: datetime,
+        epoch: int | None = None,
+    ) -> MessageDelivery:
+        """A consequence of a verb. What cannot be said is kept as refused, and undoes nothing."""
+        reason = self._unsayable(at)
+        return self._say("message_sent", text, by=by, at=at, epoch=epoch, reason=reason)
+
+    @transaction.atomic
+    def resend(
+        self: Conversation,  # type: ignore[misc]
+        event: ConversationEvent,
+        *,
+        agent: User,
+        at: datetime,
+    ) -> MessageDelivery:
+        """Say again what failed, or what nobody can tell arrived. A second click is answered as the first."""
+        locked = self.locked()
+        if again := locked.deliveries.filter(event__resend_of=event).first():
+            return again
+        locked._guard_voice(agent)
+        old = locked.deliveries.get(event=event)
+        if old.state not in ("failed", "refused", "uncertain"):
+            raise TooLate(locked, _("Ce message est déjà parti."))
+        if reason := locked._unsayable(at):
+            raise Unsayable(reason)
+        if old.state == "uncertain":
+            old.give_up(at=at)
+        return locked._say(
+            "agent_message", event.body, by=Author.of(agent), at=at, resend_of=event, metadata=_media_of(event)
+        )
+
+    @transaction.atomic
+    def confirm_arrival(
+        self: Conversation,  # type: ignore[misc]
+        event: ConversationEvent,
+        *,
+        agent: User,
+        at: datetime,
+    ) -> MessageDelivery:
+        """The holder knows that an uncertain message arrived."""
+        locked = self.locked()
+        locked._guard_voice(agent)
+        delivery = locked.deliveries.get(event=event)
+        if delivery.state == "uncertain":
+            delivery.advance("sent", at=at)
+        return delivery
+
+    def locked(self: Conversation) -> Conversation:  # type: ignore[misc]
+        """The row as it is, kept from others until the transaction ends."""
+        return type(self).objects.select_for_update(no_key=True).get(pk=self.pk)
+
+    def _guard_voice(self: Conversation, agent: User) -> None:  # type: ignore[misc]
+        if not self.is_open:
+            raise TooLate(self)
+        if not self._is_held_by(agent):
+            raise NotAllowed(
+                _("%(agent)s tient cette conversation. Vous pouvez la suivre.") % {"agent": self.agent}
+                if self.agent
+                else _("Prenez d'abord la conversation en charge.")
+            )
+
+    def _unsayable(self: Conversation, at: datetime) -> str:  # type: ignore[misc]
+        """Why WhatsApp would not take free text now, or the empty string."""
+        if self.address.opted_out_at:
+            return "opted_out"
+        closes = self.window_closes_at()
+        return "" if closes and at < closes else "window_closed"
+
+    def _say_or_refuse(self: Conversation, kind: str, text: str, *, at: datetime, **rest: Any) -> MessageDelivery:  # type: ignore[misc]
+        if reason := self._unsayable(at):
+            raise Unsayable(reason)
+        return self._say(kind, text, at=at, **rest)
+
+    def _say(
+        self: Conversation,  # type: ignore[misc]
+        kind: str,
+        text: str,
+        *,
+        by: Author,
+        at: datetime,
+        ref: str | None = None,
+        epoch: int | None = None,
+        reason: str = "",
+        resend_of: ConversationEvent | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> MessageDelivery:
+        from relais.conversations.models import MessageDelivery
+
+        event = self.append(kind, by=by, at=at, body=text, resend_of=resend_of, metadata=metadata)
+        return MessageDelivery.objects.create(
+            event=event,
+            conversation=self,
+            rev=event.rev,
+            state="refused" if reason else "queued",
+            reason=reason,
+            ref=ref,
+            epoch=epoch,
+            by_person=epoch is None,
+            not_before=at,
+            created_at=at,
+        )
+
+
+def _media_of(event: ConversationEvent) -> dict[str, Any]:
+    return {"media_url": event.metadata["media_url"]} if "media_url" in event.metadata else {}
