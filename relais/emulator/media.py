@@ -1,0 +1,88 @@
+"""Pictures and documents, kept in memory within a bound of bytes; the oldest lose their content first."""
+
+import re
+import unicodedata
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from relais.emulator.sids import new_sid
+
+LARGEST = 16_000_000
+"""WhatsApp's limit through Twilio."""
+
+
+@dataclass
+class Media:
+    sid: str
+    content_type: str
+    filename: str
+    created_at: datetime
+    url: str = ""
+    """Where it was to be fetched; kept so that a phone can say what it could not load."""
+
+    def for_phone(self) -> dict[str, str]:
+        return {
+            "sid": self.sid,
+            "content_type": self.content_type,
+            "filename": self.filename,
+            "url": self.url,
+        }
+
+
+class MediaShelf:
+    def __init__(self, most_bytes: Callable[[], int]) -> None:
+        self._most_bytes = most_bytes
+        self._content: OrderedDict[str, tuple[Media, bytes]] = OrderedDict()
+        self._bytes = 0
+
+    def put(self, content: bytes, content_type: str, filename: str, at: datetime) -> Media:
+        media = Media(new_sid("ME"), plain_type(content_type), safe_name(filename), at)
+        self._content[media.sid] = (media, content)
+        self._bytes += len(content)
+        while self._bytes > self._most_bytes() and len(self._content) > 1:
+            _, (_, dropped) = self._content.popitem(last=False)
+            self._bytes -= len(dropped)
+        return media
+
+    def get(self, sid: str) -> tuple[Media, bytes] | None:
+        return self._content.get(sid)
+
+    def headers(self, media: Media) -> dict[str, str]:
+        named = f'; filename="{media.filename}"' if media.filename else ""
+        return {"Content-Disposition": f"inline{named}", "X-Content-Type-Options": "nosniff"}
+
+
+def plain_type(content_type: str) -> str:
+    """`image/png; charset=x` is `image/png`; nonsense is a stream of bytes."""
+    bare = content_type.split(";")[0].strip().lower()
+    return bare if re.fullmatch(r"[\w.+-]+/[\w.+-]+", bare, re.ASCII) else "application/octet-stream"
+
+
+def safe_name(filename: str) -> str:
+    """A name that fits a header: ASCII, no path, no quotes."""
+    last = re.split(r"[/\\]", filename)[-1]
+    ascii_only = unicodedata.normalize("NFKD", last).encode("ascii", "ignore").decode()
+    return re.sub(r"[^\w. ()-]", "", ascii_only)[-80:].strip()
+
+
+def kind_of(media: Media | None) -> str:
+    """WhatsApp's word for a message with this media."""
+    if media is None:
+        return "text"
+    family = media.content_type.split("/")[0]
+    return family if family in ("image", "audio", "video") else "document"
+
+
+def as_rest(media: Media, account: str, message: str, date: Callable[[datetime], str]) -> dict[str, Any]:
+    return {
+        "account_sid": account,
+        "content_type": media.content_type,
+        "date_created": date(media.created_at),
+        "date_updated": date(media.created_at),
+        "parent_sid": message,
+        "sid": media.sid,
+        "uri": f"/2010-04-01/Accounts/{account}/Messages/{message}/Media/{media.sid}.json",
+    }

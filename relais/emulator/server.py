@@ -1,0 +1,68 @@
+"""`relais emulator`: the double as a process of its own, set up from the same environment as the desk."""
+
+import os
+import signal
+import socket
+from contextlib import suppress
+
+import uvicorn
+
+from relais.emulator import people
+from relais.emulator.app import build_app
+from relais.emulator.double import Double
+from relais.emulator.settings import DEMO_SENDER, Settings
+from relais.environment import LOOPBACK, ROOT, Environment, load
+
+HOOK = "/api/twilio/message#rc=3&rp=5xx,ct,rt"
+
+
+def run(port: int) -> int:
+    """Serves on 127.0.0.1 until it is told to stop; port 0 takes a free one. The exit code of the command."""
+    double = configured(load(ROOT, os.environ))
+    try:
+        listening = socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        print(
+            f"The Twilio double cannot listen on 127.0.0.1:{port}: {error.strerror}. Choose another --port."
+        )
+        return 1
+    print(f"The Twilio double listens on http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
+    server = uvicorn.Server(quiet_config(double))
+    # uvicorn raises the signal again when it is done; asked to stop and stopped is no failure.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: None)
+    with suppress(KeyboardInterrupt), listening:
+        server.run(sockets=[listening])
+    return 0
+
+
+def configured(environment: Environment) -> Double:
+    settings = Settings(
+        account_sid=environment.twilio_account_sid,
+        auth_token=environment.twilio_auth_token,
+        senders={environment.whatsapp_number or DEMO_SENDER: environment.public_base_url + HOOK},
+        reach=_reach(environment),
+        lenient_media=environment.demo,
+    )
+    double = Double(settings)
+    for name, number in people.DEMO:
+        double.people.add(name, number)
+    return double
+
+
+def _reach(environment: Environment) -> dict[str, str]:
+    """`localhost` may mean ::1 first, where the desk does not listen: it is called by its own address."""
+    public = environment.public_base_url
+    is_local = any(f"//{host}" in public for host in LOOPBACK)
+    return {public: f"http://127.0.0.1:{environment.port}"} if is_local else {}
+
+
+def quiet_config(double: Double) -> uvicorn.Config:
+    return uvicorn.Config(
+        build_app(double),
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
