@@ -14,14 +14,14 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
 from relais.ops.logs import last_lines, open_log
-from relais.ops.process import as_user, dies_with_parent
+from relais.ops.process import as_user, dies_with_parent, lives
 
 NAME = "relais"
 SETTINGS = {
@@ -71,7 +71,10 @@ def running(data_dir: Path, **settings: str) -> Iterator[str]:
 
 
 class Cluster:
-    def __init__(self, data_dir: Path) -> None:
+    """`pause` waits; it may raise to break off a start that takes long."""
+
+    def __init__(self, data_dir: Path, *, pause: Callable[[float], None] = time.sleep) -> None:
+        self.pause = pause
         self.folder = data_dir
         self.data = data_dir / "postgres"
         self.log = data_dir / "log" / "postgres.log"
@@ -94,22 +97,36 @@ class Cluster:
     def start_unless_running(self, **settings: str) -> bool:
         """True when it was started here, false when it ran already."""
         while (lock := self._lock(patience=0)) is None:
-            if self.is_ready():
+            # A server whose starter is gone is shutting down, and says “ready” to the last.
+            if self.is_ready() and lives(self._holder()):
                 return False
-            time.sleep(0.05)
+            self.pause(0.05)
         self._start(lock, settings)
         return True
 
-    def stop(self) -> None:
-        """Fast, then harder: SIGTERM would wait for the clients."""
+    def ask_to_stop(self) -> None:
+        """The fast shutdown; SIGTERM would wait for the clients."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+
+    def stop(self, patience: float = 8) -> None:
+        self.ask_to_stop()
+        if not self._gone_within(patience):
+            self.kill()
+
+    def kill(self) -> None:
+        """Without a checkpoint: the next start recovers."""
+        for signum in (signal.SIGQUIT, signal.SIGKILL):
+            if self.process is not None and not self._gone_within(0):
+                self.process.send_signal(signum)
+                self._gone_within(2)
+
+    def _gone_within(self, seconds: float) -> bool:
         if self.process is None:
-            return
-        for signum, patience in ((signal.SIGINT, 8), (signal.SIGQUIT, 3), (signal.SIGKILL, 3)):
-            if self.process.poll() is not None:
-                return
-            self.process.send_signal(signum)
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(patience)
+            return True
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+        return self.process.poll() is not None
 
     def is_ready(self) -> bool:
         """The eighth line of `postmaster.pid` says so: no connection, no driver needed."""
@@ -144,7 +161,7 @@ class Cluster:
                 if time.monotonic() > end:
                     os.close(lock)
                     return None
-                time.sleep(0.05)
+                self.pause(0.05)
             else:
                 os.ftruncate(lock, 0)
                 os.pwrite(lock, b"%d" % os.getpid(), 0)
@@ -159,7 +176,7 @@ class Cluster:
     def _stop_leftover(self) -> None:
         """Where the kernel does not end children with their parent, the server outlives a killed supervisor."""
         holder = self._holder()
-        if holder == 0 or _lives(holder):
+        if holder == 0 or lives(holder):
             return
         with suppress(OSError, ValueError):
             os.kill(int((self.data / "postmaster.pid").read_text().split("\n")[0]), signal.SIGINT)
@@ -191,10 +208,12 @@ class Cluster:
         self._run(lock, log, "postgres", "--single", "-D", new, "postgres", said=create)
         new.rename(self.data)
 
-    def _run(self, lock: int, log: IO[bytes], *command: str | Path, said: bytes = b"") -> None:
+    def _run(
+        self, lock: int, log: IO[bytes], program: str, *arguments: str | Path, said: bytes = b""
+    ) -> None:
         try:
             subprocess.run(
-                self._command(*command), input=said, check=True, stdout=log, stderr=log,
+                self._command(program, *arguments), input=said, check=True, stdout=log, stderr=log,
                 cwd="/", env=_ENVIRONMENT, pass_fds=[lock], preexec_fn=self._in_child(),
             )  # fmt: skip
         except (OSError, subprocess.SubprocessError) as error:
@@ -223,12 +242,12 @@ class Cluster:
             if not told and time.monotonic() - began > 5:
                 print("The database is recovering from a hard stop; this may take a while.", flush=True)
                 told = True
-            time.sleep(0.02)
+            self.pause(0.02)
 
     def _command(self, program: str, *arguments: str | Path) -> list[str]:
         return [str(_binaries() / program), *(str(argument) for argument in arguments)]
 
-    def _in_child(self):  # type: ignore[no-untyped-def]
+    def _in_child(self) -> Callable[[], None]:
         # SIGINT is PostgreSQL's fast shutdown.
         return as_user(self.user, dies_with_parent(signal.SIGINT))
 
@@ -323,13 +342,3 @@ def _unprivileged(data: Path) -> pwd.struct_passwd | None:
     raise Refused(
         "PostgreSQL does not run as root, and this system has no user “nobody” for it: set DATABASE_URL."
     )
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -6,6 +6,7 @@ import pwd
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 # Numbers from <linux/prctl.h>, <linux/capability.h> and <linux/securebits.h>.
 _PR_SET_PDEATHSIG = 1
@@ -18,6 +19,17 @@ _DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
 _DAC = 1 << _DAC_OVERRIDE | 1 << _DAC_READ_SEARCH
 
 LINUX = sys.platform == "linux"
+
+
+def lives(pid: int) -> bool:
+    """False for a zombie too: where nobody reaps, as in some containers, it stays for ever."""
+    try:
+        os.kill(pid, 0)
+        return not LINUX or b") Z" not in Path(f"/proc/{pid}/stat").read_bytes()
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    except PermissionError:
+        return True
 
 
 def dies_with_parent(signum: int = signal.SIGTERM) -> Callable[[], None]:

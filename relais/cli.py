@@ -1,0 +1,261 @@
+"""The command `relais`. Each command loads what it needs and calls one verb; errors are one sentence."""
+
+import argparse
+import getpass
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import NoReturn
+
+from relais.environment import ROOT, BadEnvironment, Environment, load
+
+ROLES = ("agent", "supervisor", "admin", "super_admin")
+BAD_USE, FAILURE = 2, 1
+
+
+class Failed(Exception):
+    """One sentence: what is wrong, what to do."""
+
+
+class BadUse(Exception):
+    """One sentence: what the command was not told, or told wrongly."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except (BadEnvironment, BadUse) as error:
+        return _complain(error, BAD_USE)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if _is_a_sentence(error):
+            return _complain(error, FAILURE)
+        raise
+
+
+def _is_a_sentence(error: Exception) -> bool:
+    from relais.ops import database, port, supervisor
+
+    return isinstance(error, (Failed, database.Refused, port.Refused, supervisor.Refused))
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(error, file=sys.stderr)
+    return code
+
+
+# -- the commands -----------------------------------------------------------------------------------------
+
+
+def up(options: argparse.Namespace) -> int:
+    from relais.ops.supervisor import up
+
+    return up(_environment())
+
+
+def web(options: argparse.Namespace) -> int:
+    environment = _environment()
+    with nullcontext() if options.fd is not None else _database(environment):
+        from relais.server import serve
+
+        return serve(environment, options.fd)
+
+
+def jobs(options: argparse.Namespace) -> int:
+    with nullcontext() if options.supervised else _database(_environment()):
+        _django()
+        from relais.jobs import run
+
+        run()
+        return 0
+
+
+def prepare(options: argparse.Namespace) -> None:
+    _django()
+    _reach_database()
+    from relais.ops.prepare import prepare
+
+    prepare()
+
+
+def migrate(options: argparse.Namespace) -> None:
+    with _desk():
+        pass
+
+
+def user_create(options: argparse.Namespace) -> None:
+    asked = {
+        "email": _asked(options.email, "E-mail: ", "--email"),
+        "full_name": _asked(options.name, "Name: ", "--name"),
+        "role": _role(_asked(options.role, f"Role ({', '.join(ROLES)}): ", "--role")),
+        "password": _asked(options.password, "Password: ", "--password", hidden=True),
+    }
+    with _desk():
+        from django.core.exceptions import ValidationError
+        from django.core.validators import validate_email
+        from django.db import IntegrityError
+
+        from relais.accounts.models import User
+
+        try:
+            validate_email(asked["email"])
+        except ValidationError as error:
+            raise BadUse(f"“{asked['email']}” is no e-mail address.") from error
+        try:
+            user = User.objects.create_user(**asked)
+        except IntegrityError as error:
+            raise Failed(f"There is a user with the e-mail address {asked['email']} already.") from error
+        print(f"{user.email} may sign in as {user.role}.")
+
+
+def token_create(options: argparse.Namespace) -> None:
+    with _desk():
+        from relais.accounts.models import ApiToken
+
+        _, plain = ApiToken.create(options.name)
+        print(plain)
+        print("This token is shown only now: keep it where only its user can read it.", file=sys.stderr)
+
+
+def say(options: argparse.Namespace) -> None:
+    with _desk():
+        from relais.clients.addresses import BadAddress
+        from relais.whatsapp.client import TwilioRefused, send_test
+
+        try:
+            print(send_test(options.to, options.text))
+        except BadAddress as error:
+            raise BadUse(str(error)) from error
+        except TwilioRefused as refusal:
+            raise Failed(str(refusal)) from refusal
+
+
+def emulator(options: argparse.Namespace) -> int | None:
+    from relais.emulator.server import run
+
+    return run(options.port)
+
+
+def manage(options: argparse.Namespace) -> None:
+    _django()
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(["relais manage", *options.arguments])
+
+
+# -- what they share --------------------------------------------------------------------------------------
+
+
+def _environment() -> Environment:
+    return load(ROOT, os.environ)
+
+
+def _django() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "relais.settings")
+    import django
+
+    django.setup()
+
+
+@contextmanager
+def _database(environment: Environment) -> Iterator[None]:
+    """The running database, or one for as long as the command takes; its tables are there."""
+    from relais.ops.database import running
+
+    with running(environment.data_dir) if environment.embedded_database else nullcontext():
+        _django()
+        _reach_database()
+        from relais.ops.prepare import tables
+
+        tables()
+        yield
+
+
+def _reach_database() -> None:
+    from django.db import OperationalError, connection
+
+    try:
+        connection.ensure_connection()
+    except OperationalError as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise Failed(f"The database cannot be reached; see DATABASE_URL. It said: {said[0]}") from error
+
+
+@contextmanager
+def _desk() -> Iterator[None]:
+    with _database(_environment()):
+        yield
+
+
+def _asked(given: str | None, question: str, option: str, *, hidden: bool = False) -> str:
+    if given is None and sys.stdin.isatty():
+        given = getpass.getpass(question) if hidden else input(question)
+    if given is None or not given.strip():
+        raise BadUse(f"{option} is missing.")
+    return given if hidden else given.strip()
+
+
+def _role(given: str) -> str:
+    if given not in ROLES:
+        raise BadUse(f"“{given}” is no role: it must be {', '.join(ROLES[:-1])} or {ROLES[-1]}.")
+    return given
+
+
+# -- how they are called ----------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_USE, f"{self.prog}: {message}. See {self.prog} --help.\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="relais", description="Where a WhatsApp bot hands a conversation to a human and back."
+    )
+    shown = "{up,web,jobs,user,token,say,emulator}"
+    commands = parser.add_subparsers(metavar=shown, required=True, parser_class=_Parser)
+
+    def command(
+        name: str, run: object, text: str | None, within: object = commands
+    ) -> argparse.ArgumentParser:
+        # A command without a text is not listed: it is for Relais itself.
+        made = within.add_parser(name, **({"help": text, "description": text} if text else {}))  # type: ignore[attr-defined]
+        made.set_defaults(run=run)
+        return made  # type: ignore[no-any-return]
+
+    command("up", up, "Run everything: database, web server, jobs; in a demo also a phone.")
+    command("web", web, "Run the web server alone.").add_argument("--fd", type=int, help=argparse.SUPPRESS)
+    command("jobs", jobs, "Run the jobs and the sender alone.").add_argument(
+        "--supervised", action="store_true", help=argparse.SUPPRESS
+    )
+
+    users = commands.add_parser("user", help="People who work here.").add_subparsers(
+        metavar="create", required=True
+    )
+    create = command("create", user_create, "Make a user; asks for what is missing.", users)
+    create.add_argument("--email")
+    create.add_argument("--name")
+    create.add_argument("--role", help=" | ".join(ROLES))
+    create.add_argument("--password")
+
+    tokens = commands.add_parser("token", help="Tokens for programs.").add_subparsers(
+        metavar="create", required=True
+    )
+    create = command("create", token_create, "Make a token for programs and show it once.", tokens)
+    create.add_argument("--name", required=True)
+
+    test = command("say", say, "Send a test message and print its SID.")
+    test.add_argument("--to", required=True, help="a number with its country code, such as +212600000001")
+    test.add_argument("--text", required=True)
+
+    double = command("emulator", emulator, "Run the Twilio double alone.")
+    double.add_argument("--port", type=int, required=True)
+
+    command("prepare", prepare, None)
+    command("migrate", migrate, None)
+    command("manage", manage, None).add_argument("arguments", nargs=argparse.REMAINDER)
+    return parser

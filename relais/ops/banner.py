@@ -1,0 +1,34 @@
+"""What a person reads when everything runs, and how we know that it does."""
+
+import socket
+
+from relais.environment import Environment
+
+DEMO_ACCOUNTS = ("admin@relais.test", "superviseur@relais.test", "agent1@relais.test", "agent2@relais.test")
+DEMO_PASSWORD = "relais-demo"  # noqa: S105
+
+
+def answers_well(listener: socket.socket) -> bool:
+    """Asks `/api/health` as anybody would; without an HTTP client, which would double the supervisor's memory."""
+    try:
+        with socket.create_connection(listener.getsockname()[:2], timeout=1) as connection:
+            connection.sendall(b"GET /api/health HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            return connection.recv(12).split(b" ")[1:2] == [b"200"]
+    except OSError:
+        return False
+
+
+def banner(environment: Environment) -> str:
+    here = f"http://localhost:{environment.port}"
+    lines = ["", f"  Relais est prêt · Relais is ready:  {here}", ""]
+    if environment.demo:
+        lines += [
+            "  Démonstration · Demo, sans Twilio · without Twilio",
+            f"  Comptes · accounts:  {'  '.join(DEMO_ACCOUNTS)}",
+            f"  Mot de passe · password:  {DEMO_PASSWORD}",
+            f"  Le téléphone d'un client · a client's phone:  {here}/simulator",
+            "",
+        ]
+    elif environment.public_base_url != here:
+        lines += [f"  Twilio et les agents · Twilio and the agents:  {environment.public_base_url}", ""]
+    return "\n".join([*lines, "  Arrêter · stop:  Ctrl+C", ""])

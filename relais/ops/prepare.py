@@ -1,0 +1,32 @@
+"""What must be done before the web server and the jobs start: tables, static files, in a demo the accounts."""
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+
+_OURS_ALONE = 0x52656C616973  # "Relais": any number nobody else locks.
+
+
+def prepare() -> None:
+    tables()
+    static_files()
+    if settings.DEMO:
+        from relais.accounts.demo import make_accounts
+
+        make_accounts()
+
+
+def tables() -> None:
+    """Of several machines that start at once on one database, one makes the tables and the others wait."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_OURS_ALONE])
+        try:
+            call_command("migrate", interactive=False, verbosity=0)
+            call_command("createcachetable", verbosity=0)
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_OURS_ALONE])
+
+
+def static_files() -> None:
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+    call_command("collectstatic", interactive=False, verbosity=0)

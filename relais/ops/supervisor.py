@@ -1,0 +1,230 @@
+"""`relais up`: one process that starts the others, keeps them running and stops them in order.
+
+Standard library only and never a thread: it stays small, and its children may be forked at any time.
+"""
+
+import fcntl
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NoReturn
+
+from relais.data_folder import DataFolder
+from relais.environment import Environment
+from relais.ops import database, port
+from relais.ops.banner import answers_well, banner
+from relais.ops.bell import Bell, Rung
+from relais.ops.child import Child
+from relais.ops.logs import Tail, keep_short, last_lines
+from relais.ops.process import lives
+
+RELAIS = (sys.executable, "-P", "-m", "relais")
+
+
+class Refused(Exception):
+    """One sentence: why it cannot run, or why it stopped, and what to do."""
+
+
+class Database(Child):
+    """The embedded database among the children: it has its own way to start and to stop."""
+
+    def __init__(self, cluster: database.Cluster) -> None:
+        super().__init__("database", (), log=cluster.log, patience=8)
+        self.cluster = cluster
+
+    def start(self) -> None:
+        self.cluster.start()
+        self.process = self.cluster.process
+
+    def ask_to_stop(self) -> None:
+        self.cluster.ask_to_stop()
+
+    def kill(self) -> None:
+        self.cluster.kill()
+
+
+class Supervisor:
+    """Starts wave after wave, and stops them in the opposite order."""
+
+    def __init__(self, bell: Bell) -> None:
+        self.bell = bell
+        self.waves: list[list[Child]] = []
+        self.tails: dict[str, Tail] = {}
+
+    # -- starting -----------------------------------------------------------------------------------------
+
+    def start(self, *wave: Child) -> None:
+        self.waves.append(list(wave))
+        for child in wave:
+            if not isinstance(child, Database):  # What the database has to say is for its log.
+                self.tails[child.name] = Tail(child.log)
+            child.start()
+
+    def finish(self, child: Child) -> None:
+        """Runs what has an end, such as the migrations, to its end."""
+        self.start(child)
+        while child.runs:
+            self.bell.pause(0.5)
+            self._show_logs()
+        self._show_logs()
+        self.waves.pop()
+        if child.process is not None and child.process.returncode:
+            raise Refused(f"Relais could not be prepared; what it said stands above and in {child.log}.")
+
+    # -- running ------------------------------------------------------------------------------------------
+
+    def look_after(self, seconds: float) -> None:
+        """One round: wait, show what was logged, start again what has died."""
+        self.bell.pause(seconds)
+        self._show_logs()
+        for child in (child for wave in self.waves for child in wave):
+            if child.process is not None and not child.runs:
+                self._mourn(child)
+            elif child.process is None and time.monotonic() >= child.due:
+                self._start_again(child)
+
+    def _mourn(self, child: Child) -> None:
+        code = child.process.returncode if child.process else None
+        wait = child.note_death()
+        how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with {code}"
+        if child.dies_too_often:
+            tail = "\n".join(f"  {line}" for line in last_lines(child.log, 15))
+            raise Refused(f"{child.name} {how}, for the fifth time in a minute: Relais stops.\n{tail}")
+        say(f"{child.name} {how}; it is started again in {wait} s.")
+
+    def _start_again(self, child: Child) -> None:
+        try:
+            child.start()
+        except (OSError, database.Refused) as error:
+            say(f"{child.name} could not be started: {error}")
+            if child.note_death() and child.dies_too_often:
+                raise Refused(f"{child.name} cannot be started: Relais stops.") from error
+
+    def _show_logs(self) -> None:
+        for name, tail in self.tails.items():
+            for line in tail.new_lines():
+                say(f"{name:8} | {line}")
+            keep_short(tail.path)
+
+    # -- stopping -----------------------------------------------------------------------------------------
+
+    def stop(self) -> bool:
+        """True when everyone had the time to finish; a second signal ends them at once."""
+        try:
+            while self.waves:
+                self._stop_wave(self.waves[-1])
+                self._show_logs()
+                self.waves.pop()
+        except Rung:
+            for child in (child for wave in reversed(self.waves) for child in wave):
+                child.kill()
+            return False
+        return True
+
+    def _stop_wave(self, wave: Sequence[Child]) -> None:
+        began = time.monotonic()
+        for child in wave:
+            child.ask_to_stop()
+        while running := [child for child in wave if child.runs]:
+            for child in running:
+                if time.monotonic() - began > child.patience:
+                    say(f"{child.name} did not end within {child.patience:.0f} s and is ended by force.")
+                    child.kill()
+            self.bell.pause(0.1)
+
+
+def up(environment: Environment) -> int:
+    with Bell() as bell, only_one(environment.data_dir, bell) as lock:
+        listener = port.listen(environment.host, environment.port)
+        supervisor = Supervisor(bell)
+        try:
+            start_everything(supervisor, environment, listener, lock)
+        except Rung:
+            say("Relais s'arrête · Relais is stopping …")
+            listener.close()  # Else the system would go on taking connections that nobody answers.
+            return 0 if supervisor.stop() else 1
+        except BaseException:
+            listener.close()
+            supervisor.stop()
+            raise
+        finally:
+            DataFolder(environment.data_dir).forget_emulator()
+
+
+def start_everything(
+    supervisor: Supervisor, environment: Environment, listener: socket.socket, lock: int
+) -> NoReturn:
+    logs = environment.data_dir / "log"
+    variables = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
+
+    def child(name: str, *arguments: str, patience: float, inherits: Sequence[int] = ()) -> Child:
+        return Child(
+            name, [*RELAIS, *arguments], log=logs / f"{name}.log",
+            patience=patience, variables=variables, inherits=[lock, *inherits],
+        )  # fmt: skip
+
+    if environment.embedded_database:
+        supervisor.start(Database(database.Cluster(environment.data_dir, pause=supervisor.bell.pause)))
+    if environment.demo:
+        emulator_port = port.free_port()
+        variables["RELAIS_EMULATOR_URL"] = f"http://127.0.0.1:{emulator_port}"
+        DataFolder(environment.data_dir).remember_emulator(variables["RELAIS_EMULATOR_URL"])
+    supervisor.finish(child("prepare", "prepare", patience=5))
+    if environment.demo:
+        supervisor.start(child("emulator", "emulator", "--port", str(emulator_port), patience=1))
+    supervisor.start(
+        child("web", "web", "--fd", str(listener.fileno()), patience=7, inherits=[listener.fileno()]),
+        child("jobs", "jobs", "--supervised", patience=10),
+    )
+    _wait_until_well(supervisor, listener, logs)
+    say(banner(environment))
+    while True:
+        supervisor.look_after(0.5)
+
+
+def _wait_until_well(supervisor: Supervisor, listener: socket.socket, logs: Path) -> None:
+    began, told = time.monotonic(), False
+    while not answers_well(listener):
+        supervisor.look_after(0.1)
+        if not told and time.monotonic() - began > 30:
+            say(f"Relais is not well yet: see /api/health and the logs in {logs}.")
+            told = True
+
+
+@contextmanager
+def only_one(folder: Path, bell: Bell) -> Iterator[int]:
+    """The lock is inherited by the children: whoever has it knows that the last of them is gone."""
+    lock = os.open(folder / "relais.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        end = time.monotonic() + 20
+        while not _locked(lock):
+            holder = os.pread(lock, 20, 0).decode() or "unknown"
+            if (holder.isdigit() and lives(int(holder))) or time.monotonic() > end:
+                raise Refused(
+                    f"Relais runs already on the data in {folder} (process {holder}): "
+                    "stop that one, or choose another folder by RELAIS_DATA_DIR."
+                )
+            bell.pause(0.1)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, b"%d" % os.getpid(), 0)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def say(text: str) -> None:
+    # The terminal may be gone; that is no reason to stop badly.
+    with suppress(OSError):
+        print(text, flush=True)

@@ -1,0 +1,39 @@
+"""`relais web`: uvicorn on a socket of its own or an inherited one. Wiring only."""
+
+import signal
+import socket
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from relais.environment import LOOPBACK, Environment
+from relais.ops.port import listen
+
+
+def serve(environment: Environment, fd: int | None = None) -> int:
+    listener = listen(environment.host, environment.port) if fd is None else socket.socket(fileno=fd)
+    # uvicorn raises the signal that ended it once more; a stop that was asked for is no failure.
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda signum, frame: None)
+    server = uvicorn.Server(_config(environment))
+    server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+def _config(environment: Environment) -> uvicorn.Config:
+    return uvicorn.Config(
+        "relais.asgi:application",
+        access_log=False,
+        server_header=False,
+        log_config=None,  # The settings say how things are logged.
+        timeout_graceful_shutdown=5,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        ws_max_size=65_536,
+        # A public address means that a proxy stands before us on this machine; only then is its word taken.
+        forwarded_allow_ips=[] if _is_direct(environment) else ["127.0.0.1", "::1"],
+    )
+
+
+def _is_direct(environment: Environment) -> bool:
+    return urlsplit(environment.public_base_url).hostname in LOOPBACK
