@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "relais.whatsapp",
     "relais.live",
     "relais.web",
+    "relais.ops",
 ]
 MIDDLEWARE = [
     "relais.web.middleware.security_headers",

@@ -7,4 +7,5 @@ urlpatterns = [
     path("dashboard/", include("relais.conversations.urls")),
     path("dashboard/", include("relais.accounts.urls")),
     path("dashboard/", include("relais.company.urls")),
+    path("dashboard/", include("relais.whatsapp.urls")),
 ]

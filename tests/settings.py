@@ -1,4 +1,4 @@
-"""The project's settings as tests want them: a Twilio account that exists nowhere, cheap passwords, no static manifest."""
+"""The settings as tests want them: a Twilio account that exists nowhere, cheap passwords, no static manifest."""
 
 import os
 

@@ -25,7 +25,12 @@ class Word:
     """`str` in one line, `list` of lines for long text, `int` for a number, `dict` for pairs."""
 
 
-BRAND = Word("brand", _("Nom de la marque"), _("Affiché partout et repris dans les textes par {marque}."), lambda: settings.RELAIS_BRAND)
+BRAND = Word(
+    "brand",
+    _("Nom de la marque"),
+    _("Affiché partout et repris dans les textes par {marque}."),
+    lambda: settings.RELAIS_BRAND,
+)
 TAKE_OVER_TEXT = Word(
     "take_over_text",
     _("À la prise en charge"),

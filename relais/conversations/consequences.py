@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from procrastinate.contrib.django import app
+
 from relais.company import words
 from relais.conversations.history import SYSTEM
 from relais.conversations.models import ConversationEvent
@@ -28,11 +30,19 @@ def ask_for_patience(event: ConversationEvent, at: datetime) -> None:
     """Only where the message came to us directly: Studio says its own waiting text when told that it is due."""
     if event.waiting_due and event.metadata.get("bot_here"):
         conversation = event.conversation
-        conversation.say_by_itself(words.text_of(words.WAITING_TEXT), by=SYSTEM, at=at, epoch=conversation.epoch)
+        conversation.say_by_itself(
+            words.text_of(words.WAITING_TEXT), by=SYSTEM, at=at, epoch=conversation.epoch
+        )
+
+
+def fetch_media(event: ConversationEvent, at: datetime) -> None:
+    """By name: the job belongs to the door that knows where the bytes lie."""
+    for media in event.media.all() if event.metadata.get("media") else ():
+        app.configure_task("relais.whatsapp.tasks.fetch_media", allow_unknown=True).defer(media_id=media.pk)
 
 
 CONSEQUENCES: dict[str, tuple[Callable[[ConversationEvent, datetime], None], ...]] = {
     "agent_takeover": (tell_who_answers_now,),
     "conversation_closed": (tell_it_is_closed,),
-    "message_received": (ask_for_patience,),
+    "message_received": (ask_for_patience, fetch_media),
 }

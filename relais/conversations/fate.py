@@ -27,7 +27,7 @@ class Fate:
         state: Any
 
     @transaction.atomic
-    def claim(self: MessageDelivery, *, by: str, at: datetime) -> bool:  # type: ignore[misc]
+    def claim(self: MessageDelivery, *, by: str, at: datetime) -> bool:
         """Take it for sending by the process `by`. This moment is when the message has left.
 
         False when it is not its turn (any more), or when a take-over silenced it.
@@ -36,7 +36,9 @@ class Fate:
         if not type(self).objects.due(at).filter(pk=self.pk).exists():
             return False
         if self.epoch is not None and self.epoch != conversation.epoch:
-            self._change(("queued",), state="refused", reason="taken_over" if conversation.is_open else "ended")
+            self._change(
+                ("queued",), state="refused", reason="taken_over" if conversation.is_open else "ended"
+            )
             return False
         return self._change(
             ("queued",),
@@ -47,11 +49,11 @@ class Fate:
             attempt=self.attempt + 1,
         )
 
-    def accepted(self: MessageDelivery, sid: str, *, at: datetime) -> None:  # type: ignore[misc]
+    def accepted(self: MessageDelivery, sid: str, *, at: datetime) -> None:
         """Twilio answered the call and named the message."""
         self.advance("sent", at=at, sid=sid)
 
-    def advance(self: MessageDelivery, state: str, *, at: datetime, sid: str | None = None) -> bool:  # type: ignore[misc]
+    def advance(self: MessageDelivery, state: str, *, at: datetime, sid: str | None = None) -> bool:
         """Move forward to `sent`, `delivered` or `read`; a lower or equal state changes nothing but an unknown sid."""
         known = {"sid": sid} if sid and not self.sid else {}
         lower = HAPPY[: HAPPY.index(state)]
@@ -59,7 +61,7 @@ class Fate:
             return True
         return bool(known) and self._change((*HAPPY, "failed"), sid=sid)
 
-    def failed(  # type: ignore[misc]
+    def failed(
         self: MessageDelivery, *, at: datetime, code: int | None, error: str, sid: str | None = None
     ) -> bool:
         """It will not arrive. The first error stays; what was delivered stays delivered."""
@@ -73,22 +75,22 @@ class Fate:
             **known,
         )
 
-    def give_up(self: MessageDelivery, *, at: datetime) -> bool:  # type: ignore[misc]
+    def give_up(self: MessageDelivery, *, at: datetime) -> bool:
         """Nobody could tell whether it arrived, and it is said again."""
         return self._change(("uncertain",), state="failed", failed_at=at, reason="resent")
 
-    def doubt(self: MessageDelivery, *, at: datetime, error: str) -> bool:  # type: ignore[misc]
+    def doubt(self: MessageDelivery, *, at: datetime, error: str) -> bool:
         """The call went out and no answer tells what became of it."""
         return self._change(("sending",), state="uncertain", uncertain_until=at + DOUBT, error=error)
 
-    def postpone(self: MessageDelivery, *, until: datetime, error: str) -> bool:  # type: ignore[misc]
+    def postpone(self: MessageDelivery, *, until: datetime, error: str) -> bool:
         """It certainly did not leave; try again then."""
         return self._change(
             ("sending",), state="queued", not_before=until, error=error, claimed_by=None, lease_until=None
         )
 
     @transaction.atomic
-    def _change(self: MessageDelivery, from_states: tuple[str, ...], **fields: Any) -> bool:  # type: ignore[misc]
+    def _change(self: MessageDelivery, from_states: tuple[str, ...], **fields: Any) -> bool:
         conversation = self.conversation.locked()
         if type(self).objects.filter(pk=self.pk, state__in=from_states).exists():
             type(self).objects.filter(pk=self.pk).update(rev=conversation.touch(), **fields)

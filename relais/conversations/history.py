@@ -40,7 +40,7 @@ CHANGED = "update conversations set rev = rev + 1 where id = %s returning seq, r
 class History:
     @transaction.atomic
     def append(
-        self: Conversation,  # type: ignore[misc]
+        self: Conversation,
         kind: str,
         *,
         by: Author,
@@ -72,7 +72,7 @@ class History:
         consequences.of(event, at=at)
         return event
 
-    def touch(self: Conversation) -> int:  # type: ignore[misc]
+    def touch(self: Conversation) -> int:
         """Raise `rev` for a change that is no event (a delivery moved); returns it. Call inside a transaction."""
         with connection.cursor() as cursor:
             cursor.execute(CHANGED, [self.pk])

@@ -177,7 +177,9 @@ class Lifecycle(History):
             agent=to,
             read_seq=0,
         ) and not self._is_held_by(to):
-            raise self._why_not(by, with_bot=_("Le bot tient cette conversation : prenez-la d'abord en charge."))
+            raise self._why_not(
+                by, with_bot=_("Le bot tient cette conversation : prenez-la d'abord en charge.")
+            )
 
     def release(self: Conversation, agent: User, *, at: datetime, by: Author = SYSTEM) -> bool:
         """The holder is gone: the client waits again, for anyone."""
@@ -237,7 +239,8 @@ class Lifecycle(History):
             return TooLate(self)
         if situation is Situation.HELD:
             return NotAllowed(
-                _("%(agent)s tient cette conversation. Demandez-lui, ou à un superviseur.") % {"agent": self.agent}
+                _("%(agent)s tient cette conversation. Demandez-lui, ou à un superviseur.")
+                % {"agent": self.agent}
             )
         return NotAllowed(_("Personne ne tient cette conversation. Prenez-la d'abord en charge."))
 

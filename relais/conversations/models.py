@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Exists, F, Func, OuterRef, Q, Value
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from relais.accounts.models import Team, User
 from relais.clients.models import ClientAddress
 from relais.conversations.fate import Fate
+from relais.conversations.inputs import Inputs
 from relais.conversations.lifecycle import ENDED, OPEN, Lifecycle, Situation, Status
 from relais.conversations.saying import Saying
 
@@ -93,19 +94,25 @@ def _clients_named(text: str) -> models.QuerySet[Any]:
     )
 
 
-class Conversation(Lifecycle, Saying, models.Model):
+class Conversation(Lifecycle, Saying, Inputs, models.Model):
     address = models.ForeignKey(ClientAddress, on_delete=models.PROTECT, related_name="conversations")
     sender = models.TextField()
     """Our number, canonical; with the address it makes the channel."""
-    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.SET_NULL, related_name="conversations")
+    team = models.ForeignKey(
+        Team, null=True, blank=True, on_delete=models.SET_NULL, related_name="conversations"
+    )
     status = models.CharField(max_length=12, choices=Status.choices, db_default=Status.ACTIVE.value)
-    agent = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="conversations")
+    agent = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="conversations"
+    )
     epoch = models.IntegerField(db_default=0)
     seq = models.IntegerField(db_default=0)
     rev = models.BigIntegerField(db_default=0)
     read_seq = models.IntegerField(db_default=0)
     last_inbound_seq = models.IntegerField(db_default=0)
-    session_id = models.TextField(db_default=Func(function="gen_random_uuid", template="(%(function)s()::text)"))
+    session_id = models.TextField(
+        db_default=Func(function="gen_random_uuid", template="(%(function)s()::text)")
+    )
     current_menu = models.TextField(db_default="main_menu")
     menu_path = ArrayField(models.TextField(), db_default=Value([], ArrayField(models.TextField())))
     started_at = models.DateTimeField(db_default=Now())
@@ -131,7 +138,8 @@ class Conversation(Lifecycle, Saying, models.Model):
                 name="ended_means_ended_at",
             ),
             models.CheckConstraint(
-                condition=Q(duration_seconds=None) | Q(duration_seconds__gte=0), name="duration_is_not_negative"
+                condition=Q(duration_seconds=None) | Q(duration_seconds__gte=0),
+                name="duration_is_not_negative",
             ),
             models.UniqueConstraint(
                 fields=["address", "sender"],
@@ -187,7 +195,7 @@ class Conversation(Lifecycle, Saying, models.Model):
         last = Conversation.objects.filter(address=self.address_id, sender=self.sender).aggregate(
             at=models.Max("last_inbound_at")
         )["at"]
-        return last and last + WINDOW
+        return last + WINDOW if last else None
 
     def history(self) -> models.QuerySet[ConversationEvent]:
         return self.events.select_related("delivery").prefetch_related("media").order_by("seq")
@@ -249,7 +257,9 @@ class ConversationEvent(models.Model):
             models.UniqueConstraint(fields=["conversation", "seq"], name="event_seq_is_unique"),
             models.UniqueConstraint(fields=["conversation", "rev"], name="event_rev_is_unique"),
             models.CheckConstraint(condition=Q(event_type__in=EventType.values), name="event_type_is_known"),
-            models.CheckConstraint(condition=Q(author_kind__in=AuthorKind.values), name="author_kind_is_known"),
+            models.CheckConstraint(
+                condition=Q(author_kind__in=AuthorKind.values), name="author_kind_is_known"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -292,9 +302,9 @@ class Deliveries(models.QuerySet["MessageDelivery"]):
         undecided = MessageDelivery.objects.blocking(at).filter(
             conversation=OuterRef("conversation"), state__in=[DeliveryState.SENDING, DeliveryState.UNCERTAIN]
         )
-        return self.filter(~Exists(before), ~Exists(undecided), state=DeliveryState.QUEUED, not_before__lte=at).order_by(
-            "-by_person", "id"
-        )
+        return self.filter(
+            ~Exists(before), ~Exists(undecided), state=DeliveryState.QUEUED, not_before__lte=at
+        ).order_by("-by_person", "id")
 
 
 class MessageDelivery(Fate, models.Model):
@@ -302,7 +312,9 @@ class MessageDelivery(Fate, models.Model):
 
     event = models.OneToOneField(ConversationEvent, on_delete=models.PROTECT, related_name="delivery")
     conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="deliveries")
-    state = models.CharField(max_length=12, choices=DeliveryState.choices, db_default=DeliveryState.QUEUED.value)
+    state = models.CharField(
+        max_length=12, choices=DeliveryState.choices, db_default=DeliveryState.QUEUED.value
+    )
     rev = models.BigIntegerField()
     ref = models.CharField(max_length=64, null=True)
     """The page's own name for what it sent, so that a repeated click is answered as the first."""
@@ -331,7 +343,9 @@ class MessageDelivery(Fate, models.Model):
     class Meta(TypedModelMeta):
         db_table = "message_deliveries"
         constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(state__in=DeliveryState.values), name="delivery_state_is_known"),
+            models.CheckConstraint(
+                condition=Q(state__in=DeliveryState.values), name="delivery_state_is_known"
+            ),
             models.UniqueConstraint(
                 fields=["conversation", "ref"], condition=Q(ref__isnull=False), name="a_ref_is_sent_once"
             ),
@@ -370,6 +384,8 @@ class Media(models.Model):
     state = models.CharField(max_length=8, choices=MediaState.choices, db_default=MediaState.WAITING.value)
     content_type = models.TextField(blank=True, default="", db_default="")
     size = models.BigIntegerField(null=True)
+    rev = models.BigIntegerField(db_default=0)
+    """The conversation's, when the state last moved: the message is then shown again."""
     error = models.TextField(blank=True, default="", db_default="")
 
     class Meta(TypedModelMeta):
@@ -382,8 +398,13 @@ class Media(models.Model):
     def __str__(self) -> str:
         return f"media {self.pk}"
 
+    @transaction.atomic
+    def settle(self, state: str, **fields: Any) -> None:
+        """Note what became of fetching it; screens show its message again."""
+        conversation = self.event.conversation.locked()
+        Media.objects.filter(pk=self.pk).update(state=state, rev=conversation.touch(), **fields)
+        self.refresh_from_db()
+
     @property
     def is_picture(self) -> bool:
         return (self.content_type or self.declared_type).startswith("image/")
-
-

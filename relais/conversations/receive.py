@@ -63,13 +63,19 @@ class Received:
     is_client: bool | None
 
     @property
+    def entails_something(self) -> bool:
+        return self.waiting_due or "media" in self.metadata
+
+    @property
     def client_existed(self) -> bool:
         return "first_contact" not in self.metadata
 
 
 def _statements() -> dict[str, str]:
     text = Path(__file__).with_name("receive.sql").read_text()
-    return {name.strip(): sql for name, _, sql in (part.partition("\n") for part in text.split("-- name:")[1:])}
+    return {
+        name.strip(): sql for name, _, sql in (part.partition("\n") for part in text.split("-- name:")[1:])
+    }
 
 
 SQL = _statements()
@@ -104,7 +110,9 @@ def _receive(messages: Sequence[InboundMessage], at: datetime) -> dict[str, Rece
         names = [column.name for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     # A plain cursor of Django's leaves jsonb as text.
-    answers = {row["message_sid"]: Received(**row | {"metadata": json.loads(row["metadata"])}) for row in rows}
+    answers = {
+        row["message_sid"]: Received(**row | {"metadata": json.loads(row["metadata"])}) for row in rows
+    }
     _store_media(messages, fresh)
     _carry_out([answers[sid] for sid in fresh], at)
     return answers
@@ -124,7 +132,9 @@ def _columns(messages: Sequence[InboundMessage]) -> dict[str, Any]:
 
 
 def _kept(message: InboundMessage) -> dict[str, Any]:
-    return message.metadata | ({"bot_here": True} if message.bot_here else {})
+    """Metadata as stored, with what the consequences of the event turn on."""
+    told = {"bot_here": message.bot_here, "media": len(message.media)}
+    return message.metadata | {name: value for name, value in told.items() if value}
 
 
 def _store_media(messages: Sequence[InboundMessage], fresh: dict[str, int]) -> None:
@@ -140,6 +150,6 @@ def _store_media(messages: Sequence[InboundMessage], fresh: dict[str, int]) -> N
 
 def _carry_out(received: Sequence[Received], at: datetime) -> None:
     """Only what may entail something is loaded again; most messages entail nothing."""
-    ids = [r.event_id for r in received if r.waiting_due and r.metadata.get("bot_here")]
+    ids = [r.event_id for r in received if r.entails_something]
     for event in ConversationEvent.objects.filter(pk__in=ids).select_related("conversation").order_by("id"):
         consequences.of(event, at=at)

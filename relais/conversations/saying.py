@@ -1,4 +1,7 @@
-"""Saying something to the client: the only way out. Guard → event and delivery in one transaction → the sender's turn."""
+"""Saying something to the client: the only way out.
+
+Guard → event and delivery in one transaction → the sender's turn.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +34,15 @@ class Unsayable(Refusal):
 def sentence_for(code: str) -> str:
     return {
         "empty": _("Le message est vide."),
-        "too_long": _("Le message dépasse %(longest)s caractères. Coupez-le en plusieurs messages.") % {"longest": LONGEST},
+        "too_long": _("Le message dépasse %(longest)s caractères. Coupez-le en plusieurs messages.")
+        % {"longest": LONGEST},
         "window_closed": _(
             "WhatsApp n'accepte plus de texte libre : plus de 24 h depuis le dernier message du client. "
             "Attendez qu'il écrive de nouveau."
         ),
-        "opted_out": _("Ce client a demandé à ne plus recevoir de messages. Il faut qu'il écrive le premier."),
+        "opted_out": _(
+            "Ce client a demandé à ne plus recevoir de messages. Il faut qu'il écrive le premier."
+        ),
         "taken_over": _("Retenu : un agent avait pris la conversation."),
         "ended": _("Retenu : la conversation était terminée."),
     }[code]
@@ -58,7 +64,7 @@ class Saying:
 
     @transaction.atomic
     def say_as_agent(
-        self: Conversation,  # type: ignore[misc]
+        self: Conversation,
         text: str,
         *,
         agent: User,
@@ -74,7 +80,7 @@ class Saying:
 
     @transaction.atomic
     def say_as_program(
-        self: Conversation,  # type: ignore[misc]
+        self: Conversation,
         text: str,
         *,
         by: Author,
@@ -91,7 +97,7 @@ class Saying:
 
     @transaction.atomic
     def say_by_itself(
-        self: Conversation,  # type: ignore[misc]
+        self: Conversation,
         text: str,
         *,
         by: Author,
@@ -104,7 +110,7 @@ class Saying:
 
     @transaction.atomic
     def resend(
-        self: Conversation,  # type: ignore[misc]
+        self: Conversation,
         event: ConversationEvent,
         *,
         agent: User,
@@ -123,12 +129,17 @@ class Saying:
         if old.state == "uncertain":
             old.give_up(at=at)
         return locked._say(
-            "agent_message", event.body, by=Author.of(agent), at=at, resend_of=event, metadata=_media_of(event)
+            "agent_message",
+            event.body,
+            by=Author.of(agent),
+            at=at,
+            resend_of=event,
+            metadata=_media_of(event),
         )
 
     @transaction.atomic
     def confirm_arrival(
-        self: Conversation,  # type: ignore[misc]
+        self: Conversation,
         event: ConversationEvent,
         *,
         agent: User,
@@ -142,11 +153,11 @@ class Saying:
             delivery.advance("sent", at=at)
         return delivery
 
-    def locked(self: Conversation) -> Conversation:  # type: ignore[misc]
+    def locked(self: Conversation) -> Conversation:
         """The row as it is, kept from others until the transaction ends."""
         return type(self).objects.select_for_update(no_key=True).get(pk=self.pk)
 
-    def _guard_voice(self: Conversation, agent: User) -> None:  # type: ignore[misc]
+    def _guard_voice(self: Conversation, agent: User) -> None:
         if not self.is_open:
             raise TooLate(self)
         if not self._is_held_by(agent):
@@ -156,20 +167,22 @@ class Saying:
                 else _("Prenez d'abord la conversation en charge.")
             )
 
-    def _unsayable(self: Conversation, at: datetime) -> str:  # type: ignore[misc]
+    def _unsayable(self: Conversation, at: datetime) -> str:
         """Why WhatsApp would not take free text now, or the empty string."""
         if self.address.opted_out_at:
             return "opted_out"
         closes = self.window_closes_at()
         return "" if closes and at < closes else "window_closed"
 
-    def _say_or_refuse(self: Conversation, kind: str, text: str, *, at: datetime, **rest: Any) -> MessageDelivery:  # type: ignore[misc]
+    def _say_or_refuse(
+        self: Conversation, kind: str, text: str, *, at: datetime, **rest: Any
+    ) -> MessageDelivery:
         if reason := self._unsayable(at):
             raise Unsayable(reason)
         return self._say(kind, text, at=at, **rest)
 
     def _say(
-        self: Conversation,  # type: ignore[misc]
+        self: Conversation,
         kind: str,
         text: str,
         *,

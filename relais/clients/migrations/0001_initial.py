@@ -6,42 +6,70 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Client',
+            name="Client",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('client_full_name', models.TextField(blank=True, db_default='', default='')),
-                ('whatsapp_profile_name', models.TextField(blank=True, db_default='', default='')),
-                ('email', models.TextField(blank=True, db_default='', default='')),
-                ('vin', models.TextField(blank=True, db_default='', default='')),
-                ('carte_vip', models.TextField(blank=True, db_default='', default='')),
-                ('is_client', models.BooleanField(null=True)),
-                ('attributes', models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("client_full_name", models.TextField(blank=True, db_default="", default="")),
+                ("whatsapp_profile_name", models.TextField(blank=True, db_default="", default="")),
+                ("email", models.TextField(blank=True, db_default="", default="")),
+                ("vin", models.TextField(blank=True, db_default="", default="")),
+                ("carte_vip", models.TextField(blank=True, db_default="", default="")),
+                ("is_client", models.BooleanField(null=True)),
+                (
+                    "attributes",
+                    models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
             ],
             options={
-                'db_table': 'clients',
+                "db_table": "clients",
             },
         ),
         migrations.CreateModel(
-            name='ClientAddress',
+            name="ClientAddress",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('address', models.TextField(unique=True)),
-                ('phone_number', models.TextField(blank=True, null=True)),
-                ('opted_out_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('client', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='addresses', to='clients.client')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("address", models.TextField(unique=True)),
+                ("phone_number", models.TextField(blank=True, null=True)),
+                ("opted_out_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "client",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="addresses",
+                        to="clients.client",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'client_addresses',
+                "db_table": "client_addresses",
             },
         ),
     ]

@@ -83,6 +83,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('waiting', 'En attente'), ('stored', 'Disponible'), ('failed', 'Indisponible')], db_default='waiting', max_length=8)),
                 ('content_type', models.TextField(blank=True, db_default='', default='')),
                 ('size', models.BigIntegerField(null=True)),
+                ('rev', models.BigIntegerField(db_default=0)),
                 ('error', models.TextField(blank=True, db_default='', default='')),
                 ('event', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='media', to='conversations.conversationevent')),
             ],

@@ -1,0 +1,17 @@
+"""What time does to conversations."""
+
+from datetime import UTC, datetime, timedelta
+
+from procrastinate.contrib.django import app
+
+from relais.company import words
+from relais.conversations.lifecycle import end_silent
+from relais.conversations.models import Conversation
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="relais.conversations.tasks.end_silent_conversations", queueing_lock="end_silent")
+def end_silent_conversations(timestamp: int) -> None:
+    at = datetime.fromtimestamp(timestamp, UTC)
+    silent_since = at - timedelta(hours=words.value_of(words.SILENCE_HOURS))
+    end_silent(Conversation.objects.all(), silent_since=silent_since, at=at)

@@ -1,0 +1,100 @@
+"""`relais jobs`: the sender and the worker in one process. Wiring only."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import django
+from django.db import DatabaseError, InterfaceError, connection
+
+log = logging.getLogger(__name__)
+PATIENCE = 8
+"""Seconds that running jobs get at the end."""
+BEAT_EVERY = 2.0
+FRESH = 10.0
+
+
+def run() -> int:
+    """Until SIGTERM or SIGINT; then claims are finished, and 0 is returned."""
+    django.setup()
+    return asyncio.run(_run())
+
+
+async def _run() -> int:
+    from relais.whatsapp.sender import Sender
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    sender = Sender()
+    carrying = asyncio.create_task(asyncio.to_thread(sender.run))
+    working = asyncio.create_task(_work())
+    beating = asyncio.create_task(_beat(sender))
+    await asyncio.wait([asyncio.create_task(stop.wait()), carrying], return_when=asyncio.FIRST_COMPLETED)
+    failed = carrying.done() and not stop.is_set()
+    sender.stop()
+    beating.cancel()
+    working.cancel()
+    await asyncio.gather(carrying, working, beating, return_exceptions=True)
+    return 1 if failed else 0
+
+
+async def _work() -> None:
+    """The worker ends by itself when the database is away for a while: begin again until it is back."""
+    from procrastinate.contrib.django import app
+
+    for task in app.tasks.values():
+        if not asyncio.iscoroutinefunction(task.func):
+            task.func = _returning_its_connection(task.func)
+    # Only the worker's own bookkeeping leaves Django's connection: what a job defers still joins its transaction.
+    with_own_pool = app.with_connector(app.connector.get_worker_connector()  # type: ignore[attr-defined])
+    while True:
+        try:
+            async with with_own_pool.open_async():
+                await with_own_pool.run_worker_async(
+                    concurrency=10,
+                    fetch_job_polling_interval=1,
+                    update_heartbeat_interval=3,
+                    stalled_worker_timeout=15,
+                    shutdown_graceful_timeout=PATIENCE,
+                    delete_jobs="successful",
+                    install_signal_handlers=False,
+                )
+        except Exception as error:
+            log.warning("the worker stopped and begins again: %s", type(error).__name__)
+        await asyncio.sleep(1)
+
+
+def _returning_its_connection(work: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(work)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return work(*args, **kwargs)
+        finally:
+            connection.close()
+
+    return wrapped
+
+
+async def _beat(sender: Any) -> None:
+    while True:
+        await asyncio.gather(asyncio.to_thread(_write_beats, sender), asyncio.sleep(BEAT_EVERY))
+
+
+def _write_beats(sender: Any) -> None:
+    from relais.ops.health import beat
+
+    try:
+        beat("jobs")
+        if time.monotonic() - sender.looked_at < FRESH:
+            beat("sender")
+    except (DatabaseError, InterfaceError) as error:
+        log.warning("no sign of life could be left: %s", type(error).__name__)
+    finally:
+        connection.close()

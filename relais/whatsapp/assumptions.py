@@ -1,0 +1,18 @@
+"""What we take for true of Twilio although no document we read says it; each has one name.
+
+They are to be tried on a live account.
+"""
+
+STUDIO_SIGNS_ITS_HTTP_WIDGET = False
+"""Unverified. So Studio's own hooks also accept the secret in their URL (HTTP Basic)."""
+
+SIGNED_URL_MAY_CARRY_CREDENTIALS = True
+"""Unverified whether the signed form of `https://user:password@host/…` has them: both forms are tried."""
+
+ACCEPTED_STATUSES = frozenset({"accepted", "scheduled", "queued", "sending", "sent"})
+"""Any of these in a status callback proves that Twilio has the message; more we do not distinguish."""
+
+FAILED_STATUSES = frozenset({"failed", "undelivered", "canceled"})
+
+LIST_REPLY_FIELDS = ("ListTitle", "ButtonText")
+"""Where a tapped list or button says its words when Body is empty; seen in practice, not in the documents."""

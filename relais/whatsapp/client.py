@@ -1,0 +1,146 @@
+"""The one seam to Twilio: the official SDK with time-outs, and its failures sorted by what they mean for a message."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from django.conf import settings
+from django.utils.translation import gettext
+from requests.adapters import HTTPAdapter
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+
+from relais.clients.addresses import canonical
+from relais.whatsapp.errors import sentence_of
+
+CONNECT, READ = 5, 10
+"""Seconds; a claim's lease outlives both."""
+CONNECTIONS = 32
+
+
+class TwilioRefused(Exception):
+    """Twilio said no, and would again. `code` is Twilio's, `str()` a sentence for a person."""
+
+    def __init__(self, code: int | None, sentence: str = "") -> None:
+        self.code = code
+        super().__init__(sentence or gettext(sentence_of(code)))
+
+
+class NotNow(Exception):
+    """The message certainly did not leave; it may be tried again after `seconds`."""
+
+    def __init__(self, seconds: float | None, why: str) -> None:
+        self.seconds = seconds
+        super().__init__(why)
+
+
+class Unanswered(Exception):
+    """The request was written and nothing tells what became of it: never send again blindly."""
+
+
+class RelaisHttpClient(TwilioHttpClient):
+    """No retries of its own, no proxy by surprise, and another host when a double stands in for Twilio."""
+
+    def __init__(self, base_url: str = "") -> None:
+        super().__init__(pool_connections=True, max_retries=0)
+        # The SDK compares the argument of its constructor with zero, so a pair is only accepted here.
+        self.timeout = (CONNECT, READ)
+        self.session.trust_env = False
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=0))
+        self.base = urlsplit(base_url) if base_url else None
+
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
+        if self.base:
+            given = urlsplit(url)
+            # The paths of Twilio's hosts collide (/v1/Services): the double is told which one was meant.
+            kwargs["headers"] = (kwargs.get("headers") or {}) | {"X-Twilio-Host": given.hostname or ""}
+            path = self.base.path.rstrip("/") + given.path
+            url = given._replace(scheme=self.base.scheme, netloc=self.base.netloc, path=path).geturl()
+        response = super().request(method, url, *args, **kwargs)
+        if response.status_code == 429:
+            raise NotNow(_seconds(response.headers), "429")
+        if response.status_code >= 500:
+            raise Unanswered(f"HTTP {response.status_code}")
+        return response
+
+
+def _seconds(headers: Any) -> float | None:
+    try:
+        return min(300.0, max(0.0, float((headers or {}).get("Retry-After", ""))))
+    except ValueError:
+        return None
+
+
+@cache
+def twilio() -> Client:
+    environment = settings.ENVIRONMENT
+    if not (environment.twilio_account_sid and environment.twilio_auth_token):
+        raise TwilioRefused(None, gettext("Twilio n'est pas connecté. Prévenez un administrateur."))
+    http = RelaisHttpClient(environment.twilio_api_base_url)
+    return Client(environment.twilio_account_sid, environment.twilio_auth_token, http_client=http)
+
+
+def create(
+    *, to: str, sender: str, body: str, media_url: Sequence[str] = (), status_callback: str = ""
+) -> str:
+    """Send one message; returns its SID. Raises TwilioRefused, NotNow or Unanswered."""
+    more: dict[str, Any] = {"media_url": list(media_url)} if media_url else {}
+    if status_callback:
+        more["status_callback"] = status_callback
+    try:
+        message = twilio().messages.create(to=to, from_=sender, body=body, **more)
+    except TwilioRestException as error:
+        raise TwilioRefused(error.code) from error
+    except (requests.exceptions.ConnectTimeout, requests.exceptions.SSLError) as error:
+        raise NotNow(None, type(error).__name__) from error
+    except requests.exceptions.ConnectionError as error:
+        if _never_connected(error):
+            raise NotNow(None, "connection refused") from error
+        raise Unanswered(type(error).__name__) from error
+    except (requests.exceptions.RequestException, TwilioException, ValueError) as error:
+        # A ValueError is an answer that is no JSON: some proxy spoke, not Twilio.
+        raise Unanswered(type(error).__name__) from error
+    if not message.sid:
+        raise Unanswered("no sid")
+    return str(message.sid)
+
+
+def _never_connected(error: BaseException | None) -> bool:
+    """Whether the failure came before a byte was written: looked up by name along the chain of causes."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if type(error).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectionRefusedError"):
+            return True
+        seen.add(id(error))
+        reason = getattr(error, "reason", None)
+        first = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
+        error = reason if isinstance(reason, BaseException) else first or error.__cause__ or error.__context__
+    return False
+
+
+def back_off(attempt: int) -> float:
+    """Seconds before the next try: 0.5 doubled each time up to 30, with jitter so that many do not march in step."""
+    return min(30.0, 0.5 * 2.0 ** min(attempt - 1, 8)) * random.uniform(0.75, 1.25)  # noqa: S311
+
+
+def send_test(to: str, text: str) -> str:
+    """Send a message outside any conversation, to try the connection; returns its SID."""
+    try:
+        return create(to=canonical(to), sender=settings.ENVIRONMENT.whatsapp_number, body=text)
+    except NotNow as error:
+        raise TwilioRefused(
+            None, gettext("Twilio ne répond pas pour le moment. Réessayez dans un instant.")
+        ) from error
+    except Unanswered as error:
+        raise TwilioRefused(
+            None,
+            gettext("Twilio n'a pas dit si le message est parti. Regardez son journal avant de réessayer."),
+        ) from error

@@ -1,0 +1,5 @@
+from django.urls import path
+
+from relais.whatsapp import views
+
+urlpatterns = [path("media/<int:pk>", views.media, name="media")]
