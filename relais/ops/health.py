@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from typing import Any
 
 import psycopg
 from django.db import connection
@@ -27,8 +28,6 @@ insert into heartbeats (name, process, at) values (%s, %s, now())
 on conflict (name) do update set process = excluded.process, at = excluded.at
 """
 ALIVE = "select name from heartbeats where at > now() - make_interval(secs => %s)"
-
-Pool = AsyncConnectionPool[psycopg.AsyncConnection[tuple[object, ...]]]
 
 
 def beat(name: str) -> None:
@@ -54,7 +53,7 @@ async def health(request: Request) -> JSONResponse:
     return _answer(parts)
 
 
-async def _alive(pool: Pool) -> set[object] | None:
+async def _alive(pool: AsyncConnectionPool[Any]) -> set[object] | None:
     """The duties that beat lately; None when the database does not answer."""
     try:
         async with asyncio.timeout(PATIENCE), pool.connection() as db:

@@ -1,0 +1,64 @@
+"""The shell: one ASGI application. Hooks, the socket, health and static files are native; pages are Django's.
+
+Wiring only. It starts, and stays, whether the database is there or not.
+"""
+# ruff: noqa: E402 (Django must be set up before anything with models is imported)
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "relais.settings")
+
+from django.core.wsgi import get_wsgi_application
+
+django = get_wsgi_application()
+
+from anyio.to_thread import current_default_thread_limiter
+from django.conf import settings
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from relais.conversations.feed import Feed
+from relais.live.endpoint import Live
+from relais.live.pool import open_pool
+from relais.ops import health
+from relais.shell import LoopbackOnly, Pages, static_files
+from relais.whatsapp import hooks
+
+NATIVE_THREADS = 4
+"""What native routes may do at once in threads; hooks bring a bound of their own."""
+
+
+def make_application() -> Starlette:
+    """A new shell with a pool and a listener of its own, so that a test can run two on one database."""
+    live = Live(Feed())
+    application = Starlette(
+        routes=[*hooks.routes, *live.routes, *health.routes, static_files(settings.STATIC_ROOT), *_phone()],
+        middleware=[Middleware(LoopbackOnly)] if settings.DEMO else [],
+        lifespan=_lifespan,
+    )
+    application.state.live = live
+    application.router.redirect_slashes = False
+    application.router.default = Pages(django)
+    return application
+
+
+def _phone() -> list[BaseRoute]:
+    if not settings.DEMO:
+        return []
+    from relais.emulator import phone
+
+    return list(phone.routes)
+
+
+@asynccontextmanager
+async def _lifespan(application: Starlette) -> AsyncIterator[None]:
+    current_default_thread_limiter().total_tokens = NATIVE_THREADS
+    async with open_pool() as pool, application.state.live.running(pool):
+        application.state.pool = pool
+        yield
+
+
+application = make_application()

@@ -1,0 +1,5 @@
+"""What `live` asks of the heart."""
+
+
+class Feed:
+    pass
