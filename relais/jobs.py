@@ -53,7 +53,8 @@ async def _work() -> None:
         if not asyncio.iscoroutinefunction(task.func):
             task.func = _returning_its_connection(task.func)
     # Only the worker's own bookkeeping leaves Django's connection: what a job defers still joins its transaction.
-    with_own_pool = app.with_connector(app.connector.get_worker_connector()  # type: ignore[attr-defined])
+    connector = app.connector.get_worker_connector()  # type: ignore[attr-defined]
+    with_own_pool = app.with_connector(connector)
     while True:
         try:
             async with with_own_pool.open_async():
