@@ -58,10 +58,20 @@ def up(options: argparse.Namespace) -> int:
 
 def web(options: argparse.Namespace) -> int:
     environment = _environment()
-    with nullcontext() if options.fd is not None else _database(environment):
+    if options.fd is None:
+        return _web_alone(environment)
+    from relais.server import serve
+
+    return serve(environment, options.fd)
+
+
+def _web_alone(environment: Environment) -> int:
+    with _database(environment):
+        from relais.prepare import static_files
         from relais.server import serve
 
-        return serve(environment, options.fd)
+        static_files()
+        return serve(environment)
 
 
 def jobs(options: argparse.Namespace) -> int:
@@ -74,9 +84,9 @@ def jobs(options: argparse.Namespace) -> int:
 
 
 def prepare(options: argparse.Namespace) -> None:
+    _reach_database(_environment())
     _django()
-    _reach_database()
-    from relais.ops.prepare import prepare
+    from relais.prepare import prepare
 
     prepare()
 
@@ -166,20 +176,21 @@ def _database(environment: Environment) -> Iterator[None]:
     from relais.ops.database import running
 
     with running(environment.data_dir) if environment.embedded_database else nullcontext():
+        _reach_database(environment)
         _django()
-        _reach_database()
-        from relais.ops.prepare import tables
+        from relais.prepare import tables
 
         tables()
         yield
 
 
-def _reach_database() -> None:
-    from django.db import OperationalError, connection
+def _reach_database(environment: Environment) -> None:
+    """Asked before Django, whose pool would try for seconds and say so at length."""
+    import psycopg
 
     try:
-        connection.ensure_connection()
-    except OperationalError as error:
+        psycopg.connect(environment.database_url, connect_timeout=5).close()
+    except psycopg.Error as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise Failed(f"The database cannot be reached; see DATABASE_URL. It said: {said[0]}") from error
 
