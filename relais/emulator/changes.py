@@ -14,6 +14,7 @@ class Changes:
         self.last = 0
         self.listeners: list[Callable[[], None]] = []
         self._next = asyncio.Event()
+        self._ended = False
 
     def mark(self) -> int:
         self.last += 1
@@ -24,10 +25,14 @@ class Changes:
         return self.last
 
     async def after(self, since: int, seconds: float) -> None:
-        """Returns when something is newer than `since`, or when the time is over."""
+        """Returns when something is newer than `since`, when the time is over, or when there will be no more."""
         deadline = time.monotonic() + seconds
-        while self.last <= since and (left := deadline - time.monotonic()) > 0:
+        while self.last <= since and not self._ended and (left := deadline - time.monotonic()) > 0:
             try:
                 await asyncio.wait_for(self._next.wait(), left)
             except TimeoutError:
                 return
+
+    def end(self) -> None:
+        self._ended = True
+        self._next.set()

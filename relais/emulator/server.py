@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -27,7 +28,7 @@ def run(port: int) -> int:
         )
         return 1
     print(f"The Twilio double listens on http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
-    server = uvicorn.Server(quiet_config(double))
+    server = DoubleServer(double)
     # uvicorn raises the signal again when it is done; asked to stop and stopped is no failure.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: None)
@@ -53,16 +54,24 @@ def configured(environment: Environment) -> Double:
 def _reach(environment: Environment) -> dict[str, str]:
     """`localhost` may mean ::1 first, where the desk does not listen: it is called by its own address."""
     public = environment.public_base_url
-    is_local = any(f"//{host}" in public for host in LOOPBACK)
+    is_local = urlsplit(public).hostname in LOOPBACK
     return {public: f"http://127.0.0.1:{environment.port}"} if is_local else {}
 
 
-def quiet_config(double: Double) -> uvicorn.Config:
-    return uvicorn.Config(
-        build_app(double),
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
+class DoubleServer(uvicorn.Server):
+    def __init__(self, double: Double) -> None:
+        config = uvicorn.Config(
+            build_app(double),
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        super().__init__(config)
+        self._double = double
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Those who wait for news would hold up the end.
+        self._double.changes.end()
+        await super().shutdown(sockets)
