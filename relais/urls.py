@@ -1,11 +1,19 @@
 """Every page's address. Wiring only."""
 
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 urlpatterns = [
-    path("accounts/", include("allauth.account.urls")),
+    path("", RedirectView.as_view(url="/dashboard")),
+    path("accounts/", include("relais.accounts.entrance_urls")),
     path("dashboard/", include("relais.conversations.urls")),
     path("dashboard/", include("relais.accounts.urls")),
     path("dashboard/", include("relais.company.urls")),
     path("dashboard/", include("relais.whatsapp.urls")),
 ]
+
+handler400 = "relais.web.errors.bad_request"
+handler403 = "relais.web.errors.forbidden"
+handler404 = "relais.web.errors.not_found"
+handler429 = "relais.web.errors.too_many"
+handler500 = "relais.web.errors.server_error"

@@ -73,10 +73,19 @@ class User(AbstractBaseUser):
     full_name = models.CharField(_("nom"), max_length=120)
     role = models.CharField(_("rôle"), max_length=16, choices=Role.choices, default=Role.AGENT)
     team = models.ForeignKey(
-        Team, verbose_name=_("équipe"), null=True, blank=True, on_delete=models.SET_NULL, related_name="members"
+        Team,
+        verbose_name=_("équipe"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="members",
     )
     language = models.CharField(
-        _("langue"), max_length=5, choices=Language.choices, default=Language.FRENCH, db_default=Language.FRENCH.value
+        _("langue"),
+        max_length=5,
+        choices=Language.choices,
+        default=Language.FRENCH,
+        db_default=Language.FRENCH.value,
     )
     is_active = models.BooleanField(_("actif"), default=True, db_default=True)
     is_demo = models.BooleanField(default=False, db_default=False)

@@ -1,0 +1,44 @@
+"""What allauth asks us: who may come in, how failures are counted, where it may lead people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from django.db import connection
+from django.http import HttpRequest
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from relais.accounts.invitation import password_address
+
+
+class Adapter(DefaultAccountAdapter):
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+    def is_safe_url(self, url: str) -> bool:
+        """Only addresses of the host that was asked; not those of every host we answer for."""
+        return url_has_allowed_host_and_scheme(url, allowed_hosts={self.request.get_host()})
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The address whose failures are counted together; requests over a socket file have none."""
+        return request.META.get("REMOTE_ADDR") or "local"
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        # By account *and* address: else anyone who knows an agent's e-mail could keep him out.
+        return f"{credentials.get('email', '').strip().lower()} {self.get_client_ip(request)}"
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        return password_address(*key.split("-", 1))
+
+    def logout(self, request: HttpRequest) -> None:
+        user = request.user.pk
+        super().logout(request)
+        tell_sockets(user)
+
+
+def tell_sockets(user: int | None) -> None:
+    """Say that a user's sessions changed. Only once the session is gone: who hears it looks for it at once."""
+    if user is not None:
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_notify('users', %s)", [str(user)])

@@ -1,0 +1,25 @@
+"""The people of the demo. Their password is public: outside a demo they cannot sign in."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from relais.accounts.models import Role, User
+
+PASSWORD = "relais-demo"  # noqa: S105
+PEOPLE = (
+    ("admin@relais.test", "Nadia Benali", Role.SUPER_ADMIN),
+    ("superviseur@relais.test", "Mariam Traoré", Role.SUPERVISOR),
+    ("agent1@relais.test", "Awa Diop", Role.AGENT),
+    ("agent2@relais.test", "Koffi Mensah", Role.AGENT),
+)
+
+
+@transaction.atomic
+def make_accounts() -> list[User]:
+    """Make those that are missing; what a visitor changed of the others stays."""
+    known = {user.email: user for user in User.objects.filter(email__in=[email for email, *_ in PEOPLE])}
+    return [
+        known.get(email) or User.objects.create_user(email, PASSWORD, full_name=name, role=role, is_demo=True)
+        for email, name, role in PEOPLE
+    ]

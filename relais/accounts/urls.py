@@ -1,0 +1,5 @@
+"""Its pages, under /dashboard."""
+
+from typing import Any
+
+urlpatterns: list[Any] = []

@@ -1,0 +1,25 @@
+"""What every page knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from relais.company import words
+from relais.web.rail import section_at, sections_for
+
+
+def page(request: HttpRequest) -> dict[str, Any]:
+    return {
+        "demo": settings.DEMO,
+        "languages": settings.LANGUAGES,
+        # Asked only by the pages that show it, so that an error page needs no database.
+        "brand": SimpleLazyObject(words.brand),
+        "sections": SimpleLazyObject(
+            lambda: sections_for(request.user) if request.user.is_authenticated else []
+        ),
+        "section": section_at(request.path),
+    }

@@ -1,0 +1,62 @@
+"""What stands around every page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils import translation
+
+from relais.web.headers import HEADERS
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+
+def security_headers(get_response: Handler) -> Handler:
+    def answer(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if _asked_over_https(request):
+            for cookie in response.cookies.values():
+                cookie["secure"] = True
+        return response
+
+    return answer
+
+
+def _asked_over_https(request: HttpRequest) -> bool:
+    """Whether this page was asked for at the public https address.
+
+    By the configured address and not by the connection, which ends at the proxy; and not for every host, so that
+    an admin on the machine itself can sign in at http://127.0.0.1.
+    """
+    public = urlsplit(settings.PUBLIC_BASE_URL)
+    return public.scheme == "https" and request.headers.get("Host", "").lower() == public.netloc.lower()
+
+
+def language_of_user(get_response: Handler) -> Handler:
+    """A person's own language; before sign-in the one chosen in this browser, else French."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        language = _language_of(request)
+        request.LANGUAGE_CODE = language  # type: ignore[attr-defined]
+        with translation.override(language):
+            response = get_response(request)
+        response.headers.setdefault("Content-Language", language)
+        return response
+
+    return answer
+
+
+def _language_of(request: HttpRequest) -> str:
+    if request.user.is_authenticated:
+        return request.user.language
+    return chosen_language(request)
+
+
+def chosen_language(request: HttpRequest) -> str:
+    chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
+    return chosen if chosen in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE

@@ -1,0 +1,11 @@
+// <button data-opens="id"> opens that <dialog>; [data-closes] inside one closes it; a click beside it does too.
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-opens]");
+  const dialog = opener && document.getElementById(opener.dataset.opens);
+  if (dialog) {
+    event.preventDefault();
+    dialog.showModal();
+  } else if (event.target.closest("[data-closes]") || event.target.matches("dialog[open]")) {
+    event.target.closest("dialog")?.close();
+  }
+});
