@@ -1,0 +1,105 @@
+"""The cast and their verbs, for every room's tests. Awa and Koffi are agents, Mariam supervises, Yao is of another
+team and must see nothing, Nadia is the admin, Fatou is a client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.cast import FATOU, OUR_NUMBER, Clock, new_sid
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def _user(name: str, role: str, **fields: Any) -> Any:
+    from relais.accounts.models import User
+
+    return User.objects.create_user(
+        email=f"{name.split()[0].lower()}@example.com", password="un bon mot de passe", full_name=name, role=role, **fields
+    )
+
+
+@pytest.fixture
+def awa(db: None) -> Any:
+    return _user("Awa Diop", "agent")
+
+
+@pytest.fixture
+def koffi(db: None) -> Any:
+    return _user("Koffi Mensah", "agent")
+
+
+@pytest.fixture
+def mariam(db: None) -> Any:
+    return _user("Mariam Traoré", "supervisor")
+
+
+@pytest.fixture
+def nadia(db: None) -> Any:
+    return _user("Nadia Benali", "super_admin")
+
+
+@pytest.fixture
+def sales(db: None) -> Any:
+    from relais.accounts.models import Team
+
+    return Team.objects.create(name="Ventes")
+
+
+@pytest.fixture
+def yao(db: None) -> Any:
+    from relais.accounts.models import Team
+
+    return _user("Yao Kouassi", "agent", team=Team.objects.create(name="Pièces"))
+
+
+@pytest.fixture
+def fatou_writes(db: None, clock: Clock) -> Callable[..., Any]:
+    """Fatou writes; returns the conversation as it then is."""
+
+    def writes(text: str = "Bonjour", *, address: str = FATOU, name: str = "Fatou", **fields: Any) -> Any:
+        from relais.conversations.models import Conversation
+        from relais.conversations.receive import InboundMessage, receive
+
+        message = InboundMessage(
+            sid=fields.pop("sid", None) or new_sid(),
+            address=address,
+            sender=fields.pop("sender", OUR_NUMBER),
+            body=text,
+            profile_name=name,
+            bot_here=fields.pop("bot_here", True),
+            **fields,
+        )
+        received = receive([message], at=clock.now)[message.sid]
+        return Conversation.objects.get(pk=received.conversation_id)
+
+    return writes
+
+
+@pytest.fixture
+def with_bot(fatou_writes: Callable[..., Any]) -> Any:
+    return fatou_writes("mercedes")
+
+
+@pytest.fixture
+def waiting(with_bot: Any, clock: Clock) -> Any:
+    from relais.conversations.history import BOT
+
+    with_bot.ask_for_agent(by=BOT, at=clock.passes(seconds=5), reason="le client le demande")
+    return with_bot
+
+
+@pytest.fixture
+def held_by_awa(with_bot: Any, awa: Any, clock: Clock) -> Any:
+    with_bot.take_over(awa, at=clock.passes(seconds=10))
+    return with_bot
+
+
+@pytest.fixture
+def ended(held_by_awa: Any, awa: Any, clock: Clock) -> Any:
+    held_by_awa.close(awa, at=clock.passes(minutes=3))
+    return held_by_awa

@@ -1,0 +1,370 @@
+"""The table of a conversation's life, cell by cell: `what happens` in `which situation`."""
+
+from datetime import timedelta
+
+import pytest
+
+from relais.accounts.models import User
+from relais.conversations.history import BOT
+from relais.conversations.lifecycle import NotAllowed, Situation, TooLate, end_silent
+from relais.conversations.models import Conversation
+from tests.cast import said_to_client, story_of
+
+pytestmark = pytest.mark.django_db
+
+TAKEN_OVER = "Vous êtes maintenant en contact avec un agent Mercedes-Benz. Comment puis-je vous aider ?"
+CLOSED = (
+    "Merci d'avoir contacté Mercedes-Benz. Votre conversation a été clôturée. "
+    "N'hésitez pas à nous recontacter si besoin !"
+)
+WAIT = "Votre demande est bien reçue. Un agent Mercedes-Benz vous répond dès que possible."
+
+
+# -- client writes -----------------------------------------------------------------------------------
+
+
+def test_client_writes_to_the_bot(with_bot, fatou_writes):
+    again = fatou_writes("encore")
+    assert again.pk == with_bot.pk
+    assert again.situation is Situation.BOT
+    assert story_of(again) == ["message_received", "message_received"]
+    assert said_to_client(again) == []
+
+
+def test_client_writes_while_waiting_and_is_asked_for_patience_once(waiting, fatou_writes, clock):
+    fatou_writes("il y a quelqu'un ?")
+    fatou_writes("allô")
+    assert said_to_client(waiting) == [WAIT]
+    clock.passes(minutes=11)
+    assert said_to_client(fatou_writes("toujours là")) == [WAIT, WAIT]
+
+
+def test_client_writes_to_the_holder_and_it_is_unread(held_by_awa, fatou_writes, awa):
+    conversation = fatou_writes("j'ai une question")
+    assert conversation.agent == awa
+    assert conversation.is_unread
+    assert said_to_client(conversation) == [TAKEN_OVER]
+
+
+def test_client_writes_after_the_end_and_opens_a_new_conversation(ended, fatou_writes):
+    new = fatou_writes("rebonjour")
+    assert new.pk != ended.pk
+    assert new.situation is Situation.BOT
+    assert (new.epoch, new.seq, new.current_menu) == (0, 1, "main_menu")
+
+
+def test_a_client_given_to_a_silent_agent_is_asked_for_patience(waiting, koffi, mariam, fatou_writes, clock):
+    waiting.reassign(koffi, by=mariam, at=clock.passes(minutes=1))
+    assert said_to_client(fatou_writes("allô ?")) == [WAIT]
+
+
+# -- flow or API asks for an agent -------------------------------------------------------------------
+
+
+def test_asking_for_an_agent_from_the_bot(with_bot, clock):
+    assert with_bot.ask_for_agent(by=BOT, at=clock.now) is True
+    assert with_bot.situation is Situation.WAITING
+    assert with_bot.transferred_at == clock.now
+    assert with_bot.epoch == 0
+
+
+def test_asking_for_an_agent_while_waiting_does_nothing(waiting, clock):
+    before = story_of(waiting)
+    assert waiting.ask_for_agent(by=BOT, at=clock.now) is True
+    assert story_of(waiting) == before
+
+
+def test_asking_for_an_agent_while_held_does_nothing(held_by_awa, awa, clock):
+    assert held_by_awa.ask_for_agent(by=BOT, at=clock.now) is True
+    assert held_by_awa.agent == awa
+
+
+def test_asking_for_an_agent_after_the_end_is_too_late(ended, clock):
+    assert ended.ask_for_agent(by=BOT, at=clock.now) is False
+
+
+# -- take over ---------------------------------------------------------------------------------------
+
+
+def test_take_over_from_the_bot(with_bot, awa, clock):
+    with_bot.take_over(awa, at=clock.now)
+    assert (with_bot.situation, with_bot.agent, with_bot.epoch) == (Situation.HELD, awa, 1)
+    assert story_of(with_bot) == ["message_received", "agent_takeover", "message_sent"]
+    assert said_to_client(with_bot) == [TAKEN_OVER]
+    assert not with_bot.is_unread
+
+
+def test_take_over_of_who_waits(waiting, awa, clock):
+    asked_at = waiting.transferred_at
+    waiting.take_over(awa, at=clock.passes(minutes=2))
+    assert (waiting.situation, waiting.epoch) == (Situation.HELD, 1)
+    assert waiting.transferred_at == asked_at
+
+
+def test_take_over_by_the_holder_again_says_nothing(held_by_awa, awa, clock):
+    before = story_of(held_by_awa)
+    held_by_awa.take_over(awa, at=clock.now)
+    assert story_of(held_by_awa) == before
+    assert held_by_awa.epoch == 1
+
+
+def test_take_over_of_what_another_holds_tells_who(held_by_awa, koffi, awa, clock):
+    with pytest.raises(TooLate) as refusal:
+        held_by_awa.take_over(koffi, at=clock.now)
+    assert refusal.value.agent == awa
+    assert refusal.value.code == "held"
+    assert "Awa Diop" in str(refusal.value)
+
+
+def test_take_over_after_the_end_is_too_late(ended, koffi, clock):
+    with pytest.raises(TooLate) as refusal:
+        ended.take_over(koffi, at=clock.now)
+    assert (refusal.value.code, refusal.value.status, refusal.value.agent) == ("ended", "completed", None)
+
+
+# -- flow complete -----------------------------------------------------------------------------------
+
+
+def test_complete_by_the_bot(with_bot, clock):
+    assert with_bot.complete(by=BOT, at=clock.passes(seconds=42)) is True
+    assert (with_bot.status, with_bot.duration_seconds, with_bot.epoch) == ("completed", 42, 0)
+    assert said_to_client(with_bot) == []
+
+
+@pytest.mark.parametrize("situation", ["waiting", "held_by_awa"])
+def test_complete_while_a_human_is_asked_for_or_holds_does_nothing(situation, request, clock):
+    conversation = request.getfixturevalue(situation)
+    before = story_of(conversation)
+    assert conversation.complete(by=BOT, at=clock.now) is False
+    assert conversation.is_open
+    assert story_of(conversation) == before
+
+
+def test_complete_again_is_a_success_with_the_same_duration(with_bot, clock):
+    with_bot.complete(by=BOT, at=clock.passes(seconds=42))
+    assert with_bot.complete(by=BOT, at=clock.passes(minutes=5)) is True
+    assert with_bot.duration_seconds == 42
+    assert story_of(with_bot).count("flow_complete") == 1
+
+
+# -- close -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("situation", ["with_bot", "waiting"])
+def test_close_of_what_nobody_holds_is_for_supervisors_and_says_nothing(situation, request, awa, mariam, clock):
+    conversation = request.getfixturevalue(situation)
+    with pytest.raises(NotAllowed):
+        conversation.close(awa, at=clock.now)
+    conversation.close(mariam, at=clock.now)
+    assert (conversation.status, conversation.epoch) == ("completed", 1)
+    assert said_to_client(conversation) == []
+
+
+def test_close_by_a_supervisor_can_tell_the_client(waiting, mariam, clock):
+    waiting.close(mariam, at=clock.now, tell_client=True)
+    assert said_to_client(waiting) == [CLOSED]
+
+
+def test_close_by_the_holder_tells_the_client(held_by_awa, awa, clock):
+    held_by_awa.close(awa, at=clock.passes(minutes=2))
+    assert (held_by_awa.status, held_by_awa.agent, held_by_awa.epoch) == ("completed", awa, 2)
+    assert held_by_awa.duration_seconds == 130
+    assert said_to_client(held_by_awa) == [TAKEN_OVER, CLOSED]
+
+
+def test_close_by_a_supervisor_of_what_another_holds(held_by_awa, mariam, clock):
+    held_by_awa.close(mariam, at=clock.now)
+    assert said_to_client(held_by_awa)[-1] == CLOSED
+
+
+def test_close_by_another_agent_is_not_allowed(held_by_awa, koffi, clock):
+    with pytest.raises(NotAllowed, match="Awa Diop"):
+        held_by_awa.close(koffi, at=clock.now)
+    assert held_by_awa.is_open
+
+
+def test_close_after_the_end_is_too_late(ended, awa, mariam, clock):
+    for who in (awa, mariam):
+        with pytest.raises(TooLate):
+            ended.close(who, at=clock.now)
+
+
+# -- hand back ---------------------------------------------------------------------------------------
+
+
+def test_hand_back_of_what_the_bot_has_is_too_late(with_bot, awa, mariam, clock):
+    for who in (awa, mariam):
+        with pytest.raises(TooLate):
+            with_bot.hand_back(who, at=clock.now)
+
+
+def test_hand_back_of_who_waits_is_for_supervisors(waiting, awa, mariam, clock):
+    with pytest.raises(NotAllowed):
+        waiting.hand_back(awa, at=clock.now)
+    waiting.hand_back(mariam, at=clock.now)
+    assert (waiting.situation, waiting.epoch) == (Situation.BOT, 1)
+
+
+@pytest.mark.parametrize("who", ["awa", "mariam"])
+def test_hand_back_by_the_holder_or_a_supervisor_says_nothing(held_by_awa, who, request, clock):
+    held_by_awa.hand_back(request.getfixturevalue(who), at=clock.now, reason="fin")
+    assert (held_by_awa.situation, held_by_awa.agent, held_by_awa.epoch) == (Situation.BOT, None, 2)
+    assert said_to_client(held_by_awa) == [TAKEN_OVER]
+    release = held_by_awa.events.get(event_type="agent_release")
+    assert release.metadata == {"to": "bot", "reason": "fin", "previous_agent": "Awa Diop"}
+
+
+def test_hand_back_by_another_agent_is_not_allowed(held_by_awa, koffi, clock):
+    with pytest.raises(NotAllowed):
+        held_by_awa.hand_back(koffi, at=clock.now)
+
+
+def test_hand_back_after_the_end_is_too_late(ended, mariam, clock):
+    with pytest.raises(TooLate):
+        ended.hand_back(mariam, at=clock.now)
+
+
+# -- reassign ----------------------------------------------------------------------------------------
+
+
+def test_reassign_of_what_the_bot_has_is_too_late(with_bot, koffi, mariam, clock):
+    with pytest.raises(TooLate):
+        with_bot.reassign(koffi, by=mariam, at=clock.now)
+
+
+@pytest.mark.parametrize("situation", ["waiting", "held_by_awa"])
+def test_reassign_by_a_supervisor(situation, request, koffi, mariam, clock):
+    conversation = request.getfixturevalue(situation)
+    epoch, said = conversation.epoch, said_to_client(conversation)
+    conversation.reassign(koffi, by=mariam, at=clock.now)
+    assert (conversation.agent, conversation.epoch) == (koffi, epoch + 1)
+    assert said_to_client(conversation) == said
+    assert conversation.is_unread
+
+
+def test_reassign_is_not_for_agents(waiting, awa, koffi, clock):
+    with pytest.raises(NotAllowed):
+        waiting.reassign(koffi, by=awa, at=clock.now)
+
+
+def test_reassign_to_who_is_out_of_reach_or_gone_is_refused(waiting, mariam, koffi, yao, sales, clock):
+    Conversation.objects.filter(pk=waiting.pk).update(team=sales)
+    with pytest.raises(NotAllowed):
+        waiting.reassign(yao, by=mariam, at=clock.now)
+    koffi.deactivate(by=mariam, at=clock.now)
+    with pytest.raises(NotAllowed):
+        waiting.reassign(koffi, by=mariam, at=clock.now)
+
+
+def test_reassign_to_the_holder_changes_nothing(held_by_awa, awa, mariam, clock):
+    before = story_of(held_by_awa)
+    held_by_awa.reassign(awa, by=mariam, at=clock.now)
+    assert story_of(held_by_awa) == before
+
+
+def test_reassign_after_the_end_is_too_late(ended, koffi, mariam, clock):
+    with pytest.raises(TooLate):
+        ended.reassign(koffi, by=mariam, at=clock.now)
+
+
+# -- the holder leaves -------------------------------------------------------------------------------
+
+
+def test_a_deactivated_holder_gives_everything_back_to_the_queue(held_by_awa, awa, nadia, fatou_writes, clock):
+    awa.deactivate(by=nadia, at=clock.passes(minutes=1))
+    held_by_awa.refresh_from_db()
+    assert (held_by_awa.situation, held_by_awa.epoch) == (Situation.WAITING, 2)
+    assert held_by_awa.transferred_at == clock.now
+    assert story_of(held_by_awa)[-1] == "agent_release"
+    assert said_to_client(fatou_writes("allô ?"))[-1] == WAIT
+
+
+def test_a_deleted_holder_leaves_a_readable_history(held_by_awa, awa):
+    awa.delete()
+    held_by_awa.refresh_from_db()
+    assert held_by_awa.situation is Situation.WAITING
+    assert story_of(held_by_awa).count("agent_release") == 1
+    assert held_by_awa.events.get(event_type="agent_takeover").author_name == "Awa Diop"
+
+
+def test_a_deleted_holder_of_what_ended_is_forgotten_there(ended, awa):
+    awa.delete()
+    ended.refresh_from_db()
+    assert (ended.agent_id, ended.situation) == (None, Situation.ENDED)
+    assert "agent_release" not in story_of(ended)
+
+
+# -- silence -----------------------------------------------------------------------------------------
+
+
+def silence(clock) -> int:
+    at = clock.passes(hours=24, seconds=1)
+    return end_silent(Conversation.objects.all(), silent_since=at - timedelta(hours=24), at=at)
+
+
+def test_silence_with_the_bot_is_a_timeout(with_bot, clock):
+    assert silence(clock) == 1
+    with_bot.refresh_from_db()
+    assert (with_bot.status, with_bot.epoch) == ("timeout", 0)
+
+
+def test_silence_while_waiting_is_an_abandon(waiting, clock):
+    assert silence(clock) == 1
+    waiting.refresh_from_db()
+    assert waiting.status == "abandoned"
+
+
+def test_silence_while_held_is_left_to_the_holder(held_by_awa, clock):
+    assert silence(clock) == 0
+
+
+def test_silence_after_the_end_is_no_news(ended, clock):
+    assert silence(clock) == 0
+
+
+def test_a_client_who_wrote_lately_is_not_silent(with_bot, fatou_writes, clock):
+    clock.passes(hours=20)
+    fatou_writes("je suis là")
+    clock.passes(hours=-20)
+    assert silence(clock) == 0
+
+
+# -- what the database itself refuses ----------------------------------------------------------------
+
+
+def test_a_user_twice_at_one_address_is_refused(awa):
+    from django.db import IntegrityError, transaction
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        User.objects.create_user(email="AWA@example.com", full_name="Awa bis", role="agent")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"status": "completed"},
+        {"status": "asleep"},
+        {"duration_seconds": -1},
+        {"ended_at": "2026-03-02T10:00:00Z"},
+    ],
+)
+def test_an_impossible_conversation_is_refused(with_bot, fields):
+    from django.db import IntegrityError, transaction
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Conversation.objects.filter(pk=with_bot.pk).update(**fields)
+
+
+def test_the_bot_has_no_agent_beside_it(held_by_awa):
+    from django.db import IntegrityError, transaction
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Conversation.objects.filter(pk=held_by_awa.pk).update(status="active")
+
+
+def test_the_past_cannot_be_rewritten(with_bot):
+    from django.db import DatabaseError, transaction
+
+    for attempt in (lambda e: e.update(body="autre"), lambda e: e.delete()):
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+            attempt(with_bot.events.all())
