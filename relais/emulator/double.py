@@ -79,12 +79,12 @@ class Double:
         message.media = [Media(new_sid("ME"), "", "", now, url) for url in outgoing.media_urls]
         self.messages.add(message)
         self._changed(message)
-        self._start(self._carry(message))
+        # Its fate is settled now; the clock and the rules may change before it goes its way.
+        telling = Callbacks(message, self.faults, self.webhooks, self.settings)
+        self._start(self._carry(message, telling, self._coming_error(message)))
         return message
 
-    async def _carry(self, message: Message) -> None:
-        telling = Callbacks(message, self.faults, self.webhooks, self.settings)
-        error = self._coming_error(message)
+    async def _carry(self, message: Message, telling: Callbacks, error: tuple[int, str] | None) -> None:
         if message.messaging_service:
             self._move(message, "queued", telling)
         if not error and not await self._load_media(message):

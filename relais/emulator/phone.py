@@ -1,4 +1,4 @@
-"""The client's phone in the browser. Mounted in the demo only; it reaches the desk through the double and no other way."""
+"""The client's phone in the browser, for the demo only. It reaches the desk through the double and no other way."""
 
 import os
 from collections.abc import Awaitable, Callable

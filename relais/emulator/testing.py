@@ -88,6 +88,8 @@ class ServerThread:
             server.close()
         for connection in list(self._server.server_state.connections):
             connection.transport.abort()
+        if answering := list(self._server.server_state.tasks):
+            await asyncio.wait(answering, timeout=0.1)
         rest = asyncio.all_tasks() - {asyncio.current_task()}
         for task in rest:
             task.cancel()
@@ -148,6 +150,10 @@ class RunningDouble:
                 lambda: message.handed_over is not None, what="the desk to answer the client's message"
             )
         return message
+
+    def knows(self, name: str, client: str) -> None:
+        """This person has a phone in the simulator, and a profile name."""
+        self._on_loop(lambda: self.double.people.add(name, client))
 
     def seen_by(self, client: str) -> list[str]:
         """The company's texts on this client's phone, oldest first."""
