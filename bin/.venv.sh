@@ -3,7 +3,6 @@
 
 root=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "$0")")/.." && pwd)
 venv=$root/.venv
-export PYTHONDONTWRITEBYTECODE="${PYTHONDONTWRITEBYTECODE-}"
 
 say() { printf '%s\n' "$*" >&2; }
 

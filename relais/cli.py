@@ -60,6 +60,8 @@ def web(options: argparse.Namespace) -> int:
     environment = _environment()
     if options.fd is None:
         return _web_alone(environment)
+    _django()
+    _wait_until_prepared(options)
     from relais.server import serve
 
     return serve(environment, options.fd)
@@ -75,12 +77,19 @@ def _web_alone(environment: Environment) -> int:
 
 
 def jobs(options: argparse.Namespace) -> int:
-    with nullcontext() if options.supervised else _database(_environment()):
+    with nullcontext() if options.after is not None else _database(_environment()):
         _django()
+        _wait_until_prepared(options)
         from relais.jobs import run
 
         run()
         return 0
+
+
+def _wait_until_prepared(options: argparse.Namespace) -> None:
+    """The supervisor has us load while it prepares the tables, and closes its end of the pipe when they are there."""
+    if options.after is not None:
+        os.read(options.after, 1)
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -239,10 +248,11 @@ def _parser() -> argparse.ArgumentParser:
         return made  # type: ignore[no-any-return]
 
     command("up", up, "Run everything: database, web server, jobs; in a demo also a phone.")
-    command("web", web, "Run the web server alone.").add_argument("--fd", type=int, help=argparse.SUPPRESS)
-    command("jobs", jobs, "Run the jobs and the sender alone.").add_argument(
-        "--supervised", action="store_true", help=argparse.SUPPRESS
-    )
+    supervised = command("web", web, "Run the web server alone.")
+    supervised.add_argument("--fd", type=int, help=argparse.SUPPRESS)
+    supervised.add_argument("--after", type=int, help=argparse.SUPPRESS)
+    supervised = command("jobs", jobs, "Run the jobs and the sender alone.")
+    supervised.add_argument("--after", type=int, help=argparse.SUPPRESS)
 
     users = commands.add_parser("user", help="People who work here.").add_subparsers(
         metavar="create", required=True

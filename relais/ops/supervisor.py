@@ -173,13 +173,16 @@ def start_everything(
         emulator_port = port.free_port()
         variables["RELAIS_EMULATOR_URL"] = f"http://127.0.0.1:{emulator_port}"
         DataFolder(environment.data_dir).remember_emulator(variables["RELAIS_EMULATOR_URL"])
-    supervisor.finish(child("prepare", "prepare", patience=5))
-    if environment.demo:
         supervisor.start(child("emulator", "emulator", "--port", str(emulator_port), patience=1))
+    # They load while the tables are prepared, and go on when the pipe's other end is closed.
+    gate, prepared = os.pipe()
+    fd = listener.fileno()
     supervisor.start(
-        child("web", "web", "--fd", str(listener.fileno()), patience=7, inherits=[listener.fileno()]),
-        child("jobs", "jobs", "--supervised", patience=10),
+        child("web", "web", "--fd", str(fd), "--after", str(gate), patience=7, inherits=[fd, gate]),
+        child("jobs", "jobs", "--after", str(gate), patience=10, inherits=[gate]),
     )
+    supervisor.finish(child("prepare", "prepare", patience=5))
+    os.close(prepared)
     _wait_until_well(supervisor, listener, logs)
     say(banner(environment))
     while True:

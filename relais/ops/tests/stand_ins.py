@@ -23,6 +23,8 @@ def supervise() -> int:
 def behave(name: str) -> int:
     manner = os.environ.get(f"CHILD_{name}", "well")
     folder = Path(os.environ["RELAIS_DATA_DIR"])
+    if "--after" in sys.argv:
+        os.read(int(sys.argv[sys.argv.index("--after") + 1]), 1)
     asked = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: asked.set())
     with open(folder / f"{name}.starts", "a") as starts:
