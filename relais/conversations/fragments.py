@@ -1,0 +1,110 @@
+"""The pieces of a page that the page itself, an htmx answer and the live push show alike.
+
+Each is the same for every viewer, in the language that is active; what is personal is attributes and CSS.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.utils.html import urlize
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+
+from relais.conversations import lines, rows
+from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
+from relais.conversations.saying import sentence_for
+
+SIDES = {"client": "client", "agent": "agent", "bot": "bot", "system": "bot", "api": "bot"}
+TROUBLED = ("failed", "refused", "uncertain")
+# What a take-over or the end of the conversation silenced is not worth saying again.
+FINAL_REASONS = ("taken_over", "ended", "resent")
+
+
+def event(event: ConversationEvent) -> str:
+    return message(event) if event.is_spoken else line(event)
+
+
+def message(event: ConversationEvent) -> str:
+    return render_to_string("conversations/_message.html", message_context(event))
+
+
+def line(event: ConversationEvent) -> str:
+    return render_to_string("conversations/_line.html", line_context(event))
+
+
+def delivery(delivery: MessageDelivery) -> str:
+    return render_to_string("conversations/_delivery.html", delivery_context(delivery))
+
+
+def row(conversation: Conversation) -> str:
+    return render_to_string("conversations/_row.html", row_context(conversation))
+
+
+def message_context(event: ConversationEvent) -> dict[str, Any]:
+    delivery = getattr(event, "delivery", None)
+    return {
+        "event": event,
+        "side": SIDES[event.author_kind],
+        "by": _author(event),
+        "text": linked(event.body),
+        **(delivery_context(delivery, event) if delivery else {}),
+    }
+
+
+def line_context(event: ConversationEvent) -> dict[str, Any]:
+    return {"event": event, "sentence": lines.sentence_of(event), "quote": lines.quote_of(event)}
+
+
+def delivery_context(delivery: MessageDelivery, event: ConversationEvent | None = None) -> dict[str, Any]:
+    event = event or delivery.event
+    troubled = delivery.state in TROUBLED and delivery.reason not in FINAL_REASONS
+    return {
+        "event": event,
+        "delivery": delivery,
+        "trouble": _trouble(delivery),
+        "may_resend": troubled and not event.resends.all(),
+    }
+
+
+def row_context(conversation: Conversation) -> dict[str, Any]:
+    closes = rows.window_closes(conversation)
+    moment = now()
+    return {
+        "conversation": conversation,
+        "situation": conversation.situation.value,
+        "last": rows.last_line(conversation),
+        "since": rows.since(conversation),
+        "closes": closes,
+        "is_near": bool(closes and moment < closes < moment + rows.NEAR),
+        "is_closed": bool(closes and closes <= moment),
+    }
+
+
+def linked(text: str) -> SafeString:
+    """The text, escaped, its addresses made into links that tell the other side nothing of us."""
+    made = urlize(text, nofollow=True, autoescape=True)
+    # What the client wrote is escaped, quotes too: only the links made here can match.
+    return mark_safe(made.replace('rel="nofollow"', 'rel="noopener noreferrer nofollow" target="_blank"'))  # noqa: S308
+
+
+def _author(event: ConversationEvent) -> str:
+    if event.author_kind == "system":
+        return _("Message automatique")
+    return event.author_name or str(event.get_author_kind_display())
+
+
+def _trouble(delivery: MessageDelivery) -> str:
+    """Why it did not arrive, in words; empty when there is nothing to say."""
+    if delivery.state == "refused":
+        return sentence_for(delivery.reason or "ended")
+    if delivery.state == "uncertain":
+        return _("On ne sait pas si ce message est arrivé. Voyez avec le client avant de le renvoyer.")
+    if delivery.state != "failed":
+        return ""
+    if delivery.reason == "resent":
+        return _("Renvoyé plus bas.")
+    # The sentence was stored in French, as a msgid.
+    return _(delivery.error) if delivery.error else _("Ce message n'est pas arrivé.")

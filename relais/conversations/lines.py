@@ -1,0 +1,87 @@
+"""What happened, in a sentence: the lines between the messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext as _
+
+if TYPE_CHECKING:
+    from relais.conversations.models import ConversationEvent
+
+
+def sentence_of(event: ConversationEvent) -> str:
+    """Who did what. What the client said, if anything, is `quote_of` the event, and stands beside it."""
+    return SENTENCES.get(event.event_type, _other)(event)
+
+
+def quote_of(event: ConversationEvent) -> str:
+    if event.event_type == "agent_transfer":
+        return str(event.metadata.get("reason", ""))
+    return event.body
+
+
+def _who(event: ConversationEvent) -> str:
+    return event.author_name or {
+        "client": _("Le client"),
+        "bot": _("Le bot"),
+        "agent": _("Un agent"),
+        "api": _("Un programme"),
+    }.get(event.author_kind, _("Relais"))
+
+
+def _asked(event: ConversationEvent) -> str:
+    if "to" in event.metadata:
+        return _("%(who)s a confié la conversation à %(agent)s") % {
+            "who": _who(event),
+            "agent": event.metadata.get("to_name") or _("un agent"),
+        }
+    if event.author_kind == "agent":
+        return _("%(who)s a demandé un agent") % {"who": _who(event)}
+    return _("Un agent est demandé")
+
+
+def _taken(event: ConversationEvent) -> str:
+    return _("%(who)s a pris la conversation") % {"who": _who(event)}
+
+
+def _released(event: ConversationEvent) -> str:
+    if event.metadata.get("to") == "queue":
+        agent = event.metadata.get("previous_agent") or _("L'agent")
+        return _("%(agent)s n'est plus là : la conversation attend un agent") % {"agent": agent}
+    return _("%(who)s a rendu la conversation au bot") % {"who": _who(event)}
+
+
+def _closed(event: ConversationEvent) -> str:
+    return _("%(who)s a clôturé la conversation") % {"who": _who(event)}
+
+
+def _chose(event: ConversationEvent) -> str:
+    menu = str(event.metadata.get("menu_choice", ""))
+    return _("Menu « %(menu)s »") % {"menu": menu} if menu else _("Choix dans un menu")
+
+
+def _answered(event: ConversationEvent) -> str:
+    step = str(event.metadata.get("step", ""))
+    return _("Réponse à « %(step)s »") % {"step": step} if step else _("Réponse au bot")
+
+
+SENTENCES: dict[str, Callable[[ConversationEvent], str]] = {
+    "agent_transfer": _asked,
+    "agent_takeover": _taken,
+    "agent_release": _released,
+    "conversation_closed": _closed,
+    "menu_choice": _chose,
+    "free_input": _answered,
+    "invalid_input": lambda event: _("Le bot n'a pas compris"),
+    "flow_start": lambda event: _("Le bot commence son parcours"),
+    "flow_complete": lambda event: _("Le bot a terminé son parcours"),
+    "timeout": lambda event: _("Terminée sans suite : le client n'a plus répondu"),
+    "error": lambda event: _("Une erreur s'est produite"),
+    "note": lambda event: _("Note de %(who)s") % {"who": _who(event)},
+}
+
+
+def _other(event: ConversationEvent) -> str:
+    return str(event.get_event_type_display())

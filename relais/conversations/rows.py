@@ -1,0 +1,76 @@
+"""Rows of the lists: a conversation with what was said last in it, read for a whole list in one query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import F, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import JSONObject, Left
+
+from relais.conversations.models import SPOKEN, WINDOW, Conversation, ConversationEvent, Conversations
+
+GLANCE = 160
+"""Characters of the last message that a row could ever show."""
+NEAR = timedelta(hours=2)
+"""A window that closes sooner than this is worth a chip."""
+
+
+@dataclass(frozen=True)
+class LastLine:
+    """What was said last: by whom, the beginning of it, and what became of it."""
+
+    kind: str
+    body: str
+    state: str
+    media: str
+
+    @property
+    def is_trouble(self) -> bool:
+        return self.state in ("failed", "refused", "uncertain")
+
+    @property
+    def is_picture(self) -> bool:
+        return self.media.startswith("image/")
+
+
+def listed(conversations: Conversations) -> Conversations:
+    """The same conversations, with all that their rows show."""
+    return conversations.select_related("address__client", "agent", "team").annotate(said_last=_said_last())
+
+
+def _said_last() -> Subquery:
+    spoken: QuerySet[ConversationEvent, Any] = ConversationEvent.objects.filter(
+        conversation=OuterRef("pk"), event_type__in=SPOKEN
+    ).order_by("-seq", "media__position")
+    glance = JSONObject(
+        kind=F("author_kind"),
+        body=Left("body", Value(GLANCE)),
+        state=F("delivery__state"),
+        media=F("media__declared_type"),
+    )
+    return Subquery(spoken.values(glance=glance)[:1])
+
+
+def last_line(conversation: Conversation) -> LastLine | None:
+    """Of a conversation that came through `listed`; another is asked for by itself."""
+    if not hasattr(conversation, "said_last"):
+        conversation.said_last = (  # type: ignore[attr-defined]
+            Conversation.objects.filter(pk=conversation.pk).values_list(_said_last(), flat=True).first()
+        )
+    said: dict[str, str | None] | None = conversation.said_last  # type: ignore[attr-defined]
+    return LastLine(**{name: value or "" for name, value in said.items()}) if said else None
+
+
+def since(conversation: Conversation) -> datetime:
+    """What the list is ordered by: the moment the client began to wait, else the last activity."""
+    waiting = conversation.situation.value == "waiting"
+    return (waiting and conversation.transferred_at) or conversation.last_activity_at
+
+
+def window_closes(conversation: Conversation) -> datetime | None:
+    """An open conversation has its channel's latest inbound message, or it has had none."""
+    if not conversation.is_open or not conversation.last_inbound_at:
+        return None
+    return conversation.last_inbound_at + WINDOW

@@ -1,0 +1,215 @@
+"""The pieces of a page: one root each, the same for every viewer, and never anything but text of what a client wrote."""
+
+import re
+
+import pytest
+
+from relais.conversations import fragments
+from relais.conversations.history import BOT, Author
+from relais.conversations.models import ConversationEvent, Media
+from relais.conversations.receive import InboundMedia
+from tests.cast import story_of
+
+pytestmark = pytest.mark.django_db
+
+
+def bubble_of(conversation):
+    return fragments.message(conversation.events.filter(event_type="message_received").last())
+
+
+def test_each_piece_has_one_root_that_live_frames_find_by_its_id(held_by_awa, awa, clock):
+    said = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
+    line = held_by_awa.events.get(event_type="agent_takeover")
+    assert fragments.message(said.event).startswith(f'<li id="message-{said.event_id}"')
+    assert f'<div id="delivery-{said.pk}"' in fragments.message(said.event)
+    assert fragments.delivery(said).startswith(f'<div id="delivery-{said.pk}"')
+    assert fragments.line(line).startswith(f'<li id="event-{line.pk}"')
+    assert fragments.row(held_by_awa).startswith(f'<li id="row-{held_by_awa.pk}"')
+    for html in (fragments.message(said.event), fragments.line(line), fragments.row(held_by_awa)):
+        assert html.count("<li ") == html.count("</li>") == 1
+
+
+def test_html_in_a_message_is_text(fatou_writes):
+    html = bubble_of(fatou_writes('<script>alert("1")</script> {{ secret }} {% now "Y" %}'))
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+    assert "{{ secret }} {% now" in html
+
+
+def test_html_in_a_name_is_text_in_bubble_and_row(fatou_writes):
+    conversation = fatou_writes("Bonjour", name='<img src=x onerror="alert(1)">')
+    assert "<img" not in bubble_of(conversation) + fragments.row(conversation)
+
+
+def test_addresses_in_a_message_become_links_that_tell_nothing_of_us(fatou_writes):
+    html = bubble_of(
+        fatou_writes('voir https://example.com/a?b=1&c="><b> et javascript:alert(1) rel="nofollow"')
+    )
+    assert '<a href="https://example.com/a?b=1' in html
+    assert 'rel="noopener noreferrer nofollow" target="_blank"' in html
+    assert html.count("target=") == 1
+    assert 'href="javascript' not in html
+    assert "<b>" not in html
+
+
+@pytest.mark.parametrize(
+    "text", ["😀" * 1600, "مرحبا بالعالم", "a\u202eb\u200b\u0301", "\x01\x1f", "ligne 1\nligne 2"]
+)
+def test_any_script_is_shown_as_it_came(fatou_writes, text):
+    html = bubble_of(fatou_writes(text))
+    assert text in html
+    assert 'dir="auto"' in html
+
+
+def test_that_unreadable_signs_were_removed_is_noted(fatou_writes):
+    assert "Des signes illisibles ont été retirés." in bubble_of(
+        fatou_writes("ab", metadata={"cleaned": True})
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "word"),
+    [
+        ("queued", "En attente d'envoi"),
+        ("sending", "Envoi en cours"),
+        ("sent", "Envoyé"),
+        ("delivered", "Remis"),
+        ("read", "Lu"),
+    ],
+)
+def test_each_state_has_a_tick_and_a_word(held_by_awa, awa, clock, state, word):
+    delivery = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
+    delivery.state = state
+    html = fragments.delivery(delivery)
+    assert word in html.replace("&#x27;", "'")
+    assert 'class="tick' in html or 'class="lucide' in html or "<svg" in html
+    assert "Renvoyer" not in html
+
+
+def test_a_failed_message_says_why_and_may_be_sent_again(held_by_awa, awa, clock):
+    delivery = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
+    delivery.failed(at=clock.now, code=63024, error="Ce numéro ne peut pas recevoir ce message.")
+    html = fragments.delivery(delivery)
+    assert "Ce numéro ne peut pas recevoir ce message." in html
+    assert "(63024)" in html
+    assert (
+        f'formaction="/dashboard/chat/{held_by_awa.pk}/resend" name="event" value="{delivery.event_id}"'
+        in html
+    )
+    assert "C&#x27;est arrivé" not in html
+
+
+def test_what_was_sent_again_cannot_be_sent_a_third_time(held_by_awa, awa, clock):
+    delivery = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
+    delivery.failed(at=clock.now, code=None, error="")
+    held_by_awa.resend(delivery.event, agent=awa, at=clock.now)
+    assert "Renvoyer" not in fragments.delivery(type(delivery).objects.get(pk=delivery.pk))
+
+
+def test_an_uncertain_message_offers_both_choices(held_by_awa, awa, clock):
+    delivery = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
+    delivery.state = "uncertain"
+    html = fragments.delivery(delivery)
+    assert "Renvoyer" in html
+    assert f"/dashboard/chat/{held_by_awa.pk}/arrived" in html
+
+
+def test_what_a_take_over_silenced_says_so_and_is_not_to_be_sent_again(waiting, awa, fatou_writes, clock):
+    fatou_writes("allô")
+    delivery = waiting.deliveries.get()
+    waiting.take_over(awa, at=clock.now)
+    delivery.claim(by="sender", at=clock.now)
+    html = fragments.delivery(delivery)
+    assert "un agent avait pris la conversation" in html
+    assert "Renvoyer" not in html
+
+
+def test_events_are_sentences(waiting, awa, mariam, koffi, clock):
+    waiting.take_over(awa, at=clock.passes(seconds=1))
+    waiting.reassign(koffi, by=mariam, at=clock.passes(seconds=1))
+    waiting.release(koffi, at=clock.passes(seconds=1))
+    waiting.take_over(awa, at=clock.passes(seconds=1))
+    waiting.hand_back(awa, at=clock.passes(seconds=1))
+    waiting.close(mariam, at=clock.passes(seconds=1))
+    told = [words(fragments.line(e)) for e in waiting.events.order_by("seq") if not e.is_spoken]
+    assert [sentence.rpartition(" · ")[0] for sentence in told] == [
+        "Un agent est demandé : le client le demande",
+        "Awa Diop a pris la conversation",
+        "Mariam Traoré a confié la conversation à Koffi Mensah",
+        "Koffi Mensah n'est plus là : la conversation attend un agent",
+        "Awa Diop a pris la conversation",
+        "Awa Diop a rendu la conversation au bot",
+        "Mariam Traoré a clôturé la conversation",
+    ]
+
+
+def test_every_kind_of_event_can_be_shown(with_bot, clock):
+    for kind in KINDS:
+        event = ConversationEvent(
+            pk=1,
+            conversation=with_bot,
+            seq=1,
+            rev=1,
+            event_type=kind,
+            author_kind="system",
+            created_at=clock.now,
+        )
+        assert words(fragments.line(event))
+
+
+KINDS = [choice for choice, _ in ConversationEvent._meta.get_field("event_type").choices]
+
+
+def test_a_row_says_where_the_conversation_stands(with_bot, awa, clock):
+    assert 'data-situation="bot"' in fragments.row(with_bot)
+    assert "Prendre en charge" in fragments.row(with_bot)
+    with_bot.ask_for_agent(by=BOT, at=clock.now)
+    row = fragments.row(with_bot)
+    assert 'data-situation="waiting"' in row
+    assert f'data-since="{with_bot.transferred_at.isoformat()[:16]}' in row or "data-since=" in row
+    with_bot.take_over(awa, at=clock.now)
+    row = fragments.row(with_bot)
+    assert f'data-situation="held" data-agent="{awa.pk}"' in row
+    assert "Chat" in row
+    assert "Prendre en charge" not in row
+
+
+def test_a_row_shows_what_was_said_last_and_by_whom(held_by_awa, awa, clock):
+    held_by_awa.say_as_agent("Je regarde tout de suite", agent=awa, at=clock.now)
+    row = fragments.row(held_by_awa)
+    assert "Je regarde tout de suite" in row
+    assert 'aria-label="Agent"' in row
+
+
+def test_a_row_tells_of_a_message_that_failed(held_by_awa, awa, clock):
+    delivery = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
+    delivery.failed(at=clock.now, code=63024, error="")
+    assert "échec" in fragments.row(held_by_awa)
+
+
+def test_pictures_and_documents_are_links_of_ours(fatou_writes):
+    media = (
+        InboundMedia("https://api.twilio.com/m/1", "image/jpeg"),
+        InboundMedia("https://api.twilio.com/m/2", "application/pdf"),
+    )
+    conversation = fatou_writes("", media=media)
+    assert "en cours de réception" in bubble_of(conversation)
+    assert "Photo" in fragments.row(conversation)
+    first, second = Media.objects.order_by("position")
+    first.settle("stored", content_type="image/jpeg", size=1000)
+    second.settle("stored", content_type="application/pdf", size=120_000)
+    html = bubble_of(conversation)
+    assert f'<img src="/dashboard/media/{first.pk}"' in html
+    assert f'href="/dashboard/media/{second.pk}"' in html
+    assert "twilio.com" not in html
+
+
+def test_a_note_of_a_deleted_user_keeps_his_name(with_bot, clock):
+    with_bot.append("agent_takeover", by=Author("agent", "Ancien Collègue", 99), at=clock.now)
+    assert story_of(with_bot)[-2:] == ["agent_takeover", "message_sent"]
+    assert "Ancien Collègue" in fragments.line(with_bot.events.get(event_type="agent_takeover"))
+
+
+def words(html):
+    text = re.sub(r"<svg.*?</svg>", "", html, flags=re.S)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", text)).strip().replace("&#x27;", "'")

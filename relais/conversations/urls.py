@@ -1,0 +1,25 @@
+"""The desk's addresses, with or without a slash at the end. `/dashboard` itself stands in `relais.urls`."""
+
+from django.urls import re_path
+
+from relais.conversations import actions, pages
+
+CHAT = r"^chat/(?P<pk>[0-9]{1,19})"
+
+urlpatterns = [
+    re_path(r"^$", pages.overview, name="dashboard"),
+    re_path(r"^active/?$", pages.active, name="active"),
+    re_path(r"^pending/?$", pages.pending, name="pending"),
+    re_path(r"^conversations/?$", pages.conversations, name="conversations"),
+    re_path(rf"{CHAT}/?$", pages.chat, name="chat"),
+    re_path(rf"{CHAT}/situation/?$", pages.situation, name="situation"),
+    re_path(rf"{CHAT}/earlier/?$", pages.earlier, name="earlier"),
+    re_path(rf"{CHAT}/read/?$", actions.read, name="read"),
+    re_path(rf"{CHAT}/take-over/?$", actions.take_over, name="take_over"),
+    re_path(rf"{CHAT}/send/?$", actions.send, name="send"),
+    re_path(rf"{CHAT}/close/?$", actions.close, name="close"),
+    re_path(rf"{CHAT}/hand-back/?$", actions.hand_back, name="hand_back"),
+    re_path(rf"{CHAT}/reassign/?$", actions.reassign, name="reassign"),
+    re_path(rf"{CHAT}/resend/?$", actions.resend, name="resend"),
+    re_path(rf"{CHAT}/arrived/?$", actions.arrived, name="arrived"),
+]
