@@ -17,6 +17,8 @@ DEBUG = False
 SECRET_KEY = ENVIRONMENT.secret_key
 RELAIS_BRAND = ENVIRONMENT.brand
 PUBLIC_BASE_URL = ENVIRONMENT.public_base_url
+# The room that the settings page asks about the connection.
+MESSENGER = "relais.whatsapp"
 MEDIA_FOLDER = ENVIRONMENT.data_dir / "media"
 
 _public = urlsplit(PUBLIC_BASE_URL)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from smtplib import SMTPException
+
 from allauth.account.adapter import get_adapter
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
@@ -11,9 +14,11 @@ from django.utils import translation
 
 from relais.accounts.models import User
 
+log = logging.getLogger(__name__)
+
 
 def password_link(user: User) -> str:
-    """Good once, and for three days; a change of the password or e-mail, or a sign-in, ends it."""
+    """Good once, and for three days; a new password or e-mail, or a sign-in, ends it."""
     return password_address(user_pk_to_url_str(user), default_token_generator.make_token(user))
 
 
@@ -23,11 +28,12 @@ def password_address(uid: str, key: str) -> str:
     return settings.PUBLIC_BASE_URL + path
 
 
-def send_invitation(user: User, *, brand: str) -> str:
-    """E-mail the link in the person's language, and give it back for whoever invites to pass on by hand."""
-    link = password_link(user)
+def invite_by_email(user: User, link: str) -> bool:
+    """Send the link in the person's language. False: no mail server, or none that took it; pass it on by hand."""
     with translation.override(user.language):
-        get_adapter().send_mail(
-            "account/email/invitation", user.email, {"user": user, "link": link, "brand": brand}
-        )
-    return link
+        try:
+            get_adapter().send_mail("account/email/invitation", user.email, {"user": user, "link": link})
+        except (OSError, SMTPException):
+            log.exception("The invitation of user %s was not sent", user.pk)
+            return False
+    return "console" not in settings.EMAIL_BACKEND

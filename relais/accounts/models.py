@@ -26,6 +26,18 @@ class Role(models.TextChoices):
 LADDER = list(Role.values)
 
 
+class LastSuperAdmin(Exception):
+    """Nobody else could give rights back; the message is a sentence for a person."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            _("C'est le dernier super administrateur actif. Donnez d'abord ce rôle à quelqu'un d'autre.")
+        )
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class Language(models.TextChoices):
     FRENCH = "fr", "Français"
     ENGLISH = "en", "English"
@@ -127,8 +139,22 @@ class User(AbstractBaseUser):
         return self.is_at_least(Role.SUPER_ADMIN)
 
     @transaction.atomic
+    def change_role(self, role: str) -> None:
+        if role != Role.SUPER_ADMIN:
+            self._leave_a_super_admin()
+        User.objects.filter(pk=self.pk).update(role=role)
+        self.role = role
+
+    def _leave_a_super_admin(self) -> None:
+        """Lock all of them in order, so that of two who remove each other one comes too late."""
+        active = User.objects.active().filter(role=Role.SUPER_ADMIN).order_by("pk")
+        if set(active.select_for_update(no_key=True).values_list("pk", flat=True)) == {self.pk}:
+            raise LastSuperAdmin
+
+    @transaction.atomic
     def deactivate(self, *, by: User | None, at: Any) -> None:
         """Close the door to this user; whoever listens to `user_left` takes over what he held."""
+        self._leave_a_super_admin()
         if User.objects.filter(pk=self.pk, is_active=True).update(is_active=False):
             self.is_active = False
             user_left.send(User, user=self, by=by, at=at)

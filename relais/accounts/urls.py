@@ -1,5 +1,16 @@
-"""Its pages, under /dashboard."""
+"""The users' pages, under /dashboard, with or without a slash at the end."""
 
-from typing import Any
+from django.urls import re_path
 
-urlpatterns: list[Any] = []
+from relais.accounts import views
+
+USER = r"^users/(?P<pk>[0-9]{1,18})"
+
+urlpatterns = [
+    re_path(r"^users/?$", views.users, name="users"),
+    re_path(r"^users/invite/?$", views.invite, name="invite"),
+    re_path(rf"{USER}/?$", views.user, name="user"),
+    re_path(rf"{USER}/link/?$", views.link, name="user_link"),
+    re_path(rf"{USER}/deactivate/?$", views.deactivate, name="deactivate_user"),
+    re_path(rf"{USER}/reactivate/?$", views.reactivate, name="reactivate_user"),
+]

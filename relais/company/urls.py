@@ -1,5 +1,10 @@
-"""Its pages, under /dashboard."""
+"""The settings page, under /dashboard, with or without a slash at the end."""
 
-from typing import Any
+from django.urls import re_path
 
-urlpatterns: list[Any] = []
+from relais.company import views
+
+urlpatterns = [
+    re_path(r"^settings/?$", views.company, name="settings"),
+    re_path(r"^settings/test/?$", views.test_message, name="test_message"),
+]

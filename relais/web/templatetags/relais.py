@@ -12,6 +12,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from relais.company.words import BRAND_MARK
+
 register = template.Library()
 TINTS = 8
 
@@ -72,3 +74,9 @@ def moment(at: datetime | None, kind: str = "moment") -> SafeString | str:
         timezone.localtime(at), "H:i" if kind == "clock" else "j F Y" if kind == "day" else "j M H:i"
     )
     return format_html('<time datetime="{}" data-time="{}">{}</time>', at.isoformat(), kind, shown)
+
+
+@register.filter
+def in_the_name_of(text: object, brand: object) -> str:
+    """A text of the company's as the client reads it."""
+    return str(text or "").replace(BRAND_MARK, str(brand or ""))

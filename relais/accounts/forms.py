@@ -1,0 +1,63 @@
+"""The forms of the users' pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from relais.accounts.models import Language, Role, Team, User
+
+
+class PersonForm(forms.Form):
+    """Who a person is here. The team is chosen, or named and made."""
+
+    full_name = forms.CharField(label=_("Nom"), max_length=120)
+    role = forms.ChoiceField(label=_("Rôle"), choices=Role.choices)
+    team = forms.ModelChoiceField(
+        label=_("Équipe"), queryset=Team.objects.all(), required=False, empty_label=_("Aucune équipe")
+    )
+    new_team = forms.CharField(label=_("Nouvelle équipe"), max_length=80, required=False)
+
+    def clean_new_team(self) -> str:
+        return " ".join(self.cleaned_data["new_team"].split())
+
+    def team_meant(self) -> Team | None:
+        name = self.cleaned_data["new_team"]
+        if not name:
+            return self.cleaned_data["team"]
+        return Team.objects.filter(name__iexact=name).first() or Team.objects.create(name=name)
+
+    def save(self, user: User) -> None:
+        """Raises LastSuperAdmin."""
+        user.change_role(self.cleaned_data["role"])
+        User.objects.filter(pk=user.pk).update(
+            full_name=self.cleaned_data["full_name"], team=self.team_meant()
+        )
+
+
+class InvitationForm(PersonForm):
+    email = forms.EmailField(label=_("E-mail"), max_length=254)
+    language = forms.ChoiceField(label=_("Langue"), choices=Language.choices, initial=Language.FRENCH)
+    field_order = ("full_name", "email", "role", "language", "team", "new_team")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["role"].initial = Role.AGENT
+
+    def clean_email(self) -> str:
+        email = User.objects.canonical_email(self.cleaned_data["email"])
+        if User.objects.filter(email=email).exists():
+            raise forms.ValidationError(_("Cette adresse a déjà un compte."))
+        return email
+
+    def invite(self) -> User:
+        said = self.cleaned_data
+        return User.objects.create_user(
+            said["email"],
+            full_name=said["full_name"],
+            role=said["role"],
+            language=said["language"],
+            team=self.team_meant(),
+        )

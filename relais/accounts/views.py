@@ -1,0 +1,102 @@
+"""Who works here, for super administrators: invite, change, close and reopen an account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from relais.accounts.access import UserRequest, at_least
+from relais.accounts.forms import InvitationForm, PersonForm
+from relais.accounts.invitation import invite_by_email, password_link
+from relais.accounts.models import LastSuperAdmin, Role, User
+
+LINK = "password_link"
+"""Where the session keeps a link until the next page has shown it."""
+
+
+@at_least(Role.SUPER_ADMIN)
+def users(request: UserRequest) -> HttpResponse:
+    people = User.objects.select_related("team").order_by("-is_active", *User._meta.ordering)
+    return render(request, "accounts/users.html", {"people": people})
+
+
+@at_least(Role.SUPER_ADMIN)
+def invite(request: UserRequest) -> HttpResponse:
+    form = InvitationForm(request.POST or None)
+    if not form.is_valid():
+        return render(request, "accounts/invite.html", {"form": form}, status=422 if form.is_bound else 200)
+    with transaction.atomic():
+        person = form.invite()
+    link = password_link(person)
+    if invite_by_email(person, link):
+        messages.success(request, _("Invitation envoyée à %(email)s.") % {"email": person.email})
+    return _show_link(request, person, link)
+
+
+@at_least(Role.SUPER_ADMIN)
+def user(request: UserRequest, pk: int) -> HttpResponse:
+    person = get_object_or_404(User.objects.select_related("team"), pk=pk)
+    form = PersonForm(request.POST or None, initial=_as_form(person))
+    if form.is_valid() and _carried_out(request, lambda: form.save(person)):
+        messages.success(request, _("Enregistré."))
+        return redirect("users")
+    shown = {"person": person, "form": form, "link": request.session.pop(LINK, {}).get(str(pk))}
+    return render(request, "accounts/user.html", shown, status=422 if form.is_bound else 200)
+
+
+def _as_form(person: User) -> dict[str, Any]:
+    return {"full_name": person.full_name, "role": person.role, "team": person.team_id}
+
+
+def on_one_person(verb: Callable[[UserRequest, User], HttpResponse]) -> Callable[..., HttpResponse]:
+    @at_least(Role.SUPER_ADMIN)
+    @require_POST
+    @wraps(verb)
+    def view(request: UserRequest, pk: int) -> HttpResponse:
+        return verb(request, get_object_or_404(User, pk=pk))
+
+    return view
+
+
+@on_one_person
+def link(request: UserRequest, person: User) -> HttpResponse:
+    return _show_link(request, person, password_link(person))
+
+
+@on_one_person
+def deactivate(request: UserRequest, person: User) -> HttpResponse:
+    if _carried_out(request, lambda: person.deactivate(by=request.user, at=now())):
+        messages.success(request, _("%(name)s ne peut plus se connecter.") % {"name": person.full_name})
+    return redirect("users")
+
+
+@on_one_person
+def reactivate(request: UserRequest, person: User) -> HttpResponse:
+    person.reactivate()
+    messages.success(request, _("%(name)s peut de nouveau se connecter.") % {"name": person.full_name})
+    return redirect("users")
+
+
+def _carried_out(request: UserRequest, verb: Callable[[], None]) -> bool:
+    try:
+        with transaction.atomic():
+            verb()
+    except LastSuperAdmin as refusal:
+        messages.error(request, str(refusal))
+        return False
+    return True
+
+
+def _show_link(request: UserRequest, person: User, link: str) -> HttpResponse:
+    # By way of the session, so that a reload of the page neither repeats the act nor shows the link again.
+    request.session[LINK] = {str(person.pk): link}
+    return redirect("user", person.pk)

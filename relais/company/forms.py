@@ -1,0 +1,51 @@
+"""The forms of the settings page. The fields are those of `words.EDITABLE`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from relais.company.words import EDITABLE, Word, value_of, write
+
+LONGEST_TEXT = 1600
+"""WhatsApp's, as for a text an agent writes."""
+
+
+def _field(word: Word) -> forms.Field:
+    shown = {"label": word.label, "help_text": word.help}
+    if word.kind is int:
+        return forms.IntegerField(min_value=1, max_value=24 * 30, **shown)
+    if word.kind is list:
+        return forms.CharField(max_length=LONGEST_TEXT, widget=forms.Textarea(attrs={"rows": 3}), **shown)
+    return forms.CharField(max_length=80, **shown)
+
+
+class WordsForm(forms.Form):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for word in EDITABLE:
+            self.fields[word.key] = _field(word)
+            self.initial.setdefault(word.key, value_of(word))
+
+    def save(self) -> None:
+        for word in EDITABLE:
+            write(word, self.cleaned_data[word.key])
+
+    def texts(self) -> list[forms.BoundField]:
+        """What clients are sent, each shown with a preview."""
+        return [self[word.key] for word in EDITABLE if word.kind is list]
+
+
+class TestMessageForm(forms.Form):
+    __test__ = False  # not a test of pytest's
+
+    to = forms.CharField(
+        label=_("Numéro"),
+        max_length=40,
+        widget=forms.TextInput(attrs={"type": "tel", "placeholder": "+212 6…", "autocomplete": "off"}),
+    )
+    text = forms.CharField(
+        label=_("Message"), max_length=LONGEST_TEXT, widget=forms.Textarea(attrs={"rows": 2})
+    )

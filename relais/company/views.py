@@ -1,0 +1,56 @@
+"""The settings page, for administrators: brand, texts, and whether WhatsApp is well connected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from relais.accounts.access import at_least
+from relais.accounts.models import Role
+from relais.company import door
+from relais.company.forms import TestMessageForm, WordsForm
+
+
+@at_least(Role.ADMIN)
+def company(request: HttpRequest) -> HttpResponse:
+    form = WordsForm(request.POST or None)
+    if not form.is_valid():
+        return _page(request, form=form, status=422 if form.is_bound else 200)
+    with transaction.atomic():
+        form.save()
+    messages.success(request, _("Réglages enregistrés."))
+    return redirect("settings")
+
+
+@at_least(Role.ADMIN)
+@require_POST
+def test_message(request: HttpRequest) -> HttpResponse:
+    form = TestMessageForm(request.POST)
+    if not form.is_valid():
+        return _page(request, test=form, status=422)
+    try:
+        sid = door.send_test(form.cleaned_data["to"], form.cleaned_data["text"])
+    except door.NotSent as refusal:
+        return _page(request, test=form, refusal=str(refusal), status=422)
+    return _page(request, test=form, sid=sid)
+
+
+def _page(request: HttpRequest, *, status: int = 200, **shown: Any) -> HttpResponse:
+    shown = {
+        "form": WordsForm(),
+        "test": TestMessageForm(),
+        "state": door.state(),
+        "credentials": door.credentials(),
+        "addresses": door.addresses(),
+        "studio_addresses": door.studio_addresses(),
+        "is_https": settings.PUBLIC_BASE_URL.startswith("https://"),
+        **shown,
+    }
+    return render(request, "company/settings.html", shown, status=status)
