@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 MAY_IMPORT = {
     "accounts": {"environment"},
     "clients": {"environment"},
-    "company": {"environment"},
+    "company": {"environment", "accounts"},
     "live": {"environment"},
     "web": {"environment", "accounts", "company", "live"},
     "conversations": {"environment", "accounts", "clients", "company", "live"},

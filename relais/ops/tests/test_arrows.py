@@ -1,4 +1,5 @@
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from relais.ops import arrows
@@ -6,6 +7,10 @@ from relais.ops import arrows
 
 def test_no_import_goes_against_the_arrows():
     assert arrows.against_the_arrows() == []
+
+
+def test_the_rules_themselves_make_no_circle():
+    TopologicalSorter(arrows.MAY_IMPORT).prepare()
 
 
 def test_every_room_is_under_the_rules():
