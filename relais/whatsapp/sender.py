@@ -24,6 +24,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
 from relais.conversations.models import MessageDelivery
+from relais.live.pool import conninfo
 from relais.whatsapp import client
 from relais.whatsapp.delivery import fail
 
@@ -91,7 +92,7 @@ class Sender:
             self._wake.set()
 
     def _hear(self) -> None:
-        with psycopg.connect(settings.ENVIRONMENT.database_url, autocommit=True) as listening:
+        with psycopg.connect(conninfo(), autocommit=True) as listening:
             listening.execute("listen outbox")
             while not self._stopping.is_set():
                 for _notice in listening.notifies(timeout=1.0, stop_after=1):

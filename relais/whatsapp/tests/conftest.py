@@ -1,0 +1,137 @@
+"""Twilio's side of a hook: signed calls, on the project's own routes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import requests
+from django.conf import settings
+from starlette.applications import Starlette
+from twilio.request_validator import RequestValidator
+
+from relais.emulator.testing import RunningDouble, ServerThread, running_double
+from relais.whatsapp import client, hooks
+from relais.whatsapp.sender import Sender
+from tests.cast import FATOU, OUR_NUMBER, new_sid
+
+
+class Twilio:
+    """Calls a hook as Twilio would; `token` and `base` may be wrong on purpose."""
+
+    def __init__(self, desk: str) -> None:
+        self.desk = desk
+        self.http = requests.Session()
+        self.token = settings.ENVIRONMENT.twilio_auth_token
+        self.base = settings.PUBLIC_BASE_URL
+
+    def calls(self, path: str, params: Any = (), *, headers: dict[str, str] | None = None, signed: bool = True) -> Any:
+        pairs = [(k, str(v)) for k, v in (params.items() if isinstance(params, dict) else params)]
+        body = urlencode(pairs).encode()
+        sent = {"Content-Type": "application/x-www-form-urlencoded; charset=UTF-8"} | (headers or {})
+        if signed:
+            sent["X-Twilio-Signature"] = self.signature(path, pairs)
+        return self.posts(path, body, sent)
+
+    def posts(self, path: str, body: Any, headers: dict[str, str] | None = None) -> requests.Response:
+        return self.http.post(self.desk + path, data=body, headers=headers, timeout=10)
+
+    def signature(self, path: str, pairs: list[tuple[str, str]]) -> str:
+        return RequestValidator(self.token).compute_signature(self.base + path, Multi(pairs))
+
+
+class Multi(dict):
+    """Repeated parameters the way the SDK wants to be handed them."""
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+    def getlist(self, name: str) -> list[str]:
+        return [value for key, value in self.pairs if key == name]
+
+
+@pytest.fixture(scope="session")
+def desk() -> Iterator[str]:
+    """The project's own routes on a free port; signatures are made for the public address all the same."""
+    server = ServerThread(Starlette(routes=hooks.routes))
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def twilio(desk: str) -> Iterator[Twilio]:
+    twilio = Twilio(desk)
+    yield twilio
+    twilio.http.close()
+
+
+def inbound(text: str = "Bonjour", **more: str) -> dict[str, str]:
+    """The parameters of a WhatsApp message, as they really arrive."""
+    sid = more.pop("MessageSid", "") or new_sid()
+    return {
+        "SmsMessageSid": sid,
+        "NumMedia": "0",
+        "ProfileName": "Fatou 🌸",
+        "MessageType": "text",
+        "SmsSid": sid,
+        "WaId": FATOU.removeprefix("whatsapp:+"),
+        "SmsStatus": "received",
+        "Body": text,
+        "To": OUR_NUMBER,
+        "NumSegments": "1",
+        "ReferralNumMedia": "0",
+        "MessageSid": sid,
+        "AccountSid": settings.ENVIRONMENT.twilio_account_sid,
+        "From": FATOU,
+        "ApiVersion": "2010-04-01",
+    } | more
+
+
+@pytest.fixture
+def fatou_sends(twilio: Twilio, db: None) -> Any:
+    def sends(text: str = "Bonjour", *, path: str = "/api/twilio/message", **more: str) -> Any:
+        return twilio.calls(path, inbound(text, **more))
+
+    return sends
+
+
+@pytest.fixture
+def double(desk: str, settings: Any) -> Iterator[RunningDouble]:
+    """Twilio's double, calling the project's own routes, and the project calling it."""
+    environment = settings.ENVIRONMENT
+    with running_double(
+        account_sid=environment.twilio_account_sid,
+        auth_token=environment.twilio_auth_token,
+        sender=environment.whatsapp_number,
+        webhook=f"{environment.public_base_url}/api/twilio/message#rc=3&rp=5xx,ct,rt",
+        reach={environment.public_base_url: desk},
+    ) as double:
+        settings.ENVIRONMENT = replace(environment, twilio_api_base_url=double.url)
+        client.twilio.cache_clear()
+        yield double
+    client.twilio.cache_clear()
+
+
+@pytest.fixture
+def sender(double: RunningDouble) -> Iterator[Sender]:
+    """The sender at work; a test that wants another one starts it by `at_work`."""
+    with at_work() as sender:
+        yield sender
+
+
+@contextmanager
+def at_work() -> Iterator[Sender]:
+    sender = Sender()
+    thread = threading.Thread(target=sender.run)
+    thread.start()
+    try:
+        yield sender
+    finally:
+        sender.stop()
+        thread.join()

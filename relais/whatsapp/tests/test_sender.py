@@ -1,0 +1,215 @@
+"""What leaves, leaves once, in order, and is never said to have left when nobody knows."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from relais.conversations.history import BOT
+from relais.conversations.models import Conversation, MessageDelivery
+from relais.conversations.tests.test_receive import at_once
+from relais.whatsapp import client
+from relais.whatsapp.sender import doubt_lapsed_claims, send
+from tests.cast import FATOU
+
+from .conftest import at_work
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def clock():
+    """These stories meet the machine's clock: the sender and the double look at it."""
+
+    class Now:
+        @property
+        def now(self):
+            return timezone.now()
+
+        def passes(self, **how_long):
+            return timezone.now()
+
+    return Now()
+
+
+@pytest.fixture
+def conversation(double, held_by_awa):
+    double.opens_window(FATOU)
+    return held_by_awa
+
+
+def state_of(delivery):
+    delivery.refresh_from_db()
+    return delivery.state
+
+
+def test_texts_leave_in_order_and_come_back_as_ticks(conversation, awa, double, sender):
+    texts = [f"message {n}" for n in range(10)]
+    sent = [conversation.say_as_agent(t, agent=awa, at=timezone.now()) for t in texts]
+    double.wait_for(lambda: all(state_of(d) in ("delivered", "read") for d in sent))
+    assert [m.body for m in double.accepted(to=FATOU)][1:] == texts
+    assert {m.ref for m in double.accepted()} == {str(pk) for pk in MessageDelivery.objects.values_list("pk", flat=True)}
+
+
+def test_the_phone_shows_them_and_reading_is_told(conversation, double, sender):
+    delivery = conversation.deliveries.get()
+    double.wait_for(lambda: state_of(delivery) == "delivered")
+    assert double.seen_by(FATOU) == [delivery.event.body]
+    double.client_reads(FATOU)
+    double.wait_for(lambda: state_of(delivery) == "read")
+
+
+def test_too_many_requests_are_tried_again_and_accepted_once(conversation, double):
+    double.fault("create", "429", times=3, retry_after=0.05)
+    delivery = conversation.deliveries.get()
+    with at_work():
+        double.wait_for(lambda: state_of(delivery) == "delivered")
+    assert len(double.accepted()) == 1
+    assert delivery.attempt == 4
+
+
+def test_while_twilio_is_away_nothing_is_lost(conversation, double):
+    delivery = conversation.deliveries.get()
+    with at_work():
+        with double.away():
+            double.wait_for(lambda: MessageDelivery.objects.get(pk=delivery.pk).attempt >= 1)
+        double.wait_for(lambda: state_of(delivery) == "delivered", timeout=20)
+    assert len(double.accepted()) == 1
+
+
+def test_no_answer_is_resolved_by_the_status_hook(conversation, double, sender):
+    double.fault("create", "no_answer", times=1)
+    delivery = conversation.deliveries.get()
+    double.wait_for(lambda: state_of(delivery) == "delivered")
+    assert len(double.accepted()) == 1
+
+
+@pytest.mark.parametrize("fault", ["dropped", "5xx", "5xx_accepted"])
+def test_an_unknown_outcome_is_uncertain_and_never_sent_again_by_itself(conversation, awa, double, fault):
+    double.fault("create", fault, times=1)
+    double.fault("status", "never")
+    delivery = conversation.deliveries.get()
+    after = conversation.say_as_agent("et ensuite ?", agent=awa, at=timezone.now())
+    with at_work():
+        double.wait_for(lambda: state_of(delivery) == "uncertain")
+        assert state_of(after) == "queued"
+        MessageDelivery.objects.filter(pk=delivery.pk).update(uncertain_until=timezone.now())
+        double.wait_for(lambda: state_of(after) == "sent")
+    assert state_of(delivery) == "uncertain"
+    assert len(double.accepted(body=delivery.event.body)) == (1 if fault == "5xx_accepted" else 0)
+
+
+def test_a_refusal_is_told_in_words_and_can_be_resent(conversation, awa, double, sender):
+    double.fault("create", "reject", times=1, code=63007, status="400")
+    delivery = conversation.deliveries.get()
+    double.wait_for(lambda: state_of(delivery) == "failed")
+    assert (delivery.error_code, "relié" in delivery.error) == (63007, True)
+    again = conversation.resend(delivery.event, agent=awa, at=timezone.now())
+    double.wait_for(lambda: state_of(again) == "delivered")
+    assert state_of(delivery) == "failed"
+
+
+def test_a_later_failure_is_told_too(conversation, double, sender):
+    double.fault("create", "error", times=1, code=63016)
+    delivery = conversation.deliveries.get()
+    double.wait_for(lambda: state_of(delivery) == "failed")
+    assert delivery.error_code == 63016
+
+
+def test_statuses_shuffled_and_twice_end_right(conversation, awa, double, sender):
+    double.fault("status", "shuffled")
+    double.fault("status", "twice")
+    sent = [conversation.say_as_agent(f"{n}", agent=awa, at=timezone.now()) for n in range(5)]
+    double.wait_for(lambda: all(state_of(d) == "delivered" for d in sent))
+    double.client_reads(FATOU)
+    double.wait_until_idle()
+    double.wait_for(lambda: all(state_of(d) == "read" for d in sent))
+
+
+def test_a_claim_whose_process_died_becomes_uncertain_after_its_lease(conversation):
+    delivery = conversation.deliveries.get()
+    assert delivery.claim(by="dead:1", at=timezone.now())
+    assert doubt_lapsed_claims(timezone.now()) == 0
+    assert doubt_lapsed_claims(timezone.now() + timedelta(seconds=31)) == 1
+    assert state_of(delivery) == "uncertain"
+
+
+def test_two_senders_send_each_message_once(conversation, awa, double):
+    sent = [conversation.say_as_agent(f"{n}", agent=awa, at=timezone.now()) for n in range(10)]
+    with at_work(), at_work():
+        double.wait_for(lambda: all(state_of(d) == "delivered" for d in sent))
+    assert len(double.accepted()) == 11
+
+
+def test_without_twilio_a_message_fails_with_a_sentence(conversation, settings):
+    from dataclasses import replace
+
+    settings.ENVIRONMENT = replace(settings.ENVIRONMENT, twilio_auth_token="")
+    client.twilio.cache_clear()
+    delivery = conversation.deliveries.get()
+    send(delivery.pk, by="p")
+    assert state_of(delivery) == "failed"
+
+
+def test_the_base_address_may_have_a_path(double):
+    http = client.RelaisHttpClient(double.url + "/below")
+    assert http.request("GET", "https://api.twilio.com/2010-04-01/x").status_code == 404
+
+
+# -- races -------------------------------------------------------------------------------------------
+
+
+def test_of_fifty_who_take_over_at_once_one_wins_and_all_learn_who(fatou_writes):
+    from relais.accounts.models import User
+    from relais.conversations.lifecycle import TooLate
+
+    agents = [
+        User.objects.create(email=f"a{n}@example.com", full_name=f"Agent {n}", role="agent", password="!")
+        for n in range(50)
+    ]
+    conversation = fatou_writes()
+
+    def take(n):
+        try:
+            Conversation.objects.get(pk=conversation.pk).take_over(agents[n], at=timezone.now())
+            return "won"
+        except TooLate as refusal:
+            return refusal.agent
+
+    results = at_once(take, 50)
+    conversation.refresh_from_db()
+    assert results.count("won") == 1
+    assert all(r == conversation.agent for r in results if r != "won"), results
+    assert conversation.epoch == 1
+    assert conversation.events.filter(event_type="agent_takeover").count() == 1
+
+
+def test_a_take_over_against_a_bot_message_about_to_leave(fatou_writes, awa):
+    """500 times: either it left before, and stands above, or it never leaves."""
+    left = withheld = 0
+    for n in range(500):
+        conversation = fatou_writes(address=f"whatsapp:+2126{n:08d}")
+        said = conversation.say_as_program("Menu : 1, 2, 3", by=BOT, at=timezone.now())
+
+        def race(rival, conversation=conversation, said=said):
+            if rival:
+                conversation.take_over(awa, at=timezone.now())
+                return None
+            return said.claim(by="p", at=timezone.now())
+
+        claimed, _none = at_once(race, 2)
+        said = MessageDelivery.objects.get(pk=said.pk)
+        taken = conversation.events.get(event_type="agent_takeover")
+        if claimed:
+            left += 1
+            # Its claim was committed first: the revision it got is below the take-over's.
+            assert said.state == "sending"
+            assert said.rev < taken.rev
+        else:
+            withheld += 1
+            assert not MessageDelivery.objects.get(pk=said.pk).claim(by="p", at=timezone.now())
+            assert state_of(said) == "refused"
+    connection.close()
+    assert left + withheld == 500
+    print(f"left before the take-over: {left}, withheld: {withheld}")

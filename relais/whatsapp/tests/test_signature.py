@@ -1,0 +1,113 @@
+"""Signatures as Twilio makes them: the SDK's published vectors, and the ones measured."""
+
+import hashlib
+from urllib.parse import urlencode
+
+import pytest
+
+from relais.whatsapp.signature import RawRequest, basic_credentials, is_signed, knows_the_secret
+
+TOKEN = "12345"
+PUBLISHED = {
+    "CallSid": "CA1234567890ABCDE",
+    "Digits": "1234",
+    "From": "+14158675309",
+    "To": "+18005551212",
+    "Caller": "+14158675309",
+}
+
+
+def request(path="/myapp.php", query="foo=1&bar=2", params=None, *, signature, body=None, content_type="", auth=""):
+    return RawRequest(
+        path=path,
+        query=query,
+        content_type=content_type,
+        body=urlencode(params or PUBLISHED).encode() if body is None else body,
+        signature=signature,
+        authorization=auth,
+    )
+
+
+def signed(raw, base, tokens=(TOKEN,)):
+    return is_signed(raw, base_url=base, tokens=tokens)
+
+
+@pytest.mark.parametrize(
+    ("base", "signature"),
+    [
+        ("https://mycompany.com", "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
+        ("https://mycompany.com:443", "kvajT1Ptam85bY51eRf/AJRuM3w="),
+        ("https://mycompany.com", "kvajT1Ptam85bY51eRf/AJRuM3w="),
+        ("http://mycompany.com:80", "0ZXoZLH/DfblKGATFgpif+LLRf4="),
+        ("http://mycompany.com", "0ZXoZLH/DfblKGATFgpif+LLRf4="),
+        ("http://mycompany.com:1234", "Zmvh+3yNM1Phv2jhDCwEM3q5ebU="),
+    ],
+)
+def test_the_published_signatures_with_and_without_port(base, signature):
+    assert signed(request(signature=signature), base)
+
+
+def test_a_json_body_is_signed_by_its_hash():
+    body = b'{"property": "value", "boolean": true}'
+    query = f"foo=1&bar=2&bodySHA256={hashlib.sha256(body).hexdigest()}"
+    raw = request(query=query, body=body, content_type="application/json", signature="a9nBmqA0ju/hNViExpshrM61xv4=")
+    assert signed(raw, "https://mycompany.com")
+    other = request(query=query, body=body + b" ", content_type="application/json", signature=raw.signature)
+    assert not signed(other, "https://mycompany.com")
+
+
+def test_a_json_body_without_its_hash_proves_nothing():
+    raw = request(body=b"{}", content_type="application/json", signature="RSOYDt4T1cUTdK1PDd93/VVr8B8=")
+    assert not signed(raw, "https://mycompany.com")
+
+
+def test_empty_and_non_ascii_values_are_signed_over():
+    params = {"Body": "é😀", "Empty": ""}
+    raw = request("/twilio/webhook", "", params, signature="45vpzoBasZzP1MvNc0XUkJt8unk=")
+    assert signed(raw, "https://example.com")
+
+
+def test_repeated_parameters_are_each_signed_over():
+    pairs = [("Sid", "CA123"), ("SidAccount", "AC123"), ("Digits", "5678"), ("Digits", "1234"), ("Digits", "1234")]
+    raw = request(body=urlencode(pairs).encode(), signature="IK+Dwps556ElfBT0I3Rgjkr1wJU=")
+    assert signed(raw, "https://mycompany.com")
+    fewer = request(body=urlencode(pairs[:3]).encode(), signature=raw.signature)
+    assert not signed(fewer, "https://mycompany.com")
+
+
+@pytest.mark.parametrize("signature", ["", "x", "RSOYDt4T1cUTdK1PDd93/VVr8B9=", "é"])
+def test_another_signature_is_refused(signature):
+    assert not signed(request(signature=signature), "https://mycompany.com")
+
+
+def test_the_second_token_serves_while_tokens_change():
+    raw = request(signature="RSOYDt4T1cUTdK1PDd93/VVr8B8=")
+    assert signed(raw, "https://mycompany.com", tokens=("new", TOKEN))
+    assert not signed(raw, "https://mycompany.com", tokens=("new", ""))
+
+
+def test_an_empty_token_signs_nothing():
+    from twilio.request_validator import RequestValidator
+
+    forged = RequestValidator("").compute_signature("https://mycompany.com/myapp.php?foo=1&bar=2", PUBLISHED)
+    assert not signed(request(signature=forged), "https://mycompany.com", tokens=("",))
+
+
+@pytest.mark.parametrize(
+    ("auth", "secret", "known"),
+    [
+        ("Basic c3R1ZGlvOnNlY3JldA==", "secret", True),
+        ("basic c3R1ZGlvOnNlY3JldA==", "secret", True),
+        ("Basic c3R1ZGlvOnNlY3JldA==", "other", False),
+        ("Basic c3R1ZGlvOg==", "", False),
+        ("Basic !!!", "secret", False),
+        ("Bearer secret", "secret", False),
+        ("", "", False),
+    ],
+)
+def test_studio_s_secret(auth, secret, known):
+    assert knows_the_secret(request(signature="", auth=auth), secret) is known
+
+
+def test_credentials_that_are_no_text_are_none():
+    assert basic_credentials("Basic /////w==") == ""
