@@ -17,6 +17,7 @@ from relais.emulator.settings import BadSetting
 
 LONGEST_WAIT = 30.0
 LONGEST_BODY = 1600
+LONGEST_HISTORY = 2000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Control = Callable[[Double, Request], Awaitable[Any]]
@@ -129,6 +130,8 @@ async def changes(double: Double, request: Request) -> Any:
     await double.changes.after(since, min(_number(query.get("wait"), 0), LONGEST_WAIT))
     wanted = set(query.getlist("address"))
     found = [each for each in double.messages.changed_since(since) if each.on_phone]
+    if since == 0:
+        found = found[-LONGEST_HISTORY:]
     return {
         "boot": double.changes.boot,
         "last": double.changes.last,

@@ -114,7 +114,8 @@ class Double:
         if not settings.enforce_window or message.content_sid:
             return None
         is_open = self.windows.is_open(message.client, message.sender, now, settings.window_hours)
-        return None if is_open else (OUTSIDE_WINDOW, "undelivered")
+        forgotten = settings.lenient_window and not self.windows.knows(message.client, message.sender)
+        return None if is_open or forgotten else (OUTSIDE_WINDOW, "undelivered")
 
     async def _load_media(self, message: Message) -> bool:
         """Fetches what is to be sent, as Twilio does before it sends."""

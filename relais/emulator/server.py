@@ -44,6 +44,9 @@ def configured(environment: Environment) -> Double:
         senders={environment.whatsapp_number or DEMO_SENDER: environment.public_base_url + HOOK},
         reach=_reach(environment),
         lenient_media=environment.demo,
+        lenient_window=environment.demo,
+        # Long enough together for a desk that is just being started again.
+        retry_pause_ms=1000,
     )
     double = Double(settings)
     for name, number in people.DEMO:

@@ -28,6 +28,8 @@ class Settings:
     """None: a message is read when the phone shows it."""
     enforce_window: bool = True
     window_hours: float = 24.0
+    lenient_window: bool = False
+    """Whether a client the double never heard of may be written to: one started again has forgotten, the desk not."""
     inbound_in_order: bool = True
     """A client's next message is handed over only when the desk has answered the one before. Twilio promises
     no order; False sends them side by side."""

@@ -1,7 +1,7 @@
 """The 24 hours after a client's last message in which a company may write freely."""
 
 from collections import OrderedDict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 KEPT = 100_000
 
@@ -17,7 +17,10 @@ class Windows:
             self._last_inbound.popitem(last=False)
 
     def close(self, client: str, sender: str) -> None:
-        self._last_inbound.pop((client, sender), None)
+        self._last_inbound[client, sender] = datetime.min.replace(tzinfo=UTC)
+
+    def knows(self, client: str, sender: str) -> bool:
+        return (client, sender) in self._last_inbound
 
     def is_open(self, client: str, sender: str, at: datetime, hours: float) -> bool:
         last = self._last_inbound.get((client, sender))

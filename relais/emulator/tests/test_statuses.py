@@ -84,6 +84,18 @@ def test_the_window_closes_24_hours_after_the_last_message(double: RunningDouble
     assert double.seen_by(FATOU) == ["à temps"]
 
 
+def test_a_double_started_again_may_trust_the_desk_about_windows(double: RunningDouble, desk: Desk) -> None:
+    double.settings.lenient_window = True
+    say(double, desk, "elle a écrit hier soir")
+    double.wait_until_idle()
+    assert double.seen_by(FATOU) == ["elle a écrit hier soir"]
+    double.client_writes(FATOU, "bonjour")
+    double.advance(25 * 3600)
+    say(double, desk, "trop tard")
+    double.wait_until_idle()
+    assert double.seen_by(FATOU) == ["elle a écrit hier soir"]
+
+
 def test_a_window_belongs_to_one_number_of_the_company(double: RunningDouble, desk: Desk) -> None:
     other = "whatsapp:+212522000000"
     double.settings.senders[other] = None
