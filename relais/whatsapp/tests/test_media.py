@@ -1,0 +1,140 @@
+"""Pictures and documents: only from our account at Twilio, only once, never as a page of ours."""
+
+import pytest
+import requests
+from django.test import Client as Browser
+
+from relais.conversations.models import Conversation, Media
+from relais.conversations.receive import InboundMedia
+from relais.whatsapp import media as fetching
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 64
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def folder(settings, tmp_path):
+    settings.MEDIA_FOLDER = tmp_path / "media"
+
+
+@pytest.fixture
+def picture(double, desk):
+    """Fatou sends a picture through the double; it is not fetched yet."""
+    double.client_writes("+212600000001", "voilà", name="Fatou", media=(PNG, "image/png", "photo.png"))
+    return Media.objects.get()
+
+
+def test_a_picture_is_fetched_kept_and_shown_again(picture):
+    before = Conversation.objects.get().rev
+    fetching.fetch(picture)
+    assert (picture.state, picture.content_type, picture.size) == ("stored", "image/png", len(PNG))
+    assert fetching.path_of(picture).read_bytes() == PNG
+    assert picture.rev == Conversation.objects.get().rev == before + 1
+
+
+def test_the_credentials_do_not_follow_a_redirect(picture, double, desk):
+    from starlette.applications import Starlette
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    from relais.emulator.testing import ServerThread
+
+    seen = []
+
+    async def storage(request):
+        seen.append(request.headers.get("authorization"))
+        return Response(PNG)
+
+    elsewhere = ServerThread(Starlette(routes=[Route("/file", storage)]))
+    try:
+        double.fault("media", "redirect", location=f"{elsewhere.url}/file")
+        fetching.fetch(picture)
+        assert picture.state == "failed"  # A redirect that leaves TLS for another host is not followed.
+        double.clear_faults()
+        double.fault("media", "redirect", times=1, location=f"{double.url}/elsewhere")
+        fetching.fetch(picture)
+        assert picture.state == "failed"
+        assert seen == []
+    finally:
+        elsewhere.stop()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest/meta-data",
+        "https://api.twilio.com.evil.example/2010-04-01/Accounts/{account}/Messages/MM1/Media/ME1",
+        "https://api.twilio.com@evil.example/2010-04-01/Accounts/{account}/x",
+        "https://api.twilio.com/2010-04-01/Accounts/ACother/Messages/MM1/Media/ME1",
+        "https://api.twilio.com/2010-04-01/Accounts/{account}/../ACother/x",
+        "https://api.twilio.com/2010-04-01/Accounts/{account}/%2e%2e/ACother/x",
+        "http://api.twilio.com/2010-04-01/Accounts/{account}/x",
+        "file:///etc/passwd",
+        "",
+    ],
+)
+def test_any_other_address_is_never_called(fatou_writes, settings, monkeypatch, url):
+    monkeypatch.setattr(requests.Session, "get", lambda *a, **k: pytest.fail("called"))
+    address = url.format(account=settings.ENVIRONMENT.twilio_account_sid)
+    fatou_writes("", media=(InboundMedia(address, "image/png"),))
+    found = Media.objects.get()
+    fetching.fetch(found)
+    assert found.state == "failed"
+
+
+def test_what_is_too_large_is_not_kept(picture, monkeypatch):
+    monkeypatch.setattr(fetching, "LARGEST", 10)
+    fetching.fetch(picture)
+    assert (picture.state, picture.error) == ("failed", "larger than 16 MB")
+
+
+def test_a_failure_of_twilio_is_tried_again(picture, double):
+    double.fault("media", "5xx", times=1)
+    with pytest.raises(requests.exceptions.RequestException):
+        fetching.fetch(picture)
+    assert Media.objects.get().state == "waiting"
+    fetching.fetch(picture)
+    assert picture.state == "stored"
+
+
+@pytest.mark.parametrize(
+    ("content", "declared", "kind"),
+    [
+        (PNG, "image/png", "image/png"),
+        (PNG, "text/html", "image/png"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", "image/svg+xml", "application/octet-stream"),
+        (b"<html><script>", "image/png", "application/octet-stream"),
+        (b"<html><script>", "text/plain", "application/octet-stream"),
+        (b"%PDF-1.7\n", "application/pdf", "application/pdf"),
+        (b"bonjour", "text/plain", "text/plain"),
+        (b"", "", "application/octet-stream"),
+    ],
+)
+def test_the_type_is_told_by_the_content(content, declared, kind):
+    assert fetching.type_of(content, declared) == kind
+
+
+def sees(user, media):
+    browser = Browser()
+    browser.force_login(user)
+    return browser.get(f"/dashboard/media/{media.pk}")
+
+
+def test_it_is_shown_to_who_may_see_the_conversation(picture, awa, yao, sales):
+    assert sees(awa, picture).status_code == 404  # not fetched yet
+    fetching.fetch(picture)
+    shown = sees(awa, picture)
+    assert (shown.status_code, shown["Content-Type"], shown["X-Content-Type-Options"]) == (200, "image/png", "nosniff")
+    assert b"".join(shown.streaming_content) == PNG
+    Conversation.objects.update(team=sales)
+    assert sees(yao, picture).status_code == 404
+    assert Browser().get(f"/dashboard/media/{picture.pk}").status_code == 302
+
+
+def test_what_could_run_in_our_page_is_only_downloaded(picture, awa):
+    fetching.fetch(picture)
+    Media.objects.update(content_type="image/svg+xml")
+    shown = sees(awa, picture)
+    assert shown["Content-Type"] == "application/octet-stream"
+    assert shown["Content-Disposition"].startswith("attachment")
+    shown.close()
