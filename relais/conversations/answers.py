@@ -18,7 +18,6 @@ from django_htmx.middleware import HtmxDetails
 
 from relais.accounts.models import User
 from relais.conversations.lifecycle import NotAllowed, Refusal, TooLate
-from relais.conversations.saying import Unsayable
 
 P = ParamSpec("P")
 
@@ -26,7 +25,7 @@ P = ParamSpec("P")
 class AgentRequest(HttpRequest):
     """A request of someone who is signed in."""
 
-    user: User  # type: ignore[assignment]
+    user: User
     htmx: HtmxDetails
 
 
@@ -57,7 +56,7 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
                 )
             raise
 
-    return guarded
+    return guarded  # type: ignore[return-value]
 
 
 def wants_json(request: HttpRequest) -> bool:

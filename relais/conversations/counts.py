@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Count, F, Min, Q
 from django.utils import timezone
 
 from relais.accounts.models import User
-from relais.conversations.lifecycle import HELD, OPEN, WAITING
 from relais.conversations.lifecycle import BOT as WITH_BOT
+from relais.conversations.lifecycle import HELD, OPEN, WAITING
 from relais.conversations.listing import troubled
 from relais.conversations.models import Conversations
 
@@ -42,7 +43,8 @@ def figures_for(user: User, *, at: datetime) -> Figures:
         agents=Count("agent", filter=HELD, distinct=True),
         longest_wait_since=Min("transferred_at", filter=WAITING),
     )
-    return Figures(**now_open, **_ended(conversations, at), trouble=troubled(conversations).count())
+    figures: dict[str, Any] = {**now_open, **_ended(conversations, at)}
+    return Figures(**figures, trouble=troubled(conversations).count())
 
 
 def _ended(conversations: Conversations, at: datetime) -> dict[str, int]:

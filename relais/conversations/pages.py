@@ -178,7 +178,6 @@ def _page(request: AgentRequest, conversations: Conversations, order: Order) -> 
     )
     return {
         "rows": [fragments.row(conversation) for conversation in page.rows],
-        "is_first": not page.previous,
         "previous": _address(request, before=page.previous),
         "next": _address(request, after=page.next),
     }

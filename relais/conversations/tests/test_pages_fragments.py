@@ -1,4 +1,4 @@
-"""The pieces of a page: one root each, the same for every viewer, and never anything but text of what a client wrote."""
+"""The pieces of a page: one root each, the same for every viewer, and what a client wrote is only text."""
 
 import re
 

@@ -1,0 +1,81 @@
+// Lists that keep themselves: a row comes, goes or moves as its conversation does, by the list's own rule.
+const me = document.body.dataset.user;
+const TICK = 30_000;
+const NEAR = 2 * 3_600_000;
+
+const rules = {
+  pending: (row) => row.situation === "waiting",
+  active: (row) => row.situation === "bot" || row.situation === "held",
+  mine: (row) => row.situation === "held" && row.agent === me,
+  bot: (row) => row.situation === "bot",
+  held: (row) => row.situation === "held",
+  found: () => null, // what filters found is only kept up to date
+};
+const lists = () => document.querySelectorAll("[data-list]");
+const at = (row) => Date.parse(row.dataset.since);
+
+export function placeRow(id, html) {
+  const fresh = html ? new DOMParser().parseFromString(html, "text/html").querySelector(".row") : null;
+  lists().forEach((list) => keep(list, document.getElementById(`row-${id}`), fresh));
+}
+
+function keep(list, old, fresh) {
+  const here = old && list.contains(old) ? old : null;
+  const belongs = fresh && rules[list.dataset.list](fresh.dataset);
+  if (here && fresh && Number(here.dataset.rev) > Number(fresh.dataset.rev)) return;
+  if (!fresh || belongs === false) return here?.remove();
+  if (belongs === null) return here?.replaceWith(fresh.cloneNode(true));
+  const before = [...list.children].find((row) => row !== here && comesBefore(list, fresh, row));
+  if (!here && isElsewhere(list, before)) return;
+  const row = fresh.cloneNode(true);
+  const focused = here?.contains(document.activeElement) && document.activeElement.matches(".row__act") ? ".row__act" : ".row__open";
+  const hadFocus = here?.contains(document.activeElement);
+  here?.remove();
+  list.insertBefore(row, before ?? null);
+  if (hadFocus) row.querySelector(focused)?.focus();
+  highlight(list);
+}
+
+const comesBefore = (list, a, b) => (list.dataset.list === "pending" ? at(a) < at(b) : at(a) > at(b));
+// On an earlier or later page of the same list.
+function isElsewhere(list, before) {
+  return (!before && list.hasAttribute("data-more")) || (before && before === list.firstElementChild && list.hasAttribute("data-later"));
+}
+
+function highlight(list) {
+  const here = list.dataset.here;
+  if (here) list.querySelector(`[data-conversation="${here}"] .row__open`)?.setAttribute("aria-current", "page");
+}
+
+function windows() {
+  for (const chip of document.querySelectorAll("[data-window]")) {
+    const left = Date.parse(chip.dataset.window) - Date.now();
+    chip.hidden = left <= 0 || left > NEAR;
+  }
+  for (const chip of document.querySelectorAll("[data-window-closed]")) chip.hidden = Date.parse(chip.dataset.windowClosed) > Date.now();
+}
+
+// The page's own lists and figures, asked for again: after a break, or when figures moved.
+async function again(parts) {
+  const answer = await fetch(location.href, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
+  if (!answer?.ok) return;
+  if (answer.redirected) return location.reload();
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of parts) {
+    const now = document.querySelectorAll(part);
+    fresh.querySelectorAll(part).forEach((piece, n) => now[n]?.replaceChildren(...piece.childNodes));
+  }
+  lists().forEach(highlight);
+}
+
+let soon;
+document.addEventListener("relais:row", ({ detail }) => placeRow(detail.conversation, detail.html));
+document.addEventListener("relais:refresh", () => again(["[data-list]", "#figures"]));
+document.addEventListener("relais:counts", () => {
+  if (!document.getElementById("figures")) return;
+  clearTimeout(soon);
+  soon = setTimeout(() => again(["#figures"]), 2000);
+});
+lists().forEach(highlight);
+windows();
+setInterval(windows, TICK);

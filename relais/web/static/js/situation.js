@@ -1,0 +1,55 @@
+// Who holds the conversation, and what one may do: asked again when an event changed it, without losing what is typed.
+import { begin } from "./composer.js";
+
+const CHANGES = /\bline--(agent_|conversation_closed|flow_complete|timeout)/;
+const TICK = 15_000;
+const chat = document.getElementById("chat");
+const $ = (id) => document.getElementById(id);
+
+async function refresh() {
+  const dialog = $("situation").querySelector("dialog[open]");
+  if (dialog) return dialog.addEventListener("close", refresh, { once: true });
+  const answer = await fetch(chat.dataset.situationUrl, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
+  if (!answer) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const head = fresh.getElementById("situation");
+  if (!head) return answer.status < 500 && location.reload(); // signed out, or out of reach
+  chat.toggleAttribute("data-mine", head.hasAttribute("data-mine"));
+  $("situation").replaceWith(head);
+  swapComposer(fresh.getElementById("composer"));
+}
+
+function swapComposer(fresh) {
+  const old = $("composer").querySelector("[data-composer]");
+  const now = fresh.querySelector("[data-composer]");
+  if (old && now) {
+    old.dataset.closes = now.dataset.closes;
+    old.querySelector(".composer__window").replaceWith(now.querySelector(".composer__window"));
+    return;
+  }
+  const text = old?.elements.message.value;
+  if (text) fresh.append(keptText(text));
+  $("composer").replaceWith(fresh);
+  begin();
+}
+
+// Someone else has the conversation now; what was being written is still there to be copied.
+function keptText(text) {
+  const kept = Object.assign(document.createElement("textarea"), { className: "input composer__kept", readOnly: true, value: text });
+  kept.dir = "auto";
+  return kept;
+}
+
+function concerns(node) {
+  if (node.nodeType !== Node.ELEMENT_NODE || Number(node.dataset.rev) <= Number($("situation").dataset.rev)) return false;
+  return CHANGES.test(node.className) || node.dataset.author?.startsWith("client");
+}
+
+new MutationObserver((changes) => {
+  if (changes.some(({ addedNodes }) => [...addedNodes].some(concerns))) refresh();
+}).observe($("thread"), { childList: true });
+
+setInterval(() => {
+  const form = chat.querySelector("[data-composer]");
+  if (form && Date.parse(form.dataset.closes) < Date.now()) refresh();
+}, TICK);
