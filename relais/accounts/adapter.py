@@ -8,11 +8,18 @@ from allauth.account.adapter import DefaultAccountAdapter
 from django.db import connection
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
 
 from relais.accounts.invitation import password_address
 
 
 class Adapter(DefaultAccountAdapter):
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "email_password_mismatch": _("L'e-mail ou le mot de passe n'est pas le bon."),
+        "too_many_login_attempts": _("Trop d'essais manqués. Attendez cinq minutes, puis réessayez."),
+        "enter_current_password": _("Ce n'est pas votre mot de passe actuel."),
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 

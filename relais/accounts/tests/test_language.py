@@ -1,0 +1,38 @@
+"""French by default, English by choice."""
+
+import pytest
+
+pytestmark = pytest.mark.django_db
+
+
+def language_of(answer):
+    return answer["Content-Language"]
+
+
+def test_the_first_page_is_french_whatever_the_browser_prefers(client):
+    assert language_of(client.get("/accounts/login/", HTTP_ACCEPT_LANGUAGE="en-GB")) == "fr"
+
+
+def test_a_choice_before_sign_in_stays_in_the_browser(client):
+    answer = client.post("/accounts/language/", {"language": "en", "next": "/accounts/login/"})
+    assert answer.url == "/accounts/login/"
+    assert language_of(client.get("/accounts/login/")) == "en"
+
+
+def test_awas_choice_follows_her_to_every_browser(client, awa):
+    client.force_login(awa)
+    client.post("/accounts/language/", {"language": "en"})
+    client.cookies.pop("django_language")
+    assert language_of(client.get("/accounts/password/change/")) == "en"
+
+
+def test_an_unknown_language_changes_nothing(client, awa):
+    client.force_login(awa)
+    client.post("/accounts/language/", {"language": "xx"})
+    awa.refresh_from_db()
+    assert awa.language == "fr"
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", ""])
+def test_the_way_back_stays_on_this_host(client, elsewhere):
+    assert client.post("/accounts/language/", {"language": "en", "next": elsewhere}).url == "/dashboard"

@@ -1,0 +1,206 @@
+"""Who comes in, who does not, and how failures are counted."""
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from relais.accounts.demo import PASSWORD as DEMO_PASSWORD
+from relais.accounts.demo import make_accounts
+from relais.accounts.models import User
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "un bon mot de passe"
+
+
+def signs_in(client, email, password=PASSWORD, *, address="192.0.2.1", **more):
+    return client.post(
+        "/accounts/login/", {"login": email, "password": password, **more}, REMOTE_ADDR=address
+    )
+
+
+def is_in(client):
+    return client.get("/accounts/password/change/").status_code == 200
+
+
+def test_awa_signs_in_and_is_led_to_the_dashboard(client, awa):
+    answer = signs_in(client, "  AWA@example.com ")
+    assert answer.status_code == 302
+    assert answer["Location"] == reverse("dashboard")
+    assert is_in(client)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "led_to"),
+    [
+        ("/dashboard/chat/7?x=1", "/dashboard/chat/7?x=1"),
+        ("http://testserver/dashboard/pending", "http://testserver/dashboard/pending"),
+        ("https://evil.example/", "/dashboard"),
+        ("//evil.example/", "/dashboard"),
+        ("https://desk.example/", "/dashboard"),
+        ("javascript:alert(1)", "/dashboard"),
+    ],
+)
+def test_she_is_led_back_to_where_she_wanted_but_never_to_another_host(client, awa, wanted, led_to):
+    assert signs_in(client, awa.email, next=wanted)["Location"].removesuffix("/") == led_to.removesuffix("/")
+
+
+def test_a_wrong_password_is_told_in_a_sentence_and_tells_nothing_of_the_account(client, awa):
+    wrong = signs_in(client, awa.email, "faux")
+    unknown = signs_in(client, "personne@example.com", "faux")
+    assert wrong.status_code == unknown.status_code == 200
+    assert "n&#x27;est pas le bon" in wrong.content.decode()
+    assert "n&#x27;est pas le bon" in unknown.content.decode()
+    assert not is_in(client)
+
+
+def test_after_five_failures_even_the_right_password_waits_but_only_from_there(client, awa, koffi):
+    for _ in range(5):
+        signs_in(client, awa.email, "faux", address="192.0.2.66")
+    refused = signs_in(client, awa.email, address="192.0.2.66")
+    assert "Trop d&#x27;essais" in refused.content.decode()
+    assert not is_in(client)
+    assert signs_in(Client(), koffi.email, address="192.0.2.66").status_code == 302
+    assert signs_in(Client(), awa.email, address="192.0.2.1").status_code == 302
+
+
+def test_a_success_in_between_does_not_wipe_the_failures(client, awa):
+    for _ in range(4):
+        signs_in(client, awa.email, "faux")
+    assert signs_in(client, awa.email).status_code == 302
+    signs_in(Client(), awa.email, "faux")
+    assert signs_in(Client(), awa.email).status_code == 200
+
+
+def test_fifty_failures_from_one_address_bar_that_address(client, awa):
+    for number in range(50):
+        signs_in(client, f"personne{number}@example.com", "faux", address="192.0.2.66")
+    assert signs_in(Client(), awa.email, address="192.0.2.66").status_code == 200
+    assert signs_in(Client(), awa.email, address="192.0.2.1").status_code == 302
+
+
+def test_a_whole_shift_signs_in_from_one_address(awa):
+    assert {signs_in(Client(), awa.email).status_code for _ in range(60)} == {302}
+
+
+def test_an_address_that_proxies_claim_changes_nothing(client, awa):
+    for number in range(5):
+        client.post(
+            "/accounts/login/",
+            {"login": awa.email, "password": "faux"},
+            REMOTE_ADDR="192.0.2.66",
+            HTTP_X_FORWARDED_FOR=f"198.51.100.{number}",
+        )
+    assert signs_in(client, awa.email, address="192.0.2.66").status_code == 200
+
+
+def test_nobody_signs_up_by_himself(client):
+    form = {
+        "email": "moi@example.com",
+        "password1": "un bon mot de passe",
+        "password2": "un bon mot de passe",
+    }
+    assert client.get("/accounts/signup/").status_code == 404
+    assert client.post("/accounts/signup/", form).status_code == 404
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "email/",
+        "confirm-email/",
+        "confirm-email/x/",
+        "reauthenticate/",
+        "login/code/confirm/",
+        "password/set/",
+    ],
+)
+def test_what_is_not_needed_is_not_there(client, awa, path):
+    client.force_login(awa)
+    assert client.get(f"/accounts/{path}").status_code == 404
+
+
+def test_who_is_deactivated_is_out_at_once_and_does_not_come_back(client, awa, clock):
+    signs_in(client, awa.email)
+    awa.deactivate(by=None, at=clock.now)
+    assert not is_in(client)
+    assert signs_in(client, awa.email).url == "/accounts/inactive/"
+    assert not is_in(client)
+
+
+def test_the_demo_has_four_people_however_often_they_are_made():
+    make_accounts()
+    make_accounts()
+    assert sorted(User.objects.values_list("email", "role")) == [
+        ("admin@relais.test", "super_admin"),
+        ("agent1@relais.test", "agent"),
+        ("agent2@relais.test", "agent"),
+        ("superviseur@relais.test", "supervisor"),
+    ]
+
+
+def test_the_people_of_the_demo_come_in_only_in_a_demo(client, settings):
+    make_accounts()
+    settings.DEMO = True
+    assert signs_in(client, "agent1@relais.test", DEMO_PASSWORD).status_code == 302
+    assert is_in(client)
+    settings.DEMO = False
+    assert not is_in(client)
+    assert signs_in(client, "agent1@relais.test", DEMO_PASSWORD).status_code == 200
+
+
+def test_the_sign_in_page_names_the_demo_accounts_only_in_a_demo(client, settings):
+    assert "relais-demo" not in client.get("/accounts/login/").content.decode()
+    settings.DEMO = True
+    assert "relais-demo" in client.get("/accounts/login/").content.decode()
+
+
+def test_signing_out_tells_the_sockets_once_the_session_is_gone(client, awa):
+    signs_in(client, awa.email)
+    said = []
+
+    def listen(execute, sql, params, many, context):
+        said.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(listen):
+        client.post("/accounts/logout/")
+    assert not is_in(client)
+    told = said.index(("select pg_notify('users', %s)", [str(awa.pk)]))
+    assert any(sql.startswith('DELETE FROM "django_session"') for sql, _ in said[:told])
+
+
+def test_a_forgotten_password_is_replaced_by_a_link_that_works_once(client, awa, mailoutbox):
+    client.post("/accounts/password/reset/", {"email": awa.email})
+    link = next(
+        word for word in mailoutbox[0].body.split() if word.startswith("https://desk.example/accounts/")
+    )
+    path = link.removeprefix("https://desk.example")
+    page = client.get(path, follow=True)
+    form = {"password1": "girafe et parapluie", "password2": "girafe et parapluie"}
+    answer = client.post(page.context["action_url"], form)
+    assert answer.status_code == 302
+    assert is_in(client)
+    assert "ne sert plus" in Client().get(path, follow=True).content.decode()
+    assert signs_in(Client(), awa.email, "girafe et parapluie").status_code == 302
+
+
+def test_the_link_goes_to_the_public_address_whatever_host_is_claimed(client, awa, mailoutbox):
+    client.post("/accounts/password/reset/", {"email": awa.email}, HTTP_HOST="evil.example")
+    assert "evil.example" not in mailoutbox[0].body
+
+
+def test_an_unknown_address_is_answered_alike_and_written_to_never(client, awa, mailoutbox):
+    known = client.post("/accounts/password/reset/", {"email": awa.email})
+    unknown = client.post("/accounts/password/reset/", {"email": "personne@example.com"})
+    assert (known.status_code, known.url) == (unknown.status_code, unknown.url)
+    assert [mail.to for mail in mailoutbox] == [[awa.email]]
+
+
+def test_awa_changes_her_password_and_stays(client, awa):
+    signs_in(client, awa.email)
+    new = "girafe et parapluie"
+    client.post("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": new, "password2": new})
+    assert is_in(client)
+    assert signs_in(Client(), awa.email, new).status_code == 302
