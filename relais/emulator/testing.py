@@ -206,6 +206,10 @@ class RunningDouble:
         to = sender or self.settings.sender_of_only_number()
         self._on_loop(lambda: self.double.windows.client_wrote(address, to, now))
 
+    def forgets(self) -> None:
+        """As if it were started again: messages and windows are gone, people, settings and faults stay."""
+        self._on_loop(self.double.forget)
+
     @contextmanager
     def away(self) -> Iterator[None]:
         """Twilio cannot be reached; what it already took goes on."""

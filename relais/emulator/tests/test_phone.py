@@ -170,6 +170,33 @@ def test_a_message_the_desk_does_not_take_is_shown_as_not_handed_over(
     in_a_browser(story)
 
 
+def test_a_double_started_again_is_followed(simulator: str, double: RunningDouble, desk: Desk) -> None:
+    def story(browser: Browser) -> None:
+        page = browser.new_page()
+        page.goto(simulator)
+        fatou = phone_of(page, FATOU)
+        fatou.writes("avant")
+        expect(fatou.mine).to_have_count(1)
+        double.forgets()
+        expect(fatou.mine).to_have_count(0)
+        fatou.writes("après")
+        expect(fatou.mine.locator(".text")).to_have_text("après")
+
+    in_a_browser(story)
+
+
+def test_without_network_the_page_says_so_until_it_is_back(simulator: str, double: RunningDouble) -> None:
+    def story(browser: Browser) -> None:
+        page = browser.new_page()
+        page.goto(simulator)
+        expect(page.locator(".phone")).to_have_count(2)
+        with double.away():
+            expect(page.get_by_role("status")).to_contain_text("Pas de réseau")
+        expect(page.get_by_role("status")).to_be_hidden()
+
+    in_a_browser(story)
+
+
 def test_on_a_narrow_screen_one_phone_at_a_time(simulator: str, double: RunningDouble) -> None:
     def story(browser: Browser) -> None:
         page = browser.new_page(viewport={"width": 390, "height": 844})

@@ -27,7 +27,7 @@ export class Phone {
 
   fill(part, name, number) {
     const header = this.element.querySelector(part);
-    header.querySelector("h2, h3").textContent = name;
+    header.querySelector("bdi").textContent = name;
     header.querySelector(".number").textContent = number;
     header.querySelector(".initials").textContent = initials(name);
   }
