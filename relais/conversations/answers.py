@@ -67,7 +67,7 @@ def done(**said: Any) -> JsonResponse:
     return JsonResponse({"success": True, **said})
 
 
-def failed(status: int, code: str, sentence: str, **said: Any) -> JsonResponse:
+def failed(status: int, code: str, sentence: str, /, **said: Any) -> JsonResponse:
     return JsonResponse({"success": False, "error": sentence, "code": code, **said}, status=status)
 
 

@@ -1,0 +1,146 @@
+"""Processes are killed at the worst moments; no message is lost, and none is said twice."""
+
+import random
+import threading
+
+import pytest
+
+from relais.emulator.testing import running_double, wait_for
+from tests.cast import FATOU
+
+from .desk import Desk, free_port, running_desk
+
+ACCOUNT, TOKEN, NUMBER = "AC" + "7" * 32, "a" * 32, "whatsapp:+212522000000"
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    """A live desk and Twilio's double, each knowing the other's address."""
+    port = free_port()
+    webhook = f"http://localhost:{port}/api/twilio/message#rc=5&rp=5xx,ct,rt"
+    with (
+        running_double(account_sid=ACCOUNT, auth_token=TOKEN, sender=NUMBER, webhook=webhook, retry_pause_ms=1500) as double,
+        running_desk(
+            tmp_path_factory.mktemp("kills") / "data folder",
+            port=port,
+            TWILIO_ACCOUNT_SID=ACCOUNT,
+            TWILIO_AUTH_TOKEN=TOKEN,
+            TWILIO_WHATSAPP_NUMBER=NUMBER.removeprefix("whatsapp:"),
+            TWILIO_API_BASE_URL=double.url,
+            PUBLIC_BASE_URL=f"http://localhost:{port}",
+        ) as desk,
+    ):
+        made = desk.command(
+            "user", "create", "--email", "awa@example.com", "--name", "Awa Diop", "--role", "agent",
+            "--password", "un bon mot de passe",
+        )  # fmt: skip
+        assert made.returncode == 0, made.stderr
+        yield desk, double, desk.person("awa@example.com", "un bon mot de passe")
+
+
+@pytest.fixture
+def held(stage):
+    """A new client's conversation in Awa's hands, its first text delivered."""
+    desk, double, awa = stage
+    double.clear_faults()
+    client = f"whatsapp:+2126{random.randrange(10**8):08d}"
+    double.client_writes(client, "mercedes", name="Fatou")
+    [[conversation]] = desk.ask(
+        "select c.id from conversations c join client_addresses a on a.id = c.address_id where a.address = %s", client
+    )
+    assert awa.does("take-over", conversation).json()["success"] is True
+    double.wait_for(lambda: double.seen_by(client), timeout=20)
+    return conversation, client
+
+
+def deliveries(desk: Desk, conversation: int) -> list[tuple[str, str]]:
+    return desk.ask(
+        "select e.body, d.state from message_deliveries d join conversation_events e on e.id = d.event_id"
+        " where d.conversation_id = %s order by d.id",
+        conversation,
+    )
+
+
+def test_web_is_killed_while_clients_write(stage, held):
+    desk, double, _awa = stage
+    conversation, client = held
+    texts = [f"message {n}" for n in range(60)]
+
+    def write() -> None:
+        for text in texts:
+            double.client_writes(client, text, wait=False)
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    for _kill in range(2):
+        desk.kill("web")
+    writing.join()
+    stored = "select body from conversation_events where conversation_id = %s and body like 'message %%' order by seq"
+    wait_for(lambda: len(desk.ask(stored, conversation)) >= len(texts), 60, "all messages to be stored")
+    assert [body for (body,) in desk.ask(stored, conversation)] == texts
+    wait_for(desk.is_well, 30)
+
+
+def test_jobs_is_killed_while_twilio_takes_a_message(stage, held):
+    """The message was accepted and the status callback, which carries our ref, proves it."""
+    desk, double, awa = stage
+    conversation, client = held
+    double.fault("create", "no_answer", times=1, close=False)
+    awa.does("send", conversation, message="sous les coups", ref="k1")
+    double.wait_for(lambda: double.accepted(to=client, body="sous les coups"))
+    desk.kill("jobs")
+    wait_for(lambda: deliveries(desk, conversation)[-1][1] in ("delivered", "read"), 20, "the delivery to be known")
+    assert len(double.accepted(to=client, body="sous les coups")) == 1
+
+
+def test_jobs_is_killed_and_nothing_tells_what_became_of_the_message(stage, held):
+    """After its lease it is shown as uncertain, and nobody says it a second time."""
+    desk, double, awa = stage
+    conversation, client = held
+    double.fault("create", "no_answer", times=1, close=False)
+    double.fault("status", "never")
+    awa.does("send", conversation, message="arrivé ou non", ref="k2")
+    double.wait_for(lambda: double.accepted(to=client, body="arrivé ou non"))
+    desk.kill("jobs")
+    awa.does("send", conversation, message="ensuite", ref="k3")
+    wait_for(lambda: deliveries(desk, conversation)[-2][1] == "uncertain", 60, "the claim's lease to end")
+    assert deliveries(desk, conversation)[-1][1] == "queued"
+    assert len(double.accepted(to=client, body="arrivé ou non")) == 1
+
+
+def test_jobs_is_killed_with_a_full_outbox(stage, held):
+    desk, double, awa = stage
+    conversation, client = held
+    texts = [f"réponse {n}" for n in range(20)]
+    for text in texts:
+        assert awa.does("send", conversation, message=text, ref=text).json()["success"] is True
+    desk.kill("jobs")
+    wait_for(
+        lambda: all(state in ("delivered", "read") for _body, state in deliveries(desk, conversation)),
+        60,
+        "every message to arrive",
+    )
+    assert [m.body for m in double.accepted(to=client) if m.body in texts] == texts
+
+
+def test_fifty_take_overs_over_http_have_one_winner(stage):
+    desk, double, awa = stage
+    from concurrent.futures import ThreadPoolExecutor
+
+    for n in range(4):
+        desk.command(
+            "user", "create", "--email", f"a{n}@example.com", "--name", f"Agent {n}", "--role", "agent",
+            "--password", "un bon mot de passe",
+        )  # fmt: skip
+    people = [awa, *(desk.person(f"a{n}@example.com", "un bon mot de passe") for n in range(4))]
+    double.clear_faults()
+    double.client_writes(FATOU, "qui me prend ?", name="Fatou")
+    [[conversation]] = desk.ask("select max(id) from conversations")
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda n: people[n % 5].does("take-over", conversation), range(50)))
+    won = [a for a in answers if a.status_code == 200]
+    lost = [a for a in answers if a.status_code == 409]
+    assert len(won) == 10, [a.status_code for a in answers]  # The winner's other nine clicks are his own.
+    assert len(lost) == 40, [(a.status_code, a.text[:200]) for a in answers]
+    assert len({a.json()["agent"] for a in lost}) == 1
+    assert desk.ask("select epoch from conversations where id = %s", conversation) == [(1,)]
