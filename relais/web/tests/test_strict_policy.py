@@ -17,7 +17,7 @@ FORBIDDEN = {
     "an htmx event attribute": r"\b(data-)?hx-on\b",
     "a script address": r"javascript:",
     "an evaluated value": r"hx-(vals|headers|vars)\s*=\s*[\"']\s*(js|javascript):",
-    "a filtered trigger": r"hx-trigger\s*=\s*\"[^\"]*\[",
+    "a filtered trigger": r"hx-trigger\s*=\s*\"[^\"]*\w\[",
     "another host's script or style": r"<(script|link)[^>]*(src|href)=\"(https?:)?//",
 }
 
