@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import NoReturn
 
 from relais.environment import ROOT, BadEnvironment, Environment, load
+from relais.ops.process import end_soon_after
 
 ROLES = ("agent", "supervisor", "admin", "super_admin")
 BAD_USE, FAILURE = 2, 1
@@ -24,6 +25,8 @@ class BadUse(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    if supervisor := os.environ.get("RELAIS_SUPERVISOR"):
+        end_soon_after(int(supervisor))
     try:
         return int(options.run(options) or 0)
     except (BadEnvironment, BadUse) as error:

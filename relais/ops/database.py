@@ -192,6 +192,8 @@ class Cluster:
                 self._let_in_only_us()
                 self._prepare_socket_dir()
                 self._launch(lock, log, settings)
+        except OSError as error:
+            raise self._failed(f"cannot be kept in {self.data} ({error.strerror})") from error
         finally:
             os.close(lock)  # From here postgres holds it.
         self._wait_until_ready()
@@ -255,10 +257,10 @@ class Cluster:
         hint = ""
         if self.user is not None:
             hint = f" As root it runs as the user “{self.user.pw_name}” on {self.data}."
-        tail = " / ".join(last_lines(self.log, 3)) or "nothing"
+        tail = " / ".join(last_lines(self.log, 3))
+        said = f"; {self.log} ends with: {tail}" if tail else ""
         return Refused(
-            f"The database {what}; {self.log} ends with: {tail}.{hint} "
-            "You can also use a PostgreSQL of your own by DATABASE_URL."
+            f"The database {what}{said}.{hint} You can also use a PostgreSQL of your own by DATABASE_URL."
         )
 
     # -- files --------------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ import os
 import pwd
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +46,18 @@ def dies_with_parent(signum: int = signal.SIGTERM) -> Callable[[], None]:
                 os._exit(1)
 
     return in_child
+
+
+def end_soon_after(parent: int, seconds: float = 12) -> None:
+    """Who does not manage to stop when his parent is gone, and nobody is left to use force, ends all the same."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        time.sleep(seconds)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
 def as_user(user: pwd.struct_passwd | None, then: Callable[[], None]) -> Callable[[], None]:

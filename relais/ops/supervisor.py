@@ -159,7 +159,7 @@ def start_everything(
     supervisor: Supervisor, environment: Environment, listener: socket.socket, lock: int
 ) -> NoReturn:
     logs = environment.data_dir / "log"
-    variables = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
+    variables = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1", "RELAIS_SUPERVISOR": str(os.getpid())}
 
     def child(name: str, *arguments: str, patience: float, inherits: Sequence[int] = ()) -> Child:
         return Child(
@@ -203,10 +203,12 @@ def only_one(folder: Path, bell: Bell) -> Iterator[int]:
     """The lock is inherited by the children: whoever has it knows that the last of them is gone."""
     lock = os.open(folder / "relais.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        end = time.monotonic() + 20
+        began = time.monotonic()
         while not _locked(lock):
             holder = os.pread(lock, 20, 0).decode() or "unknown"
-            if (holder.isdigit() and lives(int(holder))) or time.monotonic() > end:
+            # One that was just killed still counts as alive for a moment, and its children for some seconds more.
+            alive = holder.isdigit() and lives(int(holder))
+            if time.monotonic() - began > (3 if alive else 20):
                 raise Refused(
                     f"Relais runs already on the data in {folder} (process {holder}): "
                     "stop that one, or choose another folder by RELAIS_DATA_DIR."
