@@ -10,6 +10,7 @@ import pytest
 
 from tests.cast import FATOU, OUR_NUMBER, Clock, new_sid
 
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -19,7 +20,11 @@ def _user(name: str, role: str, **fields: Any) -> Any:
     from relais.accounts.models import User
 
     return User.objects.create_user(
-        email=f"{name.split()[0].lower()}@example.com", password="un bon mot de passe", full_name=name, role=role, **fields
+        email=f"{name.split()[0].lower()}@example.com",
+        password="un bon mot de passe",
+        full_name=name,
+        role=role,
+        **fields,
     )
 
 

@@ -23,12 +23,25 @@ def message_of(params: Params, *, bot_here: bool) -> InboundMessage:
         sid=params.text("MessageSid").strip(),
         address=_address(params, "From"),
         sender=_address(params, "To") if params.text("To").strip() else settings.ENVIRONMENT.whatsapp_number,
-        body=params.text("Body") or next((params.text(f) for f in LIST_REPLY_FIELDS if params.text(f)), ""),
+        body=params.text("Body") or _tapped(params) or _place(params),
         profile_name=params.text("ProfileName").strip(),
         media=media,
         bot_here=bot_here,
         metadata=metadata,
     )
+
+
+def _tapped(params: Params) -> str:
+    """The words on the button or list row that was tapped."""
+    return next((params.text(name) for name in LIST_REPLY_FIELDS if params.text(name)), "")
+
+
+def _place(params: Params) -> str:
+    """A shared position in one line, whatever the reader's language."""
+    if not (params.text("Latitude") and params.text("Longitude")):
+        return ""
+    named = [params.text(name) for name in ("Label", "Address") if params.text(name)]
+    return "📍 " + " · ".join([*named, f"{params.text('Latitude')}, {params.text('Longitude')}"])
 
 
 def _address(params: Params, name: str) -> str:

@@ -21,7 +21,9 @@ from relais.ops.database import dsn
 
 ROOT = Path(__file__).resolve().parents[2]
 START = 60.0
-OURS = re.compile(r"^(TWILIO_|RELAIS_|STUDIO_)|^(DATABASE_URL|PUBLIC_BASE_URL|DJANGO_SETTINGS_MODULE|EMAIL_URL)$")
+OURS = re.compile(
+    r"^(TWILIO_|RELAIS_|STUDIO_)|^(DATABASE_URL|PUBLIC_BASE_URL|DJANGO_SETTINGS_MODULE|EMAIL_URL)$"
+)
 
 
 def free_port() -> int:
@@ -36,11 +38,15 @@ class Desk:
         self.port = port
         self.url = f"http://localhost:{port}"
         clean = {name: value for name, value in os.environ.items() if not OURS.match(name)}
-        self.environment = clean | {
-            "RELAIS_DATA_DIR": str(folder),
-            "RELAIS_PORT": str(port),
-            "RELAIS_ENV_FILE": os.devnull,
-        } | environment
+        self.environment = (
+            clean
+            | {
+                "RELAIS_DATA_DIR": str(folder),
+                "RELAIS_PORT": str(port),
+                "RELAIS_ENV_FILE": os.devnull,
+            }
+            | environment
+        )
         self.output = folder.with_suffix(".out")
 
     def start(self) -> None:
@@ -113,14 +119,22 @@ class Person:
         self.http.get(f"{desk.url}/accounts/login/", timeout=10)
         answer = self.http.post(
             f"{desk.url}/accounts/login/",
-            data={"login": email, "password": password, "csrfmiddlewaretoken": self.http.cookies["relais_csrf"]},
+            data={
+                "login": email,
+                "password": password,
+                "csrfmiddlewaretoken": self.http.cookies["relais_csrf"],
+            },
             headers={"Referer": f"{desk.url}/accounts/login/"},
             timeout=10,
         )
         assert "/accounts/login" not in answer.url, answer.text
 
     def does(self, verb: str, conversation: int, **fields: str) -> requests.Response:
-        headers = {"Accept": "application/json", "X-CSRFToken": self.http.cookies["relais_csrf"], "Referer": self.desk.url}
+        headers = {
+            "Accept": "application/json",
+            "X-CSRFToken": self.http.cookies["relais_csrf"],
+            "Referer": self.desk.url,
+        }
         path = f"{self.desk.url}/dashboard/chat/{conversation}/{verb}"
         return self.http.post(path, data=fields, headers=headers, timeout=10, allow_redirects=False)
 

@@ -19,7 +19,9 @@ def stage(tmp_path_factory):
     port = free_port()
     webhook = f"http://localhost:{port}/api/twilio/message#rc=5&rp=5xx,ct,rt"
     with (
-        running_double(account_sid=ACCOUNT, auth_token=TOKEN, sender=NUMBER, webhook=webhook, retry_pause_ms=1500) as double,
+        running_double(
+            account_sid=ACCOUNT, auth_token=TOKEN, sender=NUMBER, webhook=webhook, retry_pause_ms=1500
+        ) as double,
         running_desk(
             tmp_path_factory.mktemp("kills") / "data folder",
             port=port,
@@ -46,7 +48,8 @@ def held(stage):
     client = f"whatsapp:+2126{random.randrange(10**8):08d}"
     double.client_writes(client, "mercedes", name="Fatou")
     [[conversation]] = desk.ask(
-        "select c.id from conversations c join client_addresses a on a.id = c.address_id where a.address = %s", client
+        "select c.id from conversations c join client_addresses a on a.id = c.address_id where a.address = %s",
+        client,
     )
     assert awa.does("take-over", conversation).json()["success"] is True
     double.wait_for(lambda: double.seen_by(client), timeout=20)
@@ -89,7 +92,9 @@ def test_jobs_is_killed_while_twilio_takes_a_message(stage, held):
     awa.does("send", conversation, message="sous les coups", ref="k1")
     double.wait_for(lambda: double.accepted(to=client, body="sous les coups"))
     desk.kill("jobs")
-    wait_for(lambda: deliveries(desk, conversation)[-1][1] in ("delivered", "read"), 20, "the delivery to be known")
+    wait_for(
+        lambda: deliveries(desk, conversation)[-1][1] in ("delivered", "read"), 20, "the delivery to be known"
+    )
     assert len(double.accepted(to=client, body="sous les coups")) == 1
 
 

@@ -30,7 +30,9 @@ class Twilio:
         self.token = settings.ENVIRONMENT.twilio_auth_token
         self.base = settings.PUBLIC_BASE_URL
 
-    def calls(self, path: str, params: Any = (), *, headers: dict[str, str] | None = None, signed: bool = True) -> Any:
+    def calls(
+        self, path: str, params: Any = (), *, headers: dict[str, str] | None = None, signed: bool = True
+    ) -> Any:
         pairs = [(k, str(v)) for k, v in (params.items() if isinstance(params, dict) else params)]
         body = urlencode(pairs).encode()
         sent = {"Content-Type": "application/x-www-form-urlencoded; charset=UTF-8"} | (headers or {})

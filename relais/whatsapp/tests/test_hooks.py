@@ -19,7 +19,16 @@ from .conftest import inbound
 
 pytestmark = pytest.mark.django_db(transaction=True)
 STUDIO = {"Authorization": "Basic " + base64.b64encode(b"studio:studio-secret").decode()}
-ALL = ["message", "status", "incoming", "menu-choice", "free-input", "agent-transfer", "complete", "send-message"]
+ALL = [
+    "message",
+    "status",
+    "incoming",
+    "menu-choice",
+    "free-input",
+    "agent-transfer",
+    "complete",
+    "send-message",
+]
 
 
 # -- who is refused, in this order -------------------------------------------------------------------
@@ -165,8 +174,9 @@ def test_a_json_message_may_hold_anything(twilio):
     assert twilio.posts(path, body, headers).status_code == 200
     event = ConversationEvent.objects.get()
     assert event.body == "a?b"
-    assert event.metadata["parameters"] | {"Nested": '{"x": [1, null]}', "Number": "5", "Nothing": ""} == (
-        event.metadata["parameters"]
+    assert (
+        event.metadata["parameters"] | {"Nested": '{"x": [1, null]}', "Number": "5", "Nothing": ""}
+        == (event.metadata["parameters"])
     )
 
 
@@ -179,7 +189,9 @@ def test_json_that_is_no_object_is_422(twilio, body):
 def test_media_are_as_many_as_have_an_address(fatou_sends):
     fatou_sends("", NumMedia="3", MediaUrl0="https://api.twilio.com/a", MediaContentType0="image/jpeg")
     event = ConversationEvent.objects.get()
-    assert [(m.url, m.declared_type) for m in event.media.all()] == [("https://api.twilio.com/a", "image/jpeg")]
+    assert [(m.url, m.declared_type) for m in event.media.all()] == [
+        ("https://api.twilio.com/a", "image/jpeg")
+    ]
     assert "MediaUrl0" not in event.metadata["parameters"]
 
 
@@ -240,10 +252,18 @@ def test_incoming_is_answered_the_same_when_repeated(twilio):
 
 def test_incoming_tells_who_has_the_conversation(twilio, waiting, awa, clock):
     answer = twilio.calls("/api/twilio/incoming", inbound()).json()
-    assert (answer["pending_agent"], answer["agent_mode"], answer["status"]) == ("true", "false", "transferred")
+    assert (answer["pending_agent"], answer["agent_mode"], answer["status"]) == (
+        "true",
+        "false",
+        "transferred",
+    )
     waiting.take_over(awa, at=clock.now)
     answer = twilio.calls("/api/twilio/incoming", inbound()).json()
-    assert (answer["pending_agent"], answer["agent_mode"], answer["waiting_due"]) == ("false", "true", "false")
+    assert (answer["pending_agent"], answer["agent_mode"], answer["waiting_due"]) == (
+        "false",
+        "true",
+        "false",
+    )
 
 
 def test_incoming_counts_media(twilio):
@@ -265,7 +285,12 @@ def test_menu_choices_make_a_path(twilio, with_bot):
 
 
 def test_a_repeated_menu_choice_changes_nothing(twilio, with_bot):
-    params = {"conversation_id": with_bot.pk, "menu_choice": "sav", "user_input": "2", "message_sid": new_sid()}
+    params = {
+        "conversation_id": with_bot.pk,
+        "menu_choice": "sav",
+        "user_input": "2",
+        "message_sid": new_sid(),
+    }
     first = twilio.calls("/api/twilio/menu-choice", params).json()
     assert twilio.calls("/api/twilio/menu-choice", params).json() == first
     assert story_of(with_bot).count("menu_choice") == 1

@@ -102,7 +102,11 @@ def test_a_failure_of_twilio_is_tried_again(picture, double):
     [
         (PNG, "image/png", "image/png"),
         (PNG, "text/html", "image/png"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", "image/svg+xml", "application/octet-stream"),
+        (
+            b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>",
+            "image/svg+xml",
+            "application/octet-stream",
+        ),
         (b"<html><script>", "image/png", "application/octet-stream"),
         (b"<html><script>", "text/plain", "application/octet-stream"),
         (b"%PDF-1.7\n", "application/pdf", "application/pdf"),
@@ -124,7 +128,11 @@ def test_it_is_shown_to_who_may_see_the_conversation(picture, awa, yao, sales):
     assert sees(awa, picture).status_code == 404  # not fetched yet
     fetching.fetch(picture)
     shown = sees(awa, picture)
-    assert (shown.status_code, shown["Content-Type"], shown["X-Content-Type-Options"]) == (200, "image/png", "nosniff")
+    assert (shown.status_code, shown["Content-Type"], shown["X-Content-Type-Options"]) == (
+        200,
+        "image/png",
+        "nosniff",
+    )
     assert b"".join(shown.streaming_content) == PNG
     Conversation.objects.update(team=sales)
     assert sees(yao, picture).status_code == 404

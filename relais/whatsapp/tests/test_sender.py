@@ -49,7 +49,9 @@ def test_texts_leave_in_order_and_come_back_as_ticks(conversation, awa, double, 
     sent = [conversation.say_as_agent(t, agent=awa, at=timezone.now()) for t in texts]
     double.wait_for(lambda: all(state_of(d) in ("delivered", "read") for d in sent))
     assert [m.body for m in double.accepted(to=FATOU)][1:] == texts
-    assert {m.ref for m in double.accepted()} == {str(pk) for pk in MessageDelivery.objects.values_list("pk", flat=True)}
+    assert {m.ref for m in double.accepted()} == {
+        str(pk) for pk in MessageDelivery.objects.values_list("pk", flat=True)
+    }
 
 
 def test_the_phone_shows_them_and_reading_is_told(conversation, double, sender):

@@ -17,7 +17,9 @@ PUBLISHED = {
 }
 
 
-def request(path="/myapp.php", query="foo=1&bar=2", params=None, *, signature, body=None, content_type="", auth=""):
+def request(
+    path="/myapp.php", query="foo=1&bar=2", params=None, *, signature, body=None, content_type="", auth=""
+):
     return RawRequest(
         path=path,
         query=query,
@@ -50,7 +52,9 @@ def test_the_published_signatures_with_and_without_port(base, signature):
 def test_a_json_body_is_signed_by_its_hash():
     body = b'{"property": "value", "boolean": true}'
     query = f"foo=1&bar=2&bodySHA256={hashlib.sha256(body).hexdigest()}"
-    raw = request(query=query, body=body, content_type="application/json", signature="a9nBmqA0ju/hNViExpshrM61xv4=")
+    raw = request(
+        query=query, body=body, content_type="application/json", signature="a9nBmqA0ju/hNViExpshrM61xv4="
+    )
     assert signed(raw, "https://mycompany.com")
     other = request(query=query, body=body + b" ", content_type="application/json", signature=raw.signature)
     assert not signed(other, "https://mycompany.com")
@@ -68,7 +72,13 @@ def test_empty_and_non_ascii_values_are_signed_over():
 
 
 def test_repeated_parameters_are_each_signed_over():
-    pairs = [("Sid", "CA123"), ("SidAccount", "AC123"), ("Digits", "5678"), ("Digits", "1234"), ("Digits", "1234")]
+    pairs = [
+        ("Sid", "CA123"),
+        ("SidAccount", "AC123"),
+        ("Digits", "5678"),
+        ("Digits", "1234"),
+        ("Digits", "1234"),
+    ]
     raw = request(body=urlencode(pairs).encode(), signature="IK+Dwps556ElfBT0I3Rgjkr1wJU=")
     assert signed(raw, "https://mycompany.com")
     fewer = request(body=urlencode(pairs[:3]).encode(), signature=raw.signature)

@@ -1,0 +1,196 @@
+"""Two people at once, in two browsers, on the whole demo: double, signed hooks, sender and socket, nothing replaced."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from .desk import Desk, running_desk
+
+FATOU = "whatsapp:+212612345678"
+TAKEN_OVER = "Vous êtes maintenant en contact avec un agent Mercedes-Benz. Comment puis-je vous aider ?"
+CLOSED = (
+    "Merci d'avoir contacté Mercedes-Benz. Votre conversation a été clôturée. "
+    "N'hésitez pas à nous recontacter si besoin !"
+)
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with running_desk(tmp_path_factory.mktemp("demo") / "données d'essai") as desk:
+        yield desk
+
+
+class Stage:
+    """Browsers side by side; every page's console must stay silent."""
+
+    def __init__(self, browser: Browser, desk: Desk) -> None:
+        self.browser, self.desk = browser, desk
+        self.troubles: list[str] = []
+
+    def page(self, path: str, **options: object) -> Page:
+        page = self.browser.new_context(locale="fr-FR", **options).new_page()  # type: ignore[arg-type]
+        page.on("console", lambda said: self.troubles.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        page.goto(self.desk.url + path)
+        return page
+
+    def phone(self) -> Page:
+        return self.page("/simulator")
+
+    def desk_of(self, email: str, path: str = "/dashboard", **options: object) -> Page:
+        page = self.page(f"/accounts/login/?next={path}", **options)
+        page.locator("[name=login]").fill(email)
+        page.locator("[name=password]").fill("relais-demo")
+        page.get_by_role("button", name="Se connecter").click()
+        expect(page).to_have_url(self.desk.url + path)
+        expect(page.locator("#live-state")).to_have_attribute("data-state", "live")
+        return page
+
+
+def told(desk: Desk, story: Callable[[Stage], None]) -> None:
+    """In a thread of its own: Playwright's loop would otherwise be this whole test run's."""
+
+    def run() -> None:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
+            stage = Stage(browser, desk)
+            try:
+                story(stage)
+            except BaseException:
+                for number, context in enumerate(browser.contexts):
+                    for page in context.pages:
+                        page.screenshot(path=Path(desk.folder).with_name(f"trouble-{number}.png"))
+                raise
+            finally:
+                browser.close()
+            assert stage.troubles == []
+
+    with ThreadPoolExecutor(1) as alone:
+        alone.submit(run).result()
+
+
+def writes(phone: Page, client: str, text: str) -> None:
+    field = phone.locator(f'[data-phone="{client}"] textarea')
+    field.fill(text)
+    field.press("Enter")
+
+
+def bubbles(phone: Page, client: str) -> object:
+    return phone.locator(f'[data-phone="{client}"] .bubble:not(.mine) .text')
+
+
+def test_from_the_first_word_to_the_close(demo: Desk) -> None:
+    def story(stage: Stage) -> None:
+        phone = stage.phone()
+        awa = stage.desk_of("agent1@relais.test", "/dashboard/active")
+
+        # (1) A client writes; the conversation stands under « actives », the bot in charge.
+        writes(phone, FATOU, "mercedes")
+        row = awa.locator(".row", has_text="Fatou Diallo")
+        expect(row).to_have_attribute("data-situation", "bot")
+        expect(row.locator(".row__said")).to_contain_text("mercedes")
+
+        # (2) An agent takes it over; the client is told.
+        row.get_by_role("button", name="Prendre en charge").click()
+        awa.wait_for_url("**/dashboard/chat/*")
+        expect(bubbles(phone, FATOU)).to_have_text([TAKEN_OVER])
+        expect(awa.locator(".message--client .bubble__text")).to_have_text(["mercedes"])
+
+        # The client writes again; it is on the agent's screen without a reload.
+        writes(phone, FATOU, "Je cherche un GLE <b>noir</b> 🚗")
+        expect(awa.locator(".message--client .bubble__text").last).to_have_text(
+            "Je cherche un GLE <b>noir</b> 🚗"
+        )
+
+        # The agent answers by Enter; the client reads it, and the ticks follow.
+        field = awa.get_by_role("textbox", name="Votre message")
+        field.fill("Bonjour Fatou,")
+        field.press("Shift+Enter")
+        field.type("quel moteur ?")
+        field.press("Enter")
+        expect(bubbles(phone, FATOU).last).to_have_text("Bonjour Fatou,\nquel moteur ?")
+        expect(awa.locator(".message--agent .delivery").last).to_have_attribute("data-state", "read")
+        expect(awa.locator(".message--agent")).to_have_count(1)
+        expect(field).to_have_value("")
+
+        # The agent closes, after being asked; the client is told, the duration is there.
+        awa.get_by_role("button", name="Clôturer").click()
+        awa.get_by_role("dialog").get_by_role("button", name="Clôturer").click()
+        expect(bubbles(phone, FATOU).last).to_have_text(CLOSED)
+        [[conversation, seconds]] = demo.ask(
+            "select id, duration_seconds from conversations order by id desc limit 1"
+        )
+        assert seconds >= 0
+        awa.goto(f"{demo.url}/dashboard/chat/{conversation}")
+        expect(awa.locator("#composer")).to_contain_text("après")
+
+        # Her next word opens another conversation.
+        writes(phone, FATOU, "merci !")
+        expect(awa.get_by_role("link", name="Ouvrir la conversation en cours")).to_have_count(0)
+        awa.goto(f"{demo.url}/dashboard/active")
+        expect(awa.locator(".row", has_text="merci !")).to_have_attribute("data-situation", "bot")
+
+    told(demo, story)
+
+
+def test_two_agents_see_each_other_s_moves(demo: Desk) -> None:
+
+    def story(stage: Stage) -> None:
+        phone = stage.phone()
+        people = phone.locator("[data-chip]").all()
+        client = next(c.get_attribute("data-chip") or "" for c in people if "Ibrahim" in c.inner_text())
+        awa = stage.desk_of("agent1@relais.test", "/dashboard/active")
+        koffi = stage.desk_of("agent2@relais.test", "/dashboard/active")
+        writes(phone, client, "Bonjour")
+        for page in (awa, koffi):
+            page.locator(".row", has_text="Ibrahim").get_by_role("link").first.click()
+            page.wait_for_url("**/dashboard/chat/*")
+        awa.locator("#composer").get_by_role("button", name="Prendre en charge").click()
+        expect(awa.get_by_role("textbox", name="Votre message")).to_be_visible()
+
+        # Koffi's page learns it by itself, and offers him nothing he may not do.
+        expect(koffi.locator("#composer")).to_contain_text("tient cette conversation")
+        expect(koffi.locator("#composer").get_by_role("button", name="Prendre en charge")).to_have_count(0)
+        expect(koffi.get_by_role("button", name="Clôturer")).to_have_count(0)
+
+        # He follows what she says, live.
+        field = awa.get_by_role("textbox", name="Votre message")
+        field.fill("Bonjour Ibrahim")
+        field.press("Enter")
+        expect(koffi.locator(".message--agent .bubble__text").last).to_have_text("Bonjour Ibrahim")
+
+    told(demo, story)
+
+
+def test_a_page_that_lost_its_connection_catches_up(demo: Desk) -> None:
+    def story(stage: Stage) -> None:
+        phone = stage.phone()
+        awa = stage.desk_of("agent1@relais.test", "/dashboard/active")
+        writes(phone, FATOU, "première")
+        awa.locator(".row", has_text="première").get_by_role("link").first.click()
+        awa.wait_for_url("**/dashboard/chat/*")
+        expect(awa.locator("#live-state")).to_have_attribute("data-state", "live")
+        demo.kill("web")
+        expect(awa.locator("#live-state")).not_to_have_attribute("data-state", "live")
+        stage.troubles.clear()
+        expect(awa.locator("#live-state")).to_have_attribute("data-state", "live", timeout=30_000)
+        writes(phone, FATOU, "pendant l'absence")
+        expect(awa.locator(".message--client .bubble__text").last).to_have_text(
+            "pendant l'absence", timeout=20_000
+        )
+        # What the browser says of refused connections in between is no fault of the page.
+        stage.troubles[:] = [
+            t for t in stage.troubles if "ERR_CONNECTION" not in t and "WebSocket" not in t and "502" not in t
+        ]
+
+    told(demo, story)
