@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
-from django.db import connection
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
@@ -37,15 +36,3 @@ class Adapter(DefaultAccountAdapter):
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         return password_address(*key.split("-", 1))
-
-    def logout(self, request: HttpRequest) -> None:
-        user = request.user.pk
-        super().logout(request)
-        tell_sockets(user)
-
-
-def tell_sockets(user: int | None) -> None:
-    """Say that a user's sessions changed. Only once the session is gone: who hears it looks for it at once."""
-    if user is not None:
-        with connection.cursor() as cursor:
-            cursor.execute("select pg_notify('users', %s)", [str(user)])
