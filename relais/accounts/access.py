@@ -18,7 +18,7 @@ View = Callable[..., HttpResponse]
 class UserRequest(HttpRequest):
     """A request of someone who is signed in."""
 
-    user: User  # type: ignore[assignment]
+    user: User
 
 
 def at_least(role: Role) -> Callable[[View], View]:

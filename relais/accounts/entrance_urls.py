@@ -1,13 +1,13 @@
 """What of allauth is reachable: sign-in, sign-out, and the two ways to a new password."""
 
 from allauth.account import views
-from django.http import Http404
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path, re_path
 
 from relais.accounts.language import choose_language
 
 
-def closed(request: object, **_: object) -> None:
+def closed(request: HttpRequest) -> HttpResponse:
     """allauth names these addresses in its pages; there is nothing behind them."""
     raise Http404
 

@@ -21,7 +21,8 @@ def choose_language(request: HttpRequest) -> HttpResponse:
         answer.set_cookie(
             settings.LANGUAGE_COOKIE_NAME, language, max_age=A_YEAR, httponly=True, samesite="Lax"
         )
-        User.objects.filter(pk=request.user.pk).update(language=language)
+        if request.user.is_authenticated:
+            User.objects.filter(pk=request.user.pk).update(language=language)
     return answer
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
+from django.db.models.functions import Lower
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.timezone import now
@@ -25,7 +26,7 @@ LINK = "password_link"
 
 @at_least(Role.SUPER_ADMIN)
 def users(request: UserRequest) -> HttpResponse:
-    people = User.objects.select_related("team").order_by("-is_active", *User._meta.ordering)
+    people = User.objects.select_related("team").order_by("-is_active", Lower("full_name"), "pk")
     return render(request, "accounts/users.html", {"people": people})
 
 

@@ -42,7 +42,7 @@ def language_of_user(get_response: Handler) -> Handler:
 
     def answer(request: HttpRequest) -> HttpResponse:
         language = _language_of(request)
-        request.LANGUAGE_CODE = language  # type: ignore[attr-defined]
+        request.LANGUAGE_CODE = language
         with translation.override(language):
             response = get_response(request)
         response.headers.setdefault("Content-Language", language)
