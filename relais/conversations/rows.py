@@ -41,9 +41,11 @@ def listed(conversations: Conversations) -> Conversations:
 
 
 def _said_last() -> Subquery:
-    spoken: QuerySet[ConversationEvent, Any] = ConversationEvent.objects.filter(
-        conversation=OuterRef("pk"), event_type__in=SPOKEN
-    ).order_by("-seq", "media__position")
+    """Of a person or the bot: what is said by itself at each take-over and each end would hide it."""
+    said = ConversationEvent.objects.filter(conversation=OuterRef("pk"), event_type__in=SPOKEN)
+    spoken: QuerySet[ConversationEvent, Any] = said.exclude(author_kind="system").order_by(
+        "-seq", "media__position"
+    )
     glance = JSONObject(
         kind=F("author_kind"),
         body=Left("body", Value(GLANCE)),
@@ -55,11 +57,11 @@ def _said_last() -> Subquery:
 
 def last_line(conversation: Conversation) -> LastLine | None:
     """Of a conversation that came through `listed`; another is asked for by itself."""
-    if not hasattr(conversation, "said_last"):
-        conversation.said_last = (  # type: ignore[attr-defined]
-            Conversation.objects.filter(pk=conversation.pk).values_list(_said_last(), flat=True).first()
-        )
-    said: dict[str, str | None] | None = conversation.said_last  # type: ignore[attr-defined]
+    said: dict[str, str | None] | None
+    if hasattr(conversation, "said_last"):
+        said = conversation.said_last
+    else:
+        said = Conversation.objects.filter(pk=conversation.pk).values_list(_said_last(), flat=True).first()
     return LastLine(**{name: value or "" for name, value in said.items()}) if said else None
 
 
