@@ -53,6 +53,7 @@ async def connect() -> Database:
         conninfo(),
         autocommit=True,
         connect_timeout=3,
+        application_name="relais listen",
         keepalives_idle=10,
         keepalives_interval=5,
         keepalives_count=3,

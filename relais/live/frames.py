@@ -1,0 +1,45 @@
+"""Frames as they go over the wire: one JSON object each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from relais.live.source import Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    text: str
+    rev: int = 0
+
+
+def _frame(fields: dict[str, Any], rev: int = 0) -> Frame:
+    return Frame(json.dumps(fields, ensure_ascii=False, separators=(",", ":")), rev)
+
+
+REFRESH = _frame({"kind": "refresh"})
+
+
+def caught_up(rev: int) -> Frame:
+    return _frame({"kind": "caught-up", "rev": rev}, rev)
+
+
+def counts(numbers: dict[str, int]) -> Frame:
+    return _frame({"kind": "counts", **numbers})
+
+
+def part(mark: Mark, html: str) -> Frame:
+    """A piece of a thread, which replaces what the page has under that id."""
+    where = {"id": mark.id, "conversation": mark.thread, "seq": mark.seq, "rev": mark.rev}
+    return _frame({"kind": mark.kind, **where, "html": html}, mark.rev)
+
+
+def row(thread: int, rev: int, html: str) -> Frame:
+    """A thread's line in lists; empty when it is to be taken away."""
+    return _frame({"kind": "row", "conversation": thread, "rev": rev, "html": html}, rev)
+
+
+def as_array(frames: list[Frame]) -> str:
+    return f"[{','.join(frame.text for frame in frames)}]"

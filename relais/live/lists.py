@@ -1,0 +1,227 @@
+"""Who looks at lists, and the telling of rows and counts: the last state wins, a few frames a second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from relais.live import frames
+from relais.live.frames import REFRESH, Frame
+from relais.live.pool import Pool
+from relais.live.rendering import Renderer
+from relais.live.socket import Socket
+from relais.live.source import Head, Mark, Place, Source
+
+PACE = 0.26
+"""Seconds between two frames to one socket: never more than four a second, wherever one begins to count."""
+MOST_ROWS = 2
+"""More rows than this waiting their turn, and the page had better ask for its list again."""
+REFRESH_PACE = 2.0
+"""Seconds between two such requests, each of which costs a page."""
+MOST_CHANGES = 400
+"""More changed threads than this at once are not looked at one by one."""
+
+
+@dataclass
+class News:
+    """What happened since the last round."""
+
+    changed: set[int] = field(default_factory=set)
+    left: defaultdict[int, set[Place]] = field(default_factory=lambda: defaultdict(set))
+    """Where threads stood before they were moved."""
+    too_much: bool = False
+
+
+@dataclass
+class Line:
+    """What one socket is still to be told."""
+
+    rows: dict[int, bool] = field(default_factory=dict)
+    """By thread, the longest waiting first: whether it is to be shown, or taken away."""
+    counts: dict[str, int] = field(default_factory=dict)
+    counts_told: dict[str, int] = field(default_factory=dict)
+    counts_first: bool = True
+    """Rows and counts take turns, so that neither starves."""
+    stale: bool = False
+    """The page must ask for its list again."""
+    refreshed: float = field(default_factory=time.monotonic)
+    told: float = field(default_factory=time.monotonic)
+
+    def note_row(self, thread: int, shown: bool) -> None:
+        self.rows.pop(thread, None)
+        self.rows[thread] = shown
+        if len(self.rows) > MOST_ROWS:
+            self.stale = True
+            self.rows = {thread: shown}
+
+    @property
+    def has_news(self) -> bool:
+        return self.stale or bool(self.rows) or self.counts != self.counts_told
+
+    def next(self, now: float) -> Frame | tuple[int, bool] | None:
+        """The frame whose turn it is, or the row that has to be rendered for it."""
+        if now - self.told < PACE * 0.99 or not self.has_news:
+            return None
+        self.told = now
+        if self.stale and now - self.refreshed >= REFRESH_PACE:
+            self.stale, self.refreshed, self.rows = False, now, {}
+            return REFRESH
+        if self.counts != self.counts_told and (self.counts_first or not self.rows):
+            self.counts_first, self.counts_told = False, self.counts
+            return frames.counts(self.counts)
+        self.counts_first = True
+        for thread in self.rows:
+            return thread, self.rows.pop(thread)
+        return None
+
+
+class Lists:
+    def __init__(self, source: Source, renderer: Renderer, pool: Pool) -> None:
+        self.source = source
+        self.renderer = renderer
+        self.pool = pool
+        self.lines: dict[Socket, Line] = {}
+        self.news = News()
+        self.known: dict[int, Head] = {}
+        self.stirred = asyncio.Event()
+        self.last_round = 0.0
+
+    # -- who looks ----------------------------------------------------------------------------------------
+
+    async def frames(self, socket: Socket) -> AsyncIterator[Frame]:
+        self.lines[socket] = Line()
+        self.stirred.set()
+        yield REFRESH
+        async for frame in socket.pushed():
+            yield frame
+
+    def leave(self, socket: Socket) -> None:
+        self.lines.pop(socket, None)
+
+    def begin_again(self, socket: Socket) -> None:
+        """Its reach is another now: nothing prepared for it may go out, and its list is not its list any more."""
+        if line := self.lines.get(socket):
+            line.rows.clear()
+            line.stale, line.refreshed = True, 0.0
+            self.stirred.set()
+
+    # -- hearing ------------------------------------------------------------------------------------------
+
+    def hear(self, threads: Iterable[int]) -> None:
+        if self.lines:
+            self.news.changed.update(threads)
+            self.stirred.set()
+
+    def hear_moved(self, thread: int, left: Place) -> None:
+        if self.lines:
+            self.news.left[thread].add(left)
+            self.hear([thread])
+
+    def hear_all(self) -> None:
+        if self.lines:
+            self.news.too_much = True
+            self.stirred.set()
+
+    async def look_round(self) -> None:
+        """The net under the notifications: has anything moved of which we were not told?"""
+        if not self.lines:
+            self.known.clear()
+            return
+        async with self.pool.connection() as db:
+            latest = await self.source.latest(db)
+        for thread, head in latest.items():
+            before = self.known.get(thread)
+            if self.known and head != before:
+                self.hear([thread])
+                if before and before.place != head.place:
+                    self.hear_moved(thread, before.place)
+        self.known = dict(latest)
+        self.stirred.set()  # The counts, too, are counted again.
+
+    # -- telling ------------------------------------------------------------------------------------------
+
+    async def tell(self) -> None:
+        """One round, at its pace: read what changed, once for all, and give each socket the frame whose turn it is."""
+        await self.stirred.wait()
+        await asyncio.sleep(self.last_round + PACE - time.monotonic())
+        self.last_round = time.monotonic()
+        self.stirred.clear()
+        if not self.lines:
+            self.news = News()
+            return
+        news, self.news = self.news, News()
+        try:
+            await self._tell(news)
+        except Exception:
+            self.hear_all()
+            raise
+        if any(line.has_news for line in self.lines.values()):
+            self.stirred.set()
+
+    async def _tell(self, news: News) -> None:
+        too_much = news.too_much or len(news.changed) > MOST_CHANGES
+        changed = set() if too_much else news.changed
+        waiting = {thread for line in self.lines.values() for thread in line.rows}
+        async with self.pool.connection() as db:
+            heads = await self.source.heads(db, changed | waiting)
+            tally = await self.source.tally(db)
+        self.known.update(heads)
+        for socket, line in self.lines.items():
+            line.stale |= too_much
+            line.counts = tally.of(socket.viewer)
+            self._note(socket, line, changed, heads, news.left)
+        await self._give_each_its_turn(heads)
+
+    def _note(
+        self,
+        socket: Socket,
+        line: Line,
+        changed: set[int],
+        heads: Mapping[int, Head],
+        left: Mapping[int, set[Place]],
+    ) -> None:
+        for thread in changed & heads.keys():
+            if self.source.may_see(socket.viewer, heads[thread].place):
+                line.note_row(thread, shown=True)
+            elif any(self.source.may_see(socket.viewer, place) for place in left.get(thread, ())):
+                line.note_row(thread, shown=False)
+            else:
+                line.rows.pop(thread, None)
+
+    async def _give_each_its_turn(self, heads: Mapping[int, Head]) -> None:
+        now = time.monotonic()
+        turns = {socket: turn for socket, line in self.lines.items() if (turn := line.next(now))}
+        rows = await self._rendered(turns, heads)
+        for socket, turn in turns.items():
+            if isinstance(turn, Frame):
+                socket.push(turn)
+                continue
+            thread, shown = turn
+            if not shown:
+                socket.push(frames.row(thread, heads[thread].rev, ""))
+            elif (row := rows[socket.viewer.language].get(thread)) and self._still_sees(
+                socket, heads[thread]
+            ):
+                socket.push(row)
+
+    def _still_sees(self, socket: Socket, head: Head) -> bool:
+        """His reach may have become another while the row was rendered."""
+        return self.source.may_see(socket.viewer, head.place)
+
+    async def _rendered(
+        self, turns: Mapping[Socket, Frame | tuple[int, bool]], heads: Mapping[int, Head]
+    ) -> dict[str, dict[int, Frame]]:
+        """The rows to be shown, each once per language, by language and thread."""
+        wanted: defaultdict[str, set[int]] = defaultdict(set)
+        for socket, turn in turns.items():
+            if isinstance(turn, tuple) and turn[1]:
+                wanted[socket.viewer.language].add(turn[0])
+        return {
+            language: await self.renderer.rows(
+                [Mark("row", t, t, 0, heads[t].rev) for t in threads], language
+            )
+            for language, threads in wanted.items()
+        }

@@ -1,0 +1,146 @@
+"""Who is let in to listen, and who must leave: every socket lives only as long as the right it was opened by."""
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from relais.accounts.models import User
+from relais.conversations.history import BOT
+from relais.conversations.models import Conversation
+from relais.live.tests.desk import refused_status, signed_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HERE, ELSEWHERE = {"Origin": "https://desk.example"}, {"Origin": "https://evil.example"}
+
+
+@pytest.fixture
+def of_sales(with_bot, sales):
+    Conversation.objects.filter(pk=with_bot.pk).update(team=sales)
+    return with_bot
+
+
+@pytest.mark.parametrize("path", ["/live", "/live?conversation=1", "/live?conversation=no&since=never"])
+@pytest.mark.parametrize("cookie", ["", "made-up", "\u00e9" * 50])
+def test_a_stranger_is_told_to_sign_in(desk, path, cookie):
+    assert desk.page(path=path, cookie=cookie).close_code() == 4401
+    answer = desk.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (401, "login")
+
+
+def test_the_outsider_hears_nothing(desk, yao, of_sales, fatou_writes):
+    assert desk.look_at(of_sales, yao, since=0).close_code() == 4404
+    answer = desk.get(f"/live?conversation={of_sales.pk}&since=0", yao)
+    assert (answer.status_code, answer.json()["success"]) == (404, False)
+    assert of_sales.address.client.name not in answer.text
+
+
+@pytest.mark.parametrize("conversation", ["0", "999999", "-1", "douze", "", "9" * 30, "१२"])
+def test_a_conversation_that_is_none_is_as_out_of_reach_as_another_teams(desk, awa, conversation):
+    assert desk.page(awa, f"/live?conversation={conversation}").close_code() == 4404
+    assert desk.get(f"/live?conversation={conversation}", awa).status_code == 404
+
+
+@pytest.mark.parametrize("since", ["-1", "hier", "1.5", "9" * 30])
+def test_a_rev_that_is_none_is_not_understood(desk, awa, with_bot, since):
+    path = f"/live?conversation={with_bot.pk}&since={since}"
+    assert desk.page(awa, path).close_code() == 1008
+    assert desk.get(path, awa).status_code == 422
+
+
+def test_a_rev_that_never_was_has_nothing_after_it(desk, awa, with_bot):
+    assert desk.look_at(with_bot, awa, since=999).next() == {"kind": "caught-up", "rev": with_bot.rev}
+
+
+def test_a_page_of_another_site_is_refused_at_the_door(desk, awa):
+    assert refused_status(lambda: desk.page(awa, headers=ELSEWHERE)) == 403
+    assert refused_status(lambda: desk.page(awa, headers={"Origin": "null"})) == 403
+    assert refused_status(lambda: desk.page(awa, headers={"Origin": "http://["})) == 403
+
+
+def test_our_own_pages_are_let_in_under_their_public_name_and_the_one_they_were_asked_by(desk, awa):
+    assert desk.page(awa, headers=HERE).next() == {"kind": "refresh"}
+    assert desk.page(awa, headers={"Origin": f"http://127.0.0.1:{desk.port}"}).next() == {"kind": "refresh"}
+
+
+def test_no_socket_leads_anywhere_but_to_live(desk, awa):
+    assert refused_status(lambda: desk.page(awa, "/dashboard")) == 404
+
+
+@pytest.mark.parametrize("path", ["/live", "/live?conversation={0.pk}"])
+class TestWhoMustLeave:
+    @pytest.fixture
+    def page(self, desk, awa, of_sales, sales, path):
+        User.objects.filter(pk=awa.pk).update(team=sales)
+        self.client = Client()
+        self.client.force_login(awa, backend=settings.AUTHENTICATION_BACKENDS[0])
+        page = desk.page(
+            path=path.format(of_sales), cookie=self.client.cookies[settings.SESSION_COOKIE_NAME].value
+        )
+        page.next()
+        return page
+
+    def test_by_signing_out(self, page):
+        self.client.logout()
+        assert page.close_code() == 4401
+
+    def test_when_deactivated(self, page, awa, nadia, clock):
+        awa.deactivate(by=nadia, at=clock.now)
+        assert page.close_code() == 4401
+
+    def test_when_her_password_changes(self, page, awa):
+        awa.set_password("tout autre chose")
+        awa.save()
+        assert page.close_code() == 4401
+
+    def test_when_deleted(self, page, awa):
+        awa.delete()
+        assert page.close_code() == 4401
+
+
+def test_the_other_sessions_of_someone_who_signs_out_stay(desk, awa, koffi, with_bot, fatou_writes):
+    leaving, staying, other = Client(), signed_in(awa), signed_in(koffi)
+    leaving.force_login(awa, backend=settings.AUTHENTICATION_BACKENDS[0])
+    path = f"/live?conversation={with_bot.pk}"
+    left = desk.page(path=path, cookie=leaving.cookies[settings.SESSION_COOKIE_NAME].value)
+    stayed = [desk.page(path=path, cookie=cookie) for cookie in (staying, other)]
+    for page in (left, *stayed):
+        page.until("caught-up")
+    leaving.logout()
+    assert left.close_code() == 4401
+    fatou_writes("toujours là")
+    assert [page.next()["kind"] for page in stayed] == ["message", "message"]
+
+
+def test_who_changes_team_leaves_the_conversations_of_the_old_one(desk, awa, of_sales, sales, yao):
+    User.objects.filter(pk=awa.pk).update(team=sales)
+    thread, lists = desk.look_at(of_sales, awa), desk.page(awa)
+    thread.until("caught-up"), lists.until("counts", bot=1)
+    User.objects.filter(pk=awa.pk).update(team=yao.team)
+    assert thread.close_code() == 4404
+    assert lists.until("refresh")
+    assert lists.until("counts")["bot"] == 0
+
+
+def test_a_supervisor_no_more_sees_only_his_teams(desk, mariam, of_sales):
+    thread = desk.look_at(of_sales, mariam)
+    thread.until("caught-up")
+    User.objects.filter(pk=mariam.pk).update(role="agent")
+    assert thread.close_code() == 4404
+
+
+def test_a_conversation_that_goes_to_another_team_takes_its_watchers_sockets_with_it(
+    desk, awa, mariam, with_bot, sales
+):
+    agents, supervisors = desk.look_at(with_bot, awa), desk.look_at(with_bot, mariam)
+    agents.until("caught-up"), supervisors.until("caught-up")
+    Conversation.objects.filter(pk=with_bot.pk).update(team=sales, rev=with_bot.rev + 1)
+    assert agents.close_code() == 4404
+    with_bot.refresh_from_db()
+    with_bot.ask_for_agent(by=BOT, at=with_bot.started_at)
+    assert supervisors.next()["kind"] == "event"
+
+
+def test_a_demo_account_is_nobody_outside_a_demo(desk, awa):
+    cookie = signed_in(awa)
+    User.objects.filter(pk=awa.pk).update(is_demo=True)
+    assert desk.page(cookie=cookie).close_code() == 4401
