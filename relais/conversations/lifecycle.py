@@ -103,7 +103,9 @@ class Lifecycle(History):
         )
         return moved or self.is_open
 
+    @transaction.atomic
     def take_over(self: Conversation, agent: User, *, at: datetime) -> None:
+        _keep_on_duty(agent)
         taken = self._moved(
             "agent_takeover",
             by=Author.of(agent),
@@ -159,10 +161,12 @@ class Lifecycle(History):
         ):
             raise self._why_not(by, with_bot=_("Le bot tient déjà cette conversation."))
 
+    @transaction.atomic
     def reassign(self: Conversation, to: User, *, by: User, at: datetime) -> None:
         if not by.is_supervisor:
             raise NotAllowed(_("Seul un superviseur peut réattribuer une conversation."))
-        if not to.is_active or not to.reachable_conversations().filter(pk=self.pk).exists():
+        _keep_on_duty(to)
+        if not to.reachable_conversations().filter(pk=self.pk).exists():
             raise NotAllowed(_("%(agent)s ne peut pas recevoir cette conversation.") % {"agent": to})
         if self._is_held_by(to):
             return
@@ -245,10 +249,20 @@ class Lifecycle(History):
         return NotAllowed(_("Personne ne tient cette conversation. Prenez-la d'abord en charge."))
 
 
+def _keep_on_duty(agent: User) -> None:
+    """Hold off a deactivation until this transaction ends: nobody is given a conversation on his way out.
+
+    Users are locked before conversations, here as in `release_all`, so that the two never wait for each other.
+    """
+    if not User.objects.select_for_update(no_key=True).filter(pk=agent.pk, is_active=True).exists():
+        raise NotAllowed(_("Le compte de %(agent)s est désactivé.") % {"agent": agent})
+
+
 def release_all(agent: User, *, at: datetime, by: Author = SYSTEM) -> None:
     """Everything `agent` held goes back to the queue, by id, so that two bulk moves never cross."""
     from relais.conversations.models import Conversation
 
+    User.objects.select_for_update(no_key=True).filter(pk=agent.pk).exists()
     for conversation in Conversation.objects.held_by(agent).order_by("id"):
         conversation.release(agent, at=at, by=by)
 

@@ -151,7 +151,9 @@ def test_complete_again_is_a_success_with_the_same_duration(with_bot, clock):
 
 
 @pytest.mark.parametrize("situation", ["with_bot", "waiting"])
-def test_close_of_what_nobody_holds_is_for_supervisors_and_says_nothing(situation, request, awa, mariam, clock):
+def test_close_of_what_nobody_holds_is_for_supervisors_and_says_nothing(
+    situation, request, awa, mariam, clock
+):
     conversation = request.getfixturevalue(situation)
     with pytest.raises(NotAllowed):
         conversation.close(awa, at=clock.now)
@@ -270,7 +272,9 @@ def test_reassign_after_the_end_is_too_late(ended, koffi, mariam, clock):
 # -- the holder leaves -------------------------------------------------------------------------------
 
 
-def test_a_deactivated_holder_gives_everything_back_to_the_queue(held_by_awa, awa, nadia, fatou_writes, clock):
+def test_a_deactivated_holder_gives_everything_back_to_the_queue(
+    held_by_awa, awa, nadia, fatou_writes, clock
+):
     awa.deactivate(by=nadia, at=clock.passes(minutes=1))
     held_by_awa.refresh_from_db()
     assert (held_by_awa.situation, held_by_awa.epoch) == (Situation.WAITING, 2)
@@ -368,3 +372,23 @@ def test_the_past_cannot_be_rewritten(with_bot):
     for attempt in (lambda e: e.update(body="autre"), lambda e: e.delete()):
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
             attempt(with_bot.events.all())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_is_given_a_conversation_on_his_way_out(fatou_writes, clock):
+    from relais.conversations.tests.test_receive import at_once
+
+    for n in range(40):
+        leaving = User.objects.create(email=f"l{n}@example.com", full_name="Partant", role="agent", password="!")
+        conversation = fatou_writes(address=f"whatsapp:+2125{n:08d}")
+
+        def race(rival, conversation=conversation, leaving=leaving):
+            if rival:
+                leaving.deactivate(by=None, at=clock.now)
+            else:
+                conversation.take_over(leaving, at=clock.now)
+
+        took, left = at_once(race, 2)
+        assert left is None
+        assert took is None or isinstance(took, NotAllowed)
+        assert not Conversation.objects.held_by(leaving).exists()
