@@ -98,11 +98,11 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
-    # Sign-in failures are counted here and must be the same in every process.
+    # Requests for links are counted here and must be the same in every process.
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "cache",
-        # With Django's 300, failures for invented names would push out those that matter.
+        # With Django's 300, requests for invented names would push out those that matter.
         "OPTIONS": {"MAX_ENTRIES": 20_000},
     },
 }
@@ -127,10 +127,9 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_RATE_LIMITS = {
-    # Failures only, by account and address and by address. The count of all sign-ins is off: a whole shift
-    # signs in from one address.
+    # Failed sign-ins are counted by `relais.accounts.failures`.
     "login": None,
-    "login_failed": "50/5m/ip,5/5m/key",
+    "login_failed": None,
 }
 
 SESSION_COOKIE_NAME = "relais_session"

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
+from relais.accounts.failures import Attempt
 from relais.accounts.invitation import password_address
 
 
@@ -30,9 +33,28 @@ class Adapter(DefaultAccountAdapter):
         """The address whose failures are counted together; requests over a socket file have none."""
         return request.META.get("REMOTE_ADDR") or "local"
 
-    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        # By account *and* address: else anyone who knows an agent's e-mail could keep him out.
-        return f"{credentials.get('email', '').strip().lower()} {self.get_client_ip(request)}"
+    # Failures are counted by ours and not by allauth's limit: that one counts every attempt and takes successes
+    # back, by way of a lock in the cache for which it waits a second. When a shift began, half of it stayed outside.
+
+    @transaction.atomic
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
+        return super().authenticate(request, **credentials)
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        attempt = self._attempt(request, credentials)
+        attempt.wait_for_others()
+        if attempt.is_one_too_many(now()):
+            raise self.validation_error("too_many_login_attempts")
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        self._attempt(request, credentials).failed(now())
+
+    def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
+        # allauth's name for it: called once a new password was set by a link.
+        self._attempt(request, credentials).forgive()
+
+    def _attempt(self, request: HttpRequest, credentials: dict[str, Any]) -> Attempt:
+        return Attempt(credentials.get("email", ""), self.get_client_ip(request))
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         return password_address(*key.split("-", 1))

@@ -187,3 +187,19 @@ class ApiToken(models.Model):
     @staticmethod
     def hash_of(token: str) -> str:
         return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+class SignInFailure(models.Model):
+    """One row per failure of the last minutes; `failures.py` counts them."""
+
+    account = models.CharField(max_length=64)
+    """A hash: people type passwords where the e-mail belongs."""
+    address = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "sign_in_failures"
+        indexes = [models.Index(fields=["address", "at"], name="sign_in_failures_by_address")]
+
+    def __str__(self) -> str:
+        return f"failure from {self.address}"

@@ -1,12 +1,19 @@
 """Who comes in, who does not, and how failures are counted."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils.timezone import now
 
 from relais.accounts.demo import PASSWORD as DEMO_PASSWORD
 from relais.accounts.demo import make_accounts
-from relais.accounts.models import User
+from relais.accounts.failures import PERIOD
+from relais.accounts.invitation import password_link
+from relais.accounts.models import SignInFailure, User
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "un bon mot de passe"
@@ -203,3 +210,50 @@ def test_awa_changes_her_password_and_stays(client, awa):
     client.post("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": new, "password2": new})
     assert is_in(client)
     assert signs_in(Client(), awa.email, new).status_code == 302
+
+
+def test_five_minutes_later_the_failures_are_forgotten(client, awa):
+    for _ in range(5):
+        signs_in(client, awa.email, "faux")
+    SignInFailure.objects.update(at=now() - PERIOD)
+    assert signs_in(client, awa.email).status_code == 302
+
+
+def test_a_new_password_by_link_ends_the_wait(client, awa):
+    for _ in range(5):
+        signs_in(client, awa.email, "faux", address="127.0.0.1")
+    path = password_link(awa).removeprefix("https://desk.example")
+    page = client.get(path, follow=True)
+    new = "girafe et parapluie"
+    client.post(page.context["action_url"], {"password1": new, "password2": new})
+    assert signs_in(Client(), awa.email, new, address="127.0.0.1").status_code == 302
+
+
+def test_what_was_typed_as_an_e_mail_is_kept_nowhere(client, awa):
+    signs_in(client, "mon-mot-de-passe@example.com", "faux")
+    assert "mon-mot" not in str(SignInFailure.objects.values().get())
+
+
+def at_once(*acts):
+    """Run all in threads of their own; what each gave."""
+
+    def run(act):
+        try:
+            return act()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_shift_that_signs_in_all_at_once_is_let_in(awa, koffi):
+    acts = [partial(signs_in, Client(), user.email) for user in (awa, koffi) for _ in range(10)]
+    assert {answer.status_code for answer in at_once(*acts)} == {302}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_guesses_made_all_at_once_are_counted_too(awa):
+    at_once(*[partial(signs_in, Client(), awa.email, "faux") for _ in range(12)])
+    assert SignInFailure.objects.count() == 5
