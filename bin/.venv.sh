@@ -31,5 +31,5 @@ find_python() {
 make_venv() {
     find_python
     "$python" "$root/bin/.make_venv.py" "$1"
-    [ ! -f "$root/relais/web/translations.py" ] || "$venv/bin/python" -P -m relais.web.translations compile
+    "$venv/bin/python" -P -m relais.web.translations compile
 }

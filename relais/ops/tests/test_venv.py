@@ -16,8 +16,9 @@ class Clone:
         self.root = folder
         self.venv = folder / ".venv"
         shutil.copytree(ROOT / "bin", folder / "bin")
-        (folder / "relais").mkdir(parents=True)
+        (folder / "relais" / "web").mkdir(parents=True)
         (folder / "relais" / "__init__.py").touch()
+        (folder / "relais" / "web" / "translations.py").touch()
         (folder / "relais" / "__main__.py").write_text("import sys; print('relais', *sys.argv[1:])\n")
         (folder / "requirements").mkdir()
         for lock in ("runtime", "dev", "uv"):
