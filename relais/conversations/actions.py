@@ -74,7 +74,7 @@ def send(request: AgentRequest, pk: int) -> HttpResponse:
         if answers.wants_json(request):
             return answers.refused(request, refusal)
         # The page itself, not a way back to it: what was written must not be lost.
-        return pages.chat_page(request, conversation, draft=text, refusal=refusal)
+        return pages.chat_page(request, _within_reach(request, pk), draft=text, refusal=refusal)
     return _said(request, delivery)
 
 

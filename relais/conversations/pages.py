@@ -28,17 +28,8 @@ ASIDE = 30
 @require_safe
 @signed_in
 def overview(request: AgentRequest) -> HttpResponse:
-    user = request.user
-    conversations = user.reachable_conversations()
-    return render(
-        request,
-        "conversations/overview.html",
-        {
-            "figures": figures_for(user, at=now()),
-            "mine": _first(conversations.held_by(user), listing.BY_ACTIVITY),
-            "waiting": _first(conversations.waiting(), listing.BY_WAIT),
-        },
-    )
+    figures = figures_for(request.user, at=now())
+    return render(request, "conversations/overview.html", {"figures": figures, **_queues(request.user)})
 
 
 @require_safe
@@ -87,6 +78,15 @@ def earlier(request: AgentRequest, pk: int) -> HttpResponse:
     return render(request, "conversations/_stretch.html", {"conversation": conversation, "stretch": stretch})
 
 
+@require_safe
+@signed_in
+def aside(request: AgentRequest, pk: int) -> HttpResponse:
+    conversation = _within_reach(request, pk)
+    return render(
+        request, "conversations/_aside.html", {"conversation": conversation, **_queues(request.user)}
+    )
+
+
 # -- what actions answer with, too ------------------------------------------------------------------------
 
 
@@ -99,8 +99,7 @@ def chat_page(
         "stretch": thread.stretch(conversation, before=_before(request)),
         "is_past": _before(request) is not None,
         "others": _other_conversations(request.user, conversation),
-        "waiting": _first(request.user.reachable_conversations().waiting(), listing.BY_WAIT),
-        "mine": _first(request.user.reachable_conversations().held_by(request.user), listing.BY_ACTIVITY),
+        **_queues(request.user),
         "draft": draft,
         "refusal": refusal,
     }
@@ -162,6 +161,15 @@ def _other_conversations(user: User, conversation: Conversation) -> list[Convers
     return list(
         others.exclude(pk=conversation.pk).select_related("agent").order_by("-last_activity_at", "-pk")[:10]
     )
+
+
+def _queues(user: User) -> dict[str, list[str]]:
+    """Who waits, and whom `user` answers."""
+    conversations: Conversations = user.reachable_conversations()
+    return {
+        "waiting": _first(conversations.waiting(), listing.BY_WAIT),
+        "mine": _first(conversations.held_by(user), listing.BY_ACTIVITY),
+    }
 
 
 def _first(conversations: Conversations, order: Order) -> list[str]:

@@ -14,6 +14,7 @@ urlpatterns = [
     re_path(rf"{CHAT}/?$", pages.chat, name="chat"),
     re_path(rf"{CHAT}/situation/?$", pages.situation, name="situation"),
     re_path(rf"{CHAT}/earlier/?$", pages.earlier, name="earlier"),
+    re_path(rf"{CHAT}/aside/?$", pages.aside, name="aside"),
     re_path(rf"{CHAT}/read/?$", actions.read, name="read"),
     re_path(rf"{CHAT}/take-over/?$", actions.take_over, name="take_over"),
     re_path(rf"{CHAT}/send/?$", actions.send, name="send"),

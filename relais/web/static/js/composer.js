@@ -1,6 +1,7 @@
 // Writing: Enter sends, the draft is kept, what was sent is shown at once and never lost, nothing is said twice.
+import { place } from "./place.js";
 import { post, sentenceOf } from "./post.js";
-import { place, toNewest } from "./thread.js";
+import { toNewest } from "./thread.js";
 
 const NEAR_END = 1400;
 const chat = document.getElementById("chat");

@@ -57,14 +57,18 @@ function windows() {
 
 // The page's own lists and figures, asked for again: after a break, or when figures moved.
 async function again(parts) {
-  const answer = await fetch(location.href, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
+  const source = document.querySelector("[data-again]")?.dataset.again ?? location.href;
+  const answer = await fetch(source, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
   if (!answer?.ok) return;
-  if (answer.redirected) return location.reload();
+  if (answer.redirected) return location.reload(); // signed out
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const part of parts) {
-    const now = document.querySelectorAll(part);
-    fresh.querySelectorAll(part).forEach((piece, n) => now[n]?.replaceChildren(...piece.childNodes));
+  const focused = document.activeElement.closest?.(".row");
+  const part = document.activeElement.classList[0] === "row__open" ? ".row__open" : ".row__act";
+  for (const selector of parts) {
+    const now = document.querySelectorAll(selector);
+    fresh.querySelectorAll(selector).forEach((piece, n) => now[n]?.replaceChildren(...piece.childNodes));
   }
+  if (focused && !focused.isConnected) document.getElementById(focused.id)?.querySelector(part)?.focus();
   lists().forEach(highlight);
 }
 

@@ -1,4 +1,5 @@
 // The history: days, groups, the place of each message, and what happens when a new one comes.
+import { place } from "./place.js";
 import { post, sentenceOf } from "./post.js";
 
 const TOGETHER = 2 * 60_000;
@@ -43,18 +44,7 @@ function dayBefore(item) {
   return day;
 }
 
-// -- placing -------------------------------------------------------------------------------------------
-
-// A piece replaces what has its id; a new message goes where its seq belongs.
-export function place(html) {
-  const piece = new DOMParser().parseFromString(html, "text/html").body.firstElementChild;
-  if (!piece) return;
-  const old = document.getElementById(piece.id);
-  if (old) return Number(old.dataset.rev) > Number(piece.dataset.rev) || old.replaceWith(piece);
-  const next = items().find((item) => Number(item.dataset.seq) > Number(piece.dataset.seq));
-  if (next) next.before(piece);
-  else events.append(piece);
-}
+// -- the newest ----------------------------------------------------------------------------------------
 
 export function toNewest() {
   scroller.scrollTo({ top: 0 });
