@@ -91,6 +91,10 @@ class Desk:
         wanted = "" if since is None else f"&since={since}"
         return self.page(user, f"/live?conversation={conversation.pk}{wanted}", **options)
 
+    def ends_all_sockets(self, code: int) -> None:
+        for one in list(self.live.doorkeeper.inside):
+            one._end.get_loop().call_soon_threadsafe(one.end, code)
+
     @contextmanager
     def unread(self, path: str, user: Any) -> Iterator[socket.socket]:
         """A socket whose other end takes next to nothing until someone reads from it."""
