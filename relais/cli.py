@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from relais.environment import ROOT, BadEnvironment, Environment, load
 from relais.ops.process import end_soon_after
+from relais.ops.refused import Refused
 
 ROLES = ("agent", "supervisor", "admin", "super_admin")
 BAD_USE, FAILURE = 2, 1
@@ -31,18 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options) or 0)
     except (BadEnvironment, BadUse) as error:
         return _complain(error, BAD_USE)
+    except (Failed, Refused) as error:
+        return _complain(error, FAILURE)
     except KeyboardInterrupt:
         return 130
-    except Exception as error:
-        if _is_a_sentence(error):
-            return _complain(error, FAILURE)
-        raise
-
-
-def _is_a_sentence(error: Exception) -> bool:
-    from relais.ops import database, port, supervisor
-
-    return isinstance(error, (Failed, database.Refused, port.Refused, supervisor.Refused))
 
 
 def _complain(error: Exception, code: int) -> int:
@@ -232,7 +225,9 @@ def _role(given: str) -> str:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_USE, f"{self.prog}: {message}. See {self.prog} --help.\n")
+        # argparse would go on to list commands that are for Relais itself.
+        said = message.partition(" (choose from")[0]
+        self.exit(BAD_USE, f"{self.prog}: {said}. See {self.prog} --help.\n")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,7 +2,7 @@
 
 import socket
 
-from relais.environment import Environment
+from relais.environment import LOOPBACK, Environment
 
 DEMO_ACCOUNTS = ("admin@relais.test", "superviseur@relais.test", "agent1@relais.test", "agent2@relais.test")
 DEMO_PASSWORD = "relais-demo"  # noqa: S105
@@ -19,7 +19,9 @@ def answers_well(listener: socket.socket) -> bool:
 
 
 def banner(environment: Environment) -> str:
-    here = f"http://localhost:{environment.port}"
+    # "localhost" and not 127.0.0.1: browsers allow passkeys there.
+    everywhere = environment.host in (*LOOPBACK, "0.0.0.0", "::")  # noqa: S104
+    here = f"http://{'localhost' if everywhere else environment.host}:{environment.port}"
     lines = ["", f"  Relais est prêt · Relais is ready:  {here}", ""]
     if environment.demo:
         lines += [

@@ -20,14 +20,16 @@ class Bell:
     def __enter__(self) -> "Bell":
         self._reading, self._writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._ring)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # As nohup asks.
+            signal.signal(signal.SIGHUP, self._ring)
         signal.signal(signal.SIGCHLD, lambda signum, frame: None)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         signal.set_wakeup_fd(-1)
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(signum, signal.SIG_DFL)
         os.close(self._reading)
         os.close(self._writing)

@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 from relais.ops.logs import last_lines, open_log
 from relais.ops.process import as_user, dies_with_parent, lives
+from relais.ops.refused import Refused
 
 NAME = "relais"
 SETTINGS = {
@@ -34,10 +35,6 @@ SETTINGS = {
 }
 _LONGEST_SOCKET = 100  # The kernel takes 107 bytes.
 _SOCKET = ".s.PGSQL.5432"
-
-
-class Refused(Exception):
-    """One sentence: why the database cannot run and what to do."""
 
 
 def dsn(data_dir: Path, database: str = NAME) -> str:

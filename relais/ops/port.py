@@ -3,9 +3,7 @@
 import errno
 import socket
 
-
-class Refused(Exception):
-    """One sentence: why the port cannot be had and what to do."""
+from relais.ops.refused import Refused
 
 
 def listen(host: str, port: int) -> socket.socket:

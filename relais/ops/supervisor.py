@@ -21,12 +21,9 @@ from relais.ops.bell import Bell, Rung
 from relais.ops.child import Child
 from relais.ops.logs import Tail, keep_short, last_lines
 from relais.ops.process import lives
+from relais.ops.refused import Refused
 
 RELAIS = (sys.executable, "-P", "-m", "relais")
-
-
-class Refused(Exception):
-    """One sentence: why it cannot run, or why it stopped, and what to do."""
 
 
 class Database(Child):
@@ -81,7 +78,7 @@ class Supervisor:
         """One round: wait, show what was logged, start again what has died."""
         self.bell.pause(seconds)
         self._show_logs()
-        for child in (child for wave in self.waves for child in wave):
+        for child in self._everyone():
             if child.process is not None and not child.runs:
                 self._mourn(child)
             elif child.process is None and time.monotonic() >= child.due:
@@ -99,16 +96,20 @@ class Supervisor:
     def _start_again(self, child: Child) -> None:
         try:
             child.start()
-        except (OSError, database.Refused) as error:
+        except (OSError, Refused) as error:
             say(f"{child.name} could not be started: {error}")
             if child.note_death() and child.dies_too_often:
                 raise Refused(f"{child.name} cannot be started: Relais stops.") from error
 
     def _show_logs(self) -> None:
+        for child in self._everyone():
+            keep_short(child.log)
         for name, tail in self.tails.items():
             for line in tail.new_lines():
                 say(f"{name:8} | {line}")
-            keep_short(tail.path)
+
+    def _everyone(self) -> list[Child]:
+        return [child for wave in self.waves for child in wave]
 
     # -- stopping -----------------------------------------------------------------------------------------
 
@@ -120,7 +121,7 @@ class Supervisor:
                 self._show_logs()
                 self.waves.pop()
         except Rung:
-            for child in (child for wave in reversed(self.waves) for child in wave):
+            for child in reversed(self._everyone()):
                 child.kill()
             return False
         return True
@@ -138,21 +139,29 @@ class Supervisor:
 
 
 def up(environment: Environment) -> int:
-    with Bell() as bell, only_one(environment.data_dir, bell) as lock:
-        listener = port.listen(environment.host, environment.port)
-        supervisor = Supervisor(bell)
+    with Bell() as bell:
         try:
-            start_everything(supervisor, environment, listener, lock)
+            with only_one(environment.data_dir, bell) as lock:
+                return _up(environment, bell, lock)
         except Rung:
-            say("Relais s'arrête · Relais is stopping …")
-            listener.close()  # Else the system would go on taking connections that nobody answers.
-            return 0 if supervisor.stop() else 1
-        except BaseException:
-            listener.close()
-            supervisor.stop()
-            raise
-        finally:
-            DataFolder(environment.data_dir).forget_emulator()
+            return 0  # While it waited for an earlier one to end.
+
+
+def _up(environment: Environment, bell: Bell, lock: int) -> int:
+    listener = port.listen(environment.host, environment.port)
+    supervisor = Supervisor(bell)
+    try:
+        start_everything(supervisor, environment, listener, lock)
+    except Rung:
+        say("Relais s'arrête · Relais is stopping …")
+        listener.close()  # Else the system would go on taking connections that nobody answers.
+        return 0 if supervisor.stop() else 1
+    except BaseException:
+        listener.close()
+        supervisor.stop()
+        raise
+    finally:
+        DataFolder(environment.data_dir).forget_emulator()
 
 
 def start_everything(
