@@ -151,7 +151,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = ENVIRONMENT.data_dir / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "relais.web.storage.Storage"},
 }
 MESSAGE_TAGS = {_levels.SUCCESS: "good", _levels.WARNING: "attention"}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
