@@ -91,7 +91,6 @@ function send(item, url) {
 
 function mark(item, state, sentence = "") {
   item.querySelector(".delivery").dataset.state = state;
-  item.querySelector(".delivery__word").hidden = state === "failed";
   item.querySelector(".delivery__trouble").textContent = sentence;
   item.querySelector(".delivery__trouble").hidden = item.querySelector(".delivery__choices").hidden = !sentence;
 }

@@ -9,6 +9,7 @@ const rules = {
   mine: (row) => row.situation === "held" && row.agent === me,
   bot: (row) => row.situation === "bot",
   held: (row) => row.situation === "held",
+  all: () => true,
   found: () => null, // what filters found is only kept up to date
 };
 const lists = () => document.querySelectorAll("[data-list]");

@@ -1,7 +1,8 @@
-// Who holds the conversation, and what one may do: asked again when an event changed it, without losing what is typed.
+// Who holds the conversation, what one may do, what is known of the client: asked again when an event changed it,
+// without losing what is typed.
 import { begin } from "./composer.js";
 
-const CHANGES = /\bline--(agent_|conversation_closed|flow_complete|timeout)/;
+const CHANGES = /\bline--(agent_|conversation_closed|flow_|timeout|menu_choice|free_input)/;
 const TICK = 15_000;
 const chat = document.getElementById("chat");
 const $ = (id) => document.getElementById(id);
@@ -16,6 +17,7 @@ async function refresh() {
   if (!head) return answer.status < 500 && location.reload(); // signed out, or out of reach
   chat.toggleAttribute("data-mine", head.hasAttribute("data-mine"));
   $("situation").replaceWith(head);
+  $("client").replaceChildren(...fresh.getElementById("client").childNodes);
   swapComposer(fresh.getElementById("composer"));
 }
 
