@@ -1,0 +1,102 @@
+"""A flow as Studio writes it, frozen: its states, their transitions, and what is wrong with it."""
+
+import copy
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+Json = Any  # what `json.loads` may answer
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong in a flow, and where: `state` is the state's name, `path` leads to it from the top."""
+
+    code: str
+    message: str
+    state: str = ""
+    path: str = "#"
+    level: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        return f"{self.state or 'flow'}: {self.message} ({self.path})"
+
+
+class BadFlow(Exception):
+    """The definition cannot be run; `problems` says why and where."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Condition:
+    type: str
+    arguments: tuple[str, ...]
+    value: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Transition:
+    event: str
+    next: str | None
+    conditions: tuple[Condition, ...]
+    path: str
+
+
+@dataclass(frozen=True)
+class Widget:
+    """One state of the definition; `properties` are as they were written."""
+
+    name: str
+    type: str
+    properties: Mapping[str, Json]
+    transitions: tuple[Transition, ...]
+    path: str
+
+    def text(self, name: str) -> str:
+        return as_text(self.properties.get(name))
+
+    def pairs(self, name: str) -> Iterator[tuple[str, str]]:
+        """A list of {"key": …, "value": …}, such as the parameters of a request."""
+        for item in self.items(name):
+            yield as_text(item.get("key")), as_text(item.get("value"))
+
+    def items(self, name: str) -> list[Mapping[str, Json]]:
+        found = self.properties.get(name)
+        return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+    def on(self, event: str) -> Transition | None:
+        return next((transition for transition in self.transitions if transition.event == event), None)
+
+
+@dataclass(frozen=True)
+class Flow:
+    initial: str
+    widgets: Mapping[str, Widget]
+    definition: Mapping[str, Json] = field(repr=False)
+    problems: tuple[Problem, ...] = ()
+    """What can be seen at load time and does not keep the flow from running, such as a widget unknown here."""
+
+    def as_json(self) -> dict[str, Json]:
+        """The definition as it was given; one of the legacy format comes back in the current one."""
+        return copy.deepcopy(dict(self.definition))
+
+    def subflows(self) -> frozenset[str]:
+        return self._subflows
+
+    @cached_property
+    def _subflows(self) -> frozenset[str]:
+        sids = (w.text("flow_sid").strip() for w in self.widgets.values() if w.type == "run-subflow")
+        return frozenset(sid for sid in sids if sid)
+
+
+def as_text(value: Json) -> str:
+    """A property as text: exports write numbers and booleans where the schema has strings, and the other way."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

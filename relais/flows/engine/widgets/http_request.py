@@ -1,0 +1,74 @@
+"""make-http-request: asks another system, and goes on with what it answers."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from relais.flows.engine.effects import FORM, CallHttp
+from relais.flows.engine.flow import Problem, Widget
+from relais.flows.engine.inputs import Answered, Input
+from relais.flows.engine.run import Done, Run
+from relais.flows.engine.state import Waiting
+from relais.flows.engine.widgets import answers
+from relais.flows.engine.widgets.kind import Kind
+
+METHODS = ("GET", "POST")
+AUTH = ("add_twilio_auth", "send_twilio_credentials")
+
+
+class HttpRequest(Kind):
+    type = "make-http-request"
+    events = ("success", "failed")
+    required = ("method", "url")
+    templates = ("url", "body")
+    lists = ("parameters",)
+    guarded = ("failed",)
+
+    def enter(self, run: Run, widget: Widget) -> Done | None:
+        method = (widget.text("method") or "GET").strip().upper()
+        call = CallHttp(
+            ref=run.ref,
+            widget=widget.name,
+            method=method,
+            url=run.text(widget, "url").strip(),
+            params=run.params(widget),
+            content_type=widget.text("content_type") or FORM,
+            body=run.text(widget, "body"),
+            auth="twilio" if any(widget.text(name).lower() == "true" for name in AUTH) else "",
+        )
+        if refusal := _refusal(call):
+            return Done("failed", {}, why=refusal)
+        run.wait("answer")
+        run.do(call)
+        return None
+
+    def resume(self, run: Run, widget: Widget, waiting: Waiting, input: Input) -> Done | None:
+        if not isinstance(input, Answered) or input.ref != waiting["ref"]:
+            return None
+        return answers.done(input, run.outputs(widget), success="success", failure="failed")
+
+    def problems(self, widget: Widget) -> Iterator[Problem]:
+        method = widget.text("method").strip()
+        if method and method.upper() not in METHODS:
+            said = f"a request is GET or POST, not {method}"
+            yield Problem("bad_method", said, widget.name, f"{widget.path}/properties/method")
+
+
+def _refusal(call: CallHttp) -> str:
+    if not call.url:
+        return "The request has no URL."
+    if call.method not in METHODS:
+        return f"A request is GET or POST, not {call.method}."
+    if call.auth and not _is_twilio(call.url):
+        return "Twilio's credentials are sent to Twilio only."
+    return ""
+
+
+def _is_twilio(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return host == "twilio.com" or host.endswith(".twilio.com")
+
+
+HTTP_REQUEST = HttpRequest()

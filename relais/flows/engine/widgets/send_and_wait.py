@@ -1,0 +1,68 @@
+"""send-and-wait-for-reply: asks the client something, and waits for his next message or too long."""
+
+from collections.abc import Iterator
+
+from relais.flows.engine import limits
+from relais.flows.engine.conditions import number
+from relais.flows.engine.effects import Wait
+from relais.flows.engine.flow import Problem, Widget
+from relais.flows.engine.inputs import Input, MessageArrived, Said, TimedOut
+from relais.flows.engine.run import Done, Run
+from relais.flows.engine.state import Waiting
+from relais.flows.engine.values import plain_object
+from relais.flows.engine.widgets.kind import Kind
+from relais.flows.engine.widgets.messages import compose, send
+
+LONGEST = int(limits.EXECUTION.total_seconds())
+
+
+class SendAndWait(Kind):
+    type = "send-and-wait-for-reply"
+    events = ("incomingMessage", "timeout", "deliveryFailure")
+    templates = ("body", "from", "media_url", "content_sid", "attributes", "timeout")
+    lists = ("content_variables",)
+    guarded = ("timeout",)
+
+    def enter(self, run: Run, widget: Widget) -> Done | None:
+        message = compose(run, widget, to=run.state["contact"])
+        if message.refusal:
+            return Done("deliveryFailure", {"outbound": message.outbound}, why=message.refusal)
+        send(run, message)
+        seconds = self._seconds(run, widget)
+        until = run.wait("reply", seconds=seconds, outbound=message.outbound)
+        run.do(Wait(widget.name, seconds, until))
+        return None
+
+    def resume(self, run: Run, widget: Widget, waiting: Waiting, input: Input) -> Done | None:
+        # What became of the message may have been noted since.
+        now = run.state["waiting"] or waiting
+        outbound = {"outbound": now["outbound"] or {}}
+        if isinstance(input, MessageArrived):
+            return Done("incomingMessage", {**outbound, "inbound": plain_object(input.params)})
+        if isinstance(input, TimedOut) and waiting["until"] is not None and run.is_past(waiting["until"]):
+            return Done("timeout", outbound)
+        if isinstance(input, Said) and input.ref == waiting["ref"] and input.error_code:
+            return Done("deliveryFailure", outbound, why="The message was not delivered.")
+        return None
+
+    def problems(self, widget: Widget) -> Iterator[Problem]:
+        written = widget.text("timeout").strip()
+        if "{" not in written and written and _whole(written) is None:
+            said = f"the time to wait, “{written}”, is not a number of seconds from 0 to {LONGEST}"
+            path = f"{widget.path}/properties/timeout"
+            yield Problem("bad_timeout", said, widget.name, path, "warning")
+
+    def _seconds(self, run: Run, widget: Widget) -> int:
+        written = run.text(widget, "timeout").strip()
+        seconds = _whole(written)
+        if seconds is None and written:
+            run.warn(widget, f"“{written}” is no time to wait; it is {limits.WAIT_SECONDS} seconds then.")
+        return limits.WAIT_SECONDS if seconds is None else seconds
+
+
+def _whole(written: str) -> int | None:
+    found = number(written)
+    return int(found) if found is not None and 0 <= found <= LONGEST else None
+
+
+SEND_AND_WAIT = SendAndWait()

@@ -1,0 +1,64 @@
+"""run-subflow: another flow within this execution, one level deep; its variables are what it returns."""
+
+from collections.abc import Iterator
+
+from relais.flows.engine.flow import Problem, Widget
+from relais.flows.engine.run import Done, Into, Run
+from relais.flows.engine.state import Frame
+from relais.flows.engine.widgets.kind import Kind
+
+
+class RunSubflow(Kind):
+    type = "run-subflow"
+    events = ("completed", "failed")
+    required = ("flow_sid",)
+    lists = ("parameters",)
+    guarded = ("failed",)
+
+    def enter(self, run: Run, widget: Widget) -> Done | Into:
+        sid = widget.text("flow_sid").strip()
+        flow = run.flows.get(sid)
+        if run.in_subflow:
+            return _failed(run, widget, "A sub-flow cannot run another sub-flow.")
+        if flow is None:
+            return _failed(run, widget, f"There is no flow {sid} here.")
+        parent = {
+            "parameters": run.params(widget),
+            "step_sid": str(run.ref),
+            "execution_sid": run.state["execution_sid"],
+            "flow_sid": run.frame["flow_sid"],
+            "trigger_type": run.state["event"],
+        }
+        frame: Frame = {
+            "flow_sid": sid,
+            "widget": flow.initial,
+            "parent": parent,
+            "variables": {},
+            "widgets": {},
+            "refs": {},
+        }
+        run.state["frames"].append(frame)
+        return Into(flow.widgets[flow.initial])
+
+    def problems(self, widget: Widget) -> Iterator[Problem]:
+        if "{" in widget.text("flow_sid"):
+            path = f"{widget.path}/properties/flow_sid"
+            yield Problem("bad_subflow", "the SID of a sub-flow must be literal", widget.name, path)
+
+
+def leave(run: Run, event: str) -> Done:
+    """Back to the parent, with what the sub-flow's variables were."""
+    frame = run.state["frames"].pop()
+    return Done(event, frame["variables"] if event == "completed" else {}, why=_why(event, frame))
+
+
+def _failed(run: Run, widget: Widget, why: str) -> Done:
+    run.warn(widget, why)
+    return Done("failed", {})
+
+
+def _why(event: str, frame: Frame) -> str:
+    return f"The sub-flow {frame['flow_sid']} failed." if event == "failed" else ""
+
+
+RUN_SUBFLOW = RunSubflow()
