@@ -110,6 +110,7 @@ class Cluster:
         self.ask_to_stop()
         if not self._gone_within(patience):
             self.kill()
+        self.tidy()
 
     def kill(self) -> None:
         """Without a checkpoint: the next start recovers."""
@@ -117,6 +118,12 @@ class Cluster:
             if self.process is not None and not self._gone_within(0):
                 self.process.send_signal(signum)
                 self._gone_within(2)
+
+    def tidy(self) -> None:
+        """A socket folder outside the data folder is not left behind."""
+        if self.socket_dir.parent != self.folder:
+            with suppress(OSError):
+                self.socket_dir.rmdir()
 
     def _gone_within(self, seconds: float) -> bool:
         if self.process is None:

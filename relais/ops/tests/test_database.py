@@ -47,6 +47,8 @@ def test_a_path_with_everything_in_it(tmp_path):
     with running(folder) as address:
         assert one_row(address)
         assert len(address) < 150
+        assert Cluster(folder).socket_dir.exists()
+    assert not Cluster(folder).socket_dir.exists()
 
 
 def test_a_foreign_port_variable_is_of_no_effect(tmp_path, monkeypatch):
