@@ -119,7 +119,7 @@ def test_every_fault_of_the_double_is_in_development():
 
 def test_every_log_is_in_the_troubleshooting():
     source = (ROOT / "relais" / "ops" / "supervisor.py").read_text()
-    logs = {*re.findall(rf'\bchild\("(\w+)"', source), "postgres"}
+    logs = {*re.findall(r'\bchild\("(\w+)"', source), "postgres"}
     assert logs == set(re.findall(r"^\| `log/(\w+)\.log`", page("fr/depannage.md"), re.M))
 
 
