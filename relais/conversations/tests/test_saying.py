@@ -47,7 +47,13 @@ def test_after_the_end_it_is_too_late_to_speak(ended, awa, clock):
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [("", "empty"), (" \n\t ", "empty"), ("\u200b\u200d", "empty"), ("\x00", "empty"), ("é" * (LONGEST + 1), "too_long")],
+    [
+        ("", "empty"),
+        (" \n\t ", "empty"),
+        ("\u200b\u200d", "empty"),
+        ("\x00", "empty"),
+        ("é" * (LONGEST + 1), "too_long"),
+    ],
 )
 def test_a_text_that_cannot_go_is_refused_by_name(held_by_awa, awa, clock, text, code):
     with pytest.raises(Unsayable) as refusal:
