@@ -17,7 +17,7 @@ def sentence_of(event: ConversationEvent) -> str:
 
 
 def quote_of(event: ConversationEvent) -> str:
-    if event.event_type == "agent_transfer":
+    if event.event_type in ("agent_transfer", "agent_release"):
         return str(event.metadata.get("reason", ""))
     return event.body
 

@@ -32,6 +32,8 @@ SETTINGS = {
     "max_logical_replication_workers": "0",
     "idle_in_transaction_session_timeout": "60s",
     "log_line_prefix": "%m [%p] ",
+    # Above errors: a statement that failed is told to whoever ran it, and would be logged with what clients wrote.
+    "log_min_messages": "log",
 }
 _LONGEST_SOCKET = 100  # The kernel takes 107 bytes.
 _SOCKET = ".s.PGSQL.5432"
