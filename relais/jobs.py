@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 log = logging.getLogger(__name__)
 PATIENCE = 8
-"""Seconds that running jobs get at the end."""
+"""Seconds that running jobs and calls get at the end."""
 BEAT_EVERY = 2.0
 FRESH = 10.0
 
@@ -34,18 +35,23 @@ async def _run() -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     sender = Sender()
     carrying = asyncio.create_task(asyncio.to_thread(sender.run))
-    working = asyncio.create_task(_work())
+    working = asyncio.create_task(_work(stop))
     beating = asyncio.create_task(_beat(sender))
     await asyncio.wait([asyncio.create_task(stop.wait()), carrying], return_when=asyncio.FIRST_COMPLETED)
     failed = carrying.done() and not stop.is_set()
     sender.stop()
     beating.cancel()
     working.cancel()
-    await asyncio.gather(carrying, working, beating, return_exceptions=True)
+    _done, late = await asyncio.wait([carrying, working, beating], timeout=PATIENCE)
+    if late:
+        # A call to Twilio that hangs cannot be taken back: its claim stays, and is doubted when its lease ends.
+        log.warning("left with work under way")
+        logging.shutdown()
+        os._exit(0)
     return 1 if failed else 0
 
 
-async def _work() -> None:
+async def _work(stop: asyncio.Event) -> None:
     """The worker ends by itself when the database is away for a while: begin again until it is back."""
     from procrastinate.contrib.django import app
 
@@ -55,7 +61,8 @@ async def _work() -> None:
     # Only the worker's own bookkeeping leaves Django's connection: what a job defers still joins its transaction.
     connector = app.connector.get_worker_connector()  # type: ignore[attr-defined]
     with_own_pool = app.with_connector(connector)
-    while True:
+    # Not only the cancellation: with the database away the worker swallows it for an error of its own.
+    while not stop.is_set():
         try:
             async with with_own_pool.open_async():
                 await with_own_pool.run_worker_async(
@@ -63,7 +70,7 @@ async def _work() -> None:
                     fetch_job_polling_interval=1,
                     update_heartbeat_interval=3,
                     stalled_worker_timeout=15,
-                    shutdown_graceful_timeout=PATIENCE,
+                    shutdown_graceful_timeout=PATIENCE - 1,
                     delete_jobs="successful",
                     install_signal_handlers=False,
                 )

@@ -93,7 +93,8 @@ DATABASES = {
         "PORT": _database.pop("port", ""),
         # After a restart of the database a pooled connection is dead: the check spares someone a failed page.
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": _database | {"pool": {"min_size": 1, "max_size": 12, "timeout": 3}},
+        # And its attempts grow ever rarer: it gives up early, and the next page makes it try at once.
+        "OPTIONS": _database | {"pool": {"min_size": 1, "max_size": 12, "timeout": 3, "reconnect_timeout": 2}},
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -132,10 +133,8 @@ ACCOUNT_RATE_LIMITS = {
     "login_failed": None,
 }
 
-SESSION_COOKIE_NAME = "relais_session"
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = True
-CSRF_COOKIE_NAME = "relais_csrf"
 CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"

@@ -3,6 +3,8 @@
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from relais.conversations import pages
+
 urlpatterns = [
     path("", RedirectView.as_view(url="/dashboard")),
     path("accounts/", include("relais.accounts.entrance_urls")),
@@ -10,6 +12,8 @@ urlpatterns = [
     path("dashboard/", include("relais.accounts.urls")),
     path("dashboard/", include("relais.company.urls")),
     path("dashboard/", include("relais.whatsapp.urls")),
+    # Last, so that this is the address that is written: its name stands once more among the includes.
+    path("dashboard", pages.overview, name="dashboard"),
 ]
 
 handler400 = "relais.web.errors.bad_request"

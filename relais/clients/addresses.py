@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import phonenumbers
+from django.utils.translation import gettext as _
 
 CHANNEL = "whatsapp:"
 _FILLERS = re.compile(r"[\s().\-\u00a0\u202a-\u202e\u2066-\u2069\u200b-\u200f/]+")
@@ -33,7 +34,9 @@ def canonical(text: str) -> str:
             return f"{CHANNEL}+{digits}"
     elif named_channel and _OPAQUE.match(bare):
         return CHANNEL + bare
-    raise BadAddress(f"« {text[:60]} » n'est pas un numéro au format international (+212…).")
+    raise BadAddress(
+        _("« %(given)s » n'est pas un numéro au format international (+212…).") % {"given": text[:60]}
+    )
 
 
 def phone_number(address: str) -> str | None:

@@ -75,9 +75,10 @@ class Fate:
             **known,
         )
 
-    def give_up(self: MessageDelivery, *, at: datetime) -> bool:
-        """Nobody could tell whether it arrived, and it is said again."""
-        return self._change(("uncertain",), state="failed", failed_at=at, reason="resent")
+    def resent(self: MessageDelivery, *, at: datetime) -> None:
+        """It is said again. What nobody could tell arrived is given up; every screen takes the choice away."""
+        if not self._change(("uncertain",), state="failed", failed_at=at, reason="resent"):
+            self._change(("failed", "refused"))
 
     def doubt(self: MessageDelivery, *, at: datetime, error: str) -> bool:
         """The call went out and no answer tells what became of it."""

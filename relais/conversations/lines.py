@@ -17,7 +17,7 @@ def sentence_of(event: ConversationEvent) -> str:
 
 
 def quote_of(event: ConversationEvent) -> str:
-    if event.event_type == "agent_transfer":
+    if event.event_type in ("agent_transfer", "agent_release"):
         return str(event.metadata.get("reason", ""))
     return event.body
 
@@ -32,6 +32,8 @@ def _who(event: ConversationEvent) -> str:
 
 
 def _asked(event: ConversationEvent) -> str:
+    if "to" in event.metadata and event.metadata["to"] == event.author_id:
+        return _taken(event)
     if "to" in event.metadata:
         return _("%(who)s a confié la conversation à %(agent)s") % {
             "who": _who(event),

@@ -98,7 +98,6 @@ def chat_page(
         **_situation(request, conversation),
         "stretch": thread.stretch(conversation, before=_before(request)),
         "is_past": _before(request) is not None,
-        "others": _other_conversations(request.user, conversation),
         **_queues(request.user),
         "draft": draft,
         "refusal": refusal,
@@ -130,6 +129,7 @@ def _situation(request: AgentRequest, conversation: Conversation) -> dict[str, A
         # One name per composed message, also where no script renews it: a double click says nothing twice.
         "ref": secrets.token_urlsafe(16),
         "could_hold": could_hold(conversation) if standing.may_reassign else (),
+        "others": _other_conversations(request.user, conversation),
         "successor": _successor(request.user, conversation),
     }
 

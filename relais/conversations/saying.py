@@ -126,9 +126,7 @@ class Saying:
             raise TooLate(locked, _("Ce message est déjà parti."))
         if reason := locked._unsayable(at):
             raise Unsayable(reason)
-        if old.state == "uncertain":
-            old.give_up(at=at)
-        return locked._say(
+        said = locked._say(
             "agent_message",
             event.body,
             by=Author.of(agent),
@@ -136,6 +134,8 @@ class Saying:
             resend_of=event,
             metadata=_media_of(event),
         )
+        old.resent(at=at)
+        return said
 
     @transaction.atomic
     def confirm_arrival(

@@ -31,10 +31,12 @@ class Listener:
             try:
                 await self._listen()
             except (psycopg.Error, OSError) as error:
-                pause = SHORTEST if self.hears else min(pause * 2, LONGEST)
-                log.warning("listening stopped: %s", type(error).__name__)
+                if self.hears:
+                    pause = SHORTEST
+                    log.warning("The database is not heard any more: %s", type(error).__name__)
             self.hears = False
             await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST)
 
     async def _listen(self) -> None:
         async with await connect() as db:

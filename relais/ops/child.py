@@ -70,3 +70,6 @@ class Child:
         if self.process is not None and self.runs:
             self.process.kill()
             self.process.wait()
+
+    def tidy(self) -> None:
+        """What is left to do once it has ended for good."""

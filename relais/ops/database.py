@@ -32,6 +32,8 @@ SETTINGS = {
     "max_logical_replication_workers": "0",
     "idle_in_transaction_session_timeout": "60s",
     "log_line_prefix": "%m [%p] ",
+    # Above errors: a statement that failed is told to whoever ran it, and would be logged with what clients wrote.
+    "log_min_messages": "log",
 }
 _LONGEST_SOCKET = 100  # The kernel takes 107 bytes.
 _SOCKET = ".s.PGSQL.5432"
@@ -110,6 +112,7 @@ class Cluster:
         self.ask_to_stop()
         if not self._gone_within(patience):
             self.kill()
+        self.tidy()
 
     def kill(self) -> None:
         """Without a checkpoint: the next start recovers."""
@@ -117,6 +120,12 @@ class Cluster:
             if self.process is not None and not self._gone_within(0):
                 self.process.send_signal(signum)
                 self._gone_within(2)
+
+    def tidy(self) -> None:
+        """A socket folder outside the data folder is not left behind."""
+        if self.socket_dir.parent != self.folder:
+            with suppress(OSError):
+                self.socket_dir.rmdir()
 
     def _gone_within(self, seconds: float) -> bool:
         if self.process is None:

@@ -43,6 +43,9 @@ class Database(Child):
     def kill(self) -> None:
         self.cluster.kill()
 
+    def tidy(self) -> None:
+        self.cluster.tidy()
+
 
 class Supervisor:
     """Starts wave after wave, and stops them in the opposite order."""
@@ -136,6 +139,8 @@ class Supervisor:
                     say(f"{child.name} did not end within {child.patience:.0f} s and is ended by force.")
                     child.kill()
             self.bell.pause(0.1)
+        for child in wave:
+            child.tidy()
 
 
 def up(environment: Environment) -> int:

@@ -133,22 +133,20 @@ def compile_all() -> list[str]:
 
 def check() -> list[str]:
     """What is wrong, a sentence each."""
-    wrong = []
-    for language in (SOURCE, *TRANSLATED):
-        catalog = brought_up_to_date(language)
-        path = file_of(language).relative_to(PACKAGE.parent)
-        if not file_of(language).exists() or file_of(language).read_text(encoding="utf-8") != _as_text(
-            catalog
-        ):
-            wrong.append(f"{path} is not up to date: run `python -m relais.web.translations update`.")
-        if language in TRANSLATED:
-            wrong += [
-                f"{path} does not translate {message.id!r}." for message in catalog if not _is_done(message)
-            ]
-        wrong += [
-            f"{path}: {message.id!r}: {error}." for message, errors in catalog.check() for error in errors
-        ]
-    return wrong
+    return [sentence for language in (SOURCE, *TRANSLATED) for sentence in _wrong_with(language)]
+
+
+def _wrong_with(language: str) -> Iterator[str]:
+    catalog, file = brought_up_to_date(language), file_of(language)
+    path = file.relative_to(PACKAGE.parent)
+    if not file.exists() or file.read_text(encoding="utf-8") != _as_text(catalog):
+        yield f"{path} is not up to date: run `python -m relais.web.translations update`."
+    for message in catalog:
+        if not _is_done(message):
+            yield f"{path} does not translate {message.id!r}."
+    for message, errors in catalog.check():
+        if _is_done(message):
+            yield from (f"{path}: {message.id!r}: {error}." for error in errors)
 
 
 def _is_done(message: Message) -> bool:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 from requests.adapters import HTTPAdapter
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
@@ -23,14 +23,21 @@ from relais.whatsapp.errors import sentence_of
 CONNECT, READ = 5, 10
 """Seconds; a claim's lease outlives both."""
 CONNECTIONS = 32
+NOT_CONNECTED = gettext_noop("Twilio n'est pas connecté. Prévenez un administrateur.")
+AWAY = gettext_noop("Twilio ne répond pas pour le moment. Réessayez dans un instant.")
+UNTOLD = gettext_noop("Twilio n'a pas dit si le message est parti. Regardez son journal avant de réessayer.")
 
 
 class TwilioRefused(Exception):
-    """Twilio said no, and would again. `code` is Twilio's, `str()` a sentence for a person."""
+    """Twilio said no, and would again. `code` is Twilio's, `str()` a sentence for a person.
+
+    `sentence` is the same in French, as it is stored: it is translated where it is shown.
+    """
 
     def __init__(self, code: int | None, sentence: str = "") -> None:
         self.code = code
-        super().__init__(sentence or gettext(sentence_of(code)))
+        self.sentence = sentence or sentence_of(code)
+        super().__init__(gettext(self.sentence))
 
 
 class NotNow(Exception):
@@ -83,7 +90,7 @@ def _seconds(headers: Any) -> float | None:
 def twilio() -> Client:
     environment = settings.ENVIRONMENT
     if not (environment.twilio_account_sid and environment.twilio_auth_token):
-        raise TwilioRefused(None, gettext("Twilio n'est pas connecté. Prévenez un administrateur."))
+        raise TwilioRefused(None, NOT_CONNECTED)
     http = RelaisHttpClient(environment.twilio_api_base_url)
     return Client(environment.twilio_account_sid, environment.twilio_auth_token, http_client=http)
 
@@ -136,11 +143,6 @@ def send_test(to: str, text: str) -> str:
     try:
         return create(to=canonical(to), sender=settings.ENVIRONMENT.whatsapp_number, body=text)
     except NotNow as error:
-        raise TwilioRefused(
-            None, gettext("Twilio ne répond pas pour le moment. Réessayez dans un instant.")
-        ) from error
+        raise TwilioRefused(None, AWAY) from error
     except Unanswered as error:
-        raise TwilioRefused(
-            None,
-            gettext("Twilio n'a pas dit si le message est parti. Regardez son journal avant de réessayer."),
-        ) from error
+        raise TwilioRefused(None, UNTOLD) from error

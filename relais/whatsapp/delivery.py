@@ -39,8 +39,10 @@ def apply(delivery: MessageDelivery, status: str, *, sid: str, code: int | None,
         fail(delivery, code=code, at=at, sid=sid)
 
 
-def fail(delivery: MessageDelivery, *, code: int | None, at: datetime, sid: str | None = None) -> None:
-    delivery.failed(at=at, code=code, error=sentence_of(code), sid=sid)
+def fail(
+    delivery: MessageDelivery, *, code: int | None, at: datetime, sid: str | None = None, error: str = ""
+) -> None:
+    delivery.failed(at=at, code=code, error=error or sentence_of(code), sid=sid)
     if code in OPTED_OUT:
         address = ClientAddress.objects.filter(conversations=delivery.conversation_id, opted_out_at=None)
         address.update(opted_out_at=at)

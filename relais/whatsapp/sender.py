@@ -126,8 +126,8 @@ def _call(delivery: MessageDelivery) -> Callable[[], object]:
             status_callback=f"{settings.PUBLIC_BASE_URL}/api/twilio/status?ref={delivery.pk}",
         )
     except client.TwilioRefused as refused:
-        code = refused.code
-        return lambda: fail(delivery, code=code, at=timezone.now())
+        code, error = refused.code, refused.sentence
+        return lambda: fail(delivery, code=code, error=error, at=timezone.now())
     except client.NotNow as refused:
         pause = client.back_off(delivery.attempt) if refused.seconds is None else refused.seconds
         log.info("delivery %s is tried again in %.1f s: %s", delivery.pk, pause, refused)

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Max
+from django.db.models.functions import Greatest
 
 from relais.conversations.models import Conversation, MessageDelivery
 
@@ -46,7 +47,8 @@ def refused_signature(path: str) -> None:
 
 def summary() -> dict[str, Any]:
     environment = settings.ENVIRONMENT
-    times = MessageDelivery.objects.aggregate(last_status_at=Max("delivered_at"))
+    told = [Max(name) for name in ("sent_at", "delivered_at", "read_at", "failed_at")]
+    times = MessageDelivery.objects.aggregate(last_status_at=Greatest(*told))
     return {
         "connected": bool(environment.twilio_account_sid and environment.twilio_auth_token),
         "sender": environment.whatsapp_number,

@@ -122,7 +122,7 @@ class Person:
             data={
                 "login": email,
                 "password": password,
-                "csrfmiddlewaretoken": self.http.cookies["relais_csrf"],
+                "csrfmiddlewaretoken": self.http.cookies["csrftoken"],
             },
             headers={"Referer": f"{desk.url}/accounts/login/"},
             timeout=10,
@@ -132,7 +132,7 @@ class Person:
     def does(self, verb: str, conversation: int, **fields: str) -> requests.Response:
         headers = {
             "Accept": "application/json",
-            "X-CSRFToken": self.http.cookies["relais_csrf"],
+            "X-CSRFToken": self.http.cookies["csrftoken"],
             "Referer": self.desk.url,
         }
         path = f"{self.desk.url}/dashboard/chat/{conversation}/{verb}"

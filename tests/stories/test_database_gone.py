@@ -67,7 +67,10 @@ def test_hooks_are_503_until_it_is_back_and_what_was_acknowledged_is_there(desk)
         wait_for(lambda: one() == 503, 30, "a hook to be told that nothing is stored")
     wait_for(lambda: one() == 200, 60, "the hooks to be back")
     assert set(answers) <= {200, 503}
-    stored = {sid for (sid,) in desk.ask("select message_sid from conversation_events where message_sid is not null")}
+    stored = {
+        sid
+        for (sid,) in desk.ask("select message_sid from conversation_events where message_sid is not null")
+    }
     assert set(acknowledged) <= stored
     assert desk.ask("select count(*) from conversations") == [(1,)]
 
@@ -81,10 +84,10 @@ def test_pages_say_so_and_are_back_with_the_database(desk):
     page = lambda: awa.http.get(f"{desk.url}/dashboard", timeout=15)  # noqa: E731
     assert page().status_code == 200
     with without_database(desk):
-        gone = wait_for(lambda: (answer := page()).status_code == 503 and answer, 30, "the page to tell")
-        assert "base de données" in gone.text
-        assert "Traceback" not in gone.text
-        assert "psycopg" not in gone.text
+        gone = wait_for(lambda: (answer := page()).status_code == 503 and answer.text, 30, "the page to tell")
+        assert "base de données" in gone
+        assert "Traceback" not in gone
+        assert "psycopg" not in gone
         health = requests.get(f"{desk.url}/api/health", timeout=5)
         assert (health.status_code, health.json()["database"]) == (503, "gone")
         assert requests.get(f"{desk.url}/api/live", timeout=5).status_code == 200

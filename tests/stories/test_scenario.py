@@ -147,8 +147,7 @@ def test_two_agents_see_each_other_s_moves(demo: Desk) -> None:
 
     def story(stage: Stage) -> None:
         phone = stage.phone()
-        people = phone.locator("[data-chip]").all()
-        client = next(c.get_attribute("data-chip") or "" for c in people if "Ibrahim" in c.inner_text())
+        client = phone.locator("[data-chip]", has_text="Ibrahim").get_attribute("data-chip") or ""
         awa = stage.desk_of("agent1@relais.test", "/dashboard/active")
         koffi = stage.desk_of("agent2@relais.test", "/dashboard/active")
         writes(phone, client, "Bonjour")

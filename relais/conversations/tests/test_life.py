@@ -379,7 +379,9 @@ def test_nobody_is_given_a_conversation_on_his_way_out(fatou_writes, clock):
     from relais.conversations.tests.test_receive import at_once
 
     for n in range(40):
-        leaving = User.objects.create(email=f"l{n}@example.com", full_name="Partant", role="agent", password="!")
+        leaving = User.objects.create(
+            email=f"l{n}@example.com", full_name="Partant", role="agent", password="!"
+        )
         conversation = fatou_writes(address=f"whatsapp:+2125{n:08d}")
 
         def race(rival, conversation=conversation, leaving=leaving):

@@ -13,7 +13,9 @@ from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, new_sid, story_of
 
 def message(body="Bonjour", *, address=FATOU, sid=None, **fields):
     sid = sid or new_sid()
-    return InboundMessage(sid=sid, address=address, sender=OUR_NUMBER, body=body, profile_name="Fatou", **fields)
+    return InboundMessage(
+        sid=sid, address=address, sender=OUR_NUMBER, body=body, profile_name="Fatou", **fields
+    )
 
 
 @pytest.mark.django_db
@@ -69,7 +71,10 @@ def test_two_first_messages_in_one_batch_make_one_client(clock):
 def test_a_profile_name_follows_the_client_and_never_the_given_name(clock):
     receive([message()], at=clock.now)
     Client.objects.update(client_full_name="Fatou Diallo")
-    receive([InboundMessage(sid=new_sid(), address=FATOU, sender=OUR_NUMBER, body="", profile_name="Fa 🌸")], at=clock.now)
+    receive(
+        [InboundMessage(sid=new_sid(), address=FATOU, sender=OUR_NUMBER, body="", profile_name="Fa 🌸")],
+        at=clock.now,
+    )
     client = Client.objects.get()
     assert (client.whatsapp_profile_name, client.client_full_name) == ("Fa 🌸", "Fatou Diallo")
 
@@ -96,7 +101,9 @@ def test_a_picture_is_kept_with_its_message_and_fetched_by_a_job(clock):
     assert [m.url for m in event.media.all()] == ["https://api.twilio.com/x"]
     with connection.cursor() as cursor:
         cursor.execute("select task_name, args from procrastinate_jobs")
-        assert cursor.fetchall() == [("relais.whatsapp.tasks.fetch_media", f'{{"media_id": {event.media.get().pk}}}')]
+        assert cursor.fetchall() == [
+            ("relais.whatsapp.tasks.fetch_media", f'{{"media_id": {event.media.get().pk}}}')
+        ]
 
 
 @pytest.mark.django_db
@@ -105,7 +112,12 @@ def test_what_opens_is_what_the_life_says_opens(with_bot):
 
     row = Conversation.objects.values().get(pk=with_bot.pk)
     assert row["status"] == Status.ACTIVE
-    assert (row["agent_id"], row["epoch"], row["current_menu"], row["menu_path"]) == (None, 0, "main_menu", [])
+    assert (row["agent_id"], row["epoch"], row["current_menu"], row["menu_path"]) == (
+        None,
+        0,
+        "main_menu",
+        [],
+    )
     assert (row["ended_at"], row["duration_seconds"], row["transferred_at"]) == (None, None, None)
     assert len(row["session_id"]) == 36
 

@@ -47,7 +47,13 @@ def test_after_the_end_it_is_too_late_to_speak(ended, awa, clock):
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [("", "empty"), (" \n\t ", "empty"), ("\u200b\u200d", "empty"), ("\x00", "empty"), ("é" * (LONGEST + 1), "too_long")],
+    [
+        ("", "empty"),
+        (" \n\t ", "empty"),
+        ("\u200b\u200d", "empty"),
+        ("\x00", "empty"),
+        ("é" * (LONGEST + 1), "too_long"),
+    ],
 )
 def test_a_text_that_cannot_go_is_refused_by_name(held_by_awa, awa, clock, text, code):
     with pytest.raises(Unsayable) as refusal:
@@ -217,9 +223,11 @@ def test_a_failed_message_is_said_again_once(leaving, held_by_awa, awa, clock):
     again = held_by_awa.resend(leaving.event, agent=awa, at=clock.now)
     assert again.event.resend_of == leaving.event
     assert again.event.body == leaving.event.body
+    before = leaving.rev
     assert held_by_awa.resend(leaving.event, agent=awa, at=clock.now).pk == again.pk
     leaving.refresh_from_db()
     assert leaving.state == "failed"
+    assert leaving.rev > before, "every screen is told that it was said again"
 
 
 def test_what_left_is_not_said_again(leaving, held_by_awa, awa, clock):

@@ -141,6 +141,24 @@ def test_a_client_writes_reads_the_answer_and_finds_both_after_a_reload(
     in_a_browser(story)
 
 
+def test_what_is_written_in_a_hurry_arrives_whole_and_in_order(
+    simulator: str, double: RunningDouble, desk: Desk
+) -> None:
+    def story(browser: Browser) -> None:
+        page = browser.new_page()
+        page.goto(simulator)
+        field = phone_of(page, FATOU).all.locator("textarea")
+        field.focus()
+        for number in range(12):
+            page.keyboard.type(f"ligne {number}")
+            page.keyboard.press("Enter")
+        expect(phone_of(page, FATOU).mine).to_have_count(12)
+        double.wait_until_idle()
+        assert [call.params["Body"] for call in desk.calls] == [f"ligne {number}" for number in range(12)]
+
+    in_a_browser(story)
+
+
 def test_a_picture_is_sent_and_shown(simulator: str, double: RunningDouble, desk: Desk) -> None:
     def story(browser: Browser) -> None:
         page = browser.new_page()

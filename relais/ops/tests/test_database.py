@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -47,6 +48,8 @@ def test_a_path_with_everything_in_it(tmp_path):
     with running(folder) as address:
         assert one_row(address)
         assert len(address) < 150
+        assert Cluster(folder).socket_dir.exists()
+    assert not Cluster(folder).socket_dir.exists()
 
 
 def test_a_foreign_port_variable_is_of_no_effect(tmp_path, monkeypatch):
@@ -118,6 +121,19 @@ with running(Path({str(tmp_path)!r})):
     with running(tmp_path) as address:  # Waits for the old one to be gone.
         assert one_row(address)
     until(lambda: not Path(f"/proc/{server}").exists(), what="the old server is gone")
+
+
+def test_what_clients_wrote_is_not_in_its_log(tmp_path):
+    with running(tmp_path) as address, psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("CREATE TABLE said (text text UNIQUE)")
+        for _twice in range(2):
+            with suppress(psycopg.Error):
+                connection.execute("INSERT INTO said VALUES ('ma carte 4242')")
+        with suppress(psycopg.Error):
+            connection.execute("SELECT 'ma carte 4242'::int")
+    log = (tmp_path / "log" / "postgres.log").read_text()
+    assert "ready to accept connections" in log
+    assert "4242" not in log
 
 
 def test_the_address_is_known_without_a_server(tmp_path):

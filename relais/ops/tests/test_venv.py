@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -95,15 +94,14 @@ def a_python(folder: Path, *, version: str, with_pip: bool) -> dict[str, str]:
     for tool in ("sh", "dirname", "readlink"):
         (folder / tool).symlink_to(shutil.which(tool) or "/nowhere")
     fake = folder / "python3"
+    old = tuple(map(int, version.split("."))) < (3, 11)
     fake.write_text(
-        f"""#!{sys.executable}
-import sys
-if sys.argv[1] == "--version":
-    print("Python {version}")
-elif "version_info" in sys.argv[2]:
-    sys.exit({tuple(map(int, version.split(".")))} < (3, 11))
-elif "ensurepip" in sys.argv[2]:
-    sys.exit({0 if with_pip else 1})
+        f"""#!/bin/sh
+case "$*" in
+    --version) echo "Python {version}" ;;
+    *version_info*) exit {int(old)} ;;
+    *ensurepip*) exit {int(not with_pip)} ;;
+esac
 """
     )
     fake.chmod(0o755)

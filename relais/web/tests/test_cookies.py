@@ -6,7 +6,7 @@ pytestmark = pytest.mark.django_db
 
 
 def cookie_of(client, host):
-    return client.get("/accounts/login/", HTTP_HOST=host).cookies["relais_csrf"]
+    return client.get("/accounts/login/", HTTP_HOST=host).cookies["csrftoken"]
 
 
 def test_at_the_public_address_they_are_secure(client):
@@ -25,6 +25,6 @@ def test_a_public_address_without_https_gets_none_that_would_be_lost(client, set
 
 def test_scripts_cannot_read_the_session(client, awa):
     client.post("/accounts/login/", {"login": awa.email, "password": "un bon mot de passe"})
-    session = client.cookies["relais_session"]
+    session = client.cookies["sessionid"]
     assert session["httponly"]
     assert session["samesite"] == "Lax"

@@ -152,6 +152,7 @@ def test_without_twilio_a_message_fails_with_a_sentence(conversation, settings):
     delivery = conversation.deliveries.get()
     send(delivery.pk, by="p")
     assert state_of(delivery) == "failed"
+    assert delivery.error == "Twilio n'est pas connecté. Prévenez un administrateur."
 
 
 def test_the_base_address_may_have_a_path(double):

@@ -9,7 +9,6 @@ export function composer(form, address, onSent) {
   const file = form.querySelector("input[type=file]");
   const refusal = form.querySelector(".refusal");
   const attached = form.querySelector(".attached");
-  const button = form.querySelector(".send");
 
   const showFile = () => {
     attached.hidden = !file.files.length;
@@ -19,22 +18,34 @@ export function composer(form, address, onSent) {
     refusal.textContent = sentence;
     refusal.hidden = !sentence;
   };
-  const send = async () => {
+  // One after the other, however quickly they are written; the field is free at once for the next.
+  let before = Promise.resolve();
+  const send = () => {
     const body = text.value.trim();
-    if (button.disabled || (!body && !file.files.length)) return;
-    button.disabled = true;
+    const chosen = file.files[0];
+    if (!body && !chosen) return;
     say("");
+    form.reset();
+    showFile();
+    text.focus();
+    before = before.then(() => deliver(body, chosen));
+  };
+  const deliver = async (body, chosen) => {
     try {
-      const media = file.files.length ? (await upload(file.files[0])).media : undefined;
-      const message = await post("messages", { from: address, body, media });
-      form.reset();
-      showFile();
-      onSent(message);
+      const media = chosen ? (await upload(chosen)).media : undefined;
+      onSent(await post("messages", { from: address, body, media }));
     } catch (error) {
       say(error.message);
+      giveBack(body, chosen);
     }
-    button.disabled = false;
-    text.focus();
+  };
+  const giveBack = (body, chosen) => {
+    text.value = [body, text.value].filter(Boolean).join("\n");
+    if (!chosen || file.files.length) return;
+    const kept = new DataTransfer();
+    kept.items.add(chosen);
+    file.files = kept.files;
+    showFile();
   };
 
   file.addEventListener("change", showFile);

@@ -4,6 +4,7 @@ import { begin } from "./composer.js";
 
 const CHANGES = /\bline--(agent_|conversation_closed|flow_|timeout|menu_choice|free_input)/;
 const TICK = 15_000;
+const NEAR = 2 * 3_600_000;
 const chat = document.getElementById("chat");
 const $ = (id) => document.getElementById(id);
 
@@ -51,7 +52,13 @@ new MutationObserver((changes) => {
   if (changes.some(({ addedNodes }) => [...addedNodes].some(concerns))) refresh();
 }).observe($("thread"), { childList: true });
 
-setInterval(() => {
+function watchWindow() {
   const form = chat.querySelector("[data-composer]");
-  if (form && Date.parse(form.dataset.closes) < Date.now()) refresh();
-}, TICK);
+  if (!form) return;
+  const left = Date.parse(form.dataset.closes) - Date.now();
+  form.querySelector(".composer__window").classList.toggle("is-near", left < NEAR);
+  if (left < 0) refresh();
+}
+
+watchWindow();
+setInterval(watchWindow, TICK);

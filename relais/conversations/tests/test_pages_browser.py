@@ -1,0 +1,293 @@
+"""The conversation in a real browser: nothing typed is lost, nothing is said twice, lists and situation keep themselves."""
+
+import re
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from relais.conversations.history import BOT
+from relais.conversations.models import Conversation
+from relais.live.tests import test_page
+from relais.live.tests.test_page import Stage, is_live
+from tests.cast import Clock, said_to_client
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+told = test_page.told
+NARROW = {"width": 390, "height": 844}
+
+
+@pytest.fixture
+def clock():
+    clock = Clock()
+    clock.now = timezone.now()
+    return clock
+
+
+@pytest.fixture
+def chat(held_by_awa):
+    return f"/dashboard/chat/{held_by_awa.pk}"
+
+
+def field_of(page):
+    return page.get_by_role("textbox", name="Votre message à Fatou")
+
+
+def agents_words(page):
+    return page.locator(".message--agent .bubble__text")
+
+
+def test_enter_sends_and_shift_enter_breaks_the_line(told, awa, chat, held_by_awa):
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, chat)
+        field = field_of(page)
+        expect(field).to_be_focused()
+        field.press_sequentially("un")
+        field.press("Shift+Enter")
+        field.press_sequentially("deux")
+        field.press("Enter")
+        expect(agents_words(page)).to_have_text(["un\ndeux"])
+        expect(field).to_have_value("")
+        expect(page.locator(".is-unsent")).to_have_count(0)
+        assert said_to_client(held_by_awa)[-1] == "un\ndeux"
+
+    told(story)
+
+
+def test_enter_that_ends_a_composition_sends_nothing(told, awa, chat, held_by_awa):
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, chat)
+        field_of(page).fill("にほん")
+        field_of(page).dispatch_event("keydown", {"key": "Enter", "isComposing": True})
+        expect(field_of(page)).to_have_value("にほん")
+        expect(page.locator(".message--agent")).to_have_count(0)
+
+    told(story)
+
+
+def test_the_draft_of_each_conversation_is_kept(told, awa, chat, fatou_writes, clock):
+    other = fatou_writes("Bonjour", address="whatsapp:+2250700000099", name="Ibrahim")
+    other.take_over(awa, at=clock.now)
+
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, chat)
+        field_of(page).fill("pas encore fini")
+        page.goto(f"{stage.url}/dashboard/chat/{other.pk}")
+        expect(page.get_by_role("textbox", name="Votre message à Ibrahim")).to_have_value("")
+        page.goto(stage.url + chat)
+        expect(field_of(page)).to_have_value("pas encore fini")
+
+    told(story)
+
+
+def test_the_counter_counts_code_points_and_too_much_is_not_sent(told, awa, chat):
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, chat)
+        counter = page.locator("[data-counter]")
+        field_of(page).fill("😀" * 1399)
+        expect(counter).to_be_hidden()
+        field_of(page).fill("😀" * 1601)
+        expect(counter).to_have_text(re.compile("^1.601 / 1.600$"))
+        field_of(page).press("Enter")
+        expect(field_of(page)).to_have_value("😀" * 1601)
+        expect(page.locator(".message--agent")).to_have_count(0)
+
+    told(story)
+
+
+def test_a_lost_answer_is_no_second_message(told, awa, chat, held_by_awa):
+    """The server has it and the browser does not know: the frame, or the retry under the same ref, says so."""
+
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, chat, lambda page: page.route("**/live**", lambda route: route.abort()))
+        page.route_web_socket(re.compile("/live"), lambda socket: None)
+        page.goto(stage.url + chat)
+        lost = [True]
+
+        def loses_the_first(route):
+            if lost and lost.pop():
+                route.fetch()
+                route.abort()
+            else:
+                route.continue_()
+
+        page.route("**/send", loses_the_first)
+        field_of(page).fill("une seule fois")
+        field_of(page).press("Enter")
+        expect(page.locator(".is-unsent .delivery__trouble")).to_contain_text("Pas de réponse")
+        page.get_by_role("button", name="Réessayer").click()
+        expect(page.locator(".is-unsent")).to_have_count(0)
+        expect(agents_words(page)).to_have_text(["une seule fois"])
+        assert said_to_client(held_by_awa).count("une seule fois") == 1
+
+    told(story, expecting="ERR_FAILED|WebSocket")
+
+
+def test_what_was_refused_can_be_taken_back_into_the_field(told, awa, chat, clock):
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, chat)
+        is_live(page)
+        Conversation.objects.update(last_inbound_at=clock.passes(days=-2))
+        field_of(page).fill("trop tard")
+        field_of(page).press("Enter")
+        expect(page.locator(".is-unsent .delivery__trouble")).to_contain_text("plus de 24 h")
+        field_of(page).fill("et ceci")
+        page.get_by_role("button", name="Modifier").click()
+        expect(field_of(page)).to_have_value("trop tard\net ceci")
+
+    told(story, expecting="422")
+
+
+def test_what_is_typed_outlives_the_loss_of_the_conversation(
+    told, awa, koffi, mariam, chat, held_by_awa, clock
+):
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, chat)
+        is_live(page)
+        field_of(page).fill("je suis en train")
+        held_by_awa.reassign(koffi, by=mariam, at=clock.now)
+        expect(page.locator("#composer")).to_contain_text("Koffi Mensah tient cette conversation")
+        expect(page.locator(".composer__kept")).to_have_value("je suis en train")
+        held_by_awa.reassign(awa, by=mariam, at=clock.now)
+        expect(field_of(page)).to_have_value("je suis en train")
+
+    told(story)
+
+
+def test_what_is_typed_outlives_every_other_event(told, awa, chat, held_by_awa, fatou_writes, clock):
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, chat)
+        is_live(page)
+        field_of(page).fill("je suis en train")
+        fatou_writes("encore moi")
+        held_by_awa.answer("collect_vin", said="WDD2050071R123456", at=clock.now)
+        expect(page.locator("#client")).to_contain_text("WDD2050071R123456")
+        expect(field_of(page)).to_have_value("je suis en train")
+        expect(field_of(page)).to_be_focused()
+
+    told(story)
+
+
+def test_the_page_stays_at_the_newest_unless_the_reader_has_scrolled_up(told, awa, chat, fatou_writes):
+    def story(stage: Stage) -> None:
+        for n in range(40):
+            fatou_writes(f"ligne {n}")
+        page = stage.opens(awa, chat)
+        is_live(page)
+        pill = page.get_by_role("button", name="Nouveau message")
+        fatou_writes("la suite")
+        expect(page.locator(".message").last).to_be_in_viewport()
+        expect(pill).to_be_hidden()
+        page.locator("[data-thread]").evaluate("thread => thread.scrollTo(0, -900)")
+        fatou_writes("pendant la lecture")
+        pill.click()
+        expect(page.locator(".message").last).to_contain_text("pendant la lecture")
+        expect(page.locator(".message").last).to_be_in_viewport()
+        expect(pill).to_be_hidden()
+
+    told(story)
+
+
+def test_earlier_messages_come_as_the_reader_scrolls_up(told, awa, chat, fatou_writes):
+    def story(stage: Stage) -> None:
+        for n in range(150):
+            fatou_writes(f"ligne {n}")
+        page = stage.opens(awa, chat)
+        expect(page.locator(".message")).to_have_count(60)
+        page.locator(".earlier").scroll_into_view_if_needed()
+        expect(page.locator(".message")).to_have_count(120)
+        page.locator(".earlier").scroll_into_view_if_needed()
+        expect(page.locator(".message--client")).to_have_count(151)
+        words = page.locator(".message--client .bubble__text").all_text_contents()
+        assert words == ["mercedes", *(f"ligne {n}" for n in range(150))]
+        expect(page.locator(".day")).to_have_count(1)
+
+    told(story)
+
+
+def test_what_failed_is_said_again_from_the_bubble(told, awa, chat, held_by_awa, clock):
+    def story(stage: Stage) -> None:
+        delivery = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
+        delivery.failed(at=clock.now, code=63024, error="Ce numéro ne peut pas recevoir ce message.")
+        page = stage.opens(awa, chat)
+        page.get_by_role("button", name="Renvoyer").click()
+        expect(agents_words(page)).to_have_text(["Bonjour", "Bonjour"])
+        expect(page.get_by_role("button", name="Renvoyer")).to_have_count(0)
+        assert said_to_client(held_by_awa).count("Bonjour") == 2
+
+    told(story)
+
+
+def test_a_colleague_is_not_offered_to_say_it_again(told, awa, koffi, chat, held_by_awa, clock):
+    def story(stage: Stage) -> None:
+        held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now).failed(at=clock.now, code=None, error="")
+        page = stage.opens(koffi, chat)
+        expect(page.locator('.delivery[data-state="failed"]')).to_be_visible()
+        expect(page.get_by_role("button", name="Renvoyer")).to_have_count(0)
+
+    told(story)
+
+
+def test_rows_come_move_and_go_by_the_lists_own_rule(told, awa, koffi, fatou_writes, clock):
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, "/dashboard/pending")
+        is_live(page)
+        expect(page.get_by_text("Personne n'attend.")).to_be_visible()
+        first = fatou_writes("Bonjour", name="Première")
+        second = fatou_writes("Bonjour", address="whatsapp:+2250700000099", name="Deuxième")
+        second.ask_for_agent(by=BOT, at=clock.passes(seconds=1))
+        first.ask_for_agent(by=BOT, at=clock.passes(seconds=1))
+        expect(page.locator(".row__open")).to_have_text(["Deuxième", "Première"])
+        expect(page.get_by_text("Personne n'attend.")).to_be_hidden()
+        second.take_over(koffi, at=clock.now)
+        expect(page.locator(".row__open")).to_have_text(["Première"])
+
+    told(story)
+
+
+def test_filters_are_asked_at_once_and_stay_in_the_address(told, awa, with_bot, fatou_writes):
+    def story(stage: Stage) -> None:
+        fatou_writes("Bonjour", address="whatsapp:+2250700000099", name="Ibrahim")
+        page = stage.opens(awa, "/dashboard/conversations")
+        expect(page.locator(".row")).to_have_count(2)
+        page.get_by_label("Nom ou téléphone").press_sequentially("ibra")
+        expect(page.locator(".row__open")).to_have_text(["Ibrahim"])
+        expect(page).to_have_url(re.compile("q=ibra"))
+        page.reload()
+        expect(page.get_by_label("Nom ou téléphone")).to_have_value("ibra")
+        expect(page.locator(".row__open")).to_have_text(["Ibrahim"])
+
+    told(story)
+
+
+def test_closing_asks_first(told, awa, chat, held_by_awa):
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, chat)
+        page.get_by_role("button", name="Clôturer").click()
+        page.get_by_role("dialog").get_by_role("button", name="Annuler").click()
+        assert Conversation.objects.get(pk=held_by_awa.pk).is_open
+        page.get_by_role("button", name="Clôturer").click()
+        page.get_by_role("dialog").get_by_role("button", name="Clôturer").click()
+        expect(page.get_by_text("Conversation avec Fatou clôturée.")).to_be_visible()
+        assert not Conversation.objects.get(pk=held_by_awa.pk).is_open
+
+    told(story)
+
+
+def test_on_a_phone_one_thing_at_a_time(told, awa, chat):
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, chat, lambda page: page.set_viewport_size(NARROW))
+        expect(field_of(page)).to_be_in_viewport()
+        expect(page.locator(".desk__list")).to_be_hidden()
+        expect(page.locator("#client")).to_be_hidden()
+        page.get_by_role("link", name="Fiche du client").click()
+        expect(page.locator("#client")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator("#client")).to_be_hidden()
+        assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
+        page.get_by_role("link", name="Retour à la liste").click()
+        expect(page).to_have_url(re.compile("/dashboard/active"))
+        assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
+
+    told(story)

@@ -1,0 +1,268 @@
+"""The documentation keeps up with the code: what has a name stands in docs/, labels are those of the pages, links lead
+somewhere, and the examples of docs/hooks.md are run against the real routes."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from babel.messages.pofile import read_po
+from starlette.applications import Starlette
+
+from relais import cli
+from relais.accounts.models import ApiToken
+from relais.company import words
+from relais.conversations.fragments import FINAL_REASONS
+from relais.conversations.lifecycle import Status
+from relais.conversations.models import DeliveryState, EventType
+from relais.emulator.faults import KINDS
+from relais.emulator.testing import ServerThread
+from relais.ops.health import DUTIES
+from relais.whatsapp import errors, hooks
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+FRENCH = sorted((DOCS / "fr").glob("*.md"))
+VARIABLE = re.compile(r"\b((?:TWILIO|RELAIS|STUDIO)_[A-Z_]+[A-Z]|DATABASE_URL|PUBLIC_BASE_URL|EMAIL_URL)\b")
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text()
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+# -- what has a name is documented ------------------------------------------------------------------------
+
+
+def variables_of_the_code() -> set[str]:
+    return set(re.findall(rf'"{VARIABLE.pattern}"', (ROOT / "relais" / "environment.py").read_text()))
+
+
+def test_every_variable_is_in_settings_and_no_other():
+    assert set(re.findall(rf"^\| `{VARIABLE.pattern}`", page("settings.md"), re.M)) == variables_of_the_code()
+
+
+def test_every_variable_for_people_is_in_the_example_file():
+    example = set(re.findall(rf"^#?{VARIABLE.pattern}=", (ROOT / ".env.example").read_text(), re.M))
+    assert example == variables_of_the_code() - {"RELAIS_ENV_FILE", "RELAIS_EMULATOR_URL"}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=named)
+def test_no_page_speaks_of_a_variable_that_is_none(path):
+    assert set(VARIABLE.findall(path.read_text())) <= variables_of_the_code()
+
+
+def test_every_word_of_the_company_is_in_settings():
+    known = {word.key for word in vars(words).values() if isinstance(word, words.Word)}
+    assert known <= set(re.findall(r"^\| `(\w+)`", page("settings.md"), re.M))
+
+
+def test_every_event_type_state_and_reason_is_in_history():
+    first_cells = set(re.findall(r"^\| `(\w+)`", page("history.md"), re.M))
+    assert set(EventType.values) | set(DeliveryState.values) | set(FINAL_REASONS) <= first_cells
+    assert all(f"`{status}`" in page("history.md") for status in Status.values)
+
+
+@pytest.mark.parametrize("state", DeliveryState, ids=str)
+def test_every_state_stands_under_the_word_of_the_pages(state):
+    row = re.search(rf"^\| `{state.value}` \| « (.+?) »", page("history.md"), re.M)
+    assert row and row[1] == state._label_._args[0]  # type: ignore[attr-defined]
+
+
+def test_every_command_is_in_operating():
+    documented = re.findall(r"^\| `relais ([a-z ]+?)(?: --.*)?` \|", page("operating.md"), re.M)
+    assert sorted(documented) == sorted(commands(cli._parser()))
+
+
+def commands(parser: argparse.ArgumentParser, before: str = "") -> Iterator[str]:
+    """The listed ones; what has no help is for Relais itself."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for listed in action._choices_actions:
+                name = f"{before}{listed.dest}"
+                below = list(commands(action.choices[listed.dest], f"{name} "))
+                yield from below or [name]
+
+
+def test_every_hook_has_a_chapter():
+    chapters = set(re.findall(r"^## (.+)$", page("hooks.md"), re.M)) - {"What they share"}
+    assert {hook.path.rpartition("/")[2] for hook in hooks.HOOKS} == chapters
+
+
+def test_every_name_of_a_free_input_is_in_hooks():
+    chapter = page("hooks.md").split("\n## free-input\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+`) \| `(\w+)`", chapter, re.M)
+    assert {name: field for names, field in rows for name in re.findall(r"`(\w+)`", names)} == (
+        words.FIELD_NAMES.default()
+    )
+
+
+def test_every_fault_of_the_double_is_in_development():
+    for on, faults in KINDS.items():
+        row = next(
+            line for line in page("development.md").splitlines() if line.startswith("|") and f"`{on}`" in line
+        )
+        own = faults if on != "media" else ("redirect",)
+        assert all(f"`{fault}`" in row for fault in own)
+
+
+def test_every_log_is_in_the_troubleshooting():
+    source = (ROOT / "relais" / "ops" / "supervisor.py").read_text()
+    logs = {*re.findall(r'\bchild\("(\w+)"', source), "postgres"}
+    assert logs == set(re.findall(r"^\| `log/(\w+)\.log`", page("fr/depannage.md"), re.M))
+
+
+def test_every_part_of_health_is_explained():
+    parts = {"database", "live", *DUTIES}
+    assert parts <= set(re.findall(r"^\| `(\w+)` \|", page("fr/depannage.md"), re.M))
+    example = re.search(r'\{"status": "ok".*\}', page("operating.md"))
+    assert example and set(json.loads(example[0])) == {"status", *parts}
+
+
+def test_every_code_of_twilio_s_that_is_named_has_a_sentence():
+    named = set(re.findall(r"\b(2\d{4}|63\d{3})\b", page("fr/depannage.md")))
+    assert {int(code) for code in named} <= set(errors.SENTENCES)
+
+
+# -- the README ----------------------------------------------------------------------------------------------
+
+
+def test_the_readme_gives_the_commands_that_are_called_before_a_change_is_taken_in():
+    readme = (ROOT / "README.md").read_text()
+    called = re.findall(r"^(bin/\w+)", (ROOT / ".ci" / "run").read_text(), re.M)
+    assert called
+    assert all(f"`{command}`" in readme or re.search(rf"^{command}\b", readme, re.M) for command in called)
+
+
+def test_every_command_of_bin_is_in_the_readme():
+    visible = [path.name for path in (ROOT / "bin").iterdir() if not path.name.startswith(".")]
+    assert all(re.search(rf"\b{name}\b", (ROOT / "README.md").read_text()) for name in visible)
+
+
+def test_every_room_is_in_the_readme():
+    rooms = {path.parent.name for path in (ROOT / "relais").glob("*/__init__.py")}
+    assert rooms == set(re.findall(r"^  (\w+)/ ", (ROOT / "README.md").read_text(), re.M))
+
+
+def test_every_page_is_reached_from_the_readme():
+    linked = {link for link, _ in links(ROOT / "README.md")}
+    assert {path.resolve() for path in PAGES[1:]} <= linked
+
+
+# -- links ---------------------------------------------------------------------------------------------------
+
+
+def links(path: Path) -> Iterator[tuple[Path, str]]:
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if "://" not in target:
+            file, _, anchor = target.partition("#")
+            yield (path.parent / file).resolve() if file else path.resolve(), anchor
+
+
+def anchors(path: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=named)
+def test_links_lead_somewhere(path):
+    for target, anchor in links(path):
+        assert target.exists(), target
+        assert not anchor or anchor in anchors(target), f"{target.name}#{anchor}"
+
+
+# -- the words of the pages ----------------------------------------------------------------------------------
+
+NOT_OURS = {"en gras", "When a message comes in", "Make HTTP Request", "is tried again in", "is uncertain"}
+NOT_OURS |= {"refused for their signature", "Hors direct"}
+
+
+def said_by_the_pages() -> list[str]:
+    with (ROOT / "relais/web/locale/en/LC_MESSAGES/django.po").open("rb") as file:
+        ids = [message.id for message in read_po(file) if message.id]
+    return [text for each in ids for text in ((each,) if isinstance(each, str) else each)]
+
+
+@pytest.mark.parametrize("path", FRENCH, ids=named)
+def test_bold_words_are_labels_of_the_pages(path):
+    labels = {" ".join(text.split()) for text in said_by_the_pages()} | {"En direct"}
+    bold = {" ".join(text.split()) for text in re.findall(r"\*\*(.+?)\*\*", path.read_text(), re.S)}
+    assert bold - labels - NOT_OURS == set()
+
+
+@pytest.mark.parametrize("path", FRENCH, ids=named)
+def test_quoted_sentences_are_those_of_the_pages(path):
+    quoted = {" ".join(text.split()) for text in re.findall(r"« (.+?) »", path.read_text(), re.S)}
+    parts = {part.strip(" …") for text in quoted for part in text.split("…")} - NOT_OURS - {""}
+    said = [re.sub(r"\s+", " ", text) for text in said_by_the_pages()]
+    assert {part for part in parts if not any(part in text for text in said)} == set()
+
+
+# -- the examples of the hooks ---------------------------------------------------------------------------------
+
+EXAMPLE = re.compile(r"(?:`POST (/[^`]+)`\s+)?```form\n(.+?)```(?:\s+```(json|xml)\n(.+?)```)?", re.S)
+VARIES = {"conversation_id": int, "event_id": int, "duration_seconds": int, "session_id": str}
+
+
+def examples() -> list[tuple[str, dict[str, str], str]]:
+    found, path = [], ""
+    for said, form, _, answer in EXAMPLE.findall(page("hooks.md")):
+        path = said or path
+        found.append((path, dict(line.split("=", 1) for line in form.splitlines()), answer.strip()))
+    return found
+
+
+@pytest.fixture
+def desk() -> Iterator[str]:
+    server = ServerThread(Starlette(routes=hooks.routes))
+    yield server.url
+    server.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_examples_of_the_hooks_are_answered_as_written(desk, settings):
+    conversation = ""
+    for path, form, expected in examples():
+        if "conversation_id" in form:
+            form["conversation_id"] = conversation
+        answer = requests.post(desk + path, data=form, headers=credentials(path, form, settings), timeout=10)
+        assert answer.ok, (path, answer.text)
+        if not expected.startswith("{"):
+            assert answer.text == expected
+            continue
+        told = answer.json()
+        conversation = str(told.get("conversation_id", conversation))
+        assert steady(told) == steady(json.loads(expected)), path
+    assert {path.partition("?")[0] for path, *_ in examples()} == {hook.path for hook in hooks.HOOKS}
+
+
+def steady(answer: dict[str, Any]) -> dict[str, Any]:
+    """What is another one each time counts by its type."""
+    return {
+        key: VARIES[key] if key in VARIES and isinstance(value, VARIES[key]) else value
+        for key, value in answer.items()
+    }
+
+
+def credentials(path: str, form: dict[str, str], settings: Any) -> dict[str, str]:
+    from twilio.request_validator import RequestValidator
+
+    environment = settings.ENVIRONMENT
+    if path.endswith("/send-message"):
+        return {"Authorization": f"Bearer {ApiToken.create('CRM')[1]}"}
+    if path.partition("?")[0] in ("/api/twilio/message", "/api/twilio/status"):
+        validator = RequestValidator(environment.twilio_auth_token)
+        return {"X-Twilio-Signature": validator.compute_signature(environment.public_base_url + path, form)}
+    secret = base64.b64encode(f"studio:{environment.studio_webhook_secret}".encode()).decode()
+    return {"Authorization": f"Basic {secret}"}
