@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "relais.clients",
     "relais.conversations",
     "relais.whatsapp",
+    "relais.flows",
     "relais.live",
     "relais.ops",
 ]

@@ -64,6 +64,7 @@ class Conversations(models.QuerySet["Conversation"]):
     def silent_since(self, moment: datetime) -> Conversations:
         return self.filter(
             Q(last_inbound_at__lt=moment) | Q(last_inbound_at=None, started_at__lt=moment),
+            Q(bot_waits_until=None),
             Q(status=Status.ACTIVE) | Q(status=Status.TRANSFERRED, agent=None),
         )
 
@@ -119,6 +120,8 @@ class Conversation(Lifecycle, Saying, Inputs, models.Model):
     transferred_at = models.DateTimeField(null=True)
     last_activity_at = models.DateTimeField(db_default=Now())
     last_inbound_at = models.DateTimeField(null=True)
+    bot_waits_until = models.DateTimeField(null=True)
+    """Until when a flow of ours waits for the client's answer; null when none does."""
     ended_at = models.DateTimeField(null=True)
     duration_seconds = models.IntegerField(null=True)
 

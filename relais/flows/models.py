@@ -1,0 +1,147 @@
+"""Flows, their revisions, and the executions that run on them."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.db import models, transaction
+from django.db.models import Max, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
+from relais.flows import engine
+
+if TYPE_CHECKING:
+    from django_stubs_ext.db.models import TypedModelMeta
+else:
+    TypedModelMeta = object
+
+
+def new_sid(prefix: str) -> str:
+    """A name of Twilio's form: two letters and 32 hexadecimal digits."""
+    return prefix + secrets.token_hex(16)
+
+
+def new_flow_sid() -> str:
+    return new_sid("FW")
+
+
+def new_execution_sid() -> str:
+    return new_sid("FN")
+
+
+class Flow(models.Model):
+    """A flow of Studio's; the one called `main` answers the clients, the others are its sub-flows or drafts."""
+
+    name = models.CharField(_("nom"), max_length=80, unique=True)
+    sid = models.CharField(max_length=34, unique=True, default=new_flow_sid)
+    """As a parent's run-subflow names it."""
+    answers = models.BooleanField(_("répond aux clients"), default=False, db_default=False)
+    zone = models.CharField(_("fuseau horaire"), max_length=60, blank=True, default="", db_default="")
+    """In which templates tell the time; empty is the company's own."""
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta(TypedModelMeta):
+        db_table = "flows"
+        ordering = ("-answers", "name")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["answers"], condition=Q(answers=True), name="one_flow_answers"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def published(self) -> Revision | None:
+        return self.revisions.filter(published_at__isnull=False).order_by("-published_at", "-number").first()
+
+    @transaction.atomic
+    def add_revision(self, definition: dict[str, Any], *, by: str, at: datetime) -> Revision:
+        """Keep a definition as a new draft. Raises engine.BadFlow when it cannot be run."""
+        engine.parse(definition)
+        Flow.objects.select_for_update(no_key=True).get(pk=self.pk)
+        number = (self.revisions.aggregate(last=Max("number"))["last"] or 0) + 1
+        return self.revisions.create(number=number, definition=definition, made_by=by, created_at=at)
+
+
+class Revision(models.Model):
+    """One version of a definition, as it was given. Executions stay on the one they began with."""
+
+    flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="revisions")
+    number = models.IntegerField()
+    definition = models.JSONField()
+    made_by = models.TextField(blank=True, default="", db_default="")
+    created_at = models.DateTimeField(db_default=Now())
+    published_at = models.DateTimeField(null=True)
+    """The one published last answers; publishing an older one again is the way back."""
+
+    class Meta(TypedModelMeta):
+        db_table = "flow_revisions"
+        ordering = ("-number",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["flow", "number"], name="revision_number_is_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.flow} {self.number}"
+
+    def publish(self, *, at: datetime) -> None:
+        Revision.objects.filter(pk=self.pk).update(published_at=at)
+        self.published_at = at
+
+    def parsed(self) -> engine.Flow:
+        return engine.parse(self.definition)
+
+
+class Executions(models.QuerySet["Execution"]):
+    def active(self) -> Executions:
+        return self.filter(ended_at=None)
+
+    def due(self, at: datetime) -> Executions:
+        """Those that time moves, or whose question did not reach the client."""
+        undelivered = Q(question__state__in=["failed", "refused"], awaits_reply=True)
+        return self.active().filter(Q(due_at__lte=at) | undelivered)
+
+
+class Execution(models.Model):
+    """One run of the bot in a conversation; a trigger ends it when a person takes the conversation's epoch on."""
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="executions")
+    revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="executions")
+    sid = models.CharField(max_length=34, unique=True, default=new_execution_sid)
+    state = models.JSONField()
+    pending = models.JSONField(null=True)
+    """The request under way outside, by its `ref`, so that a repeated job makes the same one."""
+    consumed_seq = models.IntegerField()
+    """The last of the client's events that was looked at."""
+    about = models.ForeignKey(ConversationEvent, on_delete=models.PROTECT, related_name="+")
+    """The client's message that the last step was about."""
+    question = models.ForeignKey(MessageDelivery, null=True, on_delete=models.PROTECT, related_name="+")
+    """What was asked last: only a message that came after Twilio accepted it is an answer."""
+    awaits_reply = models.BooleanField(default=False, db_default=False)
+    due_at = models.DateTimeField(null=True)
+    path = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))
+    """The names of the states it went through, in order; the last 500."""
+    started_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)
+    end_reason = models.TextField(blank=True, default="", db_default="")
+
+    objects = Executions.as_manager()
+
+    class Meta(TypedModelMeta):
+        db_table = "flow_executions"
+        ordering = ("id",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["conversation"], condition=Q(ended_at=None), name="one_active_execution_per_conversation"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["due_at"], condition=Q(ended_at=None), name="executions_due"),
+        ]
+
+    def __str__(self) -> str:
+        return f"execution {self.sid}"
