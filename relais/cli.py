@@ -154,6 +154,32 @@ def emulator(options: argparse.Namespace) -> int | None:
     return run(options.port)
 
 
+def flow_check(options: argparse.Namespace) -> int:
+    from relais.flows.check import report
+
+    return report(options.files, as_json=options.json)
+
+
+def flow_play(options: argparse.Namespace) -> int:
+    from relais.flows.play import BadOption, play
+
+    try:
+        return play(
+            options.file,
+            say=options.say,
+            sender=options.sender,
+            profile_name=options.profile_name,
+            http=options.http,
+            subflows=options.subflow,
+            now=options.now,
+            zone=options.zone,
+            request=options.request,
+            as_json=options.json,
+        )
+    except BadOption as error:
+        raise BadUse(str(error)) from error
+
+
 def manage(options: argparse.Namespace) -> None:
     _django()
     from django.core.management import execute_from_command_line
@@ -234,7 +260,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="relais", description="Where a WhatsApp bot hands a conversation to a human and back."
     )
-    shown = "{up,web,jobs,user,token,say,emulator}"
+    shown = "{up,web,jobs,user,token,say,flow,emulator}"
     commands = parser.add_subparsers(metavar=shown, required=True, parser_class=_Parser)
 
     def command(
@@ -274,7 +300,34 @@ def _parser() -> argparse.ArgumentParser:
     double = command("emulator", emulator, "Run the Twilio double alone.")
     double.add_argument("--port", type=int, required=True)
 
+    flows = commands.add_parser("flow", help="The bot's flows.").add_subparsers(
+        metavar="{check,play}", required=True, parser_class=_Parser
+    )
+    checked = command("check", flow_check, "Say everything that is wrong with flows.", flows)
+    checked.add_argument("files", metavar="FILE", nargs="+")
+    checked.add_argument("--json", action="store_true", help="as a JSON list")
+    _options_of_play(command("play", flow_play, "Run a flow in the terminal; you are the client.", flows))
+
     command("prepare", prepare, None)
     command("migrate", migrate, None)
     command("manage", manage, None).add_argument("arguments", nargs=argparse.REMAINDER)
     return parser
+
+
+def _options_of_play(play: argparse.ArgumentParser) -> None:
+    play.epilog = (
+        "Each line is a message; the first starts the flow. “@URL text” is one with that media, "
+        "“+SECONDS” lets that time pass."
+    )
+    play.add_argument("file", metavar="FILE")
+    play.add_argument("--say", metavar="TEXT", action="append", help="a line; else standard input is read")
+    play.add_argument("--from", metavar="ADDRESS", dest="sender", help="the client's address")
+    play.add_argument("--profile-name", metavar="NAME", help="the client's name on WhatsApp")
+    play.add_argument("--http", metavar="FILE", help="JSON: what each HTTP or function widget is answered")
+    play.add_argument("--subflow", metavar="SID=FILE", action="append", default=[], help="a sub-flow")
+    play.add_argument("--now", metavar="ISO", help="the time at the start, such as 2025-06-15T09:30Z")
+    play.add_argument(
+        "--zone", metavar="NAME", help="the zone of the flow's times, such as Africa/Casablanca"
+    )
+    play.add_argument("--request", metavar="JSON", help="start by a REST request with these parameters")
+    play.add_argument("--json", action="store_true", help="one JSON object a line")

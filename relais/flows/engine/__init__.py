@@ -42,6 +42,7 @@ from relais.flows.engine.effects import (
 )
 from relais.flows.engine.flow import BadFlow, Condition, Flow, Problem, Transition, Widget
 from relais.flows.engine.inputs import (
+    PACIFIC,
     Answered,
     Context,
     Input,
@@ -57,6 +58,7 @@ from relais.flows.engine.state import State, due_at, waits_for_reply
 from relais.flows.engine.step import start, step
 
 __all__ = [
+    "PACIFIC",
     "Answered",
     "AskForAgent",
     "BadFlow",

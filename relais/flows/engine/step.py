@@ -10,7 +10,7 @@ from relais.flows.engine.inputs import Context, Input, Said, Started, Trigger
 from relais.flows.engine.limits import LimitReached
 from relais.flows.engine.run import Done, Into, Run
 from relais.flows.engine.state import Frame, State
-from relais.flows.engine.values import plain_object
+from relais.flows.engine.values import plain, plain_object
 from relais.flows.engine.widgets import kind_of, subflow
 from relais.flows.engine.widgets.messages import note_outcome
 from relais.flows.engine.widgets.trigger import data_of, names_of
@@ -32,8 +32,8 @@ def start(flow: Flow, *, trigger: Trigger, context: Context, now: datetime) -> S
     return {
         "version": VERSION,
         "execution_sid": context.execution_sid,
-        "contact": context.contact,
-        "channel": context.channel,
+        "contact": plain(context.contact),
+        "channel": plain(context.channel),
         "zone": context.zone,
         "started_at": now.isoformat(),
         "expires_at": (now + limits.EXECUTION).isoformat(),

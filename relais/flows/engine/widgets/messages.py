@@ -1,9 +1,10 @@
 """What send-message and send-and-wait-for-reply share: the message, what is known of it, what became of it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from relais.flows.engine.effects import Say
-from relais.flows.engine.flow import Json, Widget
+from relais.flows.engine.flow import Json, Problem, Widget
 from relais.flows.engine.inputs import Said
 from relais.flows.engine.limits import MESSAGE_CHARACTERS
 from relais.flows.engine.run import Run
@@ -62,6 +63,12 @@ def note_outcome(run: Run, said: Said) -> bool:
                 frame["widgets"][name] = {**outputs, "outbound": {**outputs["outbound"], **known}}
                 return True
     return False
+
+
+def says_nothing(widget: Widget) -> Iterator[Problem]:
+    if not any(widget.text(name).strip() for name in ("body", "media_url", "content_sid")):
+        said = "the message has neither text nor media"
+        yield Problem("no_property", said, widget.name, f"{widget.path}/properties/body", "warning")
 
 
 def _variables(run: Run, widget: Widget) -> dict[str, str]:

@@ -11,7 +11,7 @@ from relais.flows.engine.run import Done, Run
 from relais.flows.engine.state import Waiting
 from relais.flows.engine.values import plain_object
 from relais.flows.engine.widgets.kind import Kind
-from relais.flows.engine.widgets.messages import compose, send
+from relais.flows.engine.widgets.messages import compose, says_nothing, send
 
 LONGEST = int(limits.EXECUTION.total_seconds())
 
@@ -46,6 +46,7 @@ class SendAndWait(Kind):
         return None
 
     def problems(self, widget: Widget) -> Iterator[Problem]:
+        yield from says_nothing(widget)
         written = widget.text("timeout").strip()
         if "{" not in written and written and _whole(written) is None:
             said = f"the time to wait, “{written}”, is not a number of seconds from 0 to {LONGEST}"

@@ -1,9 +1,11 @@
 """send-message: says something and goes on; `sent` means that the message is on its way, not that it arrived."""
 
-from relais.flows.engine.flow import Widget
+from collections.abc import Iterator
+
+from relais.flows.engine.flow import Problem, Widget
 from relais.flows.engine.run import Done, Run
 from relais.flows.engine.widgets.kind import Kind
-from relais.flows.engine.widgets.messages import THEIR_ADDRESS, compose, send
+from relais.flows.engine.widgets.messages import THEIR_ADDRESS, compose, says_nothing, send
 
 
 class SendMessage(Kind):
@@ -20,6 +22,9 @@ class SendMessage(Kind):
             return Done("failed", outputs, why=message.refusal)
         send(run, message)
         return Done("sent", outputs)
+
+    def problems(self, widget: Widget) -> Iterator[Problem]:
+        yield from says_nothing(widget)
 
 
 SEND_MESSAGE = SendMessage()

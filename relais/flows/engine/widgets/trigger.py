@@ -18,7 +18,7 @@ class TriggerKind(Kind):
 
     def enter(self, run: Run, widget: Widget) -> Done:
         event = "incomingParent" if run.in_subflow else run.state["event"]
-        return Done(event, why=f"The flow has nothing to do on {event}.")
+        return Done(event, why="The flow is not made for this start.")
 
     def problems(self, widget: Widget) -> Iterator[Problem]:
         for transition in widget.transitions:
