@@ -203,7 +203,8 @@ def _test_drive(flow: Flow) -> None:
     question(
         flow,
         "essai_accord",
-        text("essai_accord", modele=modele, moment=moment),
+        f"{{% assign modele = {modele} | truncate: 200 %}}{{% assign moment = {moment} | truncate: 200 %}}"
+        + text("essai_accord", modele="modele", moment="moment"),
         Choice("1", "Confirmer", "essai_demande", "oui,ok,d'accord", "confirme"),
         Choice("2", "Corriger", "ouvre_essai_modele", "non,modifier", "corriger|changer"),
         back="ouvre_essai_date",
@@ -471,7 +472,9 @@ def _ends(flow: Flow) -> None:
     flow.say("au_revoir", (0, 0), text("au_revoir"), "terminer")
     flow.say("silence", (1, 0), text("silence"), "terminer")
     told = {"conversation_id": "{{flow.variables.conversation_id}}"}
-    flow.post("terminer", (0, 1), "complete", told, then=None, failed=None)
+    flow.post("terminer", (0, 1), "complete", told, then=None, failed="fin_non_dite")
+    # The client has had his goodbye; whoever reads the execution's log sees why Relais was not told.
+    flow.set("fin_non_dite", (1, 1), None, {"fin": "Relais n'a pas répondu"})
 
 
 # -- what several of them are made of ----------------------------------------------------------------

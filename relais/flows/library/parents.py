@@ -78,5 +78,6 @@ def _parent(flow: Flow, *, who_answers: list[Transition], agents: str) -> None:
     }
     flow.subflow("bot", (0, 8), PLACEHOLDER_SUBFLOW, told, then="complete", failed="erreur")
     ended = {"conversation_id": "{{flow.variables.conversation_id}}"}
-    flow.post("complete", (0, 9), "complete", ended, then=None, failed=None)
+    flow.post("complete", (0, 9), "complete", ended, then=None, failed="fin_non_dite")
+    flow.set("fin_non_dite", (1, 9), None, {"fin": "Relais n'a pas répondu"})
     flow.say("erreur", (-1, 9), ERROR, None)

@@ -49,7 +49,7 @@ class Flow:
         )
         self._add("Trigger", "trigger", [_go(event, nexts.get(event)) for event in events], {}, (0, 0))
 
-    def set(self, name: str, at: Step, then: str, variables: Mapping[str, str]) -> None:
+    def set(self, name: str, at: Step, then: str | None, variables: Mapping[str, str]) -> None:
         pairs = [{"key": key, "value": value} for key, value in variables.items()]
         self._add(name, "set-variables", [_go("next", then)], {"variables": pairs}, at)
 

@@ -30,7 +30,7 @@ TEXTS = {
     # -- menus ---------------------------------------------------------------------------------------
     "menu_principal": (
         "Que puis-je faire pour vous ?\n\n1. Véhicules neufs\n2. Service après-vente\n3. Réclamations\n"
-        "4. Club VIP\n5. Parler à un agent\n0. Quitter"
+        "4. Club VIP\n5. Parler à un agent"
     ),
     "menu_vehicules_neufs": (
         "Véhicules neufs\n\n1. Découvrir les modèles\n2. Réserver un essai\n3. Être rappelé par un conseiller\n"
@@ -98,7 +98,7 @@ TEXTS = {
     "sans_agent": f"Aucun agent ne répond par WhatsApp. Vous pouvez nous appeler au {PHONE}.",
     "demande_notee": f"Votre demande est notée. Si elle est urgente, appelez-nous au {PHONE}.",
     "offre_agent": (
-        "Je ne vous comprends pas bien, pardon. Souhaitez-vous parler à un agent ?\n\n1. Oui\n2. Non, revenir au menu"
+        "Pardon, je ne vous comprends pas bien. Souhaitez-vous parler à un agent ?\n\n1. Oui\n2. Non, revenir au menu"
     ),
     # -- everywhere ----------------------------------------------------------------------------------
     "aide_menu": "Répondez par un numéro. « quitter » met fin à l'échange.",

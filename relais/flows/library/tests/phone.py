@@ -1,0 +1,206 @@
+"""A client's phone for a flow: says lines, lets time pass, and answers the flow's requests as Relais would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from relais.flows import library
+from relais.flows.engine import (
+    Answered,
+    CallHttp,
+    Context,
+    End,
+    MessageArrived,
+    Said,
+    Say,
+    Started,
+    TimedOut,
+    Trigger,
+    Warn,
+    parse,
+    start,
+    step,
+)
+from relais.flows.engine.run import Run
+
+FATOU, DESK = "whatsapp:+212612000001", "whatsapp:+14155238886"
+BOT_SID = library.PLACEHOLDER_SUBFLOW
+FLOWS = {name: parse(library.path_of(name).read_text(encoding="utf-8")) for name in library.NAMES}
+IN_THE_QUEUE = {
+    "success": "true",
+    "transferred": "true",
+    "status": "transferred",
+    "message": "Un agent va venir.",
+}
+HOOKS: dict[str, dict[str, Any]] = {
+    "menu-choice": {"success": "true", "current_menu": "?", "menu_path": ["?"]},
+    "free-input": {"success": "true", "stored": "true"},
+    "agent-transfer": IN_THE_QUEUE,
+    "complete": {"success": "true", "completed": "true", "status": "completed", "duration_seconds": 12},
+}
+
+
+NEEDS = {
+    "incoming": {"From", "To", "MessageSid", "flow_sid", "execution_sid"},
+    "menu-choice": {"conversation_id", "menu_choice", "user_input"},
+    "free-input": {"conversation_id", "widget_name", "user_input", "message_sid"},
+    "agent-transfer": {"conversation_id", "reason"},
+    "complete": {"conversation_id"},
+}
+
+
+def incoming(**told: Any) -> dict[str, Any]:
+    """What `/api/twilio/incoming` answers of Fatou, a client we know."""
+    return {
+        "success": "true",
+        "conversation_id": 17,
+        "session_id": "s",
+        "phone_number": "+212612000001",
+        "current_menu": "main_menu",
+        "is_client": "true",
+        "client_full_name": "Fatou Diallo",
+        "whatsapp_profile_name": "Fatou",
+        "profile_name": "Fatou",
+        "message": "Bonjour",
+        "status": "active",
+        "agent_mode": "false",
+        "pending_agent": "false",
+        "waiting_due": "false",
+        "has_media": "false",
+        "media_count": 0,
+        "client_exists": "true",
+        "client_has_name": "true",
+        "client_status_known": "true",
+    } | told
+
+
+STRANGER = incoming(
+    is_client="",
+    client_full_name="",
+    client_exists="false",
+    client_has_name="false",
+    client_status_known="false",
+)
+
+
+@dataclass
+class Phone:
+    flow: str = "mercedes"
+    first: str = "Bonjour"
+    known: dict[str, Any] = field(default_factory=incoming)
+    hooks: dict[str, Any] = field(default_factory=dict)
+    """What a hook answers instead; None: it does not answer."""
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.now = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
+        self.told: list[tuple[str, dict[str, str]]] = []
+        self.visited: set[str] = set()
+        self.ended = ""
+        self.messages = 0
+        context = Context("FN" + 32 * "1", "FW" + 32 * "2", FATOU, DESK, self.data)
+        trigger = Trigger.message(self._message(self.first))
+        self.state = start(FLOWS[self.flow], trigger=trigger, context=context, now=self.now)
+        self.said = self._take(Started())
+
+    # -- what a client does --------------------------------------------------------------------------
+
+    def says(self, *lines: str) -> list[str]:
+        """One line after the other; returns what the bot said to the last one."""
+        for line in lines:
+            self.said = self._take(MessageArrived(self._message(line)))
+        return self.said
+
+    def sends(self, url: str, caption: str = "") -> list[str]:
+        media = {"NumMedia": "1", "MediaUrl0": url, "MediaContentType0": "image/jpeg"}
+        self.said = self._take(MessageArrived(self._message(caption) | media))
+        return self.said
+
+    def waits(self, seconds: int) -> list[str]:
+        self.now += timedelta(seconds=seconds)
+        self.said = self._take(TimedOut())
+        return self.said
+
+    def is_unreachable(self) -> list[str]:
+        assert self.state["waiting"] is not None
+        self.said = self._take(Said(self.state["waiting"]["ref"], error_code="63024"))
+        return self.said
+
+    # -- what one sees -------------------------------------------------------------------------------
+
+    @property
+    def asked(self) -> str:
+        """The question that waits for an answer, or why there is none."""
+        return self.ended or self.state["frames"][-1]["widget"]
+
+    def told_of(self, hook: str) -> list[dict[str, str]]:
+        return [params for path, params in self.told if path == hook]
+
+    # -- the workings --------------------------------------------------------------------------------
+
+    def _message(self, body: str) -> dict[str, str]:
+        self.messages += 1
+        return {
+            "MessageSid": f"SM{self.messages:032}",
+            "From": FATOU,
+            "To": DESK,
+            "Body": body,
+            "NumMedia": "0",
+            "ProfileName": "Fatou",
+        }
+
+    def _take(self, input: Any) -> list[str]:
+        said: list[str] = []
+        queue = [input]
+        while queue:
+            with visits(self.visited):
+                self.state, effects = step(
+                    FLOWS[self.flow],
+                    self.state,
+                    queue.pop(0),
+                    now=self.now,
+                    flows={BOT_SID: FLOWS["mercedes"]},
+                )
+            self.state = json.loads(json.dumps(self.state))
+            for effect in effects:
+                assert not isinstance(effect, Warn), effect
+                if isinstance(effect, Say):
+                    said.append(effect.body)
+                    assert (effect.to, effect.sender) == (FATOU, DESK)
+                    assert "{" not in effect.body, f"a mark was left in: {effect.body}"
+                elif isinstance(effect, CallHttp):
+                    queue.append(self._answer(effect))
+                elif isinstance(effect, End):
+                    self.ended = effect.reason
+        return said
+
+    def _answer(self, call: CallHttp) -> Answered:
+        base, _, hook = call.url.partition("/api/twilio/")
+        assert (call.method, base) == ("POST", library.PLACEHOLDER_BASE)
+        assert all(call.params[name] for name in NEEDS[hook]), call
+        self.told.append((hook, dict(call.params)))
+        given = ({"incoming": self.known} | HOOKS | self.hooks)[hook]
+        if given is None:
+            return Answered.failed(call.ref, "time-out")
+        return Answered(call.ref, 200, "application/json", json.dumps(given))
+
+
+@contextmanager
+def visits(names: set[str]) -> Iterable[None]:
+    """Adds the name of each widget of the bot that runs."""
+    enter = Run.enter
+
+    def noted(run: Run, widget: Any) -> None:
+        enter(run, widget)
+        names.add(widget.name)
+
+    Run.enter = noted
+    try:
+        yield
+    finally:
+        Run.enter = enter

@@ -1,0 +1,528 @@
+"""The dealer's bot, talked to as clients do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from relais.flows import library
+from relais.flows.check import check_file
+from relais.flows.library.tests.phone import FLOWS, HOOKS, STRANGER, Phone, incoming
+from relais.flows.library.texts import SETTINGS, TEXTS
+
+VIN = "WDD 2050042R123456"
+EVERYWHERE: dict[str, tuple[list[str], str]] = {
+    # question: what Fatou says to get there, and an answer that is amiss
+    "menu_principal": ([], "blabla"),
+    "vehicules_neufs": (["1"], "blabla"),
+    "apres_vente": (["2"], "blabla"),
+    "reclamations": (["3"], "blabla"),
+    "club_vip": (["4"], "blabla"),
+    "essai_modele": (["1", "2"], "x"),
+    "essai_date": (["1", "2", "Classe C"], "x"),
+    "essai_accord": (["1", "2", "Classe C", "samedi 10 h"], "blabla"),
+    "rappel_sujet": (["1", "3"], "x"),
+    "rappel_moment": (["1", "3", "Financement"], "blabla"),
+    "rappel_numero": (["1", "3", "Financement", "1"], "12"),
+    "reparation_vin": (["2", "1"], "WDD"),
+    "reparation_besoin": (["2", "1", VIN], "x"),
+    "reparation_date": (["2", "1", VIN, "Vidange"], "x"),
+    "reparation_documents": (["2", "1", VIN, "Vidange", "mardi"], "blabla"),
+    "reclamation_vin": (["3", "1"], "WDD"),
+    "reclamation_recit": (["3", "1", "passer"], "euh"),
+    "reclamation_documents": (["3", "1", "passer", "Le moteur fume"], "blabla"),
+    "club_carte": (["4", "3"], "blabla"),
+    "autre_chose": (["1", "1"], "blabla"),
+    "offre_agent": (["blabla", "blabla", "blabla"], "blabla"),
+    "collect_name": ([], "7"),
+    "check_client": (["Fatou Diallo"], "blabla"),
+}
+BACK = {
+    "menu_principal": "menu_principal",
+    "essai_modele": "vehicules_neufs",
+    "essai_date": "essai_modele",
+    "essai_accord": "essai_date",
+    "rappel_moment": "rappel_sujet",
+    "rappel_numero": "rappel_moment",
+    "reparation_vin": "apres_vente",
+    "reparation_besoin": "reparation_vin",
+    "reparation_date": "reparation_besoin",
+    "reparation_documents": "reparation_date",
+    "reclamation_vin": "reclamations",
+    "reclamation_recit": "reclamation_vin",
+    "reclamation_documents": "reclamation_recit",
+    "club_carte": "club_vip",
+}
+at_every_question = pytest.mark.parametrize("question", EVERYWHERE)
+
+
+def phone_at(question: str, **hooks: Any) -> Phone:
+    known = STRANGER if question in ("collect_name", "check_client") else incoming()
+    phone = Phone(known=known, hooks=hooks)
+    phone.says(*EVERYWHERE[question][0])
+    assert phone.asked == question
+    return phone
+
+
+def text(name: str) -> str:
+    said = TEXTS[name]
+    for setting, value in SETTINGS.items():
+        said = said.replace(f"{{{{flow.variables.{setting}}}}}", value)
+    return said
+
+
+def goodbye(phone: Phone) -> bool:
+    return phone.ended == "completed" and phone.told[-1] == ("complete", {"conversation_id": "17"})
+
+
+# -- the beginning -----------------------------------------------------------------------------------
+
+
+def test_nothing_is_wrong_with_it() -> None:
+    assert check_file(library.path_of("mercedes")) == ()
+
+
+def test_a_known_client_is_welcomed_by_name_and_asked_nothing_twice() -> None:
+    phone = Phone()
+    assert phone.said[0].startswith("Bonjour Fatou Diallo, bienvenue chez Mercedes-Benz.")
+    assert phone.asked == "menu_principal"
+    assert "1. Véhicules neufs" in phone.said[1]
+    assert len(phone.said) == 2
+
+
+def test_a_stranger_is_asked_for_name_and_custom_once() -> None:
+    phone = Phone(known=STRANGER)
+    assert phone.said[0].startswith("Bonjour Fatou, bienvenue")
+    assert "quel est votre nom complet" in phone.said[1]
+    assert "Êtes-vous déjà client Mercedes-Benz ?" in phone.says("Fatou Diallo")[0]
+    assert "Que puis-je faire pour vous ?" in phone.says("Oui, depuis 2019")[0]
+    assert [(told["widget_name"], told["user_input"]) for told in phone.told_of("free-input")] == [
+        ("collect_name", "Fatou Diallo"),
+        ("check_client", "oui"),
+    ]
+
+
+def test_only_what_is_unknown_is_asked() -> None:
+    assert Phone(known=incoming(client_status_known="false")).asked == "check_client"
+    named = Phone(known=incoming(client_has_name="false"))
+    assert named.asked == "collect_name"
+    named.says("Fatou Diallo")
+    assert named.asked == "menu_principal"
+
+
+@pytest.mark.parametrize(
+    ("answer", "stored"), [("1", "oui"), ("OUI", "oui"), ("2", "non"), ("pas encore", "non")]
+)
+def test_whether_he_is_a_client_is_told_in_the_words_of_the_desk(answer: str, stored: str) -> None:
+    phone = phone_at("check_client")
+    phone.says(answer)
+    assert phone.told_of("free-input")[-1]["user_input"] == stored
+
+
+def test_whoever_has_no_name_at_all_is_welcomed_all_the_same() -> None:
+    phone = Phone(known=STRANGER | {"whatsapp_profile_name": ""})
+    assert phone.said[0].startswith("Bonjour et bienvenue chez Mercedes-Benz.")
+
+
+def test_after_an_agent_handed_back_the_bot_does_not_start_from_the_doorstep() -> None:
+    phone = Phone(data={"previous_agent": "Awa Diop", "reason": "…"})
+    assert phone.said[0] == text("reprise")
+    assert phone.asked == "menu_principal"
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"agent_mode": "true", "status": "transferred"}, []),
+        ({"pending_agent": "true", "status": "transferred"}, []),
+        ({"pending_agent": "true", "waiting_due": "true"}, [text("agent_attendu")]),
+        ({"agent_mode": "true", "waiting_due": "true"}, [text("agent_attendu")]),
+    ],
+)
+def test_it_is_silent_where_an_agent_is_asked_for_or_there(told: dict[str, str], said: list[str]) -> None:
+    phone = Phone(known=incoming(**told))
+    assert phone.said == said
+    assert phone.ended == "completed"
+    assert [hook for hook, _ in phone.told] == ["incoming"]
+
+
+def test_without_relais_the_client_is_told_where_to_call() -> None:
+    phone = Phone(hooks={"incoming": None})
+    assert phone.said == [text("panne")]
+    assert "+212 5 22 00 00 00" in phone.said[0]
+
+
+def test_relais_is_told_the_whole_message_and_the_execution() -> None:
+    told = Phone().told_of("incoming")[0]
+    assert told["From"] == "whatsapp:+212612000001"
+    assert told["To"] == "whatsapp:+14155238886"
+    assert (told["MessageSid"], told["Body"], told["ProfileName"]) == (f"SM{1:032}", "Bonjour", "Fatou")
+    assert (told["flow_sid"], told["execution_sid"]) == ("FW" + 32 * "2", "FN" + 32 * "1")
+
+
+# -- at every question -------------------------------------------------------------------------------
+
+
+@at_every_question
+def test_quitter_ends_politely(question: str) -> None:
+    phone = phone_at(question)
+    assert phone.says(" Quitter ") == [text("au_revoir")]
+    assert goodbye(phone)
+
+
+@at_every_question
+def test_an_hour_of_silence_ends_politely(question: str) -> None:
+    phone = phone_at(question)
+    assert phone.waits(3599) == []
+    assert phone.waits(1) == [text("silence")]
+    assert goodbye(phone)
+
+
+@at_every_question
+def test_a_question_that_does_not_arrive_ends_the_flow(question: str) -> None:
+    phone = phone_at(question)
+    assert phone.is_unreachable() == []
+    assert goodbye(phone)
+
+
+@at_every_question
+@pytest.mark.parametrize("word", ["retour", "0"])
+def test_retour_goes_one_step_back(question: str, word: str) -> None:
+    phone = phone_at(question)
+    phone.says(word)
+    if question == "menu_principal" and word == "0":
+        assert goodbye(phone)
+    else:
+        assert phone.asked == BACK.get(question, "menu_principal")
+
+
+@at_every_question
+def test_menu_goes_to_the_main_menu_and_relais_knows(question: str) -> None:
+    phone = phone_at(question)
+    phone.says("menu")
+    assert phone.asked == "menu_principal"
+    assert phone.told_of("menu-choice")[-1]["menu_choice"] == "main_menu"
+
+
+@at_every_question
+def test_an_agent_can_be_asked_for(question: str) -> None:
+    phone = phone_at(question)
+    assert phone.says("Parler à un agent") == [text("agent_demande")]
+    assert phone.told_of("agent-transfer") == [
+        {"conversation_id": "17", "reason": "Le client demande un agent"}
+    ]
+    assert phone.ended == "completed"
+    assert phone.told_of("complete") == []
+
+
+@at_every_question
+def test_a_wrong_answer_repeats_the_question_and_the_third_offers_an_agent(question: str) -> None:
+    phone = phone_at(question)
+    before, amiss = phone.said[-1], EVERYWHERE[question][1]
+    for _ in range(2):
+        again = phone.says(amiss)[0]
+        assert again.endswith(before)
+        excuse = text("vin_pas_compris") if question.endswith("_vin") else text("pas_compris")
+        assert again.startswith(excuse)
+        assert phone.asked == question
+    phone.says(amiss)
+    if question == "offre_agent":
+        assert phone.said == [text("agent_demande")]
+        assert phone.told_of("agent-transfer")[0]["reason"] == "Le bot n'a pas compris le client"
+    else:
+        assert phone.asked == "offre_agent"
+
+
+@at_every_question
+def test_a_greeting_gets_the_question_again_without_reproach(question: str) -> None:
+    phone = phone_at(question)
+    before = phone.said[-1]
+    assert phone.says("Bonjour") == [before]
+    assert phone.asked == question
+
+
+@at_every_question
+def test_every_reply_is_told_first_and_a_taken_bot_falls_silent(question: str) -> None:
+    phone = phone_at(question)
+    phone.known = phone.known | {"agent_mode": "true", "status": "transferred"}
+    assert phone.says("1") == []
+    assert phone.ended == "completed"
+    hook, told = phone.told[-1]
+    assert (hook, told["Body"]) == ("incoming", "1")
+    assert told["MessageSid"] == f"SM{phone.messages:032}"
+
+
+@at_every_question
+def test_it_goes_on_when_relais_does_not_answer(question: str) -> None:
+    phone = phone_at(question)
+    phone.hooks = dict.fromkeys(["incoming", *HOOKS])
+    phone.says("menu")
+    assert phone.asked == "menu_principal"
+    phone.says("2")
+    assert phone.asked == "apres_vente"
+    phone.says("agent")
+    assert phone.said == [text("agent_injoignable")]
+    assert phone.ended == "completed"
+
+
+def test_errors_are_forgotten_with_the_next_question() -> None:
+    phone = Phone()
+    phone.says("blabla", "blabla", "1", "blabla", "blabla")
+    assert phone.asked == "vehicules_neufs"
+    phone.says("retour", "blabla", "blabla")
+    assert phone.asked == "menu_principal"
+    phone.says("blabla")
+    assert phone.asked == "offre_agent"
+
+
+def test_the_offer_of_an_agent_is_taken_or_not() -> None:
+    phone = phone_at("offre_agent")
+    assert phone.says("oui merci") == [text("agent_demande")]
+    declined = phone_at("offre_agent")
+    declined.says("2")
+    assert declined.asked == "menu_principal"
+
+
+# -- what clients want -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "leads_to", "menu"),
+    [
+        ("1", "vehicules_neufs", "vehicules_neufs"),
+        ("1.", "vehicules_neufs", "vehicules_neufs"),
+        ("Véhicules neufs", "vehicules_neufs", "vehicules_neufs"),
+        ("je voudrais acheter une voiture", "vehicules_neufs", "vehicules_neufs"),
+        ("deux", "apres_vente", "apres_vente"),
+        ("SAV", "apres_vente", "apres_vente"),
+        ("Ma voiture est en panne.", "apres_vente", "apres_vente"),
+        ("3", "reclamations", "reclamations"),
+        ("une réclamation sur le service après-vente", "reclamations", "reclamations"),
+        ("le club VIP", "club_vip", "club_vip"),
+        ("5", "completed", "agent"),
+        ("je veux un conseiller\ntout de suite", "completed", "agent"),
+    ],
+)
+def test_the_main_menu_takes_numbers_and_words(said: str, leads_to: str, menu: str) -> None:
+    phone = Phone()
+    phone.says(said)
+    assert phone.asked == leads_to
+    told = phone.told_of("menu-choice")[-1]
+    assert told == {
+        "conversation_id": "17",
+        "menu_choice": menu,
+        "user_input": said,
+        "message_sid": f"SM{2:032}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [
+        (["1", "1"], "page_modeles"),
+        (["1", "offres"], "page_offres"),
+        (["2", "2"], "page_assistance"),
+        (["2", "vos horaires ?"], "page_horaires"),
+        (["4", "1"], "page_club"),
+    ],
+)
+def test_pages_are_shown_and_then_something_else_is_offered(path: list[str], page: str) -> None:
+    phone = Phone()
+    said = phone.says(*path)
+    assert said[0] == text(page)
+    assert said[1].startswith("Puis-je faire autre chose pour vous ?")
+    phone.says("1")
+    assert phone.asked == "menu_principal"
+
+
+def test_something_else_may_be_an_agent_or_nothing() -> None:
+    assert phone_at("autre_chose").says("2") == [text("agent_demande")]
+    phone = phone_at("autre_chose")
+    assert phone.says("non merci") == [text("au_revoir")]
+    assert goodbye(phone)
+
+
+def reason(phone: Phone) -> str:
+    assert phone.ended == "completed"
+    return phone.told_of("agent-transfer")[-1]["reason"]
+
+
+def test_a_test_drive() -> None:
+    phone = phone_at("essai_accord")
+    assert "Modèle : Classe C\nMoment : samedi 10 h" in phone.said[0]
+    assert phone.says("oui") == [text("essai_transmis")]
+    assert reason(phone) == "Essai : Classe C, samedi 10 h"
+    stored = [(told["widget_name"], told["user_input"]) for told in phone.told_of("free-input")]
+    assert stored == [("essai_modele", "Classe C"), ("essai_date", "samedi 10 h")]
+
+
+def test_a_test_drive_can_be_corrected() -> None:
+    phone = phone_at("essai_accord")
+    phone.says("2", "GLC", "dimanche")
+    assert "Modèle : GLC\nMoment : dimanche" in phone.said[0]
+
+
+def test_very_long_answers_still_fit_in_what_is_said() -> None:
+    phone = phone_at("essai_modele")
+    phone.says("a" * 1600, "b" * 1600)
+    assert phone.asked == "essai_accord"
+    phone.says("1")
+    assert len(reason(phone)) < 500
+
+
+@pytest.mark.parametrize(
+    ("moment", "number", "told"),
+    [
+        ("1", "1", "Rappel : Financement ; le matin ; numéro : WhatsApp"),
+        ("l'après-midi", "celui-ci", "Rappel : Financement ; l'après-midi ; numéro : WhatsApp"),
+        ("3", "+212 5 22 11 22 33", "Rappel : Financement ; dès que possible ; numéro : +212 5 22 11 22 33"),
+    ],
+)
+def test_a_call_back(moment: str, number: str, told: str) -> None:
+    phone = phone_at("rappel_moment")
+    assert phone.says(moment, number) == [text("rappel_transmis")]
+    assert reason(phone) == told
+
+
+def test_a_repair_with_its_documents() -> None:
+    phone = phone_at("reparation_documents")
+    assert phone.sends("https://api.twilio.com/a.jpg")[0].startswith("Bien reçu.")
+    assert phone.told_of("incoming")[-1]["MediaUrl0"] == "https://api.twilio.com/a.jpg"
+    assert phone.says("j'ai fini") == [text("reparation_transmise")]
+    assert reason(phone) == "Atelier : Vidange, mardi ; VIN WDD2050042R123456"
+    stored = {told["widget_name"]: told["user_input"] for told in phone.told_of("free-input")}
+    assert stored == {
+        "collect_vin": "WDD2050042R123456",
+        "reparation_besoin": "Vidange",
+        "reparation_date": "mardi",
+    }
+
+
+@pytest.mark.parametrize("question", ["reparation_documents", "reclamation_documents"])
+def test_the_fifth_document_is_the_last(question: str) -> None:
+    phone = phone_at(question)
+    for number in range(4):
+        phone.sends(f"https://api.twilio.com/{number}.jpg")
+        assert phone.asked == question
+    phone.sends("https://api.twilio.com/5.pdf", caption="la facture")
+    assert phone.ended == "completed"
+    assert len(phone.told_of("agent-transfer")) == 1
+
+
+def test_documents_are_not_needed() -> None:
+    assert phone_at("reclamation_documents").says("1") == [text("reclamation_transmise")]
+
+
+def test_a_claim_with_a_photo_of_the_registration() -> None:
+    phone = phone_at("reclamation_vin")
+    phone.sends("https://api.twilio.com/carte-grise.jpg")
+    assert phone.says("Le moteur fume", "fini") == [text("reclamation_transmise")]
+    assert reason(phone) == "Réclamation : Le moteur fume ; sans VIN"
+
+
+@pytest.mark.parametrize("vin", ["wdd2050042r123456", "WDD 205 004 2R 123456", "WDD-2050042-R123456"])
+def test_a_vin_is_taken_as_people_write_it(vin: str) -> None:
+    phone = phone_at("reclamation_vin")
+    phone.says(vin, "Le moteur fume", "1")
+    assert phone.told_of("free-input")[0]["user_input"] == "WDD2050042R123456"
+    assert reason(phone) == "Réclamation : Le moteur fume ; VIN WDD2050042R123456"
+
+
+@pytest.mark.parametrize("vin", ["WDD2050042R12345", "WDD2050042R1234567", "WDD2O50042R123456"])
+def test_a_vin_that_is_none_is_asked_for_again(vin: str) -> None:
+    phone = phone_at("reclamation_vin")
+    assert phone.says(vin)[0].startswith("Ce n'est pas un VIN")
+
+
+def test_a_claim_is_followed() -> None:
+    phone = Phone()
+    assert phone.says("3", "2") == [text("suivi_transmis")]
+    assert reason(phone) == "Suivi d'une réclamation"
+
+
+def test_the_club() -> None:
+    phone = Phone()
+    assert phone.says("4", "devenir membre") == [text("club_transmis")]
+    assert reason(phone) == "Adhésion au Club VIP"
+    member = phone_at("club_carte")
+    assert member.says("vip 1234-5678")[0] == text("carte_notee")
+    assert member.told_of("free-input")[-1]["widget_name"] == "collect_carte_vip"
+    assert member.told_of("free-input")[-1]["user_input"] == "VIP12345678"
+    assert member.asked == "autre_chose"
+
+
+def test_a_request_that_comes_too_late_for_the_queue_ends_without_a_promise() -> None:
+    late = {"success": "true", "transferred": "false", "status": "completed", "message": "…"}
+    phone = phone_at("menu_principal", **{"agent-transfer": late})
+    assert phone.says("5") == []
+    assert phone.ended == "completed"
+
+
+def test_an_agent_who_cannot_be_reached_is_a_telephone_number() -> None:
+    phone = phone_at("menu_principal", **{"agent-transfer": None})
+    assert phone.says("5") == [text("agent_injoignable")]
+    assert goodbye(phone)
+
+
+def test_a_goodbye_that_relais_does_not_hear_is_one_all_the_same() -> None:
+    phone = phone_at("menu_principal", complete=None)
+    assert phone.says("quitter") == [text("au_revoir")]
+    assert phone.ended == "completed"
+    assert "fin_non_dite" in phone.visited
+
+
+# -- all of it ---------------------------------------------------------------------------------------
+
+STORIES: list[tuple[dict[str, Any], list[str]]] = [
+    ({}, ["1", "1", "1", "2", "2", "1", "2", "3", "3"]),
+    ({}, ["1", "4", "menu", "4", "1", "2"]),
+    ({}, ["1", "2", "retour", "2", "Classe C", "samedi", "1"]),
+    *(
+        ({}, ["1", "3", "Financement", moment, number])
+        for moment, number in zip("123", ("1", "0522112233", "1"), strict=True)
+    ),
+    ({}, ["2", "1", "retour", "1", VIN, "Vidange", "mardi", "1"]),
+    ({}, ["3", "1", "retour", "1", VIN, "Le moteur fume", "1"]),
+    ({}, ["3", "2"]),
+    ({}, ["4", "2"]),
+    ({}, ["4", "3", "retour", "3", "VIP1234"]),
+    ({}, ["5"]),
+    ({"known": STRANGER}, ["Fatou Diallo", "1"]),
+    ({"known": STRANGER | {"whatsapp_profile_name": ""}}, ["Fatou Diallo", "2"]),
+    ({"known": incoming(waiting_due="true")}, []),
+    ({"hooks": {"incoming": None}}, []),
+    ({"hooks": {"agent-transfer": None}}, ["5"]),
+    ({"hooks": {"complete": None}}, ["quitter"]),
+    ({"data": {"previous_agent": "Awa"}}, ["x", "x", "x", "x", "x", "x"]),
+]
+
+
+def test_every_widget_is_reached_at_least_once() -> None:
+    visited: set[str] = set()
+    for how, lines in STORIES:
+        phone = Phone(**how)
+        phone.says(*lines)
+        visited |= phone.visited
+    for question, (_, amiss) in EVERYWHERE.items():
+        phone = phone_at(question)
+        phone.says(amiss)
+        phone.waits(3600)
+        visited |= phone.visited
+    for question in ("reparation_documents", "reclamation_documents"):
+        phone = phone_at(question)
+        phone.sends("https://api.twilio.com/a.jpg")
+        visited |= phone.visited
+    for parent in ("twilio-flow-agent-mode", "twilio-flow-bot-only"):
+        phone = Phone(parent)
+        phone.says("agent")
+        visited |= phone.visited
+    assert set(FLOWS["mercedes"].widgets) - visited == set()
+
+
+def test_a_client_in_circles_is_never_cut_off() -> None:
+    """Studio stops an execution in which the same widget runs more than ten times in a row."""
+    phone = Phone()
+    for _ in range(25):
+        phone.says("1", "retour", "Bonjour")
+    assert phone.asked == "menu_principal"
