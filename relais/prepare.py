@@ -9,6 +9,7 @@ _OURS_ALONE = 0x52656C616973  # "Relais": any number nobody else locks.
 
 def prepare() -> None:
     tables()
+    flows()
     static_files()
     if settings.DEMO:
         from relais.accounts.demo import make_accounts
@@ -25,6 +26,14 @@ def tables() -> None:
             call_command("createcachetable", verbosity=0)
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_OURS_ALONE])
+
+
+def flows() -> None:
+    from django.utils import timezone
+
+    from relais.flows.first_flow import publish_first_flow
+
+    publish_first_flow(at=timezone.now())
 
 
 def static_files() -> None:

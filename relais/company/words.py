@@ -80,6 +80,20 @@ FIELD_NAMES = Word(
     },
     dict,
 )
+KEEP_EARLY_ANSWERS = Word(
+    "keep_early_answers",
+    _("Garder les réponses en avance"),
+    _("Ce que le client écrit avant que la question du bot ne soit partie répond à la question suivante."),
+    lambda: False,
+    bool,
+)
+FLOW_HOSTS = Word(
+    "flow_hosts",
+    _("Machines internes que le bot peut appeler"),
+    _("Une par ligne. Les adresses publiques sont toujours permises."),
+    list,
+    list,
+)
 EDITABLE = (BRAND, TAKE_OVER_TEXT, CLOSE_TEXT, WAITING_TEXT, SILENCE_HOURS)
 
 

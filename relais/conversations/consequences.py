@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from django.conf import settings
 from procrastinate.contrib.django import app
 
 from relais.company import words
 from relais.conversations.history import SYSTEM
+from relais.conversations.lifecycle import Situation
 from relais.conversations.models import ConversationEvent
 
 
@@ -35,6 +37,16 @@ def ask_for_patience(event: ConversationEvent, at: datetime) -> None:
         )
 
 
+def let_the_bot_answer(event: ConversationEvent, at: datetime) -> None:
+    """One job after the other in a conversation; one that finds nothing to do does nothing."""
+    held = event.conversation.situation is Situation.HELD
+    if event.metadata.get("bot_here") and settings.ENVIRONMENT.bot == "embedded" and not held:
+        job = app.configure_task(
+            "relais.flows.tasks.run_bot", lock=f"bot:{event.conversation_id}", allow_unknown=True
+        )
+        job.defer(conversation_id=event.conversation_id)
+
+
 def fetch_media(event: ConversationEvent, at: datetime) -> None:
     """By name: the job belongs to the door that knows where the bytes lie."""
     for media in event.media.all() if event.metadata.get("media") else ():
@@ -44,5 +56,5 @@ def fetch_media(event: ConversationEvent, at: datetime) -> None:
 CONSEQUENCES: dict[str, tuple[Callable[[ConversationEvent, datetime], None], ...]] = {
     "agent_takeover": (tell_who_answers_now,),
     "conversation_closed": (tell_it_is_closed,),
-    "message_received": (ask_for_patience, fetch_media),
+    "message_received": (ask_for_patience, fetch_media, let_the_bot_answer),
 }

@@ -64,7 +64,7 @@ class Received:
 
     @property
     def entails_something(self) -> bool:
-        return self.waiting_due or "media" in self.metadata
+        return self.waiting_due or "media" in self.metadata or "bot_here" in self.metadata
 
     @property
     def client_existed(self) -> bool:
@@ -106,16 +106,24 @@ def _receive(messages: Sequence[InboundMessage], at: datetime) -> dict[str, Rece
         fresh: dict[str, int] = {sid: event_id for event_id, sid in cursor.fetchall()}
         if fresh:
             cursor.execute(SQL["know"], columns | {"fresh": list(fresh)})
-        cursor.execute(SQL["read"], columns)
-        names = [column.name for column in cursor.description]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    # A plain cursor of Django's leaves jsonb as text.
-    answers = {
-        row["message_sid"]: Received(**row | {"metadata": json.loads(row["metadata"])}) for row in rows
-    }
+        answers = _read(cursor, columns["sid"])
     _store_media(messages, fresh)
     _carry_out([answers[sid] for sid in fresh], at)
     return answers
+
+
+def told_of(sid: str) -> Received:
+    """What the caller of a message that is stored would be told now. Raises KeyError when none has that sid."""
+    with connection.cursor() as cursor:
+        return _read(cursor, [sid])[sid]
+
+
+def _read(cursor: Any, sids: list[str]) -> dict[str, Received]:
+    cursor.execute(SQL["read"], {"sid": sids})
+    names = [column.name for column in cursor.description]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    # A plain cursor of Django's leaves jsonb as text.
+    return {row["message_sid"]: Received(**row | {"metadata": json.loads(row["metadata"])}) for row in rows}
 
 
 def _columns(messages: Sequence[InboundMessage]) -> dict[str, Any]:

@@ -86,6 +86,7 @@ class Saying:
         by: Author,
         at: datetime,
         ref: str | None = None,
+        media_url: str = "",
     ) -> MessageDelivery:
         """The bot or a program writes; muted as soon as an agent holds the conversation."""
         locked = self.locked()
@@ -93,7 +94,16 @@ class Saying:
             return known
         if not locked.is_open or locked.situation is Situation.HELD:
             raise TooLate(locked)
-        return locked._say_or_refuse("message_sent", clean(text), by=by, at=at, ref=ref, epoch=locked.epoch)
+        said = clean(text) if text.strip() or not media_url else ""
+        return locked._say_or_refuse(
+            "message_sent",
+            said,
+            by=by,
+            at=at,
+            ref=ref,
+            epoch=locked.epoch,
+            metadata={"media_url": [media_url]} if media_url else None,
+        )
 
     @transaction.atomic
     def say_by_itself(

@@ -136,7 +136,9 @@ class Execution(models.Model):
         ordering = ("id",)
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["conversation"], condition=Q(ended_at=None), name="one_active_execution_per_conversation"
+                fields=["conversation"],
+                condition=Q(ended_at=None),
+                name="one_active_execution_per_conversation",
             ),
         ]
         indexes: ClassVar = [

@@ -1,0 +1,25 @@
+"""When the bot runs. Jobs carry ids and decide nothing."""
+
+from datetime import UTC, datetime
+
+from procrastinate.contrib.django import app
+
+from relais.flows.models import Execution
+
+RUN = "relais.flows.tasks.run_bot"
+
+
+@app.task(name=RUN)
+def run_bot(conversation_id: int) -> None:
+    from relais.flows import http, runner
+
+    runner.run(conversation_id, fetch=http.fetch)
+
+
+@app.periodic(cron="* * * * * */5")
+@app.task(name="relais.flows.tasks.wake_bots", queueing_lock="wake_bots")
+def wake_bots(timestamp: int) -> None:
+    """Executions that time moves: a wait that is over, a question that did not reach the client."""
+    due = Execution.objects.due(datetime.fromtimestamp(timestamp, UTC)).order_by("due_at")[:500]
+    for conversation_id in due.values_list("conversation_id", flat=True):
+        run_bot.configure(lock=f"bot:{conversation_id}").defer(conversation_id=conversation_id)

@@ -1,0 +1,342 @@
+"""The bot at work: what it asks, what answers it, and that a person silences it at once."""
+
+import json
+
+import pytest
+
+from relais.conversations.lifecycle import Situation
+from relais.conversations.models import Conversation, MessageDelivery
+from relais.flows import engine, runner
+from relais.flows.models import Execution, Flow
+from relais.flows.runner import run
+from tests.cast import said_to_client, story_of
+
+pytestmark = pytest.mark.django_db
+
+
+def state(name, type, transitions, **properties):
+    return {"name": name, "type": type, "transitions": transitions, "properties": properties}
+
+
+def to(event, next=None, **more):
+    return {"event": event, **({"next": next} if next else {}), **more}
+
+
+def flow_of(*states):
+    start = state("Trigger", "trigger", [to("incomingMessage", states[0]["name"])])
+    return {"description": "", "states": [start, *states], "initial_state": "Trigger", "flags": {}}
+
+
+def asks(name, body, next=None, *, timeout=None, failed=None, seconds="3600"):
+    on = [to("incomingMessage", next), to("timeout", timeout), to("deliveryFailure", failed)]
+    return state(
+        name,
+        "send-and-wait-for-reply",
+        on,
+        body=body,
+        timeout=seconds,
+        **{"from": "{{flow.channel.address}}"},
+    )
+
+
+def says(name, body, next=None):
+    on = [to("sent", next), to("failed")]
+    return state(
+        name,
+        "send-message",
+        on,
+        body=body,
+        to="{{contact.channel.address}}",
+        **{"from": "{{flow.channel.address}}"},
+    )
+
+
+def posts(name, path, next=None, *, failed=None, host="https://relais.invalid", **params):
+    pairs = [{"key": key, "value": value} for key, value in params.items()]
+    on = [to("success", next), to("failed", failed)]
+    kind = "application/x-www-form-urlencoded;charset=utf-8"
+    return state(
+        name, "make-http-request", on, method="POST", url=f"{host}{path}", content_type=kind, parameters=pairs
+    )
+
+
+def published(definition, clock, **fields):
+    flow = Flow.objects.create(name="essai", answers=True, **fields)
+    flow.add_revision(definition, by="", at=clock.now).publish(at=clock.now)
+    return flow
+
+
+def no_network(errand):
+    raise AssertionError(f"{errand.url} was called")
+
+
+def bot_runs(conversation, clock, fetch=no_network):
+    run(conversation.pk, fetch=fetch, clock=lambda: clock.now)
+    conversation.refresh_from_db()
+
+
+def twilio_takes_all(clock):
+    for delivery in MessageDelivery.objects.filter(state="queued").order_by("id"):
+        if delivery.claim(by="t", at=clock.now):
+            delivery.accepted(f"SM{delivery.pk:032d}", at=clock.now)
+
+
+@pytest.fixture
+def question(clock):
+    thanks = says("merci", "Merci {{widgets.nom.inbound.Body}}.")
+    return published(
+        flow_of(asks("nom", "Votre nom ?", "merci", timeout="fin"), thanks, says("fin", "Au revoir.")), clock
+    )
+
+
+def test_the_first_word_starts_the_flow_and_the_next_answers_it(question, fatou_writes, clock):
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    assert said_to_client(conversation) == ["Votre nom ?"]
+    assert conversation.bot_waits_until is not None
+    twilio_takes_all(clock)
+    clock.passes(seconds=3)
+    bot_runs(fatou_writes("Fatou"), clock)
+    assert said_to_client(conversation) == ["Votre nom ?", "Merci Fatou."]
+    execution = conversation.executions.get()
+    assert (execution.end_reason, execution.path) == ("completed", ["nom", "merci"])
+    conversation.refresh_from_db()
+    assert (conversation.situation, conversation.bot_waits_until) == (Situation.BOT, None)
+
+
+def test_a_repeated_job_does_nothing(question, fatou_writes, clock):
+    conversation = fatou_writes("mercedes")
+    for _again in range(3):
+        bot_runs(conversation, clock)
+    assert said_to_client(conversation) == ["Votre nom ?"]
+    assert story_of(conversation).count("flow_start") == 1
+
+
+def test_what_came_before_the_question_left_answers_nothing(question, fatou_writes, clock):
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    clock.passes(seconds=1)
+    bot_runs(fatou_writes("trop tôt"), clock)
+    assert said_to_client(conversation) == ["Votre nom ?"]
+    clock.passes(seconds=1)
+    twilio_takes_all(clock)
+    clock.passes(seconds=1)
+    bot_runs(fatou_writes("Fatou"), clock)
+    assert said_to_client(conversation)[-1] == "Merci Fatou."
+
+
+def test_a_setting_keeps_early_answers(question, fatou_writes, clock):
+    from relais.company import words
+
+    words.write(words.KEEP_EARLY_ANSWERS, True)
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    bot_runs(fatou_writes("Fatou"), clock)
+    assert said_to_client(conversation)[-1] == "Merci Fatou."
+
+
+def test_silence_ends_the_wait(question, fatou_writes, clock):
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    twilio_takes_all(clock)
+    assert not Execution.objects.due(clock.now).exists()
+    clock.passes(hours=1, seconds=1)
+    assert Execution.objects.due(clock.now).count() == 1
+    bot_runs(conversation, clock)
+    assert said_to_client(conversation)[-1] == "Au revoir."
+    assert not Execution.objects.due(clock.passes(days=40)).exists()
+
+
+def test_a_question_that_did_not_arrive_takes_its_own_branch(clock, fatou_writes):
+    published(
+        flow_of(asks("nom", "Votre nom ?", failed="perdu"), says("perdu", "Écrivez-nous de nouveau.")), clock
+    )
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    question = conversation.deliveries.get()
+    question.claim(by="t", at=clock.now)
+    question.failed(at=clock.now, code=63012, error="panne")
+    assert Execution.objects.due(clock.now).count() == 1
+    bot_runs(conversation, clock)
+    assert said_to_client(conversation)[-1] == "Écrivez-nous de nouveau."
+
+
+def test_taking_over_ends_the_execution_and_mutes_the_bot(question, fatou_writes, awa, clock):
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    conversation.take_over(awa, at=clock.now)
+    execution = conversation.executions.get()
+    assert (execution.end_reason, execution.awaits_reply) == ("taken_over", False)
+    bot_runs(fatou_writes("Fatou"), clock)
+    assert "Merci Fatou." not in said_to_client(conversation)
+    stale = conversation.deliveries.order_by("id").first()
+    assert not stale.claim(by="t", at=clock.now)
+
+
+def test_handing_back_starts_the_flow_anew_with_what_went_before(fatou_writes, awa, clock):
+    published(flow_of(says("suite", "Après {{flow.data.previous_agent}} : {{flow.data.reason}}.")), clock)
+    conversation = fatou_writes("mercedes")
+    conversation.take_over(awa, at=clock.now)
+    fatou_writes("pour Awa seulement")
+    conversation.hand_back(awa, at=clock.now, reason="essai pris")
+    bot_runs(conversation, clock)
+    assert not conversation.executions.exists()
+    bot_runs(fatou_writes("et maintenant ?"), clock)
+    assert said_to_client(conversation)[-1] == "Après Awa Diop : essai pris."
+
+
+def test_our_own_hooks_are_answered_in_the_same_transaction(fatou_writes, clock):
+    answered = "{{widgets.ici.parsed.client_exists}} {{widgets.ici.parsed.message}} {{widgets.ici.parsed.agent_mode}}"
+    id = "{{widgets.ici.parsed.conversation_id}}"
+    published(
+        flow_of(
+            posts("ici", "/api/twilio/incoming", "dire"),
+            says("dire", answered, "menu"),
+            posts(
+                "menu",
+                "/api/twilio/menu-choice",
+                "agent",
+                conversation_id=id,
+                menu_choice="sav",
+                user_input="2",
+            ),
+            posts(
+                "agent",
+                "/api/twilio/agent-transfer",
+                "fin",
+                conversation_id=id,
+                reason="le client le demande",
+            ),
+            says("fin", "{{widgets.agent.parsed.transferred}} {{widgets.menu.parsed.current_menu}}"),
+        ),
+        clock,
+    )
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    assert said_to_client(conversation) == ["false mercedes false", "true sav"]
+    assert conversation.situation is Situation.WAITING
+    assert story_of(conversation).count("message_received") == 1
+
+
+def test_a_flow_that_completes_ends_the_conversation_and_itself(fatou_writes, clock):
+    published(
+        flow_of(
+            posts("ici", "/api/twilio/incoming", "adieu"),
+            says("adieu", "Au revoir.", "fin"),
+            posts("fin", "/api/twilio/complete", conversation_id="{{widgets.ici.parsed.conversation_id}}"),
+        ),
+        clock,
+    )
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    assert conversation.status == "completed"
+    assert conversation.executions.active().count() == 0
+    twilio_takes_all(clock)
+    assert conversation.deliveries.get().state == "sent"
+
+
+def test_a_foreign_host_is_asked_between_two_transactions(fatou_writes, clock):
+    published(
+        flow_of(
+            posts("crm", "/clients", "dire", failed="raté", host="https://crm.example"),
+            says("dire", "{{widgets.crm.parsed.nom}}"),
+            says("raté", "panne"),
+        ),
+        clock,
+    )
+    conversation, asked = fatou_writes("mercedes"), []
+
+    def crm(errand):
+        asked.append(errand.key)
+        return engine.Answered(
+            errand.ref, status=200, content_type="application/json", body=json.dumps({"nom": "Diallo"})
+        )
+
+    bot_runs(conversation, clock, fetch=crm)
+    assert said_to_client(conversation) == ["Diallo"]
+    [key] = asked
+    assert key.startswith(conversation.executions.get().sid)
+
+
+def test_a_job_killed_while_it_asked_makes_the_same_request_again(fatou_writes, clock):
+    published(
+        flow_of(posts("crm", "/clients", "dire", host="https://crm.example"), says("dire", "ok")), clock
+    )
+    conversation, keys = fatou_writes("mercedes"), []
+
+    def dies(errand):
+        keys.append(errand.key)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bot_runs(conversation, clock, fetch=dies)
+
+    def answers(errand):
+        keys.append(errand.key)
+        return engine.Answered(errand.ref, status=200, content_type="text/plain", body="")
+
+    bot_runs(conversation, clock, fetch=answers)
+    assert len(set(keys)) == 1 and len(keys) == 2
+    assert said_to_client(conversation) == ["ok"]
+
+
+def test_an_answer_after_a_take_over_has_nobody_to_listen(fatou_writes, awa, clock):
+    published(
+        flow_of(posts("crm", "/clients", "dire", host="https://crm.example"), says("dire", "ok")), clock
+    )
+    conversation = fatou_writes("mercedes")
+
+    def slow(errand):
+        Conversation.objects.get(pk=conversation.pk).take_over(awa, at=clock.now)
+        return engine.Answered(errand.ref, status=200, content_type="text/plain", body="")
+
+    bot_runs(conversation, clock, fetch=slow)
+    assert "ok" not in said_to_client(conversation)
+
+
+def test_while_a_flow_waits_nobody_is_asked_for_patience_and_no_silence_ends_it(
+    question, fatou_writes, clock
+):
+    from datetime import timedelta
+
+    from relais.conversations.history import BOT
+    from relais.conversations.lifecycle import end_silent
+
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    twilio_takes_all(clock)
+    conversation.ask_for_agent(by=BOT, at=clock.now)
+    clock.passes(minutes=1)
+    fatou_writes("Fatou")
+    assert said_to_client(conversation) == ["Votre nom ?"]
+    at = clock.passes(hours=30)
+    assert end_silent(Conversation.objects.all(), silent_since=at - timedelta(hours=24), at=at) == 0
+
+
+def test_running_executions_stay_on_their_revision(question, fatou_writes, clock):
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    twilio_takes_all(clock)
+    question.add_revision(flow_of(says("autre", "Tout neuf.")), by="", at=clock.now).publish(
+        at=clock.passes(seconds=1)
+    )
+    clock.passes(seconds=1)
+    bot_runs(fatou_writes("Fatou"), clock)
+    assert said_to_client(conversation)[-1] == "Merci Fatou."
+    bot_runs(fatou_writes("encore"), clock)
+    assert said_to_client(conversation)[-1] == "Tout neuf."
+
+
+def test_without_a_flow_the_bot_is_silent(fatou_writes, clock):
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    assert said_to_client(conversation) == []
+
+
+def test_two_jobs_at_once_ask_once(question, fatou_writes, clock, transactional_db):
+    from relais.conversations.tests.test_receive import at_once
+
+    for n in range(10):
+        conversation = fatou_writes("mercedes", address=f"whatsapp:+2124{n:08d}")
+        at_once(lambda _n, c=conversation: runner.run(c.pk, fetch=no_network, clock=lambda: clock.now), 4)
+        assert said_to_client(conversation) == ["Votre nom ?"]
