@@ -12,7 +12,8 @@ def link(name: str) -> str:
 
 
 SETTINGS = {
-    "marque": "Mercedes-Benz",
+    # Relais starts the flow with its own brand; Twilio knows none.
+    "marque": "{{flow.data.brand | default: 'Mercedes-Benz'}}",
     "telephone": "+212 5 22 00 00 00",
     "lien_modeles": "https://www.example.com/modeles",
     "lien_offres": "https://www.example.com/offres",

@@ -67,7 +67,7 @@ def phone_at(question: str, **hooks: Any) -> Phone:
 
 def text(name: str) -> str:
     said = TEXTS[name]
-    for setting, value in SETTINGS.items():
+    for setting, value in (SETTINGS | {"marque": "Mercedes-Benz"}).items():
         said = said.replace(f"{{{{flow.variables.{setting}}}}}", value)
     return said
 
@@ -101,6 +101,10 @@ def test_a_stranger_is_asked_for_name_and_custom_once() -> None:
         ("collect_name", "Fatou Diallo"),
         ("check_client", "oui"),
     ]
+
+
+def test_the_brand_is_the_desk_s_own() -> None:
+    assert "bienvenue chez Renault." in Phone(data={"brand": "Renault"}).said[0]
 
 
 def test_only_what_is_unknown_is_asked() -> None:

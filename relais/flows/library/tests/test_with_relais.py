@@ -1,0 +1,119 @@
+"""The flows as exported for Twilio, against Relais's real hooks over HTTP: only Twilio itself is played."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+from django.conf import settings
+from starlette.applications import Starlette
+
+from relais.conversations.lifecycle import Situation
+from relais.conversations.models import Conversation
+from relais.emulator.testing import ServerThread
+from relais.flows import library
+from relais.flows.engine import Answered, CallHttp, parse
+from relais.flows.export import for_twilio, read
+from relais.flows.library.tests import phone as phones
+from relais.flows.library.tests.phone import Phone
+from relais.whatsapp import hooks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Relais's hooks at a port; the flows call them by what the export wrote."""
+    server = ServerThread(Starlette(routes=hooks.routes))
+    secret = settings.ENVIRONMENT.studio_webhook_secret
+    exported = {
+        name: parse(for_twilio(read(name), host=server.url, secret=secret, subflow="FW" + 32 * "b"))
+        for name in library.NAMES
+    }
+    monkeypatch.setattr(phones, "FLOWS", exported)
+    monkeypatch.setattr(phones, "BOT_SID", "FW" + 32 * "b")
+    yield server.url
+    server.stop()
+
+
+@dataclass
+class PhoneAtTwilio(Phone):
+    """Its messages have SIDs of their own, since the desk remembers those of earlier executions."""
+
+    flow: str = "twilio-flow-agent-mode"
+    run: int = 1
+
+    def _message(self, body: str) -> dict[str, str]:
+        message = super()._message(body)
+        return message | {"MessageSid": f"SM{self.run:016}{self.messages:016}"}
+
+    def _answer(self, call: CallHttp) -> Answered:
+        request = call.as_request()
+        answer = requests.post(
+            request.url,
+            data=request.body.encode(),
+            headers={"Content-Type": request.content_type},
+            timeout=10,
+        )
+        assert answer.status_code == 200, (call, answer.text)
+        return Answered(call.ref, answer.status_code, answer.headers["content-type"], answer.text)
+
+
+def history() -> list[tuple[str, str]]:
+    (conversation,) = Conversation.objects.all()
+    return list(conversation.events.order_by("seq").values_list("event_type", "body"))
+
+
+def test_a_claim_from_welcome_to_queue(desk: str) -> None:
+    phone = PhoneAtTwilio()
+    phone.says("Fatou Diallo", "oui", "blabla", "3", "1", "WDD 205 004 2R 123456", "Le moteur fume")
+    phone.sends("https://api.twilio.com/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME1", "voici")
+    phone.says("fini")
+    conversation = Conversation.objects.get()
+    assert phone.ended == "completed"
+    assert conversation.situation is Situation.WAITING
+    client = conversation.client
+    assert (client.client_full_name, client.is_client, client.vin) == (
+        "Fatou Diallo",
+        True,
+        "WDD2050042R123456",
+    )
+    assert client.attributes == {"reclamation_recit": "Le moteur fume"}
+    assert conversation.menu_path == ["reclamations", "reclamation"]
+    wrote = [body for kind, body in history() if kind == "message_received"]
+    assert wrote == [
+        *("Bonjour", "Fatou Diallo", "oui", "blabla", "3", "1"),
+        *("WDD 205 004 2R 123456", "Le moteur fume", "voici", "fini"),
+    ]
+    asked = conversation.events.get(event_type="agent_transfer")
+    assert asked.metadata["reason"] == "Réclamation : Le moteur fume ; VIN WDD2050042R123456"
+
+
+def test_whoever_was_asked_once_is_never_asked_again(desk: str) -> None:
+    PhoneAtTwilio(run=1).says("Fatou Diallo", "oui", "quitter")
+    assert Conversation.objects.get().situation is Situation.ENDED
+    again = PhoneAtTwilio(run=2)
+    assert again.said[0].startswith("Bonjour Fatou Diallo, bienvenue")
+    assert again.asked == "menu_principal"
+
+
+def test_an_agent_who_takes_over_silences_the_bot_in_mid_question(desk: str, awa: Any) -> None:
+    phone = PhoneAtTwilio()
+    conversation = Conversation.objects.get()
+    conversation.take_over(awa, at=conversation.last_activity_at)
+    assert phone.says("Fatou Diallo") == []
+    assert phone.ended == "completed"
+    assert ("message_received", "Fatou Diallo") in history()
+    conversation.refresh_from_db()
+    assert conversation.situation is Situation.HELD
+
+
+def test_whoever_waits_is_told_so_once(desk: str) -> None:
+    PhoneAtTwilio(run=1).says("agent")
+    assert Conversation.objects.get().situation is Situation.WAITING
+    first, second = PhoneAtTwilio(run=2, first="Vous êtes là ?"), PhoneAtTwilio(run=3, first="Allô ?")
+    assert [len(first.said), len(second.said)] == [1, 0]
+    assert [first.ended, second.ended] == ["completed", "completed"]
