@@ -47,6 +47,13 @@ def let_the_bot_answer(event: ConversationEvent, at: datetime) -> None:
         job.defer(conversation_id=event.conversation_id)
 
 
+def end_the_bot_at_twilio(event: ConversationEvent, at: datetime) -> None:
+    """A flow that waits at Twilio would take the client's next word for its answer. Ours ends by a trigger."""
+    app.configure_task("relais.whatsapp.tasks.end_executions", allow_unknown=True).defer(
+        conversation_id=event.conversation_id
+    )
+
+
 def fetch_media(event: ConversationEvent, at: datetime) -> None:
     """By name: the job belongs to the door that knows where the bytes lie."""
     for media in event.media.all() if event.metadata.get("media") else ():
@@ -54,7 +61,8 @@ def fetch_media(event: ConversationEvent, at: datetime) -> None:
 
 
 CONSEQUENCES: dict[str, tuple[Callable[[ConversationEvent, datetime], None], ...]] = {
-    "agent_takeover": (tell_who_answers_now,),
-    "conversation_closed": (tell_it_is_closed,),
+    "agent_takeover": (tell_who_answers_now, end_the_bot_at_twilio),
+    "agent_release": (end_the_bot_at_twilio,),
+    "conversation_closed": (tell_it_is_closed, end_the_bot_at_twilio),
     "message_received": (ask_for_patience, fetch_media, let_the_bot_answer),
 }

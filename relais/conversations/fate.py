@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
+from relais.conversations.history import SYSTEM
+
 if TYPE_CHECKING:
     from relais.conversations.models import MessageDelivery
 
@@ -36,8 +38,10 @@ class Fate:
         if not type(self).objects.due(at).filter(pk=self.pk).exists():
             return False
         if self.epoch is not None and self.epoch != conversation.epoch:
-            self._change(
-                ("queued",), state="refused", reason="taken_over" if conversation.is_open else "ended"
+            reason = "taken_over" if conversation.is_open else "ended"
+            self._change(("queued",), state="refused", reason=reason)
+            conversation.append(
+                "error", by=SYSTEM, at=at, metadata={"withheld": self.event_id, "reason": reason}
             )
             return False
         return self._change(

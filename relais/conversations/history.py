@@ -48,6 +48,7 @@ class History:
         body: str = "",
         metadata: dict[str, Any] | None = None,
         resend_of: ConversationEvent | None = None,
+        message_sid: str | None = None,
     ) -> ConversationEvent:
         """Add an event under the row's lock, so that `seq` and `rev` have no gap, and carry out what it entails."""
         from relais.conversations import consequences
@@ -67,6 +68,7 @@ class History:
             body=body,
             metadata=metadata or {},
             resend_of=resend_of,
+            message_sid=message_sid,
             created_at=at,
         )
         consequences.of(event, at=at)

@@ -69,6 +69,14 @@ def _answered(event: ConversationEvent) -> str:
     return _("Réponse à « %(step)s »") % {"step": step} if step else _("Réponse au bot")
 
 
+def _went_wrong(event: ConversationEvent) -> str:
+    if "withheld" in event.metadata:
+        return _("Un message automatique a été retenu : il n'avait plus lieu d'être")
+    if event.author_kind == "bot":
+        return _("Le bot a rencontré une erreur")
+    return _("Une erreur s'est produite")
+
+
 SENTENCES: dict[str, Callable[[ConversationEvent], str]] = {
     "agent_transfer": _asked,
     "agent_takeover": _taken,
@@ -80,7 +88,7 @@ SENTENCES: dict[str, Callable[[ConversationEvent], str]] = {
     "flow_start": lambda event: _("Le bot commence son parcours"),
     "flow_complete": lambda event: _("Le bot a terminé son parcours"),
     "timeout": lambda event: _("Terminée sans suite : le client n'a plus répondu"),
-    "error": lambda event: _("Une erreur s'est produite"),
+    "error": _went_wrong,
     "note": lambda event: _("Note de %(who)s") % {"who": _who(event)},
 }
 

@@ -124,7 +124,7 @@ def _begin(conversation: Conversation, at: datetime) -> Execution | None:
             flow_sid=flow.sid,
             contact=conversation.address.address,
             channel=conversation.sender,
-            data=_handed_over(handed_back),
+            data=_handed_over(handed_back) | {"brand": words.brand()},
             zone=flow.zone or settings.TIME_ZONE,
         ),
         now=at,

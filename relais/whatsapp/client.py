@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +21,7 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from relais.clients.addresses import canonical
-from relais.whatsapp.errors import sentence_of
+from relais.whatsapp.errors import code_of, sentence_of
 
 CONNECT, READ = 5, 10
 """Seconds; a claim's lease outlives both."""
@@ -95,15 +98,11 @@ def twilio() -> Client:
     return Client(environment.twilio_account_sid, environment.twilio_auth_token, http_client=http)
 
 
-def create(
-    *, to: str, sender: str, body: str, media_url: Sequence[str] = (), status_callback: str = ""
-) -> str:
-    """Send one message; returns its SID. Raises TwilioRefused, NotNow or Unanswered."""
-    more: dict[str, Any] = {"media_url": list(media_url)} if media_url else {}
-    if status_callback:
-        more["status_callback"] = status_callback
+@contextmanager
+def sorted_failures() -> Iterator[None]:
+    """Whatever goes wrong with a call inside becomes TwilioRefused, NotNow or Unanswered."""
     try:
-        message = twilio().messages.create(to=to, from_=sender, body=body, **more)
+        yield
     except TwilioRestException as error:
         raise TwilioRefused(error.code) from error
     except (requests.exceptions.ConnectTimeout, requests.exceptions.SSLError) as error:
@@ -115,9 +114,45 @@ def create(
     except (requests.exceptions.RequestException, TwilioException, ValueError) as error:
         # A ValueError is an answer that is no JSON: some proxy spoke, not Twilio.
         raise Unanswered(type(error).__name__) from error
+
+
+def create(
+    *, to: str, sender: str, body: str, media_url: Sequence[str] = (), status_callback: str = ""
+) -> str:
+    """Send one message; returns its SID. Raises TwilioRefused, NotNow or Unanswered."""
+    more: dict[str, Any] = {"media_url": list(media_url)} if media_url else {}
+    if status_callback:
+        more["status_callback"] = status_callback
+    with sorted_failures():
+        message = twilio().messages.create(to=to, from_=sender, body=body, **more)
     if not message.sid:
         raise Unanswered("no sid")
     return str(message.sid)
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message as Twilio's log has it."""
+
+    sid: str
+    direction: str
+    to: str
+    from_: str
+    body: str
+    status: str
+    error_code: int | None
+    date_created: datetime | None
+
+
+def fetch(sid: str) -> Message | None:
+    """None when Twilio knows no such message. Raises NotNow or Unanswered."""
+    try:
+        with sorted_failures():
+            found = twilio().messages(sid).fetch()
+    except TwilioRefused:
+        return None
+    values = {name: getattr(found, name) for name in Message.__dataclass_fields__}
+    return Message(**values | {"body": found.body or "", "error_code": code_of(str(found.error_code or ""))})
 
 
 def _never_connected(error: BaseException | None) -> bool:

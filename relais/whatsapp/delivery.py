@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 from relais.clients.addresses import BadAddress, canonical
 from relais.clients.models import ClientAddress
 from relais.conversations.models import MessageDelivery
+from relais.whatsapp import overheard
 from relais.whatsapp.assumptions import ACCEPTED_STATUSES, FAILED_STATUSES
 from relais.whatsapp.errors import OPTED_OUT, code_of, sentence_of
 from relais.whatsapp.params import Params
@@ -19,7 +20,10 @@ log = logging.getLogger(__name__)
 def hear_status(params: Params, *, query: str, at: datetime) -> None:
     """Move the delivery that a status callback is about. Late, repeated, shuffled and unknown ones do no harm."""
     params.required("MessageSid", "MessageStatus")
-    delivery = _find(params, ref=parse_qs(query).get("ref", [""])[0])
+    ref = parse_qs(query).get("ref", [""])[0]
+    delivery = _find(params, ref=ref)
+    if delivery is None and not ref:
+        overheard.notice(params.text("MessageSid"))
     if delivery is not None:
         apply(
             delivery,

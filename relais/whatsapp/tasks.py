@@ -1,9 +1,10 @@
 """Slow work of the Twilio door. Jobs carry ids and decide nothing."""
 
+from django.utils import timezone
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from relais.conversations.models import Media, MediaState
+from relais.conversations.models import Conversation, Media, MediaState
 
 TRIES = RetryStrategy(max_attempts=10, exponential_wait=3)
 
@@ -15,3 +16,17 @@ def fetch_media(media_id: int) -> None:
     waiting = Media.objects.filter(pk=media_id, state=MediaState.WAITING)
     for media in waiting.select_related("event__conversation"):
         fetch(media)
+
+
+@app.task(name="relais.whatsapp.tasks.end_executions", retry=TRIES)
+def end_executions(conversation_id: int) -> None:
+    from relais.whatsapp.executions import end_executions_of
+
+    end_executions_of(Conversation.objects.select_related("address").get(pk=conversation_id))
+
+
+@app.task(name="relais.whatsapp.tasks.look_up_message", retry=TRIES)
+def look_up_message(sid: str) -> None:
+    from relais.whatsapp.overheard import write_down
+
+    write_down(sid, at=timezone.now())
