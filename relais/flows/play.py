@@ -42,6 +42,8 @@ CLIENT, DESK = "whatsapp:+212600000001", "whatsapp:+14155238886"
 PASSING = re.compile(r"\+([0-9]{1,9})")
 MEDIA = re.compile(r"@(https?://\S+)\s*(.*)", re.DOTALL)
 
+LAST_YEAR = 9000  # from which time may still pass
+
 Line = dict[str, Any]
 Show = Callable[[Line], None]
 
@@ -297,6 +299,8 @@ def _moment(written: str | None, zone: str) -> datetime:
         return datetime.now(UTC)
     try:
         found = datetime.fromisoformat(written.strip())
+        if not 1 < found.year < LAST_YEAR:
+            raise ValueError(found)
         local = found if found.tzinfo else found.replace(tzinfo=ZoneInfo(zone))
         return local.astimezone(timezone(local.utcoffset() or timedelta(0)))
     except (ValueError, OverflowError) as error:

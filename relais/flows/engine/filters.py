@@ -19,7 +19,8 @@ Filter = Callable[..., Any]
 
 NOW = "the moment of this step"
 LARGEST_TEXT = 64 * 1024
-LARGEST_LIST = 16 * 1024
+LARGEST_LIST = 2_048
+CHEAP = frozenset({"size", "first", "last"})
 LARGEST_NUMBER_BITS = 1024
 LONGEST_DATE = 64
 
@@ -91,7 +92,7 @@ def bounded(name: str, filter_: Filter) -> Filter:
     @wraps(filter_)
     def within(value: object, *arguments: Any, **options: Any) -> object:
         for given in (value, *arguments):
-            if isinstance(given, (list, range)) and len(given) > LARGEST_LIST:
+            if name not in CHEAP and isinstance(given, (list, range)) and len(given) > LARGEST_LIST:
                 raise FilterError(f"{name}: a list of more than {LARGEST_LIST} items", token=None)
         if (name.startswith("replace") or name == "join") and _largest(value, arguments) > LARGEST_TEXT:
             raise FilterError(f"{name}: more than {LARGEST_TEXT // 1024} KB of text", token=None)

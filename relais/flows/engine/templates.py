@@ -1,5 +1,6 @@
 """Liquid as Studio has it: limited, without files, and with the time it is given instead of a clock."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,6 +69,23 @@ class _Environment(Environment):
         self.filters = {name: bounded(name, filter_) for name, filter_ in self.filters.items()}
 
 
+# The library takes these words for its own even after a full stop, where an answer may well have `parsed.limit`.
+WORDS = (
+    "true|false|nil|null|empty|blank|and|or|not|contains|in|if|else|with|for|as|limit|offset|reversed|cols"
+)
+_DOTTED = re.compile(rf"""("[^"]*"|'[^']*')|\.\s*({WORDS}|continue|required)(?![\w-])""")
+_MARKS = re.compile(r"(\{\{|\{%|\}\}|%\})")
+
+
+def _bracketed(source: str) -> str:
+    """`a.limit` as `a["limit"]`, within tags and outputs."""
+    parts = _MARKS.split(source)
+    for index in range(2, len(parts), 2):
+        if parts[index - 1] in ("{{", "{%"):
+            parts[index] = _DOTTED.sub(lambda found: found[1] or f'["{found[2]}"]', parts[index])
+    return "".join(parts)
+
+
 _environment = _Environment(tolerance=Mode.STRICT)
 FILTERS = frozenset(_environment.filters)
 
@@ -112,7 +130,7 @@ def used(source: str) -> Used:
 @lru_cache(maxsize=8192)
 def _compiled(source: str) -> BoundTemplate | BadTemplate:
     try:
-        return _environment.from_string(source)
+        return _environment.from_string(_bracketed(source))
     except Exception as error:
         return BadTemplate(_sentence(error))
 

@@ -11,7 +11,7 @@ from relais.flows.engine.run import Run
 
 OUR_ADDRESS = "{{flow.channel.address}}"
 THEIR_ADDRESS = "{{contact.channel.address}}"
-NO_BODY, TOO_LONG = "21619", "21617"
+NO_RECIPIENT, NO_BODY, TOO_LONG = "21604", "21619", "21617"
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ def _variables(run: Run, widget: Widget) -> dict[str, str]:
 
 
 def _refusal(say: Say) -> tuple[str, str]:
+    if not say.to:
+        return NO_RECIPIENT, "The message is for nobody."
     if not (say.body.strip() or say.media_url or say.content_sid):
         return NO_BODY, "The message has neither text nor media."
     if len(say.body.strip()) > MESSAGE_CHARACTERS:

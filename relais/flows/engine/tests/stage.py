@@ -1,0 +1,144 @@
+"""A flow on stage: what comes in, what goes out, and a clock that is told. Every state goes through JSON."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from relais.flows.engine import (
+    Answered,
+    Context,
+    End,
+    MessageArrived,
+    Said,
+    Say,
+    Started,
+    TimedOut,
+    Trigger,
+    Wait,
+    Warn,
+    due_at,
+    parse,
+    start,
+    step,
+)
+
+FIXTURES = Path(__file__).parent / "fixtures"
+NOON = datetime(2025, 6, 15, 12, tzinfo=UTC)
+FATOU, DESK = "whatsapp:+212600000001", "whatsapp:+14155238886"
+CONTEXT = Context("FN1", "FW1", FATOU, DESK)
+
+
+def fixture(name):
+    return parse((FIXTURES / f"{name}.json").read_text())
+
+
+def webhook(body, **more):
+    return {"From": FATOU, "To": DESK, "Body": body, "NumMedia": "0", "ProfileName": "Fatou", **more}
+
+
+class Stage:
+    def __init__(self, flow, *, flows=None, context=CONTEXT):
+        self.flow = (
+            fixture(flow) if isinstance(flow, str) else parse(flow) if isinstance(flow, dict) else flow
+        )
+        self.flows, self.context, self.now = flows or {}, context, NOON
+        self.state, self.effects, self.all = None, (), []
+
+    def starts(self, body="bonjour", *, trigger=None, **more):
+        trigger = trigger or Trigger.message(webhook(body, **more))
+        self.state = start(self.flow, trigger=trigger, context=self.context, now=self.now)
+        return self.gets(Started())
+
+    def gets(self, input):
+        before = json.dumps(self.state)
+        after, self.effects = step(self.flow, self.state, input, now=self.now, flows=self.flows)
+        assert json.dumps(self.state) == before
+        self.state = json.loads(json.dumps(after))
+        assert self.state == after
+        self.all += self.effects
+        return self
+
+    def hears(self, body, **more):
+        return self.gets(MessageArrived(webhook(body, **more)))
+
+    def answered(self, json_=None, *, status=200, body=None, content_type=None, **more):
+        body = json.dumps(json_) if body is None else body
+        content_type = content_type or ("application/json" if json_ is not None else "text/plain")
+        return self.gets(Answered(self.asked.ref, status, content_type, body, **more))
+
+    def unanswered(self, why="time-out"):
+        return self.gets(Answered.failed(self.asked.ref, why))
+
+    def said(self, **outcome):
+        return self.gets(Said(self.messages[-1].ref, **outcome))
+
+    def passes(self, seconds):
+        self.now += timedelta(seconds=seconds)
+        return self.gets(TimedOut())
+
+    @property
+    def asked(self):
+        return next(effect for effect in reversed(self.all) if hasattr(effect, "as_request"))
+
+    @property
+    def messages(self):
+        return [effect for effect in self.all if isinstance(effect, Say)]
+
+    @property
+    def texts(self):
+        """What this step said."""
+        return [effect.body for effect in self.effects if isinstance(effect, Say)]
+
+    @property
+    def warnings(self):
+        return [effect.message for effect in self.effects if isinstance(effect, Warn)]
+
+    @property
+    def waits(self):
+        return next((effect for effect in self.effects if isinstance(effect, Wait)), None)
+
+    @property
+    def ended(self):
+        ends = [effect.reason for effect in self.effects if isinstance(effect, End)]
+        assert len(ends) <= 1
+        return ends[0] if ends else None
+
+    @property
+    def due(self):
+        return due_at(self.state)
+
+
+def flow_of(*states, first=None):
+    """A flow from (name, type, properties, {event: next}) with a trigger before it."""
+    trigger = (
+        "Trigger",
+        "trigger",
+        {},
+        {"incomingMessage": first or states[0][0], "incomingParent": states[0][0]},
+    )
+    return {
+        "description": "",
+        "states": [
+            {"name": n, "type": t, "properties": p, "transitions": _transitions(to)}
+            for n, t, p, to in (trigger, *states)
+        ],
+        "initial_state": "Trigger",
+        "flags": {},
+    }
+
+
+def _transitions(to):
+    if isinstance(to, list):
+        return to
+    return [{"event": event, **({"next": next_} if next_ else {})} for event, next_ in to.items()]
+
+
+def say(name, body, next_=None, **more):
+    return (name, "send-message", {"body": body, **more}, {"sent": next_, "failed": None})
+
+
+def render(source, *, zone="America/Los_Angeles", variables=None):
+    """What a client is told of a template, and what is warned of."""
+    context = Context("FN1", "FW1", FATOU, DESK, data=variables or {}, zone=zone)
+    stage = Stage(flow_of(say("show", f"[{source}]")), context=context).starts()
+    return (stage.texts[0][1:-1] if stage.texts else None), stage.warnings

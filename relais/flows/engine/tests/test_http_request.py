@@ -1,0 +1,105 @@
+"""make-http-request: what is sent, what comes of the answer, and what stays of earlier ones."""
+
+import pytest
+
+from relais.flows.engine import Answered, CallHttp, waits_for_reply
+from relais.flows.engine.tests.stage import FATOU, Stage, flow_of, say
+
+
+def test_the_request_waits_for_its_answer():
+    stage = Stage("make-http-request").starts("bonjour")
+    (call,) = stage.effects
+    assert isinstance(call, CallHttp)
+    assert call.params == {"From": FATOU, "Body": "bonjour"}
+    assert not waits_for_reply(stage.state)
+    assert stage.hears("allô ?").effects == ()
+    stage.answered({"status": "ok", "agent_mode": False}, content_type="application/json; charset=utf-8")
+    assert stage.texts == ["ok/false/200"]
+
+
+def test_parsed_merges_across_runs_and_survives_another_kind_of_answer():
+    stage = Stage("make-http-request").starts().answered({"status": "ok", "agent_mode": True})
+    assert stage.hears("2").answered({"status": "new"}).texts == ["new/true/200"]
+    assert stage.hears("3").answered(body="OK", status=202).texts == ["new/true/202"]
+    assert stage.hears("4").answered([1, 2]).texts == ["new/true/200"]
+
+
+def test_a_refusal_has_outputs_and_no_answer_has_none():
+    assert Stage("make-http-request").starts().answered({"status": "no"}, status=500).texts == [
+        'Panne 500{"status": "no"}no'
+    ]
+    assert Stage("make-http-request").starts().unanswered().texts == ["Panne "]
+    stale = Stage("make-http-request").starts().answered({"status": "ok"}).hears("encore").unanswered()
+    assert stale.texts == ["Panne "]
+
+
+def test_more_than_64_kb_is_no_answer():
+    assert Stage("make-http-request").starts().answered(body="é" * 32_769).texts == ["Panne "]
+    assert "//200" in Stage("make-http-request").starts().answered(body="é" * 32_768).texts[0]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/html", '{"status": "ok"}'),
+        ("application/problem+json", '{"status": "ok"}'),
+        ("application/json", "{"),
+        ("application/json", '["status"]'),
+        ("application/json", '{"status": NaN}'),
+        ("application/json", "[" * 60_000),
+        ("", ""),
+    ],
+)
+def test_only_a_json_object_is_parsed(content_type, body):
+    stage = Stage("make-http-request").starts().answered(body=body, content_type=content_type or "x")
+    assert stage.texts == ["//200"]
+
+
+def test_the_answer_to_an_earlier_request_changes_nothing():
+    stage = Stage("make-http-request").starts().answered({}).hears("encore")
+    assert stage.gets(Answered(2, 200, "application/json", '{"status": "late"}')).effects == ()
+
+
+def request(**properties):
+    to = {"success": None, "failed": "failed"}
+    return Stage(flow_of(("call", "make-http-request", properties, to), say("failed", "failed"))).starts()
+
+
+def test_what_goes_where():
+    parameters = [{"key": "a", "value": "1&2"}, {"key": "b", "value": ""}]
+    get = request(method="GET", url="https://x.example/p?z=0#f", parameters=parameters).asked.as_request()
+    assert (get.method, get.url, get.body) == ("GET", "https://x.example/p?z=0&a=1%262&b=#f", "")
+    form = request(
+        method="POST", url="https://x.example/p", body="c=3", parameters=parameters
+    ).asked.as_request()
+    assert (form.url, form.body) == ("https://x.example/p", "c=3&a=1%262&b=")
+    json_type = "application/json;charset=utf-8"
+    post = request(
+        method="post",
+        url="https://x.example/p",
+        content_type=json_type,
+        body='{"x": 1}',
+        parameters=parameters,
+    ).asked.as_request()
+    assert post.method == "POST"
+    assert (post.url, post.body) == ("https://x.example/p?a=1%262&b=", '{"x": 1}')
+    assert post.content_type == json_type
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"method": "GET", "url": "{{flow.data.nowhere}}"},
+        {"method": "DELETE", "url": "https://x.example"},
+        {"method": "GET", "url": "https://nottwilio.com/", "add_twilio_auth": True},
+    ],
+)
+def test_what_cannot_be_asked_fails_without_being_asked(properties):
+    stage = request(**properties)
+    assert stage.texts == ["failed"]
+
+
+def test_twilio_gets_its_credentials():
+    url = "https://lookups.twilio.com/v2/PhoneNumbers/1"
+    assert request(method="GET", url=url, add_twilio_auth=True).asked.auth == "twilio"
+    assert request(method="GET", url=url).asked.auth == ""

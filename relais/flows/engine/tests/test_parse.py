@@ -1,0 +1,93 @@
+"""From JSON to a flow and back, or to what is wrong."""
+
+import dataclasses
+import json
+
+import pytest
+
+from relais.flows.engine import BadFlow, parse
+from relais.flows.engine.tests.stage import FIXTURES, Stage, fixture, flow_of, say
+
+NAMES = sorted(file.stem for file in FIXTURES.glob("*.json"))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "legacy"])
+def test_a_flow_is_written_back_unchanged(name):
+    text = (FIXTURES / f"{name}.json").read_text()
+    assert json.dumps(parse(text).as_json(), ensure_ascii=False, indent=2) + "\n" == text
+
+
+def test_unknown_keys_are_kept():
+    definition = flow_of(say("hello", "Bonjour"))
+    definition |= {"x": {"y": [1, None]}, "states": [{**state, "z": 1} for state in definition["states"]]}
+    definition["states"][1]["transitions"][0]["w"] = "w"
+    assert parse(definition).as_json() == definition
+
+
+def test_a_flow_is_frozen_and_independent_of_what_it_was_made_from():
+    definition = flow_of(say("hello", "Bonjour"))
+    flow = parse(definition)
+    definition["states"][1]["properties"]["body"] = "Adieu"
+    flow.as_json()["states"][1]["properties"]["body"] = "Adieu"
+    assert Stage(flow).starts().texts == ["Bonjour"]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        flow.initial = "x"
+
+
+@pytest.mark.parametrize(
+    ("definition", "code", "path"),
+    [
+        ("{", "not_json", "#"),
+        ("[]", "not_a_flow", "#"),
+        ("[" * 100_000, "not_json", "#"),
+        ({"states": {}}, "not_a_flow", "#"),
+        ({"states": []}, "no_initial_state", "#/initial_state"),
+        ({"states": [], "initial_state": "T"}, "no_initial_state", "#/initial_state"),
+        ({"states": [{"name": "T"}], "initial_state": "T"}, "bad_state", "#/states/0"),
+        ({"states": [3], "initial_state": "T"}, "bad_state", "#/states/0"),
+        (
+            {"states": [{"name": "T", "type": "trigger"}] * 2, "initial_state": "T"},
+            "duplicate_name",
+            "#/states/1/name",
+        ),
+        (
+            {"states": [{"name": "T", "type": "send-message"}], "initial_state": "T"},
+            "no_initial_state",
+            "#/initial_state",
+        ),
+    ],
+)
+def test_what_cannot_be_run_says_where(definition, code, path):
+    with pytest.raises(BadFlow) as refused:
+        parse(definition)
+    assert (refused.value.problems[0].code, refused.value.problems[0].path) == (code, path)
+
+
+def test_the_least_flow_ends_at_once():
+    flow = {"states": [{"name": "T", "type": "trigger"}], "initial_state": "T"}
+    assert Stage(flow).starts().ended == "completed"
+
+
+def test_a_next_that_does_not_exist_ends_the_flow_and_is_warned_of():
+    stage = Stage(flow_of(say("hello", "Bonjour", "nowhere"))).starts()
+    assert (stage.texts, stage.ended) == (["Bonjour"], "completed")
+    assert "nowhere" in stage.warnings[0]
+
+
+def test_the_legacy_format_becomes_the_current_one():
+    flow = fixture("legacy")
+    assert flow.initial == "Trigger"
+    types = [widget.type for widget in flow.widgets.values()]
+    assert types == [
+        "trigger", "send-and-wait-for-reply", "split-based-on", "set-variables", "make-http-request", "send-message",
+    ]  # fmt: skip
+    again = flow.as_json()
+    assert "FF0" not in json.dumps(again) and "uuid" not in json.dumps(again)
+    assert parse(again).as_json() == again
+
+
+def test_the_legacy_format_runs():
+    stage = Stage("legacy").starts()
+    assert stage.hears("peut-être").texts == ["Oui ou non ?"]
+    assert stage.hears("OUI").asked.body == '{"yes": 1}'
+    assert stage.answered({}).texts == ["Merci."]

@@ -1,0 +1,49 @@
+"""set-variables: what a value becomes, and when it is seen."""
+
+import pytest
+
+from relais.flows.engine.tests.stage import Stage, flow_of, say
+from relais.flows.engine.values import typed
+
+
+def test_a_counter_and_the_types():
+    stage = Stage("set-variables").starts()
+    assert stage.texts == ["1//0612345678/12.5/gold/13.5"]
+    assert stage.hears("encore").texts == ["2/1/0612345678/12.5/gold/13.5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", 1),
+        (" -2 ", -2),
+        ("0", 0),
+        ("1.50", 1.5),
+        ("0612", "0612"),
+        ("+212600", "+212600"),
+        ('"1"', '"1"'),
+        ("1e3", "1e3"),
+        ("true", "true"),
+        ("", ""),
+        ("1234567890123456", "1234567890123456"),
+        (" deux mots ", " deux mots "),
+    ],
+)
+def test_what_a_text_becomes(text, value):
+    made = typed(text)
+    assert made == value and type(made) is type(value)
+
+
+def test_what_is_not_json_stays_a_text():
+    variables = [
+        {"key": "bad", "value": "{oops", "parse_as_json": True},
+        {"key": "list", "value": "[1, 2]", "parse_as_json": "true"},
+        {"key": "yes", "value": "true", "parse_as_json": True},
+        {"key": "none", "value": None},
+    ]
+    body = "{{flow.variables.bad}}|{{flow.variables.list[1]}}|{{flow.variables.yes}}|{{flow.variables.none}}|"
+    stage = Stage(
+        flow_of(("set", "set-variables", {"variables": variables}, {"next": "show"}), say("show", body))
+    )
+    assert stage.starts().texts == ["{oops|2|true||"]
+    assert "bad" in stage.warnings[0]

@@ -1,0 +1,82 @@
+"""split-based-on: which way a value goes."""
+
+import pytest
+
+from relais.flows.engine.tests.stage import Stage, flow_of, say
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        ("1", "Véhicules"),
+        (" VÉHICULES ", "Véhicules"),
+        ("1.", "Véhicules"),  # the condition's argument has a filter that the input has not
+        ("fatou", "Véhicules"),  # the value is Liquid
+        ("2", "Atelier"),
+        ("2 Vip", "Atelier VIP"),  # several conditions: all of them
+        ("vip", "Je n’ai pas compris."),
+    ],
+)
+def test_a_menu(reply, said):
+    assert Stage("split-based-on").starts().hears(reply).texts[0] == said
+
+
+def test_a_match_that_leads_nowhere_ends_the_flow():
+    assert Stage("split-based-on").starts().hears("  ").ended == "completed"
+
+
+def test_no_match_repeats_the_question():
+    stage = Stage("split-based-on").starts().hears("peut-être")
+    assert stage.texts == ["Je n’ai pas compris.", "1. Véhicules 2. Atelier"]
+    assert stage.hears("1").ended == "completed"
+
+
+def split(type_, value, argument="{{trigger.message.Body}}"):
+    condition = {"type": type_, "value": value, "arguments": [argument]}
+    to = [{"event": "noMatch", "next": "no"}, {"event": "match", "next": "yes", "conditions": [condition]}]
+    return flow_of(("split", "split-based-on", {"input": "x"}, to), say("yes", "yes"), say("no", "no"))
+
+
+def test_without_arguments_the_input_is_compared():
+    flow = split("equal_to", "x")
+    flow["states"][1]["transitions"][1]["conditions"][0]["arguments"] = []
+    assert Stage(flow).starts("y").texts == ["yes"]
+
+
+def test_a_bad_expression_matches_nothing_and_is_warned_of():
+    stage = Stage(split("regex", "(?=a)")).starts("a")
+    assert stage.texts == ["no"] and "(?=a)" in stage.warnings[0]
+
+
+def test_an_unknown_condition_matches_nothing_and_is_warned_of():
+    stage = Stage(split("sounds_like", "a")).starts("a")
+    assert stage.texts == ["no"] and "sounds_like" in stage.warnings[0]
+
+
+def test_json_booleans_compare_as_text():
+    flow = flow_of(
+        ("call", "make-http-request", {"method": "GET", "url": "https://x.example"}, {"success": "split"}),
+        (
+            "split",
+            "split-based-on",
+            {"input": "{{widgets.call.parsed.agent_mode}}"},
+            [
+                {
+                    "event": "match",
+                    "next": "yes",
+                    "conditions": [
+                        {
+                            "type": "equal_to",
+                            "value": "true",
+                            "arguments": ["{{widgets.call.parsed.agent_mode}}"],
+                        }
+                    ],
+                }
+            ],
+        ),
+        say("yes", "yes"),
+    )
+    assert Stage(flow).starts().answered({"agent_mode": True}).texts == ["yes"]
+    assert Stage(flow).starts().answered({"agent_mode": "true"}).texts == ["yes"]
+    nowhere = Stage(flow).starts().answered({"agent_mode": False})
+    assert nowhere.ended == "completed" and "noMatch" in nowhere.warnings[0]

@@ -1,0 +1,275 @@
+"""relais flow play: a flow in the terminal, the player being the client."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from relais.cli import main
+from relais.flows.engine.tests.stage import FIXTURES, flow_of, say
+
+ROOT = Path(__file__).resolve().parents[3]
+NOW = "2025-06-15T12:00:00+00:00"
+SID = "FW00000000000000000000000000000001"
+
+
+@pytest.fixture
+def play(capsys, tmp_path):
+    def played(flow, *arguments, code=0):
+        if isinstance(flow, dict):
+            (tmp_path / "flow.json").write_text(json.dumps(flow))
+            flow = tmp_path / "flow.json"
+        elif not Path(flow).is_absolute():
+            flow = FIXTURES / f"{flow}.json"
+        assert main(["flow", "play", str(flow), "--json", "--now", NOW, *arguments]) == code
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    return played
+
+
+@pytest.fixture
+def answers(tmp_path):
+    def written(known):
+        (tmp_path / "answers.json").write_text(known if isinstance(known, str) else json.dumps(known))
+        return "--http", str(tmp_path / "answers.json")
+
+    return written
+
+
+def test_a_conversation(play):
+    assert play("send-and-wait-for-reply", "--say", "bonjour", "--say", "Awa") == [
+        {"type": "message", "widget": "ask", "body": "Votre nom ?", "media_url": ""},
+        {"type": "wait", "widget": "ask", "timeout": 600},
+        {
+            "type": "message",
+            "widget": "thanks",
+            "body": "Merci Awa (0 média) ; vous aviez écrit bonjour.",
+            "media_url": "",
+        },
+        {"type": "end", "reason": "completed", "steps": 3, "at": NOW},
+    ]
+
+
+def test_no_lines_left_is_waiting(play):
+    assert play("send-and-wait-for-reply", "--say", "bonjour")[-1] == {
+        "type": "end", "reason": "waiting", "steps": 2, "at": NOW,
+    }  # fmt: skip
+
+
+def test_time_passes_and_a_wait_ends_at_its_own_time(play):
+    lines = play("send-and-wait-for-reply", "--say", "bonjour", "--say", "+300", "--say", "+86400")
+    assert [line["widget"] for line in lines[:-1]] == ["ask", "ask", "silent"]
+    assert (lines[-1]["reason"], lines[-1]["at"]) == ("completed", "2025-06-15T12:10:00+00:00")
+
+
+def test_several_waits_end_while_time_passes(play):
+    flow = flow_of(
+        ("a", "send-and-wait-for-reply", {"body": "A", "timeout": 10}, {"timeout": "b"}),
+        (
+            "b",
+            "send-and-wait-for-reply",
+            {"body": '{{"now" | date: "%M:%S"}}', "timeout": 10},
+            {"timeout": "a"},
+        ),
+    )
+    lines = play(flow, "--say", "x", "--say", "+25")
+    assert [line["body"] for line in lines if line["type"] == "message"] == ["A", "00:10", "A"]
+    assert (lines[-1]["reason"], lines[-1]["at"]) == ("waiting", "2025-06-15T12:00:25+00:00")
+
+
+def test_a_month_of_silence_is_too_long(play):
+    question = {"body": "?", "timeout": 700_000}
+    flow = flow_of(
+        ("a", "send-and-wait-for-reply", question, {"timeout": "b"}),
+        ("b", "send-and-wait-for-reply", question, {"timeout": "a"}),
+    )
+    end = play(flow, "--say", "x", "--say", "+9999999")[-1]
+    assert (end["reason"], end["at"]) == ("execution_too_long", "2025-07-15T12:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("states", "reason", "steps"),
+    [
+        ([say("a", "a", "a")], "widget_loop", 11),
+        ([say("a", "a", "b"), say("b", "b", "a")], "max_steps", 1000),
+        ([say("a", "é" * 9000)], "text_too_long", 2),
+    ],
+)
+def test_limits_have_names(play, states, reason, steps):
+    lines = play(flow_of(*states), "--say", "x")
+    assert lines[-2]["type"] == "warning"
+    assert lines[-1] == {"type": "end", "reason": reason, "steps": steps, "at": NOW}
+
+
+def test_media_in_a_line(play):
+    body = "{{trigger.message.NumMedia}} {{trigger.message.MediaUrl0}} {{trigger.message.MediaContentType0}} {{trigger.message.Body}}"
+    (said, _) = play(flow_of(say("a", body)), "--say", "@https://x.example/a.jpg ma carte grise")
+    assert said["body"] == "1 https://x.example/a.jpg image/jpeg ma carte grise"
+    (said, _) = play(flow_of(say("a", body)), "--say", "@awa bonjour")
+    assert said["body"] == "0   @awa bonjour"
+
+
+def test_a_phone_number_is_a_message_and_no_time(play):
+    assert (
+        "+212600000001" in play("send-and-wait-for-reply", "--say", "x", "--say", "+212600000001")[2]["body"]
+    )
+
+
+def test_who_writes(play):
+    flow = flow_of(
+        say(
+            "a",
+            "{{contact.channel.address}} {{trigger.message.ProfileName}} {{trigger.message.From}} {{trigger.message.WaId}}",
+        )
+    )
+    (said, _) = play(flow, "--say", "x", "--from", "whatsapp:+22501020304", "--profile-name", "Koffi")
+    assert said["body"] == "whatsapp:+22501020304 Koffi whatsapp:+22501020304 22501020304"
+
+
+def test_requests_are_answered_in_turn_and_the_last_repeats(play, answers):
+    known = {"incoming": [{"status": 200, "json": {"status": "one"}}, {"status": 200, "body": "two"}]}
+    lines = play("make-http-request", "--say", "a", "--say", "b", "--say", "c", *answers(known))
+    assert [line["body"] for line in lines if line["type"] == "message"] == ["one//200"] * 3
+    assert lines[0] == {
+        "type": "http",
+        "widget": "incoming",
+        "method": "POST",
+        "url": "https://studio:secret@desk.example/api/twilio/incoming",
+        "params": {"From": "whatsapp:+212600000001", "Body": "a"},
+        "body": "",
+    }
+
+
+def test_a_request_without_an_answer_fails_as_by_time_out(play, answers):
+    assert play("make-http-request", "--say", "a")[1]["body"] == "Panne "
+    assert (
+        play("make-http-request", "--say", "a", *answers({"incoming": {"status": 500, "body": "x"}}))[1][
+            "body"
+        ]
+        == "Panne 500x"
+    )
+
+
+def test_functions_and_agents(play, answers):
+    first, said, _ = play("run-function", "--say", "duster", *answers({"price": {"json": {"price": 5}}}))
+    assert first == {
+        "type": "function",
+        "widget": "price",
+        "url": "https://price.example/quote",
+        "params": {"model": "duster"},
+    }
+    assert said["body"] == "5 "
+    assert play("send-to-flex", "--say", "atelier")[0] == {
+        "type": "agent", "widget": "agent", "attributes": {"name": "", "menu": {"choice": "atelier"}},
+    }  # fmt: skip
+
+
+def test_a_sub_flow_and_its_requests(play):
+    lines = play(
+        "run-subflow", "--subflow", f"{SID}={FIXTURES / 'subflow.json'}", "--say", "x", "--say", "Awa"
+    )
+    assert [line["widget"] for line in lines[:-1]] == ["ask", "ask", "done"]
+    assert lines[2]["body"] == "Awa, 41 ans, sans ."
+
+
+def test_warnings_are_lines(play):
+    warning, said, end = play("unsupported", "--say", "x")
+    assert set(warning) == {"type", "widget", "message"} and warning["widget"] == "ring"
+    assert (said["type"], end["reason"]) == ("message", "completed")
+
+
+def test_a_content_template_names_itself(play):
+    properties = {"content_sid": "HX1", "content_variables": [{"key": "{{1}}", "value": "Awa"}]}
+    (said, _) = play(flow_of(("a", "send-message", properties, {"sent": None})), "--say", "x")
+    assert (said["body"], said["content_sid"], said["content_variables"]) == ("", "HX1", {"1": "Awa"})
+
+
+def test_a_request_may_start_it(play):
+    said, end = play("trigger", "--request", '{"name": "Awa", "when": "lundi"}', "--say", "unheard")
+    assert said["body"].startswith("Rappel pour Awa : lundi") and end["reason"] == "completed"
+
+
+def test_time_without_a_zone_is_of_the_zone_of_the_flow(capsys, tmp_path):
+    (tmp_path / "f.json").write_text(json.dumps(flow_of(say("a", '{{"now" | date: "%H:%M"}}'))))
+    play = ["flow", "play", str(tmp_path / "f.json"), "--json", "--say", "x", "--now", "2025-06-15T09:30"]
+    assert main([*play, "--zone", "Africa/Abidjan"]) == 0
+    said, end = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (said["body"], end["at"]) == ("09:30", "2025-06-15T09:30:00+00:00")
+
+
+def test_lines_are_read_from_standard_input(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("bonjour\r\n+600\n"))
+    assert main(["flow", "play", str(FIXTURES / "send-and-wait-for-reply.json")]) == 0
+    said = capsys.readouterr().out
+    assert "bot  Votre nom ?   (ask)" in said and "Toujours là ?" in said
+    assert said.splitlines()[-1].split()[:2] == ["end", "completed,"]
+
+
+def test_nobody_says_anything(play):
+    assert play("trigger", "--say", "+5") == [
+        {"type": "end", "reason": "waiting", "steps": 0, "at": "2025-06-15T12:00:05+00:00"}
+    ]
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"states": []}'])
+def test_a_file_that_cannot_be_run_is_1(play, tmp_path, content, capsys):
+    file = tmp_path / "bad.json"
+    if content is not None:
+        file.write_text(content)
+    (error,) = play(file, "--say", "x", code=1)
+    assert error["type"] == "error" and set(error) == {"type", "message"} and str(file) in error["message"]
+    assert main(["flow", "play", str(file), "--say", "x"]) == 1
+    told = capsys.readouterr()
+    assert told.out == "" and str(file) in told.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--now", "noon"],
+        ["--now", "9999-12-31T00:00:00Z"],
+        ["--zone", "Mars/Olympus"],
+        ["--subflow", "FW1"],
+        ["--http", "/nowhere.json"],
+        ["--request", "[]"],
+    ],
+)
+def test_bad_use_is_2_and_one_sentence(arguments, capsys):
+    assert main(["flow", "play", str(FIXTURES / "trigger.json"), *arguments]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and len(told.err.splitlines()) == 1 and arguments[0] in told.err
+
+
+@pytest.mark.parametrize(
+    "known", ["[]", "{", '{"a": 1}', '{"a": {"status": "200"}}', '{"a": [{"body": {}}]}']
+)
+def test_answers_that_are_none_are_bad_use(known, answers, capsys):
+    assert main(["flow", "play", str(FIXTURES / "trigger.json"), *answers(known)]) == 2
+
+
+def test_it_needs_neither_settings_nor_database(tmp_path):
+    code = """
+import sys
+from relais.cli import main
+code = main(sys.argv[1:])
+assert not {"django", "psycopg", "relais.settings"} & set(sys.modules), "settings or database"
+sys.exit(code)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, "flow", "play", str(FIXTURES / "trigger.json"), "--say", "x", "--json"],
+        cwd=tmp_path,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "DATABASE_URL": "postgres://nobody@nowhere/none",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout.splitlines()[-1])["reason"] == "completed"
