@@ -160,6 +160,53 @@ def flow_check(options: argparse.Namespace) -> int:
     return report(options.files, as_json=options.json)
 
 
+def flow_import(options: argparse.Namespace) -> None:
+    with _desk():
+        from django.utils import timezone
+
+        from relais.flows.keep import CannotImport, import_file
+
+        try:
+            revision = import_file(
+                options.file,
+                name=options.name,
+                publish=options.publish,
+                answers=options.answers,
+                at=timezone.now(),
+            )
+        except CannotImport as error:
+            raise Failed(str(error)) from error
+        told = "published" if revision.published_at else "a draft"
+        print(f"{revision.flow.name}: revision {revision.number}, {told}.")
+
+
+def flow_export(options: argparse.Namespace) -> None:
+    from relais.flows.export import CannotExport, for_twilio, is_here, read
+
+    try:
+        text = read(options.source) if is_here(options.source) else _kept_flow(options.source)
+        if options.for_twilio:
+            environment = _environment()
+            host = options.host or environment.public_base_url
+            secret = options.secret or environment.studio_webhook_secret
+            text = for_twilio(text, host=host, secret=secret, subflow=options.subflow)
+    except CannotExport as error:
+        raise Failed(str(error)) from error
+    print(text.rstrip("\n"))
+
+
+def _kept_flow(name: str) -> str:
+    with _desk():
+        from relais.flows.keep import published_text
+
+        text = published_text(name)
+    if text is None:
+        raise Failed(
+            f"There is no file {name}, and no published flow of that name, here or among those that come with Relais."
+        )
+    return text
+
+
 def flow_play(options: argparse.Namespace) -> int:
     from relais.flows.play import BadOption, play
 
@@ -301,12 +348,28 @@ def _parser() -> argparse.ArgumentParser:
     double.add_argument("--port", type=int, required=True)
 
     flows = commands.add_parser("flow", help="The bot's flows.").add_subparsers(
-        metavar="{check,play}", required=True, parser_class=_Parser
+        metavar="{check,play,import,export}", required=True, parser_class=_Parser
     )
     checked = command("check", flow_check, "Say everything that is wrong with flows.", flows)
     checked.add_argument("files", metavar="FILE", nargs="+")
     checked.add_argument("--json", action="store_true", help="as a JSON list")
     _options_of_play(command("play", flow_play, "Run a flow in the terminal; you are the client.", flows))
+
+    imported = command("import", flow_import, "Keep a flow here, as a new revision.", flows)
+    imported.add_argument("file", metavar="FILE")
+    imported.add_argument("--name", default="", help="the flow's name; else the file's")
+    imported.add_argument("--publish", action="store_true", help="from the next conversation on")
+    imported.add_argument("--answers", action="store_true", help="publish it, and let it answer the clients")
+    exported = command(
+        "export", flow_export, "Print a flow: a file's, one that comes with Relais, or one kept here.", flows
+    )
+    exported.add_argument("source", metavar="NAME|FILE")
+    exported.add_argument(
+        "--for-twilio", action="store_true", help="fill in our address, the secret, the sub-flow"
+    )
+    exported.add_argument("--host", default="", help="where Twilio reaches Relais; else PUBLIC_BASE_URL")
+    exported.add_argument("--secret", default="", help="else STUDIO_WEBHOOK_SECRET")
+    exported.add_argument("--subflow", metavar="SID", default="", help="the flow to run below, FW…")
 
     command("prepare", prepare, None)
     command("migrate", migrate, None)

@@ -19,6 +19,10 @@ class CannotExport(Exception):
     """One sentence: what is missing or wrong, what to do."""
 
 
+def is_here(source: str) -> bool:
+    return source in library.NAMES or Path(source).is_file()
+
+
 def read(source: str) -> str:
     """The text of a flow: one of the library's by its name, else a file's."""
     path = library.path_of(source) if source in library.NAMES else Path(source)
