@@ -296,7 +296,7 @@ def _zone(name: str | None) -> str:
 def _moment(written: str | None, zone: str) -> datetime:
     """With a fixed offset, so that seconds added to it are seconds."""
     if written is None:
-        return datetime.now(UTC)
+        return datetime.now(UTC).replace(microsecond=0)
     try:
         found = datetime.fromisoformat(written.strip())
         if not 1 < found.year < LAST_YEAR:

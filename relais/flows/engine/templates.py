@@ -63,7 +63,9 @@ class _Environment(Environment):
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         super().setup_tags_and_filters(extra=extra)
         for tag in ("include", "render"):
-            del self.tags[tag]
+            del self.tags[tag]  # they read files
+        for name in ("safe", "escapejs"):
+            del self.filters[name]  # the library's own, which Twilio has not
         self.add_tag(_Output)
         self.filters.update(our_filters())
         self.filters = {name: bounded(name, filter_) for name, filter_ in self.filters.items()}
@@ -88,6 +90,7 @@ def _bracketed(source: str) -> str:
 
 _environment = _Environment(tolerance=Mode.STRICT)
 FILTERS = frozenset(_environment.filters)
+TAGS = frozenset(_environment.tags) - {"content", "output", "illegal", "#"}
 
 
 @dataclass(frozen=True)
@@ -157,4 +160,4 @@ def _sentence(error: Exception) -> str:
     return str(said).partition("\n")[0] or type(error).__name__
 
 
-__all__ = ["FILTERS", "BadTemplate", "TooLong", "Used", "compiled", "render", "used"]
+__all__ = ["FILTERS", "TAGS", "BadTemplate", "TooLong", "Used", "compiled", "render", "used"]

@@ -12,7 +12,8 @@ NEXT_BEST = ("providerError", "validationError", "busy", "noAnswer", "noAudio", 
 class Unsupported(Kind):
     def enter(self, run: Run, widget: Widget) -> Done:
         event = failure_of(widget)
-        goes = f"it takes “{event}”" if event else "it has no failure to take, so the flow ends here"
+        taken = widget.on(event)
+        goes = f"it takes “{event}”" if taken and taken.next else "nothing follows, so the flow ends here"
         run.warn(widget, f"A widget of type {widget.type} cannot be run here; {goes}.")
         return Done(event, {})
 
