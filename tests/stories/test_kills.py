@@ -121,11 +121,31 @@ def test_jobs_is_killed_with_a_full_outbox(stage, held):
         assert awa.does("send", conversation, message=text, ref=text).json()["success"] is True
     desk.kill("jobs")
     wait_for(
-        lambda: all(state in ("delivered", "read") for _body, state in deliveries(desk, conversation)),
+        lambda: all(
+            s in ("delivered", "read") for body, s in deliveries(desk, conversation) if body in texts
+        ),
         60,
         "every message to arrive",
     )
     assert [m.body for m in double.accepted(to=client) if m.body in texts] == texts
+
+
+def test_jobs_is_killed_while_the_bot_answers_many(stage):
+    """Each client is greeted once and asked once, whatever was under way."""
+    desk, double, _awa = stage
+    double.clear_faults()
+    clients = [f"whatsapp:+2127{random.randrange(10**8):08d}" for _ in range(8)]
+    for client in clients:
+        double.client_writes(client, "bonjour", name="Fatou", wait=False)
+    double.wait_for(lambda: any(double.seen_by(client) for client in clients), timeout=20)
+    desk.kill("jobs")
+    asked = lambda client: sum("nom complet" in text for text in double.seen_by(client))  # noqa: E731
+    double.wait_for(lambda: all(asked(client) for client in clients), timeout=60, what="each to be asked")
+    for client in clients:
+        said = double.seen_by(client)
+        assert len(said) == len(set(said)), said
+    names = "select count(*), count(distinct conversation_id) from flow_executions where ended_at is null"
+    assert len(set(desk.ask(names)[0])) == 1
 
 
 def test_fifty_take_overs_over_http_have_one_winner(stage):

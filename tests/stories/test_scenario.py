@@ -94,16 +94,16 @@ def test_from_the_first_word_to_the_close(demo: Desk) -> None:
         phone = stage.phone()
         awa = stage.desk_of("agent1@relais.test", "/dashboard/active")
 
-        # (1) A client writes; the conversation stands under « actives », the bot in charge.
+        # (1) A client writes; the conversation stands under « actives », the bot in charge, and the bot answers.
         writes(phone, FATOU, "mercedes")
         row = awa.locator(".row", has_text="Fatou Diallo")
         expect(row).to_have_attribute("data-situation", "bot")
-        expect(row.locator(".row__said")).to_contain_text("mercedes")
+        expect(bubbles(phone, FATOU).last).to_contain_text("nom")
 
         # (2) An agent takes it over; the client is told.
         row.get_by_role("button", name="Prendre en charge").click()
         awa.wait_for_url("**/dashboard/chat/*")
-        expect(bubbles(phone, FATOU)).to_have_text([TAKEN_OVER])
+        expect(bubbles(phone, FATOU).last).to_have_text(TAKEN_OVER)
         expect(awa.locator(".message--client .bubble__text")).to_have_text(["mercedes"])
 
         # The client writes again; it is on the agent's screen without a reload.
@@ -139,6 +139,38 @@ def test_from_the_first_word_to_the_close(demo: Desk) -> None:
         expect(awa.get_by_role("link", name="Ouvrir la conversation en cours")).to_have_count(0)
         awa.goto(f"{demo.url}/dashboard/active")
         expect(awa.locator(".row", has_text="merci !")).to_have_attribute("data-situation", "bot")
+
+    told(demo, story)
+
+
+def test_who_asks_the_bot_for_an_agent_waits_for_one_and_then_hears_nobody_else(demo: Desk) -> None:
+    def story(stage: Stage) -> None:
+        phone = stage.phone()
+        client = phone.locator("[data-chip]", has_text="Ibrahim").get_attribute("data-chip") or ""
+        awa = stage.desk_of("agent1@relais.test", "/dashboard/pending")
+        said = bubbles(phone, client)
+        for word, answer in (("bonjour", "nom"), ("Ibrahim Koné", "client"), ("non", "Parler à un agent")):
+            before = said.count()
+            writes(phone, client, word)
+            expect(said.nth(before)).to_be_visible()
+            expect(said.last).to_contain_text(answer)
+        writes(phone, client, "5")
+
+        # He stands in the queue, with what he wants.
+        row = awa.locator(".row", has_text="Ibrahim")
+        expect(row).to_have_attribute("data-situation", "waiting")
+        row.get_by_role("button", name="Prendre en charge").click()
+        awa.wait_for_url("**/dashboard/chat/*")
+        expect(said.last).to_have_text(TAKEN_OVER)
+
+        # The bot is silent from here on: a number of its menu is a word to the agent.
+        before = said.count()
+        writes(phone, client, "2")
+        expect(awa.locator(".message--client .bubble__text").last).to_have_text("2")
+        field = awa.get_by_role("textbox", name="Votre message")
+        field.fill("Je vous écoute.")
+        field.press("Enter")
+        expect(said.nth(before)).to_have_text("Je vous écoute.")
 
     told(demo, story)
 
