@@ -111,6 +111,8 @@ class Play:
     answers: Answers = field(default_factory=Answers)
     flows: Mapping[str, Flow] = field(default_factory=dict)
     zone: str = PACIFIC
+    note: Callable[[str, Answered], None] = lambda widget, answer: None
+    """Told of each answer, which is no line of its own."""
     state: State | None = None
     messages: int = 0
 
@@ -154,7 +156,9 @@ class Play:
                 if line := _as_line(effect):
                     self.show(line)
                 if isinstance(effect, CallHttp | RunFunction):
-                    inputs.append(self.answers.to(effect))
+                    answer = self.answers.to(effect)
+                    self.note(effect.widget, answer)
+                    inputs.append(answer)
 
     @property
     def ended(self) -> str | None:
@@ -279,6 +283,8 @@ def play(
         return 1
     show = show_json if as_json else show_text
     made = Play(flow, show, at, sender or CLIENT, profile_name or "", answers, flows, zone)
+    if not as_json:
+        made.note = _note
     if asked_by is not None:
         made.begin(Trigger.request(asked_by))
     lines = iter(say) if say is not None else _lines_of_stdin()
@@ -366,6 +372,15 @@ def _told(line: Line) -> str:
             return _block("warning", line["message"], widget)
         case _:
             return _block("end", f"{line['reason']}, after {line['steps']} steps, at {line['at']}", "")
+
+
+def _note(widget: str, answer: Answered) -> None:
+    told = (
+        f"none, as by time-out: --http has none for {widget}"
+        if answer.failure
+        else f"{answer.status} {answer.body}"
+    )
+    print(_block("answer", told, ""), flush=True)
 
 
 def _block(label: str, text: str, widget: str) -> str:

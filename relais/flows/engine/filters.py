@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import wraps
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from dateutil import parser as dates
 from liquid import RenderContext
@@ -28,7 +29,15 @@ LONGEST_DATE = 64
 @dataclass(frozen=True)
 class Moment:
     at: datetime
-    zone: tzinfo
+    zone_name: str
+
+    @property
+    def zone(self) -> tzinfo:
+        """Looked up only when a template asks for the time."""
+        try:
+            return ZoneInfo(self.zone_name)
+        except (KeyError, ValueError, OSError) as error:
+            raise FilterError(f"there is no time zone {self.zone_name}", token=None) from error
 
     @property
     def local(self) -> datetime:

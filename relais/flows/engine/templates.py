@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import TextIO
-from zoneinfo import ZoneInfo
 
 from liquid import BoundTemplate, Environment, Mode, RenderContext
 from liquid.builtin.output import Output, OutputNode
@@ -106,7 +105,7 @@ def render(source: str, names: Mapping[str, object], *, now: datetime, zone: str
     if "{{" not in source and "{%" not in source:
         return _measured(source)
     try:
-        return compiled(source).render(**names, **HIDDEN, **{NOW: Moment(now, zone_of(zone))})
+        return compiled(source).render(**names, **HIDDEN, **{NOW: Moment(now, zone)})
     except OutputStreamLimitError as error:
         raise TooLong(source[:80]) from error
     except BadTemplate:
@@ -136,14 +135,6 @@ def _compiled(source: str) -> BoundTemplate | BadTemplate:
         return _environment.from_string(_bracketed(source))
     except Exception as error:
         return BadTemplate(_sentence(error))
-
-
-@lru_cache(maxsize=64)
-def zone_of(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise BadTemplate(f"There is no time zone {name}.") from error
 
 
 def _measured(text: str) -> str:

@@ -209,6 +209,11 @@ def test_lines_are_read_from_standard_input(monkeypatch, capsys):
     assert said.splitlines()[-1].split()[:2] == ["end", "completed,"]
 
 
+def test_a_person_is_told_why_a_request_fails(capsys):
+    assert main(["flow", "play", str(FIXTURES / "make-http-request.json"), "--say", "x"]) == 0
+    assert "--http has none for incoming" in capsys.readouterr().out
+
+
 def test_nobody_says_anything(play):
     assert play("trigger", "--say", "+5") == [
         {"type": "end", "reason": "waiting", "steps": 0, "at": "2025-06-15T12:00:05+00:00"}

@@ -103,6 +103,11 @@ def test_now_is_the_time_of_the_step_in_the_zone_of_the_flow(zone, text):
     assert render('{{ "now" | date: "%d/%m %H:%M" }}', zone=zone) == (text, [])
 
 
+def test_a_zone_that_does_not_exist_costs_only_what_tells_the_time():
+    assert render("{{flow.sid}}", zone="Mars/Olympus") == ("FN1", [])
+    assert "Mars" in render('{{ "now" | date: "%H" }}', zone="Mars/Olympus")[1][0]
+
+
 @pytest.mark.parametrize(
     ("source", "text"),
     [
