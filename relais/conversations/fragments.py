@@ -50,6 +50,7 @@ def message_context(event: ConversationEvent) -> dict[str, Any]:
         "side": SIDES[event.author_kind],
         "by": _author(event),
         "text": linked(event.body),
+        "attached": [linked(address) for address in event.metadata.get("media_url", ())],
         **(delivery_context(delivery, event) if delivery else {}),
     }
 

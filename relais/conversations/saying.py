@@ -6,6 +6,7 @@ Guard → event and delivery in one transaction → the sender's turn.
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,14 @@ def clean(text: str) -> str:
     return kept
 
 
+@dataclass(frozen=True)
+class Template:
+    """A message that WhatsApp approved beforehand, by its SID (HX…) and the values of its variables."""
+
+    content_sid: str
+    content_variables: dict[str, str]
+
+
 class Saying:
     if TYPE_CHECKING:
         address: Any
@@ -87,23 +96,24 @@ class Saying:
         at: datetime,
         ref: str | None = None,
         media_url: str = "",
+        template: Template | None = None,
     ) -> MessageDelivery:
-        """The bot or a program writes; muted as soon as an agent holds the conversation."""
+        """The bot or a program writes; muted as soon as an agent holds the conversation.
+
+        A template is WhatsApp's own, approved: it may go when the window is closed, and without a text of ours.
+        """
         locked = self.locked()
         if ref and (known := locked.deliveries.filter(ref=ref).first()):
             return known
         if not locked.is_open or locked.situation is Situation.HELD:
             raise TooLate(locked)
-        said = clean(text) if text.strip() or not media_url else ""
-        return locked._say_or_refuse(
-            "message_sent",
-            said,
-            by=by,
-            at=at,
-            ref=ref,
-            epoch=locked.epoch,
-            metadata={"media_url": [media_url]} if media_url else None,
-        )
+        said = clean(text) if text.strip() or not (media_url or template) else ""
+        metadata: dict[str, Any] = {"media_url": [media_url]} if media_url else {}
+        if template:
+            metadata |= asdict(template)
+        if (reason := locked._unsayable(at)) and not (template and reason == "window_closed"):
+            raise Unsayable(reason)
+        return locked._say("message_sent", said, by=by, at=at, ref=ref, epoch=locked.epoch, metadata=metadata)
 
     @transaction.atomic
     def say_by_itself(
@@ -222,4 +232,5 @@ class Saying:
 
 
 def _media_of(event: ConversationEvent) -> dict[str, Any]:
-    return {"media_url": event.metadata["media_url"]} if "media_url" in event.metadata else {}
+    names = ("media_url", "content_sid", "content_variables")
+    return {name: event.metadata[name] for name in names if name in event.metadata}

@@ -22,7 +22,8 @@ from relais.company import words
 from relais.conversations.history import BOT, Author
 from relais.conversations.lifecycle import Refusal, Situation, TooLate
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
-from relais.flows import engine, own_hooks
+from relais.conversations.saying import Template
+from relais.flows import engine, functions, own_hooks
 from relais.flows.models import Execution, Flow, Revision
 
 log = logging.getLogger(__name__)
@@ -238,6 +239,7 @@ def _say(
             at=at,
             ref=f"{execution.sid}-{effect.ref}",
             media_url=effect.media_url,
+            template=_template(effect),
         )
     except Refusal as refusal:
         code = "taken_over" if isinstance(refusal, TooLate) else refusal.code
@@ -245,10 +247,16 @@ def _say(
     return None
 
 
+def _template(effect: engine.Say) -> Template | None:
+    return Template(effect.content_sid, dict(effect.content_variables)) if effect.content_sid else None
+
+
 def _call(
     execution: Execution, effect: engine.CallHttp | engine.RunFunction, at: datetime
 ) -> engine.Answered | None:
     request = effect.as_request()
+    if isinstance(effect, engine.RunFunction) and (known := functions.find(effect.url, effect.function_sid)):
+        return functions.answer(known, effect)
     if own_hooks.is_own(request.url):
         return own_hooks.answer(request, ref=effect.ref, event=execution.about, at=at)
     execution.pending = asdict(request) | {"ref": effect.ref}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -117,14 +118,25 @@ def sorted_failures() -> Iterator[None]:
 
 
 def create(
-    *, to: str, sender: str, body: str, media_url: Sequence[str] = (), status_callback: str = ""
+    *,
+    to: str,
+    sender: str,
+    body: str,
+    media_url: Sequence[str] = (),
+    content_sid: str = "",
+    content_variables: Mapping[str, str] | None = None,
+    status_callback: str = "",
 ) -> str:
-    """Send one message; returns its SID. Raises TwilioRefused, NotNow or Unanswered."""
-    more: dict[str, Any] = {"media_url": list(media_url)} if media_url else {}
+    """Send one message, or the template `content_sid`; returns its SID. Raises TwilioRefused, NotNow or Unanswered."""
+    said: dict[str, Any] = {"content_sid": content_sid} if content_sid else {"body": body}
+    if content_sid and content_variables:
+        said["content_variables"] = json.dumps(content_variables, ensure_ascii=False)
+    if media_url:
+        said["media_url"] = list(media_url)
     if status_callback:
-        more["status_callback"] = status_callback
+        said["status_callback"] = status_callback
     with sorted_failures():
-        message = twilio().messages.create(to=to, from_=sender, body=body, **more)
+        message = twilio().messages.create(to=to, from_=sender, **said)
     if not message.sid:
         raise Unanswered("no sid")
     return str(message.sid)

@@ -33,6 +33,7 @@ THREADS = 32
 LOOK_EVERY = 1.0
 """Seconds between looks at the outbox when nobody tells of anything."""
 OUTCOME_TRIES = 20
+BESIDE_TEXT = ("media_url", "content_sid", "content_variables")
 NO_ANSWER = _("Twilio n'a pas dit si ce message est parti.")
 AWAY = _("Twilio ne répond pas ; nouvel essai dans un instant.")
 
@@ -117,12 +118,13 @@ def send(delivery_id: int, *, by: str) -> None:
 
 def _call(delivery: MessageDelivery) -> Callable[[], object]:
     """Call Twilio, outside any transaction; returns how to write down what became of it."""
+    told = delivery.event.metadata
     try:
         sid = client.create(
             to=delivery.conversation.address.address,
             sender=delivery.conversation.sender,
             body=delivery.event.body,
-            media_url=delivery.event.metadata.get("media_url", ()),
+            **{name: told[name] for name in BESIDE_TEXT if name in told},
             status_callback=f"{settings.PUBLIC_BASE_URL}/api/twilio/status?ref={delivery.pk}",
         )
     except client.TwilioRefused as refused:

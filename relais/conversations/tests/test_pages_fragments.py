@@ -213,3 +213,16 @@ def test_a_note_of_a_deleted_user_keeps_his_name(with_bot, clock):
 def words(html):
     text = re.sub(r"<svg.*?</svg>", "", html, flags=re.S)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", text)).strip().replace("&#x27;", "'")
+
+
+@pytest.mark.django_db
+def test_what_the_bot_sent_beside_its_text_is_shown(with_bot, clock):
+    from relais.conversations.history import BOT
+    from relais.conversations.saying import Template
+
+    picture = with_bot.say_as_program("Voici", by=BOT, at=clock.now, media_url="https://example.com/e.jpg")
+    assert 'href="https://example.com/e.jpg"' in fragments.message(picture.event)
+    odd = with_bot.say_as_program("Voici", by=BOT, at=clock.now, media_url="javascript:alert(1)")
+    assert "href" not in fragments.message(odd.event)
+    template = with_bot.say_as_program("", by=BOT, at=clock.now, template=Template("HX12", {}))
+    assert "Modèle WhatsApp HX12" in fragments.message(template.event)

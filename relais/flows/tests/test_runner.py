@@ -340,3 +340,40 @@ def test_two_jobs_at_once_ask_once(question, fatou_writes, clock, transactional_
         conversation = fatou_writes("mercedes", address=f"whatsapp:+2124{n:08d}")
         at_once(lambda _n, c=conversation: runner.run(c.pk, fetch=no_network, clock=lambda: clock.now), 4)
         assert said_to_client(conversation) == ["Votre nom ?"]
+
+
+def test_a_function_known_here_is_run_here(fatou_writes, clock):
+    from relais.flows.functions import function
+
+    @function("https://functions.example/prix")
+    def prix(parameters):
+        return {"prix": int(parameters["annee"]) * 100}
+
+    runs = state(
+        "prix",
+        "run-function",
+        [to("success", "dire"), to("fail")],
+        url="https://functions.example/prix",
+        parameters=[{"key": "annee", "value": "2026"}],
+    )
+    published(flow_of(runs, says("dire", "{{widgets.prix.parsed.prix}} DH")), clock)
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    assert said_to_client(conversation) == ["202600 DH"]
+
+
+def test_a_picture_and_a_template_are_sent_as_such(fatou_writes, clock):
+    picture = says("photo", "La Classe E", "modele")
+    picture["properties"]["media_url"] = "https://example.com/e.jpg"
+    template = says("modele", "")
+    template["properties"] |= {
+        "message_type": "content_template",
+        "content_sid": "HX" + "1" * 32,
+        "content_variables": [{"key": "{{1}}", "value": "Fatou"}],
+    }
+    published(flow_of(picture, template), clock)
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    first, second = (d.event for d in conversation.deliveries.order_by("id"))
+    assert (first.body, first.metadata) == ("La Classe E", {"media_url": ["https://example.com/e.jpg"]})
+    assert second.metadata == {"content_sid": "HX" + "1" * 32, "content_variables": {"1": "Fatou"}}
