@@ -160,6 +160,19 @@ def flow_check(options: argparse.Namespace) -> int:
     return report(options.files, as_json=options.json)
 
 
+def bench_flow(options: argparse.Namespace) -> None:
+    import json
+
+    from relais.flows.bench import measure
+
+    figures = measure()
+    if not options.json:
+        print(f"a step of the dealer's flow: median {figures['step_ms']} ms, p99 {figures['step_p99_ms']} ms")
+        print(f"loading {figures['load_states']} states: {figures['load_s']} s")
+    else:
+        print(json.dumps(figures))
+
+
 def flow_import(options: argparse.Namespace) -> None:
     with _desk():
         from django.utils import timezone
@@ -307,7 +320,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="relais", description="Where a WhatsApp bot hands a conversation to a human and back."
     )
-    shown = "{up,web,jobs,user,token,say,flow,emulator}"
+    shown = "{up,web,jobs,user,token,say,flow,bench,emulator}"
     commands = parser.add_subparsers(metavar=shown, required=True, parser_class=_Parser)
 
     def command(
@@ -370,6 +383,12 @@ def _parser() -> argparse.ArgumentParser:
     exported.add_argument("--host", default="", help="where Twilio reaches Relais; else PUBLIC_BASE_URL")
     exported.add_argument("--secret", default="", help="else STUDIO_WEBHOOK_SECRET")
     exported.add_argument("--subflow", metavar="SID", default="", help="the flow to run below, FW…")
+
+    benches = commands.add_parser("bench", help="Measure.").add_subparsers(
+        metavar="{flow}", required=True, parser_class=_Parser
+    )
+    measured = command("flow", bench_flow, "The engine of flows.", benches)
+    measured.add_argument("--json", action="store_true", help="one object on the last line")
 
     command("prepare", prepare, None)
     command("migrate", migrate, None)
