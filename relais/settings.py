@@ -95,7 +95,8 @@ DATABASES = {
         # After a restart of the database a pooled connection is dead: the check spares someone a failed page.
         "CONN_HEALTH_CHECKS": True,
         # And its attempts grow ever rarer: it gives up early, and the next page makes it try at once.
-        "OPTIONS": _database | {"pool": {"min_size": 1, "max_size": 12, "timeout": 3, "reconnect_timeout": 2}},
+        "OPTIONS": _database
+        | {"pool": {"min_size": 1, "max_size": 12, "timeout": 3, "reconnect_timeout": 2}},
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -154,7 +155,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "relais.web.storage.Storage"},
 }
 MESSAGE_TAGS = {_levels.SUCCESS: "good", _levels.WARNING: "attention"}
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_000_000
 
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 DEFAULT_FROM_EMAIL = f"relais@{_public.hostname}"

@@ -11,6 +11,7 @@ urlpatterns = [
     path("dashboard/", include("relais.conversations.urls")),
     path("dashboard/", include("relais.accounts.urls")),
     path("dashboard/", include("relais.company.urls")),
+    path("dashboard/", include("relais.flows.urls")),
     path("dashboard/", include("relais.whatsapp.urls")),
     # Last, so that this is the address that is written: its name stands once more among the includes.
     path("dashboard", pages.overview, name="dashboard"),

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models, transaction
-from django.db.models import Max, Q
+from django.db.models import Count, Max, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -33,6 +33,21 @@ def new_execution_sid() -> str:
     return new_sid("FN")
 
 
+class NotPublished(Exception):
+    """A flow answers clients only by a revision that was published."""
+
+
+class Flows(models.QuerySet["Flow"]):
+    def with_running(self) -> Flows:
+        """Each with `running`, how many executions are under way on it."""
+        return self.annotate(running=Count("revisions__executions", Q(revisions__executions__ended_at=None)))
+
+
+class Revisions(models.QuerySet["Revision"]):
+    def with_running(self) -> Revisions:
+        return self.annotate(running=Count("executions", Q(executions__ended_at=None)))
+
+
 class Flow(models.Model):
     """A flow of Studio's; the one called `main` answers the clients, the others are its sub-flows or drafts."""
 
@@ -43,6 +58,8 @@ class Flow(models.Model):
     zone = models.CharField(_("fuseau horaire"), max_length=60, blank=True, default="", db_default="")
     """In which templates tell the time; empty is the company's own."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = Flows.as_manager()
 
     class Meta(TypedModelMeta):
         db_table = "flows"
@@ -57,6 +74,24 @@ class Flow(models.Model):
     @property
     def published(self) -> Revision | None:
         return self.revisions.filter(published_at__isnull=False).order_by("-published_at", "-number").first()
+
+    @property
+    def latest(self) -> Revision | None:
+        return self.revisions.order_by("-number").first()
+
+    def executions(self) -> Executions:
+        return Execution.objects.filter(revision__flow=self)
+
+    @transaction.atomic
+    def answer_clients(self) -> None:
+        """From the next conversation on; executions under way stay where they are. Raises NotPublished."""
+        if self.published is None:
+            raise NotPublished
+        # In one order, so that of two admins at once one comes after the other.
+        list(Flow.objects.order_by("pk").select_for_update(no_key=True))
+        Flow.objects.filter(answers=True).exclude(pk=self.pk).update(answers=False)
+        Flow.objects.filter(pk=self.pk).update(answers=True)
+        self.answers = True
 
     @transaction.atomic
     def add_revision(self, definition: dict[str, Any], *, by: str, at: datetime) -> Revision:
@@ -77,6 +112,8 @@ class Revision(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     published_at = models.DateTimeField(null=True)
     """The one published last answers; publishing an older one again is the way back."""
+
+    objects = Revisions.as_manager()
 
     class Meta(TypedModelMeta):
         db_table = "flow_revisions"

@@ -30,6 +30,7 @@ SECTIONS = (
     Section("/dashboard/pending", _("En attente"), "hourglass", count="pending"),
     Section("/dashboard/active", _("Actives"), "messages-square", count="active"),
     Section("/dashboard/conversations", _("Conversations"), "inbox"),
+    Section("/dashboard/flows", _("Parcours"), "workflow", Role.ADMIN),
     Section("/dashboard/users", _("Utilisateurs"), "users", Role.SUPER_ADMIN),
     Section("/dashboard/settings", _("Réglages"), "settings", Role.ADMIN),
 )

@@ -13,7 +13,12 @@ def paths(user):
 
 @pytest.mark.parametrize(
     ("role", "beyond_the_desk"),
-    [("agent", []), ("supervisor", []), ("admin", ["/settings"]), ("super_admin", ["/users", "/settings"])],
+    [
+        ("agent", []),
+        ("supervisor", []),
+        ("admin", ["/flows", "/settings"]),
+        ("super_admin", ["/flows", "/users", "/settings"]),
+    ],
 )
 def test_a_role_sees_its_sections(awa, role, beyond_the_desk):
     awa.role = role

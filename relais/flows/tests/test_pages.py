@@ -1,0 +1,373 @@
+"""Nadia imports a flow, checks and publishes it, and goes back; conversations under way stay where they began."""
+
+import copy
+import json
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils.timezone import now
+
+from relais.accounts.models import Role
+from relais.flows import library
+from relais.flows.models import Execution, Flow
+
+pytestmark = pytest.mark.django_db
+
+GREETS = {
+    "description": "Bonjour",
+    "initial_state": "Trigger",
+    "flags": {"allow_concurrent_calls": True},
+    "states": [
+        {
+            "name": "Trigger",
+            "type": "trigger",
+            "transitions": [{"event": "incomingMessage", "next": "demande"}],
+            "properties": {"offset": {"x": 0, "y": 0}},
+        },
+        {
+            "name": "demande",
+            "type": "send-and-wait-for-reply",
+            "transitions": [
+                {"event": "incomingMessage", "next": "merci"},
+                {"event": "timeout", "next": "silence"},
+                {"event": "deliveryFailure"},
+            ],
+            "properties": {"body": "Votre nom ?", "timeout": "3600"},
+        },
+        {
+            "name": "merci",
+            "type": "send-message",
+            "transitions": [{"event": "sent"}, {"event": "failed"}],
+            "properties": {"body": "Merci {{widgets.demande.inbound.Body}}."},
+        },
+        {
+            "name": "silence",
+            "type": "send-message",
+            "transitions": [{"event": "sent"}, {"event": "failed"}],
+            "properties": {"body": "À bientôt."},
+        },
+    ],
+}
+
+
+def greets(body="Votre nom ?", **changed):
+    definition = copy.deepcopy(GREETS) | changed
+    definition["states"][1]["properties"]["body"] = body
+    return definition
+
+
+def with_an_error():
+    definition = greets()
+    definition["states"][1]["transitions"][1]["next"] = "nulle_part"
+    return definition
+
+
+@pytest.fixture
+def nadias(client, nadia):
+    """Nadia's browser; here she is an admin only."""
+    nadia.role = Role.ADMIN
+    nadia.save()
+    client.force_login(nadia)
+    return client
+
+
+@pytest.fixture
+def flow(db):
+    flow = Flow.objects.create(name="Accueil", answers=True)
+    flow.add_revision(greets(), by="Nadia Benali", at=now()).publish(at=now())
+    return flow
+
+
+def page(answer):
+    return answer.content.decode()
+
+
+def read(browser, address):
+    return page(browser.get(address))
+
+
+def imports(browser, text, *, name="Accueil", to="/dashboard/flows/import"):
+    return browser.post(to, {"name": name, "text": text})
+
+
+# -- who may ------------------------------------------------------------------------------------------------
+
+
+ADDRESSES = ("", "/import", "/{pk}", "/{pk}/import", "/{pk}/revisions/1/export", "/{pk}/revisions/1/try")
+
+
+@pytest.mark.parametrize("role", ["agent", "supervisor"])
+def test_flows_are_for_admins_only(client, awa, flow, role):
+    awa.change_role(role)
+    client.force_login(awa)
+    for address in ADDRESSES:
+        assert client.get("/dashboard/flows" + address.format(pk=flow.pk)).status_code == 403
+    for verb in ("revisions/1/publish", "answers", "import"):
+        assert client.post(f"/dashboard/flows/{flow.pk}/{verb}").status_code == 403
+    assert imports(client, json.dumps(GREETS)).status_code == 403
+    assert "/dashboard/flows" not in read(client, "/dashboard")
+
+
+def test_a_stranger_is_led_to_the_sign_in(client, flow):
+    for address in ADDRESSES:
+        assert client.get("/dashboard/flows" + address.format(pk=flow.pk))["Location"].startswith(
+            "/accounts/login/"
+        )
+
+
+def test_what_does_not_exist_is_not_found(nadias, flow):
+    for address in ("/9999", "/9999/import", f"/{flow.pk}/revisions/7/try", f"/{flow.pk}/revisions/7/export"):
+        assert nadias.get("/dashboard/flows" + address).status_code == 404
+    for number in ("7", "x", "-1", "99999999999999", "١"):
+        assert nadias.get(f"/dashboard/flows/{flow.pk}", {"revision": number}).status_code == 404
+    assert nadias.post(f"/dashboard/flows/{flow.pk}/revisions/7/publish").status_code == 404
+
+
+# -- the list and a flow --------------------------------------------------------------------------------------
+
+
+def test_without_flows_the_page_says_what_next(nadias):
+    assert "Aucun parcours." in read(nadias, "/dashboard/flows")
+
+
+def test_the_list_tells_who_answers_what_is_published_and_what_runs(nadias, flow, with_bot):
+    begins(with_bot, flow.published)
+    flow.add_revision(greets("Et vous ?"), by="Nadia Benali", at=now())
+    Flow.objects.create(name="Essais")
+    found = read(nadias, "/dashboard/flows")
+    assert found.count("répond aux clients") == 1
+    assert "révision 2" in found
+    assert 'data-label="En cours">1</td>' in found
+    assert "aucune" in found
+
+
+def test_a_flow_is_drawn_with_its_states_and_arrows(nadias, flow):
+    found = read(nadias, f"/dashboard/flows/{flow.pk}")
+    assert found.count('<g class="box') == 4
+    assert found.count('<path class="arrow') == 3
+    assert "Votre nom ?" in found
+    assert "Merci {{widgets.demande.inbound.Body}}." in found
+    assert 'href="#s1"' in found and 'id="s1"' in found
+    assert " style=" not in found and "<script>" not in found
+
+
+def test_what_is_wrong_is_told_with_its_state_and_path(nadias, flow):
+    flow.add_revision(with_an_error(), by="Nadia Benali", at=now())
+    found = read(nadias, f"/dashboard/flows/{flow.pk}?revision=2")
+    assert "Une transition mène à un état qui n&#x27;existe pas." in found
+    assert "#/states/1/transitions/1/next" in found
+    assert "nulle_part ?" in found
+    assert "jamais atteint" in found
+
+
+def test_names_are_text_never_markup(nadias):
+    definition = greets("<img src=x onerror=alert(1)>")
+    definition["states"][3]["name"] = "</text><script>alert(1)</script>"
+    assert imports(nadias, json.dumps(definition), name="<b>Gras</b>").status_code == 302
+    for address in ("/dashboard/flows", f"/dashboard/flows/{Flow.objects.get().pk}"):
+        found = read(nadias, address)
+        assert "<script>alert" not in found and "<img src=x" not in found and "<b>Gras" not in found
+
+
+def test_a_revision_that_cannot_be_read_any_more_still_has_its_page(nadias, flow):
+    flow.revisions.create(number=2, definition={"states": []}, published_at=now())
+    found = read(nadias, f"/dashboard/flows/{flow.pk}")
+    assert "Cette révision ne peut plus être lue" in found
+    answer = nadias.get(f"/dashboard/flows/{flow.pk}/revisions/2/try", follow=True)
+    assert "ne peut plus être exécutée" in page(answer)
+
+
+# -- import and export ----------------------------------------------------------------------------------------
+
+
+def test_a_flow_comes_in_from_a_file(nadias):
+    text = library.path_of("mercedes").read_bytes()
+    file = SimpleUploadedFile("mercedes.json", b"\xef\xbb\xbf" + text)
+    answer = nadias.post("/dashboard/flows/import", {"name": "Mercedes", "file": file}, follow=True)
+    assert "Révision 1 importée en brouillon" in page(answer)
+    flow = Flow.objects.get()
+    assert flow.published is None
+    assert flow.latest.made_by == "Nadia Benali"
+    assert json.loads(nadias.get(f"/dashboard/flows/{flow.pk}/revisions/1/export").content) == json.loads(
+        text
+    )
+
+
+def test_a_flow_is_pasted_and_goes_out_unchanged(nadias):
+    definition = greets(unknown_key={"kept": [1, 2.5, None, "é"]})
+    imports(nadias, json.dumps(definition), name="Été à l'atelier")
+    answer = nadias.get(f"/dashboard/flows/{Flow.objects.get().pk}/revisions/1/export")
+    assert json.loads(answer.content) == definition
+    assert answer["Content-Disposition"] == 'attachment; filename="ete-a-latelier-1.json"'
+
+
+def test_a_flow_gets_another_revision(nadias, flow):
+    imports(nadias, json.dumps(greets("Et vous ?")), to=f"/dashboard/flows/{flow.pk}/import")
+    assert flow.latest.number == 2
+    assert flow.published.number == 1
+
+
+def test_the_same_definition_again_is_no_new_revision(nadias, flow):
+    text = json.dumps(greets())
+    answer = nadias.post(f"/dashboard/flows/{flow.pk}/import", {"text": text}, follow=True)
+    assert "déjà la révision 1" in page(answer)
+    assert flow.revisions.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "Choisissez un fichier"),
+        ("{", "pas du JSON"),
+        ("[1, 2]", "pas de liste d&#x27;états"),
+        ('"texte"', "pas de liste d&#x27;états"),
+        ('{"states": []}', "ne commence pas"),
+        ("[" * 5000, "pas du JSON"),
+        (json.dumps(greets(note="\x00")), "ne peut pas être gardé"),
+        (json.dumps(greets(note="\ud800")), "ne peut pas être gardé"),
+        (json.dumps(greets(note=float("nan"))), "ne peut pas être gardé"),
+        (json.dumps(greets(note=1)).replace('"note": 1', '"note": 1e999'), "ne peut pas être gardé"),
+        (json.dumps(greets(note=1)).replace('"note": 1', '"note": ' + "9" * 5000), "ne peut pas être importé"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_a_flow_is_said_and_stays_in_the_form(nadias, text, said):
+    answer = imports(nadias, text, name="Mon parcours")
+    assert answer.status_code == 422
+    assert said in page(answer)
+    assert 'value="Mon parcours"' in page(answer)
+    assert (text[:20].replace('"', "&quot;") or "textarea") in page(answer)
+    assert not Flow.objects.exists()
+
+
+def test_each_problem_of_a_bad_flow_is_told_with_its_place(nadias):
+    definition = greets()
+    definition["states"].append(definition["states"][1])
+    found = page(imports(nadias, json.dumps(definition)))
+    assert "Un autre état porte déjà ce nom." in found
+    assert "<bdi>demande</bdi>" in found
+    assert "#/states/4/name" in found
+
+
+def test_a_refused_file_leaves_its_text_in_the_form(nadias):
+    file = SimpleUploadedFile("flow.json", b'{"states": [], "mine": "un long travail"}')
+    answer = nadias.post("/dashboard/flows/import", {"name": "A", "file": file})
+    assert answer.status_code == 422
+    assert "un long travail" in page(answer)
+
+
+def test_a_file_that_is_too_large_or_no_text_is_refused_in_a_sentence(nadias):
+    large = SimpleUploadedFile("flow.json", b" " * (1024 * 1024 + 1))
+    assert "dépasse 1 Mo" in page(nadias.post("/dashboard/flows/import", {"name": "A", "file": large}))
+    picture = SimpleUploadedFile("flow.json", b"\xff\xd8\xff\xe0")
+    assert "UTF-8" in page(nadias.post("/dashboard/flows/import", {"name": "A", "file": picture}))
+    pasted = "[" + "1," * 550_000 + "1]"
+    assert "dépasse 1 Mo" in page(imports(nadias, pasted))
+    assert not Flow.objects.exists()
+
+
+def test_a_name_that_is_taken_is_said(nadias, flow):
+    answer = imports(nadias, json.dumps(GREETS), name="ACCUEIL")
+    assert answer.status_code == 422
+    assert "porte déjà ce nom" in page(answer)
+
+
+# -- publishing -----------------------------------------------------------------------------------------------
+
+
+def publishes(browser, flow, number, **more):
+    return browser.post(f"/dashboard/flows/{flow.pk}/revisions/{number}/publish", more, follow=True)
+
+
+def begins(conversation, revision):
+    """The bot's execution in a conversation, as the runner begins one."""
+    return Execution.objects.create(
+        conversation=conversation,
+        revision=revision,
+        state={},
+        consumed_seq=0,
+        about=conversation.events.first(),
+        path=["Trigger", "demande"],
+    )
+
+
+def test_a_draft_is_published_and_an_older_revision_again(nadias, flow):
+    flow.add_revision(greets("Et vous ?"), by="Nadia Benali", at=now())
+    assert "Révision 2 publiée." in page(publishes(nadias, flow, 2))
+    assert flow.published.number == 2
+    assert "Revenir à celle-ci" in read(nadias, f"/dashboard/flows/{flow.pk}")
+    publishes(nadias, flow, 1)
+    assert flow.published.number == 1
+
+
+def test_running_executions_stay_on_their_revision(nadias, flow, with_bot):
+    running = begins(with_bot, flow.published)
+    flow.add_revision(greets("Et vous ?"), by="Nadia Benali", at=now())
+    said = page(publishes(nadias, flow, 2))
+    assert "1 conversation en cours finit sur la révision où elle a commencé." in said
+    running.refresh_from_db()
+    assert (running.revision.number, running.ended_at) == (1, None)
+
+
+def test_a_revision_with_errors_is_published_only_on_purpose(nadias, flow):
+    flow.add_revision(with_an_error(), by="Nadia Benali", at=now())
+    assert "a des erreurs" in page(publishes(nadias, flow, 2))
+    assert flow.published.number == 1
+    publishes(nadias, flow, 2, anyway="1")
+    assert flow.published.number == 2
+
+
+def test_another_flow_answers_the_clients_from_now_on(nadias, flow):
+    other = Flow.objects.create(name="Été")
+    other.add_revision(greets("L'été ?"), by="Nadia Benali", at=now()).publish(at=now())
+    nadias.post(f"/dashboard/flows/{other.pk}/answers")
+    assert list(Flow.objects.filter(answers=True)) == [other]
+
+
+def test_a_flow_without_a_published_revision_answers_nobody(nadias, flow):
+    other = Flow.objects.create(name="Été")
+    other.add_revision(greets("L'été ?"), by="Nadia Benali", at=now())
+    answer = nadias.post(f"/dashboard/flows/{other.pk}/answers", follow=True)
+    assert "Publiez d&#x27;abord" in page(answer)
+    assert list(Flow.objects.filter(answers=True)) == [flow]
+
+
+@pytest.mark.parametrize("verb", ["revisions/1/publish", "answers"])
+def test_verbs_are_not_links(nadias, flow, verb):
+    assert nadias.get(f"/dashboard/flows/{flow.pk}/{verb}").status_code == 405
+
+
+# -- the client's way -----------------------------------------------------------------------------------------
+
+
+def test_the_clients_way_is_lit_for_whoever_sees_the_conversation(client, awa, flow, with_bot):
+    begins(with_bot, flow.published)
+    client.force_login(awa)
+    assert f'href="/dashboard/chat/{with_bot.pk}/path"' in read(client, f"/dashboard/chat/{with_bot.pk}")
+    found = read(client, f"/dashboard/chat/{with_bot.pk}/path")
+    assert found.count('<g class="box is-lit') == 2
+    assert 'class="box is-lit is-here" id="b1"' in found
+    assert found.count("arrow is-lit") == 1
+
+
+def test_without_an_execution_there_is_no_way_and_no_link(client, awa, with_bot):
+    client.force_login(awa)
+    assert "Parcours du bot" not in read(client, f"/dashboard/chat/{with_bot.pk}")
+    assert client.get(f"/dashboard/chat/{with_bot.pk}/path").status_code == 404
+
+
+def test_an_outsider_sees_no_way(client, yao, sales, flow, with_bot):
+    begins(with_bot, flow.published)
+    with_bot.team = sales
+    with_bot.save(update_fields=["team"])
+    client.force_login(yao)
+    assert client.get(f"/dashboard/chat/{with_bot.pk}/path").status_code == 404
+
+
+def test_each_run_of_the_bot_has_its_way(client, awa, flow, with_bot):
+    first = begins(with_bot, flow.published)
+    Execution.objects.filter(pk=first.pk).update(ended_at=now(), end_reason="completed")
+    begins(with_bot, flow.published)
+    client.force_login(awa)
+    assert "en cours" in read(client, f"/dashboard/chat/{with_bot.pk}/path")
+    assert "arrivé à sa fin" in read(client, f"/dashboard/chat/{with_bot.pk}/path?run={first.sid}")
+    assert client.get(f"/dashboard/chat/{with_bot.pk}/path?run=FN0").status_code == 404

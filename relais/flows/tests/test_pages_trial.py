@@ -1,0 +1,164 @@
+"""Nadia tries a draft as a client would, before anyone else meets it; nothing of it is kept or sent."""
+
+import html
+import re
+
+import pytest
+from django.utils.timezone import now
+
+from relais.conversations.models import Conversation, MessageDelivery
+from relais.flows import library
+from relais.flows.engine import parse
+from relais.flows.models import Execution, Flow
+
+pytestmark = pytest.mark.django_db
+
+MEMORY = re.compile(r'name="memory" value="([^"]+)"')
+LINE = re.compile(r'class="phone__bubble"[^>]*>(.*?)</p>', re.DOTALL)
+BOT = re.compile(r'phone__line--bot"><p class="phone__bubble"[^>]*>(.*?)</p>', re.DOTALL)
+
+
+class Tab:
+    """One tab of her browser, on the trial of one revision."""
+
+    def __init__(self, browser, revision):
+        self.browser = browser
+        self.address = f"/dashboard/flows/{revision.flow_id}/revisions/{revision.number}/try"
+        self.found = self.browser.get(self.address).content.decode()
+
+    def does(self, **what):
+        answer = self.browser.post(self.address, {"memory": self.memory, "say": "", **what})
+        assert answer.status_code == 200
+        self.found = answer.content.decode()
+        return self
+
+    def says(self, *lines):
+        for line in lines:
+            self.does(say=line)
+        return self
+
+    @property
+    def memory(self):
+        return html.unescape(MEMORY.search(self.found)[1])
+
+    @property
+    def last(self):
+        """What the bot said last: the newest stands first."""
+        return html.unescape(BOT.search(self.found)[1])
+
+
+@pytest.fixture
+def nadias(client, nadia):
+    client.force_login(nadia)
+    return client
+
+
+def draft(definition):
+    flow = Flow.objects.create(name="Essais")
+    return flow.add_revision(definition, by="Nadia Benali", at=now())
+
+
+@pytest.fixture
+def dealer(nadias):
+    """The default flow, tried."""
+    return Tab(nadias, draft(parse(library.path_of("mercedes").read_text()).as_json()))
+
+
+def test_the_page_says_how_to_begin(dealer):
+    assert "« bonjour » pour commencer" in dealer.found
+    assert not LINE.search(dealer.found)
+
+
+def test_a_draft_answers_as_it_would_a_client(dealer):
+    assert "nom" in dealer.says("bonjour").last
+    assert "client" in dealer.says("Fatou Diallo").last
+    assert "1. Véhicules neufs" in dealer.says("2").last
+    assert "is-here" in dealer.found
+
+
+def test_what_the_client_told_once_is_not_asked_again(dealer):
+    dealer.says("bonjour", "Fatou Diallo", "2").does(**{"pass": "1"})
+    assert "Une heure passe." in dealer.found
+    assert "arrivé à sa fin" in dealer.found
+    assert "1. Véhicules neufs" in dealer.says("bonjour").last
+
+
+def test_asking_for_an_agent_is_told(dealer):
+    dealer.says("bonjour", "Fatou Diallo", "2", "5")
+    assert "Un agent est demandé" in dealer.found
+
+
+def test_it_begins_again(dealer):
+    dealer.says("bonjour").does(restart="1")
+    assert not LINE.search(dealer.found)
+    assert "nom" in dealer.says("bonjour").last
+
+
+def test_two_tabs_do_not_meet(nadias, dealer):
+    other = Tab(nadias, Flow.objects.get().latest)
+    dealer.says("bonjour", "Fatou Diallo")
+    assert "nom" in other.says("bonjour").last
+
+
+def test_nothing_is_kept_or_sent(dealer):
+    dealer.says("bonjour", "Fatou Diallo", "2", "5")
+    assert not Execution.objects.exists()
+    assert not Conversation.objects.exists()
+    assert not MessageDelivery.objects.exists()
+
+
+def test_what_came_back_changed_begins_anew(dealer):
+    dealer.says("bonjour", "Fatou Diallo")
+    memory = dealer.memory
+    dealer.does(memory=memory[:-3] + "abc", say="bonjour")
+    assert "nom" in dealer.last
+
+
+def test_the_memory_of_another_revision_is_not_taken(nadias, dealer):
+    dealer.says("bonjour", "Fatou Diallo")
+    revision = Flow.objects.get().add_revision(
+        parse(library.path_of("mercedes").read_text()).as_json() | {"description": "autre"}, by="", at=now()
+    )
+    other = Tab(nadias, revision)
+    assert "nom" in other.does(memory=dealer.memory, say="bonjour").last
+
+
+def asks(url):
+    """A flow that asks another system, and says what came of it."""
+    say = {"type": "send-message", "transitions": [{"event": "sent"}, {"event": "failed"}]}
+    return {
+        "initial_state": "t",
+        "states": [
+            {"name": "t", "type": "trigger", "transitions": [{"event": "incomingMessage", "next": "ask"}]},
+            {
+                "name": "ask",
+                "type": "make-http-request",
+                "properties": {"method": "POST", "url": url},
+                "transitions": [{"event": "success", "next": "yes"}, {"event": "failed", "next": "no"}],
+            },
+            {"name": "yes", "properties": {"body": "Réussi {{widgets.ask.parsed.success}}"}} | say,
+            {"name": "no", "properties": {"body": "Raté"}} | say,
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://example.com/prix", "http://127.0.0.1:1/api/twilio/incoming", "https://desk.example/api/twilio/unknown"],
+)  # fmt: skip
+def test_other_systems_do_not_answer(nadias, url):
+    tab = Tab(nadias, draft(asks(url))).says("bonjour")
+    assert tab.last == "Raté"
+    assert f"<code>{url}</code>" in tab.found
+
+
+@pytest.mark.parametrize("host", ["desk.example", "relais.invalid", "studio:secret@desk.example"])
+def test_our_own_hooks_do(nadias, host):
+    tab = Tab(nadias, draft(asks(f"https://{host}/api/twilio/complete"))).says("bonjour")
+    assert tab.last == "Réussi true"
+
+
+def test_what_the_bot_says_is_text_never_markup(nadias):
+    definition = asks("x")
+    definition["states"][3]["properties"]["body"] = "<script>alert(1)</script>"
+    assert "<script>alert" not in Tab(nadias, draft(definition)).says("bonjour").found
