@@ -39,6 +39,7 @@ class Migration(migrations.Migration):
                 ('transferred_at', models.DateTimeField(null=True)),
                 ('last_activity_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('last_inbound_at', models.DateTimeField(null=True)),
+                ('bot_waits_until', models.DateTimeField(null=True)),
                 ('ended_at', models.DateTimeField(null=True)),
                 ('duration_seconds', models.IntegerField(null=True)),
                 ('address', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='conversations', to='clients.clientaddress')),

@@ -46,7 +46,7 @@ create function relais_waiting_due(conversation bigint, at timestamptz) returns 
 declare
   since integer;
 begin
-  perform 1 from conversations where id = conversation and status = 'transferred';
+  perform 1 from conversations where id = conversation and status = 'transferred' and bot_waits_until is null;
   if not found then
     return false;
   end if;

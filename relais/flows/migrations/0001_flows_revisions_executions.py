@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('conversations', '0004_bot_waits_until'),
+        ('conversations', '0003_moves_between_teams_are_told'),
     ]
 
     operations = [

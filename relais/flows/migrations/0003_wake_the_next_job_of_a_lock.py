@@ -27,7 +27,7 @@ drop function relais_wake_next_of_lock;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("flows", "0002_hands_off_and_patience"),
+        ("flows", "0002_hands_off"),
         ("procrastinate", "0041_post_retry_failed_job"),
     ]
     operations = [migrations.RunSQL(WAKE, reverse_sql=SLEEP)]
