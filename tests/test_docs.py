@@ -24,6 +24,8 @@ from relais.conversations.lifecycle import Status
 from relais.conversations.models import DeliveryState, EventType
 from relais.emulator.faults import KINDS
 from relais.emulator.testing import ServerThread
+from relais.flows import library
+from relais.ops.arrows import MAY_IMPORT
 from relais.ops.health import DUTIES
 from relais.whatsapp import errors, hooks
 
@@ -68,10 +70,28 @@ def test_every_word_of_the_company_is_in_settings():
     assert known <= set(re.findall(r"^\| `(\w+)`", page("settings.md"), re.M))
 
 
+def test_a_word_without_a_field_on_the_page_says_so():
+    rows = dict(
+        re.findall(r"^\| `(\w+)` \| (.+?) \|", page("settings.md").split("## Words of the company")[1], re.M)
+    )
+    assert {word.key for word in words.EDITABLE} == {
+        key for key, on in rows.items() if on != "not on the page"
+    }
+    assert all(rows[word.key] == f"« {word.label._args[0]} »" for word in words.EDITABLE)
+
+
 def test_every_event_type_state_and_reason_is_in_history():
     first_cells = set(re.findall(r"^\| `(\w+)`", page("history.md"), re.M))
     assert set(EventType.values) | set(DeliveryState.values) | set(FINAL_REASONS) <= first_cells
     assert all(f"`{status}`" in page("history.md") for status in Status.values)
+
+
+def test_the_events_that_no_code_writes_are_those_that_are_said_to_be():
+    verb = re.compile(r'(?:append|_moved|_ended|_say|_say_or_refuse)\(\s*"(\w+)"')
+    sources = [file for file in (ROOT / "relais").rglob("*.py") if "tests" not in file.parts]
+    written = {name for file in sources for name in verb.findall(file.read_text())} | {"message_received"}
+    said = set(re.findall(r"^\| `(\w+)` \|.*No code writes it yet", page("history.md"), re.M))
+    assert said == set(EventType.values) - written
 
 
 @pytest.mark.parametrize("state", DeliveryState, ids=str)
@@ -83,6 +103,18 @@ def test_every_state_stands_under_the_word_of_the_pages(state):
 def test_every_command_is_in_operating():
     documented = re.findall(r"^\| `relais ([a-z ]+?)(?: --.*)?` \|", page("operating.md"), re.M)
     assert sorted(documented) == sorted(commands(cli._parser()))
+
+
+def test_every_flow_that_comes_along_is_in_operating():
+    row = next(
+        line for line in page("operating.md").splitlines() if line.startswith("| `relais flow export`")
+    )
+    assert all(f"`{name}`" in row for name in library.NAMES)
+
+
+def test_every_room_stands_among_the_arrows():
+    drawn = page("development.md").split("## Rooms and arrows")[1].split("```")[1]
+    assert all(re.search(rf"\b{re.escape(room)}\b", drawn) for room in MAY_IMPORT)
 
 
 def commands(parser: argparse.ArgumentParser, before: str = "") -> Iterator[str]:
