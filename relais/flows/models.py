@@ -39,13 +39,15 @@ class NotPublished(Exception):
 
 class Flows(models.QuerySet["Flow"]):
     def with_running(self) -> Flows:
-        """Each with `running`, how many executions are under way on it."""
-        return self.annotate(running=Count("revisions__executions", Q(revisions__executions__ended_at=None)))
+        """Each with `running`, how many executions are under way on it; the one that answers first."""
+        running = Count("revisions__executions", Q(revisions__executions__ended_at=None))
+        return self.annotate(running=running).order_by("-answers", "name")
 
 
 class Revisions(models.QuerySet["Revision"]):
     def with_running(self) -> Revisions:
-        return self.annotate(running=Count("executions", Q(executions__ended_at=None)))
+        """Each with `running`, the newest first."""
+        return self.annotate(running=Count("executions", Q(executions__ended_at=None))).order_by("-number")
 
 
 class Flow(models.Model):

@@ -101,8 +101,9 @@ PROBLEMS: dict[str, Any] = {
     "too_large": gettext_lazy("Twilio n'accepte que 1 Mo par parcours."),
     "too_many_states": gettext_lazy("Twilio n'accepte que 1 000 états par parcours."),
 }
-EXPLAINED = frozenset({"not_json", "bad_template", "bad_regex", "no_branch", "unknown_event", "bad_value"})
-"""Problems whose own words, of a parser or of Studio, say more than the sentence does."""
+PARSERS = frozenset({"not_json", "bad_template", "bad_regex"})
+"""Problems that a parser explains in its own words, which are worth more than none."""
+QUOTED = re.compile("“([^”]*)”")
 
 END_REASONS: dict[str, Any] = {
     "completed": gettext_lazy("arrivé à sa fin"),
@@ -147,7 +148,10 @@ def sentence(problem: Problem) -> str:
 
 
 def explanation(problem: Problem) -> str:
-    return problem.message if problem.code in EXPLAINED else ""
+    """Which event or value it is about."""
+    if problem.code in PARSERS:
+        return problem.message
+    return ", ".join(f"« {word} »" for word in QUOTED.findall(problem.message))
 
 
 def ended(reason: str) -> str:

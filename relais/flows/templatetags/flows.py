@@ -60,6 +60,11 @@ def of_state(found: Mapping[str, list[Problem]] | str, name: str) -> list[Proble
 
 
 @register.filter
+def has_error(found: list[Problem]) -> bool:
+    return any(problem.level == "error" for problem in found)
+
+
+@register.filter
 def plus(number: int, more: int) -> int:
     return number + more
 

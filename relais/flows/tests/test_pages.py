@@ -133,8 +133,9 @@ def test_without_flows_the_page_says_what_next(nadias):
 def test_the_list_tells_who_answers_what_is_published_and_what_runs(nadias, flow, with_bot):
     begins(with_bot, flow.published)
     flow.add_revision(greets("Et vous ?"), by="Nadia Benali", at=now())
-    Flow.objects.create(name="Essais")
+    Flow.objects.create(name="A l'essai")
     found = read(nadias, "/dashboard/flows")
+    assert found.index("Accueil") < found.index("A l&#x27;essai")
     assert found.count("répond aux clients") == 1
     assert "révision 2" in found
     assert 'data-label="En cours">1</td>' in found
@@ -294,7 +295,9 @@ def test_a_draft_is_published_and_an_older_revision_again(nadias, flow):
     flow.add_revision(greets("Et vous ?"), by="Nadia Benali", at=now())
     assert "Révision 2 publiée." in page(publishes(nadias, flow, 2))
     assert flow.published.number == 2
-    assert "Revenir à celle-ci" in read(nadias, f"/dashboard/flows/{flow.pk}")
+    found = read(nadias, f"/dashboard/flows/{flow.pk}")
+    assert "Revenir à celle-ci" in found
+    assert found.index("revision=2") < found.index("revision=1")
     publishes(nadias, flow, 1)
     assert flow.published.number == 1
 

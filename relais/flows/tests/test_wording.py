@@ -90,3 +90,9 @@ def test_text_is_cut_to_its_room():
     assert fit("court", 200) == "court"
     cut = fit("un texte bien trop long pour sa case", 80)
     assert cut.endswith("…") and len(cut) < 15
+
+
+def test_a_problem_tells_which_event_it_is_about():
+    found = Problem("no_branch", "nothing follows “timeout”: the flow ends there without a word", "ask")
+    assert wording.explanation(found) == "« timeout »"
+    assert wording.explanation(Problem("bad_regex", "missing )")) == "missing )"
