@@ -180,6 +180,8 @@ LOGGING = {
         # It writes addresses and headers, and so texts and tokens, at INFO.
         "twilio.http_client": {"level": "WARNING"},
         "procrastinate": {"level": "WARNING"},
+        # While the database is away it would say so twice for each attempt.
+        "psycopg.pool": {"level": "ERROR"},
         "uvicorn.access": {"level": "WARNING"},
     },
 }

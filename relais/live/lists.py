@@ -21,6 +21,8 @@ MOST_ROWS = 2
 """More rows than this waiting their turn, and the page had better ask for its list again."""
 REFRESH_PACE = 2.0
 """Seconds between two such requests, each of which costs a page."""
+AT_ONCE = 20
+"""Sockets told in one go; a message to a conversation's page need not wait until all lists are told."""
 MOST_CHANGES = 400
 """More changed threads than this at once are not looked at one by one."""
 
@@ -195,7 +197,9 @@ class Lists:
         now = time.monotonic()
         turns = {socket: turn for socket, line in self.lines.items() if (turn := line.next(now))}
         rows = await self._rendered(turns, heads)
-        for socket, turn in turns.items():
+        for number, (socket, turn) in enumerate(turns.items()):
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
             if isinstance(turn, Frame):
                 socket.push(turn)
                 continue

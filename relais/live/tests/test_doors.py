@@ -144,3 +144,11 @@ def test_a_demo_account_is_nobody_outside_a_demo(desk, awa):
     cookie = signed_in(awa)
     User.objects.filter(pk=awa.pk).update(is_demo=True)
     assert desk.page(cookie=cookie).close_code() == 4401
+
+
+def test_a_desk_that_stops_says_that_it_will_be_back(desk, awa, with_bot):
+    pages = [desk.page(awa), desk.look_at(with_bot, awa)]
+    for page in pages:
+        page.next()
+    desk.server.should_exit = True
+    assert [page.close_code() for page in pages] == [1012, 1012]

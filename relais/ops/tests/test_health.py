@@ -1,0 +1,65 @@
+"""What a monitor is told."""
+
+import pytest
+from django.db import connection
+
+from relais.live.tests.desk import Desk, wait_until
+from relais.ops.health import STALE, beat
+
+pytestmark = pytest.mark.django_db(transaction=True)
+WELL = {"status": "ok", "database": "ok", "jobs": "ok", "sender": "ok", "live": "ok"}
+
+
+@pytest.fixture
+def desk(transactional_db):
+    with Desk() as desk:
+        yield desk
+
+
+def test_all_is_well_while_jobs_and_sender_beat(desk):
+    beat("jobs")
+    beat("sender")
+    answer = desk.get("/api/health")
+    assert (answer.status_code, answer.json()) == (200, WELL)
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_duty_that_never_began_is_named(desk):
+    beat("jobs")
+    answer = desk.get("/api/health")
+    assert (answer.status_code, answer.json()) == (503, WELL | {"status": "unwell", "sender": "silent"})
+
+
+def test_a_duty_that_stopped_is_named_and_one_that_comes_back_is_well(desk):
+    beat("jobs")
+    beat("sender")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "update heartbeats set at = at - make_interval(secs => %s) where name = 'jobs'", [STALE + 1]
+        )
+    assert desk.get("/api/health").json()["jobs"] == "silent"
+    beat("jobs")
+    assert desk.get("/api/health").status_code == 200
+
+
+def test_not_hearing_the_database_is_said(desk, monkeypatch):
+    beat("jobs")
+    beat("sender")
+    monkeypatch.setattr(desk.live.listener, "hears", False)
+    answer = desk.get("/api/health")
+    assert (answer.status_code, answer.json()["live"]) == (503, "deaf")
+
+
+def test_the_process_lives_and_is_ready(desk):
+    assert desk.get("/api/live").json() == {"status": "ok"}
+    assert desk.get("/api/ready").json() == {"status": "ok", "database": "ok"}
+
+
+def test_a_database_that_does_not_answer_is_named_in_time(desk):
+    with connection.cursor() as cursor:
+        cursor.execute("begin; lock table heartbeats in access exclusive mode")
+        answer = desk.get("/api/health")
+        cursor.execute("rollback")
+    assert answer.elapsed.total_seconds() < 2.5
+    assert (answer.status_code, answer.json()["database"], answer.json()["jobs"]) == (503, "gone", "unknown")
+    wait_until(lambda: desk.get("/api/ready").status_code == 200)

@@ -1,0 +1,112 @@
+"""The shell around the pages: whom it answers, what it hands on, and how files go out."""
+
+import gzip
+import socket
+
+import pytest
+import requests
+from django.core.management import call_command
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from relais.live.tests.desk import Desk
+from relais.shell import LARGEST_FORM, Pages
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def desk(transactional_db, settings, tmp_path):
+    settings.STATIC_ROOT = tmp_path / "static"
+    settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "relais.web.storage.Storage"}}
+    call_command("collectstatic", interactive=False, verbosity=0)
+    with Desk() as desk:
+        yield desk
+
+
+@pytest.fixture
+def demo(settings, transactional_db):
+    settings.DEMO = True
+    with Desk() as desk:
+        yield desk
+
+
+def ask(desk, path, *, method="GET", **options):
+    return requests.request(method, f"http://127.0.0.1:{desk.port}{path}", timeout=10, **options)
+
+
+class TestADemo:
+    PATHS = ["/api/live", "/dashboard", "/static/x.css", "/live", "/simulator"]
+
+    @pytest.mark.parametrize(
+        "host", ["evil.example", "127.0.0.1.evil.example", "localhost@evil.example", "127.1", "[::2]"]
+    )
+    def test_answers_no_foreign_host(self, demo, host):
+        answers = [ask(demo, path, headers={"Host": host}) for path in self.PATHS]
+        answers.append(ask(demo, "/api/twilio/status", method="POST", headers={"Host": host}))
+        assert {answer.status_code for answer in answers} == {400}
+
+    @pytest.mark.parametrize(
+        "host", ["localhost", "LOCALHOST:8000", "127.0.0.1", "[::1]", "[::1]:8000", "localhost."]
+    )
+    def test_answers_this_machine_by_all_its_names(self, demo, host):
+        assert ask(demo, "/api/live", headers={"Host": host}).status_code == 200
+
+    def test_opens_no_socket_to_a_foreign_host(self, demo):
+        with pytest.raises(InvalidStatus) as refused:
+            connect("ws://evil.example/live", sock=_connected(demo))
+        assert refused.value.response.status_code == 400
+
+    def test_has_a_phone(self, demo):
+        assert ask(demo, "/simulator").status_code == 200
+
+
+def _connected(desk):
+    return socket.create_connection(("127.0.0.1", desk.port), timeout=10)
+
+
+def test_a_form_that_is_too_large_is_refused_before_it_reaches_a_page(desk):
+    assert ask(desk, "/accounts/login/", method="POST", data=b"x" * (LARGEST_FORM + 1)).status_code == 413
+
+
+def test_there_is_no_phone_outside_a_demo(desk):
+    assert ask(desk, "/simulator").status_code == 404
+
+
+def test_an_unknown_page_is_a_page(desk):
+    answer = ask(desk, "/nowhere")
+    assert (answer.status_code, "Traceback" in answer.text) == (404, False)
+
+
+def test_no_header_can_pass_for_another(desk):
+    seen = {}
+
+    def django(environ, start_response):
+        seen.update(environ)
+        start_response("204 No Content", [])
+        return []
+
+    desk.application.router.default = Pages(django)
+    ask(desk, "/x?q=%C3%A9", headers={"X_Forwarded_For": "1.2.3.4", "X-Real": "yes"})
+    assert "HTTP_X_FORWARDED_FOR" not in seen
+    assert (seen["HTTP_X_REAL"], seen["QUERY_STRING"], seen["PATH_INFO"]) == ("yes", "q=%C3%A9", "/x")
+
+
+def test_files_with_a_hash_in_their_name_are_kept_for_ever(desk):
+    from django.contrib.staticfiles.storage import staticfiles_storage
+
+    url = staticfiles_storage.url("js/live.js")
+    answer = ask(desk, url, stream=True)
+    assert answer.headers["Cache-Control"] == "max-age=315360000, public, immutable"
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert b"relais:row" in gzip.decompress(answer.raw.read())
+    assert "immutable" not in ask(desk, "/static/js/live.js").headers["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/none.css", "/static/../settings.py", "/static/%2e%2e/settings.py", "/static/"]
+)
+def test_there_is_no_file_but_what_was_collected(desk, path):
+    assert ask(desk, path).status_code == 404
