@@ -45,8 +45,7 @@ class Params(dict[str, list[str]]):
 
 def params_of(request: RawRequest) -> Params:
     if request.is_form:
-        form = request.form()
-        return _clean({name: form.getlist(name) for name in form})
+        return _clean(request.form().values)
     try:
         given = json.loads(request.body or b"{}")
     except (ValueError, RecursionError):
