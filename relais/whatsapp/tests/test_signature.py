@@ -125,7 +125,7 @@ def test_credentials_that_are_no_text_are_none():
 
 
 def test_many_parameters_from_a_stranger_cost_little():
-    body = "&".join(f"{n:x}=" for n in range(46_000)).encode()
+    body = "&".join(f"{n:x}=" for n in range(40_000)).encode()
     assert len(body) < 256 * 1024
     began = time.process_time()
     assert not signed(request(body=body, signature="made up"), "https://mycompany.com")
