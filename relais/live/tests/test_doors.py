@@ -20,7 +20,7 @@ def of_sales(with_bot, sales):
 
 
 @pytest.mark.parametrize("path", ["/live", "/live?conversation=1", "/live?conversation=no&since=never"])
-@pytest.mark.parametrize("cookie", ["", "made-up", "\u00e9" * 50])
+@pytest.mark.parametrize("cookie", ["", "made-up", "\u00e9" * 50, '"' + r"\000" * 32 + '"'])
 def test_a_stranger_is_told_to_sign_in(desk, path, cookie):
     assert desk.page(path=path, cookie=cookie).close_code() == 4401
     answer = desk.get(path)
