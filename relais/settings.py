@@ -95,7 +95,8 @@ DATABASES = {
         # After a restart of the database a pooled connection is dead: the check spares someone a failed page.
         "CONN_HEALTH_CHECKS": True,
         # And its attempts grow ever rarer: it gives up early, and the next page makes it try at once.
-        "OPTIONS": _database | {"pool": {"min_size": 1, "max_size": 12, "timeout": 3, "reconnect_timeout": 2}},
+        "OPTIONS": _database
+        | {"pool": {"min_size": 1, "max_size": 12, "timeout": 3, "reconnect_timeout": 2}},
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
