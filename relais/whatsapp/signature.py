@@ -7,12 +7,14 @@ from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 from twilio.request_validator import RequestValidator
 
 from relais.whatsapp.assumptions import SIGNED_URL_MAY_CARRY_CREDENTIALS
 
+MAY_STAND_IN_CREDENTIALS = ":!$&'()*+,;="
+"""Beside letters and digits; anything else, a stranger's slash above all, would make another address of ours."""
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -89,8 +91,8 @@ def _bases(base_url: str, request: RawRequest) -> list[str]:
     credentials = basic_credentials(request.authorization)
     if not credentials or not SIGNED_URL_MAY_CARRY_CREDENTIALS:
         return [base_url]
-    url = urlsplit(base_url)
-    return [base_url, url._replace(netloc=f"{credentials}@{url.netloc}").geturl()]
+    url, written = urlsplit(base_url), quote(credentials, safe=MAY_STAND_IN_CREDENTIALS)
+    return [base_url, url._replace(netloc=f"{written}@{url.netloc}").geturl()]
 
 
 def knows_the_secret(request: RawRequest, secret: str) -> bool:

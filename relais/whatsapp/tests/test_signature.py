@@ -1,5 +1,6 @@
 """Signatures as Twilio makes them: the SDK's published vectors, and the ones measured."""
 
+import base64
 import hashlib
 import time
 from urllib.parse import urlencode
@@ -137,3 +138,9 @@ def test_many_parameters_from_a_stranger_cost_little():
 def test_a_body_whose_hash_is_not_told_is_not_signed(query, body):
     raw = request(query=query, body=body, content_type="application/json", signature="made up")
     assert not signed(raw, "https://mycompany.com")
+
+
+@pytest.mark.parametrize("credentials", ["[:x", "host:port/x", "host:99999/", "a@b:c", "?#:", "℀:x", "\\:\n"])
+def test_credentials_that_fit_into_no_address_are_no_signature(credentials):
+    auth = "Basic " + base64.b64encode(credentials.encode()).decode()
+    assert not signed(request(signature="made up", auth=auth), "https://mycompany.com")
