@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from relais.environment import ROOT, BadEnvironment, Environment, load
 from relais.ops.process import end_soon_after
@@ -119,6 +119,8 @@ def user_create(options: argparse.Namespace) -> None:
             validate_email(asked["email"])
         except ValidationError as error:
             raise BadUse(f"“{asked['email']}” is no e-mail address.") from error
+        _fits(User, "email", asked["email"], "--email")
+        _fits(User, "full_name", asked["full_name"], "--name")
         try:
             user = User.objects.create_user(**asked)
         except IntegrityError as error:
@@ -127,21 +129,24 @@ def user_create(options: argparse.Namespace) -> None:
 
 
 def token_create(options: argparse.Namespace) -> None:
+    name = _asked(options.name, "Name: ", "--name")
     with _desk():
         from relais.accounts.models import ApiToken
 
-        _, plain = ApiToken.create(options.name)
+        _fits(ApiToken, "name", name, "--name")
+        _, plain = ApiToken.create(name)
         print(plain)
         print("This token is shown only now: keep it where only its user can read it.", file=sys.stderr)
 
 
 def say(options: argparse.Namespace) -> None:
+    text = _asked(options.text, "Text: ", "--text")
     with _desk():
         from relais.clients.addresses import BadAddress
         from relais.whatsapp.client import TwilioRefused, send_test
 
         try:
-            print(send_test(options.to, options.text))
+            print(send_test(options.to, text))
         except BadAddress as error:
             raise BadUse(str(error)) from error
         except TwilioRefused as refusal:
@@ -297,7 +302,15 @@ def _asked(given: str | None, question: str, option: str, *, hidden: bool = Fals
         given = getpass.getpass(question) if hidden else input(question)
     if given is None or not given.strip():
         raise BadUse(f"{option} is missing.")
+    if any("\ud800" <= letter <= "\udfff" for letter in given):
+        raise BadUse(f"{option} is not written in UTF-8: see the locale of this terminal.")
     return given if hidden else given.strip()
+
+
+def _fits(model: Any, column: str, given: str, option: str) -> None:
+    most = model._meta.get_field(column).max_length
+    if len(given) > most:
+        raise BadUse(f"{option} is longer than {most} characters.")
 
 
 def _role(given: str) -> str:
@@ -351,7 +364,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="create", required=True
     )
     create = command("create", token_create, "Make a token for programs and show it once.", tokens)
-    create.add_argument("--name", required=True)
+    create.add_argument("--name")
 
     test = command("say", say, "Send a test message and print its SID.")
     test.add_argument("--to", required=True, help="a number with its country code, such as +212600000001")

@@ -227,11 +227,21 @@ def _host(given: _Given, demo: bool) -> str:
 
 def _database_url(given: _Given) -> str:
     value = given.text("DATABASE_URL")
-    if value and urlsplit(value).scheme not in ("postgres", "postgresql"):
+    if value and not _is_database(value):
         raise BadEnvironment(
             "DATABASE_URL must be an address such as postgresql://user:password@host/database."
         )
     return value
+
+
+def _is_database(value: str) -> bool:
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        return value.startswith(("postgres://", "postgresql://")) and bool(conninfo_to_dict(value))
+    except (ProgrammingError, UnicodeError):
+        return False
 
 
 def _embedded_database(data_dir: Path) -> str:

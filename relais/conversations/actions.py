@@ -17,6 +17,7 @@ from relais.conversations import answers, pages
 from relais.conversations.answers import AgentRequest, Unfit, signed_in
 from relais.conversations.lifecycle import Refusal
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
+from relais.conversations.saying import storable
 
 LONGEST_REF = 64
 
@@ -173,7 +174,11 @@ def _within_reach(request: AgentRequest, pk: int) -> Conversation:
 
 
 def _text(request: AgentRequest, name: str) -> str:
-    """A field of the form, or of a JSON object; always text, whatever was sent."""
+    """A field of the form, or of a JSON object; always text that can be stored, whatever was sent."""
+    return storable(_given(request, name))
+
+
+def _given(request: AgentRequest, name: str) -> str:
     if request.content_type == "application/json":
         value = _json(request).get(name, "")
         return (
@@ -195,7 +200,7 @@ def _json(request: AgentRequest) -> dict[str, Any]:
 
 
 def _ref(request: AgentRequest) -> str | None:
-    ref = _text(request, "ref").replace("\x00", "").encode("utf-8", "replace").decode()
+    ref = _text(request, "ref")
     if len(ref) > LONGEST_REF:
         raise Unfit("ref", _("La référence dépasse %(most)s caractères.") % {"most": LONGEST_REF})
     return ref or None

@@ -101,7 +101,10 @@ def sign_in_first(request: HttpRequest) -> HttpResponse:
 def _come_back_to(request: HttpRequest) -> str:
     """An action has no page of its own: back to its conversation, or to the page it was asked from."""
     if getattr(request, "htmx", False):
-        return urlsplit(request.headers.get("HX-Current-URL", "")).path or reverse("dashboard")
+        try:
+            return urlsplit(request.headers.get("HX-Current-URL", "")).path or reverse("dashboard")
+        except ValueError:
+            return reverse("dashboard")
     if request.method in ("GET", "HEAD"):
         return request.get_full_path()
     match = request.resolver_match

@@ -68,6 +68,10 @@ class Viewer:
     role: str
     team_id: int | None
 
+    @property
+    def reach(self) -> tuple[str, int | None]:
+        return self.role, self.team_id
+
 
 def may_see(viewer: Viewer, team_id: int | None) -> bool:
     """Whether this user reaches a conversation of that team: the twin of `User.reachable_conversations()`."""

@@ -49,9 +49,14 @@ def sentence_for(code: str) -> str:
     }[code]
 
 
+def storable(text: str) -> str:
+    """PostgreSQL stores neither NUL nor half a surrogate pair, in text or in JSON."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
 def clean(text: str) -> str:
     """The text as it can be stored and sent: no NUL, no half of a surrogate pair, no blank edge. Raises Unsayable."""
-    kept = text.replace("\x00", "").encode("utf-8", "replace").decode().replace("\r\n", "\n").strip()
+    kept = storable(text).replace("\r\n", "\n").strip()
     if all(unicodedata.category(c) in ("Cf", "Cc", "Zs", "Zl", "Zp") for c in kept):
         raise Unsayable("empty")
     if len(kept) > LONGEST:

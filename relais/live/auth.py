@@ -21,7 +21,9 @@ SESSIONS = (
 
 
 def session_key(connection: HTTPConnection) -> str:
-    return connection.cookies.get(settings.SESSION_COOKIE_NAME, "")
+    """Empty when there is none, or one that is none of ours: a quoted cookie can hold a NUL."""
+    key = connection.cookies.get(settings.SESSION_COOKIE_NAME, "")
+    return key if key.isalnum() else ""
 
 
 async def viewers(source: Source, db: Database, keys: Collection[str]) -> dict[str, Viewer]:

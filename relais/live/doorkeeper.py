@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from relais.live import auth
 from relais.live.pool import Pool
-from relais.live.socket import SIGNED_OUT, Socket
+from relais.live.socket import COME_BACK, SIGNED_OUT, Socket
 from relais.live.source import Source
 
 ROUND = 20.0
@@ -66,5 +66,8 @@ class Doorkeeper:
             if viewer is None:
                 socket.end(SIGNED_OUT)
             elif viewer != socket.viewer:
+                moved = viewer.reach != socket.viewer.reach
                 socket.viewer = viewer
                 self.changed(socket)
+                if moved:  # Unless it was closed for being out of reach: whoever comes back is asked anew.
+                    socket.end(COME_BACK)

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from relais.live.frames import Frame
 from relais.live.source import Viewer
 
-SIGNED_OUT, OUT_OF_REACH, TOO_SLOW, NOT_UNDERSTOOD = 4401, 4404, 1013, 1008
+SIGNED_OUT, OUT_OF_REACH, COME_BACK, TOO_SLOW, NOT_UNDERSTOOD = 4401, 4404, 1012, 1013, 1008
 LONGEST_QUEUE = 256
 PATIENCE = 20.0
 """Seconds that one frame, or the last word, may take to leave."""

@@ -23,6 +23,10 @@ class Viewer(Protocol):
     def is_active(self) -> bool: ...
     @property
     def language(self) -> str: ...
+    @property
+    def reach(self) -> Hashable:
+        """What decides where he may look; a socket does not outlive a change of it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

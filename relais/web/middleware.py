@@ -27,6 +27,17 @@ def security_headers(get_response: Handler) -> Handler:
     return answer
 
 
+def sound_session_key(get_response: Handler) -> Handler:
+    """A session's key has letters and digits; a quoted cookie can hold a NUL, at which the database stumbles."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        if not request.COOKIES.get(settings.SESSION_COOKIE_NAME, "x").isalnum():
+            del request.COOKIES[settings.SESSION_COOKIE_NAME]
+        return get_response(request)
+
+    return answer
+
+
 def _asked_over_https(request: HttpRequest) -> bool:
     """Whether this page was asked for at the public https address.
 

@@ -95,6 +95,9 @@ def twilio() -> Client:
     environment = settings.ENVIRONMENT
     if not (environment.twilio_account_sid and environment.twilio_auth_token):
         raise TwilioRefused(None, NOT_CONNECTED)
+    if settings.DEMO and not environment.twilio_api_base_url:
+        # Twilio itself is never called with what clients of a demo are told.
+        raise NotNow(None, "the demo's double does not run")
     http = RelaisHttpClient(environment.twilio_api_base_url)
     return Client(environment.twilio_account_sid, environment.twilio_auth_token, http_client=http)
 

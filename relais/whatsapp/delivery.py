@@ -28,7 +28,7 @@ def hear_status(params: Params, *, query: str, at: datetime) -> None:
         apply(
             delivery,
             params.text("MessageStatus").lower(),
-            sid=params.text("MessageSid"),
+            sid=params.sid(),
             code=code_of(params.text("ErrorCode")),
             at=at,
         )
@@ -54,7 +54,7 @@ def fail(
 
 def _find(params: Params, *, ref: str) -> MessageDelivery | None:
     """By the sid; else by the ref in the callback's address, which proves what became of a call without an answer."""
-    sid = params.text("MessageSid")
+    sid = params.sid()
     deliveries = MessageDelivery.objects.select_related("conversation__address")
     if known := deliveries.filter(sid=sid).first():
         return known

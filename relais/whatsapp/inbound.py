@@ -20,7 +20,7 @@ def message_of(params: Params, *, bot_here: bool) -> InboundMessage:
     stored |= {f"{name}{n}" for n in range(len(media)) for name in ("MediaUrl", "MediaContentType")}
     metadata = {"parameters": params.other_than(*stored)} | ({"cleaned": True} if params.cleaned else {})
     return InboundMessage(
-        sid=params.text("MessageSid").strip(),
+        sid=params.sid(),
         address=_address(params, "From"),
         sender=_address(params, "To") if params.text("To").strip() else settings.ENVIRONMENT.whatsapp_number,
         body=params.text("Body") or _tapped(params) or _place(params),

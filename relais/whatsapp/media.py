@@ -82,7 +82,11 @@ def _download(url: str) -> bytes:
 
 def _ours(url: str) -> str:
     """The address to call, when it lies at Twilio under our account's path; any other is never called."""
-    environment, given = settings.ENVIRONMENT, urlsplit(url)
+    environment = settings.ENVIRONMENT
+    try:
+        given = urlsplit(url)
+    except ValueError as error:
+        raise Unfetchable("not an address") from error
     base = urlsplit(environment.twilio_api_base_url) if environment.twilio_api_base_url else None
     of_twilio = given.scheme == "https" and given.netloc in TWILIO_HOSTS
     of_double = base is not None and (given.scheme, given.netloc) == (base.scheme, base.netloc)

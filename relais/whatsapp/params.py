@@ -9,6 +9,9 @@ from django.utils.translation import gettext as _
 
 from relais.whatsapp.signature import RawRequest
 
+LONGEST_SID = 100
+"""Characters; Twilio's have 34."""
+
 
 class Invalid(Exception):
     """Parameters that cannot be used: a sentence for each field."""
@@ -26,13 +29,23 @@ class Params(dict[str, list[str]]):
     def text(self, name: str) -> str:
         return self[name][0] if self.get(name) else ""
 
-    def required(self, *names: str) -> None:
-        """Raises Invalid naming all that are missing or blank."""
+    def required(self, *names: str, given: tuple[str, ...] = ()) -> None:
+        """Raises Invalid naming all that are missing; those of `given` may be blank."""
         missing = [name for name in names if not self.text(name).strip()]
+        missing += [name for name in given if name not in self]
         if missing:
             raise Invalid(
                 **{name: _("Le paramètre %(name)s est requis.") % {"name": name} for name in missing}
             )
+
+    def sid(self, name: str = "MessageSid") -> str:
+        """Twilio's name for something. Raises Invalid when it is longer than any of them."""
+        sid = self.text(name).strip()
+        if len(sid) > LONGEST_SID:
+            raise Invalid(
+                **{name: _("%(name)s dépasse %(most)s caractères.") % {"name": name, "most": LONGEST_SID}}
+            )
+        return sid
 
     def other_than(self, *names: str) -> dict[str, Any]:
         """The parameters without a column, single ones as text and repeated ones as a list."""
@@ -45,8 +58,7 @@ class Params(dict[str, list[str]]):
 
 def params_of(request: RawRequest) -> Params:
     if request.is_form:
-        form = request.form()
-        return _clean({name: form.getlist(name) for name in form})
+        return _clean(request.form().values)
     try:
         given = json.loads(request.body or b"{}")
     except (ValueError, RecursionError):

@@ -7,6 +7,7 @@ client of an error.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.utils import timezone
@@ -18,7 +19,9 @@ from relais.conversations.models import Conversation
 from relais.conversations.receive import InboundMessage, Received
 from relais.whatsapp.params import Invalid, Params
 
-LARGEST_ID = 2**63 - 1
+A_NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
+MOST_DIGITS = 18
+"""Of an id; one with more has never been given."""
 
 
 class Unknown(Exception):
@@ -63,9 +66,7 @@ def menu_choice(params: Params) -> dict[str, Any]:
 
 
 def free_input(params: Params) -> dict[str, Any]:
-    params.required("conversation_id", "widget_name")
-    if "user_input" not in params:
-        params.required("user_input")
+    params.required("conversation_id", "widget_name", given=("user_input",))
     stored = conversation_of(params).answer(
         params.text("widget_name").strip(),
         said=params.text("user_input"),
@@ -107,13 +108,11 @@ def _told_of_transfer(conversation: Conversation) -> str:
 def conversation_of(params: Params) -> Conversation:
     """Raises Invalid when the id is no number, Unknown when nobody has it."""
     given = params.text("conversation_id").strip()
-    if not (given.isascii() and given.lstrip("-").isdigit()):
+    if not A_NUMBER.fullmatch(given):
         raise Invalid(conversation_id=_("conversation_id doit être un nombre."))
-    found = (
-        Conversation.objects.select_related("address__client", "agent")
-        .filter(pk=min(int(given), LARGEST_ID))
-        .first()
-    )
+    known = Conversation.objects.select_related("address__client", "agent")
+    digits = given.lstrip("0") or "0"
+    found = known.filter(pk=int(digits)).first() if len(digits) <= MOST_DIGITS else None
     if found is None:
         raise Unknown(_("Aucune conversation ne porte ce numéro."))
     return found

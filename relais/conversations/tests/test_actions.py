@@ -268,6 +268,18 @@ def test_the_holder_hands_back_and_says_why(held_by_awa, awa):
     assert held_by_awa.events.get(event_type="agent_release").metadata["reason"] == "hors sujet"
 
 
+@pytest.mark.parametrize("reason", ["\x00hors sujet", "\ud800hors sujet"])
+def test_a_reason_that_cannot_be_stored_is_cleaned(held_by_awa, awa, reason):
+    answer = Desk(awa).client.post(
+        f"/dashboard/chat/{held_by_awa.pk}/hand-back",
+        json.dumps({"reason": reason}),
+        content_type="application/json",
+    )
+    assert answer.status_code == 200
+    kept = ConversationEvent.objects.get(event_type="agent_release").metadata["reason"]
+    assert kept in ("hors sujet", "?hors sujet")
+
+
 def test_a_colleague_does_not_hand_back(held_by_awa, koffi):
     assert Desk(koffi).does("hand-back", held_by_awa).status_code == 403
 

@@ -78,6 +78,12 @@ def test_htmx_of_a_stranger_leads_the_whole_page_to_the_sign_in(db):
     assert (answer.status_code, answer["HX-Redirect"]) == (401, "/accounts/login/?next=/dashboard/chat/7")
 
 
+def test_an_address_of_htmx_that_is_none_leads_back_to_the_overview(db):
+    client = Client(headers={"HX-Request": "true", "HX-Current-URL": "http://["})
+    answer = client.get("/dashboard/chat/7/situation")
+    assert (answer.status_code, answer["HX-Redirect"]) == (401, "/accounts/login/?next=/dashboard")
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_open_with_and_without_a_slash(awa, page):
     assert sees(awa, page)

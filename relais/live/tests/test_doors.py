@@ -20,7 +20,7 @@ def of_sales(with_bot, sales):
 
 
 @pytest.mark.parametrize("path", ["/live", "/live?conversation=1", "/live?conversation=no&since=never"])
-@pytest.mark.parametrize("cookie", ["", "made-up", "\u00e9" * 50])
+@pytest.mark.parametrize("cookie", ["", "made-up", "\u00e9" * 50, '"' + r"\000" * 32 + '"'])
 def test_a_stranger_is_told_to_sign_in(desk, path, cookie):
     assert desk.page(path=path, cookie=cookie).close_code() == 4401
     answer = desk.get(path)
@@ -117,8 +117,8 @@ def test_who_changes_team_leaves_the_conversations_of_the_old_one(desk, awa, of_
     thread.until("caught-up"), lists.until("counts", bot=1)
     User.objects.filter(pk=awa.pk).update(team=yao.team)
     assert thread.close_code() == 4404
-    assert lists.until("refresh")
-    assert lists.until("counts")["bot"] == 0
+    assert lists.close_code() == 1012
+    assert desk.page(awa).until("counts")["bot"] == 0
 
 
 def test_a_supervisor_no_more_sees_only_his_teams(desk, mariam, of_sales):
@@ -126,6 +126,20 @@ def test_a_supervisor_no_more_sees_only_his_teams(desk, mariam, of_sales):
     thread.until("caught-up")
     User.objects.filter(pk=mariam.pk).update(role="agent")
     assert thread.close_code() == 4404
+
+
+def test_another_role_closes_the_sockets_of_who_may_go_on_looking(
+    desk, mariam, koffi, with_bot, fatou_writes
+):
+    pages = [desk.look_at(with_bot, mariam), desk.page(mariam)]
+    stays = desk.look_at(with_bot, koffi)
+    for page in (*pages, stays):
+        page.next()
+    User.objects.filter(pk=mariam.pk).update(role="admin")
+    assert [page.close_code() for page in pages] == [1012, 1012]
+    User.objects.filter(pk=koffi.pk).update(language="en", full_name="K. Mensah")
+    fatou_writes("toujours là")
+    assert stays.until("message")["seq"] > 0
 
 
 def test_a_conversation_that_goes_to_another_team_takes_its_watchers_sockets_with_it(

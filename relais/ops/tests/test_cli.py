@@ -60,6 +60,10 @@ def test_a_user_is_made_once(relais):
         (("--role", "boss"), "“boss” is no role"),
         (("--email", "awa"), "no e-mail address"),
         (("--email", ""), "--email is missing"),
+        (("--email", f"{'a' * 60}@{'.'.join(['b' * 60] * 4)}.com"), "--email is longer than 254"),
+        (("--name", "a" * 121), "--name is longer than 120"),
+        (("--name", b"Awa \xff"), "--name is not written in UTF-8"),
+        (("--password", b"\xff" * 12), "--password is not written in UTF-8"),
     ],
 )
 def test_a_user_who_cannot_be_is_refused_with_a_sentence(relais, change, sentence):
@@ -74,6 +78,15 @@ def test_a_token_is_shown_once_and_alone(relais):
     made = relais("token", "create", "--name", "crm")
     assert made.returncode == 0, made.stderr
     assert len(made.stdout.split()) == 1 and len(made.stdout) > 30
+
+
+@pytest.mark.parametrize("name", ["", "a" * 81, b"\xff"])
+def test_a_token_needs_a_name_that_can_be_kept(relais, name):
+    assert "--name is" in refused(relais("token", "create", "--name", name), 2)
+
+
+def test_an_empty_test_message_is_bad_use(relais):
+    assert "--text is missing" in refused(relais("say", "--to", "+212600000001", "--text", " "), 2)
 
 
 def test_a_test_message_to_no_number_is_bad_use(relais):

@@ -118,6 +118,8 @@ def test_a_mistake_elsewhere_does_not_mark_the_folder(tmp_path):
         ("RELAIS_TIME_ZONE", "../../etc/passwd"),
         ("RELAIS_HOST", "0.0.0.0"),
         ("DATABASE_URL", "mysql://localhost/relais"),
+        ("DATABASE_URL", "postgresql://relais:word@[/relais"),
+        ("DATABASE_URL", "postgresql://relais@localhost/relais?no_such_word=1"),
         ("EMAIL_URL", "mail.example.com"),
     ],
 )

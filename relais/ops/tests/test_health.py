@@ -1,9 +1,13 @@
 """What a monitor is told."""
 
+import asyncio
+from contextlib import asynccontextmanager
+
 import pytest
 from django.db import connection
 
 from relais.live.tests.desk import Desk, wait_until
+from relais.ops import health
 from relais.ops.health import STALE, beat
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -63,3 +67,35 @@ def test_a_database_that_does_not_answer_is_named_in_time(desk):
     assert answer.elapsed.total_seconds() < 2.5
     assert (answer.status_code, answer.json()["database"], answer.json()["jobs"]) == (503, "gone", "unknown")
     wait_until(lambda: desk.get("/api/ready").status_code == 200)
+
+
+class HangingPool:
+    """Of a database that was frozen: whoever takes his question back is kept waiting as well."""
+
+    @asynccontextmanager
+    async def connection(self):
+        try:
+            await asyncio.sleep(20)
+        except asyncio.CancelledError:
+            await asyncio.sleep(20)
+        yield
+
+
+def test_a_database_that_hangs_is_gone_and_keeps_nobody_waiting(monkeypatch):
+    monkeypatch.setattr(health, "PATIENCE", 0.1)
+
+    async def answered():
+        began = asyncio.get_running_loop().time()
+        alive = await health._alive(HangingPool())
+        return alive, asyncio.get_running_loop().time() - began
+
+    # Not asyncio.run, which waits for what was left behind.
+    loop = asyncio.new_event_loop()
+    alive, seconds = loop.run_until_complete(answered())
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    loop.close()
+    assert alive is None
+    assert seconds < 2

@@ -28,3 +28,9 @@ def test_scripts_cannot_read_the_session(client, awa):
     session = client.cookies["sessionid"]
     assert session["httponly"]
     assert session["samesite"] == "Lax"
+
+
+@pytest.mark.parametrize("key", ["", '"' + r"\000" * 32 + '"', "é" * 32, "a b"])
+def test_a_session_that_can_be_none_counts_as_none(client, key):
+    answer = client.get("/dashboard/active", headers={"Cookie": f"sessionid={key}"})
+    assert (answer.status_code, answer["Location"]) == (302, "/accounts/login/?next=/dashboard/active")

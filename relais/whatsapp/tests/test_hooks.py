@@ -89,11 +89,22 @@ def test_an_address_that_is_none_is_named(twilio):
     assert (answer.status_code, list(answer.json()["errors"])) == (422, ["From"])
 
 
-@pytest.mark.parametrize("given", ["", "abc", "1.5", "1e3"])
+@pytest.mark.parametrize("given", ["", "abc", "1.5", "1e3", "--5", "-", "٣", "5_0"])
 def test_an_id_that_is_no_number_is_422_and_an_unknown_one_404(twilio, given):
     assert twilio.calls("/api/twilio/complete", {"conversation_id": given}).status_code == 422
-    for unknown in ("999999", "-1", "9" * 40):
+    for unknown in ("999999", "-1", "9" * 40, "9" * 5000):
         assert twilio.calls("/api/twilio/complete", {"conversation_id": unknown}).status_code == 404
+
+
+def test_a_name_longer_than_any_of_twilios_is_422(twilio):
+    """It would not fit into its index, and a 503 would ask for the same once more."""
+    answer = twilio.calls("/api/twilio/incoming", inbound(MessageSid="SM" + "0123456789abcdef" * 600))
+    assert (answer.status_code, list(answer.json()["errors"])) == (422, ["MessageSid"])
+
+
+def test_all_that_is_missing_is_named_at_once(twilio):
+    answer = twilio.calls("/api/twilio/free-input", {})
+    assert set(answer.json()["errors"]) == {"conversation_id", "user_input", "widget_name"}
 
 
 def test_what_cannot_be_stored_is_503_and_tells_nothing(twilio, monkeypatch):

@@ -70,6 +70,7 @@ def test_the_credentials_do_not_follow_a_redirect(picture, double, desk):
         "https://api.twilio.com/2010-04-01/Accounts/{account}/%2e%2e/ACother/x",
         "http://api.twilio.com/2010-04-01/Accounts/{account}/x",
         "file:///etc/passwd",
+        "https://[",
         "",
     ],
 )

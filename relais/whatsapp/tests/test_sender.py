@@ -1,5 +1,6 @@
 """What leaves, leaves once, in order, and is never said to have left when nobody knows."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -216,3 +217,11 @@ def test_a_take_over_against_a_bot_message_about_to_leave(fatou_writes, awa):
     connection.close()
     assert left + withheld == 500
     print(f"left before the take-over: {left}, withheld: {withheld}")
+
+
+def test_a_demo_whose_double_does_not_run_calls_nobody(settings, monkeypatch):
+    monkeypatch.setattr(client.RelaisHttpClient, "request", lambda *a, **k: pytest.fail("called"))
+    settings.DEMO, settings.ENVIRONMENT = True, replace(settings.ENVIRONMENT, twilio_api_base_url="")
+    client.twilio.cache_clear()
+    with pytest.raises(client.TwilioRefused):
+        client.send_test("+212600000001", "bonjour")

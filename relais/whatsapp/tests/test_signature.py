@@ -1,6 +1,8 @@
 """Signatures as Twilio makes them: the SDK's published vectors, and the ones measured."""
 
+import base64
 import hashlib
+import time
 from urllib.parse import urlencode
 
 import pytest
@@ -121,3 +123,24 @@ def test_studio_s_secret(auth, secret, known):
 
 def test_credentials_that_are_no_text_are_none():
     assert basic_credentials("Basic /////w==") == ""
+
+
+def test_many_parameters_from_a_stranger_cost_little():
+    body = "&".join(f"{n:x}=" for n in range(40_000)).encode()
+    assert len(body) < 256 * 1024
+    began = time.process_time()
+    assert not signed(request(body=body, signature="made up"), "https://mycompany.com")
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("query", ["xbodySHA256=1", "bodySHA256=", "a=bodySHA256=", "bodySHA256"])
+@pytest.mark.parametrize("body", [b"", b'{"From": "+212600000001"}'])
+def test_a_body_whose_hash_is_not_told_is_not_signed(query, body):
+    raw = request(query=query, body=body, content_type="application/json", signature="made up")
+    assert not signed(raw, "https://mycompany.com")
+
+
+@pytest.mark.parametrize("credentials", ["[:x", "host:port/x", "host:99999/", "a@b:c", "?#:", "℀:x", "\\:\n"])
+def test_credentials_that_fit_into_no_address_are_no_signature(credentials):
+    auth = "Basic " + base64.b64encode(credentials.encode()).decode()
+    assert not signed(request(signature="made up", auth=auth), "https://mycompany.com")
