@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from relais.environment import ROOT, BadEnvironment, Environment, load
 from relais.ops.process import end_soon_after
@@ -205,12 +206,20 @@ def flow_export(options: argparse.Namespace) -> None:
         text = read(options.source) if is_here(options.source) else _kept_flow(options.source)
         if options.for_twilio:
             environment = _environment()
-            host = options.host or environment.public_base_url
+            host = options.host or _seen_from_outside(environment)
             secret = options.secret or environment.studio_webhook_secret
             text = for_twilio(text, host=host, secret=secret, subflow=options.subflow)
     except CannotExport as error:
         raise Failed(str(error)) from error
     print(text.rstrip("\n"))
+
+
+def _seen_from_outside(environment: Environment) -> str:
+    """Empty when the public address was never said: Twilio reaches no loopback."""
+    from relais.environment import LOOPBACK
+
+    is_ours_alone = urlsplit(environment.public_base_url).hostname in LOOPBACK
+    return "" if is_ours_alone else environment.public_base_url
 
 
 def _kept_flow(name: str) -> str:

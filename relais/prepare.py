@@ -9,7 +9,6 @@ _OURS_ALONE = 0x52656C616973  # "Relais": any number nobody else locks.
 
 def prepare() -> None:
     tables()
-    flows()
     static_files()
     if settings.DEMO:
         from relais.accounts.demo import make_accounts
@@ -24,11 +23,12 @@ def tables() -> None:
         try:
             call_command("migrate", interactive=False, verbosity=0)
             call_command("createcachetable", verbosity=0)
+            _first_flow()
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_OURS_ALONE])
 
 
-def flows() -> None:
+def _first_flow() -> None:
     from django.utils import timezone
 
     from relais.flows.first_flow import publish_first_flow

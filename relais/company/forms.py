@@ -15,11 +15,25 @@ LONGEST_TEXT = 1600
 
 def _field(word: Word) -> forms.Field:
     shown = {"label": word.label, "help_text": word.help}
+    if word.kind is bool:
+        return forms.BooleanField(required=False, **shown)
+    if word.kind is tuple:
+        return Lines(required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2}), **shown)
     if word.kind is int:
         return forms.IntegerField(min_value=1, max_value=24 * 30, **shown)
     if word.kind is list:
         return forms.CharField(max_length=LONGEST_TEXT, widget=forms.Textarea(attrs={"rows": 3}), **shown)
     return forms.CharField(max_length=80, **shown)
+
+
+class Lines(forms.CharField):
+    """A word a line, in lower case, as a list."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> list[str]:
+        return [line.strip().lower() for line in super().clean(value).splitlines() if line.strip()]
 
 
 class WordsForm(forms.Form):

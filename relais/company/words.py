@@ -22,7 +22,7 @@ class Word:
     help: Any
     default: Callable[[], Any]
     kind: type = str
-    """`str` in one line, `list` of lines for long text, `int` for a number, `dict` for pairs."""
+    """`str` in one line, `list` for long text, `tuple` for one word a line, `int`, `bool`, `dict` for pairs."""
 
 
 BRAND = Word(
@@ -92,9 +92,17 @@ FLOW_HOSTS = Word(
     _("Machines internes que le bot peut appeler"),
     _("Une par ligne. Les adresses publiques sont toujours permises."),
     list,
-    list,
+    tuple,
 )
-EDITABLE = (BRAND, TAKE_OVER_TEXT, CLOSE_TEXT, WAITING_TEXT, SILENCE_HOURS)
+EDITABLE = (
+    BRAND,
+    TAKE_OVER_TEXT,
+    CLOSE_TEXT,
+    WAITING_TEXT,
+    SILENCE_HOURS,
+    KEEP_EARLY_ANSWERS,
+    FLOW_HOSTS,
+)
 
 
 def value_of(word: Word) -> Any:

@@ -49,6 +49,8 @@ def let_the_bot_answer(event: ConversationEvent, at: datetime) -> None:
 
 def end_the_bot_at_twilio(event: ConversationEvent, at: datetime) -> None:
     """A flow that waits at Twilio would take the client's next word for its answer. Ours ends by a trigger."""
+    if event.event_type == "agent_transfer" and "to" not in event.metadata:
+        return  # The flow itself asked for an agent, and goes on.
     app.configure_task("relais.whatsapp.tasks.end_executions", allow_unknown=True).defer(
         conversation_id=event.conversation_id
     )
@@ -63,6 +65,7 @@ def fetch_media(event: ConversationEvent, at: datetime) -> None:
 CONSEQUENCES: dict[str, tuple[Callable[[ConversationEvent, datetime], None], ...]] = {
     "agent_takeover": (tell_who_answers_now, end_the_bot_at_twilio),
     "agent_release": (end_the_bot_at_twilio,),
+    "agent_transfer": (end_the_bot_at_twilio,),
     "conversation_closed": (tell_it_is_closed, end_the_bot_at_twilio),
     "message_received": (ask_for_patience, fetch_media, let_the_bot_answer),
 }

@@ -9,6 +9,7 @@ Every verb is guard → one transaction → conditional change → event. Time i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -90,14 +91,22 @@ class Lifecycle(History):
         situation: Any
         is_open: Any
 
-    def ask_for_agent(self: Conversation, *, by: Author, at: datetime, reason: str = "") -> bool:
+    def ask_for_agent(
+        self: Conversation,
+        *,
+        by: Author,
+        at: datetime,
+        reason: str = "",
+        attributes: Mapping[str, Any] | None = None,
+    ) -> bool:
         """Put the client in the queue. False when it was too late; true also when that was done before."""
         moved = self._moved(
             "agent_transfer",
             by=by,
             at=at,
             where=BOT,
-            metadata={"reason": reason} if reason else {},
+            metadata=({"reason": reason} if reason else {})
+            | ({"attributes": dict(attributes)} if attributes else {}),
             status=Status.TRANSFERRED,
             transferred_at=at,
         )

@@ -51,7 +51,7 @@ class Revisions(models.QuerySet["Revision"]):
 
 
 class Flow(models.Model):
-    """A flow of Studio's; the one called `main` answers the clients, the others are its sub-flows or drafts."""
+    """A flow of Studio's; one `answers` the clients, the others are its sub-flows or drafts."""
 
     name = models.CharField(_("nom"), max_length=80, unique=True)
     sid = models.CharField(max_length=34, unique=True, default=new_flow_sid)

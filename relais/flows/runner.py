@@ -6,10 +6,10 @@ A repeated job finds nothing to do, or the same request under way: what is said 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import Enum
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -26,7 +26,6 @@ from relais.conversations.saying import Template
 from relais.flows import engine, functions, own_hooks
 from relais.flows.models import Execution, Flow, Revision
 
-log = logging.getLogger(__name__)
 LONGEST_PATH = 500
 ACCEPTED = ("sent", "delivered", "read")
 
@@ -44,34 +43,39 @@ class Errand:
     body: str
 
 
+class Moved(Enum):
+    ON = "on"
+
+
 class Fetch(Protocol):
     def __call__(self, errand: Errand) -> engine.Answered: ...
 
 
 def run(conversation_id: int, *, fetch: Fetch, clock: Callable[[], datetime] = timezone.now) -> None:
-    """Take the bot in this conversation as far as it can go now."""
-    while (errand := _advance(conversation_id, at=clock())) is not None:
-        answer = fetch(errand)
-        _hear(errand, answer, at=clock())
+    """Take the bot in this conversation as far as it can go now, through all the client has written."""
+    while (came := _advance(conversation_id, at=clock())) is not None:
+        if isinstance(came, Errand):
+            _hear(came, fetch(came), at=clock())
 
 
 @transaction.atomic
-def _advance(conversation_id: int, *, at: datetime) -> Errand | None:
+def _advance(conversation_id: int, *, at: datetime) -> Errand | Moved | None:
+    """One step: a request to make, or Moved; None when there is nothing (more) to do."""
     conversation = Conversation.objects.select_for_update(no_key=True).get(pk=conversation_id)
     execution = conversation.executions.active().select_related("revision__flow", "question").first()
     if execution is None:
         execution = _begin(conversation, at)
-        return _take_on(conversation, execution, engine.Started(), at) if execution else None
+        return (_take_on(conversation, execution, engine.Started(), at) or Moved.ON) if execution else None
     if execution.pending:
         return _errand(execution)
     event = _next_word(conversation, execution)
     if event is not None:
         execution.consumed_seq, execution.about = event.seq, event
-        return _take_on(conversation, execution, engine.MessageArrived(webhook_of(event)), at)
+        return _take_on(conversation, execution, engine.MessageArrived(webhook_of(event)), at) or Moved.ON
     if failed := _undelivered_question(execution):
-        return _take_on(conversation, execution, failed, at)
+        return _take_on(conversation, execution, failed, at) or Moved.ON
     if execution.due_at and execution.due_at <= at:
-        return _take_on(conversation, execution, engine.TimedOut(), at)
+        return _take_on(conversation, execution, engine.TimedOut(), at) or Moved.ON
     execution.save(update_fields=["consumed_seq"])
     return None
 
@@ -213,8 +217,7 @@ def _carry_out(
             return _call(execution, effect, at)
         case engine.AskForAgent():
             reason = str(effect.attributes.get("reason") or "")
-            conversation.ask_for_agent(by=BOT, at=at, reason=reason)
-            _remember(conversation, effect)
+            conversation.ask_for_agent(by=BOT, at=at, reason=reason, attributes=effect.attributes)
         case engine.Warn():
             conversation.append(
                 "error", by=BOT, at=at, body=effect.message, metadata={"state": effect.widget}
@@ -222,10 +225,6 @@ def _carry_out(
         case engine.End():
             execution.end_reason = effect.reason
     return None
-
-
-def _remember(conversation: Conversation, effect: engine.AskForAgent) -> None:
-    log.info("conversation %s asks for an agent from %s", conversation.pk, effect.widget)
 
 
 def _say(

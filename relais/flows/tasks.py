@@ -2,14 +2,17 @@
 
 from datetime import UTC, datetime
 
+from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from relais.flows.models import Execution
 
+TRIES = RetryStrategy(max_attempts=6, exponential_wait=2)
+"""Whatever failed was rolled back: a later try finds the same message."""
 RUN = "relais.flows.tasks.run_bot"
 
 
-@app.task(name=RUN)
+@app.task(name=RUN, retry=TRIES)
 def run_bot(conversation_id: int) -> None:
     from relais.flows import http, runner
 

@@ -115,8 +115,8 @@ def sorted_failures() -> Iterator[None]:
         if _never_connected(error):
             raise NotNow(None, "connection refused") from error
         raise Unanswered(type(error).__name__) from error
-    except (requests.exceptions.RequestException, TwilioException, ValueError) as error:
-        # A ValueError is an answer that is no JSON: some proxy spoke, not Twilio.
+    except (requests.exceptions.RequestException, TwilioException, ValueError, AttributeError) as error:
+        # The last two are an answer that is no JSON, or no object: some proxy spoke, not Twilio.
         raise Unanswered(type(error).__name__) from error
 
 

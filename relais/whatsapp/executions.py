@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from twilio.base.exceptions import TwilioRestException
 
@@ -29,7 +31,7 @@ def _told(conversation: Conversation) -> tuple[str, str]:
     last = conversation.events.filter(
         event_type="message_received", metadata__parameters__has_keys=["flow_sid", "execution_sid"]
     ).order_by("-seq")[:1]
-    told = next((event.metadata["parameters"] for event in last), {})
+    told: dict[str, Any] = next((event.metadata["parameters"] for event in last), {})
     return str(told.get("flow_sid", "")), str(told.get("execution_sid", ""))
 
 

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 
 import psycopg
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, IntegrityError, InterfaceError, connection
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
@@ -146,6 +146,8 @@ def _write(outcome: Callable[[], object]) -> None:
         try:
             outcome()
             return
+        except IntegrityError:
+            raise
         except (DatabaseError, InterfaceError) as error:
             log.warning("an outcome could not be written: %s", type(error).__name__)
             connection.close()

@@ -81,11 +81,12 @@ def test_while_twilio_is_away_nothing_is_lost(conversation, double):
     assert len(double.accepted()) == 1
 
 
-def test_no_answer_is_resolved_by_the_status_hook(conversation, double, sender):
+def test_no_answer_is_resolved_by_the_status_hook(conversation, double):
     double.fault("create", "no_answer", times=1)
-    delivery = conversation.deliveries.get()
-    double.wait_for(lambda: state_of(delivery) == "delivered")
-    assert len(double.accepted()) == 1
+    with at_work():
+        delivery = conversation.deliveries.get()
+        double.wait_for(lambda: state_of(delivery) == "delivered")
+        assert len(double.accepted()) == 1
 
 
 @pytest.mark.parametrize("fault", ["dropped", "5xx", "5xx_accepted"])
@@ -103,21 +104,23 @@ def test_an_unknown_outcome_is_uncertain_and_never_sent_again_by_itself(conversa
     assert len(double.accepted(body=delivery.event.body)) == (1 if fault == "5xx_accepted" else 0)
 
 
-def test_a_refusal_is_told_in_words_and_can_be_resent(conversation, awa, double, sender):
+def test_a_refusal_is_told_in_words_and_can_be_resent(conversation, awa, double):
     double.fault("create", "reject", times=1, code=63007, status="400")
-    delivery = conversation.deliveries.get()
-    double.wait_for(lambda: state_of(delivery) == "failed")
-    assert (delivery.error_code, "relié" in delivery.error) == (63007, True)
-    again = conversation.resend(delivery.event, agent=awa, at=timezone.now())
-    double.wait_for(lambda: state_of(again) == "delivered")
-    assert state_of(delivery) == "failed"
+    with at_work():
+        delivery = conversation.deliveries.get()
+        double.wait_for(lambda: state_of(delivery) == "failed")
+        assert (delivery.error_code, "relié" in delivery.error) == (63007, True)
+        again = conversation.resend(delivery.event, agent=awa, at=timezone.now())
+        double.wait_for(lambda: state_of(again) == "delivered")
+        assert state_of(delivery) == "failed"
 
 
-def test_a_later_failure_is_told_too(conversation, double, sender):
+def test_a_later_failure_is_told_too(conversation, double):
     double.fault("create", "error", times=1, code=63016)
-    delivery = conversation.deliveries.get()
-    double.wait_for(lambda: state_of(delivery) == "failed")
-    assert delivery.error_code == 63016
+    with at_work():
+        delivery = conversation.deliveries.get()
+        double.wait_for(lambda: state_of(delivery) == "failed")
+        assert delivery.error_code == 63016
 
 
 def test_statuses_shuffled_and_twice_end_right(conversation, awa, double, sender):
