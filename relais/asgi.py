@@ -24,7 +24,7 @@ from relais.conversations.feed import Feed
 from relais.live.endpoint import Live
 from relais.live.pool import open_pool
 from relais.ops import health
-from relais.shell import LoopbackOnly, Pages, static_files
+from relais.shell import LoopbackOnly, NothingToGuess, Pages, static_files
 from relais.whatsapp import hooks
 
 NATIVE_THREADS = 4
@@ -36,7 +36,7 @@ def make_application() -> Starlette:
     live = Live(Feed())
     application = Starlette(
         routes=[*hooks.routes, *live.routes, *health.routes, static_files(settings.STATIC_ROOT), *_phone()],
-        middleware=[Middleware(LoopbackOnly)] if settings.DEMO else [],
+        middleware=[Middleware(NothingToGuess), *([Middleware(LoopbackOnly)] if settings.DEMO else [])],
         lifespan=_lifespan,
     )
     application.state.live = live

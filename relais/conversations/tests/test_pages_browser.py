@@ -78,6 +78,13 @@ def test_the_draft_of_each_conversation_is_kept(told, awa, chat, fatou_writes, c
         page.goto(stage.url + chat)
         expect(field_of(page)).to_have_value("pas encore fini")
 
+        # Who signs out leaves nothing of it to the next one at this desk.
+        left = "Object.keys(localStorage).filter(key => key.startsWith('relais:draft:')).length"
+        assert page.evaluate(left) == 1
+        page.evaluate("document.querySelector('form[data-forgets]').requestSubmit()")
+        page.wait_for_url("**/accounts/login/**")
+        assert page.evaluate(left) == 0
+
     told(story)
 
 

@@ -28,6 +28,13 @@ def test_all_is_well_while_jobs_and_sender_beat(desk):
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize("path", ["/api/health", "/api/live", "/live", "/api/twilio/message", "/static/none"])
+def test_what_is_native_is_data_and_nothing_to_guess(desk, path):
+    answer = desk.get(path)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
 def test_a_duty_that_never_began_is_named(desk):
     beat("jobs")
     answer = desk.get("/api/health")
