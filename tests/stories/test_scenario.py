@@ -179,12 +179,14 @@ def test_two_agents_see_each_other_s_moves(demo: Desk) -> None:
 
     def story(stage: Stage) -> None:
         phone = stage.phone()
-        client = phone.locator("[data-chip]", has_text="Ibrahim").get_attribute("data-chip") or ""
+        chip = phone.locator("[data-chip]", has_text="Salma")
+        client = chip.get_attribute("data-chip") or ""
+        chip.click()
         awa = stage.desk_of("agent1@relais.test", "/dashboard/active")
         koffi = stage.desk_of("agent2@relais.test", "/dashboard/active")
         writes(phone, client, "Bonjour")
         for page in (awa, koffi):
-            page.locator(".row", has_text="Ibrahim").get_by_role("link").first.click()
+            page.locator(".row", has_text="Salma").get_by_role("link").first.click()
             page.wait_for_url("**/dashboard/chat/*")
         awa.locator("#composer").get_by_role("button", name="Prendre en charge").click()
         expect(awa.get_by_role("textbox", name="Votre message")).to_be_visible()
@@ -196,9 +198,9 @@ def test_two_agents_see_each_other_s_moves(demo: Desk) -> None:
 
         # He follows what she says, live.
         field = awa.get_by_role("textbox", name="Votre message")
-        field.fill("Bonjour Ibrahim")
+        field.fill("Bonjour Salma")
         field.press("Enter")
-        expect(koffi.locator(".message--agent .bubble__text").last).to_have_text("Bonjour Ibrahim")
+        expect(koffi.locator(".message--agent .bubble__text").last).to_have_text("Bonjour Salma")
 
     told(demo, story)
 
