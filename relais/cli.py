@@ -191,6 +191,7 @@ def flow_import(options: argparse.Namespace) -> None:
                 name=options.name,
                 publish=options.publish,
                 answers=options.answers,
+                zone=options.zone,
                 at=timezone.now(),
             )
         except CannotImport as error:
@@ -393,6 +394,7 @@ def _parser() -> argparse.ArgumentParser:
     imported = command("import", flow_import, "Keep a flow here, as a new revision.", flows)
     imported.add_argument("file", metavar="FILE")
     imported.add_argument("--name", default="", help="the flow's name; else the file's")
+    imported.add_argument("--zone", default="", help="in which its templates tell the time; else ours")
     imported.add_argument("--publish", action="store_true", help="from the next conversation on")
     imported.add_argument("--answers", action="store_true", help="publish it, and let it answer the clients")
     exported = command(

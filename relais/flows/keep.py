@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from relais.flows import engine
 from relais.flows.models import Flow, Revision
@@ -14,7 +15,9 @@ class CannotImport(Exception):
     """One sentence: what is wrong with the file, what to do."""
 
 
-def import_file(file: str, *, name: str, publish: bool, answers: bool, at: datetime) -> Revision:
+def import_file(
+    file: str, *, name: str, publish: bool, answers: bool, at: datetime, zone: str = ""
+) -> Revision:
     """Keep the file as a new revision of the flow of that name, which is made when there is none."""
     try:
         definition = json.loads(Path(file).read_text(encoding="utf-8"))
@@ -29,6 +32,8 @@ def import_file(file: str, *, name: str, publish: bool, answers: bool, at: datet
             f"{file} cannot be run: {error.problems[0]} (relais flow check says all)."
         ) from error
     flow, _made = Flow.objects.get_or_create(name=name or Path(file).stem)
+    if zone:
+        Flow.objects.filter(pk=flow.pk).update(zone=_known_zone(zone))
     revision = flow.add_revision(definition, by="relais flow import", at=at)
     if publish or answers:
         revision.publish(at=at)
@@ -42,3 +47,10 @@ def published_text(name: str) -> str | None:
     flow = Flow.objects.filter(name=name).first()
     revision = flow.published if flow else None
     return json.dumps(revision.definition, ensure_ascii=False, indent=2) if revision else None
+
+
+def _known_zone(zone: str) -> str:
+    try:
+        return ZoneInfo(zone).key
+    except (ValueError, OSError, LookupError) as error:
+        raise CannotImport(f"“{zone}” is no time zone known here (an example: Africa/Abidjan).") from error

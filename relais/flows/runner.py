@@ -6,7 +6,7 @@ A repeated job finds nothing to do, or the same request under way: what is said 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import Enum
@@ -65,17 +65,18 @@ def _advance(conversation_id: int, *, at: datetime) -> Errand | Moved | None:
     execution = conversation.executions.active().select_related("revision__flow", "question").first()
     if execution is None:
         execution = _begin(conversation, at)
-        return (_take_on(conversation, execution, engine.Started(), at) or Moved.ON) if execution else None
+        return (_take_on(conversation, execution, [engine.Started()], at) or Moved.ON) if execution else None
     if execution.pending:
         return _errand(execution)
     event = _next_word(conversation, execution)
     if event is not None:
         execution.consumed_seq, execution.about = event.seq, event
-        return _take_on(conversation, execution, engine.MessageArrived(webhook_of(event)), at) or Moved.ON
+        inputs = [*_delivered_question(execution), engine.MessageArrived(webhook_of(event))]
+        return _take_on(conversation, execution, inputs, at) or Moved.ON
     if failed := _undelivered_question(execution):
-        return _take_on(conversation, execution, failed, at) or Moved.ON
+        return _take_on(conversation, execution, [failed], at) or Moved.ON
     if execution.due_at and execution.due_at <= at:
-        return _take_on(conversation, execution, engine.TimedOut(), at) or Moved.ON
+        return _take_on(conversation, execution, [engine.TimedOut()], at) or Moved.ON
     execution.save(update_fields=["consumed_seq"])
     return None
 
@@ -93,7 +94,7 @@ def _hear(errand: Errand, answer: engine.Answered, *, at: datetime) -> None:
     if execution is None or not execution.pending or execution.pending["ref"] != errand.ref:
         return
     execution.pending = None
-    _take_on(conversation, execution, answer, at)
+    _take_on(conversation, execution, [answer], at)
 
 
 # -- beginning, and what comes next ------------------------------------------------------------------
@@ -172,6 +173,14 @@ def _came_after(event: ConversationEvent, question: MessageDelivery | None) -> b
     return accepted is not None and event.created_at >= accepted
 
 
+def _delivered_question(execution: Execution) -> list[engine.Input]:
+    """What became of the question that is being answered, for `widgets.NAME.outbound`."""
+    question = execution.question
+    if question is None or not question.sid:
+        return []
+    return [engine.Said(_ref_of_question(execution), sid=question.sid, status=str(question.state))]
+
+
 def _undelivered_question(execution: Execution) -> engine.Said | None:
     question, ref = execution.question, _ref_of_question(execution)
     if not execution.awaits_reply or question is None or question.state not in ("failed", "refused"):
@@ -191,11 +200,11 @@ def _ref_of_question(execution: Execution) -> int:
 
 
 def _take_on(
-    conversation: Conversation, execution: Execution, input: engine.Input, at: datetime
+    conversation: Conversation, execution: Execution, given: Sequence[engine.Input], at: datetime
 ) -> Errand | None:
     """Step and carry out, again and again, while our own hooks or a refused message answer at once."""
     flow, subflows = parsed(execution.revision), published_subflows(parsed(execution.revision))
-    state, inputs = execution.state, [input]
+    state, inputs = execution.state, list(given)
     while inputs:
         state, effects = engine.step(flow, state, inputs.pop(0), now=at, flows=subflows)
         _note_path(execution, state, effects)

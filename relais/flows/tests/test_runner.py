@@ -342,6 +342,19 @@ def test_two_jobs_at_once_ask_once(question, fatou_writes, clock, transactional_
         assert said_to_client(conversation) == ["Votre nom ?"]
 
 
+def test_what_was_asked_is_known_by_its_sid_when_it_is_answered(fatou_writes, clock):
+    published(
+        flow_of(asks("nom", "Votre nom ?", "merci"), says("merci", "{{widgets.nom.outbound.Sid}}")), clock
+    )
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    twilio_takes_all(clock)
+    sid = conversation.deliveries.get().sid
+    clock.passes(seconds=3)
+    bot_runs(fatou_writes("Fatou"), clock)
+    assert said_to_client(conversation)[-1] == sid
+
+
 def test_a_function_known_here_is_run_here(fatou_writes, clock):
     from relais.flows.functions import function
 
