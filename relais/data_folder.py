@@ -33,10 +33,12 @@ class DataFolder:
             self._write_once(_KIND, "demo")
         return (self.path / _KIND).read_text().strip() == "demo"
 
-    def mark_live(self) -> None:
-        """From here on this folder refuses the demo."""
-        if not (self.path / _KIND).exists() or self.is_for_demo():
+    def mark_live(self) -> bool:
+        """From here on this folder refuses the demo. True when it was the demo's until now."""
+        was_demo = (self.path / _KIND).exists() and self.is_for_demo()
+        if was_demo or not (self.path / _KIND).exists():
             self._write("live", self.path / _KIND)
+        return was_demo
 
     def emulator_url(self) -> str:
         """Where the running demo's Twilio double listens; empty when none runs."""

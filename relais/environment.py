@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,10 @@ from relais.data_folder import DataFolder
 ROOT = Path(__file__).resolve().parent.parent
 THE_THREE = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_NUMBER")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+NO_WAY_BACK = (
+    "The data in {path} was the demo's and is live from now on, its conversations included; the demo's accounts can no "
+    "longer sign in. There is no way back: for a desk that begins empty, choose another folder by RELAIS_DATA_DIR."
+)
 DEMO_NUMBER = "whatsapp:+14155238886"
 
 
@@ -185,7 +190,8 @@ def _data_folder(path: Path, demo: bool) -> DataFolder:
     try:
         folder.create()
         if not demo:
-            folder.mark_live()
+            if folder.mark_live():
+                print(NO_WAY_BACK.format(path=path), file=sys.stderr)
         elif not folder.is_for_demo():
             raise BadEnvironment(
                 f"The data in {path} is not the demo's: set {', '.join(THE_THREE)}, "

@@ -39,7 +39,7 @@ def credentials() -> dict[str, bool]:
 def addresses() -> dict[str, str]:
     """What to paste into Twilio's console."""
     hooks = settings.PUBLIC_BASE_URL + "/api/twilio/"
-    return {"message": f"{hooks}message{RETRY}", "status": hooks + "status"}
+    return {"message": f"{hooks}message{RETRY}", "status": f"{hooks}status{RETRY}"}
 
 
 def studio_addresses() -> list[str]:

@@ -89,3 +89,9 @@ def keep(client: Client, *, field: str, step: str, value: str) -> bool:
         return bool(mine.update(**{field: value}))
     merged = Client.objects.select_for_update(no_key=True).get(pk=client.pk).attributes | {step: value}
     return bool(mine.update(attributes=merged))
+
+
+def in_words(name: str) -> str:
+    """A name that a flow's author gave, as a person would write it: `vehicules_neufs` → Vehicules neufs."""
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as _noop
+
+from relais.conversations.inputs import in_words
 
 if TYPE_CHECKING:
     from relais.conversations.models import ConversationEvent
@@ -20,6 +23,15 @@ def quote_of(event: ConversationEvent) -> str:
     if event.event_type in ("agent_transfer", "agent_release"):
         return str(event.metadata.get("reason", ""))
     return event.body
+
+
+FIELDS = {
+    "client_full_name": _noop("Nom"),
+    "email": _noop("E-mail"),
+    "vin": _noop("VIN"),
+    "carte_vip": _noop("Carte VIP"),
+    "is_client": _noop("Déjà client"),
+}
 
 
 def _who(event: ConversationEvent) -> str:
@@ -60,13 +72,13 @@ def _closed(event: ConversationEvent) -> str:
 
 
 def _chose(event: ConversationEvent) -> str:
-    menu = str(event.metadata.get("menu_choice", ""))
+    menu = in_words(str(event.metadata.get("menu_choice", "")))
     return _("Menu « %(menu)s »") % {"menu": menu} if menu else _("Choix dans un menu")
 
 
 def _answered(event: ConversationEvent) -> str:
-    step = str(event.metadata.get("step", ""))
-    return _("Réponse à « %(step)s »") % {"step": step} if step else _("Réponse au bot")
+    step = FIELDS.get(str(event.metadata.get("field", ""))) or in_words(str(event.metadata.get("step", "")))
+    return _("Réponse à « %(step)s »") % {"step": _(step)} if step else _("Réponse au bot")
 
 
 def _went_wrong(event: ConversationEvent) -> str:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from relais.accounts.models import Team, User
 from relais.clients.models import ClientAddress
 from relais.conversations.fate import Fate
-from relais.conversations.inputs import Inputs
+from relais.conversations.inputs import Inputs, in_words
 from relais.conversations.lifecycle import ENDED, OPEN, Lifecycle, Situation, Status
 from relais.conversations.saying import Saying
 
@@ -183,6 +183,11 @@ class Conversation(Lifecycle, Saying, Inputs, models.Model):
     @property
     def client_name(self) -> str:
         return self.client.name or self.address.readable
+
+    @property
+    def menus(self) -> list[str]:
+        """The client's path through the menus, in words."""
+        return [in_words(menu) for menu in self.menu_path]
 
     @property
     def is_unread(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypedDict
 
 from django.core import signing
 
+from relais.company import words
 from relais.flows import hearsay, own_hooks
 from relais.flows.engine import (
     Answered,
@@ -89,7 +90,9 @@ class Trial:
         self._tell("client", text)
         params = self._message(text)
         if self.memory["state"] is None or self.is_over:
-            context = Context(f"FN{0:032x}", f"FW{0:032x}", CLIENT, DESK, zone=self.zone)
+            context = Context(
+                f"FN{0:032x}", f"FW{0:032x}", CLIENT, DESK, data={"brand": words.brand()}, zone=self.zone
+            )
             trigger = Trigger.message(params)
             self.memory["state"] = start(self.flow, trigger=trigger, context=context, now=self.now)
             self.memory["path"] = []

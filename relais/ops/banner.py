@@ -31,6 +31,8 @@ def banner(environment: Environment) -> str:
             f"  Le téléphone d'un client · a client's phone:  {here}/simulator",
             "",
         ]
-    elif environment.public_base_url != here:
+    else:
+        lines += ["  Créer un compte · make an account:  .venv/bin/relais user create", ""]
+    if not environment.demo and environment.public_base_url != here:
         lines += [f"  Twilio et les agents · Twilio and the agents:  {environment.public_base_url}", ""]
     return "\n".join([*lines, "  Arrêter · stop:  Ctrl+C", ""])
