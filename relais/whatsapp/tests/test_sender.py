@@ -1,11 +1,15 @@
 """What leaves, leaves once, in order, and is never said to have left when nobody knows."""
 
+import ssl
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import requests
+import urllib3
 from django.db import connection
 from django.utils import timezone
+from urllib3.exceptions import MaxRetryError
 
 from relais.conversations.history import BOT
 from relais.conversations.models import Conversation, MessageDelivery
@@ -102,6 +106,19 @@ def test_an_unknown_outcome_is_uncertain_and_never_sent_again_by_itself(conversa
         double.wait_for(lambda: state_of(after) == "sent")
     assert state_of(delivery) == "uncertain"
     assert len(double.accepted(body=delivery.event.body)) == (1 if fault == "5xx_accepted" else 0)
+
+
+@pytest.mark.parametrize(
+    ("broken", "means"),
+    [
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), client.Unanswered),
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), client.NotNow),
+    ],
+)
+def test_tls_that_breaks_may_have_carried_the_message(broken, means):
+    why = MaxRetryError(None, "/", urllib3.exceptions.SSLError(broken))
+    with pytest.raises(means), client.sorted_failures():
+        raise requests.exceptions.SSLError(why)
 
 
 def test_a_refusal_is_told_in_words_and_can_be_resent(conversation, awa, double):
