@@ -15,7 +15,7 @@ from relais.conversations.history import BOT
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.tests.test_receive import at_once
 from relais.whatsapp import client
-from relais.whatsapp.sender import doubt_lapsed_claims, send
+from relais.whatsapp.sender import Sender, doubt_lapsed_claims, send
 from tests.cast import FATOU
 
 from .conftest import at_work
@@ -163,6 +163,18 @@ def test_two_senders_send_each_message_once(conversation, awa, double):
     with at_work(), at_work():
         double.wait_for(lambda: all(state_of(d) == "delivered" for d in sent))
     assert len(double.accepted()) == 11
+
+
+def test_a_call_that_ends_while_the_outbox_is_looked_at_stops_nobody(db):
+    class AtWork(set):
+        def __iter__(self):
+            for pk in super().__iter__():
+                self.discard(pk)
+                yield pk
+
+    sender = Sender()
+    sender._at_work = AtWork({1, 2, 3})
+    sender._look()
 
 
 def test_without_twilio_a_message_fails_with_a_sentence(conversation, settings):
