@@ -422,6 +422,14 @@ def test_a_client_who_blocked_us_is_left_alone_from_then_on(twilio, leaving, clo
     assert Conversation.objects.get().address.opted_out_at
 
 
+def test_a_repeated_failure_does_not_mute_who_has_written_since(twilio, leaving, fatou_sends, clock):
+    leaving.accepted("SM" + "a" * 32, at=clock.now)
+    tells(twilio, "failed", ErrorCode="63014")
+    fatou_sends("Me revoilà")
+    tells(twilio, "failed", ErrorCode="63014")
+    assert not Conversation.objects.get().address.opted_out_at
+
+
 @pytest.mark.parametrize("ref", ["", "0", "999999", "x", "9" * 40, "-1"])
 def test_a_status_of_nothing_we_know_does_no_harm(twilio, leaving, ref):
     tells(twilio, "delivered", ref=ref, sid="SM" + "b" * 32)
