@@ -258,6 +258,23 @@ def test_a_foreign_host_is_asked_between_two_transactions(fatou_writes, clock):
     assert key.startswith(conversation.executions.get().sid)
 
 
+@pytest.mark.parametrize("host", ["https://[{{trigger.message.Body}}", "https://a℀b"])
+def test_what_is_no_address_takes_the_failed_branch(fatou_writes, clock, host):
+    from relais.flows import http
+
+    published(
+        flow_of(
+            posts("demande", "/api/twilio/complete", "oui", failed="non", host=host),
+            says("oui", "Trouvé."),
+            says("non", "Nous ne savons pas."),
+        ),
+        clock,
+    )
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock, fetch=http.fetch)
+    assert said_to_client(conversation) == ["Nous ne savons pas."]
+
+
 def test_a_job_killed_while_it_asked_makes_the_same_request_again(fatou_writes, clock):
     published(
         flow_of(posts("crm", "/clients", "dire", host="https://crm.example"), says("dire", "ok")), clock
