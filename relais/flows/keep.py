@@ -6,6 +6,8 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+from django.db import transaction
+
 from relais.flows import engine
 from relais.flows.models import Flow, Revision
 
@@ -28,12 +30,13 @@ def import_file(file: str, *, name: str, publish: bool, answers: bool, at: datet
         raise CannotImport(
             f"{file} cannot be run: {error.problems[0]} (relais flow check says all)."
         ) from error
-    flow, _made = Flow.objects.get_or_create(name=name or Path(file).stem)
-    revision = flow.add_revision(definition, by="relais flow import", at=at)
-    if publish or answers:
-        revision.publish(at=at)
-    if answers:
-        flow.answer_clients()
+    with transaction.atomic():
+        flow, _made = Flow.objects.get_or_create(name=name or Path(file).stem)
+        revision = flow.add_revision(definition, by="relais flow import", at=at)
+        if publish or answers:
+            revision.publish(at=at)
+        if answers:
+            flow.answer_clients()
     return revision
 
 
