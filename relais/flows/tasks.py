@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from relais.flows.models import Execution
 
@@ -22,7 +23,10 @@ def run_bot(conversation_id: int) -> None:
 @app.periodic(cron="* * * * * */5")
 @app.task(name="relais.flows.tasks.wake_bots", queueing_lock="wake_bots")
 def wake_bots(timestamp: int) -> None:
-    """Executions that time moves: a wait that is over, a question that did not reach the client."""
+    """Executions that move by themselves, unless a job of theirs is under way or to be tried again."""
+    under_way = ProcrastinateJob.objects.filter(task_name=RUN, status__in=["todo", "doing"])
+    busy = set(under_way.values_list("lock", flat=True))
     due = Execution.objects.due(datetime.fromtimestamp(timestamp, UTC)).order_by("due_at")[:500]
     for conversation_id in due.values_list("conversation_id", flat=True):
-        run_bot.configure(lock=f"bot:{conversation_id}").defer(conversation_id=conversation_id)
+        if (lock := f"bot:{conversation_id}") not in busy:
+            run_bot.configure(lock=lock).defer(conversation_id=conversation_id)

@@ -3,12 +3,15 @@
 import json
 
 import pytest
+from django.db import connection
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from relais.conversations.lifecycle import Situation
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.flows import engine, runner
 from relais.flows.models import Execution, Flow
 from relais.flows.runner import run
+from relais.flows.tasks import wake_bots
 from tests.cast import said_to_client, story_of
 
 pytestmark = pytest.mark.django_db
@@ -123,6 +126,22 @@ def test_what_came_before_the_question_left_answers_nothing(question, fatou_writ
     clock.passes(seconds=1)
     bot_runs(fatou_writes("Fatou"), clock)
     assert said_to_client(conversation)[-1] == "Merci Fatou."
+
+
+def test_a_bot_is_woken_once_however_long_its_job_takes(question, fatou_writes, clock):
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    jobs = ProcrastinateJob.objects.filter(lock=f"bot:{conversation.pk}")
+    before = jobs.count()
+    assert before == 1
+    timestamp = int(clock.passes(hours=2).timestamp())
+    wake_bots(timestamp)
+    assert jobs.count() == before
+    with connection.cursor() as cursor:
+        cursor.execute("update procrastinate_jobs set status = 'failed'")
+    for _tick in range(3):
+        wake_bots(timestamp)
+    assert jobs.count() == before + 1
 
 
 def test_a_setting_keeps_early_answers(question, fatou_writes, clock):
@@ -314,8 +333,7 @@ def test_an_answer_after_a_take_over_has_nobody_to_listen(fatou_writes, awa, clo
 def test_while_a_flow_waits_nobody_is_asked_for_patience_and_no_silence_ends_it(
     question, fatou_writes, clock
 ):
-    from datetime import timedelta
-
+    
     from relais.conversations.history import BOT
     from relais.conversations.lifecycle import end_silent
 
