@@ -138,7 +138,8 @@ def _call(delivery: MessageDelivery) -> Callable[[], object]:
     except client.Unanswered as unknown:
         log.warning("delivery %s is uncertain: %s", delivery.pk, unknown)
         return lambda: delivery.doubt(at=timezone.now(), error=NO_ANSWER)
-    return lambda: delivery.accepted(sid, at=timezone.now())
+    at = timezone.now()  # Not when it is written down: what the client writes from here on may be his answer.
+    return lambda: delivery.accepted(sid, at=at)
 
 
 def _write(outcome: Callable[[], object]) -> None:

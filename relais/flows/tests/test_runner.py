@@ -1,6 +1,7 @@
 """The bot at work: what it asks, what answers it, and that a person silences it at once."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -126,6 +127,26 @@ def test_what_came_before_the_question_left_answers_nothing(question, fatou_writ
     clock.passes(seconds=1)
     bot_runs(fatou_writes("Fatou"), clock)
     assert said_to_client(conversation)[-1] == "Merci Fatou."
+
+
+@pytest.mark.parametrize(("accepted_after", "said"), [(1, "Merci Fatou."), (3, "Votre nom ?")])
+def test_what_comes_while_the_question_leaves_is_judged_once_that_is_known(
+    question, fatou_writes, clock, accepted_after, said
+):
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    asked = conversation.deliveries.get()
+    assert asked.claim(by="t", at=clock.now)
+    accepted_at = clock.now + timedelta(seconds=accepted_after)
+    clock.passes(seconds=2)
+    bot_runs(fatou_writes("Fatou"), clock)
+    assert not Execution.objects.due(clock.now).exists()
+    clock.passes(seconds=2)
+    asked.accepted("SM" + "a" * 32, at=accepted_at)
+    assert Execution.objects.due(clock.now).count() == 1
+    bot_runs(conversation, clock)
+    assert said_to_client(conversation)[-1] == said
+    assert not Execution.objects.due(clock.now).exists()
 
 
 def test_a_bot_is_woken_once_however_long_its_job_takes(question, fatou_writes, clock):
@@ -333,7 +354,8 @@ def test_an_answer_after_a_take_over_has_nobody_to_listen(fatou_writes, awa, clo
 def test_while_a_flow_waits_nobody_is_asked_for_patience_and_no_silence_ends_it(
     question, fatou_writes, clock
 ):
-    
+    from datetime import timedelta
+
     from relais.conversations.history import BOT
     from relais.conversations.lifecycle import end_silent
 
