@@ -12,7 +12,7 @@ from relais.conversations.models import Conversation, MessageDelivery
 from relais.flows import engine, runner
 from relais.flows.models import Execution, Flow
 from relais.flows.runner import run
-from relais.flows.tasks import wake_bots
+from relais.flows.tasks import run_bot, wake_bots
 from tests.cast import said_to_client, story_of
 
 pytestmark = pytest.mark.django_db
@@ -313,6 +313,19 @@ def test_what_is_no_address_takes_the_failed_branch(fatou_writes, clock, host):
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock, fetch=http.fetch)
     assert said_to_client(conversation) == ["Nous ne savons pas."]
+
+
+def test_no_connection_is_held_while_a_host_is_asked(fatou_writes, clock, monkeypatch, transactional_db):
+    published(flow_of(posts("demande", "/x", "oui", host="https://a.example"), says("oui", "Trouvé.")), clock)
+    conversation, held = fatou_writes("mercedes"), []
+
+    def fetch(errand):
+        held.append(connection.connection)
+        return engine.Answered(errand.ref, status=200, content_type="text/plain", body="")
+
+    monkeypatch.setattr("relais.flows.http.fetch", fetch)
+    run_bot(conversation.pk)
+    assert held == [None]
 
 
 def test_a_job_killed_while_it_asked_makes_the_same_request_again(fatou_writes, clock):
