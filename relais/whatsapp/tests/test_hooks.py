@@ -7,10 +7,12 @@ import json
 import pytest
 from django.conf import settings
 from django.db import OperationalError
+from django.utils import timezone
 from twilio.request_validator import RequestValidator
 
 from relais.accounts.models import ApiToken
 from relais.clients.models import Client
+from relais.conversations.history import BOT
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.whatsapp import state
 from tests.cast import FATOU, OUR_NUMBER, new_sid, said_to_client, story_of
@@ -481,9 +483,14 @@ def test_a_program_s_ref_says_it_once(twilio, crm, wrote_just_now):
     assert said_to_client(wrote_just_now) == ["Prête"]
 
 
-def test_a_program_is_muted_while_an_agent_holds(twilio, crm, wrote_just_now, awa):
-    from django.utils import timezone
+def test_a_program_s_ref_says_it_once_even_after_the_end(twilio, crm, wrote_just_now):
+    first = asks(twilio, crm, phone_number=FATOU, message="Prête", ref="order-7").json()
+    wrote_just_now.complete(by=BOT, at=timezone.now())
+    assert asks(twilio, crm, phone_number=FATOU, message="Prête", ref="order-7").json() == first
+    assert Conversation.objects.count() == 1
 
+
+def test_a_program_is_muted_while_an_agent_holds(twilio, crm, wrote_just_now, awa):
     wrote_just_now.take_over(awa, at=timezone.now())
     answer = asks(twilio, crm, phone_number=FATOU, message="Prête")
     assert (answer.status_code, answer.json()["agent"]) == (409, "Awa Diop")
