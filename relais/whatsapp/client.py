@@ -90,10 +90,12 @@ class RelaisHttpClient(TwilioHttpClient):
 
 
 def _seconds(headers: Any) -> float | None:
+    """What Retry-After says; no pause at all says nothing, and we back off by ourselves."""
     try:
-        return min(300.0, max(0.0, float((headers or {}).get("Retry-After", ""))))
+        told = float((headers or {}).get("Retry-After", ""))
     except ValueError:
         return None
+    return min(300.0, told) if told > 0 else None
 
 
 @cache
