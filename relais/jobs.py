@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import django
@@ -19,6 +20,8 @@ PATIENCE = 8
 """Seconds that running jobs and calls get at the end."""
 BEAT_EVERY = 2.0
 FRESH = 10.0
+AT_ONCE = 10
+"""Jobs at work. Each has a thread, and so have the sender and the signs of life: no slow host may take theirs."""
 
 
 def run() -> int:
@@ -31,6 +34,9 @@ async def _run() -> int:
     from relais.whatsapp.sender import Sender
 
     stop = asyncio.Event()
+    asyncio.get_running_loop().set_default_executor(
+        ThreadPoolExecutor(AT_ONCE + 3, thread_name_prefix="jobs")
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     sender = Sender()
@@ -66,7 +72,7 @@ async def _work(stop: asyncio.Event) -> None:
         try:
             async with with_own_pool.open_async():
                 await with_own_pool.run_worker_async(
-                    concurrency=10,
+                    concurrency=AT_ONCE,
                     fetch_job_polling_interval=1,
                     update_heartbeat_interval=3,
                     stalled_worker_timeout=15,

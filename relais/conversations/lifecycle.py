@@ -133,12 +133,13 @@ class Lifecycle(History):
         """The bot's flow came to its end. False when a human is asked for or holds the conversation."""
         return self._ended("flow_complete", Status.COMPLETED, by=by, at=at, where=BOT) or not self.is_open
 
+    @transaction.atomic
     def close(self: Conversation, by: User, *, at: datetime, tell_client: bool | None = None) -> None:
         """End it: the holder, or a supervisor whoever holds it.
 
         The client is told when somebody held it, unless `tell_client` says otherwise.
         """
-        held = self.situation is Situation.HELD
+        held = self.locked().situation is Situation.HELD
         tell = held if tell_client is None else tell_client
         where = BOT | WAITING | HELD if by.is_supervisor else HELD & Q(agent=by)
         if not self._ended(
@@ -152,10 +153,11 @@ class Lifecycle(History):
         ):
             raise self._why_not(by)
 
+    @transaction.atomic
     def hand_back(self: Conversation, by: User, *, at: datetime, reason: str = "") -> None:
         """Give the conversation to the bot, whose flow starts anew at the client's next message."""
         where = WAITING | HELD if by.is_supervisor else HELD & Q(agent=by)
-        metadata = {"to": "bot", "reason": reason, "previous_agent": str(self.agent or "")}
+        metadata = {"to": "bot", "reason": reason, "previous_agent": str(self.locked().agent or "")}
         if not self._moved(
             "agent_release",
             by=Author.of(by),

@@ -90,7 +90,9 @@ class Saying:
         if ref and (known := locked.deliveries.filter(ref=ref).first()):
             return known
         locked._guard_voice(agent)
-        return locked._say_or_refuse("agent_message", clean(text), by=Author.of(agent), at=at, ref=ref)
+        said = clean(text)
+        locked._guard_window(at)
+        return locked._say("agent_message", said, by=Author.of(agent), at=at, ref=ref)
 
     @transaction.atomic
     def say_as_program(
@@ -116,8 +118,7 @@ class Saying:
         metadata: dict[str, Any] = {"media_url": [media_url]} if media_url else {}
         if template:
             metadata |= asdict(template)
-        if (reason := locked._unsayable(at)) and not (template and reason == "window_closed"):
-            raise Unsayable(reason)
+        locked._guard_window(at, approved=template is not None)
         return locked._say("message_sent", said, by=by, at=at, ref=ref, epoch=locked.epoch, metadata=metadata)
 
     @transaction.atomic
@@ -149,8 +150,7 @@ class Saying:
         old = locked.deliveries.get(event=event)
         if old.state not in ("failed", "refused", "uncertain"):
             raise TooLate(locked, _("Ce message est déjà parti."))
-        if reason := locked._unsayable(at):
-            raise Unsayable(reason)
+        locked._guard_window(at, approved="content_sid" in event.metadata)
         said = locked._say(
             "agent_message",
             event.body,
@@ -199,12 +199,10 @@ class Saying:
         closes = self.window_closes_at()
         return "" if closes and at < closes else "window_closed"
 
-    def _say_or_refuse(
-        self: Conversation, kind: str, text: str, *, at: datetime, **rest: Any
-    ) -> MessageDelivery:
-        if reason := self._unsayable(at):
+    def _guard_window(self: Conversation, at: datetime, *, approved: bool = False) -> None:
+        """A template that WhatsApp approved may go when the window is closed."""
+        if (reason := self._unsayable(at)) and not (approved and reason == "window_closed"):
             raise Unsayable(reason)
-        return self._say(kind, text, at=at, **rest)
 
     def _say(
         self: Conversation,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
+from django.db import transaction
+
 from relais.flows.library import path_of
 from relais.flows.models import Flow
 
 NAME = "Mercedes"
 
 
+@transaction.atomic
 def publish_first_flow(*, at: datetime) -> None:
     """Nothing happens when there is any flow: what admins did is theirs."""
     if Flow.objects.exists():

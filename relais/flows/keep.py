@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from django.db import transaction
+
 from relais.flows import engine
 from relais.flows.models import Flow, Revision
 
@@ -31,14 +33,15 @@ def import_file(
         raise CannotImport(
             f"{file} cannot be run: {error.problems[0]} (relais flow check says all)."
         ) from error
-    flow, _made = Flow.objects.get_or_create(name=name or Path(file).stem)
-    if zone:
-        Flow.objects.filter(pk=flow.pk).update(zone=_known_zone(zone))
-    revision = flow.add_revision(definition, by="relais flow import", at=at)
-    if publish or answers:
-        revision.publish(at=at)
-    if answers:
-        flow.answer_clients()
+    with transaction.atomic():
+        flow, _made = Flow.objects.get_or_create(name=name or Path(file).stem)
+        if zone:
+            Flow.objects.filter(pk=flow.pk).update(zone=_known_zone(zone))
+        revision = flow.add_revision(definition, by="relais flow import", at=at)
+        if publish or answers:
+            revision.publish(at=at)
+        if answers:
+            flow.answer_clients()
     return revision
 
 

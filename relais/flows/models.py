@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models, transaction
-from django.db.models import Count, Max, Q
+from django.db.models import Count, F, Max, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -140,9 +140,10 @@ class Executions(models.QuerySet["Execution"]):
         return self.filter(ended_at=None)
 
     def due(self, at: datetime) -> Executions:
-        """Those that time moves, or whose question did not reach the client."""
-        undelivered = Q(question__state__in=["failed", "refused"], awaits_reply=True)
-        return self.active().filter(Q(due_at__lte=at) | undelivered)
+        """Those that time moves, whose question did not reach the client, or that left a message for later."""
+        undelivered = Q(question__state__in=["failed", "refused"])
+        unheard = Q(conversation__last_inbound_seq__gt=F("consumed_seq")) & ~Q(question__state="sending")
+        return self.active().filter(Q(due_at__lte=at) | Q(undelivered | unheard, awaits_reply=True))
 
 
 class Execution(models.Model):

@@ -20,7 +20,11 @@ JSON = "application/json"
 
 def is_own(url: str) -> bool:
     """A path of our hooks: on our public address, a host the environment names, or the one that stands for us."""
-    asked, environment = urlsplit(url), settings.ENVIRONMENT
+    environment = settings.ENVIRONMENT
+    try:
+        asked = urlsplit(url)
+    except ValueError:
+        return False  # No address at all, such as `https://[x`: the request will fail by itself.
     own = {urlsplit(environment.public_base_url).netloc, PLACEHOLDER_HOST, *environment.own_hosts}
     names = {asked.netloc.rpartition("@")[2], asked.hostname or ""}
     return asked.path.startswith(PATH) and bool(own & names)

@@ -149,7 +149,7 @@ def _next_word(conversation: Conversation, execution: Execution) -> Conversation
     """The client's next message, if it answers what the flow waits for.
 
     Twilio's way: what came before the question was accepted stands in the history and answers nothing, unless a
-    setting keeps it for the next question.
+    setting keeps it for the next question. While nobody knows whether it was, the message is left for later.
     """
     new = conversation.events.filter(event_type="message_received", seq__gt=execution.consumed_seq).order_by(
         "seq"
@@ -158,7 +158,7 @@ def _next_word(conversation: Conversation, execution: Execution) -> Conversation
     for event in new:
         if execution.awaits_reply and (keeps or _came_after(event, execution.question)):
             return event
-        if keeps:
+        if keeps or (execution.awaits_reply and _is_leaving(execution.question)):
             return None
         execution.consumed_seq = event.seq
     return None
@@ -171,6 +171,10 @@ def _came_after(event: ConversationEvent, question: MessageDelivery | None) -> b
     if accepted is None and question.state == "uncertain":
         accepted = question.claimed_at
     return accepted is not None and event.created_at >= accepted
+
+
+def _is_leaving(question: MessageDelivery | None) -> bool:
+    return question is not None and question.state == "sending"
 
 
 def _delivered_question(execution: Execution) -> list[engine.Input]:

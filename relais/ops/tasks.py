@@ -1,7 +1,12 @@
 """Housekeeping of the jobs themselves."""
 
+import logging
+
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
+from procrastinate.exceptions import UniqueViolation
+
+log = logging.getLogger(__name__)
 
 SILENT = 15
 """Seconds without a heartbeat after which a worker counts as dead, and its jobs are run again."""
@@ -12,4 +17,7 @@ SILENT = 15
 async def retry_stalled(context: JobContext, timestamp: int) -> None:
     manager = context.app.job_manager
     for job in await manager.get_stalled_jobs(seconds_since_heartbeat=SILENT):
-        await manager.retry_job(job)
+        try:
+            await manager.retry_job(job)
+        except UniqueViolation:
+            log.info("job %s waits: another one of its queueing lock is to come", job.id)

@@ -30,7 +30,7 @@ def send_message(params: Params, *, program: ApiToken | None) -> tuple[int, dict
     author = Author("api", program.name if program else "")
     try:
         with transaction.atomic():
-            conversation = _conversation(params)
+            conversation = _conversation(params, ref)
             delivery = conversation.say_as_program(
                 params.text("message"), by=author, at=timezone.now(), ref=ref
             )
@@ -48,8 +48,8 @@ def send_message(params: Params, *, program: ApiToken | None) -> tuple[int, dict
     return 200, {"success": True, "event_id": delivery.event_id, "conversation_id": delivery.conversation_id}
 
 
-def _conversation(params: Params) -> Conversation:
-    """The one named, else the open one of that number, else one opened with the address of an earlier one."""
+def _conversation(params: Params, ref: str | None) -> Conversation:
+    """The one named, else where that ref was said, else the open one, else one opened as an earlier one was."""
     try:
         address = canonical(params.text("phone_number"))
     except BadAddress as error:
@@ -62,6 +62,8 @@ def _conversation(params: Params) -> Conversation:
         if named.address.address != address:
             raise studio.Unknown(_("Cette conversation n'est pas celle de ce numéro."))
         return named
+    if ref and (said := channel.filter(deliveries__ref=ref).first()):
+        return said
     if found := channel.open().first():
         return found
     if last := channel.order_by("-id").first():

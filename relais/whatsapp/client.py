@@ -27,6 +27,12 @@ from relais.whatsapp.errors import code_of, sentence_of
 CONNECT, READ = 5, 10
 """Seconds; a claim's lease outlives both."""
 CONNECTIONS = 32
+NEVER_CONNECTED = (
+    "NewConnectionError",
+    "NameResolutionError",
+    "ConnectionRefusedError",
+    "SSLCertVerificationError",
+)
 NOT_CONNECTED = gettext_noop("Twilio n'est pas connecté. Prévenez un administrateur.")
 AWAY = gettext_noop("Twilio ne répond pas pour le moment. Réessayez dans un instant.")
 UNTOLD = gettext_noop("Twilio n'a pas dit si le message est parti. Regardez son journal avant de réessayer.")
@@ -84,10 +90,12 @@ class RelaisHttpClient(TwilioHttpClient):
 
 
 def _seconds(headers: Any) -> float | None:
+    """What Retry-After says; no pause at all says nothing, and we back off by ourselves."""
     try:
-        return min(300.0, max(0.0, float((headers or {}).get("Retry-After", ""))))
+        told = float((headers or {}).get("Retry-After", ""))
     except ValueError:
         return None
+    return min(300.0, told) if told > 0 else None
 
 
 @cache
@@ -109,11 +117,12 @@ def sorted_failures() -> Iterator[None]:
         yield
     except TwilioRestException as error:
         raise TwilioRefused(error.code) from error
-    except (requests.exceptions.ConnectTimeout, requests.exceptions.SSLError) as error:
+    except requests.exceptions.ConnectTimeout as error:
         raise NotNow(None, type(error).__name__) from error
     except requests.exceptions.ConnectionError as error:
+        # TLS that breaks may have carried the request: only a certificate that does not hold proves that none left.
         if _never_connected(error):
-            raise NotNow(None, "connection refused") from error
+            raise NotNow(None, "never connected") from error
         raise Unanswered(type(error).__name__) from error
     except (requests.exceptions.RequestException, TwilioException, ValueError, AttributeError) as error:
         # The last two are an answer that is no JSON, or no object: some proxy spoke, not Twilio.
@@ -174,7 +183,7 @@ def _never_connected(error: BaseException | None) -> bool:
     """Whether the failure came before a byte was written: looked up by name along the chain of causes."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
-        if type(error).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectionRefusedError"):
+        if type(error).__name__ in NEVER_CONNECTED:
             return True
         seen.add(id(error))
         reason = getattr(error, "reason", None)

@@ -6,6 +6,8 @@ import logging
 from datetime import datetime
 from urllib.parse import parse_qs
 
+from django.db import transaction
+
 from relais.clients.addresses import BadAddress, canonical
 from relais.clients.models import ClientAddress
 from relais.conversations.models import MessageDelivery
@@ -43,11 +45,12 @@ def apply(delivery: MessageDelivery, status: str, *, sid: str, code: int | None,
         fail(delivery, code=code, at=at, sid=sid)
 
 
+@transaction.atomic
 def fail(
     delivery: MessageDelivery, *, code: int | None, at: datetime, sid: str | None = None, error: str = ""
 ) -> None:
-    delivery.failed(at=at, code=code, error=error or sentence_of(code), sid=sid)
-    if code in OPTED_OUT:
+    news = delivery.failed(at=at, code=code, error=error or sentence_of(code), sid=sid)
+    if news and code in OPTED_OUT:
         address = ClientAddress.objects.filter(conversations=delivery.conversation_id, opted_out_at=None)
         address.update(opted_out_at=at)
 

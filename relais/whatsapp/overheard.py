@@ -42,9 +42,8 @@ def write_down(sid: str, *, at: datetime) -> None:
     conversation = channel.open().first() or channel.order_by("-id").first()
     if conversation is None:
         return
-    if MessageDelivery.objects.filter(
-        conversation__address=conversation.address, state__in=["sending", "uncertain"]
-    ).exists():
+    ours = MessageDelivery.objects.filter(conversation__address=conversation.address)
+    if ours.blocking(at).exclude(state="queued").exists():
         _look_up(sid, after=SOON)
         return
     _append(conversation, message, at)

@@ -73,10 +73,11 @@ class Sender:
     def _look(self) -> None:
         at = timezone.now()
         doubt_lapsed_claims(at)
-        free = self._threads - len(self._at_work)
+        at_work = set(self._at_work)  # A copy: calls end, and leave it, while the query is built.
+        free = self._threads - len(at_work)
         if free <= 0:
             return
-        due = MessageDelivery.objects.due(at).exclude(pk__in=self._at_work)
+        due = MessageDelivery.objects.due(at).exclude(pk__in=at_work)
         for delivery_id in due.values_list("pk", flat=True)[:free]:
             self._at_work.add(delivery_id)
             self._pool.submit(self._send, delivery_id)
@@ -137,7 +138,8 @@ def _call(delivery: MessageDelivery) -> Callable[[], object]:
     except client.Unanswered as unknown:
         log.warning("delivery %s is uncertain: %s", delivery.pk, unknown)
         return lambda: delivery.doubt(at=timezone.now(), error=NO_ANSWER)
-    return lambda: delivery.accepted(sid, at=timezone.now())
+    at = timezone.now()  # Not when it is written down: what the client writes from here on may be his answer.
+    return lambda: delivery.accepted(sid, at=at)
 
 
 def _write(outcome: Callable[[], object]) -> None:

@@ -167,6 +167,13 @@ def test_close_by_a_supervisor_can_tell_the_client(waiting, mariam, clock):
     assert said_to_client(waiting) == [CLOSED]
 
 
+def test_close_of_what_was_taken_over_meanwhile_tells_the_client(waiting, awa, mariam, clock):
+    as_mariam_saw_it = Conversation.objects.get(pk=waiting.pk)
+    waiting.take_over(awa, at=clock.passes(minutes=1))
+    as_mariam_saw_it.close(mariam, at=clock.passes(minutes=1))
+    assert len(said_to_client(waiting)) == 2
+
+
 def test_close_by_the_holder_tells_the_client(held_by_awa, awa, clock):
     held_by_awa.close(awa, at=clock.passes(minutes=2))
     assert (held_by_awa.status, held_by_awa.agent, held_by_awa.epoch) == ("completed", awa, 2)
@@ -214,6 +221,13 @@ def test_hand_back_by_the_holder_or_a_supervisor_says_nothing(held_by_awa, who, 
     assert said_to_client(held_by_awa) == [TAKEN_OVER]
     release = held_by_awa.events.get(event_type="agent_release")
     assert release.metadata == {"to": "bot", "reason": "fin", "previous_agent": "Awa Diop"}
+
+
+def test_hand_back_of_what_was_taken_over_meanwhile_names_the_agent(waiting, awa, mariam, clock):
+    as_mariam_saw_it = Conversation.objects.get(pk=waiting.pk)
+    waiting.take_over(awa, at=clock.passes(minutes=1))
+    as_mariam_saw_it.hand_back(mariam, at=clock.passes(minutes=1))
+    assert waiting.events.get(event_type="agent_release").metadata["previous_agent"] == "Awa Diop"
 
 
 def test_hand_back_by_another_agent_is_not_allowed(held_by_awa, koffi, clock):

@@ -6,7 +6,7 @@ from relais.clients.models import ClientAddress
 from relais.conversations.history import BOT, Author
 from relais.conversations.lifecycle import NotAllowed, TooLate
 from relais.conversations.models import Conversation, MessageDelivery
-from relais.conversations.saying import LONGEST, Unsayable, clean
+from relais.conversations.saying import LONGEST, Template, Unsayable, clean
 from tests.cast import said_to_client, story_of
 
 pytestmark = pytest.mark.django_db
@@ -228,6 +228,16 @@ def test_a_failed_message_is_said_again_once(leaving, held_by_awa, awa, clock):
     leaving.refresh_from_db()
     assert leaving.state == "failed"
     assert leaving.rev > before, "every screen is told that it was said again"
+
+
+def test_a_template_that_failed_is_said_again_although_the_window_is_closed(with_bot, awa, clock):
+    template = Template("HX" + "1" * 32, {"1": "Fatou"})
+    told = with_bot.say_as_program("", by=BOT, at=clock.passes(hours=30), template=template)
+    assert told.claim(by="p", at=clock.now)
+    told.failed(at=clock.now, code=63012, error="?")
+    with_bot.take_over(awa, at=clock.passes(minutes=1))
+    again = with_bot.resend(told.event, agent=awa, at=clock.now)
+    assert (again.state, again.event.metadata["content_sid"]) == ("queued", template.content_sid)
 
 
 def test_what_left_is_not_said_again(leaving, held_by_awa, awa, clock):

@@ -1,14 +1,18 @@
 """The bot at work: what it asks, what answers it, and that a person silences it at once."""
 
 import json
+from datetime import timedelta
 
 import pytest
+from django.db import connection
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from relais.conversations.lifecycle import Situation
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.flows import engine, runner
 from relais.flows.models import Execution, Flow
 from relais.flows.runner import run
+from relais.flows.tasks import run_bot, wake_bots
 from tests.cast import said_to_client, story_of
 
 pytestmark = pytest.mark.django_db
@@ -123,6 +127,42 @@ def test_what_came_before_the_question_left_answers_nothing(question, fatou_writ
     clock.passes(seconds=1)
     bot_runs(fatou_writes("Fatou"), clock)
     assert said_to_client(conversation)[-1] == "Merci Fatou."
+
+
+@pytest.mark.parametrize(("accepted_after", "said"), [(1, "Merci Fatou."), (3, "Votre nom ?")])
+def test_what_comes_while_the_question_leaves_is_judged_once_that_is_known(
+    question, fatou_writes, clock, accepted_after, said
+):
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    asked = conversation.deliveries.get()
+    assert asked.claim(by="t", at=clock.now)
+    accepted_at = clock.now + timedelta(seconds=accepted_after)
+    clock.passes(seconds=2)
+    bot_runs(fatou_writes("Fatou"), clock)
+    assert not Execution.objects.due(clock.now).exists()
+    clock.passes(seconds=2)
+    asked.accepted("SM" + "a" * 32, at=accepted_at)
+    assert Execution.objects.due(clock.now).count() == 1
+    bot_runs(conversation, clock)
+    assert said_to_client(conversation)[-1] == said
+    assert not Execution.objects.due(clock.now).exists()
+
+
+def test_a_bot_is_woken_once_however_long_its_job_takes(question, fatou_writes, clock):
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    jobs = ProcrastinateJob.objects.filter(lock=f"bot:{conversation.pk}")
+    before = jobs.count()
+    assert before == 1
+    timestamp = int(clock.passes(hours=2).timestamp())
+    wake_bots(timestamp)
+    assert jobs.count() == before
+    with connection.cursor() as cursor:
+        cursor.execute("update procrastinate_jobs set status = 'failed'")
+    for _tick in range(3):
+        wake_bots(timestamp)
+    assert jobs.count() == before + 1
 
 
 def test_a_setting_keeps_early_answers(question, fatou_writes, clock):
@@ -256,6 +296,36 @@ def test_a_foreign_host_is_asked_between_two_transactions(fatou_writes, clock):
     assert said_to_client(conversation) == ["Diallo"]
     [key] = asked
     assert key.startswith(conversation.executions.get().sid)
+
+
+@pytest.mark.parametrize("host", ["https://[{{trigger.message.Body}}", "https://a℀b"])
+def test_what_is_no_address_takes_the_failed_branch(fatou_writes, clock, host):
+    from relais.flows import http
+
+    published(
+        flow_of(
+            posts("demande", "/api/twilio/complete", "oui", failed="non", host=host),
+            says("oui", "Trouvé."),
+            says("non", "Nous ne savons pas."),
+        ),
+        clock,
+    )
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock, fetch=http.fetch)
+    assert said_to_client(conversation) == ["Nous ne savons pas."]
+
+
+def test_no_connection_is_held_while_a_host_is_asked(fatou_writes, clock, monkeypatch, transactional_db):
+    published(flow_of(posts("demande", "/x", "oui", host="https://a.example"), says("oui", "Trouvé.")), clock)
+    conversation, held = fatou_writes("mercedes"), []
+
+    def fetch(errand):
+        held.append(connection.connection)
+        return engine.Answered(errand.ref, status=200, content_type="text/plain", body="")
+
+    monkeypatch.setattr("relais.flows.http.fetch", fetch)
+    run_bot(conversation.pk)
+    assert held == [None]
 
 
 def test_a_job_killed_while_it_asked_makes_the_same_request_again(fatou_writes, clock):

@@ -7,10 +7,12 @@ import json
 import pytest
 from django.conf import settings
 from django.db import OperationalError
+from django.utils import timezone
 from twilio.request_validator import RequestValidator
 
 from relais.accounts.models import ApiToken
 from relais.clients.models import Client
+from relais.conversations.history import BOT
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.whatsapp import state
 from tests.cast import FATOU, OUR_NUMBER, new_sid, said_to_client, story_of
@@ -422,6 +424,14 @@ def test_a_client_who_blocked_us_is_left_alone_from_then_on(twilio, leaving, clo
     assert Conversation.objects.get().address.opted_out_at
 
 
+def test_a_repeated_failure_does_not_mute_who_has_written_since(twilio, leaving, fatou_sends, clock):
+    leaving.accepted("SM" + "a" * 32, at=clock.now)
+    tells(twilio, "failed", ErrorCode="63014")
+    fatou_sends("Me revoilà")
+    tells(twilio, "failed", ErrorCode="63014")
+    assert not Conversation.objects.get().address.opted_out_at
+
+
 @pytest.mark.parametrize("ref", ["", "0", "999999", "x", "9" * 40, "-1"])
 def test_a_status_of_nothing_we_know_does_no_harm(twilio, leaving, ref):
     tells(twilio, "delivered", ref=ref, sid="SM" + "b" * 32)
@@ -473,9 +483,14 @@ def test_a_program_s_ref_says_it_once(twilio, crm, wrote_just_now):
     assert said_to_client(wrote_just_now) == ["Prête"]
 
 
-def test_a_program_is_muted_while_an_agent_holds(twilio, crm, wrote_just_now, awa):
-    from django.utils import timezone
+def test_a_program_s_ref_says_it_once_even_after_the_end(twilio, crm, wrote_just_now):
+    first = asks(twilio, crm, phone_number=FATOU, message="Prête", ref="order-7").json()
+    wrote_just_now.complete(by=BOT, at=timezone.now())
+    assert asks(twilio, crm, phone_number=FATOU, message="Prête", ref="order-7").json() == first
+    assert Conversation.objects.count() == 1
 
+
+def test_a_program_is_muted_while_an_agent_holds(twilio, crm, wrote_just_now, awa):
     wrote_just_now.take_over(awa, at=timezone.now())
     answer = asks(twilio, crm, phone_number=FATOU, message="Prête")
     assert (answer.status_code, answer.json()["agent"]) == (409, "Awa Diop")

@@ -1,17 +1,21 @@
 """What leaves, leaves once, in order, and is never said to have left when nobody knows."""
 
+import ssl
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import requests
+import urllib3
 from django.db import connection
 from django.utils import timezone
+from urllib3.exceptions import MaxRetryError
 
 from relais.conversations.history import BOT
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.tests.test_receive import at_once
 from relais.whatsapp import client
-from relais.whatsapp.sender import doubt_lapsed_claims, send
+from relais.whatsapp.sender import Sender, doubt_lapsed_claims, send
 from tests.cast import FATOU
 
 from .conftest import at_work
@@ -72,6 +76,14 @@ def test_too_many_requests_are_tried_again_and_accepted_once(conversation, doubl
     assert delivery.attempt == 4
 
 
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [("3", 3.0), ("0.5", 0.5), ("86400", 300.0), ("0", None), ("-1", None), ("nan", None), ("Sun", None)],
+)
+def test_a_pause_that_is_none_is_not_believed(told, seconds):
+    assert client._seconds({"Retry-After": told}) == seconds
+
+
 def test_while_twilio_is_away_nothing_is_lost(conversation, double):
     delivery = conversation.deliveries.get()
     with at_work():
@@ -102,6 +114,19 @@ def test_an_unknown_outcome_is_uncertain_and_never_sent_again_by_itself(conversa
         double.wait_for(lambda: state_of(after) == "sent")
     assert state_of(delivery) == "uncertain"
     assert len(double.accepted(body=delivery.event.body)) == (1 if fault == "5xx_accepted" else 0)
+
+
+@pytest.mark.parametrize(
+    ("broken", "means"),
+    [
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), client.Unanswered),
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), client.NotNow),
+    ],
+)
+def test_tls_that_breaks_may_have_carried_the_message(broken, means):
+    why = MaxRetryError(None, "/", urllib3.exceptions.SSLError(broken))
+    with pytest.raises(means), client.sorted_failures():
+        raise requests.exceptions.SSLError(why)
 
 
 def test_a_refusal_is_told_in_words_and_can_be_resent(conversation, awa, double):
@@ -146,6 +171,18 @@ def test_two_senders_send_each_message_once(conversation, awa, double):
     with at_work(), at_work():
         double.wait_for(lambda: all(state_of(d) == "delivered" for d in sent))
     assert len(double.accepted()) == 11
+
+
+def test_a_call_that_ends_while_the_outbox_is_looked_at_stops_nobody(db):
+    class AtWork(set):
+        def __iter__(self):
+            for pk in super().__iter__():
+                self.discard(pk)
+                yield pk
+
+    sender = Sender()
+    sender._at_work = AtWork({1, 2, 3})
+    sender._look()
 
 
 def test_without_twilio_a_message_fails_with_a_sentence(conversation, settings):

@@ -95,6 +95,18 @@ def test_while_one_of_ours_is_undecided_it_waits(overheard, awa):
     assert story_of(conversation).count("message_sent") == 2
 
 
+def test_one_of_ours_that_stays_uncertain_does_not_hide_it_for_ever(overheard, awa):
+    conversation, at = Conversation.objects.get(), timezone.now()
+    conversation.take_over(awa, at=at)
+    delivery = conversation.deliveries.get()
+    delivery.claim(by="p", at=at)
+    delivery.doubt(at=at, error="?")
+    write_down(overheard, at=at + timedelta(minutes=1))
+    assert story_of(conversation).count("message_sent") == 1
+    write_down(overheard, at=at + timedelta(minutes=3))
+    assert story_of(conversation).count("message_sent") == 2
+
+
 def test_what_twilio_does_not_know_is_left_alone(overheard):
     write_down("SM" + "0" * 32, at=timezone.now())
     assert story_of(Conversation.objects.get()) == ["message_received"]
