@@ -108,3 +108,16 @@ def held_by_awa(with_bot: Any, awa: Any, clock: Clock) -> Any:
 def ended(held_by_awa: Any, awa: Any, clock: Clock) -> Any:
     held_by_awa.close(awa, at=clock.passes(minutes=3))
     return held_by_awa
+
+
+@pytest.fixture(autouse=True)
+def no_job_of_another_test(request: pytest.FixtureRequest) -> None:
+    """Tables that are no model of ours are not emptied between tests that commit."""
+    marker = request.node.get_closest_marker("django_db")
+    commits = "transactional_db" in request.fixturenames or bool(marker and marker.kwargs.get("transaction"))
+    if commits:
+        from django.db import connection
+
+        request.getfixturevalue("transactional_db")
+        with connection.cursor() as cursor:
+            cursor.execute("truncate procrastinate_jobs, procrastinate_workers cascade")
