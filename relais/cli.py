@@ -2,10 +2,12 @@
 
 import argparse
 import getpass
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from importlib import import_module
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -15,6 +17,32 @@ from relais.ops.refused import Refused
 
 ROLES = ("agent", "supervisor", "admin", "super_admin")
 BAD_USE, FAILURE = 2, 1
+
+MEASUREMENTS: dict[str, tuple[str, dict[str, tuple[int, str]]]] = {
+    "ingest": (
+        "Signed messages through the hook, beside the plain door and beside pgbench.",
+        {"seconds": (10, "how long each takes"), "connections": (64, "that write at once")},
+    ),
+    "push": (
+        "From the hook to a thousand screens, beside a bare fan-out.",
+        {"seconds": (20, "how long"), "sockets": (1000, "open"), "threads": (500, "looked at")},
+    ),
+    "send": ("The outbox emptied through a double of Twilio.", {"messages": (2400, "waiting")}),
+    "pages": (
+        "The pages agents live in, on a small and on a large database.",
+        {"conversations": (1_000_000, "in the large one"), "events": (20_000_000, "in the large one")},
+    ),
+    "fill": (
+        "Make a database of many conversations to look at.",
+        {"conversations": (1_000_000, "in all"), "events": (20_000_000, "in all")},
+    ),
+    "flow": ("The engine of flows.", {}),
+    "faults": (
+        "Messages under kills and faults, counted at the end.",
+        {"messages": (2000, "in both directions")},
+    ),
+}
+"""What each measures, and its options: the default, and what it is."""
 
 
 class Failed(Exception):
@@ -166,17 +194,20 @@ def flow_check(options: argparse.Namespace) -> int:
     return report(options.files, as_json=options.json)
 
 
-def bench_flow(options: argparse.Namespace) -> None:
-    import json
-
-    from relais.flows.bench import measure
-
-    figures = measure()
-    if not options.json:
-        print(f"a step of the dealer's flow: median {figures['step_ms']} ms, p99 {figures['step_p99_ms']} ms")
-        print(f"loading {figures['load_states']} states: {figures['load_s']} s")
-    else:
+def bench(options: argparse.Namespace) -> None:
+    """Each measurement is a file of `relais.ops.bench` with `measure(options)` and `told(figures)`."""
+    measurement = import_module(f"relais.ops.bench.{options.measurement}")
+    figures = measurement.measure(options)
+    for line in measurement.told(figures):
+        print(line)
+    if options.json:
         print(json.dumps(figures))
+
+
+def doctor(options: argparse.Namespace) -> int:
+    from relais.ops.doctor.report import report
+
+    return report(live=options.live, as_json=options.json)
 
 
 def flow_import(options: argparse.Namespace) -> None:
@@ -343,7 +374,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="relais", description="Where a WhatsApp bot hands a conversation to a human and back."
     )
-    shown = "{up,web,jobs,user,token,say,flow,bench,emulator}"
+    shown = "{up,web,jobs,user,token,say,flow,doctor,bench,emulator}"
     commands = parser.add_subparsers(metavar=shown, required=True, parser_class=_Parser)
 
     def command(
@@ -408,11 +439,10 @@ def _parser() -> argparse.ArgumentParser:
     exported.add_argument("--secret", default="", help="else STUDIO_WEBHOOK_SECRET")
     exported.add_argument("--subflow", metavar="SID", default="", help="the flow to run below, FW…")
 
-    benches = commands.add_parser("bench", help="Measure.").add_subparsers(
-        metavar="{flow}", required=True, parser_class=_Parser
-    )
-    measured = command("flow", bench_flow, "The engine of flows.", benches)
-    measured.add_argument("--json", action="store_true", help="one object on the last line")
+    checkup = command("doctor", doctor, "Try everything that a working desk needs.")
+    checkup.add_argument("--live", action="store_true", help="also what only Twilio can tell")
+    checkup.add_argument("--json", action="store_true")
+    _measurements(commands.add_parser("bench", help="Measure, on a database of its own."))
 
     command("prepare", prepare, None)
     command("migrate", migrate, None)
@@ -437,3 +467,19 @@ def _options_of_play(play: argparse.ArgumentParser) -> None:
     )
     play.add_argument("--request", metavar="JSON", help="start by a REST request with these parameters")
     play.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _measurements(benches: argparse.ArgumentParser) -> None:
+    named = benches.add_subparsers(metavar="|".join(MEASUREMENTS), required=True, parser_class=_Parser)
+    for name, (text, numbers) in MEASUREMENTS.items():
+        one = named.add_parser(name, help=text, description=text)
+        one.set_defaults(run=bench, measurement=name)
+        one.add_argument("--json", action="store_true", help="one object on the last line")
+        for option, (default, means) in numbers.items():
+            one.add_argument(f"--{option}", type=_number, default=default, help=f"{means}; {default:,}")
+
+
+def _number(given: str) -> int:
+    if not given.isascii() or not given.isdigit() or int(given) < 1:
+        raise argparse.ArgumentTypeError(f"“{given}” is no number above 0")
+    return int(given)

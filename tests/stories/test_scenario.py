@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from .desk import Desk, running_desk
+from relais.ops.bench.desk import Desk, running_desk
 
 FATOU = "whatsapp:+212612345678"
 TAKEN_OVER = "Vous êtes maintenant en contact avec un agent Mercedes-Benz. Comment puis-je vous aider ?"

@@ -1,4 +1,4 @@
-"""A whole Relais for a story: `relais up` in a process of its own, on a free port and an empty data folder."""
+"""A whole Relais, for a measurement or a story: `relais up` in processes of its own, on a free port and an empty folder."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import psycopg
 import requests
 
 from relais.emulator.testing import wait_for
+from relais.environment import ROOT
 from relais.ops.database import dsn
 
-ROOT = Path(__file__).resolve().parents[2]
 START = 60.0
 OURS = re.compile(
     r"^(TWILIO_|RELAIS_|STUDIO_)|^(DATABASE_URL|PUBLIC_BASE_URL|DJANGO_SETTINGS_MODULE|EMAIL_URL)$"

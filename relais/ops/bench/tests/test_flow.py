@@ -3,11 +3,11 @@
 import json
 
 from relais.cli import main
-from relais.flows import bench
+from relais.ops.bench import flow
 
 
 def test_the_figures_are_one_object(capsys, monkeypatch):
-    monkeypatch.setattr(bench, "ROUNDS", 1)
+    monkeypatch.setattr(flow, "ROUNDS", 1)
     assert main(["bench", "flow", "--json"]) == 0
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert set(figures) == {"steps", "step_ms", "step_p99_ms", "load_states", "load_s"}

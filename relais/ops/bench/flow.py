@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,7 +28,7 @@ ANSWERS = (
 )
 
 
-def measure() -> dict[str, float]:
+def measure(options: argparse.Namespace) -> dict[str, float]:
     """Milliseconds of a step (median and 99th percentile), seconds to load the large flow."""
     flow = engine.parse(json.loads(path_of("mercedes").read_text()))
     steps = sorted(duration for _round in range(ROUNDS) for duration in _play(flow))
@@ -38,6 +39,11 @@ def measure() -> dict[str, float]:
         "load_states": STATES,
         "load_s": round(_timed(lambda: engine.parse(_large_flow())), 3),
     }
+
+
+def told(figures: dict[str, float]) -> Iterator[str]:
+    yield f"a step of the dealer's flow: median {figures['step_ms']} ms, p99 {figures['step_p99_ms']} ms"
+    yield f"loading {figures['load_states']} states: {figures['load_s']} s"
 
 
 def _play(flow: engine.Flow) -> list[float]:
