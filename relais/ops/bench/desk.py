@@ -1,4 +1,4 @@
-"""A whole Relais, for a measurement or a story: `relais up` in processes of its own, on a free port and an empty folder."""
+"""A whole Relais for a measurement or a story: `relais up` with its processes, a free port, an empty folder."""
 
 from __future__ import annotations
 
