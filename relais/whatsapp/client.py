@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ import requests
 from django.conf import settings
 from django.utils.translation import gettext, gettext_noop
 from requests.adapters import HTTPAdapter
-from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
@@ -27,6 +27,10 @@ from relais.whatsapp.errors import code_of, sentence_of
 CONNECT, READ = 5, 10
 """Seconds; a claim's lease outlives both."""
 CONNECTIONS = 32
+LOG_PAGE = 100
+"""Messages asked for at once when Twilio's log is read; it gives a thousand at most."""
+SENT_BEFORE_IT_WAS_MADE = timedelta(minutes=1)
+"""How far two of Twilio's own dates are trusted to agree."""
 NEVER_CONNECTED = (
     "NewConnectionError",
     "NameResolutionError",
@@ -110,12 +114,18 @@ def twilio() -> Client:
     return Client(environment.twilio_account_sid, environment.twilio_auth_token, http_client=http)
 
 
+def _is_a_list_refused(error: BaseException) -> bool:
+    """The SDK hands the answer over as it is when it is a page that was asked for."""
+    answers = [each for each in error.args if isinstance(each, Response)]
+    return any(400 <= each.status_code < 500 for each in answers)
+
+
 @contextmanager
 def sorted_failures() -> Iterator[None]:
     """Whatever goes wrong with a call inside becomes TwilioRefused, NotNow or Unanswered."""
     try:
         yield
-    except TwilioRestException as error:
+    except (TwilioRestException, TwilioServiceException) as error:
         raise TwilioRefused(error.code) from error
     except requests.exceptions.ConnectTimeout as error:
         raise NotNow(None, type(error).__name__) from error
@@ -126,6 +136,8 @@ def sorted_failures() -> Iterator[None]:
         raise Unanswered(type(error).__name__) from error
     except (requests.exceptions.RequestException, TwilioException, ValueError, AttributeError) as error:
         # The last two are an answer that is no JSON, or no object: some proxy spoke, not Twilio.
+        if _is_a_list_refused(error):
+            raise TwilioRefused(None) from error
         raise Unanswered(type(error).__name__) from error
 
 
@@ -166,17 +178,70 @@ class Message:
     status: str
     error_code: int | None
     date_created: datetime | None
+    date_sent: datetime | None = None
+    """None while it is queued."""
+    num_media: int = 0
 
 
 def fetch(sid: str) -> Message | None:
     """None when Twilio knows no such message. Raises NotNow or Unanswered."""
     try:
         with sorted_failures():
-            found = twilio().messages(sid).fetch()
+            return _message(twilio().messages(sid).fetch())
     except TwilioRefused:
         return None
+
+
+def listed(
+    *,
+    to: str = "",
+    sender: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    page_size: int = LOG_PAGE,
+) -> Iterator[Message]:
+    """Twilio's log, newest first, page by page as it is read; raises NotNow, Unanswered or TwilioRefused.
+
+    `since` and `until` are about the moment of creation, to the second, both included. Twilio itself filters by the
+    day of sending, and leaves out what is not sent yet: it is not asked to.
+    """
+    earliest = since.replace(microsecond=0) if since else None
+    wanted = {name: value for name, value in (("to", to), ("from_", sender)) if value}
+    with sorted_failures():
+        page: Any = twilio().messages.page(**wanted, page_size=page_size)
+    while page is not None:
+        with sorted_failures():
+            found = [_message(each) for each in page]
+        yield from (each for each in found if _is_between(each, earliest, until))
+        if not found or (earliest and _reaches_before(found, earliest)):
+            return
+        with sorted_failures():
+            page = page.next_page()
+
+
+def _message(found: Any) -> Message:
     values = {name: getattr(found, name) for name in Message.__dataclass_fields__}
-    return Message(**values | {"body": found.body or "", "error_code": code_of(str(found.error_code or ""))})
+    return Message(
+        **values
+        | {
+            "body": found.body or "",
+            "error_code": code_of(str(found.error_code or "")),
+            "num_media": int(found.num_media or 0),
+        }
+    )
+
+
+def _is_between(message: Message, since: datetime | None, until: datetime | None) -> bool:
+    made = message.date_created
+    return made is None or ((since is None or made >= since) and (until is None or made <= until))
+
+
+def _reaches_before(page: Sequence[Message], since: datetime) -> bool:
+    """Whether what follows is older still. The log is in the order of sending, and a message may wait for hours."""
+    before = since - SENT_BEFORE_IT_WAS_MADE
+    sent = [each.date_sent for each in page if each.date_sent]
+    made = [each.date_created for each in page if each.date_created]
+    return min(sent, default=since) < before or max(made, default=since) < since
 
 
 def _never_connected(error: BaseException | None) -> bool:

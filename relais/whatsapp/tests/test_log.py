@@ -1,0 +1,74 @@
+"""Twilio's log of messages, read page by page."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from relais.whatsapp import client
+from tests.cast import FATOU, OUR_NUMBER
+
+KOFFI_AT_HOME = "whatsapp:+2250700000001"
+
+
+def bodies(**wanted):
+    return [each.body for each in client.listed(**wanted)]
+
+
+@pytest.fixture
+def talk(double):
+    """Five texts of Fatou's, one of somebody else."""
+    for n in range(5):
+        double.client_writes(FATOU, f"{n}", wait=False)
+    double.client_writes(KOFFI_AT_HOME, "moi aussi", wait=False)
+    return double
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 5, 100])
+def test_it_is_read_newest_first_over_all_its_pages(talk, page_size):
+    assert bodies(page_size=page_size) == ["moi aussi", "4", "3", "2", "1", "0"]
+    assert bodies(sender=FATOU, page_size=page_size) == ["4", "3", "2", "1", "0"]
+    assert bodies(to=FATOU, page_size=page_size) == []
+
+
+def test_a_message_still_queued_is_in_it(double):
+    double.settings.sent_after_ms = 60_000
+    sid = client.create(to=FATOU, sender=OUR_NUMBER, body="bonjour")
+    [found] = client.listed(to=FATOU, sender=OUR_NUMBER, since=timezone.now() - timedelta(seconds=5))
+    assert (found.sid, found.body, found.status, found.date_sent) == (sid, "bonjour", "queued", None)
+    assert (found.direction, found.num_media) == ("outbound-api", 0)
+
+
+def test_it_is_limited_to_the_second(talk):
+    now = timezone.now()
+    assert len(bodies(since=now - timedelta(minutes=1), until=now)) == 6
+    assert bodies(until=now - timedelta(minutes=1)) == []
+    talk.advance(600)
+    talk.client_writes(FATOU, "plus tard", wait=False)
+    assert bodies(since=now + timedelta(minutes=5)) == ["plus tard"]
+    assert len(bodies(until=now + timedelta(minutes=5))) == 6
+
+
+def test_what_is_older_than_asked_for_is_not_paged_through(talk):
+    talk.advance(600)
+    for n in range(3):
+        talk.client_writes(FATOU, f"plus tard {n}", wait=False)
+    asked = talk.requests("list")
+    assert len(bodies(since=timezone.now() + timedelta(minutes=5), page_size=2)) == 3
+    assert talk.requests("list") - asked == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "means"),
+    [("429", client.NotNow), ("5xx", client.Unanswered), ("dropped", client.Unanswered)],
+)
+def test_a_log_that_cannot_be_read_is_no_empty_log(double, fault, means):
+    double.fault("list", fault, times=1)
+    with pytest.raises(means):
+        bodies()
+
+
+def test_a_log_that_is_refused_is_no_empty_log(double):
+    double.settings.auth_token = "another"
+    with pytest.raises(client.TwilioRefused):
+        bodies()
