@@ -211,7 +211,8 @@ class Lifecycle(History):
 
     def end_by_silence(self: Conversation, *, silent_since: datetime, at: datetime) -> bool:
         """The client wrote nothing since that moment; a conversation someone holds is left to him."""
-        quiet = Q(last_inbound_at__lt=silent_since) | Q(last_inbound_at=None, started_at__lt=silent_since)
+        quiet = Q(last_inbound_at__lt=silent_since) | Q(last_inbound_at=None)
+        quiet &= Q(started_at__lt=silent_since)
         status = Status.TIMEOUT if self.status == Status.ACTIVE else Status.ABANDONED
         where = quiet & (BOT if status == Status.TIMEOUT else WAITING)
         return self._ended("timeout", status, by=SYSTEM, at=at, where=where)

@@ -63,7 +63,9 @@ class Conversations(models.QuerySet["Conversation"]):
 
     def silent_since(self, moment: datetime) -> Conversations:
         return self.filter(
-            Q(last_inbound_at__lt=moment) | Q(last_inbound_at=None, started_at__lt=moment),
+            Q(last_inbound_at__lt=moment) | Q(last_inbound_at=None),
+            # A message that reached us days late opens one whose client has long been silent.
+            Q(started_at__lt=moment),
             Q(bot_waits_until=None),
             Q(status=Status.ACTIVE) | Q(status=Status.TRANSFERRED, agent=None),
         )
@@ -276,6 +278,17 @@ class ConversationEvent(models.Model):
     @property
     def is_spoken(self) -> bool:
         return self.event_type in SPOKEN
+
+    @property
+    def written_at(self) -> datetime:
+        """When it was really said; `created_at` is when it reached us."""
+        told = self.metadata.get("occurred_at")
+        return datetime.fromisoformat(told) if told else self.created_at
+
+    @property
+    def came_too_late(self) -> bool:
+        """For the bot to answer it as if it had just been said."""
+        return "occurred_at" in self.metadata and "bot_here" not in self.metadata
 
 
 class DeliveryState(models.TextChoices):

@@ -38,6 +38,8 @@ class InboundMessage:
     media: tuple[InboundMedia, ...] = ()
     bot_here: bool = False
     """It came to us, not to a flow at Twilio: what the client should hear is ours to say."""
+    occurred_at: datetime | None = None
+    """When the client wrote it, if it reaches us later than that: WhatsApp's window runs from then."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """Parameters that have no column."""
 
@@ -136,12 +138,17 @@ def _columns(messages: Sequence[InboundMessage]) -> dict[str, Any]:
         "sid": [m.sid for m in messages],
         "profile_name": [m.profile_name for m in messages],
         "metadata": [Jsonb(_kept(m)) for m in messages],
+        "occurred_at": [m.occurred_at for m in messages],
     }
 
 
 def _kept(message: InboundMessage) -> dict[str, Any]:
     """Metadata as stored, with what the consequences of the event turn on."""
-    told = {"bot_here": message.bot_here, "media": len(message.media)}
+    told = {
+        "bot_here": message.bot_here,
+        "media": len(message.media),
+        "occurred_at": message.occurred_at and message.occurred_at.isoformat(),
+    }
     return message.metadata | {name: value for name, value in told.items() if value}
 
 

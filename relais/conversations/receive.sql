@@ -3,13 +3,15 @@
 -- Rows are inserted in a stable order (address, sender), so that two batches never wait for each other in a ring.
 -- Two writers racing on a new address or a redelivered sid are refused by a unique index; the whole batch is then run again
 -- in a fresh transaction ("on conflict do nothing" on the event would leave a hole in seq).
+-- What reaches us long after it was written (occurred_at) stands where it arrives, but opens no window it has not; and
+-- unless it is ours to answer, no waiting text is due for it, which would keep a later one from being said.
 
 -- name: write
 with arrived as (
     select * from unnest(
         %(ord)s::int[], %(address)s::text[], %(phone_number)s::text[], %(sender)s::text[], %(body)s::text[],
-        %(sid)s::text[], %(profile_name)s::text[], %(metadata)s::jsonb[]
-    ) as t(ord, address, phone_number, sender, body, sid, profile_name, metadata)
+        %(sid)s::text[], %(profile_name)s::text[], %(metadata)s::jsonb[], %(occurred_at)s::timestamptz[]
+    ) as t(ord, address, phone_number, sender, body, sid, profile_name, metadata, occurred_at)
 ),
 fresh as (
     select distinct on (sid) * from arrived
@@ -45,11 +47,12 @@ placed as (
       from fresh f join addresses a using (address)
 ),
 channels as (
-    select address_id, address, sender, count(*)::int as n from placed group by 1, 2, 3
+    select address_id, address, sender, count(*)::int as n, max(coalesce(occurred_at, %(at)s)) as wrote_at
+      from placed group by 1, 2, 3
 ),
 opened as (
     insert into conversations (address_id, sender, seq, rev, last_inbound_seq, started_at, last_activity_at, last_inbound_at)
-    select address_id, sender, n, n, n, %(at)s, %(at)s, %(at)s from channels order by address, sender
+    select address_id, sender, n, n, n, %(at)s, %(at)s, wrote_at from channels order by address, sender
     on conflict (address_id, sender) where status in ('active', 'transferred') do update set
         last_activity_at = greatest(conversations.last_activity_at, excluded.last_activity_at),
         last_inbound_at = greatest(conversations.last_inbound_at, excluded.last_inbound_at),
@@ -62,7 +65,7 @@ insert into conversation_events
     (conversation_id, seq, rev, event_type, author_kind, author_name, body, message_sid, metadata, waiting_due, created_at)
 select o.id, o.seq - c.n + p.nth, o.rev - c.n + p.nth, 'message_received', 'client', p.profile_name, p.body, p.sid,
        p.metadata || case when p.is_new and p.nth_of_address = 1 then '{"first_contact": true}'::jsonb else '{}'::jsonb end,
-       p.nth = 1 and relais_waiting_due(o.id, %(at)s),
+       p.nth = 1 and (p.occurred_at is null or p.metadata ? 'bot_here') and relais_waiting_due(o.id, %(at)s),
        %(at)s
   from placed p
   join opened o using (address_id, sender)

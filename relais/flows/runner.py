@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from relais.company import words
@@ -111,7 +111,8 @@ def _begin(conversation: Conversation, at: datetime) -> Execution | None:
     handed_back = conversation.events.filter(event_type="agent_release").order_by("-seq").first()
     consumed = conversation.executions.aggregate(last=Max("consumed_seq"))["last"] or 0
     since = max(consumed, handed_back.seq if handed_back else 0)
-    event = conversation.events.filter(event_type="message_received", seq__gt=since).order_by("seq").first()
+    new = _written(conversation, since=since)
+    event = next((each for each in new if not each.came_too_late), None)
     if event is None:
         return None
     execution = Execution(
@@ -151,11 +152,12 @@ def _next_word(conversation: Conversation, execution: Execution) -> Conversation
     Twilio's way: what came before the question was accepted stands in the history and answers nothing, unless a
     setting keeps it for the next question. While nobody knows whether it was, the message is left for later.
     """
-    new = conversation.events.filter(event_type="message_received", seq__gt=execution.consumed_seq).order_by(
-        "seq"
-    )
+    new = _written(conversation, since=execution.consumed_seq)
     keeps = bool(words.value_of(words.KEEP_EARLY_ANSWERS))
     for event in new:
+        if event.came_too_late:
+            execution.consumed_seq = event.seq
+            continue
         if execution.awaits_reply and (keeps or _came_after(event, execution.question)):
             return event
         if keeps or (execution.awaits_reply and _is_leaving(execution.question)):
@@ -164,13 +166,17 @@ def _next_word(conversation: Conversation, execution: Execution) -> Conversation
     return None
 
 
+def _written(conversation: Conversation, *, since: int) -> QuerySet[ConversationEvent]:
+    return conversation.events.filter(event_type="message_received", seq__gt=since).order_by("seq")
+
+
 def _came_after(event: ConversationEvent, question: MessageDelivery | None) -> bool:
     if question is None:
         return True
     accepted = question.sent_at or question.delivered_at or question.read_at
     if accepted is None and question.state == "uncertain":
         accepted = question.claimed_at
-    return accepted is not None and event.created_at >= accepted
+    return accepted is not None and event.written_at >= accepted
 
 
 def _is_leaving(question: MessageDelivery | None) -> bool:

@@ -1,12 +1,14 @@
 """What clients write is stored once, in order, and answered the same each time."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 
 from relais.clients.models import Client, ClientAddress
-from relais.conversations.models import Conversation, ConversationEvent
+from relais.conversations.lifecycle import end_silent
+from relais.conversations.models import WINDOW, Conversation, ConversationEvent
 from relais.conversations.receive import InboundMedia, InboundMessage, receive
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, new_sid, story_of
 
@@ -185,3 +187,37 @@ def test_two_messages_at_once_while_waiting_ask_for_patience_once(fatou_writes, 
         conversation.ask_for_agent(by=BOT, at=clock.now)
         at_once(lambda n: receive([message(address=address, bot_here=True)], at=clock.now), 4)
         assert conversation.deliveries.count() == 1
+
+
+@pytest.mark.django_db
+def test_what_reaches_us_late_opens_no_window_that_whatsapp_does_not_grant(clock):
+    """Twilio held it, or our door was shut: the window runs from when it was written, the order from now."""
+    written = clock.now
+    late = message("hier", occurred_at=written)
+    answer = receive([late], at=clock.passes(hours=30))[late.sid]
+    conversation = Conversation.objects.get()
+    assert conversation.window_closes_at() == written + WINDOW < clock.now
+    assert conversation.last_activity_at == conversation.started_at == clock.now
+    event = conversation.events.get()
+    assert (event.created_at, event.written_at) == (clock.now, written)
+    assert answer.metadata["occurred_at"] == written.isoformat()
+    receive([message("aujourd'hui"), message("hier aussi", occurred_at=written)], at=clock.now)
+    assert conversation.window_closes_at() == clock.now + WINDOW
+    receive([message("avant-hier", occurred_at=written)], at=clock.passes(hours=1))
+    assert conversation.window_closes_at() == clock.now + WINDOW - timedelta(hours=1)
+
+
+@pytest.mark.django_db
+def test_one_opened_by_a_late_message_is_not_ended_at_once_for_silence(clock):
+    receive([message("hier", occurred_at=clock.now)], at=clock.passes(hours=30))
+    conversations = Conversation.objects.all()
+    assert end_silent(conversations, silent_since=clock.now - WINDOW, at=clock.now) == 0
+    at = clock.passes(hours=24, seconds=1)
+    assert end_silent(conversations, silent_since=at - WINDOW, at=at) == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("bot_here", [False, True])
+def test_a_late_message_is_asked_for_patience_only_if_it_is_ours_to_answer(waiting, clock, bot_here):
+    late = message("allô", occurred_at=clock.now, bot_here=bot_here)
+    assert receive([late], at=clock.passes(minutes=5))[late.sid].waiting_due is bot_here

@@ -149,6 +149,33 @@ def test_what_comes_while_the_question_leaves_is_judged_once_that_is_known(
     assert not Execution.objects.due(clock.now).exists()
 
 
+def test_what_reached_us_too_late_answers_nothing_and_wakes_nobody_again(question, fatou_writes, clock):
+    """It was written before the question; or hours ago, and then the bot is not to answer it at all."""
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    twilio_takes_all(clock)
+    asked_at = clock.now
+    clock.passes(seconds=40)
+    fatou_writes("avant la question", occurred_at=asked_at - timedelta(seconds=1))
+    fatou_writes("des heures après", occurred_at=clock.now, bot_here=False)
+    assert Execution.objects.due(clock.now).count() == 1
+    bot_runs(conversation, clock)
+    assert said_to_client(conversation) == ["Votre nom ?"]
+    assert not Execution.objects.due(clock.now).exists()
+    fatou_writes("Fatou", occurred_at=asked_at + timedelta(seconds=1))
+    bot_runs(conversation, clock)
+    assert said_to_client(conversation)[-1] == "Merci Fatou."
+
+
+def test_what_reached_us_too_late_starts_no_flow(question, fatou_writes, clock):
+    conversation = fatou_writes("hier", occurred_at=clock.now - timedelta(days=1), bot_here=False)
+    bot_runs(conversation, clock)
+    assert said_to_client(conversation) == []
+    bot_runs(fatou_writes("aujourd'hui"), clock)
+    assert said_to_client(conversation) == ["Votre nom ?"]
+    assert conversation.executions.get().about.body == "aujourd'hui"
+
+
 def test_a_bot_is_woken_once_however_long_its_job_takes(question, fatou_writes, clock):
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
