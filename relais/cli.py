@@ -85,15 +85,15 @@ def web(options: argparse.Namespace) -> int:
     environment = _environment()
     if options.fd is None:
         return _web_alone(environment)
-    _django()
-    _wait_until_prepared(options)
-    from relais.server import serve
+    with _journal("web", environment):
+        _wait_until_prepared(options)
+        from relais.server import serve
 
-    return serve(environment, options.fd)
+        return serve(environment, options.fd)
 
 
 def _web_alone(environment: Environment) -> int:
-    with _database(environment):
+    with _database(environment), _journal("web", environment):
         from relais.prepare import static_files
         from relais.server import serve
 
@@ -102,8 +102,9 @@ def _web_alone(environment: Environment) -> int:
 
 
 def jobs(options: argparse.Namespace) -> int:
-    with nullcontext() if options.after is not None else _database(_environment()):
-        _django()
+    environment = _environment()
+    alone = _database(environment) if options.after is None else nullcontext()
+    with alone, _journal("jobs", environment):
         _wait_until_prepared(options)
         from relais.jobs import run
 
@@ -305,6 +306,20 @@ def _django() -> None:
     import django
 
     django.setup()
+
+
+@contextmanager
+def _journal(kind: str, environment: Environment) -> Iterator[None]:
+    """What this process does from here on is told in lines, its end included."""
+    _django()
+    from relais.ops import journal
+
+    journal.begin(kind, environment.data_dir / "log")
+    journal.log.info("process started")
+    try:
+        yield
+    finally:
+        journal.log.info("process stopped")
 
 
 @contextmanager

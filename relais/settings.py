@@ -158,7 +158,7 @@ STORAGES = {
 MESSAGE_TAGS = {_levels.SUCCESS: "good", _levels.WARNING: "attention"}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_000_000
 
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+EMAIL_BACKEND = "relais.ops.console_mail.EmailBackend"
 DEFAULT_FROM_EMAIL = f"relais@{_public.hostname}"
 if ENVIRONMENT.email_url not in ("", "console:"):
     _mail = urlsplit(ENVIRONMENT.email_url)
@@ -171,6 +171,7 @@ if ENVIRONMENT.email_url not in ("", "console:"):
     EMAIL_USE_TLS = _mail.scheme == "smtp+tls"
     EMAIL_TIMEOUT = 10
 
+# For commands, whose reader is a person; `relais web` and `relais jobs` begin a journal of their own.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -183,7 +184,9 @@ LOGGING = {
         "procrastinate": {"level": "WARNING"},
         # While the database is away it would say so twice for each attempt.
         "psycopg.pool": {"level": "ERROR"},
-        "uvicorn.access": {"level": "WARNING"},
+        # Their beginning and end are told by ourselves, and a refused page is no event.
+        "uvicorn": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
     },
 }
 

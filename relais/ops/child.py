@@ -15,7 +15,10 @@ TOO_MANY, WITHIN = 5, 60
 
 
 class Child:
-    """`patience`: how many seconds it may take to finish what it has begun when it is asked to stop."""
+    """`patience`: how many seconds it may take to finish what it has begun when it is asked to stop.
+
+    `sets_its_log_aside`: whether it keeps its log short itself, as who writes by `journal` does.
+    """
 
     def __init__(
         self,
@@ -26,6 +29,7 @@ class Child:
         patience: float,
         variables: Mapping[str, str] | None = None,
         inherits: Sequence[int] = (),
+        sets_its_log_aside: bool = False,
     ) -> None:
         self.name = name
         self.command = command
@@ -33,6 +37,7 @@ class Child:
         self.patience = patience
         self.variables = {**os.environ, **(variables or {})}
         self.inherits = inherits
+        self.sets_its_log_aside = sets_its_log_aside
         self.process: subprocess.Popen[bytes] | None = None
         self.deaths: list[float] = []
         self.due = 0.0

@@ -1,22 +1,34 @@
-"""The log files in the data folder: appended to, copied aside once when they have grown long, shown as they grow."""
+"""The log files in the data folder: appended to, set aside when they have grown long, shown as they grow.
+
+Standard library only: the supervisor uses it as well.
+"""
 
 import os
 import shutil
 from pathlib import Path
 from typing import IO
 
-_LONG = 20_000_000
+LONG = 20_000_000
+GENERATIONS = 4
+"""How many older files are kept: `web.log.1` is the latest of them."""
 
 
 def open_log(path: Path) -> IO[bytes]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # What is logged may name clients: the log is for the owner of the data alone.
     return open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab", buffering=0)
 
 
+def set_aside(path: Path, generations: int = GENERATIONS) -> None:
+    """`web.log` becomes `web.log.1`, that one `web.log.2` …; the oldest is gone."""
+    for number in range(generations, 0, -1):
+        newer = path.with_name(f"{path.name}.{number - 1}") if number > 1 else path
+        if newer.exists():
+            os.replace(newer, path.with_name(f"{path.name}.{number}"))
+
+
 def keep_short(path: Path) -> None:
-    """Cut at its head while its writer, who appends, goes on: renaming would leave him writing to the old one."""
-    if path.exists() and path.stat().st_size > _LONG:
+    """For programs that know nothing of `set_aside`: cut at its head while its writer, who appends, goes on."""
+    if path.exists() and path.stat().st_size > LONG:
         shutil.copyfile(path, path.with_name(path.name + ".1"))
         os.truncate(path, 0)
 
@@ -31,19 +43,48 @@ def last_lines(path: Path, count: int) -> list[str]:
 
 
 class Tail:
-    """What is appended to a log from now on, in whole lines."""
+    """What is appended to a log from now on, in whole lines; also across its being set aside."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.at = path.stat().st_size if path.exists() else 0
+        self._log = self._opened()
 
     def new_lines(self) -> list[str]:
+        if self._log is None:
+            self._log = self._opened()
+        lines = self._read()
+        newer = self._opened() if self._is_set_aside() else None
+        if self._log is not None and newer is not None:
+            lines += self._read()
+            self.close()
+            self._log, self.at = newer, 0
+            lines += self._read()
+        return lines
+
+    def close(self) -> None:
+        if self._log is not None:
+            self._log.close()
+
+    def _opened(self) -> IO[bytes] | None:
         try:
-            with self.path.open("rb") as log:
-                self.at = min(self.at, self.path.stat().st_size)  # It may have been cut.
-                log.seek(self.at)
-                whole, end, _ = log.read(1_000_000).rpartition(b"\n")
+            return self.path.open("rb")
         except OSError:
+            return None
+
+    def _is_set_aside(self) -> bool:
+        try:
+            return self._log is not None and not os.path.samestat(
+                os.fstat(self._log.fileno()), os.stat(self.path)
+            )
+        except OSError:
+            return False
+
+    def _read(self) -> list[str]:
+        if self._log is None:
             return []
+        self.at = min(self.at, os.fstat(self._log.fileno()).st_size)  # It may have been cut.
+        self._log.seek(self.at)
+        whole, end, _ = self._log.read().rpartition(b"\n")
         self.at += len(whole + end)
         return whole.decode(errors="replace").split("\n") if end else []

@@ -4,6 +4,7 @@ Standard library only and never a thread: it stays small, and its children may b
 """
 
 import fcntl
+import json
 import os
 import socket
 import sys
@@ -19,6 +20,7 @@ from relais.ops import database, port
 from relais.ops.banner import answers_well, banner
 from relais.ops.bell import Bell, Rung
 from relais.ops.child import Child
+from relais.ops.lines import in_words, instant
 from relais.ops.logs import Tail, keep_short, last_lines
 from relais.ops.process import lives
 from relais.ops.refused import Refused
@@ -94,22 +96,23 @@ class Supervisor:
         if child.dies_too_often:
             tail = "\n".join(f"  {line}" for line in last_lines(child.log, 15))
             raise Refused(f"{child.name} {how}, for the fifth time in a minute: Relais stops.\n{tail}")
-        say(f"{child.name} {how}; it is started again in {wait} s.")
+        tell(f"{child.name} {how}; it is started again in {wait} s.", child=child.name, code=code)
 
     def _start_again(self, child: Child) -> None:
         try:
             child.start()
         except (OSError, Refused) as error:
-            say(f"{child.name} could not be started: {error}")
+            tell(f"{child.name} could not be started: {error}", child=child.name)
             if child.note_death() and child.dies_too_often:
                 raise Refused(f"{child.name} cannot be started: Relais stops.") from error
 
     def _show_logs(self) -> None:
         for child in self._everyone():
-            keep_short(child.log)
+            if not child.sets_its_log_aside:
+                keep_short(child.log)
         for name, tail in self.tails.items():
             for line in tail.new_lines():
-                say(f"{name:8} | {line}")
+                pass_on(name, line)
 
     def _everyone(self) -> list[Child]:
         return [child for wave in self.waves for child in wave]
@@ -136,7 +139,10 @@ class Supervisor:
         while running := [child for child in wave if child.runs]:
             for child in running:
                 if time.monotonic() - began > child.patience:
-                    say(f"{child.name} did not end within {child.patience:.0f} s and is ended by force.")
+                    tell(
+                        f"{child.name} did not end within {child.patience:.0f} s and is ended by force.",
+                        child=child.name,
+                    )
                     child.kill()
             self.bell.pause(0.1)
         for child in wave:
@@ -158,7 +164,7 @@ def _up(environment: Environment, bell: Bell, lock: int) -> int:
     try:
         start_everything(supervisor, environment, listener, lock)
     except Rung:
-        say("Relais s'arrête · Relais is stopping …")
+        tell("Relais s'arrête · Relais is stopping …", level="info")
         listener.close()  # Else the system would go on taking connections that nobody answers.
         return 0 if supervisor.stop() else 1
     except BaseException:
@@ -179,6 +185,7 @@ def start_everything(
         return Child(
             name, [*RELAIS, *arguments], log=logs / f"{name}.log",
             patience=patience, variables=variables, inherits=[lock, *inherits],
+            sets_its_log_aside=name in ("web", "jobs"),
         )  # fmt: skip
 
     if environment.embedded_database:
@@ -191,6 +198,8 @@ def start_everything(
     # They load while the tables are prepared, and go on when the pipe's other end is closed.
     gate, prepared = os.pipe()
     fd = listener.fileno()
+    if sys.stdout.isatty():  # They hold links to set a password, which are for no collector of logs.
+        supervisor.tails["mail"] = Tail(logs / "mail.log")
     supervisor.start(
         child("web", "web", "--fd", str(fd), "--after", str(gate), patience=7, inherits=[fd, gate]),
         child("jobs", "jobs", "--after", str(gate), patience=10, inherits=[gate]),
@@ -208,7 +217,7 @@ def _wait_until_well(supervisor: Supervisor, listener: socket.socket, logs: Path
     while not answers_well(listener):
         supervisor.look_after(0.1)
         if not told and time.monotonic() - began > 30:
-            say(f"Relais is not well yet: see /api/health and the logs in {logs}.")
+            tell(f"Relais is not well yet: see /api/health and the logs in {logs}.")
             told = True
 
 
@@ -241,6 +250,21 @@ def _locked(lock: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def pass_on(name: str, line: str) -> None:
+    """For a person in words, for a collector of logs as it was written."""
+    if sys.stdout.isatty():
+        say(f"{name:8} | {in_words(line)}")
+    else:
+        say(line if line.startswith("{") else f"{name:8} | {line}")
+
+
+def tell(sentence: str, *, level: str = "warning", **ids: object) -> None:
+    """What happened to the processes: a sentence, and for a collector of logs a line like those of the processes."""
+    told = {"at": instant(time.time()), "level": level, "logger": __name__, "event": sentence, **ids}
+    line = {**told, "process": "up", "pid": os.getpid()}
+    say(sentence if sys.stdout.isatty() else json.dumps(line, ensure_ascii=False))
 
 
 def say(text: str) -> None:

@@ -1,0 +1,109 @@
+"""One event, one line of JSON: what happened, when, and the ids of what it happened to.
+
+Never what a client wrote, a name, a number or a secret. Of exceptions only the type and the places are told, since
+their texts quote values; of other libraries' records the template, never what was filled into it.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from traceback import walk_tb
+from types import TracebackType
+from typing import Any
+
+OURS = "relais"
+LONGEST_EVENT = 160
+DEEPEST = 30
+"""Places told of one exception, the innermost."""
+OF_EVERY_RECORD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Line(logging.Formatter):
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self.process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = {
+            "at": instant(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": _event(record),
+            **_ids(record),
+            "process": self.process,
+            "pid": record.process,
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            told |= {"error": type(record.exc_info[1]).__name__, "trace": list(_trace(record.exc_info[1]))}
+        return json.dumps(told, ensure_ascii=False, default=lambda value: type(value).__name__)
+
+
+def instant(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name.partition(".")[0] == OURS
+
+
+def _event(record: logging.LogRecord) -> str:
+    event = str(record.msg).strip().partition("\n")[0]
+    if record.name == "asyncio":
+        event = event.partition("(")[0]  # It goes on with the values a callback was given.
+    return event[:LONGEST_EVENT]
+
+
+def _ids(record: logging.LogRecord) -> dict[str, Any]:
+    """What was given as `extra`; others' texts are not taken."""
+    kinds = (str, int, float, bool, type(None)) if _is_ours(record) else (int, float, bool)
+    given = {name: value for name, value in vars(record).items() if name not in OF_EVERY_RECORD}
+    job = given.pop("job", None)
+    if isinstance(job, dict):  # Of Procrastinate.
+        given |= {"job": job.get("id"), "attempts": job.get("attempts")}
+        return {name: value for name, value in given.items() if isinstance(value, kinds)} | {
+            "task": str(job.get("task_name"))
+        }
+    if job is not None:
+        given["job"] = job
+    return {name: value for name, value in given.items() if isinstance(value, kinds)}
+
+
+def _trace(error: BaseException | None) -> Iterator[str]:
+    """The places an exception passed, those of its cause first, without any value."""
+    if error is None:
+        return
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    yield from _trace(cause)
+    yield from [*_places(error.__traceback__)][-DEEPEST:]
+    yield type(error).__name__
+
+
+def _places(traceback: TracebackType | None) -> Iterator[str]:
+    for frame, line in walk_tb(traceback):
+        yield f"{_short(frame.f_code.co_filename)}:{line} {frame.f_code.co_name}"
+
+
+def _short(file: str) -> str:
+    """Within the package, or within the folder of packages: where this machine keeps them is nobody's business."""
+    if "site-packages/" in file:
+        return file.rpartition("site-packages/")[2]
+    return file.removeprefix(f"{ROOT}/")
+
+
+def in_words(line: str) -> str:
+    """The same line for a person at a terminal; what is none of ours is shown as it came."""
+    try:
+        told = json.loads(line)
+        at = datetime.fromisoformat(told.pop("at")).astimezone()
+        level, event = told.pop("level"), told.pop("event")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return line
+    trace = told.pop("trace", [])
+    for name in ("logger", "process", "pid"):
+        told.pop(name, None)
+    loud = "" if level in ("info", "debug") else f"{level.upper()} "
+    rest = "".join(f"  {name}={value}" for name, value in told.items())
+    return "\n".join([f"{at:%H:%M:%S} {loud}{event}{rest}", *(f"    {place}" for place in trace)])

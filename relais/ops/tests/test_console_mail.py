@@ -1,0 +1,22 @@
+"""Without a mail server an e-mail is for whoever may read the data folder, and for no collector of logs."""
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+
+from relais.ops.console_mail import EmailBackend
+
+
+def test_an_e_mail_goes_to_a_file_of_its_own(capfd):
+    before = len(_kept())
+    EmailBackend().send_messages([EmailMessage("Bienvenue", "le lien : https://…", to=["awa@example.com"])])
+    assert "Subject: Bienvenue" in _kept()[before:]
+    assert capfd.readouterr().out == ""
+    assert oct(_file().stat().st_mode & 0o777) == "0o600"
+
+
+def _file():
+    return settings.ENVIRONMENT.data_dir / "log" / "mail.log"
+
+
+def _kept():
+    return _file().read_text() if _file().exists() else ""
