@@ -4,6 +4,7 @@ import argparse
 import getpass
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -39,7 +40,11 @@ MEASUREMENTS: dict[str, tuple[str, dict[str, tuple[int, str]]]] = {
     "flow": ("The engine of flows.", {}),
     "faults": (
         "Messages under kills and faults, counted at the end.",
-        {"messages": (2000, "in both directions")},
+        {
+            "messages": (2000, "in both directions"),
+            "seed": (0, "what makes its chances the same again; another each time"),
+            "keep": (0, "1 keeps the folder to look at"),
+        },
     ),
 }
 """What each measures, and its options: the default, and what it is."""
@@ -195,14 +200,18 @@ def flow_check(options: argparse.Namespace) -> int:
     return report(options.files, as_json=options.json)
 
 
-def bench(options: argparse.Namespace) -> None:
-    """Each measurement is a file of `relais.ops.bench` with `measure(options)` and `told(figures)`."""
+def bench(options: argparse.Namespace) -> int:
+    """Each measurement is a file of `relais.ops.bench` with `measure(options)` and `told(figures)`; one whose figures
+    can be wrong has `failed(figures)`."""
+    # Told to end, it ends what it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     measurement = import_module(f"relais.ops.bench.{options.measurement}")
     figures = measurement.measure(options)
     for line in measurement.told(figures):
         print(line)
     if options.json:
         print(json.dumps(figures))
+    return FAILURE if hasattr(measurement, "failed") and measurement.failed(figures) else 0
 
 
 def doctor(options: argparse.Namespace) -> int:

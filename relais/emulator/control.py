@@ -67,6 +67,7 @@ async def state(double: Double, request: Request) -> Any:
         "requests": double.requests,
         "messages": len(double.messages),
         "idle": double.is_idle,
+        "under_way": double.under_way,
     }
 
 
@@ -155,6 +156,26 @@ async def accepted(double: Double, request: Request) -> Any:
     wanted = {name: request.query_params.get(name) for name in ("to", "body", "ref")}
     found = [each.for_tests() for each in double.messages.oldest_first() if not each.inbound]
     return {"messages": [each for each in found if all(v is None or each[k] == v for k, v in wanted.items())]}
+
+
+@control
+async def received(double: Double, request: Request) -> Any:
+    """Every message of a client, oldest first, and what became of handing it over."""
+    found = [each for each in double.messages.oldest_first() if each.inbound]
+    return {
+        "messages": [
+            {
+                "sid": each.sid,
+                "from": each.from_,
+                "body": each.body,
+                "handed_over": each.handed_over,
+                "turn": each.turn,
+                "attempts": list(each.attempts),
+                "at": each.created_at.isoformat(),
+            }
+            for each in found
+        ]
+    }
 
 
 @control
@@ -260,6 +281,7 @@ routes: list[BaseRoute] = [
     Route("/control/changes", changes, methods=["GET"]),
     Route("/control/read", read, methods=["POST"]),
     Route("/control/accepted", accepted, methods=["GET"]),
+    Route("/control/received", received, methods=["GET"]),
     Route("/control/messages/{sid}", message, methods=["GET"]),
     Route("/control/media/{sid}", media_content, methods=["GET"]),
     Route("/control/faults", faults, methods=["GET", "POST", "DELETE"]),

@@ -48,6 +48,7 @@ class Double:
         self.executions = Executions()
         self.windows = Windows()
         self.requests.clear()
+        self._handed = 0
         self._unread: dict[str, Callbacks] = {}
         self._queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.changes.boot = new_sid("BO")
@@ -211,6 +212,8 @@ class Double:
         self, message: Message, webhook: str, params: dict[str, str], again: Rule | None
     ) -> None:
         token = new_sid("ID")
+        self._handed += 1
+        message.turn = self._handed
         for _ in range(1 + (again.copies if again else 0)):
             outcome = await self.webhooks.post(webhook, params, token)
             message.attempts += outcome.attempts
@@ -233,6 +236,11 @@ class Double:
     def is_idle(self) -> bool:
         """Nothing is under way: no callback to make, no message to hand over."""
         return not self._tasks
+
+    @property
+    def under_way(self) -> int:
+        """How many messages and callbacks are on their way, either way."""
+        return len(self._tasks)
 
     async def stop(self) -> None:
         tasks = list(self._tasks)

@@ -41,6 +41,8 @@ class Message:
     # What only a client's messages have.
     attempts: list[str] = field(default_factory=list)
     """One word per call of the desk's hook: its status, or `ct`/`rt`."""
+    turn: int = 0
+    """The how-manieth it was to be handed over; 0 while it waits, and when it never is."""
     handed_over: bool | None = None
     """None while the desk is being called; then whether it took the message."""
 

@@ -205,3 +205,17 @@ def test_a_number_is_shown_as_in_its_country() -> None:
 
 def test_a_file_name_cannot_break_out_of_its_header() -> None:
     assert safe_name('../a"b\r\nX: é.pdf') == "abX e.pdf"
+
+
+def test_what_clients_wrote_is_listed_with_what_became_of_it(
+    control: Controls, desk: Desk, double: RunningDouble
+) -> None:
+    first = control("POST", "inbound", json={"from": FATOU, "body": "un"}).json()["sid"]
+    second = control("POST", "inbound", json={"from": FATOU, "body": "deux"}).json()["sid"]
+    double.wait_until_idle()
+    told = control.get("received")["messages"]
+    assert [(each["sid"], each["turn"], each["attempts"]) for each in told] == [
+        (first, 1, ["200"]),
+        (second, 2, ["200"]),
+    ]
+    assert control.get("state")["under_way"] == 0
