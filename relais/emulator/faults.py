@@ -14,6 +14,8 @@ KINDS = {
     "fetch": _HTTP,
     "media": (*_HTTP, "redirect"),
     "execution": _HTTP,
+    "account": _HTTP,
+    "senders": _HTTP,
     "status": ("late", "shuffled", "twice", "never"),
     "inbound": ("latency", "redelivery", "never"),
 }

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qs
@@ -171,6 +172,30 @@ async def end_execution(double: Double, request: Request) -> Response:
     return JSONResponse(execution.as_rest())
 
 
+@operation("account")
+async def fetch_account(double: Double, request: Request) -> Response:
+    if gone := await _trouble(double, request, "account", {}):
+        return gone
+    sid = double.settings.account_sid
+    return JSONResponse({"sid": sid, "friendly_name": "Double", "status": "active", "type": "Full"})
+
+
+@operation("senders")
+async def list_senders(double: Double, request: Request) -> Response:
+    """The company's numbers, with the webhook of each."""
+    if gone := await _trouble(double, request, "senders", {}):
+        return gone
+    senders = double.settings.senders
+    records = [_sender(number, senders[number]) for number in senders]
+    return JSONResponse({"senders": records, "meta": {"key": "senders", "next_page_url": None}})
+
+
+def _sender(number: str, webhook: str | None) -> dict[str, object]:
+    sid = "XE" + hashlib.sha256(number.encode()).hexdigest()[:32]
+    called = {"callback_url": webhook, "callback_method": "POST", "status_callback_url": None}
+    return {"sid": sid, "sender_id": number, "status": "ONLINE", "webhook": called, "offline_reasons": None}
+
+
 def _authenticate(double: Double, request: Request) -> None:
     expected = f"{double.settings.account_sid}:{double.settings.auth_token}"
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -242,6 +267,8 @@ routes: list[BaseRoute] = [
     Route(f"{_MESSAGES}/{{sid}}/Media.json", list_media, methods=["GET"]),
     Route(f"{_MESSAGES}/{{sid}}/Media/{{media}}.json", media_resource, methods=["GET"]),
     Route(f"{_MESSAGES}/{{sid}}/Media/{{media}}", media_content, methods=["GET"]),
+    Route("/2010-04-01/Accounts/{account}.json", fetch_account, methods=["GET"]),
+    Route("/v2/Channels/Senders", list_senders, methods=["GET"]),
     Route(_EXECUTIONS, list_executions, methods=["GET"]),
     Route(f"{_EXECUTIONS}/{{sid}}", fetch_execution, methods=["GET"]),
     Route(f"{_EXECUTIONS}/{{sid}}", end_execution, methods=["POST"]),

@@ -57,7 +57,12 @@ def _socket_dir(data_dir: Path) -> Path:
 @contextmanager
 def running(data_dir: Path, **settings: str) -> Iterator[str]:
     """The database's address: of the one that runs on this folder, or of one that runs as long as this block."""
-    cluster = Cluster(data_dir)
+    with joined(Cluster(data_dir), **settings) as address:
+        yield address
+
+
+@contextmanager
+def joined(cluster: "Cluster", /, **settings: str) -> Iterator[str]:
     # Who started it for itself stops it only when the others, who joined, have left.
     with cluster.visit() as visit:
         started = cluster.start_unless_running(**settings)

@@ -26,7 +26,7 @@ from relais.whatsapp.api import send_message
 from relais.whatsapp.delivery import hear_status
 from relais.whatsapp.inbound import message_of
 from relais.whatsapp.params import Invalid, Params, params_of
-from relais.whatsapp.signature import RawRequest, bearer, is_signed, knows_the_secret
+from relais.whatsapp.signature import RawRequest, bearer, is_signed, knows_the_secret, trial_key
 
 log = logging.getLogger(__name__)
 LARGEST = 256 * 1024
@@ -62,7 +62,8 @@ class Hook:
     def _answer(self, raw: RawRequest) -> Response:
         try:
             if not self.allows(raw):
-                state.refused_signature(self.path)
+                if not is_a_trial(raw):
+                    state.refused_signature(self.path)
                 raise Refused(403, _("La signature de l'appel n'est pas valable."))
             return self.answer(params_of(raw), raw)
         except Invalid as invalid:
@@ -118,6 +119,12 @@ def from_twilio(raw: RawRequest) -> bool:
 
 def from_twilio_or_studio(raw: RawRequest) -> bool:
     return from_twilio(raw) or knows_the_secret(raw, settings.ENVIRONMENT.studio_webhook_secret)
+
+
+def is_a_trial(raw: RawRequest) -> bool:
+    """The refusal that `relais doctor` asks for is nobody's attempt: it turns nothing red."""
+    environment = settings.ENVIRONMENT
+    return is_signed(raw, base_url=environment.public_base_url, tokens=[trial_key(environment.secret_key)])
 
 
 def from_a_program(raw: RawRequest) -> bool:

@@ -173,3 +173,9 @@ def test_an_unknown_execution_is_not_there(double: RunningDouble) -> None:
     with pytest.raises(TwilioRestException) as refusal:
         double.sdk().studio.v2.flows("FW1").executions("FN1").update(status="ended")
     assert (refusal.value.status, refusal.value.code) == (404, 20404)
+
+
+def test_the_account_and_its_senders_are_told(double: RunningDouble) -> None:
+    assert double.sdk().api.v2010.accounts(ACCOUNT).fetch().status == "active"
+    senders = double.sdk().messaging.v2.channels_senders.list(channel="whatsapp")
+    assert [(each.sender_id, each.status) for each in senders] == [(COMPANY, "ONLINE")]

@@ -1,5 +1,6 @@
 """The command as a person types it, on a data folder of its own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -122,3 +123,26 @@ def test_help_names_every_command(relais):
         f"    {name} " in said.stdout for name in ("up", "web", "jobs", "user", "token", "say", "emulator")
     )
     assert "manage" not in said.stdout
+
+
+def test_the_doctor_looks_also_when_nothing_runs_and_makes_nothing(relais, tmp_path):
+    data = tmp_path / "data"
+    looked = relais("doctor", "--json", RELAIS_DATA_DIR=str(data))
+    assert looked.returncode == 1, looked.stderr
+    told = {each["name"]: each for each in json.loads(looked.stdout)}
+    assert told["database"]["state"] == told["public_address"]["state"] == "failed"
+    assert "there is none yet" in told["database"]["sentence"]
+    assert not (data / "postgres").exists()
+
+
+def test_the_doctor_starts_the_database_when_it_does_not_run(relais):
+    relais("migrate")
+    looked = relais("doctor")
+    assert looked.returncode == 1, looked.stderr
+    told = {line.split()[1]: line.split()[0] for line in looked.stdout.splitlines() if line[0] != " "}
+    assert (told["database"], told["migrations"]) == ("ok", "ok")
+    assert "Not running: there never was a sign of life" in looked.stdout
+
+
+def test_the_doctor_of_a_bad_environment_is_a_sentence(relais):
+    assert "half connected" in refused(relais("doctor", TWILIO_AUTH_TOKEN=""), 2)

@@ -1,0 +1,186 @@
+"""Faults at Twilio: credentials, the number, what it calls, what we believe of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from relais.ops.doctor import account, trials
+from relais.ops.doctor.tests.conftest import SECRET, only_fault, states, written_to
+from relais.whatsapp import assumptions, client
+
+OURS = "https://desk.example/api/twilio/message#rc=3&rp=5xx,ct,rt"
+FLOW = "FW" + "0" * 32
+
+
+def test_credentials_are_looked_at_without_asking_twilio(patient):
+    [told] = account.look_at_credentials(patient)
+    assert told.state == "ok"
+    assert "--live" in told.sentence
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"twilio_auth_token": ""}, "TWILIO_AUTH_TOKEN missing"),
+        ({"twilio_account_sid": "SK" + "0" * 32}, "API key"),
+        ({"twilio_account_sid": "AC123"}, "TWILIO_ACCOUNT_SID does not look like one"),
+        ({"twilio_auth_token": "a wrong one"}, "TWILIO_AUTH_TOKEN does not look like one"),
+        ({"twilio_auth_token_secondary": "no"}, "TWILIO_AUTH_TOKEN_SECONDARY does not look like one"),
+    ],
+)
+def test_credentials_that_cannot_be_right_are_told(patient, changes, sentence):
+    fault = only_fault(account.look_at_credentials, written_to(patient, **changes))
+    assert (fault.state, sentence in fault.sentence) == ("failed", True)
+
+
+def test_without_live_twilio_is_not_asked(connected, double):
+    quiet = replace(connected, live=False)
+    assert states(account.look_at_credentials, quiet) == ["ok"]
+    assert states(account.look_at_sender_number, quiet) == ["unverified"]
+    assert states(account.look_at_hooks, quiet) == ["unverified"]
+    assert list(trials.look(quiet)) == []
+    assert not double.double.requests
+
+
+def test_twilio_knows_a_good_account_its_number_and_its_hook(connected):
+    for look in (account.look_at_credentials, account.look_at_sender_number, account.look_at_hooks):
+        assert states(look, connected) == ["ok"]
+
+
+def test_a_wrong_token_is_told_by_twilio(connected, settings):
+    wrong = written_to(connected, twilio_auth_token="f" * 32)
+    settings.ENVIRONMENT = wrong.environment
+    client.twilio.cache_clear()
+    fault = only_fault(account.look_at_credentials, wrong)
+    assert fault.state == "failed"
+    assert "(401)" in fault.sentence
+    assert only_fault(account.look_at_sender_number, wrong).state == "unverified"
+
+
+def test_a_twilio_that_is_away_is_told(connected, double):
+    with double.away():
+        fault = only_fault(account.look_at_credentials, connected)
+        number = only_fault(account.look_at_sender_number, connected)
+    assert (fault.state, number.state) == ("failed", "failed")
+    assert "does not answer" in fault.sentence
+
+
+@pytest.mark.parametrize(("status", "code"), [("429", 429), ("5xx", 503)])
+def test_a_twilio_that_is_overrun_is_told(connected, double, status, code):
+    double.fault("account", status)
+    assert "does not answer" in only_fault(account.look_at_credentials, connected).sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "sentence"),
+    [
+        ('{"status": "suspended"}', "failed", "the account is suspended"),
+        ('{"status": "active", "type": "Trial"}', "warning", "one for trials"),
+        ("<html>", "failed", "the account is unknown"),
+        ("[]", "failed", "the account is unknown"),
+    ],
+)
+def test_an_account_that_is_not_at_work_is_told(connected, monkeypatch, text, state, sentence):
+    answer = type("Answer", (), {"status_code": 200, "text": text})
+    monkeypatch.setattr(account.outside, "ask_twilio", lambda patient: answer)
+    fault = only_fault(account.look_at_credentials, connected)
+    assert (fault.state, sentence in fault.sentence) == (state, True)
+
+
+def test_a_number_that_is_no_sender_is_told(connected):
+    fault = only_fault(
+        account.look_at_sender_number, written_to(connected, whatsapp_number="whatsapp:+33100000000")
+    )
+    assert fault.state == "failed"
+    assert "no WhatsApp sender" in fault.sentence
+
+
+def test_the_sandbox_cannot_be_looked_up(connected):
+    sandbox = written_to(connected, whatsapp_number=account.SANDBOX)
+    assert only_fault(account.look_at_sender_number, sandbox).state == "unverified"
+    assert only_fault(account.look_at_hooks, sandbox).state == "unverified"
+
+
+def test_a_number_that_is_offline_is_told(connected, monkeypatch):
+    sender = type("Sender", (), {"status": "OFFLINE", "offline_reasons": [{"message": "banned"}]})
+    monkeypatch.setattr(account, "_sender_or_why", lambda patient: sender)
+    fault = only_fault(account.look_at_sender_number, connected)
+    assert "is OFFLINE (banned)" in fault.sentence
+
+
+@pytest.mark.parametrize(
+    ("webhook", "state", "sentence"),
+    [
+        ({"callback_url": OURS}, "ok", "calls us"),
+        ({"callback_url": OURS.partition("#")[0]}, "warning", "does not try again"),
+        ({"callback_url": OURS.replace("5xx,", "")}, "warning", "does not try again"),
+        (
+            {"callback_url": OURS.replace("desk", "other")},
+            "failed",
+            "https://other.example/api/twilio/message",
+        ),
+        ({"callback_url": OURS, "callback_method": "GET"}, "failed", "GET"),
+        ({"callback_url": ""}, "failed", "calls nobody"),
+        ({}, "failed", "calls nobody"),
+    ],
+)
+def test_the_hook_at_twilio_is_judged(patient, webhook, state, sentence):
+    [told] = account.judge_webhook(webhook, patient.environment)
+    assert (told.state, sentence in told.sentence) == (state, True)
+    assert told.state == "ok" or OURS in told.advice
+
+
+def test_with_the_bot_at_twilio_the_flow_is_called_and_tells_us_statuses(patient):
+    environment = written_to(patient, bot="studio", studio_flow_sid=FLOW).environment
+    well = {
+        "callback_url": f"https://webhooks.twilio.com/v1/Accounts/AC/Flows/{FLOW}",
+        "status_callback_url": "https://desk.example/api/twilio/status#rc=3",
+    }
+    assert [each.state for each in account.judge_studio(well, environment)] == ["ok"]
+    [elsewhere, silent] = account.judge_studio({"callback_url": OURS}, environment)
+    assert "not the flow" in elsewhere.sentence
+    assert "statuses to nobody" in silent.sentence
+
+
+def test_the_flow_must_call_us_with_our_secret(patient):
+    environment = written_to(patient, studio_flow_sid=FLOW).environment
+
+    def judged(host):
+        return account.judge_flow({"states": [{"properties": {"url": f"https://{host}/x"}}]}, environment)
+
+    assert judged(f"studio:{SECRET}@desk.example").state == "ok"
+    assert "never names" in judged("other.example").sentence
+    wrong = judged("studio:old@desk.example")
+    assert wrong.state == "failed"
+    assert SECRET not in wrong.sentence + wrong.advice
+
+
+def test_a_flow_that_twilio_does_not_show_is_unverified(connected):
+    studio = written_to(connected, bot="studio", studio_flow_sid=FLOW)
+    [*_, flow] = account.look_at_hooks(studio)
+    assert (flow.state, FLOW in flow.sentence) == ("unverified", True)
+    [*_, unset] = account.look_at_hooks(written_to(studio, studio_flow_sid=""))
+    assert "STUDIO_FLOW_SID is not set" in unset.sentence
+
+
+def test_every_assumption_says_what_is_assumed():
+    """Those that are tried tell what came of it; the others' sentence is printed."""
+    named = {name for name in vars(assumptions) if name.isupper()}
+    assumed = trials.assumed()
+    assert set(assumed) == named
+    assert [name for name in named - set(trials.TRIALS) if not assumed[name]] == []
+    assert set(trials.TRIALS) <= named
+
+
+def test_what_cannot_be_tried_is_unverified(connected):
+    told = list(trials.look(connected))
+    assert {each.state for each in told} == {"unverified"}
+    assert any(each.sentence.startswith("STUDIO_SIGNS_ITS_HTTP_WIDGET: ") for each in told)
+
+
+def test_the_log_shows_whether_we_know_every_status(connected, double, monkeypatch):
+    double.client_writes("+212600000001", "bonjour", wait=False)
+    tried = [each for each in trials.look(connected) if "_STATUSES" in each.sentence]
+    assert {each.state for each in tried} == {"ok"}
+    monkeypatch.setattr(trials, "ON_THE_WAY", set())
+    assert trials._statuses().state == "warning"
