@@ -19,7 +19,7 @@ from relais.ops.refused import Refused
 ROLES = ("agent", "supervisor", "admin", "super_admin")
 BAD_USE, FAILURE = 2, 1
 
-MEASUREMENTS: dict[str, tuple[str, dict[str, tuple[int, str]]]] = {
+MEASUREMENTS: dict[str, tuple[str, dict[str, tuple[int | str, str]]]] = {
     "ingest": (
         "Signed messages through the hook, beside the plain door and beside pgbench.",
         {"seconds": (10, "how long each takes"), "connections": (64, "that write at once")},
@@ -31,11 +31,19 @@ MEASUREMENTS: dict[str, tuple[str, dict[str, tuple[int, str]]]] = {
     "send": ("The outbox emptied through a double of Twilio.", {"messages": (2400, "waiting")}),
     "pages": (
         "The pages agents live in, on a small and on a large database.",
-        {"conversations": (1_000_000, "in the large one"), "events": (20_000_000, "in the large one")},
+        {
+            "conversations": (1_000_000, "in the large one"),
+            "events": (20_000_000, "in the large one"),
+            "rounds": (30, "of all pages"),
+        },
     ),
     "fill": (
         "Make a database of many conversations to look at.",
-        {"conversations": (1_000_000, "in all"), "events": (20_000_000, "in all")},
+        {
+            "conversations": (1_000_000, "in all"),
+            "events": (20_000_000, "in all"),
+            "folder": ("", "a new one; else bench/CONVERSATIONS-EVENTS in the data folder"),
+        },
     ),
     "flow": ("The engine of flows.", {}),
     "faults": (
@@ -495,12 +503,15 @@ def _options_of_play(play: argparse.ArgumentParser) -> None:
 
 def _measurements(benches: argparse.ArgumentParser) -> None:
     named = benches.add_subparsers(metavar="|".join(MEASUREMENTS), required=True, parser_class=_Parser)
-    for name, (text, numbers) in MEASUREMENTS.items():
+    for name, (text, options) in MEASUREMENTS.items():
         one = named.add_parser(name, help=text, description=text)
         one.set_defaults(run=bench, measurement=name)
         one.add_argument("--json", action="store_true", help="one object on the last line")
-        for option, (default, means) in numbers.items():
-            one.add_argument(f"--{option}", type=_number, default=default, help=f"{means}; {default:,}")
+        for option, (default, means) in options.items():
+            if isinstance(default, int):
+                one.add_argument(f"--{option}", type=_number, default=default, help=f"{means}; {default:,}")
+            else:
+                one.add_argument(f"--{option}", default=default, help=means)
 
 
 def _number(given: str) -> int:

@@ -181,6 +181,11 @@ def _demo_wanted(given: _Given) -> bool:
     return False
 
 
+def data_folder_of(root: Path, environ: Mapping[str, str]) -> Path:
+    """Where the data lies or would lie; nothing is made or marked by asking."""
+    return _data_dir(root, _Given(root, environ))
+
+
 def _data_dir(root: Path, given: _Given) -> Path:
     return Path(os.path.abspath(root / Path(given.text("RELAIS_DATA_DIR") or "var").expanduser()))
 

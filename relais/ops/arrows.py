@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "emulator": {"environment"},
     "ops": {"environment", "dotenv", "data_folder"},
 }
-EVERYWHERE = {*MAY_IMPORT, "environment"}
+EVERYWHERE = {*MAY_IMPORT, *MAY_IMPORT["ops"]}
 # They look at all the others, and no room looks at them.
 MAY_IMPORT |= {"ops.bench": EVERYWHERE, "ops.doctor": EVERYWHERE, "ops.watch": EVERYWHERE}
 
