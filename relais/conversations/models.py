@@ -26,6 +26,9 @@ else:
 WINDOW = timedelta(hours=24)
 """WhatsApp's: free text may be sent this long after the client's last message."""
 
+RARE = 2_000
+"""As many addresses that match a search can be asked for one by one."""
+
 
 class Conversations(models.QuerySet["Conversation"]):
     def open(self) -> Conversations:
@@ -72,11 +75,26 @@ class Conversations(models.QuerySet["Conversation"]):
 
     def matching(self, text: str) -> Conversations:
         """Whose client's name, or number, contains `text`; accents, case and grouping of digits do not matter."""
-        digits = "".join(c for c in text if c.isdigit())
-        found = Q(address__client__in=_clients_named(text))
-        if len(digits) >= 3:
-            found |= Q(address__address__contains=digits.removeprefix("00").lstrip("0") or digits)
-        return self.filter(found)
+        found = list(_addresses_matching(text).values_list("pk", flat=True)[: RARE + 1])
+        if len(found) <= RARE:
+            return self.filter(address__in=found)
+        # So many that the first page is found soon by going through the list in its order, and looking at each.
+        named = Exists(_clients_named(text).filter(pk=OuterRef("address__client")))
+        number = _number_in(text)
+        return self.filter(named | Q(address__address__contains=number) if number else named)
+
+
+def _addresses_matching(text: str) -> models.QuerySet[ClientAddress]:
+    found = ClientAddress.objects.filter(client__in=_clients_named(text))
+    number = _number_in(text)
+    # Joined by OR, neither of the two could be asked of its index.
+    return found.union(ClientAddress.objects.filter(address__contains=number), all=True) if number else found
+
+
+def _number_in(text: str) -> str:
+    """The digits as an address has them, or nothing when they are too few to be asked for."""
+    digits = "".join(c for c in text if c.isdigit())
+    return (digits.removeprefix("00").lstrip("0") or digits) if len(digits) >= 3 else ""
 
 
 class Plain(Func):
@@ -98,15 +116,18 @@ def _clients_named(text: str) -> models.QuerySet[Any]:
 
 
 class Conversation(Lifecycle, Saying, Inputs, models.Model):
-    address = models.ForeignKey(ClientAddress, on_delete=models.PROTECT, related_name="conversations")
+    # Relations without an index of their own (`db_index=False`) stand first in another one.
+    address = models.ForeignKey(
+        ClientAddress, on_delete=models.PROTECT, related_name="conversations", db_index=False
+    )
     sender = models.TextField()
     """Our number, canonical; with the address it makes the channel."""
     team = models.ForeignKey(
-        Team, null=True, blank=True, on_delete=models.SET_NULL, related_name="conversations"
+        Team, null=True, blank=True, on_delete=models.SET_NULL, related_name="conversations", db_index=False
     )
     status = models.CharField(max_length=12, choices=Status.choices, db_default=Status.ACTIVE.value)
     agent = models.ForeignKey(
-        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="conversations"
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="conversations", db_index=False
     )
     epoch = models.IntegerField(db_default=0)
     seq = models.IntegerField(db_default=0)
@@ -159,7 +180,23 @@ class Conversation(Lifecycle, Saying, Inputs, models.Model):
                 condition=Q(status__in=["active", "transferred"]),
                 name="open_conversations",
             ),
-            models.Index(fields=["agent", "-last_activity_at", "-id"], name="conversations_of_agent"),
+            models.Index(
+                fields=["transferred_at", "id"],
+                condition=Q(status="transferred", agent=None),
+                name="waiting_conversations",
+            ),
+            models.Index(
+                fields=["-last_activity_at", "-id"],
+                condition=Q(status__in=["completed", "timeout", "abandoned"]),
+                include=["team"],
+                name="ended_conversations",
+            ),
+            models.Index(
+                fields=["agent", "-last_activity_at", "-id"],
+                condition=Q(agent__isnull=False),
+                name="conversations_by_agent",
+            ),
+            models.Index(fields=["team"], condition=Q(team__isnull=False), name="conversations_of_team"),
             models.Index(fields=["address", "sender", "-last_inbound_at"], name="window_of_channel"),
         ]
 
@@ -245,7 +282,9 @@ SPOKEN = ("message_received", "message_sent", "agent_message", "document_sent")
 class ConversationEvent(models.Model):
     """What happened, as it was: a trigger forbids changing or removing a row."""
 
-    conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="events")
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.PROTECT, related_name="events", db_index=False
+    )
     seq = models.IntegerField()
     rev = models.BigIntegerField()
     event_type = models.CharField(max_length=24, choices=EventType.choices)
@@ -257,7 +296,9 @@ class ConversationEvent(models.Model):
     metadata = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
     message_sid = models.TextField(null=True, unique=True)
     waiting_due = models.BooleanField(default=False, db_default=False)
-    resend_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="resends")
+    resend_of = models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="resends", db_index=False
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta(TypedModelMeta):
@@ -269,6 +310,13 @@ class ConversationEvent(models.Model):
             models.CheckConstraint(condition=Q(event_type__in=EventType.values), name="event_type_is_known"),
             models.CheckConstraint(
                 condition=Q(author_kind__in=AuthorKind.values), name="author_kind_is_known"
+            ),
+        ]
+        # Each index here is paid for by every message: what most events have not is left out.
+        indexes: ClassVar = [
+            models.Index(fields=["resend_of"], condition=Q(resend_of__isnull=False), name="resends"),
+            models.Index(
+                fields=["conversation"], condition=Q(metadata__has_key="media"), name="events_with_media"
             ),
         ]
 
@@ -332,7 +380,9 @@ class MessageDelivery(Fate, models.Model):
     """The outbox, and the fate of each message in it."""
 
     event = models.OneToOneField(ConversationEvent, on_delete=models.PROTECT, related_name="delivery")
-    conversation = models.ForeignKey(Conversation, on_delete=models.PROTECT, related_name="deliveries")
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.PROTECT, related_name="deliveries", db_index=False
+    )
     state = models.CharField(
         max_length=12, choices=DeliveryState.choices, db_default=DeliveryState.QUEUED.value
     )
@@ -382,6 +432,11 @@ class MessageDelivery(Fate, models.Model):
                 condition=Q(state__in=["queued", "sending", "uncertain"]),
                 name="undecided_deliveries",
             ),
+            models.Index(
+                fields=["conversation"],
+                condition=Q(state__in=["failed", "uncertain"]),
+                name="troubled_deliveries",
+            ),
             models.Index(fields=["conversation", "rev"], name="deliveries_by_rev"),
         ]
 
@@ -398,7 +453,9 @@ class MediaState(models.TextChoices):
 class Media(models.Model):
     """A picture or document of an event; its bytes are fetched once and kept in the data folder."""
 
-    event = models.ForeignKey(ConversationEvent, on_delete=models.PROTECT, related_name="media")
+    event = models.ForeignKey(
+        ConversationEvent, on_delete=models.PROTECT, related_name="media", db_index=False
+    )
     position = models.SmallIntegerField()
     url = models.TextField()
     declared_type = models.TextField(blank=True, default="", db_default="")

@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Max
+from django.db.models import F, Max
 from django.db.models.functions import Greatest
 
-from relais.conversations.models import Conversation, MessageDelivery
+from relais.conversations.models import ConversationEvent, MessageDelivery
 
 log = logging.getLogger(__name__)
 LOG_EVERY = 60.0
+LATEST = 1_000
+"""Outgoing messages of whose fate we look for the latest word."""
 
 
 class _Refusals:
@@ -47,14 +50,26 @@ def refused_signature(path: str) -> None:
 
 def summary() -> dict[str, Any]:
     environment = settings.ENVIRONMENT
-    told = [Max(name) for name in ("sent_at", "delivered_at", "read_at", "failed_at")]
-    times = MessageDelivery.objects.aggregate(last_status_at=Greatest(*told))
     return {
         "connected": bool(environment.twilio_account_sid and environment.twilio_auth_token),
         "sender": environment.whatsapp_number,
         "base_url": environment.public_base_url,
         "bot": environment.bot,
         "refused_signatures": refusals.count,
-        "last_inbound_at": Conversation.objects.aggregate(at=Max("last_inbound_at"))["at"],
-        **times,
+        "last_inbound_at": _last_inbound_at(),
+        "last_status_at": _last_status_at(),
     }
+
+
+def _last_inbound_at() -> datetime | None:
+    """Found at the end of the history: no table is read through for it."""
+    events = ConversationEvent.objects.filter(event_type="message_received").order_by("-pk")
+    return events.values_list("created_at", flat=True).first()
+
+
+def _last_status_at() -> datetime | None:
+    """Among the latest messages; what is told of an older one later on is not worth reading all of them."""
+    told = [F(name) for name in ("sent_at", "delivered_at", "read_at", "failed_at")]
+    latest = MessageDelivery.objects.order_by("-pk").annotate(told=Greatest(*told))[:LATEST]
+    at: datetime | None = latest.aggregate(at=Max("told"))["at"]
+    return at
