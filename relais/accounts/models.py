@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.apps import apps
@@ -183,6 +184,12 @@ class ApiToken(models.Model):
     @classmethod
     def of(cls, token: str) -> ApiToken | None:
         return cls.objects.filter(hash=cls.hash_of(token)).first() if token else None
+
+    def was_used(self, *, at: datetime) -> None:
+        """Noted once a minute at most: a busy program's row would be written with each of its calls."""
+        if self.last_used_at is None or self.last_used_at < at - timedelta(minutes=1):
+            ApiToken.objects.filter(pk=self.pk).update(last_used_at=at)
+            self.last_used_at = at
 
     @staticmethod
     def hash_of(token: str) -> str:

@@ -23,6 +23,8 @@ LONGEST_REF = 64
 
 def send_message(params: Params, *, program: ApiToken | None) -> tuple[int, dict[str, Any]]:
     """The status and body of the answer. Raises Invalid and studio.Unknown."""
+    if program:
+        program.was_used(at=timezone.now())
     params.required("phone_number", "message")
     ref = params.text("ref").strip() or None
     if ref and len(ref) > LONGEST_REF:

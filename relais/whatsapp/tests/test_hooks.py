@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
@@ -488,6 +489,19 @@ def test_a_program_s_ref_says_it_once_even_after_the_end(twilio, crm, wrote_just
     wrote_just_now.complete(by=BOT, at=timezone.now())
     assert asks(twilio, crm, phone_number=FATOU, message="Prête", ref="order-7").json() == first
     assert Conversation.objects.count() == 1
+
+
+def test_the_use_of_a_token_is_noted_once_a_minute(twilio, crm, wrote_just_now):
+    asks(twilio, crm, phone_number=FATOU, message="Prête")
+    token = ApiToken.objects.get()
+    first = token.last_used_at
+    assert first is not None
+    asks(twilio, crm, phone_number=FATOU, message="Prête")
+    token.refresh_from_db()
+    assert token.last_used_at == first
+    token.was_used(at=first + timedelta(seconds=61))
+    token.refresh_from_db()
+    assert token.last_used_at == first + timedelta(seconds=61)
 
 
 def test_a_program_is_muted_while_an_agent_holds(twilio, crm, wrote_just_now, awa):
