@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from enum import Enum
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -27,7 +26,7 @@ from relais.flows import engine, functions, own_hooks
 from relais.flows.models import Execution, Flow, Revision
 
 LONGEST_PATH = 500
-ACCEPTED = ("sent", "delivered", "read")
+FAILED = "le bot n'a pas pu continuer"
 
 
 @dataclass(frozen=True)
@@ -43,42 +42,38 @@ class Errand:
     body: str
 
 
-class Moved(Enum):
-    ON = "on"
-
-
 class Fetch(Protocol):
     def __call__(self, errand: Errand) -> engine.Answered: ...
 
 
 def run(conversation_id: int, *, fetch: Fetch, clock: Callable[[], datetime] = timezone.now) -> None:
     """Take the bot in this conversation as far as it can go now, through all the client has written."""
-    while (came := _advance(conversation_id, at=clock())) is not None:
+    while came := _advance(conversation_id, at=clock()):
         if isinstance(came, Errand):
             _hear(came, fetch(came), at=clock())
 
 
 @transaction.atomic
-def _advance(conversation_id: int, *, at: datetime) -> Errand | Moved | None:
-    """One step: a request to make, or Moved; None when there is nothing (more) to do."""
+def _advance(conversation_id: int, *, at: datetime) -> Errand | bool:
+    """One step: a request to make, or whether it moved on; False when there is nothing (more) to do."""
     conversation = Conversation.objects.select_for_update(no_key=True).get(pk=conversation_id)
     execution = conversation.executions.active().select_related("revision__flow", "question").first()
     if execution is None:
         execution = _begin(conversation, at)
-        return (_take_on(conversation, execution, [engine.Started()], at) or Moved.ON) if execution else None
+        return (_take_on(conversation, execution, [engine.Started()], at) or True) if execution else False
     if execution.pending:
         return _errand(execution)
     event = _next_word(conversation, execution)
     if event is not None:
         execution.consumed_seq, execution.about = event.seq, event
         inputs = [*_delivered_question(execution), engine.MessageArrived(webhook_of(event))]
-        return _take_on(conversation, execution, inputs, at) or Moved.ON
+        return _take_on(conversation, execution, inputs, at) or True
     if failed := _undelivered_question(execution):
-        return _take_on(conversation, execution, [failed], at) or Moved.ON
+        return _take_on(conversation, execution, [failed], at) or True
     if execution.due_at and execution.due_at <= at:
-        return _take_on(conversation, execution, [engine.TimedOut()], at) or Moved.ON
+        return _take_on(conversation, execution, [engine.TimedOut()], at) or True
     execution.save(update_fields=["consumed_seq"])
-    return None
+    return False
 
 
 @transaction.atomic
@@ -95,6 +90,26 @@ def _hear(errand: Errand, answer: engine.Answered, *, at: datetime) -> None:
         return
     execution.pending = None
     _take_on(conversation, execution, [answer], at)
+
+
+@transaction.atomic
+def give_up(conversation_id: int, *, at: datetime) -> None:
+    """The bot failed again and again on the same step: its execution ends, and a person is asked for.
+
+    Also when it failed before there was an execution: the client's first word then waits for a person.
+    """
+    conversation = Conversation.objects.select_for_update(no_key=True).get(pk=conversation_id)
+    execution = conversation.executions.active().first()
+    if execution is None and conversation.situation is not Situation.BOT:
+        return
+    told = {"execution": execution.sid, "state": (execution.path or [""])[-1]} if execution else {}
+    conversation.append("error", by=BOT, at=at, metadata=told)
+    if execution is not None:
+        conversation.executions.filter(pk=execution.pk).update(
+            ended_at=at, end_reason="failed", awaits_reply=False, due_at=None, pending=None
+        )
+        Conversation.objects.filter(pk=conversation_id).update(bot_waits_until=None)
+    conversation.ask_for_agent(by=BOT, at=at, reason=FAILED)
 
 
 # -- beginning, and what comes next ------------------------------------------------------------------

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from django.db import connection
-from procrastinate import RetryStrategy
+from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
+from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
+from procrastinate.jobs import Job
 
 from relais.flows.models import Execution
 
@@ -16,16 +18,37 @@ if TYPE_CHECKING:
     from relais.flows.engine import Answered
     from relais.flows.runner import Errand
 
-TRIES = RetryStrategy(max_attempts=6, exponential_wait=2)
-"""Whatever failed was rolled back: a later try finds the same message."""
+TRIES = 6
+AWAY = (OperationalError, InterfaceError)
+"""The database's own trouble, which passes: no fault of the flow, and never counted against it."""
+LONGEST_PAUSE = 64
 RUN = "relais.flows.tasks.run_bot"
 
 
-@app.task(name=RUN, retry=TRIES)
-def run_bot(conversation_id: int) -> None:
+class UntilGivenUp(BaseRetryStrategy):
+    """Whatever failed was rolled back: a later try finds the same message."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        if _is_last(job, exception):
+            return None
+        return RetryDecision(retry_in={"seconds": min(LONGEST_PAUSE, 2 ** min(job.attempts + 1, 10))})
+
+
+@app.task(name=RUN, retry=UntilGivenUp(), pass_context=True)
+def run_bot(context: JobContext, conversation_id: int) -> None:
     from relais.flows import runner
 
-    runner.run(conversation_id, fetch=_fetch)
+    try:
+        runner.run(conversation_id, fetch=_fetch)
+    except Exception as error:
+        # A person takes what the bot cannot: the client has written, and would be left alone.
+        if _is_last(context.job, error):
+            runner.give_up(conversation_id, at=timezone.now())
+        raise
+
+
+def _is_last(job: Job, error: BaseException) -> bool:
+    return job.attempts + 1 >= TRIES and not isinstance(error, AWAY)
 
 
 def _fetch(errand: Errand) -> Answered:

@@ -108,6 +108,7 @@ QUOTED = re.compile("“([^”]*)”")
 END_REASONS: dict[str, Any] = {
     "completed": gettext_lazy("arrivé à sa fin"),
     "taken_over": gettext_lazy("interrompu : un agent a pris la suite"),
+    "failed": gettext_lazy("arrêté : il a échoué plusieurs fois, un agent est demandé"),
     "max_steps": gettext_lazy("arrêté : trop d'états traversés"),
     "widget_loop": gettext_lazy("arrêté : le même état s'est répété"),
     "execution_too_long": gettext_lazy("arrêté : trop ancien"),

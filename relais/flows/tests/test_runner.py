@@ -2,9 +2,10 @@
 
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from relais.conversations.lifecycle import Situation
@@ -12,7 +13,7 @@ from relais.conversations.models import Conversation, MessageDelivery
 from relais.flows import engine, runner
 from relais.flows.models import Execution, Flow
 from relais.flows.runner import run
-from relais.flows.tasks import run_bot, wake_bots
+from relais.flows.tasks import TRIES, run_bot, wake_bots
 from tests.cast import said_to_client, story_of
 
 pytestmark = pytest.mark.django_db
@@ -351,8 +352,85 @@ def test_no_connection_is_held_while_a_host_is_asked(fatou_writes, clock, monkey
         return engine.Answered(errand.ref, status=200, content_type="text/plain", body="")
 
     monkeypatch.setattr("relais.flows.http.fetch", fetch)
-    run_bot(conversation.pk)
+    run_bot(attempt(0), conversation.pk)
     assert held == [None]
+
+
+def attempt(number):
+    return SimpleNamespace(job=SimpleNamespace(attempts=number))
+
+
+@pytest.fixture
+def stumbles(monkeypatch):
+    """The engine fails on every step, as long as `error` says so."""
+    fault, step = SimpleNamespace(error=KeyError("widget")), engine.step
+
+    def stumble(*args, **more):
+        if fault.error:
+            raise fault.error
+        return step(*args, **more)
+
+    monkeypatch.setattr(engine, "step", stumble)
+    return fault
+
+
+def tries(conversation, number):
+    """The worker's part: the job runs, and is tried again or not."""
+    with pytest.raises(Exception) as failure:
+        run_bot(attempt(number), conversation.pk)
+    again = run_bot.retry_strategy.get_retry_decision(exception=failure.value, job=attempt(number).job)
+    conversation.refresh_from_db()
+    return again
+
+
+def test_a_bot_that_fails_again_and_again_leaves_the_first_word_to_a_person(
+    question, fatou_writes, clock, stumbles
+):
+    conversation = fatou_writes("mercedes")
+    for number in range(TRIES - 1):
+        assert tries(conversation, number) is not None
+        assert conversation.situation is Situation.BOT
+    assert tries(conversation, TRIES - 1) is None
+    assert conversation.situation is Situation.WAITING
+    assert story_of(conversation) == ["message_received", "error", "agent_transfer"]
+
+
+def test_an_execution_that_fails_on_a_word_ends_and_is_not_woken_again(
+    question, fatou_writes, clock, stumbles
+):
+    stumbles.error = None
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    twilio_takes_all(clock)
+    clock.passes(seconds=3)
+    fatou_writes("un mot empoisonné")
+    stumbles.error = KeyError("widget")
+    assert tries(conversation, TRIES - 1) is None
+    execution = conversation.executions.get()
+    assert (execution.end_reason, execution.awaits_reply, execution.due_at) == ("failed", False, None)
+    assert (conversation.situation, conversation.bot_waits_until) == (Situation.WAITING, None)
+    assert not Execution.objects.due(clock.passes(hours=30)).exists()
+    run_bot(attempt(0), conversation.pk)
+    assert story_of(conversation)[-2:] == ["error", "agent_transfer"], "said once"
+
+
+def test_a_database_that_is_away_is_no_fault_of_the_bot(question, fatou_writes, clock, stumbles):
+    conversation = fatou_writes("mercedes")
+    stumbles.error = OperationalError("gone")
+    assert tries(conversation, 50) is not None
+    assert story_of(conversation) == ["message_received"]
+    stumbles.error = None
+    bot_runs(conversation, clock)
+    assert said_to_client(conversation) == ["Votre nom ?"]
+
+
+def test_a_bot_that_fails_takes_nothing_from_the_agent_who_came_first(
+    question, fatou_writes, clock, stumbles, awa
+):
+    conversation = fatou_writes("mercedes")
+    conversation.take_over(awa, at=clock.passes(seconds=1))
+    runner.give_up(conversation.pk, at=clock.now)
+    assert "error" not in story_of(conversation)
 
 
 def test_a_job_killed_while_it_asked_makes_the_same_request_again(fatou_writes, clock):
