@@ -21,9 +21,12 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from relais.conversations.feed import Feed
+from relais.live import measures
 from relais.live.endpoint import Live
 from relais.live.pool import open_pool
 from relais.ops import health
+from relais.ops.watch import exposition
+from relais.ops.watch.keeping import pools
 from relais.shell import LoopbackOnly, NothingToGuess, Pages, static_files
 from relais.whatsapp import hooks
 
@@ -35,7 +38,14 @@ def make_application() -> Starlette:
     """A new shell with a pool and a listener of its own, so that a test can run two on one database."""
     live = Live(Feed())
     application = Starlette(
-        routes=[*hooks.routes, *live.routes, *health.routes, static_files(settings.STATIC_ROOT), *_phone()],
+        routes=[
+            *hooks.routes,
+            *live.routes,
+            *health.routes,
+            *exposition.routes,
+            static_files(settings.STATIC_ROOT),
+            *_phone(),
+        ],
         middleware=[Middleware(NothingToGuess), *([Middleware(LoopbackOnly)] if settings.DEMO else [])],
         lifespan=_lifespan,
     )
@@ -58,6 +68,8 @@ async def _lifespan(application: Starlette) -> AsyncIterator[None]:
     current_default_thread_limiter().total_tokens = NATIVE_THREADS
     async with open_pool() as pool, application.state.live.running(pool):
         application.state.pool = pool
+        pools.stats["native"] = pool.get_stats
+        measures.watch(application.state.live)
         yield
 
 

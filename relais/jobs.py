@@ -27,7 +27,10 @@ AT_ONCE = 10
 def run() -> int:
     """Until SIGTERM or SIGINT; then claims are finished, and 0 is returned."""
     django.setup()
-    return asyncio.run(_run())
+    from relais.ops.watch.keeping import keeping
+
+    with keeping("jobs"):
+        return asyncio.run(_run())
 
 
 async def _run() -> int:

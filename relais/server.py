@@ -8,6 +8,7 @@ import uvicorn
 
 from relais.environment import LOOPBACK, Environment
 from relais.ops.port import listen
+from relais.ops.watch.keeping import keeping
 
 
 def serve(environment: Environment, fd: int | None = None) -> int:
@@ -16,7 +17,8 @@ def serve(environment: Environment, fd: int | None = None) -> int:
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda signum, frame: None)
     server = uvicorn.Server(_config(environment))
-    server.run(sockets=[listener])
+    with keeping("web"):
+        server.run(sockets=[listener])
     return 0 if server.started else 1
 
 

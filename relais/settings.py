@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "relais.flows",
     "relais.live",
     "relais.ops",
+    "relais.ops.watch",
 ]
 MIDDLEWARE = [
     "relais.web.middleware.security_headers",

@@ -298,3 +298,11 @@ def credentials(path: str, form: dict[str, str], settings: Any) -> dict[str, str
         return {"X-Twilio-Signature": validator.compute_signature(environment.public_base_url + path, form)}
     secret = base64.b64encode(f"studio:{environment.studio_webhook_secret}".encode()).decode()
     return {"Authorization": f"Basic {secret}"}
+
+
+def test_every_metric_is_in_operating():
+    table = page("operating.md").split("## Metrics")[1].split("\n## ")[0]
+    sources = [file for file in (ROOT / "relais").rglob("*.py") if "tests" not in file.parts]
+    names = {name for file in sources for name in re.findall(r'\(\s*"(relais_[a-z_]+)",', file.read_text())}
+    counters = set(re.findall(r"(relais_\w+?)_total\b", table)) | set(re.findall(r"(relais_\w+)", table))
+    assert len(names) > 20 and names <= counters

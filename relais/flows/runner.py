@@ -22,7 +22,7 @@ from relais.conversations.history import BOT, Author
 from relais.conversations.lifecycle import Refusal, Situation, TooLate
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.conversations.saying import Template
-from relais.flows import engine, functions, own_hooks
+from relais.flows import engine, functions, measures, own_hooks
 from relais.flows.models import Execution, Flow, Revision
 
 LONGEST_PATH = 500
@@ -224,6 +224,7 @@ def _ref_of_question(execution: Execution) -> int:
 # -- a step, and what it entails ---------------------------------------------------------------------
 
 
+@measures.step()
 def _take_on(
     conversation: Conversation, execution: Execution, given: Sequence[engine.Input], at: datetime
 ) -> Errand | None:
@@ -253,6 +254,7 @@ def _carry_out(
             reason = str(effect.attributes.get("reason") or "")
             conversation.ask_for_agent(by=BOT, at=at, reason=reason, attributes=effect.attributes)
         case engine.Warn():
+            measures.ERRORS.inc()
             conversation.append(
                 "error", by=BOT, at=at, body=effect.message, metadata={"state": effect.widget}
             )

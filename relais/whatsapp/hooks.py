@@ -6,6 +6,7 @@ Nothing is acknowledged before it is stored; what cannot be stored is answered 5
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from starlette.routing import Route
 
 from relais.accounts.models import ApiToken
 from relais.conversations.receive import receive
-from relais.whatsapp import state, studio
+from relais.whatsapp import measures, state, studio
 from relais.whatsapp.api import send_message
 from relais.whatsapp.delivery import hear_status
 from relais.whatsapp.inbound import message_of
@@ -174,7 +175,10 @@ HOOKS = (
 
 def _route(hook: Hook) -> Route:
     async def endpoint(request: Request) -> Response:
-        return await hook(request)
+        began = time.perf_counter()
+        response = await hook(request)
+        measures.hook_answered(hook.path, response.status_code, time.perf_counter() - began)
+        return response
 
     return Route(hook.path, endpoint, methods=["POST"])
 

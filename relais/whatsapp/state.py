@@ -13,6 +13,7 @@ from django.db.models import F, Max
 from django.db.models.functions import Greatest
 
 from relais.conversations.models import ConversationEvent, MessageDelivery
+from relais.whatsapp import measures
 
 log = logging.getLogger(__name__)
 LOG_EVERY = 60.0
@@ -36,7 +37,7 @@ class _Refusals:
             self.at = time.time()
             if time.monotonic() - self._logged_at >= LOG_EVERY:
                 log.warning(
-                    "%d call(s) refused for their signature, the last on %s", self.count - self._logged, path
+                    "signatures refused", extra={"count": self.count - self._logged, "last_path": path}
                 )
                 self._logged, self._logged_at = self.count, time.monotonic()
 
@@ -45,6 +46,7 @@ refusals = _Refusals()
 
 
 def refused_signature(path: str) -> None:
+    measures.signature_refused(path)
     refusals.add(path)
 
 

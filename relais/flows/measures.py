@@ -1,0 +1,32 @@
+"""What is counted of the bot: its steps, how long they take, and those that failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import Counter, Histogram
+
+STEPS = Counter("relais_flow_steps", "Steps of the bot: carried out, or failed and rolled back.", ["outcome"])
+DONE, FAILED = STEPS.labels("done"), STEPS.labels("failed")
+SECONDS = Histogram(
+    "relais_flow_step_seconds",
+    "How long one step took, its effects included.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+ERRORS = Counter(
+    "relais_flow_errors", "What a flow itself could not do; the conversation's history tells what."
+)
+
+
+@contextmanager
+def step() -> Iterator[None]:
+    began = time.perf_counter()
+    try:
+        yield
+    except Exception:
+        FAILED.inc()
+        raise
+    DONE.inc()
+    SECONDS.observe(time.perf_counter() - began)

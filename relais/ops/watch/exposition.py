@@ -1,0 +1,154 @@
+"""`/metrics`: what all processes counted, and what the database knows, in the text format of Prometheus."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+from collections.abc import Iterator
+
+from anyio import CapacityLimiter, to_thread
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from django.utils import timezone
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from relais.accounts.models import ApiToken
+from relais.ops.watch import facts
+from relais.ops.watch.keeping import FRESH
+
+LOOPBACK = ("127.0.0.1", "::1")
+LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
+FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+PATIENCE = "2s"
+OTHERS = """
+select process, kind, text from watch_snapshots where process <> %s and at > now() - make_interval(secs => %s)
+"""
+_threads = CapacityLimiter(1)
+"""One at a time: who asks in a hurry must not take the pages' connections."""
+
+
+async def metrics(request: Request) -> Response:
+    if not is_from_here(request) and not await to_thread.run_sync(_knows_a_token, request, limiter=_threads):
+        sentence = "Ask with the header “Authorization: Bearer TOKEN”; `relais token create` makes one."
+        return PlainTextResponse(sentence, 401, {"WWW-Authenticate": 'Bearer realm="Relais"'})
+    text = await to_thread.run_sync(_answer, limiter=_threads)
+    return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4, headers={"Cache-Control": "no-store"})
+
+
+def is_from_here(request: Request) -> bool:
+    """Asked by a program on this machine itself. Through a proxy everybody comes from here: it leaves its traces."""
+    headers = request.headers
+    return (
+        request.client is not None
+        and request.client.host in LOOPBACK
+        and LOOPBACK_HOST.fullmatch(headers.get("host", "")) is not None
+        and not any(name in headers for name in FORWARDED)
+    )
+
+
+def _knows_a_token(request: Request) -> bool:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    try:
+        return scheme.lower() == "bearer" and ApiToken.of(token.strip()) is not None
+    except (DatabaseError, InterfaceError):
+        return False
+    finally:
+        connection.close()
+
+
+def _answer() -> bytes:
+    try:
+        return exposed()
+    finally:
+        connection.close()
+
+
+def exposed() -> bytes:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Everything())
+    return generate_latest(registry)
+
+
+class Everything(Collector):
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, Metric] = {}
+        own = f"{socket.gethostname()}:{os.getpid()}"
+        _add(families, REGISTRY.collect(), process="web", worker=own)
+        up = True
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"set statement_timeout = '{PATIENCE}'")
+                cursor.execute(OTHERS, [own, FRESH])
+                for process, kind, text in cursor.fetchall():
+                    _add(families, text_string_to_metric_families(text), process=kind, worker=process)
+            known = list(of_the_database())
+        except (DatabaseError, InterfaceError):
+            up, known = False, []
+        finally:
+            _forgive()
+        yield GaugeMetricFamily("relais_database_up", "1 while the database answers.", value=float(up))
+        yield from known
+        yield from of_the_machine()
+        yield from families.values()
+
+
+def _forgive() -> None:
+    """A connection of the pool must not keep our short patience."""
+    try:
+        if connection.connection is not None and not connection.in_atomic_block:
+            connection.cursor().execute("reset statement_timeout")
+    except (DatabaseError, InterfaceError):
+        pass
+
+
+def _add(families: dict[str, Metric], more: object, **labels: str) -> None:
+    """Families of the same name from several processes become one, whose samples say whose they are."""
+    for family in more:  # type: ignore[attr-defined]
+        kept = families.setdefault(
+            family.name, Metric(family.name, family.documentation, family.type, family.unit)
+        )
+        for sample in family.samples:
+            kept.samples.append(sample._replace(labels={**sample.labels, **labels}))
+
+
+def of_the_database() -> Iterator[Metric]:
+    now = timezone.now()
+    outbox = facts.outbox()
+    age = (now - outbox.oldest_at).total_seconds() if outbox.oldest_at else 0.0
+    yield GaugeMetricFamily("relais_outbox_messages", "Messages that wait to be sent.", value=outbox.waiting)
+    yield GaugeMetricFamily("relais_outbox_oldest_seconds", "Age of the oldest of them.", value=max(0.0, age))
+    yield GaugeMetricFamily(
+        "relais_outbox_uncertain_messages", "Messages nobody knows the fate of.", value=outbox.uncertain
+    )
+    beats = GaugeMetricFamily("relais_heartbeat_age_seconds", "Since the last sign of life.", labels=["duty"])
+    for duty, at in facts.beats().items():
+        beats.add_metric([duty], (now - at).total_seconds())
+    yield beats
+    jobs = GaugeMetricFamily(
+        "relais_jobs", "Jobs that are due, at work, or failed for good.", labels=["task", "state"]
+    )
+    for task, counts in facts.jobs().items():
+        for state in ("waiting", "doing", "failed"):
+            jobs.add_metric([task, state], getattr(counts, state))
+    yield jobs
+    open_now, most, _ = facts.connections()
+    yield GaugeMetricFamily("relais_database_connections", "Connections open on the server.", value=open_now)
+    yield GaugeMetricFamily("relais_database_connections_max", "How many may be.", value=most)
+
+
+def of_the_machine() -> Iterator[Metric]:
+    folder = settings.ENVIRONMENT.data_dir
+    disk = shutil.disk_usage(folder if folder.exists() else folder.parent)
+    yield GaugeMetricFamily("relais_disk_free_bytes", "Free for the data folder.", value=disk.free)
+    yield GaugeMetricFamily("relais_disk_bytes", "All there is for it.", value=disk.total)
+
+
+routes = [Route("/metrics", metrics)]
