@@ -94,6 +94,13 @@ FLOW_HOSTS = Word(
     list,
     tuple,
 )
+SEND_RATE = Word(
+    "send_rate",
+    _("Messages par seconde"),
+    _("Au plus, pour chacun de vos numéros. WhatsApp en accepte 80, sauf accord particulier."),
+    lambda: 80,
+    int,
+)
 EDITABLE = (
     BRAND,
     TAKE_OVER_TEXT,
@@ -102,6 +109,7 @@ EDITABLE = (
     SILENCE_HOURS,
     KEEP_EARLY_ANSWERS,
     FLOW_HOSTS,
+    SEND_RATE,
 )
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from relais.accounts.models import Team, User
 from relais.clients.models import ClientAddress
-from relais.conversations.fate import Fate
+from relais.conversations.fate import DOUBT, LONGEST_PAUSE, Fate
 from relais.conversations.inputs import Inputs, in_words
 from relais.conversations.lifecycle import ENDED, OPEN, Lifecycle, Situation, Status
 from relais.conversations.saying import Saying
@@ -354,26 +354,33 @@ class DeliveryState(models.TextChoices):
 
 class Deliveries(models.QuerySet["MessageDelivery"]):
     def blocking(self, at: datetime) -> Deliveries:
-        """Rows that keep what comes after them in their conversation from leaving."""
+        """Rows that keep what comes after them in their conversation from leaving.
+
+        A doubt that ends later than any can is the work of a clock that was set back: it holds nobody up.
+        """
         return self.filter(
             Q(state__in=[DeliveryState.QUEUED, DeliveryState.SENDING])
-            | Q(state=DeliveryState.UNCERTAIN, uncertain_until__gt=at)
+            | Q(
+                state=DeliveryState.UNCERTAIN,
+                uncertain_until__gt=at,
+                uncertain_until__lt=at + 2 * DOUBT,
+            )
         )
 
     def due(self, at: datetime) -> Deliveries:
         """What may leave now: the oldest waiting row of each conversation where nothing before it is undecided.
 
-        Persons' texts come first between conversations, never within one.
+        Persons' texts come first between conversations, never within one. What was never tried does not ask the
+        clock, and a pause longer than any we make does not count: clocks are set back.
         """
-        before = MessageDelivery.objects.blocking(at).filter(
-            conversation=OuterRef("conversation"), id__lt=OuterRef("id")
+        under_way = Q(state__in=[DeliveryState.SENDING, DeliveryState.UNCERTAIN])
+        others = (
+            MessageDelivery.objects.blocking(at)
+            .filter(conversation=OuterRef("conversation"))
+            .filter(Q(id__lt=OuterRef("id")) | under_way)
         )
-        undecided = MessageDelivery.objects.blocking(at).filter(
-            conversation=OuterRef("conversation"), state__in=[DeliveryState.SENDING, DeliveryState.UNCERTAIN]
-        )
-        return self.filter(
-            ~Exists(before), ~Exists(undecided), state=DeliveryState.QUEUED, not_before__lte=at
-        ).order_by("-by_person", "id")
+        rested = Q(attempt=0) | Q(not_before__lte=at) | Q(not_before__gt=at + 2 * LONGEST_PAUSE)
+        return self.filter(rested, ~Exists(others), state=DeliveryState.QUEUED).order_by("-by_person", "id")
 
 
 class MessageDelivery(Fate, models.Model):
@@ -399,6 +406,11 @@ class MessageDelivery(Fate, models.Model):
     claimed_at = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True)
     uncertain_until = models.DateTimeField(null=True)
+    asked = models.SmallIntegerField(db_default=0)
+    """How often Twilio's log was asked about it, and did not have it."""
+    ask_after = models.DateTimeField(null=True)
+    repeated = models.BooleanField(db_default=False)
+    """It left a second time, since Twilio did not have it after the first."""
     error_code = models.IntegerField(null=True)
     error = models.TextField(blank=True, default="", db_default="")
     reason = models.CharField(max_length=24, blank=True, default="", db_default="")
@@ -437,11 +449,36 @@ class MessageDelivery(Fate, models.Model):
                 condition=Q(state__in=["failed", "uncertain"]),
                 name="troubled_deliveries",
             ),
+            models.Index(
+                fields=["-by_person", "id"],
+                condition=Q(state="queued"),
+                name="deliveries_by_turn",
+            ),
+            models.Index(
+                fields=["state", "id"],
+                condition=Q(state__in=["sending", "uncertain"]),
+                name="deliveries_under_way",
+            ),
             models.Index(fields=["conversation", "rev"], name="deliveries_by_rev"),
         ]
 
     def __str__(self) -> str:
         return f"delivery {self.pk} {self.state}"
+
+
+class SenderPace(models.Model):
+    """How many messages each of our numbers may send now, shared by all processes: see `outbox.py`."""
+
+    sender = models.TextField(primary_key=True)
+    tokens = models.FloatField(db_default=0)
+    counted_at = models.DateTimeField(db_default=Now())
+    slow_until = models.DateTimeField(null=True)
+
+    class Meta(TypedModelMeta):
+        db_table = "sender_paces"
+
+    def __str__(self) -> str:
+        return f"pace of {self.sender}"
 
 
 class MediaState(models.TextChoices):
