@@ -3,6 +3,8 @@
 They are to be tried on a live account.
 """
 
+from datetime import timedelta
+
 STUDIO_SIGNS_ITS_HTTP_WIDGET = False
 """Unverified. So Studio's own hooks also accept the secret in their URL (HTTP Basic)."""
 
@@ -16,3 +18,14 @@ FAILED_STATUSES = frozenset({"failed", "undelivered", "canceled"})
 
 LIST_REPLY_FIELDS = ("ListTitle", "ButtonText")
 """Where a tapped list or button says its words when Body is empty; seen in practice, not in the documents."""
+
+STATUS_CALLBACKS_TAKE_OVERRIDES = True
+"""The fragment that asks for tries again is documented for webhooks in general. Unverified for a StatusCallback given
+with a message: where it is passed over, a status lost to a 503 is made up for by the log."""
+
+RETRIED = "#rc=3&rp=5xx,ct,rt"
+"""Three tries more, also after a 5xx or no answer. A fragment is no part of the signature."""
+
+LOG_ASKED_AGAIN_AFTER = timedelta(seconds=45)
+"""Unverified: a message that Twilio took stands in its list by then. One that comes there later was sent again, if no
+person wrote it."""

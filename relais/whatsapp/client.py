@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from twilio.rest import Client
 from relais.clients.addresses import canonical
 from relais.whatsapp.errors import code_of, sentence_of
 
+log = logging.getLogger(__name__)
 CONNECT, READ = 5, 10
 """Seconds; a claim's lease outlives both."""
 CONNECTIONS = 32
@@ -39,7 +42,12 @@ NEVER_CONNECTED = (
 )
 NOT_CONNECTED = gettext_noop("Twilio n'est pas connecté. Prévenez un administrateur.")
 AWAY = gettext_noop("Twilio ne répond pas pour le moment. Réessayez dans un instant.")
+UNSENDABLE = gettext_noop("Relais n'a pas pu préparer ce message pour Twilio. Prévenez un administrateur.")
 UNTOLD = gettext_noop("Twilio n'a pas dit si le message est parti. Regardez son journal avant de réessayer.")
+
+
+_line = threading.local()
+"""Whether the call of this thread came as far as the network."""
 
 
 class TwilioRefused(Exception):
@@ -85,6 +93,7 @@ class RelaisHttpClient(TwilioHttpClient):
             kwargs["headers"] = (kwargs.get("headers") or {}) | {"X-Twilio-Host": given.hostname or ""}
             path = self.base.path.rstrip("/") + given.path
             url = given._replace(scheme=self.base.scheme, netloc=self.base.netloc, path=path).geturl()
+        _line.written = True
         response = super().request(method, url, *args, **kwargs)
         if response.status_code == 429:
             raise NotNow(_seconds(response.headers), "429")
@@ -153,14 +162,24 @@ def create(
 ) -> str:
     """Send one message, or the template `content_sid`; returns its SID. Raises TwilioRefused, NotNow or Unanswered."""
     said: dict[str, Any] = {"content_sid": content_sid} if content_sid else {"body": body}
-    if content_sid and content_variables:
-        said["content_variables"] = json.dumps(content_variables, ensure_ascii=False)
     if media_url:
         said["media_url"] = list(media_url)
     if status_callback:
         said["status_callback"] = status_callback
-    with sorted_failures():
-        message = twilio().messages.create(to=to, from_=sender, **said)
+    _line.written = False
+    try:
+        if content_sid and content_variables:
+            said["content_variables"] = json.dumps(content_variables, ensure_ascii=False)
+        with sorted_failures():
+            message = twilio().messages.create(to=to, from_=sender, **said)
+    except (TwilioRefused, NotNow, Unanswered):
+        raise
+    except Exception as error:
+        # Of ours, or in what the SDK makes of an answer it does not know.
+        log.exception("a message could not be handed to Twilio")
+        if _line.written:
+            raise Unanswered(type(error).__name__) from error
+        raise TwilioRefused(None, UNSENDABLE) from error
     if not message.sid:
         raise Unanswered("no sid")
     return str(message.sid)

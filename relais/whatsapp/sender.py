@@ -1,7 +1,8 @@
 """Carries the outbox out: claim → commit → call Twilio → commit what became of it.
 
-One thread looks for what is due; a pool makes the calls, so that a slow call holds only its own conversation up.
-It decides nothing: which message may leave, and whether, is said under the conversation's lock in `Fate.claim`.
+One thread looks for what is due and claims it; a pool makes the calls, so that a slow call holds only its own
+conversation up. It decides nothing: which message may leave, and whether, is said by the outbox under the
+conversation's lock. What stays uncertain is cleared up elsewhere (`doubts.py`).
 """
 
 from __future__ import annotations
@@ -12,89 +13,145 @@ import socket
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import psycopg
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, InterfaceError, connection
-from django.utils import timezone
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connection
 from django.utils.translation import gettext_noop as _
 
+from relais.company import words
+from relais.conversations import outbox
 from relais.conversations.models import MessageDelivery
 from relais.live.pool import conninfo
 from relais.whatsapp import client
+from relais.whatsapp.assumptions import RETRIED, STATUS_CALLBACKS_TAKE_OVERRIDES
+from relais.whatsapp.clock import SharedClock
 from relais.whatsapp.delivery import fail
+from relais.whatsapp.doubts import NO_ANSWER, Doubts, show_life
 
 log = logging.getLogger(__name__)
 THREADS = 32
+FOR_PERSONS = 8
+"""One thread in so many is kept free of automatic messages: a slow Twilio never makes a person wait for them."""
 LOOK_EVERY = 1.0
 """Seconds between looks at the outbox when nobody tells of anything."""
+REST = 0.02
+"""Seconds between looks at least: each claims what came meanwhile, all at once."""
+WIDE_EVERY = 0.25
 OUTCOME_TRIES = 20
+WITHHOLD_TRIES = 3
 BESIDE_TEXT = ("media_url", "content_sid", "content_variables")
-NO_ANSWER = _("Twilio n'a pas dit si ce message est parti.")
 AWAY = _("Twilio ne répond pas ; nouvel essai dans un instant.")
 
 
 class Sender:
     def __init__(self, *, threads: int = THREADS) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._clock = SharedClock()
+        self._doubts = Doubts(self.name, self._clock)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="sender")
         self._threads = threads
         self._at_work: set[int] = set()
+        self._unlucky: Counter[int] = Counter()
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._waits_for_tokens = False
+        self._wide_after = 0.0
         self.looked_at = 0.0
         """Monotonic time of the last good look at the outbox."""
 
     def run(self) -> None:
         """Until `stop`; the database may go and come back."""
-        listener = threading.Thread(target=self._listen, name="outbox-listener", daemon=True)
-        listener.start()
+        threading.Thread(target=self._listen, name="outbox-listener", daemon=True).start()
+        doubts = threading.Thread(target=self._doubts.run, name="doubts", daemon=True)
+        doubts.start()
         while not self._stopping.is_set():
             self._wake.clear()
-            try:
-                self._look()
-                self.looked_at = time.monotonic()
-            except (DatabaseError, InterfaceError) as error:
-                log.warning("the outbox cannot be read: %s", type(error).__name__)
-            finally:
-                connection.close()
-            self._wake.wait(LOOK_EVERY)
+            self._wake.wait(self._look())
+            self._stopping.wait(REST)
         self._pool.shutdown(wait=True)
+        doubts.join()
 
     def stop(self) -> None:
         """No new claim from here on; calls under way are waited for by `run`."""
         self._stopping.set()
+        self._doubts.stop()
         self._wake.set()
 
-    def _look(self) -> None:
-        at = timezone.now()
-        doubt_lapsed_claims(at)
-        at_work = set(self._at_work)  # A copy: calls end, and leave it, while the query is built.
-        free = self._threads - len(at_work)
+    def _look(self) -> float:
+        """Claim what may leave and hand it on; returns the seconds until the next look."""
+        free = self._threads - len(self._at_work)
         if free <= 0:
-            return
-        due = MessageDelivery.objects.due(at).exclude(pk__in=at_work)
-        for delivery_id in due.values_list("pk", flat=True)[:free]:
-            self._at_work.add(delivery_id)
-            self._pool.submit(self._send, delivery_id)
-
-    def _send(self, delivery_id: int) -> None:
+            return LOOK_EVERY
         try:
-            if not self._stopping.is_set():
-                send(delivery_id, by=self.name)
-        except Exception:
-            log.exception("delivery %s was not carried out", delivery_id)
+            turn = self._next_turn(free)
+        except Exception as error:
+            # Whatever it is: a thread that ends would stop every message, and so would one that asks without rest.
+            away = isinstance(error, DatabaseError | InterfaceError)
+            log.warning("the outbox cannot be read: %s", type(error).__name__, exc_info=not away)
+            return LOOK_EVERY
         finally:
             connection.close()
-            self._at_work.discard(delivery_id)
-            self._wake.set()
+        self.looked_at = time.monotonic()
+        for delivery in turn.claimed:
+            self._hand_on(self._carry, delivery)
+        for delivery in turn.stale:
+            self._hand_on(self._withhold, delivery)
+        self._waits_for_tokens = turn.wait is not None
+        return LOOK_EVERY if turn.wait is None else turn.wait
+
+    def _next_turn(self, free: int) -> outbox.Turn:
+        turn = outbox.next_turn(
+            by=self.name,
+            rate=max(1, int(words.value_of(words.SEND_RATE))),
+            most=free,
+            automatic=free - self._threads // FOR_PERSONS,
+            wide=time.monotonic() >= self._wide_after,
+            without=set(self._at_work),
+        )
+        self._clock.set(turn.at)
+        if turn.wide:
+            self._wide_after = time.monotonic() + WIDE_EVERY
+        return turn
+
+    def _hand_on(self, work: Callable[[MessageDelivery], None], delivery: MessageDelivery) -> None:
+        self._at_work.add(delivery.pk)
+        self._pool.submit(self._do, work, delivery)
+
+    def _do(self, work: Callable[[MessageDelivery], None], delivery: MessageDelivery) -> None:
+        try:
+            work(delivery)
+        except Exception:
+            log.exception("delivery %s was not carried out", delivery.pk)
+        finally:
+            connection.close()
+            self._at_work.discard(delivery.pk)
+            if not self._waits_for_tokens:
+                self._wake.set()
+
+    def _carry(self, delivery: MessageDelivery) -> None:
+        write(delivery, call(delivery, self._clock), self._clock)
+
+    def _withhold(self, delivery: MessageDelivery) -> None:
+        """A text that a take-over silenced. Where even that cannot be written down, it is not tried for ever."""
+        try:
+            delivery.claim(by=self.name, at=self._clock.now())
+        except Exception:
+            self._unlucky[delivery.pk] += 1
+            if self._unlucky[delivery.pk] >= WITHHOLD_TRIES:
+                delivery.failed(at=self._clock.now(), code=None, error=client.UNSENDABLE)
+            self._stopping.wait(LOOK_EVERY)
+            raise
 
     def _hear(self) -> None:
         with psycopg.connect(conninfo(), autocommit=True) as listening:
+            show_life(listening, self.name)
             listening.execute("listen outbox")
             while not self._stopping.is_set():
                 for _notice in listening.notifies(timeout=1.0, stop_after=1):
@@ -108,17 +165,41 @@ class Sender:
             self._stopping.wait(1.0)
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one call."""
+
+    kind: str
+    """`accepted`, `refused`, `later` (it did not leave) or `unknown`."""
+    code: int | None = None
+    """Twilio's, of a refusal; 429 when it was too fast."""
+    sid: str = ""
+    error: str = ""
+    pause: float = 0.0
+    at: datetime | None = None
+    seconds: float = 0.0
+
+
 def send(delivery_id: int, *, by: str) -> None:
+    """Carry one message out, if it is its turn."""
+    clock = SharedClock()
     delivery = MessageDelivery.objects.select_related("event", "conversation__address").get(pk=delivery_id)
-    if not delivery.claim(by=by, at=timezone.now()):
-        return
-    connection.close()
-    outcome = _call(delivery)
-    _write(outcome)
+    if delivery.claim(by=by, at=clock.now()):
+        connection.close()
+        write(delivery, call(delivery, clock), clock)
 
 
-def _call(delivery: MessageDelivery) -> Callable[[], object]:
-    """Call Twilio, outside any transaction; returns how to write down what became of it."""
+def call(delivery: MessageDelivery, clock: SharedClock) -> Outcome:
+    """Call Twilio, outside any transaction. Every call passes here, and so does what became of it."""
+    begun = time.monotonic()
+    outcome = replace(_called(delivery), at=clock.now(), seconds=time.monotonic() - begun)
+    level = logging.WARNING if outcome.kind == "unknown" else logging.DEBUG
+    told = {"delivery": delivery.pk, "conversation": delivery.conversation_id, "outcome": outcome.kind}
+    log.log(level, "message sent", extra=told | {"code": outcome.code, "seconds": round(outcome.seconds, 3)})
+    return outcome
+
+
+def _called(delivery: MessageDelivery) -> Outcome:
     told = delivery.event.metadata
     try:
         sid = client.create(
@@ -126,30 +207,34 @@ def _call(delivery: MessageDelivery) -> Callable[[], object]:
             sender=delivery.conversation.sender,
             body=delivery.event.body,
             **{name: told[name] for name in BESIDE_TEXT if name in told},
-            status_callback=f"{settings.PUBLIC_BASE_URL}/api/twilio/status?ref={delivery.pk}",
+            status_callback=status_callback(delivery.pk),
         )
     except client.TwilioRefused as refused:
-        code, error = refused.code, refused.sentence
-        return lambda: fail(delivery, code=code, error=error, at=timezone.now())
-    except client.NotNow as refused:
-        pause = client.back_off(delivery.attempt) if refused.seconds is None else refused.seconds
-        log.info("delivery %s is tried again in %.1f s: %s", delivery.pk, pause, refused)
-        return lambda: delivery.postpone(until=timezone.now() + timedelta(seconds=pause), error=AWAY)
-    except client.Unanswered as unknown:
-        log.warning("delivery %s is uncertain: %s", delivery.pk, unknown)
-        return lambda: delivery.doubt(at=timezone.now(), error=NO_ANSWER)
-    at = timezone.now()  # Not when it is written down: what the client writes from here on may be his answer.
-    return lambda: delivery.accepted(sid, at=at)
+        return Outcome("refused", code=refused.code, error=refused.sentence)
+    except client.NotNow as later:
+        pause = client.back_off(delivery.attempt) if later.seconds is None else later.seconds
+        return Outcome("later", code=429 if str(later) == "429" else None, error=AWAY, pause=pause)
+    except client.Unanswered:
+        return Outcome("unknown", error=NO_ANSWER)
+    return Outcome("accepted", sid=sid)
 
 
-def _write(outcome: Callable[[], object]) -> None:
+def status_callback(ref: int) -> str:
+    fragment = RETRIED if STATUS_CALLBACKS_TAKE_OVERRIDES else ""
+    return f"{settings.PUBLIC_BASE_URL}/api/twilio/status?ref={ref}{fragment}"
+
+
+def write(delivery: MessageDelivery, outcome: Outcome, clock: SharedClock) -> None:
     """The database may be away at just this moment: insist, for the lease's time, rather than leave it in doubt."""
     for attempt in range(OUTCOME_TRIES):
         try:
-            outcome()
+            _write(delivery, outcome, clock)
             return
-        except IntegrityError:
-            raise
+        except (IntegrityError, DataError):
+            # Not a matter of time: above all a SID that another delivery has. That it left is known all the same.
+            log.exception("an outcome was refused by the database", extra={"delivery": delivery.pk})
+            _write(delivery, replace(outcome, sid="", error=""), clock)
+            return
         except (DatabaseError, InterfaceError) as error:
             log.warning("an outcome could not be written: %s", type(error).__name__)
             connection.close()
@@ -158,7 +243,17 @@ def _write(outcome: Callable[[], object]) -> None:
             time.sleep(min(2.0, 0.1 * 2**attempt))
 
 
-def doubt_lapsed_claims(at: datetime) -> int:
-    """Claims whose process gave no word within the lease: nobody knows whether they left."""
-    lapsed = MessageDelivery.objects.filter(state="sending", lease_until__lt=at)
-    return sum(delivery.doubt(at=at, error=NO_ANSWER) for delivery in lapsed)
+def _write(delivery: MessageDelivery, outcome: Outcome, clock: SharedClock) -> None:
+    at = outcome.at or clock.now()
+    match outcome.kind:
+        case "accepted":
+            # Not when it is written down: what the client writes from then on may be his answer.
+            delivery.advance("sent", at=at, sid=outcome.sid or None)
+        case "refused":
+            fail(delivery, code=outcome.code, error=outcome.error, at=at)
+        case "later":
+            until = clock.now() + timedelta(seconds=outcome.pause)
+            if delivery.postpone(until=until, error=outcome.error):
+                outbox.slow_down(delivery.conversation.sender, seconds=outcome.pause)
+        case _:
+            delivery.doubt(at=clock.now(), error=outcome.error)

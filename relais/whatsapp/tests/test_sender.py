@@ -15,7 +15,8 @@ from relais.conversations.history import BOT
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.tests.test_receive import at_once
 from relais.whatsapp import client
-from relais.whatsapp.sender import Sender, doubt_lapsed_claims, send
+from relais.whatsapp.doubts import doubt_lapsed_claims
+from relais.whatsapp.sender import Sender, send
 from tests.cast import FATOU
 
 from .conftest import at_work
