@@ -64,7 +64,8 @@ def _find(params: Params, *, ref: str) -> MessageDelivery | None:
     if not (ref.isascii() and ref.isdigit() and len(ref) < 19):
         return None
     named = deliveries.filter(pk=int(ref)).first()
-    if named is None or named.sid is not None or not _is_to(named, params.text("To")):
+    # The answer to the call may have been written between the two questions.
+    if named is None or named.sid not in (None, sid) or not _is_to(named, params.text("To")):
         log.warning("status callback for delivery %s does not fit it", ref)
         return None
     return named
