@@ -32,6 +32,8 @@ CONNECT, READ = 5, 10
 CONNECTIONS = 32
 LOG_PAGE = 100
 """Messages asked for at once when Twilio's log is read; it gives a thousand at most."""
+MOST_MEDIA = 10
+API = "https://api.twilio.com"
 SENT_BEFORE_IT_WAS_MADE = timedelta(minutes=1)
 """How far two of Twilio's own dates are trusted to agree."""
 NEVER_CONNECTED = (
@@ -200,6 +202,7 @@ class Message:
     date_sent: datetime | None = None
     """None while it is queued."""
     num_media: int = 0
+    date_updated: datetime | None = None
 
 
 def fetch(sid: str) -> Message | None:
@@ -289,3 +292,10 @@ def send_test(to: str, text: str) -> str:
         raise TwilioRefused(None, AWAY) from error
     except Unanswered as error:
         raise TwilioRefused(None, UNTOLD) from error
+
+
+def media_of(sid: str) -> list[tuple[str, str]]:
+    """Address and declared type of each picture or document of a message. Raises as `listed`."""
+    with sorted_failures():
+        found = twilio().messages(sid).media.list(limit=MOST_MEDIA)
+    return [(API + each.uri.removesuffix(".json"), each.content_type or "") for each in found]

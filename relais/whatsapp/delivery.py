@@ -52,7 +52,8 @@ def fail(
     news = delivery.failed(at=at, code=code, error=error or sentence_of(code), sid=sid)
     if news and code in OPTED_OUT:
         address = ClientAddress.objects.filter(conversations=delivery.conversation_id, opted_out_at=None)
-        address.update(opted_out_at=at)
+        # Whoever wrote since wants to hear from us again; this may be told late.
+        address.exclude(conversations__last_inbound_at__gt=at).update(opted_out_at=at)
 
 
 def _find(params: Params, *, ref: str) -> MessageDelivery | None:

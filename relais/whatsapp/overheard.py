@@ -32,28 +32,44 @@ def write_down(sid: str, *, at: datetime) -> None:
     if _is_known(sid):
         return
     message = client.fetch(sid)
-    if message is None or not message.direction.startswith("outbound"):
-        return
+    if message is not None:
+        try:
+            append(message, at=at)
+        except Undecided:
+            _look_up(sid, after=SOON)
+
+
+class Undecided(Exception):
+    """One of ours to that client has no SID yet: it may be this one."""
+
+
+def append(message: client.Message, *, at: datetime) -> bool:
+    """Append it to the history, once. False when that was done, or it went to no client of ours. Raises Undecided."""
+    conversation = _conversation_of(message)
+    if conversation is None:
+        return False
+    ours = MessageDelivery.objects.filter(conversation__address=conversation.address)
+    if ours.blocking(at).exclude(state="queued").exists():
+        raise Undecided
+    return _append(conversation, message, at)
+
+
+def _conversation_of(message: client.Message) -> Conversation | None:
+    if not message.direction.startswith("outbound"):
+        return None
     try:
         address, sender = canonical(message.to), canonical(message.from_)
     except BadAddress:
-        return
+        return None
     channel = Conversation.objects.filter(address__address=address, sender=sender)
-    conversation = channel.open().first() or channel.order_by("-id").first()
-    if conversation is None:
-        return
-    ours = MessageDelivery.objects.filter(conversation__address=conversation.address)
-    if ours.blocking(at).exclude(state="queued").exists():
-        _look_up(sid, after=SOON)
-        return
-    _append(conversation, message, at)
+    return channel.open().first() or channel.order_by("-id").first()
 
 
 @transaction.atomic
-def _append(conversation: Conversation, message: client.Message, at: datetime) -> None:
+def _append(conversation: Conversation, message: client.Message, at: datetime) -> bool:
     locked = conversation.locked()
     if _is_known(message.sid):
-        return
+        return False
     said_at = {"occurred_at": message.date_created.isoformat()} if message.date_created else {}
     event = locked.append(
         "message_sent", by=BOT, at=at, body=message.body, metadata={"from_studio": True} | said_at
@@ -70,6 +86,7 @@ def _append(conversation: Conversation, message: client.Message, at: datetime) -
         error_code=message.error_code,
         error=sentence_of(message.error_code) if state == "failed" else "",
     )
+    return True
 
 
 def _is_known(sid: str) -> bool:

@@ -58,14 +58,14 @@ class Params(dict[str, list[str]]):
 
 def params_of(request: RawRequest) -> Params:
     if request.is_form:
-        return _clean(request.form().values)
+        return clean(request.form().values)
     try:
         given = json.loads(request.body or b"{}")
     except (ValueError, RecursionError):
         given = None
     if not isinstance(given, dict):
         raise Invalid(body=_("Le corps n'est ni un formulaire ni un objet JSON."))
-    return _clean({name: [_as_text(value)] for name, value in given.items()})
+    return clean({name: [_as_text(value)] for name, value in given.items()})
 
 
 def _as_text(value: Any) -> str:
@@ -74,7 +74,8 @@ def _as_text(value: Any) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _clean(given: dict[str, list[str]]) -> Params:
+def clean(given: dict[str, list[str]]) -> Params:
+    """As text that can be stored."""
     params = Params(
         {_storable(name): [_storable(value) for value in values] for name, values in given.items()}
     )

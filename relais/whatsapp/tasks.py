@@ -5,6 +5,7 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from relais.conversations.models import Conversation, Media, MediaState
+from relais.whatsapp import reconcile
 
 TRIES = RetryStrategy(max_attempts=10, exponential_wait=3)
 
@@ -30,3 +31,15 @@ def look_up_message(sid: str) -> None:
     from relais.whatsapp.overheard import write_down
 
     write_down(sid, at=timezone.now())
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="relais.whatsapp.tasks.look_at_log", queueing_lock="look_at_log")
+def look_at_log(timestamp: int) -> None:
+    reconcile.look()
+
+
+@app.periodic(cron="17 * * * *")
+@app.task(name="relais.whatsapp.tasks.look_back_in_log", queueing_lock="look_back_in_log")
+def look_back_in_log(timestamp: int) -> None:
+    reconcile.look_back()
