@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -91,6 +92,12 @@ class Flow(models.Model):
     def executions(self) -> Executions:
         return Execution.objects.filter(revision__flow=self)
 
+    @staticmethod
+    def published_as(sids: Iterable[str]) -> dict[str, int]:
+        """The published revision of each of these flows."""
+        found = ((flow.sid, flow.published) for flow in Flow.objects.filter(sid__in=sids))
+        return {sid: revision.pk for sid, revision in found if revision is not None}
+
     @transaction.atomic
     def answer_clients(self) -> None:
         """From the next conversation on; executions under way stay where they are. Raises NotPublished."""
@@ -159,6 +166,8 @@ class Execution(models.Model):
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="executions")
     revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="executions")
     sid = models.CharField(max_length=34, unique=True, default=new_execution_sid)
+    subflows = models.JSONField(null=True)
+    """Of each flow that it may run below, by SID: the revision published when it began. None: nobody noted it then."""
     state = models.JSONField()
     pending = models.JSONField(null=True)
     """The request under way outside, by its `ref`, so that a repeated job makes the same one."""

@@ -136,6 +136,7 @@ def _begin(conversation: Conversation, at: datetime) -> Execution | None:
         consumed_seq=event.seq,
         about=event,
         started_at=at,
+        subflows=Flow.published_as(parsed(revision).subflows()),
         state={},
     )
     execution.state = engine.start(
@@ -229,7 +230,7 @@ def _take_on(
     conversation: Conversation, execution: Execution, given: Sequence[engine.Input], at: datetime
 ) -> Errand | None:
     """Step and carry out, again and again, while our own hooks or a refused message answer at once."""
-    flow, subflows = parsed(execution.revision), published_subflows(parsed(execution.revision))
+    flow, subflows = parsed(execution.revision), _subflows_of(execution)
     state, inputs = execution.state, list(given)
     while inputs:
         state, effects = engine.step(flow, state, inputs.pop(0), now=at, flows=subflows)
@@ -345,11 +346,15 @@ def _parsed(revision_id: int) -> engine.Flow:
 
 
 def published_subflows(flow: engine.Flow) -> dict[str, engine.Flow]:
-    found = {}
-    for row in Flow.objects.filter(sid__in=flow.subflows()):
-        if (revision := row.published) is not None:
-            found[row.sid] = parsed(revision)
-    return found
+    return {sid: _parsed(pk) for sid, pk in Flow.published_as(flow.subflows()).items()}
+
+
+def _subflows_of(execution: Execution) -> dict[str, engine.Flow]:
+    """Those of its beginning: it stays on them as on its own revision. One that was deleted since fails."""
+    if execution.subflows is None:
+        return published_subflows(parsed(execution.revision))
+    there = set(Revision.objects.filter(pk__in=execution.subflows.values()).values_list("pk", flat=True))
+    return {sid: _parsed(pk) for sid, pk in execution.subflows.items() if pk in there}
 
 
 def webhook_of(event: ConversationEvent) -> dict[str, str]:

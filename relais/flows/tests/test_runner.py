@@ -565,3 +565,53 @@ def test_a_picture_and_a_template_are_sent_as_such(fatou_writes, clock):
     first, second = (d.event for d in conversation.deliveries.order_by("id"))
     assert (first.body, first.metadata) == ("La Classe E", {"media_url": ["https://example.com/e.jpg"]})
     assert second.metadata == {"content_sid": "HX" + "1" * 32, "content_variables": {"1": "Fatou"}}
+
+
+def flow_below(text):
+    return {
+        "description": "",
+        "initial_state": "Trigger",
+        "flags": {},
+        "states": [state("Trigger", "trigger", [to("incomingParent", "dit")]), says("dit", text)],
+    }
+
+
+@pytest.fixture
+def above_another(clock):
+    """A flow that asks, and then runs another one below."""
+    below = Flow.objects.create(name="dessous")
+    below.add_revision(flow_below("première version"), by="", at=clock.now).publish(at=clock.now)
+    on = [to("completed"), to("failed", "excuse")]
+    down = state(
+        "descend", "run-subflow", on, flow_sid=below.sid, flow_revision="LatestPublished", parameters=[]
+    )
+    published(flow_of(asks("nom", "Votre nom ?", "descend"), down, says("excuse", "Pardon.")), clock)
+    return below
+
+
+def goes_down(fatou_writes, clock, meanwhile):
+    conversation = fatou_writes("mercedes")
+    bot_runs(conversation, clock)
+    twilio_takes_all(clock)
+    clock.passes(seconds=3)
+    meanwhile()
+    bot_runs(fatou_writes("Fatou"), clock)
+    return said_to_client(conversation)[1:]
+
+
+def test_a_flow_below_stays_as_it_was_when_the_execution_began(above_another, fatou_writes, clock):
+    def publishes_another():
+        above_another.add_revision(flow_below("seconde version"), by="", at=clock.now).publish(at=clock.now)
+
+    assert goes_down(fatou_writes, clock, publishes_another) == ["première version"]
+
+
+def test_an_execution_of_before_takes_the_flow_below_as_it_is_now(above_another, fatou_writes, clock):
+    def had_noted_nothing():
+        Execution.objects.update(subflows=None)
+
+    assert goes_down(fatou_writes, clock, had_noted_nothing) == ["première version"]
+
+
+def test_a_flow_below_that_is_gone_fails_there(above_another, fatou_writes, clock):
+    assert goes_down(fatou_writes, clock, above_another.delete) == ["Pardon."]
