@@ -9,6 +9,7 @@ Every verb is guard → one transaction → conditional change → event. Time i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
@@ -35,6 +36,7 @@ class Status(models.TextChoices):
     ABANDONED = "abandoned", gettext_lazy("Abandonnée")
 
 
+SLICE = 100
 OPEN = (Status.ACTIVE, Status.TRANSFERRED)
 ENDED = (Status.COMPLETED, Status.TIMEOUT, Status.ABANDONED)
 
@@ -279,9 +281,18 @@ def release_all(agent: User, *, at: datetime, by: Author = SYSTEM) -> None:
         conversation.release(agent, at=at, by=by)
 
 
-def end_silent(conversations: Conversations, *, silent_since: datetime, at: datetime) -> int:
-    """End those in which the client fell silent, in slices of 100; returns how many."""
-    ended = 0
-    for conversation in conversations.silent_since(silent_since).order_by("id")[:100]:
-        ended += conversation.end_by_silence(silent_since=silent_since, at=at)
+def end_silent(
+    conversations: Conversations, *, silent_since: datetime, at: datetime, patience: float = 50
+) -> int:
+    """End those in which the client fell silent, by id; returns how many.
+
+    In slices of 100, each conversation in a transaction of its own, until all are done or `patience` seconds are over:
+    less than the minute after which it is called again, so that two never run side by side.
+    """
+    ended, last, end = 0, 0, time.monotonic() + patience
+    silent = conversations.silent_since(silent_since).order_by("id")
+    while (a_slice := list(silent.filter(pk__gt=last)[:SLICE])) and (not last or time.monotonic() < end):
+        for conversation in a_slice:
+            ended += conversation.end_by_silence(silent_since=silent_since, at=at)
+        last = a_slice[-1].pk
     return ended

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from relais.accounts.models import User
+from relais.conversations import lifecycle
 from relais.conversations.history import BOT
 from relais.conversations.lifecycle import NotAllowed, Situation, TooLate, end_silent
 from relais.conversations.models import Conversation
@@ -338,6 +339,29 @@ def test_silence_while_held_is_left_to_the_holder(held_by_awa, clock):
 
 def test_silence_after_the_end_is_no_news(ended, clock):
     assert silence(clock) == 0
+
+
+@pytest.fixture
+def five_fell_silent(fatou_writes, clock, monkeypatch):
+    monkeypatch.setattr(lifecycle, "SLICE", 2)
+    for number in range(5):
+        fatou_writes(address=f"whatsapp:+21260000001{number}")
+    return clock.passes(hours=24, seconds=1)
+
+
+def test_after_a_holiday_all_the_silent_are_ended_at_once(five_fell_silent):
+    silent_since = five_fell_silent - timedelta(hours=24)
+    assert end_silent(Conversation.objects.all(), silent_since=silent_since, at=five_fell_silent) == 5
+    assert not Conversation.objects.open().exists()
+
+
+def test_when_time_is_up_the_rest_of_the_silent_wait_for_the_next_minute(five_fell_silent):
+    def minute():
+        silent_since = five_fell_silent - timedelta(hours=24)
+        everyone = Conversation.objects.all()
+        return end_silent(everyone, silent_since=silent_since, at=five_fell_silent, patience=0)
+
+    assert [minute(), minute(), minute(), minute()] == [2, 2, 1, 0]
 
 
 def test_a_client_who_wrote_lately_is_not_silent(with_bot, fatou_writes, clock):
