@@ -45,12 +45,12 @@ select c.id, c.rev, c.team_id, part.kind, part.id, part.seq, part.rev
   ) part on true
  order by c.id, part.rev, part.kind desc
 """
-# A message is shown again when its picture arrived. Asked only where a rev is not accounted for by the above, since
-# it looks at every event of the conversation.
+# A message is shown again when its picture arrived. Asked only where a rev is not accounted for by the above. Events
+# with media have an index of their own: without it, every event of a long conversation would be looked at.
 ARRIVED_MEDIA = """
 select e.conversation_id, e.id, e.seq, m.rev
   from unnest(%(ids)s::bigint[], %(since)s::bigint[], %(until)s::bigint[]) as asked(id, since, until)
-  join conversation_events e on e.conversation_id = asked.id
+  join conversation_events e on e.conversation_id = asked.id and e.metadata ? 'media'
   join media m on m.event_id = e.id and m.rev > asked.since and m.rev <= asked.until
 """
 OPEN_ONES = """

@@ -30,6 +30,8 @@ SETTINGS = {
     "max_connections": "60",
     "io_method": "sync",
     "max_logical_replication_workers": "0",
+    # A page is answered before a helper process has started, and the machine has other things to do.
+    "max_parallel_workers_per_gather": "0",
     "idle_in_transaction_session_timeout": "60s",
     "log_line_prefix": "%m [%p] ",
     # Above errors: a statement that failed is told to whoever ran it, and would be logged with what clients wrote.

@@ -36,6 +36,7 @@ SETTINGS = {
     "max_wal_size": "4GB",
     "maintenance_work_mem": "512MB",
     "work_mem": "128MB",
+    "max_parallel_workers_per_gather": "2",
     "shared_buffers": "256MB",
 }
 AGENT = """
