@@ -21,6 +21,8 @@ YEARS = 730 * DAY
 """How far back the first one lies."""
 FRESH = 20 * 3600
 """Seconds: whatever is open was spoken in since, so that nothing of it has fallen silent."""
+HANDFUL = 35
+"""Conversations that the first agent holds, whatever the size: his lists are full in a small database, too."""
 LONGEST = 20_000
 FEWEST = 3
 """Events of a conversation: someone writes, an agent is asked for, it ends."""
@@ -244,7 +246,7 @@ def lengths(conversations: int, events: int, draw: random.Random) -> list[int]:
 def situations(conversations: int) -> dict[str, int]:
     """How many are open, and how: as many as fill a few pages, some hundreds at most."""
     return {
-        "waiting": min(300, conversations * 6 // 100),
+        "waiting": min(300, conversations * 9 // 100),
         "held": min(500, conversations * 12 // 100),
         "active": min(900, conversations * 18 // 100),
     }
@@ -271,11 +273,11 @@ def plans(conversations: int, events: int, world: World, now: int, draw: random.
         made.append(Plan("", length, last, team=_team(world, draw)))
     for plan, status in zip(reversed(made), _spread(is_open, fresh), strict=False):
         plan.status = status or "ended"
-    made[-1].team = NOTHING
     for plan in made:
         _settle(plan, world, draw)
-    if made[-1].status == "held":
-        made[-1].agent = world.agents[0][0]
+    held = [plan for plan in reversed(made) if plan.status == "held"]
+    for plan in held[: min(HANDFUL, len(held) // 3 + 1)]:
+        plan.agent, plan.team = world.agents[0][0], NOTHING
     return made
 
 

@@ -38,7 +38,7 @@ def test_as_many_are_made_as_were_asked_for_and_every_promise_is_kept(
         assert sorted(situations) == [
             ("active", True, 10),
             ("transferred", False, 7),
-            ("transferred", True, 3),
+            ("transferred", True, 5),
         ]
         [following] = db.execute("select nextval(pg_get_serial_sequence('conversations', 'id'))").fetchall()[
             0
