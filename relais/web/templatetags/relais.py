@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from zlib import crc32
 
 from django import template
@@ -11,6 +12,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from lucide.templatetags import lucide as icons
 
 from relais.company.words import BRAND_MARK
 
@@ -45,6 +47,13 @@ def avatar(name: object, size: str = "") -> SafeString:
         tint(name),
         initials(name),
     )
+
+
+@register.simple_tag
+@lru_cache(maxsize=1_000)
+def lucide(name: str, *, size: int | None = 24, **attributes: object) -> str:
+    """The library's tag, each icon drawn once: it parses and writes XML, a third of the time of a list."""
+    return icons.lucide(name, size=size, **attributes)
 
 
 @register.filter

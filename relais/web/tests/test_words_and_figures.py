@@ -56,3 +56,13 @@ def test_a_moment_can_be_read_without_scripts_and_is_exact_for_them():
 
 def test_the_brand_stands_where_the_text_says():
     assert in_the_name_of("Ici {marque}.", "Étoile") == "Ici Étoile."
+
+
+def test_an_icon_is_what_the_library_draws_however_often_it_is_asked_for():
+    from django.template import engines
+    from lucide.templatetags import lucide as library
+
+    template = engines["django"].from_string('{% lucide "bot" size=14 aria_hidden="true" %}')
+    drawn = library.lucide("bot", size=14, aria_hidden="true")
+    assert template.render() == drawn
+    assert template.render() == drawn
