@@ -218,3 +218,10 @@ def test_a_conversation_that_somebody_holds_keeps_nobody_waiting(menus):
     assert at_once(look, 2)[0] == [second.pk]
     assert left(turn()) == [first.pk]
     connection.close()
+
+
+def test_what_waits_is_never_held_against_all_else_that_waits(clock):
+    """Where few ever waited, a join of the outbox with itself looks cheap, and takes seconds when many do."""
+    plan = MessageDelivery.objects.due(clock.now).explain()
+    assert "Join" not in plan, plan
+    assert "Nested Loop" not in plan, plan
