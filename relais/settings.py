@@ -74,6 +74,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "relais.web.context.page",
+                "relais.ops.watch.light.on_every_page",
             ],
             "builtins": [
                 "django.templatetags.i18n",

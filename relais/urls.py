@@ -13,6 +13,7 @@ urlpatterns = [
     path("dashboard/", include("relais.company.urls")),
     path("dashboard/", include("relais.flows.urls")),
     path("dashboard/", include("relais.whatsapp.urls")),
+    path("dashboard/", include("relais.ops.watch.urls")),
     # Last, so that this is the address that is written: its name stands once more among the includes.
     path("dashboard", pages.overview, name="dashboard"),
 ]

@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
 from relais.ops.lines import Line
 from relais.ops.logs import GENERATIONS, LONG, open_log, set_aside
 
@@ -89,6 +91,9 @@ def begin(kind: str, folder: Path) -> None:
     for handler in list(root.handlers):
         root.removeHandler(handler)
     root.addHandler(journal)
+    settings.LOGGING_CONFIG = (
+        None  # Django sets itself up once more for its pages, and would begin its own again.
+    )
     sys.excepthook = _unexpected
     threading.excepthook = _unexpected_in_a_thread
 

@@ -18,6 +18,8 @@ class Section:
     role: str = Role.AGENT
     count: str = ""
     """The name of the figure beside it in the `counts` frames."""
+    light: bool = False
+    """Whether a red dot may stand beside it."""
 
     @property
     def is_for_few(self) -> bool:
@@ -32,6 +34,7 @@ SECTIONS = (
     Section("/dashboard/conversations", _("Conversations"), "inbox"),
     Section("/dashboard/flows", _("Parcours"), "workflow", Role.ADMIN),
     Section("/dashboard/users", _("Utilisateurs"), "users", Role.SUPER_ADMIN),
+    Section("/dashboard/state", _("État"), "activity", Role.ADMIN, light=True),
     Section("/dashboard/settings", _("Réglages"), "settings", Role.ADMIN),
 )
 

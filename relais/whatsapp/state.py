@@ -16,7 +16,7 @@ from relais.conversations.models import ConversationEvent, MessageDelivery
 from relais.whatsapp import measures
 
 log = logging.getLogger(__name__)
-LOG_EVERY = 60.0
+LOG_EVERY, DAY = 60.0, 86_400.0
 LATEST = 1_000
 """Outgoing messages of whose fate we look for the latest word."""
 
@@ -30,6 +30,11 @@ class _Refusals:
         self._logged = 0
         self._logged_at = float("-inf")
         self._lock = threading.Lock()
+
+    def lately(self) -> int:
+        """How many, while the last one is not a day old."""
+        with self._lock:
+            return self.count if self.at and time.time() - self.at < DAY else 0
 
     def add(self, path: str) -> None:
         with self._lock:
@@ -57,7 +62,7 @@ def summary() -> dict[str, Any]:
         "sender": environment.whatsapp_number,
         "base_url": environment.public_base_url,
         "bot": environment.bot,
-        "refused_signatures": refusals.count,
+        "refused_signatures": refusals.lately(),
         "last_inbound_at": _last_inbound_at(),
         "last_status_at": _last_status_at(),
     }

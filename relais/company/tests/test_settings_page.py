@@ -83,7 +83,8 @@ def test_refused_signatures_stand_out(nadias, monkeypatch):
     monkeypatch.setattr(state, "refusals", state._Refusals())
     assert "signature" not in nadias.get("/dashboard/settings").content.decode()
     state.refused_signature("/api/twilio/message")
-    assert "1 appel a été refusé pour sa signature" in nadias.get("/dashboard/settings").content.decode()
+    page = nadias.get("/dashboard/settings").content.decode()
+    assert "Des appels ont été refusés pour leur signature." in page and 'href="/dashboard/state"' in page
 
 
 def test_a_test_message_shows_its_sid(nadias, monkeypatch):

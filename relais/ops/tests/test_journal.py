@@ -156,10 +156,14 @@ def test_the_journal_is_for_its_owner_alone(journal, tmp_path):
 
 
 PROGRAM = """
-import logging, sys
+import logging, os, sys
+import django
 from pathlib import Path
 from relais.ops import journal
+os.environ["DJANGO_SETTINGS_MODULE"] = "relais.settings"
+django.setup()
 journal.begin("web", Path(sys.argv[1]))
+django.setup()
 logging.getLogger("relais").warning("said", extra={"event_id": 1})
 print("printed", flush=True)
 raise SystemExit("nothing more")

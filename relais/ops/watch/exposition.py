@@ -7,13 +7,14 @@ import re
 import shutil
 import socket
 from collections.abc import Iterator
+from datetime import datetime
 
 from anyio import CapacityLimiter, to_thread
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from starlette.requests import Request
@@ -23,6 +24,7 @@ from starlette.routing import Route
 from relais.accounts.models import ApiToken
 from relais.ops.watch import facts
 from relais.ops.watch.keeping import FRESH
+from relais.whatsapp import reconcile
 
 LOOPBACK = ("127.0.0.1", "::1")
 LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
@@ -139,9 +141,29 @@ def of_the_database() -> Iterator[Metric]:
         for state in ("waiting", "doing", "failed"):
             jobs.add_metric([task, state], getattr(counts, state))
     yield jobs
+    yield from of_the_comparison(now)
     open_now, most, _ = facts.connections()
     yield GaugeMetricFamily("relais_database_connections", "Connections open on the server.", value=open_now)
     yield GaugeMetricFamily("relais_database_connections_max", "How many may be.", value=most)
+
+
+def of_the_comparison(now: datetime) -> Iterator[Metric]:
+    """Twilio's own log of messages, against what stands here."""
+    told = reconcile.state(at=now)
+    if told is None:
+        return
+    if told.last_ok_at:
+        age = (now - told.last_ok_at).total_seconds()
+        yield GaugeMetricFamily(
+            "relais_reconciliation_age_seconds", "Since the log was last compared.", value=age
+        )
+    yield GaugeMetricFamily(
+        "relais_reconciliation_missing", "Messages that were missing then.", value=told.missing
+    )
+    healed = CounterMetricFamily("relais_reconciliation_healed", "What was made good.", labels=["what"])
+    for what in ("recovered", "statuses", "overheard"):
+        healed.add_metric([what], getattr(told, what))
+    yield healed
 
 
 def of_the_machine() -> Iterator[Metric]:

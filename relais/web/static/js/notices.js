@@ -19,8 +19,11 @@ function dress(notice, passing) {
 }
 
 place.querySelectorAll(".notice").forEach((notice) => dress(notice, "passing" in notice.dataset));
-document.addEventListener("htmx:sendError", () => tell(place.dataset.offline, "error"));
+// What asks by itself, time and again, says so in its own place.
+const quiet = ({ elt }) => elt.hasAttribute("data-quiet");
+document.addEventListener("htmx:sendError", ({ detail }) => quiet(detail) || tell(place.dataset.offline, "error"));
 document.addEventListener("htmx:responseError", ({ detail }) => {
   if (detail.xhr.status === 401) return location.reload(); // signed out: the page asks to sign in again
+  if (quiet(detail)) return;
   tell(detail.xhr.status === 403 ? place.dataset.forbidden : place.dataset.error, "error");
 });

@@ -1,0 +1,33 @@
+import pytest
+from django.utils import timezone
+
+from relais.ops import health
+from relais.ops.watch.keeping import keeper
+from relais.ops.watch.light import light
+from relais.ops.watch.models import Tally
+
+
+@pytest.fixture(autouse=True)
+def nothing_happened_yet(db):
+    """What earlier tests of this process counted is not ours."""
+    keeper.add_up()
+    Tally.objects.all().delete()
+    light.forget()
+
+
+@pytest.fixture
+def well(nothing_happened_yet):
+    """Jobs and the sender show life."""
+    health.beat("jobs")
+    health.beat("sender")
+
+
+@pytest.fixture
+def happened(db):
+    """So many times, so long ago."""
+
+    def tally(name, count=1, *, ago=None):
+        at = timezone.now() - ago if ago else timezone.now()
+        Tally.objects.create(name=name, minute=at.replace(second=0, microsecond=0), count=count, last_at=at)
+
+    return tally

@@ -1,0 +1,213 @@
+"""« État »: is everything well, and what to do where it is not."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from relais.conversations.models import MessageDelivery
+from relais.ops.watch import signs as signs_module
+from relais.ops.watch.light import light
+from relais.ops.watch.models import Tally
+from relais.ops.watch.signs import Level, signs
+from relais.whatsapp import measures, reconcile
+
+pytestmark = pytest.mark.django_db
+MINUTES = timedelta(minutes=1)
+BAD = "signatures_refused /api/twilio/message"
+
+
+@pytest.fixture(autouse=True)
+def enough_room_and_no_account_to_compare(monkeypatch):
+    monkeypatch.setattr(signs_module, "ROOM", 0)
+    monkeypatch.setattr(reconcile, "state", lambda *, at: None)
+
+
+def sign(title, at=None):
+    return next(sign for sign in signs(at or timezone.now()) if sign.title == title)
+
+
+def waits_to_be_sent(conversation, agent, clock, *, since):
+    conversation.say_as_agent("Bonjour", agent=agent, at=clock.now)
+    MessageDelivery.objects.update(created_at=timezone.now() - since)
+
+
+# -- well --------------------------------------------------------------------------------------------------
+
+
+def test_when_all_is_well_the_page_says_so(well, nadia, client):
+    client.force_login(nadia)
+    page = client.get("/dashboard/state").content.decode()
+    assert "Tout va bien" in page
+    assert 'class="sign sign--danger"' not in page and 'class="sign sign--attention"' not in page
+
+
+def test_every_sign_that_is_not_well_says_what_to_do(nadia, held_by_awa, awa, clock, happened):
+    waits_to_be_sent(held_by_awa, awa, clock, since=5 * MINUTES)
+    happened(BAD)
+    happened("hooks /api/twilio/message 503")
+    unwell = [sign for sign in signs(timezone.now()) if sign.level != Level.GOOD]
+    assert len(unwell) >= 4
+    assert all(sign.todo for sign in unwell)
+
+
+def test_what_is_wrong_comes_first(well, happened):
+    happened(BAD)
+    assert signs(timezone.now())[0].title == "Appels de Twilio"
+
+
+# -- what turns it red -------------------------------------------------------------------------------------
+
+
+def test_a_message_that_waits_over_a_minute_is_red(well, held_by_awa, awa, clock):
+    waits_to_be_sent(held_by_awa, awa, clock, since=50 * timedelta(seconds=1))
+    assert sign("Envoi").level == Level.GOOD
+    waits_to_be_sent(held_by_awa, awa, clock, since=4 * MINUTES)
+    assert sign("Envoi").level == Level.DANGER
+    assert "depuis 4 min" in sign("Envoi").sentence or "le plus ancien depuis 4 min" in sign("Envoi").sentence
+
+
+def test_why_it_waits_is_said(held_by_awa, awa, clock, happened):
+    waits_to_be_sent(held_by_awa, awa, clock, since=4 * MINUTES)
+    assert sign("Envoi").todo.startswith("L'envoi est arrêté.")
+    from relais.ops.health import beat
+
+    beat("sender")
+    assert "jobs.log" in sign("Envoi").todo
+    happened("sends postponed ")
+    assert "status.twilio.com" in sign("Envoi").todo
+
+
+def test_a_refused_signature_is_red_at_once_and_fades(well, happened, client):
+    measures.signature_refused("/api/twilio/message")
+    assert sign("Appels de Twilio").level == Level.DANGER
+    Tally.objects.all().delete()
+    happened(BAD, 3, ago=20 * MINUTES)
+    seen = sign("Appels de Twilio")
+    assert (seen.level, "3 appels refusés" in seen.sentence, "20 min" in seen.sentence) == (
+        Level.ATTENTION,
+        True,
+        True,
+    )
+    Tally.objects.all().delete()
+    happened(BAD, 3, ago=25 * 60 * MINUTES)
+    assert sign("Appels de Twilio").level == Level.GOOD
+
+
+def test_a_program_with_a_wrong_token_is_not_twilio(well, happened):
+    happened("signatures_refused /api/twilio/send-message", 2)
+    seen = sign("Appels de Twilio")
+    assert (seen.level, "jeton" in seen.sentence) == (Level.ATTENTION, True)
+
+
+def test_a_call_that_could_not_be_stored_is_red(well, happened):
+    happened("hooks /api/twilio/message 503", 2)
+    assert sign("Messages reçus").level == Level.DANGER
+
+
+@pytest.mark.parametrize(("duty", "title"), [("jobs", "Tâches"), ("sender", "Envoi")])
+def test_a_duty_without_a_sign_of_life_is_red(well, duty, title):
+    assert sign(title).level == Level.GOOD
+    with connection.cursor() as cursor:
+        cursor.execute("update heartbeats set at = now() - interval '4 minutes' where name = %s", [duty])
+    assert sign(title).level == Level.DANGER
+    assert "depuis 4 min" in sign(title).sentence
+
+
+def test_little_room_is_red(well, monkeypatch):
+    monkeypatch.setattr(signs_module, "ROOM", 10**18)
+    assert sign("Disque").level == Level.ATTENTION
+    monkeypatch.setattr(signs_module, "LITTLE_ROOM", 10**18)
+    assert sign("Disque").level == Level.DANGER
+
+
+def test_a_comparison_that_is_late_is_as_bad_as_it_says(well, monkeypatch):
+    told = reconcile.LogState(
+        last_ok_at=timezone.now() - 20 * MINUTES, completed_until=None, missing=0, left=0, foreign=0, recovered=0,
+        statuses=0, overheard=0, error=reconcile.AT_SEA, is_called=True, level="danger",
+    )  # fmt: skip
+    monkeypatch.setattr(reconcile, "state", lambda *, at: told)
+    seen = sign("Vérification")
+    assert (seen.level, "il y a 20 min" in seen.sentence) == (Level.DANGER, True)
+    assert seen.todo.startswith("Twilio ne répond pas.")
+
+
+# -- what deserves a look ----------------------------------------------------------------------------------
+
+
+def test_many_refusals_by_twilio_are_told_with_the_most_frequent_reason(well, happened):
+    happened("sends accepted ", 10)
+    happened("sends failed 63016", 5)
+    happened("sends failed 63003", 1)
+    seen = sign("Envoi")
+    assert (seen.level, "refusé 6 messages" in seen.sentence) == (Level.ATTENTION, True)
+    assert "63016" in seen.todo and "24 h" in seen.todo
+
+
+def test_no_confirmation_for_what_was_sent_is_told(well, happened):
+    happened("sends accepted ", 10, ago=30 * MINUTES)
+    assert sign("Confirmations de Twilio").level == Level.ATTENTION
+    happened("hooks /api/twilio/status 204", 1, ago=3 * MINUTES)
+    assert "il y a 3 min" in sign("Confirmations de Twilio").sentence
+
+
+def test_a_job_that_failed_is_told_by_its_task(well):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into procrastinate_jobs (queue_name, task_name, status) values ('default', 'relais.try', 'failed') returning id"
+        )
+        job = cursor.fetchone()[0]
+        cursor.execute(
+            "insert into procrastinate_events (job_id, type, at) values (%s, 'failed', now())", [job]
+        )
+    assert (sign("Tâches").level, "relais.try" in sign("Tâches").todo) == (Level.ATTENTION, True)
+
+
+# -- who sees it, and where --------------------------------------------------------------------------------
+
+
+def test_agents_and_supervisors_see_neither_page_nor_light(well, awa, mariam, client):
+    for person in (awa, mariam):
+        client.force_login(person)
+        assert client.get("/dashboard/state").status_code == 403
+        assert client.get("/dashboard/state/light").status_code == 403
+        assert "rail__light" not in client.get("/dashboard").content.decode()
+
+
+def test_the_red_light_stands_on_every_page_of_an_admin(well, nadia, client, happened):
+    client.force_login(nadia)
+    assert "data-red" not in client.get("/dashboard").content.decode()
+    happened(BAD)
+    light.forget()
+    for path in ("/dashboard", "/dashboard/settings", "/dashboard/flows"):
+        assert "data-red" in client.get(path).content.decode()
+    assert "data-red" in client.get("/dashboard/state/light").content.decode()
+
+
+def test_the_light_looks_only_now_and_then(well, nadia, client, django_assert_max_num_queries):
+    client.force_login(nadia)
+    client.get("/dashboard/state/light")
+    with django_assert_max_num_queries(3):  # Session, user and nothing of the state.
+        client.get("/dashboard/state/light")
+
+
+def test_what_is_asked_again_by_itself_is_a_piece_and_not_the_page(well, nadia, client):
+    client.force_login(nadia)
+    piece = client.get("/dashboard/state", headers={"HX-Request": "true"})
+    assert piece.content.decode().lstrip().startswith('<div id="state"')
+    assert "no-store" in piece.headers["Cache-Control"]
+
+
+def test_who_was_signed_out_is_told_so_and_not_led_elsewhere(client, db):
+    assert client.get("/dashboard/state", headers={"HX-Request": "true"}).status_code == 401
+    assert client.get("/dashboard/state").status_code == 302
+
+
+def test_the_figures_are_those_of_all_processes(well, nadia, client, happened):
+    happened("hooks /api/twilio/message 200", 1234)
+    happened("sends accepted ", 56, ago=10 * MINUTES)
+    client.force_login(nadia)
+    page = client.get("/dashboard/state").content.decode()
+    assert "<strong>1234</strong>" in page.replace(" ", "").replace(" ", "")
+    assert "<strong>56</strong>" in page
