@@ -1,11 +1,17 @@
 """What must be done before the web server and the jobs start: tables, static files, in a demo the accounts."""
 
+import hashlib
 import time
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.db import connection
+
+from relais.web import storage
 
 _OURS_ALONE = 0x52656C616973  # "Relais": any number nobody else locks.
 
@@ -47,5 +53,22 @@ def _first_flow() -> None:
 
 
 def static_files() -> None:
-    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+    """Only when one has changed: to name, compress and write them all takes longer than everything else here."""
+    root, made_of = settings.STATIC_ROOT, settings.STATIC_ROOT.with_name("static.made-of")
+    wanted = _digest_of_sources()
+    if made_of.is_file() and made_of.read_text() == wanted and (root / "staticfiles.json").is_file():
+        return
+    made_of.unlink(missing_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
     call_command("collectstatic", interactive=False, verbosity=0)
+    made_of.write_text(wanted)
+
+
+def _digest_of_sources() -> str:
+    """Of all that goes into them: contents, since a packer may give every file one date, and those who name them."""
+    digest = hashlib.sha256(f"{version('django')} {version('whitenoise')}".encode())
+    ours = [Path(storage.__file__)]
+    found = (files.path(name) for finder in get_finders() for name, files in finder.list([]))
+    for path in [*ours, *sorted(map(Path, found))]:
+        digest.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import phonenumbers
 from django.utils.translation import gettext as _
 
 CHANNEL = "whatsapp:"
@@ -50,6 +49,8 @@ def readable(address: str) -> str:
     number = phone_number(address)
     if number is None:
         return address.removeprefix(CHANNEL)
+    import phonenumbers  # Large, and what starts Relais shows no number.
+
     try:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import aiohttp
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
@@ -127,6 +126,8 @@ class Told:
 
 
 async def ask(method: str, path: str, **options: Any) -> Told:
+    import aiohttp  # Large, and the desk starts sooner without.
+
     # One session a call: on loopback it costs nothing, and there is nothing to close when the desk stops.
     timeout = aiohttp.ClientTimeout(total=60)
     try:

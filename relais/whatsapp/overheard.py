@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import transaction
@@ -11,9 +12,11 @@ from procrastinate.contrib.django import app
 from relais.clients.addresses import BadAddress, canonical
 from relais.conversations.history import BOT
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
-from relais.whatsapp import client
 from relais.whatsapp.assumptions import FAILED_STATUSES
 from relais.whatsapp.errors import sentence_of
+
+if TYPE_CHECKING:
+    from relais.whatsapp import client
 
 PATIENCE = timedelta(minutes=2)
 """One of our own messages could still be told apart by its ref until then."""
@@ -29,6 +32,8 @@ def notice(sid: str) -> None:
 
 def write_down(sid: str, *, at: datetime) -> None:
     """Append what the message says to the history, once. Raises as `client.fetch`: to be tried again."""
+    from relais.whatsapp import client
+
     if _is_known(sid):
         return
     message = client.fetch(sid)

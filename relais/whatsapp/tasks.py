@@ -5,7 +5,6 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from relais.conversations.models import Conversation, Media, MediaState
-from relais.whatsapp import reconcile
 
 TRIES = RetryStrategy(max_attempts=10, exponential_wait=3)
 
@@ -36,10 +35,14 @@ def look_up_message(sid: str) -> None:
 @app.periodic(cron="* * * * *")
 @app.task(name="relais.whatsapp.tasks.look_at_log", queueing_lock="look_at_log")
 def look_at_log(timestamp: int) -> None:
+    from relais.whatsapp import reconcile
+
     reconcile.look()
 
 
 @app.periodic(cron="17 * * * *")
 @app.task(name="relais.whatsapp.tasks.look_back_in_log", queueing_lock="look_back_in_log")
 def look_back_in_log(timestamp: int) -> None:
+    from relais.whatsapp import reconcile
+
     reconcile.look_back()

@@ -10,7 +10,6 @@ from relais.flows.engine.effects import Effect, End, Warn
 from relais.flows.engine.flow import Flow, Json, Widget
 from relais.flows.engine.limits import LimitReached
 from relais.flows.engine.state import Frame, State, Waiting
-from relais.flows.engine.templates import BadTemplate, TooLong, render
 
 
 @dataclass(frozen=True)
@@ -88,6 +87,9 @@ class Run:
 
     def render(self, source: str, widget: Widget) -> str:
         """The text of a template; one that goes wrong is warned of and empty."""
+        # The library behind it is large, and whoever only reads a flow does without.
+        from relais.flows.engine.templates import BadTemplate, TooLong, render
+
         try:
             return render(source, self.names, now=self.now, zone=self.state["zone"])
         except BadTemplate as error:

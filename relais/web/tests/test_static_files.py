@@ -1,11 +1,16 @@
 """Every file a page asks for is there: with hashed names a missing one would break the whole page."""
 
 import re
+import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
+
+from relais import prepare
+from relais.prepare import static_files
 
 PACKAGE = Path(__file__).resolve().parents[2]
 ASKED_FOR = sorted(
@@ -42,3 +47,42 @@ def test_imports_between_modules_carry_the_hash_too(tmp_path, settings):
     imported = re.findall(r"from \"\./([^\"]+)\"", live.read_text())
     assert imported
     assert all(re.fullmatch(r"\w+\.[0-9a-f]{12}\.js", name) for name in imported)
+
+
+@pytest.fixture
+def collected(tmp_path, settings):
+    """What starting made; each time, the files that were written anew."""
+    settings.STATIC_ROOT = tmp_path / "static"
+    settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "relais.web.storage.Storage"}}
+
+    def collected():
+        static_files()
+        manifest = settings.STATIC_ROOT / "staticfiles.json"
+        was, now = getattr(collected, "at", None), manifest.stat().st_mtime_ns
+        collected.at = now
+        return was != now
+
+    return collected
+
+
+def test_static_files_are_made_again_only_when_one_has_changed(collected, monkeypatch):
+    assert [collected(), collected()] == [True, False]
+    monkeypatch.setattr(prepare, "version", lambda package: "another one")
+    assert [collected(), collected()] == [True, False]
+
+
+def test_static_files_that_were_removed_are_made_again(collected, settings):
+    collected()
+    shutil.rmtree(settings.STATIC_ROOT)
+    assert collected()
+
+
+def test_static_files_half_made_are_made_again(collected, monkeypatch):
+    collected()
+    monkeypatch.setattr(prepare, "version", lambda package: "another one")
+    with monkeypatch.context() as broken:
+        broken.setattr(prepare, "call_command", lambda *args, **more: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            static_files()
+    monkeypatch.setattr(prepare, "version", version)
+    assert collected()
