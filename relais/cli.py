@@ -46,6 +46,10 @@ MEASUREMENTS: dict[str, tuple[str, dict[str, tuple[int | str, str]]]] = {
         },
     ),
     "flow": ("The engine of flows.", {}),
+    "races": (
+        "Agents who take the same conversation over at the same instant.",
+        {"races": (10_000, "in all"), "rivals": (3, "in each")},
+    ),
     "faults": (
         "Messages under kills and faults, counted at the end.",
         {
