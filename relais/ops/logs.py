@@ -29,7 +29,11 @@ def set_aside(path: Path, generations: int = GENERATIONS) -> None:
 def keep_short(path: Path) -> None:
     """For programs that know nothing of `set_aside`: cut at its head while its writer, who appends, goes on."""
     if path.exists() and path.stat().st_size > LONG:
-        shutil.copyfile(path, path.with_name(path.name + ".1"))
+        copy = path.with_name(path.name + ".1")
+        try:
+            shutil.copyfile(path, copy)
+        except OSError:  # On a full disk the lines are given up rather than the program.
+            copy.unlink(missing_ok=True)
         os.truncate(path, 0)
 
 

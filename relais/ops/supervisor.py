@@ -20,6 +20,7 @@ from relais.ops import database, port
 from relais.ops.banner import answers_well, banner
 from relais.ops.bell import Bell, Rung
 from relais.ops.child import Child
+from relais.ops.disk import is_full
 from relais.ops.lines import in_words, instant
 from relais.ops.logs import Tail, keep_short, last_lines
 from relais.ops.process import lives
@@ -52,8 +53,10 @@ class Database(Child):
 class Supervisor:
     """Starts wave after wave, and stops them in the opposite order."""
 
-    def __init__(self, bell: Bell) -> None:
+    def __init__(self, bell: Bell, folder: Path) -> None:
         self.bell = bell
+        self.folder = folder
+        self.waits_for_room = False
         self.waves: list[list[Child]] = []
         self.tails: dict[str, Tail] = {}
 
@@ -91,20 +94,32 @@ class Supervisor:
 
     def _mourn(self, child: Child) -> None:
         code = child.process.returncode if child.process else None
-        wait = child.note_death()
+        full, wait = self._full_disk(), child.note_death()
         how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with {code}"
-        if child.dies_too_often:
+        if child.dies_too_often and not full:
             tail = "\n".join(f"  {line}" for line in last_lines(child.log, 15))
             raise Refused(f"{child.name} {how}, for the fifth time in a minute: Relais stops.\n{tail}")
         tell(f"{child.name} {how}; it is started again in {wait} s.", child=child.name, code=code)
 
     def _start_again(self, child: Child) -> None:
+        if self._full_disk() and isinstance(child, Database):
+            return  # It would find no room to recover in, and die again.
         try:
             child.start()
         except (OSError, Refused) as error:
             tell(f"{child.name} could not be started: {error}", child=child.name)
-            if child.note_death() and child.dies_too_often:
+            if child.note_death() and child.dies_too_often and not self.waits_for_room:
                 raise Refused(f"{child.name} cannot be started: Relais stops.") from error
+
+    def _full_disk(self) -> bool:
+        """No death counts while the disk is full; it is said when it begins and when it ends."""
+        full = is_full(self.folder)
+        if full and not self.waits_for_room:
+            tell(f"The disk that holds {self.folder} is full: Relais waits until there is room again.")
+        elif self.waits_for_room and not full:
+            tell(f"There is room again on the disk that holds {self.folder}.")
+        self.waits_for_room = full
+        return full
 
     def _show_logs(self) -> None:
         for child in self._everyone():
@@ -160,7 +175,7 @@ def up(environment: Environment) -> int:
 
 def _up(environment: Environment, bell: Bell, lock: int) -> int:
     listener = port.listen(environment.host, environment.port)
-    supervisor = Supervisor(bell)
+    supervisor = Supervisor(bell, environment.data_dir)
     try:
         start_everything(supervisor, environment, listener, lock)
     except Rung:

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import requests
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
 from relais.ops.database import dsn
+from relais.ops.process import dies_with_parent
 
 START = 60.0
 OURS = re.compile(
@@ -33,8 +34,12 @@ def free_port() -> int:
 
 
 class Desk:
-    def __init__(self, folder: Path, port: int, environment: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, port: int, environment: dict[str, str], within: Sequence[str] = ()
+    ) -> None:
+        """`within`: a command that ends by running what follows it, in a place of its own."""
         self.folder = folder
+        self.within = within
         self.port = port
         self.url = f"http://localhost:{port}"
         clean = {name: value for name, value in os.environ.items() if not OURS.match(name)}
@@ -52,12 +57,13 @@ class Desk:
     def start(self) -> None:
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "relais", "up"],
+                [*self.within, sys.executable, "-m", "relais", "up"],
                 cwd=ROOT,
                 env=self.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
+                preexec_fn=dies_with_parent(),  # However a measurement is ended, nothing of it stays.
             )
         wait_for(lambda: self.is_well() or self.process.poll() is not None, START, "relais up to be well")
         assert self.process.poll() is None, self.output.read_text()

@@ -1,0 +1,101 @@
+"""Others use up all of the database's connections: who gets none is told so, and all goes on when some are free."""
+
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+
+import psycopg
+import pytest
+import requests
+
+from relais.emulator.testing import running_double, wait_for
+from relais.ops.bench.desk import free_port, running_desk
+from relais.ops.database import dsn
+from tests.cast import FATOU
+
+ACCOUNT, TOKEN, NUMBER = "AC" + "4" * 32, "e" * 32, "whatsapp:+212522000000"
+PASSWORD = "un bon mot de passe"
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    url = f"http://localhost:{(port := free_port())}"
+    hook = f"{url}/api/twilio/message#rc=5&rp=5xx,ct,rt"
+    with (
+        running_double(
+            account_sid=ACCOUNT, auth_token=TOKEN, sender=NUMBER, webhook=hook, retry_pause_ms=2000
+        ) as double,
+        running_desk(
+            tmp_path_factory.mktemp("crowded") / "data",
+            port=port,
+            TWILIO_ACCOUNT_SID=ACCOUNT,
+            TWILIO_AUTH_TOKEN=TOKEN,
+            TWILIO_WHATSAPP_NUMBER=NUMBER,
+            TWILIO_API_BASE_URL=double.url,
+            PUBLIC_BASE_URL=url,
+        ) as desk,
+    ):
+        made = desk.command(
+            "user",
+            "create",
+            "--email",
+            "awa@example.com",
+            "--name",
+            "Awa",
+            "--role",
+            "agent",
+            "--password",
+            PASSWORD,
+        )
+        assert made.returncode == 0, made.stderr
+        yield desk, double, desk.person("awa@example.com", PASSWORD)
+
+
+@contextmanager
+def crowd(desk):
+    """Takes every connection there is, also those that the desk lets go of, until the block ends."""
+    with ExitStack() as taken:
+
+        def take():
+            try:
+                while True:
+                    taken.enter_context(psycopg.connect(dsn(desk.folder)))
+            except psycopg.OperationalError:
+                return True
+
+        assert take()
+        yield take
+
+
+def test_who_gets_no_connection_is_told_so_and_nothing_is_lost(stage):
+    desk, double, awa = stage
+    double.client_writes(FATOU, "mercedes", name="Fatou")
+    [[conversation]] = desk.ask("select id from conversations")
+    assert awa.does("take-over", conversation).status_code == 200
+    double.wait_for(lambda: double.seen_by(FATOU), 30)
+    answers, texts = Counter(), [f"message {n}" for n in range(5)]
+    page = lambda: awa.http.get(f"{desk.url}/dashboard", timeout=30)  # noqa: E731
+    with crowd(desk) as take:
+        # New processes have no connection yet, and get none.
+        desk.kill("web")
+        desk.kill("jobs")
+        assert wait_for(take, 10)
+        for text in texts:
+            double.client_writes(FATOU, text, wait=False)
+        gone = wait_for(
+            lambda: take() and (answer := page()).status_code == 503 and answer.text, 60, "a page to tell"
+        )
+        assert "Traceback" not in gone
+        assert "psycopg" not in gone
+        health = requests.get(f"{desk.url}/api/health", timeout=15)
+        assert health.status_code == 503
+        assert requests.get(f"{desk.url}/api/live", timeout=5).status_code == 200
+        answers[awa.does("send", conversation, message="me voici", ref="r1").status_code] += 1
+        assert set(answers) <= {200, 503}
+        assert desk.process.poll() is None
+    wait_for(desk.is_well, 60, "health to be back")
+    wait_for(lambda: page().status_code == 200, 30, "the page to be back")
+    assert awa.does("send", conversation, message="me voici", ref="r1").status_code == 200
+    double.wait_for(lambda: double.accepted(body="me voici"), 30)
+    stored = "select body from conversation_events where body like 'message _' order by seq"
+    wait_for(lambda: len(desk.ask(stored)) == len(texts), 30, "what Fatou wrote to be stored")
+    assert [body for (body,) in desk.ask(stored)] == texts
