@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from relais.ops.refused import Refused
 from relais.ops.scratch import installation
 
 AT_ONCE = 250
@@ -25,15 +28,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     with installation(database=True) as variables:
         os.environ.update(variables)
         os.environ["DJANGO_SETTINGS_MODULE"] = "relais.settings"
+        _prepare(variables)
         import django
 
         django.setup()
         from django.db import connection
 
-        from relais.prepare import tables
-
         try:
-            tables()
             began = time.monotonic()
             wrong = race(options.races, _agents(options.rivals))
             seconds = time.monotonic() - began
@@ -47,6 +48,18 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "examples": wrong[:10],
         "seconds": round(seconds, 1),
     }
+
+
+def _prepare(variables: dict[str, str]) -> None:
+    prepared = subprocess.run(
+        [sys.executable, "-m", "relais", "prepare"],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if prepared.returncode:
+        raise Refused(f"The tables could not be made: {prepared.stderr.strip()}")
 
 
 def told(figures: dict[str, Any]) -> Iterator[str]:

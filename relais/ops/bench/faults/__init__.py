@@ -34,14 +34,14 @@ SHOWN = 40
 
 UNDER_WAY = """
 select (select count(*) from message_deliveries
-         where state in ('queued', 'sending') or state = 'uncertain' and uncertain_until > now()),
+         where state in ('queued', 'sending') or state = 'uncertain' and ask_after is not null),
        (select count(*) from procrastinate_jobs
          where status in ('todo', 'doing') and task_name = 'relais.flows.tasks.run_bot')
 """
 IN_DOUBT = """
 select d.conversation_id, d.event_id, u.email from message_deliveries d join conversations c on c.id = d.conversation_id
   join users u on u.id = c.agent_id
- where d.state = 'uncertain' and c.status = 'transferred'
+ where d.state = 'uncertain' and d.ask_after is null and c.status = 'transferred'
    and not exists (select 1 from conversation_events e where e.resend_of_id = d.event_id)
 """
 
