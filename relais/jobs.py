@@ -15,6 +15,8 @@ from typing import Any
 import django
 from django.db import DatabaseError, InterfaceError, connection
 
+from relais.ops.set_back import as_long_as_time_goes_on, forget_the_future
+
 log = logging.getLogger(__name__)
 PATIENCE = 8
 """Seconds that running jobs and calls get at the end."""
@@ -74,14 +76,17 @@ async def _work(stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             async with with_own_pool.open_async():
-                await with_own_pool.run_worker_async(
-                    concurrency=AT_ONCE,
-                    fetch_job_polling_interval=1,
-                    update_heartbeat_interval=3,
-                    stalled_worker_timeout=15,
-                    shutdown_graceful_timeout=PATIENCE - 1,
-                    delete_jobs="successful",
-                    install_signal_handlers=False,
+                await forget_the_future(connector.execute_query_async)
+                await as_long_as_time_goes_on(
+                    with_own_pool.run_worker_async(
+                        concurrency=AT_ONCE,
+                        fetch_job_polling_interval=1,
+                        update_heartbeat_interval=3,
+                        stalled_worker_timeout=15,
+                        shutdown_graceful_timeout=PATIENCE - 1,
+                        delete_jobs="successful",
+                        install_signal_handlers=False,
+                    )
                 )
         except Exception as error:
             log.warning("the worker stopped and begins again: %s", type(error).__name__)

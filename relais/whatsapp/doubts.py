@@ -20,7 +20,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, connection,
 from django.db.models import F, Q
 from django.utils.translation import gettext_noop as _
 
-from relais.conversations.fate import LEASE
+from relais.conversations.fate import DOUBT, LEASE
 from relais.conversations.models import AuthorKind, ConversationEvent, MessageDelivery
 from relais.whatsapp import client
 from relais.whatsapp.assumptions import LOG_ASKED_AGAIN_AFTER
@@ -135,7 +135,7 @@ def take_to_ask(at: datetime, *, most: int) -> list[MessageDelivery]:
 def clear_up(delivery: MessageDelivery, clock: SharedClock) -> None:
     """Ask Twilio's log, outside any transaction, and write down what it means."""
     try:
-        found = look_for(delivery)
+        found = look_for(delivery, at=clock.now())
     except (client.NotNow, client.Unanswered, client.TwilioRefused, Unclear) as silence:
         log.info("a doubt stays", extra={"delivery": delivery.pk, "why": type(silence).__name__})
         _ask_later(delivery, clock.now())
@@ -149,7 +149,7 @@ def clear_up(delivery: MessageDelivery, clock: SharedClock) -> None:
         _give_up(delivery, clock.now())
 
 
-def look_for(delivery: MessageDelivery) -> client.Message | None:
+def look_for(delivery: MessageDelivery, *, at: datetime) -> client.Message | None:
     """The message in Twilio's log that this delivery became. Raises Unclear, and as `client.listed`.
 
     A text is known by its words. Of templates and pictures the log does not tell enough: one is taken when it is the
@@ -161,13 +161,13 @@ def look_for(delivery: MessageDelivery) -> client.Message | None:
         client.listed(
             to=delivery.conversation.address.address,
             sender=delivery.conversation.sender,
-            since=_since(delivery),
+            since=_since(delivery, at),
         )
     )
     unknown = _unknown([each for each in reversed(listed) if each.direction.startswith("outbound")])
     if _is_plain(delivery):
         same = [each for each in unknown if _words(each.body) == _words(delivery.event.body)]
-        before = _older_twins(delivery)
+        before = _older_twins(delivery, at)
         return same[before] if len(same) > before else None
     alike = [each for each in unknown if bool(each.num_media) == ("media_url" in delivery.event.metadata)]
     if len(alike) > 1 or (alike and not alike[0].num_media and settings.ENVIRONMENT.bot == "studio"):
@@ -175,9 +175,11 @@ def look_for(delivery: MessageDelivery) -> client.Message | None:
     return alike[0] if alike else None
 
 
-def _since(delivery: MessageDelivery) -> datetime:
-    """The first time it left may count, too."""
+def _since(delivery: MessageDelivery, at: datetime) -> datetime:
+    """The first time it left may count, too. A claim yet to come was made by a clock that was then set back."""
     claimed = delivery.claimed_at or delivery.created_at
+    if claimed > at:
+        claimed = at - DOUBT
     return min(claimed, delivery.created_at if delivery.repeated else claimed) - BEFORE
 
 
@@ -196,7 +198,7 @@ def _words(text: str) -> str:
     return " ".join(text.split())
 
 
-def _older_twins(delivery: MessageDelivery) -> int:
+def _older_twins(delivery: MessageDelivery, at: datetime) -> int:
     """Deliveries with the same words, uncertain like this one, to which an older message belongs."""
     return MessageDelivery.objects.filter(
         conversation__address=delivery.conversation.address_id,
@@ -204,7 +206,7 @@ def _older_twins(delivery: MessageDelivery) -> int:
         state="uncertain",
         sid=None,
         event__body=delivery.event.body,
-        claimed_at__gte=_since(delivery),
+        claimed_at__gte=_since(delivery, at),
         pk__lt=delivery.pk,
     ).count()
 
