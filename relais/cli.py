@@ -55,6 +55,7 @@ MEASUREMENTS: dict[str, tuple[str, dict[str, tuple[int | str, str]]]] = {
         {
             "messages": (2000, "in both directions"),
             "seed": (0, "what makes its chances the same again; another each time"),
+            "settle": (420, "seconds at most that it may take to come to rest at the end"),
             "keep": (0, "1 keeps the folder to look at"),
         },
     ),

@@ -26,7 +26,7 @@ from relais.ops.bench.faults.stage import Stage, set_up
 
 MOST_CONVERSATIONS = 800
 LOOKED_AT = 24
-SETTLES_IN = 420.0
+SETTLES_IN = 420
 """Seconds for doubts, retries and reconciliation to come to an end once nothing is harmed any more."""
 CHECK_EVERY = 3.0
 SHOWN = 40
@@ -50,10 +50,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     seed = getattr(options, "seed", 0) or random.SystemRandom().randrange(1, 10**6)
     _say(f"seed {seed}")
     with set_up(keep=bool(getattr(options, "keep", 0)), read_after_ms=150, retry_pause_ms=1000) as stage:
-        return _measured(stage, messages=options.messages, seed=seed)
+        settles_in = getattr(options, "settle", SETTLES_IN)
+        return _measured(stage, messages=options.messages, seed=seed, settles_in=settles_in)
 
 
-def _measured(stage: Stage, *, messages: int, seed: int) -> dict[str, Any]:
+def _measured(stage: Stage, *, messages: int, seed: int, settles_in: float) -> dict[str, Any]:
     began = time.monotonic()
     cast = opened(stage, min(MOST_CONVERSATIONS, max(24, messages // 40)))
     load = Load(stage, cast, messages=messages, seed=seed)
@@ -67,7 +68,7 @@ def _measured(stage: Stage, *, messages: int, seed: int) -> dict[str, Any]:
         blows.stop()
         loaded = time.monotonic() - began
         _say(f"all is said after {loaded:.0f} s; blows: {dict(blows.counts)}")
-        found = _settled(stage, load, readers)
+        found = _settled(stage, load, readers, within=settles_in)
     finally:
         with suppress(requests.RequestException):
             blows.stop()
@@ -92,9 +93,9 @@ def _until_all_is_said(load: Load, blows: Blows) -> None:
         time.sleep(0.2)
 
 
-def _settled(stage: Stage, load: Load, readers: Readers) -> Count:
+def _settled(stage: Stage, load: Load, readers: Readers, *, within: float) -> Count:
     """Counted again and again until all is right, or until there was time enough for it to become right."""
-    until = time.monotonic() + SETTLES_IN
+    until = time.monotonic() + within
     while True:
         with suppress(TimeoutError):
             wait_for(
