@@ -24,6 +24,11 @@ def state() -> dict[str, Any]:
     return import_string(f"{settings.MESSENGER}.state.summary")()
 
 
+def verification() -> Any:
+    """How reading the messenger's own log is doing: a `LogState`, or None when no account is connected."""
+    return import_string(f"{settings.MESSENGER}.reconcile.state")()
+
+
 def credentials() -> dict[str, bool]:
     """Which of the environment's secrets are set; never what they are."""
     environment = settings.ENVIRONMENT

@@ -5,12 +5,13 @@ Each is the same for every viewer, in the language that is active; what is perso
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils.html import urlize
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.timezone import now
+from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
 from relais.conversations import lines, rows
@@ -19,6 +20,7 @@ from relais.conversations.saying import sentence_for
 
 SIDES = {"client": "client", "agent": "agent", "bot": "bot", "system": "bot", "api": "bot"}
 TROUBLED = ("failed", "refused", "uncertain")
+WORTH_A_WORD = timedelta(minutes=2)
 # What a take-over or the end of the conversation silenced is not worth saying again.
 FINAL_REASONS = ("taken_over", "ended", "resent")
 
@@ -50,6 +52,7 @@ def message_context(event: ConversationEvent) -> dict[str, Any]:
         "side": SIDES[event.author_kind],
         "by": _author(event),
         "text": linked(event.body),
+        **_late(event),
         "attached": [linked(address) for address in event.metadata.get("media_url", ())],
         **(delivery_context(delivery, event) if delivery else {}),
     }
@@ -95,6 +98,16 @@ def _author(event: ConversationEvent) -> str:
     if event.author_kind == "system":
         return _("Message automatique")
     return event.author_name or str(event.get_author_kind_display())
+
+
+def _late(event: ConversationEvent) -> dict[str, Any]:
+    """When it was really written, where that is worth a word."""
+    written = event.written_at
+    is_recovered = "recovered" in event.metadata
+    if not is_recovered and event.created_at - written < WORTH_A_WORD:
+        return {}
+    same_day = localtime(written).date() == localtime(event.created_at).date()
+    return {"written": written, "written_that_day": same_day, "is_recovered": is_recovered}
 
 
 def _trouble(delivery: MessageDelivery) -> str:

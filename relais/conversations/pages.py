@@ -11,6 +11,7 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
 from relais.accounts.models import User
+from relais.company import door
 from relais.conversations import fragments, listing, rows, thread
 from relais.conversations.answers import AgentRequest, signed_in, status_of
 from relais.conversations.counts import figures_for
@@ -29,7 +30,15 @@ ASIDE = 30
 @signed_in
 def overview(request: AgentRequest) -> HttpResponse:
     figures = figures_for(request.user, at=now())
-    return render(request, "conversations/overview.html", {"figures": figures, **_queues(request.user)})
+    context = {"figures": figures, **_queues(request.user), **_verification(request.user)}
+    return render(request, "conversations/overview.html", context)
+
+
+@require_safe
+@signed_in
+def verification(request: AgentRequest) -> HttpResponse:
+    """How reading Twilio's log is doing; agents have no use for it."""
+    return render(request, "conversations/_verification.html", _verification(request.user))
 
 
 @require_safe
@@ -161,6 +170,10 @@ def _other_conversations(user: User, conversation: Conversation) -> list[Convers
     return list(
         others.exclude(pk=conversation.pk).select_related("agent").order_by("-last_activity_at", "-pk")[:10]
     )
+
+
+def _verification(user: User) -> dict[str, Any]:
+    return {"verification": door.verification() if user.is_supervisor else None}
 
 
 def _queues(user: User) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from relais.clients.models import Client
 from relais.conversations.history import SYSTEM
 from relais.conversations.models import SPOKEN, Conversation, ConversationEvent, Conversations
 from relais.conversations.receive import InboundMessage, receive
@@ -44,7 +45,8 @@ class Circumstances:
 def take_in(message: client.Message, known: Circumstances, *, at: datetime) -> bool:
     """Receive it. False when it came by itself meanwhile. Raises Invalid, and as `client.media_of`."""
     written = min(message.date_created or at, at)
-    inbound = replace(_as_the_hook_tells(message, at), occurred_at=written)
+    inbound = _as_the_hook_tells(message, at)
+    inbound = replace(inbound, occurred_at=written, profile_name=_name_of(inbound.address))
     if settings.ENVIRONMENT.bot == "studio":
         # Studio has it: what it tells us of is only where its flow calls `incoming`.
         return _received(inbound, at)
@@ -82,6 +84,12 @@ def _media(message: client.Message, at: datetime) -> list[tuple[str, str]]:
         if at - (message.date_created or at) < PICTURE_AWAITED:
             raise
     return [("gone", "")] * message.num_media  # No address of Twilio's: shown as what cannot be had.
+
+
+def _name_of(address: str) -> str:
+    """The one he goes by so far: the log does not tell it."""
+    known = Client.objects.filter(addresses__address=address)
+    return known.values_list("whatsapp_profile_name", flat=True).first() or ""
 
 
 def _received(inbound: InboundMessage, at: datetime) -> bool:

@@ -18,6 +18,7 @@ from relais.company.words import BRAND_MARK
 
 register = template.Library()
 TINTS = 8
+ONE_MINUTE = timedelta(minutes=1)
 
 
 @register.filter
@@ -79,9 +80,12 @@ def moment(at: datetime | None, kind: str = "moment") -> SafeString | str:
     """A time the page shows in the reader's zone; until then, and without scripts, in the company's."""
     if at is None:
         return ""
-    shown = date_format(
-        timezone.localtime(at), "H:i" if kind == "clock" else "j F Y" if kind == "day" else "j M H:i"
-    )
+    if kind == "age":
+        passed = timezone.now() - at
+        shown = duration(passed) if passed >= ONE_MINUTE else f"{max(0, int(passed.total_seconds()))} s"
+    else:
+        form = "H:i" if kind == "clock" else "j F Y" if kind == "day" else "j M H:i"
+        shown = date_format(timezone.localtime(at), form)
     return format_html('<time datetime="{}" data-time="{}">{}</time>', at.isoformat(), kind, shown)
 
 

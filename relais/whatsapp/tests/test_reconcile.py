@@ -76,7 +76,7 @@ def test_a_message_that_never_reached_us_is_received_with_its_true_time(known, n
     look()
     event = ConversationEvent.objects.get(message_sid=lost.sid)
     assert (event.body, event.event_type, event.conversation) == ("Vous êtes là ?", "message_received", known)
-    assert event.metadata["recovered"] is True
+    assert (event.metadata["recovered"], event.author_name) == (True, "Fatou")
     assert event.written_at == lost.created_at.replace(microsecond=0) < event.created_at
     assert (reading().missing, reading().left, reading().recovered) == (1, 0, 1)
     look()

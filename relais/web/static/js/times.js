@@ -1,4 +1,4 @@
-// Fills <time datetime="ISO" data-time="clock|ago|day|moment|since|until"> in the reader's zone and language.
+// Fills <time datetime="ISO" data-time="clock|age|ago|day|moment|since|until"> in the reader's zone and language.
 const language = document.documentElement.lang;
 const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const weekday = new Intl.DateTimeFormat(language, { weekday: "long" });
@@ -23,6 +23,10 @@ export function duration(milliseconds) {
 
 const kinds = {
   clock: (date) => clock.format(date),
+  age(date) {
+    const passed = Date.now() - date;
+    return passed < 60_000 ? `${Math.max(0, Math.floor(passed / 1000))} s` : duration(passed);
+  },
   since: (date) => duration(Date.now() - date),
   until: (date) => duration(date - Date.now()),
   ago(date) {
