@@ -358,14 +358,8 @@ class Deliveries(models.QuerySet["MessageDelivery"]):
 
         A doubt that ends later than any can is the work of a clock that was set back: it holds nobody up.
         """
-        return self.filter(
-            Q(state__in=[DeliveryState.QUEUED, DeliveryState.SENDING])
-            | Q(
-                state=DeliveryState.UNCERTAIN,
-                uncertain_until__gt=at,
-                uncertain_until__lt=at + 2 * DOUBT,
-            )
-        )
+        undecided = [DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.UNCERTAIN]
+        return self.filter(_still_doubted(at), state__in=undecided)
 
     def due(self, at: datetime) -> Deliveries:
         """What may leave now: the oldest waiting row of each conversation where nothing before it is undecided.
@@ -373,18 +367,22 @@ class Deliveries(models.QuerySet["MessageDelivery"]):
         Persons' texts come first between conversations, never within one. What was never tried does not ask the
         clock, and a pause longer than any we make does not count: clocks are set back.
         """
-        under_way = Q(state__in=[DeliveryState.SENDING, DeliveryState.UNCERTAIN])
-        others = (
-            MessageDelivery.objects.blocking(at)
-            .filter(conversation=OuterRef("conversation"))
-            .filter(Q(id__lt=OuterRef("id")) | under_way)
+        same = MessageDelivery.objects.filter(conversation=OuterRef("conversation"))
+        before = same.blocking(at).filter(id__lt=OuterRef("id"))
+        under_way = same.filter(
+            _still_doubted(at), state__in=[DeliveryState.SENDING, DeliveryState.UNCERTAIN]
         )
         rested = Q(attempt=0) | Q(not_before__lte=at) | Q(not_before__gt=at + 2 * LONGEST_PAUSE)
         # Asked row by row, and not by `exists`, which could be joined: where the history makes a full outbox look
         # unlikely, each waiting row would be held against each other (5,000 of them: 12 s, and so 15 ms).
-        first_other = Subquery(others.values("pk")[:1])
-        due = self.alias(first_other=first_other).filter(rested, first_other=None, state=DeliveryState.QUEUED)
+        first_before, first_under_way = (Subquery(each.values("pk")[:1]) for each in (before, under_way))
+        waiting = self.alias(first_before=first_before, first_under_way=first_under_way)
+        due = waiting.filter(rested, first_before=None, first_under_way=None, state=DeliveryState.QUEUED)
         return due.order_by("-by_person", "id")
+
+
+def _still_doubted(at: datetime) -> Q:
+    return ~Q(state=DeliveryState.UNCERTAIN) | Q(uncertain_until__gt=at, uncertain_until__lt=at + 2 * DOUBT)
 
 
 class MessageDelivery(Fate, models.Model):
@@ -459,9 +457,9 @@ class MessageDelivery(Fate, models.Model):
                 name="deliveries_by_turn",
             ),
             models.Index(
-                fields=["state", "id"],
+                fields=["conversation"],
                 condition=Q(state__in=["sending", "uncertain"]),
-                name="deliveries_under_way",
+                name="under_way_of_conversation",
             ),
             models.Index(fields=["conversation", "rev"], name="deliveries_by_rev"),
         ]

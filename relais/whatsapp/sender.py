@@ -72,9 +72,11 @@ class Sender:
         doubts = threading.Thread(target=self._doubts.run, name="doubts", daemon=True)
         doubts.start()
         while not self._stopping.is_set():
+            begun = time.monotonic()
             self._wake.clear()
-            self._wake.wait(self._look())
-            self._stopping.wait(REST)
+            pause = self._look()
+            self._wake.wait(max(0.0, begun + pause - time.monotonic()))
+            self._stopping.wait(max(0.0, begun + REST - time.monotonic()))
         self._pool.shutdown(wait=True)
         doubts.join()
 
