@@ -1,5 +1,6 @@
 """Two people at once, in two browsers, on the whole demo: double, signed hooks, sender and socket, nothing replaced."""
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,6 +56,19 @@ class Stage:
         expect(page).to_have_url(self.desk.url + path)
         expect(page.locator("#live-state")).to_have_attribute("data-state", "live")
         return page
+
+
+def test_the_doctor_finds_a_desk_that_works_well(demo: Desk) -> None:
+    looked = demo.command("doctor", "--live", "--json")
+    found = json.loads(looked.stdout)
+    tried = {each["name"] for each in found if each["state"] == "ok"}
+    # How full this machine's disk is says nothing of the desk.
+    assert {each["name"] for each in found if each["state"] == "failed"} <= {"disk"}, found
+    assert {"database", "migrations", "jobs", "sender", "public_address", "sender_number", "hooks"} <= tried
+    unverified = [each["sentence"] for each in found if each["name"] == "assumption"]
+    assert all(sentence.startswith("non vérifié") for sentence in unverified if "STUDIO_SIGNS" in sentence)
+    assert any("STUDIO_SIGNS" in sentence for sentence in unverified)
+    assert not demo.ask("select 1 from conversations")
 
 
 def told(desk: Desk, story: Callable[[Stage], None]) -> None:

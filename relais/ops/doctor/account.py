@@ -199,8 +199,13 @@ def _sender_or_why(patient: Patient) -> Any:
     try:
         with client.sorted_failures():
             senders = client.twilio().messaging.v2.channels_senders.list(channel="whatsapp", limit=1000)
-    except (client.NotNow, client.Unanswered, client.TwilioRefused) as error:
-        return _unshown(error)
+    except (client.NotNow, client.Unanswered) as error:
+        return _away(error)
+    except client.TwilioRefused as refusal:
+        return unverified(
+            f"Twilio does not show this account's senders ({refusal.code or 'refused'}).",
+            "See the line on credentials; else look in its console, under Messaging → Senders.",
+        )
     if found := next((each for each in senders if each.sender_id == number), None):
         return found
     if number == SANDBOX:
@@ -211,18 +216,6 @@ def _sender_or_why(patient: Patient) -> Any:
     return failed(
         f"{number} is no WhatsApp sender of this account.",
         "See TWILIO_WHATSAPP_NUMBER and TWILIO_ACCOUNT_SID, and Messaging → Senders in Twilio's console.",
-    )
-
-
-def _unshown(error: Exception) -> Finding:
-    """Of a list that was refused the SDK tells in its exception's last word only."""
-    said = error.__cause__.args[-1:] if error.__cause__ else ()
-    status = getattr(said[0], "status_code", None) if said else None
-    if status is None and not isinstance(error, client.TwilioRefused):
-        return _away(error)
-    return unverified(
-        f"Twilio does not show this account's senders ({status or error}).",
-        "Look in its console, under Messaging → Senders → WhatsApp senders.",
     )
 
 
