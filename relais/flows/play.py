@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from relais.flows import pretended
 from relais.flows.engine import (
     PACIFIC,
     Answered,
@@ -35,9 +36,9 @@ from relais.flows.engine import (
     start,
     step,
 )
+from relais.flows.pretended import CLIENT, DESK, EXECUTION, FLOW
 
 WAITING = "waiting"
-CLIENT, DESK = "whatsapp:+212600000001", "whatsapp:+14155238886"
 # A longer number is a phone number, which a client may well answer with.
 PASSING = re.compile(r"\+([0-9]{1,9})")
 MEDIA = re.compile(r"@(https?://\S+)\s*(.*)", re.DOTALL)
@@ -134,7 +135,7 @@ class Play:
             self.take(MessageArrived(params))
 
     def begin(self, trigger: Trigger) -> None:
-        context = Context("FN" + "0" * 32, "FW" + "0" * 32, self.contact, DESK, zone=self.zone)
+        context = Context(EXECUTION, FLOW, self.contact, DESK, zone=self.zone)
         self.state = start(self.flow, trigger=trigger, context=context, now=self.now)
         self.take(Started())
 
@@ -172,26 +173,12 @@ class Play:
     def message(self, line: str) -> dict[str, str]:
         """The line as Twilio's webhook would bring it."""
         self.messages += 1
-        sid = f"SM{self.messages:032x}"
         media = MEDIA.fullmatch(line)
-        params = {
-            "MessageSid": sid,
-            "SmsSid": sid,
-            "SmsMessageSid": sid,
-            "AccountSid": "AC" + "0" * 32,
-            "From": self.contact,
-            "To": DESK,
-            "WaId": re.sub(r"\D", "", self.contact),
-            "ProfileName": self.profile_name,
-            "Body": media[2] if media else line,
-            "NumMedia": "1" if media else "0",
-            "NumSegments": "1",
-            "SmsStatus": "received",
-            "ApiVersion": "2010-04-01",
-        }
+        body = media[2] if media else line
+        params = pretended.message(self.messages, body, contact=self.contact, profile_name=self.profile_name)
         if media:
-            kind = mimetypes.guess_type(media[1].partition("?")[0])[0]
-            params |= {"MediaUrl0": media[1], "MediaContentType0": kind or "application/octet-stream"}
+            kind = mimetypes.guess_type(media[1].partition("?")[0])[0] or "application/octet-stream"
+            params |= {"NumMedia": "1", "MediaUrl0": media[1], "MediaContentType0": kind}
         return params
 
 

@@ -10,12 +10,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 from django.core import signing
 
 from relais.company import words
-from relais.flows import hearsay, own_hooks
+from relais.flows import hearsay, own_hooks, pretended
 from relais.flows.engine import (
     Answered,
     AskForAgent,
@@ -38,8 +38,9 @@ from relais.flows.engine import (
     start,
     step,
 )
+from relais.flows.pretended import CLIENT, DESK, EXECUTION, FLOW
 
-CLIENT, DESK, PROFILE = "whatsapp:+212600000001", "whatsapp:+14155238886", "Fatou"
+PROFILE = "Fatou"
 SALT = "relais.flows.trial"
 MOST_LINES, LONGEST_PATH = 120, 500
 AN_HOUR = timedelta(hours=1)
@@ -90,9 +91,8 @@ class Trial:
         self._tell("client", text)
         params = self._message(text)
         if self.memory["state"] is None or self.is_over:
-            context = Context(
-                f"FN{0:032x}", f"FW{0:032x}", CLIENT, DESK, data={"brand": words.brand()}, zone=self.zone
-            )
+            data = {"brand": words.brand()}
+            context = Context(EXECUTION, FLOW, CLIENT, DESK, data=data, zone=self.zone)
             trigger = Trigger.message(params)
             self.memory["state"] = start(self.flow, trigger=trigger, context=context, now=self.now)
             self.memory["path"] = []
@@ -160,24 +160,9 @@ class Trial:
         line: Line = {"by": by, "code": code, "text": text, "state": state}
         self.memory["lines"] = [*self.lines, line][-MOST_LINES:]
 
-    def _message(self, text: str) -> dict[str, Any]:
-        """As Twilio's webhook would bring it."""
+    def _message(self, text: str) -> dict[str, str]:
         self.memory["messages"] += 1
-        sid = f"SM{self.memory['messages']:032x}"
-        return {
-            "MessageSid": sid,
-            "SmsMessageSid": sid,
-            "AccountSid": f"AC{0:032x}",
-            "From": CLIENT,
-            "To": DESK,
-            "WaId": CLIENT.removeprefix("whatsapp:+"),
-            "ProfileName": PROFILE,
-            "Body": text,
-            "NumMedia": "0",
-            "NumSegments": "1",
-            "SmsStatus": "received",
-            "ApiVersion": "2010-04-01",
-        }
+        return pretended.message(self.memory["messages"], text, profile_name=PROFILE)
 
 
 def fresh(revision: int, *, at: datetime) -> Memory:
