@@ -19,6 +19,8 @@ SLOW = 0.05
 """Seconds for the shortest question; a page asks a dozen, a message half of that."""
 FEW = 10
 """Connections left: web and jobs may each open a dozen more under load."""
+FULL = ("too many clients", "remaining connection slots", "too many connections")
+"""As the server words it; before it lets anybody in, the driver hands on no code."""
 NOT_KEPT = {
     "fsync": "what it said it kept is lost when the machine stops",
     "full_page_writes": "its files may be torn when the machine stops",
@@ -44,7 +46,7 @@ def look(patient: Patient) -> Iterator[Finding]:
             seconds = _latency(db)
             facts = db.cursor(row_factory=dict_row).execute(FACTS).fetchone()
     except psycopg.Error as error:
-        yield failed(f"The database cannot be used: {said_by(error)}.", _advice(patient))
+        yield failed(f"The database cannot be used: {said_by(error)}.", _advice(patient, error))
         return
     assert facts is not None
     left = facts["most"] - facts["used"]
@@ -96,7 +98,9 @@ def said_by(error: BaseException) -> str:
     return (lines[0] if lines else type(error).__name__).strip().rstrip(".")
 
 
-def _advice(patient: Patient) -> str:
+def _advice(patient: Patient, error: BaseException) -> str:
+    if any(words in str(error) for words in FULL):
+        return "All its connections are taken: see who holds them, or raise max_connections."
     if patient.environment.embedded_database:
         return f"Read {patient.log}/postgres.log, then start Relais again by bin/up."
     return "See DATABASE_URL, and whether that server runs and lets this machine in."

@@ -1,5 +1,6 @@
 """Faults of the database, its tables, and of those who do its jobs."""
 
+import psycopg
 import pytest
 from django.db import connection
 
@@ -56,6 +57,14 @@ def test_a_database_that_is_away_is_told_without_its_password(patient):
     assert fault.state == "failed"
     assert "DATABASE_URL" in fault.advice
     assert "tres-secret" not in fault.sentence
+
+
+def test_a_database_without_a_connection_left_is_told(patient, monkeypatch):
+    def full(*args, **more):
+        raise psycopg.OperationalError("connection failed: FATAL:  sorry, too many clients already")
+
+    monkeypatch.setattr(psycopg, "connect", full)
+    assert "raise max_connections" in only_fault(database.look, patient).advice
 
 
 def test_all_migrations_are_applied(with_database):
