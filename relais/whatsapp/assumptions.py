@@ -15,6 +15,7 @@ ACCEPTED_STATUSES = frozenset({"accepted", "scheduled", "queued", "sending", "se
 """Any of these in a status callback proves that Twilio has the message; more we do not distinguish."""
 
 FAILED_STATUSES = frozenset({"failed", "undelivered", "canceled"})
+"""Any of these says that the message did not arrive and will not; a status in neither set is passed over."""
 
 LIST_REPLY_FIELDS = ("ListTitle", "ButtonText")
 """Where a tapped list or button says its words when Body is empty; seen in practice, not in the documents."""
@@ -29,3 +30,7 @@ RETRIED = "#rc=3&rp=5xx,ct,rt"
 LOG_ASKED_AGAIN_AFTER = timedelta(seconds=45)
 """Unverified: a message that Twilio took stands in its list by then. One that comes there later was sent again, if no
 person wrote it."""
+
+LOG_IS_IN_ORDER_OF_SENDING = True
+"""Unverified: Twilio's log is listed newest first. Whoever reads it stops at the first page that lies before what he
+looks for."""

@@ -102,5 +102,7 @@ def _advice(patient: Patient, error: BaseException) -> str:
     if any(words in str(error) for words in FULL):
         return "All its connections are taken: see who holds them, or raise max_connections."
     if patient.environment.embedded_database:
+        if "authentication failed" in str(error):
+            return "Look as the user whom Relais runs as: nobody else is let in."
         return f"Read {patient.log}/postgres.log, then start Relais again by bin/up."
     return "See DATABASE_URL, and whether that server runs and lets this machine in."

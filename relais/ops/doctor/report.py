@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,8 @@ def report(*, live: bool, as_json: bool) -> int:
     import django
 
     django.setup()
+    # Whatever is wrong is told as a finding, and a line of a log among them would break the JSON.
+    logging.disable()
     from relais.ops.doctor.examination import examine
 
     with _database(environment) as why_not:

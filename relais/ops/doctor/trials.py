@@ -6,6 +6,8 @@ import ast
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
+from itertools import islice, pairwise
 
 from relais.ops.doctor.finding import Finding, ok, unverified, warning
 from relais.ops.doctor.patient import Patient
@@ -13,16 +15,28 @@ from relais.whatsapp import assumptions, client
 from relais.whatsapp.assumptions import ACCEPTED_STATUSES, FAILED_STATUSES
 
 ENOUGH = 100
+AT_ONCE = timedelta(seconds=60)
+"""Messages sent side by side need no order."""
 ON_THE_WAY = {"delivered", "read", "received", "receiving", "partially_delivered"}
 
 
 def look(patient: Patient) -> Iterator[Finding]:
     if not patient.live:
         return
+    log, why = _log()
     for name, sentence in assumed().items():
         trial = TRIALS.get(name)
-        found = trial() if trial else unverified(sentence)
+        found = trial(log) if trial and log else unverified(f"{sentence} {why}" if trial else sentence)
         yield replace(found, name="assumption", sentence=f"{name}: {found.sentence}")
+
+
+def _log() -> tuple[list[client.Message], str]:
+    """The newest messages in Twilio's log, or why there is none to try anything on."""
+    try:
+        found = list(islice(client.listed(page_size=ENOUGH), ENOUGH))
+    except (client.NotNow, client.Unanswered, client.TwilioRefused) as error:
+        return [], f"Twilio's log cannot be read: {error}"
+    return found, "" if found else "Twilio's log is empty."
 
 
 def assumed() -> dict[str, str]:
@@ -43,15 +57,8 @@ def _named(node: ast.stmt) -> str:
     return node.target.id if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) else ""
 
 
-def _statuses() -> Finding:
+def _statuses(messages: list[client.Message]) -> Finding:
     """Whether the log holds any that we would not know what to do with."""
-    try:
-        with client.sorted_failures():
-            messages = client.twilio().messages.list(limit=ENOUGH)
-    except (client.NotNow, client.Unanswered, client.TwilioRefused) as error:
-        return unverified(f"Which statuses a message can have: {error}")
-    if not messages:
-        return unverified("Which statuses a message can have: Twilio's log is empty.")
     unknown = {str(each.status) for each in messages} - ACCEPTED_STATUSES - FAILED_STATUSES - ON_THE_WAY
     if unknown:
         return warning(
@@ -61,7 +68,18 @@ def _statuses() -> Finding:
     return ok(f"The last {len(messages)} messages in Twilio's log have no status that we do not know.")
 
 
-TRIALS: dict[str, Callable[[], Finding]] = {
+def _order(messages: list[client.Message]) -> Finding:
+    moments = [moment for each in messages if (moment := each.date_sent or each.date_created)]
+    if any(later - earlier > AT_ONCE for earlier, later in pairwise(moments)):
+        return warning(
+            "Twilio's log is not listed newest first: messages in it may be missed.",
+            "Tell the authors of Relais.",
+        )
+    return ok(f"The last {len(messages)} messages in Twilio's log are listed newest first.")
+
+
+TRIALS: dict[str, Callable[[list[client.Message]], Finding]] = {
+    "LOG_IS_IN_ORDER_OF_SENDING": _order,
     "ACCEPTED_STATUSES": _statuses,
     "FAILED_STATUSES": _statuses,
 }

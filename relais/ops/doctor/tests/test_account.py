@@ -178,9 +178,25 @@ def test_what_cannot_be_tried_is_unverified(connected):
     assert any(each.sentence.startswith("STUDIO_SIGNS_ITS_HTTP_WIDGET: ") for each in told)
 
 
-def test_the_log_shows_whether_we_know_every_status(connected, double, monkeypatch):
+def test_the_log_shows_whether_we_know_every_status_and_its_order(connected, double, monkeypatch):
     double.client_writes("+212600000001", "bonjour", wait=False)
-    tried = [each for each in trials.look(connected) if "_STATUSES" in each.sentence]
-    assert {each.state for each in tried} == {"ok"}
+    tried = [each for each in trials.look(connected) if each.sentence.partition(":")[0] in trials.TRIALS]
+    assert [each.state for each in tried] == ["ok"] * len(trials.TRIALS)
     monkeypatch.setattr(trials, "ON_THE_WAY", set())
-    assert trials._statuses().state == "warning"
+    assert any("statuses that we do not know: received" in each.sentence for each in trials.look(connected))
+
+
+def test_a_log_that_is_not_newest_first_is_told(clock):
+    def sent(at):
+        return client.Message("SM", "inbound", "", "", "", "sent", None, at, at)
+
+    earlier, later = sent(clock.now), sent(clock.passes(minutes=5))
+    assert trials._order([later, earlier]).state == "ok"
+    assert trials._order([earlier, later]).state == "warning"
+
+
+def test_a_log_that_cannot_be_read_leaves_all_unverified(connected, double):
+    double.fault("list", "429")
+    told = list(trials.look(connected))
+    assert {each.state for each in told} == {"unverified"}
+    assert any("cannot be read" in each.sentence for each in told)
