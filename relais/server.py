@@ -1,7 +1,9 @@
 """`relais web`: uvicorn on a socket of its own or an inherited one. Wiring only."""
 
+import gc
 import signal
 import socket
+import sys
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -16,10 +18,22 @@ def serve(environment: Environment, fd: int | None = None) -> int:
     # uvicorn raises the signal that ended it once more; a stop that was asked for is no failure.
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda signum, frame: None)
-    server = uvicorn.Server(_config(environment))
+    config = _config(environment)
+    config.load()
+    _leave_room_for_the_loop()
+    server = uvicorn.Server(config)
     with keeping("web"):
         server.run(sockets=[listener])
     return 0 if server.started else 1
+
+
+def _leave_room_for_the_loop() -> None:
+    """Sockets share the interpreter with the threads of hooks and pages; what holds it up is felt on every screen."""
+    # A thread that computes gives way after this long: the loop waits for its turn many times on the way of a message.
+    sys.setswitchinterval(0.0005)
+    # All that is loaded stays: looking through it for what may go takes tens of milliseconds each time.
+    gc.collect()
+    gc.freeze()
 
 
 def _config(environment: Environment) -> uvicorn.Config:

@@ -10,6 +10,7 @@ from typing import Any, LiteralString
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.db.models import prefetch_related_objects
 from psycopg.rows import class_row
 
 from relais.accounts.models import LADDER, Role
@@ -26,22 +27,30 @@ VIEWERS = """
 select id, password, is_active and (not is_demo or %s) as is_active, language, role, team_id
   from users where id = any(%s)
 """
-HEADS = "select id, rev, team_id from conversations where id = any(%s)"
-LATEST_HEADS = "select id, rev, team_id from conversations order by last_activity_at desc, id desc limit %s"
+HEADS = "select id, rev, team_id, read_seq from conversations where id = any(%s)"
+LATEST_HEADS = (
+    "select id, rev, team_id, read_seq from conversations order by last_activity_at desc, id desc limit %s"
+)
 
 # One statement, and so one snapshot: the head and all that led to it belong together. An event never changes its
-# rev; a delivery has the rev of its last move.
+# rev; a delivery has the rev of its last move. A rev belongs to one event and one delivery at most, so that the first
+# of both, brought together, hold the first of all; what has the same rev stays together.
 CHANGES = """
 select c.id, c.rev, c.team_id, part.kind, part.id, part.seq, part.rev
   from unnest(%(ids)s::bigint[], %(since)s::bigint[]) as asked(id, since)
   join conversations c on c.id = asked.id
   left join lateral (
-    select case when e.event_type = any(%(spoken)s) then 'message' else 'event' end as kind, e.id, e.seq, e.rev
-      from conversation_events e where e.conversation_id = c.id and e.rev > asked.since
-    union all
-    select 'delivery', d.id, e.seq, d.rev
-      from message_deliveries d join conversation_events e on e.id = d.event_id
-     where d.conversation_id = c.id and d.rev > asked.since
+    select * from (
+      (select case when e.event_type = any(%(spoken)s) then 'message' else 'event' end as kind,
+              e.id, e.seq, e.rev
+         from conversation_events e where e.conversation_id = c.id and e.rev > asked.since
+        order by e.rev limit %(most)s)
+      union all
+      (select 'delivery', d.id, e.seq, d.rev
+         from message_deliveries d join conversation_events e on e.id = d.event_id
+        where d.conversation_id = c.id and d.rev > asked.since
+        order by d.rev limit %(most)s)
+    ) both_kinds order by rev fetch first %(most)s rows with ties
   ) part on true
  order by c.id, part.rev, part.kind desc
 """
@@ -85,6 +94,7 @@ class Numbers:
         self.situations: defaultdict[int | None, Counter[str]] = defaultdict(Counter)
         self.held: defaultdict[int | None, Counter[int]] = defaultdict(Counter)
         self.unread: defaultdict[int | None, Counter[int]] = defaultdict(Counter)
+        self.by_reach: dict[object, tuple[list[int | None], Counter[str]]] = {}
         for team, status, agent, number, unread in rows:
             situation = "bot" if status == "active" else "pending" if agent is None else "held"
             self.situations[team][situation] += number
@@ -93,8 +103,7 @@ class Numbers:
                 self.unread[team][agent] += unread
 
     def of(self, viewer: Any) -> dict[str, int]:
-        teams = [team for team in self.situations if may_see(viewer, team)]
-        total = sum((self.situations[team] for team in teams), Counter[str]())
+        teams, total = self._within(viewer)
         return {
             "active": total["bot"] + total["held"],
             "bot": total["bot"],
@@ -103,6 +112,14 @@ class Numbers:
             "mine": sum(self.held[team][viewer.id] for team in teams),
             "unread_mine": sum(self.unread[team][viewer.id] for team in teams),
         }
+
+    def _within(self, viewer: Any) -> tuple[list[int | None], Counter[str]]:
+        """The teams he reaches, and what is in them: worked out once for all of the same reach."""
+        reach = (viewer.is_active, viewer.role, viewer.team_id)
+        if reach not in self.by_reach:
+            teams = [team for team in self.situations if may_see(viewer, team)]
+            self.by_reach[reach] = teams, sum((self.situations[team] for team in teams), Counter[str]())
+        return self.by_reach[reach]
 
 
 class Feed:
@@ -129,8 +146,8 @@ class Feed:
     async def latest(self, db: Database) -> dict[int, Head]:
         return await _heads(db, LATEST_HEADS, LATEST)
 
-    async def changes(self, db: Database, since: Mapping[int, int]) -> dict[int, Changes]:
-        asked = {"ids": list(since), "since": list(since.values())}
+    async def changes(self, db: Database, since: Mapping[int, int], most: int) -> dict[int, Changes]:
+        asked = {"ids": list(since), "since": list(since.values()), "most": most}
         heads: dict[int, Head] = {}
         marks: defaultdict[int, list[Mark]] = defaultdict(list)
         cursor = await db.execute(CHANGES, asked | {"spoken": list(SPOKEN)})
@@ -138,10 +155,11 @@ class Feed:
             heads[id] = Head(rev, team)
             if part[0] is not None:
                 marks[id].append(_mark(id, *part))
-        for mark in await _arrived_media(db, since, heads, marks):
+        until = {id: head.rev if len(marks[id]) < most else marks[id][-1].rev for id, head in heads.items()}
+        for mark in await _arrived_media(db, since, until, marks):
             marks[mark.thread].append(mark)
             marks[mark.thread].sort(key=lambda mark: mark.rev)
-        return {id: Changes(head, marks[id]) for id, head in heads.items()}
+        return {id: Changes(head, marks[id], until[id]) for id, head in heads.items()}
 
     async def tally(self, db: Database) -> Numbers:
         return Numbers(await (await db.execute(OPEN_ONES)).fetchall())
@@ -152,7 +170,7 @@ class Feed:
 
 
 async def _heads(db: Database, query: LiteralString, given: list[int] | int) -> dict[int, Head]:
-    return {id: Head(rev, team) for id, rev, team in await (await db.execute(query, [given])).fetchall()}
+    return {id: Head(*head) for id, *head in await (await db.execute(query, [given])).fetchall()}
 
 
 def _mark(conversation: int, kind: str, id: int, seq: int, rev: int) -> Mark:
@@ -160,12 +178,12 @@ def _mark(conversation: int, kind: str, id: int, seq: int, rev: int) -> Mark:
 
 
 async def _arrived_media(
-    db: Database, since: Mapping[int, int], heads: Mapping[int, Head], marks: Mapping[int, Sequence[Mark]]
+    db: Database, since: Mapping[int, int], until: Mapping[int, int], marks: Mapping[int, Sequence[Mark]]
 ) -> list[Mark]:
     asked = [
-        (id, since[id], head.rev)
-        for id, head in heads.items()
-        if len({mark.rev for mark in marks[id]}) < head.rev - since[id]
+        (id, since[id], rev)
+        for id, rev in until.items()
+        if len({mark.rev for mark in marks[id]}) < rev - since[id]
     ]
     if not asked:
         return []
@@ -175,11 +193,11 @@ async def _arrived_media(
 
 
 def _events(ids: set[int]) -> Iterable[Any]:
-    return (
-        ConversationEvent.objects.filter(pk__in=ids)
-        .select_related("conversation", "delivery")
-        .prefetch_related("media", "resends")
-    )
+    """Most have no media and no trouble, and each query less is felt when a hundred messages come in a second."""
+    events = list(ConversationEvent.objects.filter(pk__in=ids).select_related("conversation", "delivery"))
+    prefetch_related_objects([event for event in events if "media" in event.metadata], "media")
+    prefetch_related_objects([event for event in events if hasattr(event, "delivery")], "resends")
+    return events
 
 
 def _deliveries(ids: set[int]) -> Iterable[Any]:

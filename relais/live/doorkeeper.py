@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from relais.live import auth
-from relais.live.pool import Pool
+from relais.live.pool import Pool, lent
 from relais.live.socket import COME_BACK, SIGNED_OUT, Socket
 from relais.live.source import Source
 
@@ -59,7 +59,7 @@ class Doorkeeper:
     async def _ask(self, suspects: set[Socket]) -> None:
         if not suspects:
             return
-        async with self.pool.connection() as db:
+        async with lent(self.pool) as db:
             viewers = await auth.viewers(self.source, db, {socket.session for socket in suspects})
         for socket in suspects:
             viewer = viewers.get(socket.session)

@@ -21,7 +21,7 @@ from relais.live.doorkeeper import ROUND, Doorkeeper
 from relais.live.frames import REFRESH, Frame, as_array, counts
 from relais.live.listen import Listener
 from relais.live.lists import Lists
-from relais.live.pool import Pool
+from relais.live.pool import Gate, Pool
 from relais.live.rendering import Renderer
 from relais.live.socket import NOT_UNDERSTOOD, OUT_OF_REACH, SIGNED_OUT, TOO_SLOW, Socket, say_goodbye
 from relais.live.source import Head, Source, Viewer
@@ -52,7 +52,7 @@ class Live:
     lists: Lists
     doorkeeper: Doorkeeper
     listener: Listener
-    pool: Pool
+    gate: Gate
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -111,7 +111,7 @@ class Live:
         if thread is not None:
             since = self.threads.since(thread, _since(request, head.rev), viewer.language)
             return [frame async for frame in since]
-        async with self.pool.connection() as db:
+        async with self.gate.lent() as db:
             tally = await self.source.tally(db)
         return [REFRESH, counts(tally.of(viewer))]
 
@@ -119,7 +119,7 @@ class Live:
 
     async def _admitted(self, connection: HTTPConnection) -> tuple[Viewer, int | None, Head]:
         """Who asks, and for which thread, if not for lists. Raises Refused."""
-        async with self.pool.connection() as db:
+        async with self.gate.lent() as db:
             key = auth.session_key(connection)
             viewer = (await auth.viewers(self.source, db, [key])).get(key)
             if viewer is None:
@@ -137,8 +137,8 @@ class Live:
     @asynccontextmanager
     async def running(self, pool: Pool) -> AsyncIterator[None]:
         renderer = Renderer(self.source)
-        self.pool = pool
-        self.threads = Threads(self.source, renderer, pool)
+        self.gate = Gate(pool)
+        self.threads = Threads(self.source, renderer, pool, self.gate)
         self.lists = Lists(self.source, renderer, pool)
         self.doorkeeper = Doorkeeper(self.source, pool, changed=self._viewer_changed)
         self.listener = Listener(

@@ -11,12 +11,13 @@ from relais.live.source import Mark
 
 @dataclass(frozen=True, slots=True)
 class Frame:
+    kind: str
     text: str
     rev: int = 0
 
 
 def _frame(fields: dict[str, Any], rev: int = 0) -> Frame:
-    return Frame(json.dumps(fields, ensure_ascii=False, separators=(",", ":")), rev)
+    return Frame(fields["kind"], json.dumps(fields, ensure_ascii=False, separators=(",", ":")), rev)
 
 
 REFRESH = _frame({"kind": "refresh"})

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 import psycopg
 from psycopg import sql
 
-from relais.live.pool import connect
+from relais.live.pool import answering, connect
 
 log = logging.getLogger(__name__)
 SHORTEST, LONGEST = 0.2, 2.0
 """Seconds between two attempts to connect."""
-SILENCE = 15.0
-"""Seconds without a word after which the connection is asked whether it still lives."""
+SILENCE = 3.0
+"""Seconds after which the connection is asked whether it still lives; it has LONGEST to answer."""
 
 
 class Listener:
@@ -47,7 +47,7 @@ class Listener:
             while True:
                 async for notify in db.notifies(timeout=SILENCE):
                     self._hear(notify)
-                async with asyncio.timeout(LONGEST):
+                async with answering(db, LONGEST):
                     await db.execute("select 1")
 
     def _hear(self, notify: psycopg.Notify) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Hashable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from relais.live import frames
 from relais.live.frames import REFRESH, Frame
-from relais.live.pool import Pool
+from relais.live.pool import Pool, lent
 from relais.live.rendering import Renderer
 from relais.live.socket import Socket
-from relais.live.source import Head, Mark, Place, Source
+from relais.live.source import Head, Mark, Place, Source, Viewer
 
 PACE = 0.26
 """Seconds between two frames to one socket: never more than four a second, wherever one begins to count."""
@@ -51,6 +51,14 @@ class Line:
     """The page must ask for its list again."""
     refreshed: float = field(default_factory=time.monotonic)
     told: float = field(default_factory=time.monotonic)
+
+    def note(self, shown: Mapping[int, bool], changed: Set[int]) -> None:
+        """What of all that changed is to be shown or taken away; of the rest nothing is told any more."""
+        for thread in [thread for thread in self.rows if thread in changed and thread not in shown]:
+            del self.rows[thread]
+        # Of more than are told one by one only the last are looked at, for however many lists there are.
+        for thread in [*shown][-MOST_ROWS - 1 :]:
+            self.note_row(thread, shown[thread])
 
     def note_row(self, thread: int, shown: bool) -> None:
         self.rows.pop(thread, None)
@@ -132,7 +140,7 @@ class Lists:
         if not self.lines:
             self.known.clear()
             return
-        async with self.pool.connection() as db:
+        async with lent(self.pool) as db:
             latest = await self.source.latest(db)
         for thread, head in latest.items():
             before = self.known.get(thread)
@@ -167,31 +175,32 @@ class Lists:
         too_much = news.too_much or len(news.changed) > MOST_CHANGES
         changed = set() if too_much else news.changed
         waiting = {thread for line in self.lines.values() for thread in line.rows}
-        async with self.pool.connection() as db:
+        async with lent(self.pool) as db:
             heads = await self.source.heads(db, changed | waiting)
             tally = await self.source.tally(db)
         self.known.update(heads)
+        changed &= heads.keys()
+        by_reach: dict[Hashable, dict[int, bool]] = {}
         for socket, line in self.lines.items():
             line.stale |= too_much
             line.counts = tally.of(socket.viewer)
-            self._note(socket, line, changed, heads, news.left)
+            reach = socket.viewer.reach
+            if reach not in by_reach:
+                by_reach[reach] = self._seen_by(socket.viewer, changed, heads, news.left)
+            line.note(by_reach[reach], changed)
         await self._give_each_its_turn(heads)
 
-    def _note(
-        self,
-        socket: Socket,
-        line: Line,
-        changed: set[int],
-        heads: Mapping[int, Head],
-        left: Mapping[int, set[Place]],
-    ) -> None:
-        for thread in changed & heads.keys():
-            if self.source.may_see(socket.viewer, heads[thread].place):
-                line.note_row(thread, shown=True)
-            elif any(self.source.may_see(socket.viewer, place) for place in left.get(thread, ())):
-                line.note_row(thread, shown=False)
-            else:
-                line.rows.pop(thread, None)
+    def _seen_by(
+        self, viewer: Viewer, changed: set[int], heads: Mapping[int, Head], left: Mapping[int, set[Place]]
+    ) -> dict[int, bool]:
+        """What changed within his reach, to be shown, and what left it, to be taken away."""
+        seen: dict[int, bool] = {}
+        for thread in changed:
+            if self.source.may_see(viewer, heads[thread].place):
+                seen[thread] = True
+            elif any(self.source.may_see(viewer, place) for place in left.get(thread, ())):
+                seen[thread] = False
+        return seen
 
     async def _give_each_its_turn(self, heads: Mapping[int, Head]) -> None:
         now = time.monotonic()

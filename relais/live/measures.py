@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from relais.live.endpoint import Live
 
 SOCKETS = Gauge("relais_sockets", "Open sockets.", ["kind"])
-FRAMES = Counter("relais_frames", "Frames handed to sockets.", ["kind"])
+FRAMES = Counter("relais_frames", "Frames that left by sockets.", ["kind"])
 CLOSED = Counter("relais_sockets_closed", "Sockets we closed, by code.", ["code"])
 LISTENING = Gauge("relais_live_listening", "1 while the database is heard; else we only look round.")
 LAG = Histogram(

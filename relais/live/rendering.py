@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from django.db import connection
@@ -17,13 +17,15 @@ from relais.live.source import Mark, Source
 THREADS = 2
 KEPT = 2_000
 """Frames remembered; a thread of ordinary length, looked at by many, is rendered once."""
-SLICE = 100
+SLICE = 50
+"""Pieces rendered in one go, so that others get their turn in between."""
 
 
 class Renderer:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="render")
+        self.catching_up = asyncio.Semaphore(THREADS - 1)
         self.kept: OrderedDict[tuple[Mark, str], Frame] = OrderedDict()
 
     async def parts(self, marks: Sequence[Mark], language: str) -> dict[Mark, Frame]:
@@ -39,6 +41,14 @@ class Renderer:
         self._keep(made, language)
         found = kept | made
         return {mark: found[mark] for mark in marks if mark in found}
+
+    async def missed(self, marks: Sequence[Mark], language: str) -> AsyncIterator[Frame]:
+        """Theirs in order, a slice at a time; however many catch up, one thread is left for what is new."""
+        for start in range(0, len(marks), SLICE):
+            async with self.catching_up:
+                made = await self.parts(marks[start : start + SLICE], language)
+            for frame in made.values():
+                yield frame
 
     async def rows(self, marks: Sequence[Mark], language: str) -> dict[int, Frame]:
         """By thread. Never remembered: a line also shows what has no rev of its own, such as a colleague's name."""

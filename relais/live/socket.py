@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from relais.live import measures
 from relais.live.frames import Frame
 from relais.live.source import Viewer
 
@@ -26,10 +27,11 @@ class Socket:
         self.websocket = websocket
         self.session = session
         self.viewer = viewer
-        self._queue: asyncio.Queue[Frame] = asyncio.Queue(LONGEST_QUEUE)
+        self._queue: asyncio.Queue[Frame | None] = asyncio.Queue(LONGEST_QUEUE)
         self._end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    def push(self, frame: Frame) -> None:
+    def push(self, frame: Frame | None) -> None:
+        """None: there is more than is worth queueing; once it has sent what it was given, let it read for itself."""
         try:
             self._queue.put_nowait(frame)
         except asyncio.QueueFull:
@@ -41,8 +43,9 @@ class Socket:
             self._end.set_result(code)
 
     async def pushed(self) -> AsyncIterator[Frame]:
-        while True:
-            yield await self._queue.get()
+        """Until it has to read for itself."""
+        while frame := await self._queue.get():
+            yield frame
 
     async def converse(self, frames: AsyncIterator[Frame]) -> int | None:
         """Send `frames` until the other side leaves, or until someone calls `end`: with which code to close it."""
@@ -66,6 +69,7 @@ class Socket:
                     await self.websocket.send_text(frame.text)
             except GONE:
                 return
+            measures.frames(frame.kind).inc()
 
     async def _until_it_leaves(self) -> None:
         """Pages have nothing to say here; reading is how one learns that they went."""
@@ -75,6 +79,7 @@ class Socket:
 
 async def say_goodbye(websocket: WebSocket, code: int) -> None:
     """A code reaches the page only over an open socket; one that takes nothing any more is left to itself."""
+    measures.closed(code)
     with suppress(*GONE, TimeoutError):
         async with asyncio.timeout(PATIENCE):
             await websocket.close(code)

@@ -35,6 +35,8 @@ class Head:
 
     rev: int
     place: Place
+    read: int = 0
+    """How far it was read, which raises no rev."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,12 @@ class Changes:
     head: Head
     marks: Sequence[Mark]
     """In order of `rev`."""
+    until: int
+    """All up to this rev is among `marks`."""
+
+    @property
+    def is_all(self) -> bool:
+        return self.until >= self.head.rev
 
 
 class Tally(Protocol):
@@ -73,8 +81,8 @@ class Source(Protocol):
         """The threads that moved last; a net under the notifications, for lists."""
         ...
 
-    async def changes(self, db: Database, since: Mapping[int, int]) -> Mapping[int, Changes]:
-        """What each thread shows that is newer than the rev given, as of one moment."""
+    async def changes(self, db: Database, since: Mapping[int, int], most: int) -> Mapping[int, Changes]:
+        """What each thread shows that is newer than the rev given, as of one moment: the first `most` or so."""
         ...
 
     async def tally(self, db: Database) -> Tally: ...

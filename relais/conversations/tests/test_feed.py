@@ -101,7 +101,7 @@ def test_a_viewer_is_the_user_as_he_is(awa, sales):
 def test_every_rev_of_a_conversation_is_accounted_for(held_by_awa, awa, fatou_writes, clock):
     fatou_writes("bonjour")
     held_by_awa.say_as_agent("oui ?", agent=awa, at=clock.now)
-    changes = asked(lambda feed, db: feed.changes(db, {held_by_awa.pk: 0}))[held_by_awa.pk]
+    changes = asked(lambda feed, db: feed.changes(db, {held_by_awa.pk: 0}, 100))[held_by_awa.pk]
     held_by_awa.refresh_from_db()
     assert changes.head.rev == held_by_awa.rev
     assert {mark.rev for mark in changes.marks} == set(range(1, held_by_awa.rev + 1))

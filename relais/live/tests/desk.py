@@ -51,7 +51,7 @@ class Page:
 
 
 class Desk:
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
         from relais.asgi import make_application
 
         self.listener = socket.socket()
@@ -62,7 +62,7 @@ class Desk:
         self.port = self.listener.getsockname()[1]
         self.application = make_application()
         self.live = self.application.state.live
-        config = uvicorn.Config(self.application, log_config=None, timeout_graceful_shutdown=2)
+        config = uvicorn.Config(self.application, log_config=None, timeout_graceful_shutdown=2, **options)
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listener]})
         self.left = ExitStack()
@@ -95,13 +95,18 @@ class Desk:
         for one in list(self.live.doorkeeper.inside):
             one._end.get_loop().call_soon_threadsafe(one.end, code)
 
+    def narrow(self) -> socket.socket:
+        """A connection with next to no room for what is not read."""
+        plain = socket.socket()
+        plain.settimeout(PATIENCE)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        plain.connect(("127.0.0.1", self.port))
+        return plain
+
     @contextmanager
     def unread(self, path: str, user: Any) -> Iterator[socket.socket]:
         """A socket whose other end takes next to nothing until someone reads from it."""
-        with socket.socket() as plain:
-            plain.settimeout(PATIENCE)
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            plain.connect(("127.0.0.1", self.port))
+        with self.narrow() as plain:
             headers = {
                 "Host": "desk.example",
                 "Cookie": f"{settings.SESSION_COOKIE_NAME}={signed_in(user)}",

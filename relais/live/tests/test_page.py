@@ -13,7 +13,9 @@ from django.core.management import call_command
 from django.db import connection
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from relais.conversations.receive import InboundMessage, receive
 from relais.live.tests.desk import Desk, signed_in
+from tests.cast import FATOU, OUR_NUMBER, new_sid
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHROMIUM = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
@@ -128,16 +130,20 @@ def test_without_sockets_the_page_says_so_and_still_keeps_up(told, awa, held_by_
     told(story)
 
 
-def test_a_network_that_goes_away_is_noticed_and_found_again(told, awa, held_by_awa, fatou_writes):
+def test_a_network_that_goes_away_is_noticed_and_all_is_shown_afterwards(told, awa, held_by_awa, clock):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, f"/dashboard/chat/{held_by_awa.pk}")
         is_live(page)
         page.context.set_offline(True)
         expect(page.locator("#live-state")).to_have_attribute("data-state", "lost")
-        fatou_writes("pendant ce temps")
+        texts = [InboundMessage(new_sid(), FATOU, OUR_NUMBER, f"pendant ce temps {n}") for n in range(300)]
+        receive(texts, at=clock.now)
         page.context.set_offline(False)
         is_live(page)
-        expect(page.locator(".message").last).to_contain_text("pendant ce temps")
+        expect(page.locator(".message--client").last).to_contain_text("pendant ce temps 299")
+        shown = page.locator(".message--client .bubble__text").all_text_contents()
+        assert shown == ["mercedes", *(text.body for text in texts)]
+        expect(page.locator(".day")).to_have_count(1)
 
     told(story, expecting="ERR_INTERNET_DISCONNECTED")
 

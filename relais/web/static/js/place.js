@@ -10,9 +10,13 @@ export function place(html) {
   const old = document.getElementById(piece.id);
   if (old) return revOf(old) > revOf(piece) ? old : (old.replaceWith(piece), piece);
   if (!piece.dataset.seq) return null; // of a message that is not on this page
-  const items = [...events.children].filter((item) => item.dataset.seq);
+  const first = events.querySelector(":scope > [data-seq]");
   // What is older than the stretch on the page is shown when the reader goes back to it.
-  if (events.querySelector(":scope > .earlier") && items.length && seqOf(piece) < seqOf(items[0])) return null;
-  events.insertBefore(piece, items.find((item) => seqOf(item) > seqOf(piece)) ?? null);
+  if (events.querySelector(":scope > .earlier") && first && seqOf(piece) < seqOf(first)) return null;
+  // From the end: what comes is mostly the newest, and after an absence there may be thousands.
+  let next = null;
+  for (let item = events.lastElementChild; item && !(seqOf(item) <= seqOf(piece)); item = item.previousElementSibling)
+    if (item.dataset.seq) next = item;
+  events.insertBefore(piece, next);
   return piece;
 }

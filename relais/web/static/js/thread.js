@@ -78,10 +78,19 @@ function markRead() {
 }
 document.addEventListener("visibilitychange", () => unread && markRead());
 
+// Once for all that comes before the next picture: after an absence that may be hundreds of pieces.
+let soon = 0;
+function arrangeSoon() {
+  soon ||= (document.hidden ? setTimeout : requestAnimationFrame)(() => {
+    soon = 0;
+    arrange();
+  });
+}
+
 new MutationObserver((changes) => {
   for (const { addedNodes } of changes)
     for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) arrived(node);
-  arrange();
+  arrangeSoon();
 }).observe(events, { childList: true });
 arrange();
 

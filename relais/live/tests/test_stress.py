@@ -1,0 +1,211 @@
+"""Live under stress: long absences, slow readers, dead ones, floods, and a database that stops answering."""
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+import requests
+from django.conf import settings as configured
+from django.db import connection
+from twilio.request_validator import RequestValidator
+
+from relais.conversations.receive import InboundMessage, receive
+from relais.live import endpoint, listen, pool, threads
+from relais.live import socket as live_socket
+from relais.live.tests.desk import Desk, wait_until
+from tests.cast import FATOU, OUR_NUMBER, new_sid
+
+pytestmark = pytest.mark.django_db(transaction=True)
+IBRAHIM = {"address": "whatsapp:+2250700000002", "name": "Ibrahim"}
+
+
+def many_messages(conversation, number, text="message"):
+    """At once, in one transaction; returns the ids of their events, in order."""
+    texts = [InboundMessage(new_sid(), FATOU, OUR_NUMBER, f"{text} {n}") for n in range(number)]
+    receive(texts, at=conversation.started_at)
+    return list(conversation.events.order_by("-seq").values_list("pk", flat=True)[:number])[::-1]
+
+
+def messages_until(page, last):
+    return [frame["id"] for frame in page.frames_until("message", id=last) if frame["kind"] == "message"]
+
+
+def switch_triggers(how):
+    with connection.cursor() as cursor:
+        cursor.execute(f"alter table conversations {how} trigger user")
+
+
+@contextmanager
+def stopped(application: str) -> Iterator[None]:
+    """The database's end of these connections takes what it is asked, and never answers."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select pid from pg_stat_activity where datname = current_database() and application_name = %s",
+            [application],
+        )
+        pids = [pid for (pid,) in cursor.fetchall()]
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def small_queues(monkeypatch):
+    monkeypatch.setattr(live_socket, "LONGEST_QUEUE", 20)
+    monkeypatch.setattr(threads, "TOLD", 10)
+    monkeypatch.setattr(threads, "READ", 100)
+
+
+def test_who_was_away_for_long_gets_all_of_it_once_and_in_order(desk, awa, with_bot):
+    missed = many_messages(with_bot, 2_000)
+    page = desk.look_at(with_bot, awa, since=with_bot.rev)
+    frames = page.frames_until("caught-up")
+    assert [frame["id"] for frame in frames[:-1]] == missed
+    assert frames[-1]["rev"] == with_bot.rev + 2_000
+
+
+def test_nothing_is_queued_for_who_still_catches_up_and_others_do_not_wait(
+    small_queues, desk, awa, koffi, with_bot, fatou_writes
+):
+    missed = many_messages(with_bot, 400, "𝔐" * 1500)
+    slow = desk.look_at(with_bot, koffi, since=with_bot.rev, sock=desk.narrow())
+    quick = desk.look_at(with_bot, awa)
+    quick.until("caught-up")
+    for n in range(60):
+        event = fatou_writes(f"encore {n}").events.latest("seq")
+        assert quick.until("message")["id"] == event.pk
+        missed.append(event.pk)
+    assert len(desk.live.threads.watched[with_bot.pk].live) == 1
+    assert messages_until(slow, missed[-1]) == missed
+
+
+def test_a_flood_is_read_by_those_who_look_and_closes_nobody(small_queues, desk, awa, koffi, with_bot):
+    type(koffi).objects.filter(pk=koffi.pk).update(language="en")
+    pages = [desk.look_at(with_bot, who) for who in (awa, koffi)]
+    for page in pages:
+        page.until("caught-up")
+    flood = many_messages(with_bot, 300)
+    later = many_messages(with_bot, 3)
+    for page in pages:
+        assert messages_until(page, later[-1]) == flood + later
+
+
+def test_who_takes_nothing_for_long_is_sent_away(desk, koffi, with_bot, monkeypatch):
+    monkeypatch.setattr(live_socket, "PATIENCE", 0.2)
+    many_messages(with_bot, 200)
+    with desk.unread(f"/live?conversation={with_bot.pk}&since=0", koffi):
+        wait_until(lambda: desk.live.doorkeeper.inside)
+        wait_until(lambda: not desk.live.doorkeeper.inside)
+
+
+def test_who_died_without_a_word_is_noticed(transactional_db, awa):
+    with Desk(ws_ping_interval=0.2, ws_ping_timeout=0.2) as desk, desk.unread("/live", awa):
+        wait_until(lambda: desk.live.lists.lines)
+        wait_until(lambda: not desk.live.lists.lines)
+
+
+# -- two processes ----------------------------------------------------------------------------------------
+
+
+def twilio_calls(desk, number):
+    path = "/api/twilio/message"
+    params = {"MessageSid": new_sid(), "From": FATOU, "To": OUR_NUMBER, "Body": f"message {number}"}
+    token, public = configured.ENVIRONMENT.twilio_auth_token, configured.ENVIRONMENT.public_base_url
+    signature = RequestValidator(token).compute_signature(public + path, params)
+    answer = requests.post(
+        f"http://127.0.0.1:{desk.port}{path}",
+        data=params,
+        headers={"X-Twilio-Signature": signature},
+        timeout=10,
+    )
+    assert answer.status_code == 200
+
+
+def test_whichever_process_a_message_comes_in_by_all_show_the_same(desk, second_desk, awa, koffi, with_bot):
+    both = (desk, second_desk)
+    pages = [at.look_at(with_bot, who) for at in both for who in (awa, koffi)]
+    for page in pages:
+        page.until("caught-up")
+    with ThreadPoolExecutor(6) as twilio:
+        list(twilio.map(lambda n: twilio_calls(both[n % 2], n), range(60)))
+    events = list(with_bot.events.filter(seq__gt=with_bot.seq).order_by("rev").values_list("pk", flat=True))
+    assert len(events) == 60
+    for page in pages:
+        assert messages_until(page, events[-1]) == events
+
+
+def dots(page, conversation):
+    """Whether the row is shown as unread, each time that it comes."""
+    while True:
+        yield 'data-unread="true"' in page.until("row", conversation=conversation.pk)["html"]
+
+
+def test_what_the_holder_reads_in_one_process_is_read_in_all(
+    desk, second_desk, awa, held_by_awa, fatou_writes
+):
+    pages = [at.page(awa) for at in (desk, second_desk)]
+    for page in pages:
+        page.until("counts", mine=1)
+    unread = fatou_writes("une question")
+    seen = [dots(page, unread) for page in pages]
+    assert [next(each) for each in seen] == [True, True]
+    unread.read_by(awa)
+    assert [next(each) for each in seen] == [False, False]
+
+
+# -- a database that is not heard -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(listen, "SILENCE", 0.1)
+    monkeypatch.setattr(listen, "LONGEST", 0.2)
+    monkeypatch.setattr(pool, "CHECK", 0.2)
+    monkeypatch.setattr(pool, "LONGEST", 0.2)
+
+
+def test_a_network_that_swallows_what_is_told_is_noticed(impatient, desk, awa, with_bot, fatou_writes):
+    page = desk.look_at(with_bot, awa)
+    page.until("caught-up")
+    with stopped("relais listen"):
+        wait_until(lambda: not desk.live.hears)
+        event = fatou_writes("qui l'entend ?").events.latest("seq")
+        wait_until(lambda: desk.live.hears)
+        assert page.until("message")["id"] == event.pk
+
+
+def test_questions_that_a_network_swallows_are_asked_again(impatient, desk, awa, with_bot, fatou_writes):
+    page, lists = desk.look_at(with_bot, awa), desk.page(awa)
+    page.until("caught-up"), lists.until("counts")
+    with stopped("relais live"):
+        event = fatou_writes("encore là ?").events.latest("seq")
+        assert page.until("message")["id"] == event.pk
+        assert lists.until("refresh")
+
+
+@pytest.fixture
+def often(monkeypatch):
+    monkeypatch.setattr(endpoint, "LOOK_ROUND", 0.2)
+
+
+def test_reading_that_no_notification_told_is_found_by_looking_round(
+    often, desk, awa, held_by_awa, fatou_writes
+):
+    unread = fatou_writes("une question")
+    page = desk.page(awa)
+    page.until("counts", unread_mine=1)
+    wait_until(lambda: desk.live.lists.known)
+    switch_triggers("disable")
+    try:
+        unread.read_by(awa)
+        assert next(dots(page, unread)) is False
+    finally:
+        switch_triggers("enable")
