@@ -89,7 +89,7 @@ async def _work(stop: asyncio.Event) -> None:
                     )
                 )
         except Exception as error:
-            log.warning("the worker stopped and begins again: %s", type(error).__name__)
+            log.warning("the worker stopped and begins again", extra={"error": type(error).__name__})
         await asyncio.sleep(1)
 
 
@@ -117,6 +117,6 @@ def _write_beats(sender: Any) -> None:
         if time.monotonic() - sender.looked_at < FRESH:
             beat("sender")
     except (DatabaseError, InterfaceError) as error:
-        log.warning("no sign of life could be left: %s", type(error).__name__)
+        log.warning("no sign of life could be left", extra={"error": type(error).__name__})
     finally:
         connection.close()

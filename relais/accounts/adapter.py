@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -13,6 +14,8 @@ from django.utils.translation import gettext_lazy as _
 
 from relais.accounts.failures import Attempt
 from relais.accounts.invitation import password_address
+
+log = logging.getLogger(__name__)
 
 
 class Adapter(DefaultAccountAdapter):
@@ -44,10 +47,12 @@ class Adapter(DefaultAccountAdapter):
         attempt = self._attempt(request, credentials)
         attempt.wait_for_others()
         if attempt.is_one_too_many(now()):
+            log.warning("sign-in refused: too many failures")
             raise self.validation_error("too_many_login_attempts")
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         self._attempt(request, credentials).failed(now())
+        log.info("sign-in refused")
 
     def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
         # allauth's name for it: called once a new password was set by a link.

@@ -5,3 +5,8 @@ class AccountsConfig(AppConfig):
     name = "relais.accounts"
     label = "accounts"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from relais.accounts import comings
+
+        comings.listen()

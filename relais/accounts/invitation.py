@@ -34,6 +34,6 @@ def invite_by_email(user: User, link: str) -> bool:
         try:
             get_adapter().send_mail("account/email/invitation", user.email, {"user": user, "link": link})
         except (OSError, SMTPException):
-            log.exception("The invitation of user %s was not sent", user.pk)
+            log.exception("invitation not sent", extra={"user": user.pk})
             return False
     return "console" not in settings.EMAIL_BACKEND

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from django.db import connection, transaction
 from psycopg import sql
 
+from relais.conversations import journal
 from relais.conversations.history import SYSTEM
 
 if TYPE_CHECKING:
@@ -184,7 +185,10 @@ def moved(
         for name, value in fields.items():
             setattr(delivery, name, value)
         delivery.rev, delivery.sid = rev, sid
-    return [by_id[pk] for pk, _rev, _sid in rows]
+    gone = [by_id[pk] for pk, _rev, _sid in rows]
+    if "state" in fields:
+        journal.note_moves(gone, fields["state"])
+    return gone
 
 
 def _assigned(name: str) -> sql.Composable:

@@ -51,7 +51,7 @@ class History:
         message_sid: str | None = None,
     ) -> ConversationEvent:
         """Add an event under the row's lock, so that `seq` and `rev` have no gap, and carry out what it entails."""
-        from relais.conversations import consequences
+        from relais.conversations import consequences, journal
         from relais.conversations.models import ConversationEvent
 
         with connection.cursor() as cursor:
@@ -71,6 +71,7 @@ class History:
             message_sid=message_sid,
             created_at=at,
         )
+        journal.note_event(event)
         consequences.of(event, at=at)
         return event
 

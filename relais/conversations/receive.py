@@ -14,7 +14,7 @@ from psycopg.errors import DeadlockDetected
 from psycopg.types.json import Jsonb
 
 from relais.clients.addresses import phone_number
-from relais.conversations import consequences
+from relais.conversations import consequences, journal
 from relais.conversations.models import ConversationEvent, Media
 
 TRIES = 5
@@ -109,6 +109,7 @@ def _receive(messages: Sequence[InboundMessage], at: datetime) -> dict[str, Rece
         if fresh:
             cursor.execute(SQL["know"], columns | {"fresh": list(fresh)})
         answers = _read(cursor, columns["sid"])
+    journal.note_received([(answers[sid].conversation_id, event_id) for sid, event_id in fresh.items()])
     _store_media(messages, fresh)
     _carry_out([answers[sid] for sid in fresh], at)
     return answers

@@ -40,6 +40,6 @@ def answer(known: Function, effect: engine.RunFunction) -> engine.Answered:
     try:
         body = json.dumps(known(effect.params), ensure_ascii=False)
     except Exception as error:
-        log.exception("the function of %s failed", effect.widget)
+        log.exception("function failed", extra={"ref": effect.ref})
         return engine.Answered.failed(effect.ref, type(error).__name__)
     return engine.Answered(effect.ref, status=200, content_type="application/json", body=body)

@@ -50,6 +50,10 @@ def _is_ours(record: logging.LogRecord) -> bool:
 
 
 def _event(record: logging.LogRecord) -> str:
+    if hasattr(record, "job") and hasattr(
+        record, "action"
+    ):  # Of Procrastinate, whose text quotes the arguments.
+        return str(record.action).replace("_", " ")
     event = str(record.msg).strip().partition("\n")[0]
     if record.name == "asyncio":
         event = event.partition("(")[0]  # It goes on with the values a callback was given.
@@ -58,8 +62,10 @@ def _event(record: logging.LogRecord) -> str:
 
 def _ids(record: logging.LogRecord) -> dict[str, Any]:
     """What was given as `extra`; others' texts are not taken."""
-    kinds = (str, int, float, bool, type(None)) if _is_ours(record) else (int, float, bool)
+    kinds = (str, int, float, bool) if _is_ours(record) else (int, float, bool)
     given = {name: value for name, value in vars(record).items() if name not in OF_EVERY_RECORD}
+    if "event" in given:  # Which one of a conversation; what happened stands under that name.
+        given["event_id"] = given.pop("event")
     job = given.pop("job", None)
     if isinstance(job, dict):  # Of Procrastinate.
         given |= {"job": job.get("id"), "attempts": job.get("attempts")}

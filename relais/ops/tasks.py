@@ -20,4 +20,4 @@ async def retry_stalled(context: JobContext, timestamp: int) -> None:
         try:
             await manager.retry_job(job)
         except UniqueViolation:
-            log.info("job %s waits: another one of its queueing lock is to come", job.id)
+            log.info("job waits: another one of its queueing lock is to come", extra={"job": job.id})

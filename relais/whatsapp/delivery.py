@@ -67,7 +67,7 @@ def _find(params: Params, *, ref: str) -> MessageDelivery | None:
     named = deliveries.filter(pk=int(ref)).first()
     # The answer to the call may have been written between the two questions.
     if named is None or named.sid not in (None, sid) or not _is_to(named, params.text("To")):
-        log.warning("status callback for delivery %s does not fit it", ref)
+        log.warning("status does not fit its delivery", extra={"delivery": named.pk if named else None})
         return None
     return named
 

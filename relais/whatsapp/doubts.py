@@ -80,7 +80,7 @@ class Doubts:
                     for delivery in take_to_ask(self._clock.now(), most=ASKERS):
                         askers.submit(self._clear_up, delivery)
                 except (DatabaseError, InterfaceError) as error:
-                    log.warning("doubts cannot be looked at: %s", type(error).__name__)
+                    log.warning("doubts cannot be looked at", extra={"error": type(error).__name__})
                 except Exception:
                     log.exception("doubts were not looked at")
                 finally:

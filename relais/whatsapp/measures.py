@@ -44,9 +44,10 @@ def signature_refused(path: str) -> None:
     SIGNATURES_REFUSED.labels(path).inc()
 
 
-def sent(outcome: str, code: object = "") -> None:
-    """`outcome`: accepted, failed (Twilio said no), postponed (it did not leave) or uncertain."""
+def sent(outcome: str, code: int | None, seconds: float) -> None:
+    """`outcome`: accepted, refused (by Twilio), later (it did not leave) or unknown."""
     SENDS.labels(outcome, str(code or "")).inc()
+    SEND_SECONDS.observe(seconds)
 
 
 # Bound once: a lookup by labels costs more than the count.

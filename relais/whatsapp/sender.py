@@ -29,7 +29,7 @@ from relais.company import words
 from relais.conversations import outbox
 from relais.conversations.models import MessageDelivery
 from relais.live.pool import conninfo
-from relais.whatsapp import client
+from relais.whatsapp import client, measures
 from relais.whatsapp.assumptions import RETRIED, STATUS_CALLBACKS_TAKE_OVERRIDES
 from relais.whatsapp.clock import SharedClock
 from relais.whatsapp.delivery import fail
@@ -96,7 +96,7 @@ class Sender:
         except Exception as error:
             # Whatever it is: a thread that ends would stop every message, and so would one that asks without rest.
             away = isinstance(error, DatabaseError | InterfaceError)
-            log.warning("the outbox cannot be read: %s", type(error).__name__, exc_info=not away)
+            log.warning("the outbox cannot be read", extra={"error": type(error).__name__}, exc_info=not away)
             return LOOK_EVERY
         finally:
             connection.close()
@@ -130,7 +130,7 @@ class Sender:
         try:
             work(delivery)
         except Exception:
-            log.exception("delivery %s was not carried out", delivery.pk)
+            log.exception("delivery not carried out", extra={"delivery": delivery.pk})
         finally:
             connection.close()
             self._at_work.discard(delivery.pk)
@@ -195,9 +195,18 @@ def call(delivery: MessageDelivery, clock: SharedClock) -> Outcome:
     """Call Twilio, outside any transaction. Every call passes here, and so does what became of it."""
     begun = time.monotonic()
     outcome = replace(_called(delivery), at=clock.now(), seconds=time.monotonic() - begun)
-    level = logging.WARNING if outcome.kind == "unknown" else logging.DEBUG
-    told = {"delivery": delivery.pk, "conversation": delivery.conversation_id, "outcome": outcome.kind}
-    log.log(level, "message sent", extra=told | {"code": outcome.code, "seconds": round(outcome.seconds, 3)})
+    measures.sent(outcome.kind, outcome.code, outcome.seconds)
+    log.log(
+        logging.WARNING if outcome.kind == "unknown" else logging.INFO,
+        "message handed to Twilio",
+        extra={
+            "conversation": delivery.conversation_id,
+            "delivery": delivery.pk,
+            "outcome": outcome.kind,
+            "code": outcome.code,
+            "seconds": round(outcome.seconds, 3),
+        },
+    )
     return outcome
 
 
@@ -238,7 +247,7 @@ def write(delivery: MessageDelivery, outcome: Outcome, clock: SharedClock) -> No
             _write(delivery, replace(outcome, sid="", error=""), clock)
             return
         except (DatabaseError, InterfaceError) as error:
-            log.warning("an outcome could not be written: %s", type(error).__name__)
+            log.warning("an outcome could not be written", extra={"error": type(error).__name__})
             connection.close()
             if attempt == OUTCOME_TRIES - 1:
                 raise

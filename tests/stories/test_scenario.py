@@ -242,3 +242,31 @@ def test_a_page_that_lost_its_connection_catches_up(demo: Desk) -> None:
         ]
 
     told(demo, story)
+
+
+def test_the_log_tells_all_that_happened_and_nothing_that_was_said(demo: Desk) -> None:
+    [[conversation]] = demo.ask("select conversation_id from conversation_events order by id limit 1")
+    said = {body for (body,) in demo.ask("select body from conversation_events where length(body) > 5")}
+    named = {
+        name
+        for row in demo.ask("select client_full_name, whatsapp_profile_name from clients")
+        for name in row
+    }
+    numbers = {
+        address.removeprefix("whatsapp:") for (address,) in demo.ask("select address from client_addresses")
+    }
+    written = {kind: (Path(demo.folder) / "log" / f"{kind}.log").read_text() for kind in ("web", "jobs")}
+    lines = [json.loads(line) for text in written.values() for line in text.splitlines()]
+    told = {
+        line.get("kind") or line.get("state") for line in lines if line.get("conversation") == conversation
+    }
+    assert {
+        "message_received",
+        "agent_takeover",
+        "agent_message",
+        "conversation_closed",
+        "sent",
+        "read",
+    } <= told
+    for word in (said | named | numbers) - {None, ""}:
+        assert not any(word in text or json.dumps(word)[1:-1] in text for text in written.values()), word

@@ -32,7 +32,7 @@ def figures(at: datetime) -> Iterator[Figure]:
     yield Figure(_("Reçus en 1 h"), received, beside, "message-square", "/dashboard/conversations")
     sent, beside = recently("sends accepted")
     yield Figure(_("Envoyés en 1 h"), sent, beside, "send")
-    failed, beside = recently("sends failed")
+    failed, beside = recently("sends refused")
     yield Figure(
         _("Refusés en 1 h"), failed, beside, "circle-alert", "/dashboard/conversations?status=trouble"
     )

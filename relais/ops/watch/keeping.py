@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 log = logging.getLogger(__name__)
 EVERY = 5.0
+EACH_MINUTE, EACH_HALF_HOUR = 12, 360
 FRESH = 20
 """Seconds after which a snapshot tells of a process that is gone."""
 REMEMBERED = "2 days"
@@ -89,6 +90,7 @@ class Keeper:
 
     def __init__(self) -> None:
         self.tallied: dict[str, float] = {}
+        self.closed: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def add_up(self) -> None:
@@ -100,6 +102,14 @@ class Keeper:
                 for name in sorted(name for name, more in news.items() if more > 0):
                     cursor.execute(ADD, [name, int(news[name])])
                     self.tallied[name] = now[name]
+
+    def tell_closed(self) -> None:
+        """Why sockets were closed since the last time: one line a code, however many there were."""
+        for name, count in counted():
+            if name.startswith("sockets_closed ") and count > (before := self.closed.get(name, 0)):
+                code = int(name.rpartition(" ")[2])
+                log.info("sockets closed", extra={"code": code, "count": int(count - before)})
+                self.closed[name] = count
 
     def leave(self, place: Place) -> None:
         with connection.cursor() as cursor:
@@ -141,7 +151,9 @@ def _keep(place: Place, over: threading.Event) -> None:
         try:
             keeper.add_up()
             keeper.leave(place)
-            if rounds % 360 == 0:
+            if rounds % EACH_MINUTE == 0:
+                keeper.tell_closed()
+            if rounds % EACH_HALF_HOUR == 0:
                 keeper.forget()
             rounds += 1
         except (DatabaseError, InterfaceError):

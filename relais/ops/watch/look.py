@@ -63,7 +63,7 @@ class Look:
         failed = {
             name.rpartition(" ")[2]: each.count
             for name, each in self._since[within].items()
-            if name.startswith("sends failed ")
+            if name.startswith("sends refused ")
         }
         return dict(sorted(failed.items(), key=lambda item: -item[1]))
 

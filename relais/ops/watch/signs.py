@@ -134,7 +134,7 @@ def sending(look: Look) -> Sign:
 def _why_it_waits(look: Look) -> str:
     if look.silence("sender"):
         return _("L'envoi est arrêté.") + " " + _restart()
-    if look.happened(LATELY, "sends postponed", "sends uncertain").count:
+    if look.happened(LATELY, "sends later", "sends unknown").count:
         return _(
             "Twilio ne répond pas ou demande d'attendre ; Relais réessaie de lui-même et rien n'est perdu. Si cela "
             "dure, regardez status.twilio.com et si le serveur atteint api.twilio.com."
@@ -143,7 +143,7 @@ def _why_it_waits(look: Look) -> str:
 
 
 def _outcomes(look: Look, title: str) -> Sign:
-    sent, failed = look.happened(HOUR, "sends accepted"), look.happened(HOUR, "sends failed")
+    sent, failed = look.happened(HOUR, "sends accepted"), look.happened(HOUR, "sends refused")
     if failed.count >= MANY_FAILURES and failed.count * 5 >= sent.count:
         code = next(iter(look.codes(HOUR)), "")
         told = _("Twilio a refusé %(n)s messages depuis une heure, %(sent)s sont partis.") % {

@@ -75,7 +75,7 @@ def test_why_it_waits_is_said(held_by_awa, awa, clock, happened):
 
     beat("sender")
     assert "jobs.log" in sign("Envoi").todo
-    happened("sends postponed ")
+    happened("sends later ")
     assert "status.twilio.com" in sign("Envoi").todo
 
 
@@ -138,8 +138,8 @@ def test_a_comparison_that_is_late_is_as_bad_as_it_says(well, monkeypatch):
 
 def test_many_refusals_by_twilio_are_told_with_the_most_frequent_reason(well, happened):
     happened("sends accepted ", 10)
-    happened("sends failed 63016", 5)
-    happened("sends failed 63003", 1)
+    happened("sends refused 63016", 5)
+    happened("sends refused 63003", 1)
     seen = sign("Envoi")
     assert (seen.level, "refusé 6 messages" in seen.sentence) == (Level.ATTENTION, True)
     assert "63016" in seen.todo and "24 h" in seen.todo
