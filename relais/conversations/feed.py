@@ -233,5 +233,5 @@ def _html(mark: Mark, row: Any) -> str:
     except DatabaseError:
         raise
     except Exception:
-        log.exception("%s %s cannot be shown", mark.kind, mark.id)
+        log.exception("a change cannot be shown", extra={"kind": mark.kind, "mark": mark.id})
         return ""

@@ -197,10 +197,10 @@ async def _ever(step: Callable[[], Awaitable[None]]) -> None:
         try:
             await step()
         except NO_DATABASE as error:
-            log.warning("%s: %s", step.__qualname__, type(error).__name__)
+            log.warning("live waits", extra={"step": step.__qualname__, "error": type(error).__name__})
             await asyncio.sleep(AFTER_FAILURE)
         except Exception:
-            log.exception("%s failed", step.__qualname__)
+            log.exception("live failed", extra={"step": step.__qualname__})
             await asyncio.sleep(AFTER_FAILURE)
 
 

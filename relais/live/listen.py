@@ -33,7 +33,7 @@ class Listener:
             except (psycopg.Error, OSError) as error:
                 if self.hears:
                     pause = SHORTEST
-                    log.warning("The database is not heard any more: %s", type(error).__name__)
+                    log.warning("the database is not heard any more", extra={"error": type(error).__name__})
             self.hears = False
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST)
@@ -54,4 +54,4 @@ class Listener:
         try:
             self.channels[notify.channel](notify.payload)
         except Exception:  # Anyone with a connection may say anything; it must not make us deaf.
-            log.exception("not understood on %s: %r", notify.channel, notify.payload)
+            log.exception("a notice was not understood", extra={"channel": notify.channel})
