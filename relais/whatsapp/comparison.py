@@ -56,7 +56,7 @@ class Comparison:
         """Called between all that takes long; raises when another process reads by now."""
         self.at = clock()
         self.is_studio = settings.ENVIRONMENT.bot == "studio"
-        self.recovered = self.overheard = self.statuses = self.foreign = 0
+        self.recovered = self.overheard = self.statuses = self.foreign = self.compared = 0
         self.left: list[datetime] = []
         """When each was written that could not be taken in."""
         self.waiting: list[datetime] = []
@@ -71,7 +71,7 @@ class Comparison:
         while True:
             self.left.clear()
             self.waiting.clear()
-            self.foreign = 0
+            self.foreign = self.compared = 0
             missing = nsmallest(MOST, enumerate(chain(self._outbound(), self._inbound())), key=_by_age)
             before = self.recovered + self.overheard
             self._heal([message for _n, message in missing])
@@ -106,6 +106,7 @@ class Comparison:
         messages = client.listed(to=to, sender=sender, since=self.since, page_size=self.page_size)
         while chunk := list(islice(messages, CHUNK)):
             self.still_here()
+            self.compared += len(chunk)
             yield chunk
             _give_connection_back()
 

@@ -41,6 +41,8 @@ class LogReading(models.Model):
     """Messages of clients that the last look found and that had never reached us."""
     left = models.IntegerField(db_default=0)
     """How many of them could not be taken in yet."""
+    compared = models.IntegerField(db_default=0)
+    """Messages of the log that the last near look went through."""
     foreign = models.IntegerField(db_default=0)
     """Messages from our number, in the last look, that did not leave from here."""
     recovered = models.BigIntegerField(db_default=0)
@@ -99,5 +101,5 @@ TIMES = (
     "last_run_at",
     "last_ok_at",
 )
-COUNTS = ("missing", "left", "foreign")
+COUNTS = ("missing", "left", "foreign", "compared")
 TOTALS = ("recovered", "statuses", "overheard")

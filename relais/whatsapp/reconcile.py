@@ -23,8 +23,6 @@ from relais.whatsapp.comparison import Comparison
 from relais.whatsapp.models import COUNTS, LEASE, TOTALS, LogReading
 
 log = logging.getLogger(__name__)
-BEGAN = timezone.now() - timedelta(seconds=5)
-"""When this process did; Twilio's dates are cut to the second, and the first look comes up to a minute later."""
 OVERLAP = timedelta(minutes=10)
 """How far a look goes back behind the last one: Twilio does not promise that its log is complete at once."""
 BACK_EVERY = timedelta(hours=1)
@@ -32,6 +30,8 @@ BACK = timedelta(hours=24)
 FAR_BACK = timedelta(days=7)
 """What is older is not looked for: it would come as news that is none."""
 PAGES = {"near": 100, "back": 1000}
+LARGEST_PAGE = 1000
+"""Messages asked for at once: few on a quiet desk, each minute; on a busy one as many as Twilio gives."""
 RENEWED_EVERY = timedelta(seconds=20)
 LATE, SILENT = timedelta(minutes=5), timedelta(minutes=15)
 """Without a look that went well."""
@@ -40,30 +40,30 @@ BROKEN = gettext_noop("Une erreur est survenue. Elle est notée dans le journal.
 Clock = Callable[[], datetime]
 
 
-def look(*, clock: Clock = timezone.now) -> None:
-    """At what was written since the last look."""
+def look(*, began: datetime, clock: Clock = timezone.now) -> None:
+    """At what was written since the last look; if there was none, since the desk `began`."""
     at = clock()
-    for reading in _readings(at):
+    for reading in _readings(min(began, at)):
         since = min(reading.completed_until or reading.connected_at, at) - OVERLAP
         _Look(reading, "near", since=since, clock=clock).run()
 
 
-def look_back(*, clock: Clock = timezone.now) -> None:
+def look_back(*, began: datetime, clock: Clock = timezone.now) -> None:
     """At the last day, and once a day at the last week: for what the log told late, and what became of older ones."""
     at = clock()
     _find_senders(at)
-    for reading in _readings(at):
+    for reading in _readings(min(began, at)):
         last = reading.looked_far_back_at
         is_far = last is None or not timedelta() <= at - last < BACK
         _Look(reading, "back", since=at - (FAR_BACK if is_far else BACK), clock=clock, is_far=is_far).run()
 
 
-def _readings(at: datetime) -> list[LogReading]:
+def _readings(began: datetime) -> list[LogReading]:
     environment = settings.ENVIRONMENT
     if not _is_connected():
         return []
     account = environment.twilio_account_sid
-    own = LogReading.of(environment.whatsapp_number, account=account, since=min(BEGAN, at))
+    own = LogReading.of(environment.whatsapp_number, account=account, since=began)
     return [own, *LogReading.objects.filter(account=account).exclude(pk=own.pk).order_by("pk")]
 
 
@@ -100,7 +100,7 @@ class _Look:
             reading,
             since=max(since, reading.connected_at, self.at - FAR_BACK),
             clock=clock,
-            page_size=PAGES[name],
+            page_size=min(LARGEST_PAGE, max(PAGES[name], reading.compared)),
             still_here=self._keep_lease,
         )
 
@@ -140,6 +140,7 @@ class _Look:
         if self.name == "near":
             missing = self.comparison.recovered + len(left)
             seen |= {"missing": missing, "foreign": self.comparison.foreign, "last_error": ""}
+            seen |= {"compared": self.comparison.compared}
             seen |= {"completed_until": self._completed_until(), "last_ok_at": self.clock()}
         else:
             seen |= {"looked_back_at": self.at} | ({"looked_far_back_at": self.at} if self.is_far else {})
@@ -186,6 +187,7 @@ class LogState:
     """Whether Twilio is known to bring messages by itself."""
     level: str
     """`good`, `attention` when late, `danger` when silent for long."""
+    compared: int = 0
 
 
 def state(*, at: datetime | None = None) -> LogState | None:

@@ -1,11 +1,16 @@
 """Slow work of the Twilio door. Jobs carry ids and decide nothing."""
 
+from datetime import timedelta
+
 from django.utils import timezone
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from relais.conversations.models import Conversation, Media, MediaState
 
+BEGAN = timezone.now() - timedelta(seconds=5)
+"""When this process did, and with it a new desk: the first look at Twilio's log comes up to a minute later, and its
+dates are cut to the second."""
 TRIES = RetryStrategy(max_attempts=10, exponential_wait=3)
 
 
@@ -37,7 +42,7 @@ def look_up_message(sid: str) -> None:
 def look_at_log(timestamp: int) -> None:
     from relais.whatsapp import reconcile
 
-    reconcile.look()
+    reconcile.look(began=BEGAN)
 
 
 @app.periodic(cron="17 * * * *")
@@ -45,4 +50,4 @@ def look_at_log(timestamp: int) -> None:
 def look_back_in_log(timestamp: int) -> None:
     from relais.whatsapp import reconcile
 
-    reconcile.look_back()
+    reconcile.look_back(began=BEGAN)

@@ -16,6 +16,7 @@ from relais.whatsapp.inbound import message_of
 from relais.whatsapp.models import LogReading
 from relais.whatsapp.overheard import write_down
 from relais.whatsapp.params import clean
+from relais.whatsapp.tasks import BEGAN, look_at_log, look_back_in_log
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, story_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,12 +26,12 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 64
 def look(**later):
     """At the log, as if so much time had passed."""
     passed = timedelta(**(later or {"seconds": 60}))
-    reconcile.look(clock=lambda: timezone.now() + passed)
+    reconcile.look(began=BEGAN, clock=lambda: timezone.now() + passed)
 
 
 def look_back(**later):
     passed = timedelta(**(later or {"seconds": 60}))
-    reconcile.look_back(clock=lambda: timezone.now() + passed)
+    reconcile.look_back(began=BEGAN, clock=lambda: timezone.now() + passed)
 
 
 def reading():
@@ -215,6 +216,18 @@ def test_many_pages_are_read_and_many_missing_taken_in_by_and_by(known, never, d
     assert ConversationEvent.objects.filter(event_type="message_received").count() == 9
     assert double.requests("list") - before > 9 / 2
     assert (reading().missing, reading().recovered, reading().left) == (8, 8, 0)
+    assert reading().compared == 9
+
+
+def test_a_busy_desk_asks_for_larger_pages(known, double, monkeypatch):
+    monkeypatch.setitem(reconcile.PAGES, "near", 2)
+    for n in range(9):
+        double.client_writes(FATOU, str(n))
+    asked = [double.requests("list")]
+    for minutes in (1, 2):
+        look(minutes=minutes)
+        asked.append(double.requests("list"))
+    assert (asked[1] - asked[0], asked[2] - asked[1]) == (6, 2)
 
 
 def test_a_picture_comes_with_it(known, never):
@@ -300,6 +313,14 @@ def test_nothing_from_before_this_desk_was_connected_is_taken_in(double, never):
     look()
     look_back()
     assert not ConversationEvent.objects.exists()
+
+
+def test_a_new_desk_is_connected_since_its_process_began(double):
+    """Not since the first look, a minute later."""
+    look_at_log(timestamp=0)
+    assert reading().connected_at == BEGAN
+    look_back_in_log(timestamp=0)
+    assert reading().looked_back_at > BEGAN
 
 
 def test_another_account_of_the_same_number_begins_anew(known, never, settings, double):
