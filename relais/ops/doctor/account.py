@@ -130,7 +130,12 @@ def judge_webhook(webhook: Mapping[str, Any], told: Environment) -> Iterator[Fin
     ours = f"{told.public_base_url}/api/twilio/message"
     given, fragment = urldefrag(str(webhook.get("callback_url") or ""))
     advice = f"In Twilio's console, at the sender, “When a message comes in”: {ours}{RETRY}, by POST."
-    if given != ours:
+    if not given:
+        yield failed(
+            "The sender calls nobody when a client writes.",
+            f"{advice} If it is in a Messaging Service that takes its messages: there.",
+        )
+    elif given != ours:
         yield failed(f"The sender calls {_shown(given)} when a client writes, not {ours}.", advice)
     elif str(webhook.get("callback_method") or "POST").upper() != "POST":
         yield failed("The sender calls us by GET.", advice)

@@ -60,12 +60,8 @@ def _within(seconds: float, look: Look, patient: Patient) -> list[Finding]:
                 unverified("Not looked at: the database did not answer.", "See the line on the database.")
             )
         except Exception as error:  # A look that fails must not hide the others.
-            told.append(
-                failed(
-                    f"It could not be looked at ({type(error).__name__}: {error}).",
-                    "Tell the authors of Relais.",
-                )
-            )
+            said = patient.without_secrets(f"{type(error).__name__}: {error}", shortest=1)
+            told.append(failed(f"It could not be looked at ({said}).", "Tell the authors of Relais."))
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()

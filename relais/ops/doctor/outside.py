@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import requests
+import urllib3
 from twilio.request_validator import RequestValidator
 
 from relais.ops.doctor.patient import Patient
@@ -45,7 +46,7 @@ def call(
             ) as answer:  # fmt: skip
                 answer._content = answer.raw.read(MOST, decode_content=True)
                 return answer
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise _unreachable(error) from error
 
 
@@ -66,7 +67,7 @@ def _unreachable(error: BaseException) -> Unreachable:
         return Unreachable(
             "its name is not known", "Write PUBLIC_BASE_URL rightly, or have its name entered in the DNS."
         )
-    if isinstance(error, requests.exceptions.Timeout):
+    if isinstance(error, requests.exceptions.Timeout) or "ReadTimeoutError" in names:
         return Unreachable(
             "it does not answer in time",
             "See firewall and proxy. Some networks reach their own public address from outside only: "

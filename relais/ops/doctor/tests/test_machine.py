@@ -115,7 +115,8 @@ def test_an_env_file_that_others_may_read_is_told(patient, tmp_path, monkeypatch
     dotenv.write_text("")
     dotenv.chmod(0o640)
     monkeypatch.setenv("RELAIS_ENV_FILE", str(dotenv))
-    assert str(dotenv) in only_fault(disk.look_at_modes, patient).sentence
+    fault = only_fault(disk.look_at_modes, patient)
+    assert (fault.state, str(dotenv) in fault.sentence) == ("warning", True)
 
 
 def test_a_folder_of_somebody_else_is_told(patient, monkeypatch):

@@ -79,13 +79,22 @@ def test_a_look_that_breaks_hides_no_other_and_tells_no_secret(patient):
 
 
 def test_a_password_of_the_database_is_never_told(patient):
-    away = written_to(patient, database_url="postgresql://relais:hunter2@127.0.0.1:9/relais")
+    away = written_to(patient, database_url="postgresql://relais:relais@127.0.0.1:9/desk")
 
     def quotes(patient):
-        yield failed(f"It said {patient.environment.database_url}", f"{patient.environment.database_url}")
+        yield ok("Start Relais by bin/relais up.")
+        raise ValueError("the password is relais")
 
-    [told] = examined(away, quotes)
-    assert "hunter2" not in told.sentence + told.advice
+    [said, broke] = examined(away, quotes)
+    assert said.sentence == "Start Relais by bin/relais up.", "a password that is a word spoils no sentence"
+    assert "relais" not in broke.sentence
+    away = written_to(patient, database_url="postgresql://relais:a-long-password@127.0.0.1:9/desk")
+
+    def tells(patient):
+        yield failed(patient.environment.database_url, patient.environment.database_url)
+
+    [told] = examined(away, tells)
+    assert "a-long-password" not in told.sentence + told.advice
 
 
 @pytest.mark.parametrize("error", [psycopg.OperationalError("gone"), psycopg.errors.UndefinedTable("none")])
