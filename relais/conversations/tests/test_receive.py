@@ -45,6 +45,21 @@ def test_a_repeated_message_writes_nothing_and_is_answered_as_the_first_time(wai
 
 
 @pytest.mark.django_db
+def test_patience_is_asked_for_again_once_who_answered_is_gone(held_by_awa, awa, clock):
+    def due():
+        said = message()
+        return receive([said], at=clock.passes(minutes=1))[said.sid].waiting_due
+
+    held_by_awa.say_as_agent("Je regarde.", agent=awa, at=clock.passes(minutes=1))
+    assert not due()
+    held_by_awa.release(awa, at=clock.passes(minutes=1))
+    assert due()
+    assert not due(), "he was asked a minute ago"
+    held_by_awa.take_over(awa, at=clock.passes(minutes=11))
+    assert not due()
+
+
+@pytest.mark.django_db
 def test_a_batch_of_new_and_known_messages_answers_all(clock):
     known, new = message("un"), message("deux")
     receive([known], at=clock.now)
