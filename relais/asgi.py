@@ -28,18 +28,18 @@ from relais.ops import health
 from relais.ops.watch import exposition
 from relais.ops.watch.keeping import pools
 from relais.shell import LoopbackOnly, NothingToGuess, Pages, static_files
-from relais.whatsapp import hooks
+from relais.whatsapp.hooks import Door
 
 NATIVE_THREADS = 4
 """What native routes may do at once in threads; hooks bring a bound of their own."""
 
 
-def make_application() -> Starlette:
+def make_application(*, gathers: bool = True) -> Starlette:
     """A new shell with a pool and a listener of its own, so that a test can run two on one database."""
-    live = Live(Feed())
+    live, door = Live(Feed()), Door(gathers=gathers)
     application = Starlette(
         routes=[
-            *hooks.routes,
+            *door.routes,
             *live.routes,
             *health.routes,
             *exposition.routes,
@@ -49,10 +49,15 @@ def make_application() -> Starlette:
         middleware=[Middleware(NothingToGuess), *([Middleware(LoopbackOnly)] if settings.DEMO else [])],
         lifespan=_lifespan,
     )
-    application.state.live = live
+    application.state.live, application.state.door = live, door
     application.router.redirect_slashes = False
     application.router.default = Pages(django)
     return application
+
+
+def with_plain_door() -> Starlette:
+    """Each message in a transaction of its own, to be measured beside; see `relais bench ingest`."""
+    return make_application(gathers=False)
 
 
 def _phone() -> list[BaseRoute]:
@@ -66,10 +71,11 @@ def _phone() -> list[BaseRoute]:
 @asynccontextmanager
 async def _lifespan(application: Starlette) -> AsyncIterator[None]:
     current_default_thread_limiter().total_tokens = NATIVE_THREADS
-    async with open_pool() as pool, application.state.live.running(pool):
-        application.state.pool = pool
+    state = application.state
+    async with open_pool() as pool, state.live.running(pool), state.door.open():
+        state.pool = pool
         pools.stats["native"] = pool.get_stats
-        measures.watch(application.state.live)
+        measures.watch(state.live)
         yield
 
 

@@ -107,7 +107,7 @@ def web(options: argparse.Namespace) -> int:
         _wait_until_prepared(options)
         from relais.server import serve
 
-        return serve(environment, options.fd)
+        return serve(environment, options.fd, plain_door=options.plain_door)
 
 
 def _web_alone(environment: Environment) -> int:
@@ -426,6 +426,7 @@ def _parser() -> argparse.ArgumentParser:
     supervised = command("web", web, "Run the web server alone.")
     supervised.add_argument("--fd", type=int, help=argparse.SUPPRESS)
     supervised.add_argument("--after", type=int, help=argparse.SUPPRESS)
+    supervised.add_argument("--plain-door", action="store_true", help=argparse.SUPPRESS)
     supervised = command("jobs", jobs, "Run the jobs and the sender alone.")
     supervised.add_argument("--after", type=int, help=argparse.SUPPRESS)
 

@@ -13,12 +13,12 @@ from relais.ops.port import listen
 from relais.ops.watch.keeping import keeping
 
 
-def serve(environment: Environment, fd: int | None = None) -> int:
+def serve(environment: Environment, fd: int | None = None, *, plain_door: bool = False) -> int:
     listener = listen(environment.host, environment.port) if fd is None else socket.socket(fileno=fd)
     # uvicorn raises the signal that ended it once more; a stop that was asked for is no failure.
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda signum, frame: None)
-    config = _config(environment)
+    config = _config(environment, plain_door)
     config.load()
     _leave_room_for_the_loop()
     server = uvicorn.Server(config)
@@ -36,9 +36,10 @@ def _leave_room_for_the_loop() -> None:
     gc.freeze()
 
 
-def _config(environment: Environment) -> uvicorn.Config:
+def _config(environment: Environment, plain_door: bool) -> uvicorn.Config:
     return uvicorn.Config(
-        "relais.asgi:application",
+        "relais.asgi:with_plain_door" if plain_door else "relais.asgi:application",
+        factory=plain_door,
         access_log=False,
         server_header=False,
         log_config=None,  # The settings say how things are logged.

@@ -129,7 +129,7 @@ def commands(parser: argparse.ArgumentParser, before: str = "") -> Iterator[str]
 
 def test_every_hook_has_a_chapter():
     chapters = set(re.findall(r"^## (.+)$", page("hooks.md"), re.M)) - {"What they share"}
-    assert {hook.path.rpartition("/")[2] for hook in hooks.HOOKS} == chapters
+    assert {hook.path.rpartition("/")[2] for hook in hooks.Door().hooks} == chapters
 
 
 def test_every_name_of_a_free_input_is_in_hooks():
@@ -257,9 +257,11 @@ def examples() -> list[tuple[str, dict[str, str], str]]:
 
 @pytest.fixture
 def desk() -> Iterator[str]:
-    server = ServerThread(Starlette(routes=hooks.routes))
+    door = hooks.Door()
+    server = ServerThread(Starlette(routes=door.routes))
     yield server.url
     server.stop()
+    door.close()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -276,7 +278,7 @@ def test_the_examples_of_the_hooks_are_answered_as_written(desk, settings):
         told = answer.json()
         conversation = str(told.get("conversation_id", conversation))
         assert steady(told) == steady(json.loads(expected)), path
-    assert {path.partition("?")[0] for path, *_ in examples()} == {hook.path for hook in hooks.HOOKS}
+    assert {path.partition("?")[0] for path, *_ in examples()} == {hook.path for hook in hooks.Door().hooks}
 
 
 def steady(answer: dict[str, Any]) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from typing import Any
 
 from django.db import IntegrityError, OperationalError, connection, transaction
 from psycopg.errors import DeadlockDetected
-from psycopg.types.json import Jsonb
 
 from relais.clients.addresses import phone_number
 from relais.conversations import consequences, journal
-from relais.conversations.models import ConversationEvent, Media
+from relais.conversations.lifecycle import Status
+from relais.conversations.models import Media
 
 TRIES = 5
 
@@ -59,18 +59,20 @@ class Received:
     current_menu: str
     body: str
     waiting_due: bool
-    metadata: dict[str, Any]
+    bot_here: bool
+    has_media: bool
+    client_existed: bool
+    """The address was known before this message."""
+    occurred_at: str | None
+    """As it was told when the message was stored."""
     client_full_name: str
     whatsapp_profile_name: str
     is_client: bool | None
+    opted_out: bool
 
     @property
-    def entails_something(self) -> bool:
-        return self.waiting_due or "media" in self.metadata or "bot_here" in self.metadata
-
-    @property
-    def client_existed(self) -> bool:
-        return "first_contact" not in self.metadata
+    def is_held(self) -> bool:
+        return self.status == Status.TRANSFERRED and self.agent_id is not None
 
 
 def _statements() -> dict[str, str]:
@@ -102,17 +104,24 @@ def receive(messages: Sequence[InboundMessage], *, at: datetime) -> dict[str, Re
 
 @transaction.atomic
 def _receive(messages: Sequence[InboundMessage], at: datetime) -> dict[str, Received]:
-    columns = _columns(messages) | {"at": at}
+    arrived: dict[str, Any] = {"rows": _rows(messages), "at": at}
     with connection.cursor() as cursor:
-        cursor.execute(SQL["write"], columns)
+        cursor.execute(SQL["write"], arrived)
         fresh: dict[str, int] = {sid: event_id for event_id, sid in cursor.fetchall()}
-        if fresh:
-            cursor.execute(SQL["know"], columns | {"fresh": list(fresh)})
-        answers = _read(cursor, columns["sid"])
+        answers = _read(cursor, [message.sid for message in messages])
+        if any(_tells_news(message, answers[message.sid]) for message in messages if message.sid in fresh):
+            cursor.execute(SQL["know"], arrived | {"fresh": list(fresh)})
+            answers = _read(cursor, list(answers))
     journal.note_received([(answers[sid].conversation_id, event_id) for sid, event_id in fresh.items()])
     _store_media(messages, fresh)
-    _carry_out([answers[sid] for sid in fresh], at)
+    consequences.of_received([answers[sid] for sid in fresh], at=at)
     return answers
+
+
+def _tells_news(message: InboundMessage, received: Received) -> bool:
+    """Most messages tell nothing of the client that is not known."""
+    is_renamed = message.profile_name not in ("", received.whatsapp_profile_name)
+    return received.opted_out or is_renamed
 
 
 def told_of(sid: str) -> Received:
@@ -124,23 +133,29 @@ def told_of(sid: str) -> Received:
 def _read(cursor: Any, sids: list[str]) -> dict[str, Received]:
     cursor.execute(SQL["read"], {"sid": sids})
     names = [column.name for column in cursor.description]
-    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    # A plain cursor of Django's leaves jsonb as text.
-    return {row["message_sid"]: Received(**row | {"metadata": json.loads(row["metadata"])}) for row in rows}
+    rows = (Received(**dict(zip(names, row, strict=True))) for row in cursor.fetchall())
+    return {received.message_sid: received for received in rows}
 
 
-def _columns(messages: Sequence[InboundMessage]) -> dict[str, Any]:
-    return {
-        "ord": list(range(len(messages))),
-        "address": [m.address for m in messages],
-        "phone_number": [phone_number(m.address) for m in messages],
-        "sender": [m.sender for m in messages],
-        "body": [m.body for m in messages],
-        "sid": [m.sid for m in messages],
-        "profile_name": [m.profile_name for m in messages],
-        "metadata": [Jsonb(_kept(m)) for m in messages],
-        "occurred_at": [m.occurred_at for m in messages],
-    }
+def _rows(messages: Sequence[InboundMessage]) -> str:
+    """One document: a dozen arrays would each be quoted value by value, which costs more than all else here."""
+    return json.dumps(
+        [
+            {
+                "ord": n,
+                "address": m.address,
+                "phone_number": phone_number(m.address),
+                "sender": m.sender,
+                "body": m.body,
+                "sid": m.sid,
+                "profile_name": m.profile_name,
+                "metadata": _kept(m),
+                "occurred_at": m.occurred_at and m.occurred_at.isoformat(),
+            }
+            for n, m in enumerate(messages)
+        ],
+        ensure_ascii=False,
+    )
 
 
 def _kept(message: InboundMessage) -> dict[str, Any]:
@@ -162,10 +177,3 @@ def _store_media(messages: Sequence[InboundMessage], fresh: dict[str, int]) -> N
     ]
     if rows:
         Media.objects.bulk_create(rows)
-
-
-def _carry_out(received: Sequence[Received], at: datetime) -> None:
-    """Only what may entail something is loaded again; most messages entail nothing."""
-    ids = [r.event_id for r in received if r.entails_something]
-    for event in ConversationEvent.objects.filter(pk__in=ids).select_related("conversation").order_by("id"):
-        consequences.of(event, at=at)

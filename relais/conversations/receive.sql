@@ -1,6 +1,8 @@
--- Receiving many messages at once. Three statements, run in this order in one transaction by receive.py.
+-- Receiving many messages at once. Three statements, run in one transaction by receive.py: write, read, and only when
+-- something new is told of a client, know.
 -- Columns left out take the tables' defaults: a new conversation is with the bot, in the main menu (see lifecycle.py).
--- Rows are inserted in a stable order (address, sender), so that two batches never wait for each other in a ring.
+-- Conversations are locked by id, as everywhere, and new rows are inserted in a stable order (address, sender), so that
+-- no two transactions wait for each other in a ring.
 -- Two writers racing on a new address or a redelivered sid are refused by a unique index; the whole batch is then run again
 -- in a fresh transaction ("on conflict do nothing" on the event would leave a hole in seq).
 -- What reaches us long after it was written (occurred_at) stands where it arrives, but opens no window it has not; and
@@ -8,10 +10,9 @@
 
 -- name: write
 with arrived as (
-    select * from unnest(
-        %(ord)s::int[], %(address)s::text[], %(phone_number)s::text[], %(sender)s::text[], %(body)s::text[],
-        %(sid)s::text[], %(profile_name)s::text[], %(metadata)s::jsonb[], %(occurred_at)s::timestamptz[]
-    ) as t(ord, address, phone_number, sender, body, sid, profile_name, metadata, occurred_at)
+    select * from jsonb_to_recordset(%(rows)s::jsonb) as t(
+        ord int, address text, phone_number text, sender text, body text, sid text, profile_name text, metadata jsonb,
+        occurred_at timestamptz)
 ),
 fresh as (
     select distinct on (sid) * from arrived
@@ -52,20 +53,25 @@ channels as (
 ),
 opened as (
     insert into conversations (address_id, sender, seq, rev, last_inbound_seq, started_at, last_activity_at, last_inbound_at)
-    select address_id, sender, n, n, n, %(at)s, %(at)s, wrote_at from channels order by address, sender
+    select n.address_id, n.sender, n.n, n.n, n.n, %(at)s, %(at)s, n.wrote_at
+      from channels n
+      left join conversations c
+        on c.address_id = n.address_id and c.sender = n.sender and c.status in ('active', 'transferred')
+     order by c.id nulls last, n.address, n.sender
     on conflict (address_id, sender) where status in ('active', 'transferred') do update set
         last_activity_at = greatest(conversations.last_activity_at, excluded.last_activity_at),
         last_inbound_at = greatest(conversations.last_inbound_at, excluded.last_inbound_at),
         last_inbound_seq = conversations.seq + excluded.seq,
         seq = conversations.seq + excluded.seq,
         rev = conversations.rev + excluded.rev
-    returning id, address_id, sender, seq, rev
+    returning id, address_id, sender, seq, rev, status
 )
 insert into conversation_events
     (conversation_id, seq, rev, event_type, author_kind, author_name, body, message_sid, metadata, waiting_due, created_at)
 select o.id, o.seq - c.n + p.nth, o.rev - c.n + p.nth, 'message_received', 'client', p.profile_name, p.body, p.sid,
        p.metadata || case when p.is_new and p.nth_of_address = 1 then '{"first_contact": true}'::jsonb else '{}'::jsonb end,
-       p.nth = 1 and (p.occurred_at is null or p.metadata ? 'bot_here') and relais_waiting_due(o.id, %(at)s),
+       p.nth = 1 and o.status = 'transferred' and (p.occurred_at is null or p.metadata ? 'bot_here')
+           and relais_waiting_due(o.id, %(at)s),
        %(at)s
   from placed p
   join opened o using (address_id, sender)
@@ -74,10 +80,10 @@ select o.id, o.seq - c.n + p.nth, o.rev - c.n + p.nth, 'message_received', 'clie
 returning id, message_sid
 
 -- name: know
--- What a message tells of its client: the name he goes by now, and that he wants to hear from us again.
+-- What messages tell of their clients: the name he goes by now, and that he wants to hear from us again.
 with latest as (
-    select distinct on (address) * from unnest(%(ord)s::int[], %(address)s::text[], %(profile_name)s::text[], %(sid)s::text[])
-        as t(ord, address, profile_name, sid)
+    select distinct on (address) *
+      from jsonb_to_recordset(%(rows)s::jsonb) as t(ord int, address text, profile_name text, sid text)
      where sid = any(%(fresh)s::text[])
      order by address, ord desc
 ),
@@ -91,10 +97,13 @@ update clients c set whatsapp_profile_name = l.profile_name
 
 -- name: read
 -- What each caller is answered, known and new messages alike.
-select e.message_sid, e.id as event_id, e.body, e.waiting_due, e.metadata,
+select e.message_sid, e.id as event_id, e.body, e.waiting_due,
+       e.metadata ? 'bot_here' as bot_here, e.metadata ? 'media' as has_media,
+       not e.metadata ? 'first_contact' as client_existed, e.metadata ->> 'occurred_at' as occurred_at,
        c.id as conversation_id, c.session_id, c.status, c.agent_id, c.current_menu,
        a.address, coalesce(a.phone_number, '') as phone_number,
-       cl.client_full_name, cl.whatsapp_profile_name, cl.is_client
+       cl.client_full_name, cl.whatsapp_profile_name, cl.is_client,
+       a.opted_out_at is not null as opted_out
   from conversation_events e
   join conversations c on c.id = e.conversation_id
   join client_addresses a on a.id = c.address_id

@@ -260,7 +260,7 @@ class Cluster:
             self.pause(0.02)
 
     def _command(self, program: str, *arguments: str | Path) -> list[str]:
-        return [str(_binaries() / program), *(str(argument) for argument in arguments)]
+        return [program_of(program), *(str(argument) for argument in arguments)]
 
     def _in_child(self) -> Callable[[], None]:
         # SIGINT is PostgreSQL's fast shutdown.
@@ -326,6 +326,11 @@ class Cluster:
 
 
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": os.environ.get("PATH", os.defpath)}
+
+
+def program_of(name: str) -> str:
+    """Where a program that comes with the database lies."""
+    return str(_binaries() / name)
 
 
 def _binaries() -> Path:

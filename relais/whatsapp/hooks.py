@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from django.conf import settings
@@ -19,20 +22,24 @@ from django.utils.translation import gettext as _
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from relais.accounts.models import ApiToken
-from relais.conversations.receive import receive
+from relais.conversations.receive import InboundMessage, Received, receive
 from relais.whatsapp import measures, state, studio
 from relais.whatsapp.api import send_message
+from relais.whatsapp.database_line import DatabaseLine
 from relais.whatsapp.delivery import hear_status
+from relais.whatsapp.gather import Gather, NotTaken
 from relais.whatsapp.inbound import message_of
 from relais.whatsapp.params import Invalid, Params, params_of
 from relais.whatsapp.signature import RawRequest, bearer, is_signed, knows_the_secret, trial_key
 
 log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 LARGEST = 256 * 1024
-PATIENCE = "5"
-"""Seconds that a caller may wait before it tries again, when we cannot store."""
+HEADERS = {405: {"Allow": "POST"}, 503: {"Retry-After": "5"}}
 # Bounded, so that a flood of hooks never takes all of the database's connections.
 _threads = CapacityLimiter(4)
 
@@ -46,32 +53,46 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Hook:
+class Hook(ABC):
     path: str
-    answer: Callable[[Params, RawRequest], Response]
     allows: Callable[[RawRequest], bool]
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = time.perf_counter()
+        response = await self._response(Request(scope, receive))
+        measures.hook_answered(self.path, response.status_code, time.perf_counter() - begun)
+        await response(scope, receive, send)
+
+    async def _response(self, request: Request) -> Response:
         try:
-            raw = await _read(request)
-            return await to_thread.run_sync(self._answer, raw, limiter=_threads)
+            if request.method != "POST":
+                raise Refused(405, _("Seul POST est entendu ici."))
+            return await self.answered(await _read(request))
         except Refused as refused:
             return _refusal(refused)
         except ClientDisconnect:
             return Response(status_code=400)
 
-    def _answer(self, raw: RawRequest) -> Response:
+    @abstractmethod
+    async def answered(self, raw: RawRequest) -> Response: ...
+
+    def params_of(self, raw: RawRequest) -> Params:
+        if not self.allows(raw):
+            if not is_a_trial(raw):
+                state.refused_signature(self.path)
+            raise Refused(403, _("La signature de l'appel n'est pas valable."))
+        return params_of(raw)
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Whatever went wrong, as an answer."""
         try:
-            if not self.allows(raw):
-                if not is_a_trial(raw):
-                    state.refused_signature(self.path)
-                raise Refused(403, _("La signature de l'appel n'est pas valable."))
-            return self.answer(params_of(raw), raw)
+            yield
         except Invalid as invalid:
             raise Refused(422, str(invalid), errors=invalid.errors) from invalid
         except studio.Unknown as unknown:
             raise Refused(404, str(unknown)) from unknown
-        except (DatabaseError, InterfaceError) as error:
+        except (DatabaseError, InterfaceError, NotTaken) as error:
             log.error("%s could not be stored: %s", self.path, type(error).__name__)
             raise Refused(503, _("Le message n'a pas pu être enregistré. Réessayez.")) from error
         except Refused:
@@ -79,8 +100,37 @@ class Hook:
         except Exception as error:
             log.exception("%s failed", self.path)
             raise Refused(500, _("Une erreur est survenue. Elle est notée dans le journal.")) from error
+
+
+@dataclass(frozen=True)
+class OneByOne(Hook):
+    """Carried out in a thread and a transaction of its own."""
+
+    answer: Callable[[Params, RawRequest], Response]
+
+    async def answered(self, raw: RawRequest) -> Response:
+        return await to_thread.run_sync(self._answer, raw, limiter=_threads)
+
+    def _answer(self, raw: RawRequest) -> Response:
+        try:
+            with self.refusing():
+                return self.answer(self.params_of(raw), raw)
         finally:
             connection.close()
+
+
+@dataclass(frozen=True)
+class Gathered(Hook, Generic[Item, Answer]):
+    """Checked at once, carried out with what else has come in, answered after the commit."""
+
+    read: Callable[[Params, RawRequest], Item]
+    gather: Gather[Item, Answer]
+    tell: Callable[[Answer, Item], Response]
+
+    async def answered(self, raw: RawRequest) -> Response:
+        with self.refusing():
+            item = self.read(self.params_of(raw), raw)
+            return self.tell(await self.gather.take(item), item)
 
 
 async def _read(request: Request) -> RawRequest:
@@ -105,8 +155,7 @@ async def _read(request: Request) -> RawRequest:
 
 def _refusal(refused: Refused) -> JSONResponse:
     answer = {"success": "false", "error": refused.sentence} | refused.more
-    headers = {"Retry-After": PATIENCE} if refused.status == 503 else {}
-    return JSONResponse(answer, refused.status, headers)
+    return JSONResponse(answer, refused.status, HEADERS.get(refused.status))
 
 
 # -- who may call ------------------------------------------------------------------------------------
@@ -135,21 +184,35 @@ def from_a_program(raw: RawRequest) -> bool:
 # -- what each answers -------------------------------------------------------------------------------
 
 
-def message(params: Params, raw: RawRequest) -> Response:
-    """A client wrote and the bot runs here. The answer says nothing: all we say goes out by REST."""
-    receive([message_of(params, bot_here=True)], at=timezone.now())
+def _store(messages: Sequence[InboundMessage]) -> list[Received]:
+    received = receive(messages, at=timezone.now())
+    return [received[message.sid] for message in messages]
+
+
+def _of_our_bot(params: Params, raw: RawRequest) -> InboundMessage:
+    return message_of(params, bot_here=True)
+
+
+def _of_studio_s_bot(params: Params, raw: RawRequest) -> InboundMessage:
+    return message_of(params, bot_here=False)
+
+
+def _nothing_to_say(received: Received, inbound: InboundMessage) -> Response:
+    """A client wrote and the bot runs here: all we say goes out by REST."""
     return Response("<Response/>", media_type="text/xml")
 
 
-def status(params: Params, raw: RawRequest) -> Response:
-    hear_status(params, query=raw.query, at=timezone.now())
+def _told_to_studio(received: Received, inbound: InboundMessage) -> Response:
+    return JSONResponse(studio.answer_incoming(received, inbound))
+
+
+def _noted(nothing: None, news: Any) -> Response:
     return Response(status_code=204)
 
 
-def incoming(params: Params, raw: RawRequest) -> Response:
-    inbound = message_of(params, bot_here=False)
-    received = receive([inbound], at=timezone.now())[inbound.sid]
-    return JSONResponse(studio.answer_incoming(received, inbound))
+def _status(params: Params, raw: RawRequest) -> Response:
+    hear_status(params, query=raw.query, at=timezone.now())
+    return Response(status_code=204)
 
 
 def _of_studio(verb: Callable[[Params], dict[str, Any]]) -> Callable[[Params, RawRequest], Response]:
@@ -161,26 +224,56 @@ def _send_message(params: Params, raw: RawRequest) -> Response:
     return JSONResponse(answer, status_code)
 
 
-HOOKS = (
-    Hook("/api/twilio/message", message, from_twilio),
-    Hook("/api/twilio/status", status, from_twilio),
-    Hook("/api/twilio/incoming", incoming, from_twilio_or_studio),
-    Hook("/api/twilio/menu-choice", _of_studio(studio.menu_choice), from_twilio_or_studio),
-    Hook("/api/twilio/free-input", _of_studio(studio.free_input), from_twilio_or_studio),
-    Hook("/api/twilio/agent-transfer", _of_studio(studio.agent_transfer), from_twilio_or_studio),
-    Hook("/api/twilio/complete", _of_studio(studio.complete), from_twilio_or_studio),
-    Hook("/api/twilio/send-message", _send_message, from_a_program),
-)
+def _plain(
+    path: str,
+    allows: Callable[[RawRequest], bool],
+    read: Callable[[Params, RawRequest], Item],
+    gather: Gather[Item, Answer],
+    tell: Callable[[Answer, Item], Response],
+) -> Hook:
+    """The same one by one, each in a transaction of its own, as a door without gathering does."""
+
+    def answer(params: Params, raw: RawRequest) -> Response:
+        item = read(params, raw)
+        return tell(gather.work([item])[0], item)
+
+    return OneByOne(path, allows, answer)
 
 
-def _route(hook: Hook) -> Route:
-    async def endpoint(request: Request) -> Response:
-        began = time.perf_counter()
-        response = await hook(request)
-        measures.hook_answered(hook.path, response.status_code, time.perf_counter() - began)
-        return response
+class Door:
+    """The hooks of one web process and what gathers behind them. Without gathering it is the plain door, kept to be
+    measured beside."""
 
-    return Route(hook.path, endpoint, methods=["POST"])
+    def __init__(self, *, gathers: bool = True) -> None:
+        self.messages = Gather(
+            _store, line=DatabaseLine(), carried_out=partial(measures.batch_stored, "messages")
+        )
+        message = Gathered if gathers else _plain
+        self.hooks: tuple[Hook, ...] = (
+            message("/api/twilio/message", from_twilio, _of_our_bot, self.messages, _nothing_to_say),
+            OneByOne("/api/twilio/status", from_twilio, _status),
+            message(
+                "/api/twilio/incoming",
+                from_twilio_or_studio,
+                _of_studio_s_bot,
+                self.messages,
+                _told_to_studio,
+            ),
+            OneByOne("/api/twilio/menu-choice", from_twilio_or_studio, _of_studio(studio.menu_choice)),
+            OneByOne("/api/twilio/free-input", from_twilio_or_studio, _of_studio(studio.free_input)),
+            OneByOne("/api/twilio/agent-transfer", from_twilio_or_studio, _of_studio(studio.agent_transfer)),
+            OneByOne("/api/twilio/complete", from_twilio_or_studio, _of_studio(studio.complete)),
+            OneByOne("/api/twilio/send-message", from_a_program, _send_message),
+        )
+        self.routes = [Route(hook.path, hook) for hook in self.hooks]
 
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await to_thread.run_sync(self.close)
 
-routes = [_route(hook) for hook in HOOKS]
+    def close(self) -> None:
+        """What was taken in is carried out; whoever comes later is refused."""
+        self.messages.stop()

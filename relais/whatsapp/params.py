@@ -58,7 +58,7 @@ class Params(dict[str, list[str]]):
 
 def params_of(request: RawRequest) -> Params:
     if request.is_form:
-        return clean(request.form().values)
+        return clean(request.form.values)
     try:
         given = json.loads(request.body or b"{}")
     except (ValueError, RecursionError):
@@ -84,5 +84,7 @@ def clean(given: dict[str, list[str]]) -> Params:
 
 
 def _storable(text: str) -> str:
-    """PostgreSQL stores neither NUL nor half a surrogate pair."""
+    """PostgreSQL stores neither NUL nor half a surrogate pair; neither is printable, as nearly all texts are."""
+    if text.isprintable():
+        return text
     return text.replace("\x00", "").encode("utf-8", "replace").decode()

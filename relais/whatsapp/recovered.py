@@ -94,7 +94,7 @@ def _name_of(address: str) -> str:
 
 def _received(inbound: InboundMessage, at: datetime) -> bool:
     received = receive([inbound], at=at)[inbound.sid]
-    is_new = received.metadata.get("occurred_at") == (inbound.occurred_at or at).isoformat()
+    is_new = received.occurred_at == (inbound.occurred_at or at).isoformat()
     if is_new:
         told = {"conversation": received.conversation_id, "event": received.event_id}
         log.info("message taken in from Twilio's log", extra=told)

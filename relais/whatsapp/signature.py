@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from twilio.request_validator import RequestValidator
 
@@ -60,10 +61,22 @@ class RawRequest:
         """Whether the address tells the body's hash, as Twilio has it for a body that is no form."""
         return "bodySHA256" in parse_qs(self.query)
 
+    @cached_property
     def form(self) -> Form:
         """All parameters, repeated and empty ones included: Twilio signs over every one."""
-        text = self.body.decode("utf-8", "replace")
-        return Form(parse_qsl(text, keep_blank_values=True, encoding="utf-8", errors="replace"))
+        fields = self.body.decode("utf-8", "replace").split("&")
+        return Form(_pair(field) for field in fields if field)
+
+
+def _pair(field: str) -> tuple[str, str]:
+    name, _, value = field.partition("=")
+    return _decoded(name), _decoded(value)
+
+
+def _decoded(text: str) -> str:
+    """Most of what arrives is written as it is, and `parse_qsl` would look closely at each of twenty fields."""
+    spaced = text.replace("+", " ")
+    return unquote(spaced, errors="replace") if "%" in spaced else spaced
 
 
 def is_signed(request: RawRequest, *, base_url: str, tokens: Iterable[str]) -> bool:
@@ -71,7 +84,7 @@ def is_signed(request: RawRequest, *, base_url: str, tokens: Iterable[str]) -> b
     if not request.signature:
         return False
     if request.is_form:
-        params: Any = request.form()
+        params: Any = request.form
     elif request.has_a_hash:
         try:
             params = request.body.decode("utf-8")
@@ -81,11 +94,21 @@ def is_signed(request: RawRequest, *, base_url: str, tokens: Iterable[str]) -> b
         return False
     tail = request.path + (f"?{request.query}" if request.query else "")
     return any(
-        RequestValidator(token).validate(base + tail, params, request.signature)
+        _is_as_called(token, base + tail, params, request.signature)
+        or RequestValidator(token).validate(base + tail, params, request.signature)
         for token in tokens
         if token
         for base in _bases(base_url, request)
     )
+
+
+def _is_as_called(token: str, url: str, params: Any, signature: str) -> bool:
+    """The usual case in a tenth of the time: a form, and the address as it stands. All else is the validator's."""
+    if not isinstance(params, Form):
+        return False
+    fields = "".join(name + value for name in sorted(params) for value in sorted(set(params.values[name])))
+    made = b64encode(hmac.digest(token.encode(), (url + fields).encode(), "sha1"))
+    return hmac.compare_digest(made, signature.encode())
 
 
 def trial_key(secret_key: str) -> str:

@@ -215,7 +215,7 @@ def test_what_reaches_us_late_opens_no_window_that_whatsapp_does_not_grant(clock
     assert conversation.last_activity_at == conversation.started_at == clock.now
     event = conversation.events.get()
     assert (event.created_at, event.written_at) == (clock.now, written)
-    assert answer.metadata["occurred_at"] == written.isoformat()
+    assert answer.occurred_at == written.isoformat()
     receive([message("aujourd'hui"), message("hier aussi", occurred_at=written)], at=clock.now)
     assert conversation.window_closes_at() == clock.now + WINDOW
     receive([message("avant-hier", occurred_at=written)], at=clock.passes(hours=1))

@@ -24,11 +24,11 @@ from relais.ops.watch.look import DAY, HOUR, LATELY, Look
 from relais.web.templatetags.relais import duration
 from relais.whatsapp import reconcile
 from relais.whatsapp.errors import sentence_of
-from relais.whatsapp.hooks import HOOKS
+from relais.whatsapp.hooks import Door
 
 LONGEST_WAIT = timedelta(minutes=1)
 LITTLE_ROOM, ROOM = 500_000_000, 2_000_000_000
-OF_TWILIO = [hook.path for hook in HOOKS if hook.path != "/api/twilio/send-message"]
+OF_TWILIO = [hook.path for hook in Door().hooks if hook.path != "/api/twilio/send-message"]
 CROWDED = 0.85
 MANY_FAILURES = 5
 

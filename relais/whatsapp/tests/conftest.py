@@ -16,7 +16,8 @@ from starlette.applications import Starlette
 from twilio.request_validator import RequestValidator
 
 from relais.emulator.testing import RunningDouble, ServerThread, running_double
-from relais.whatsapp import client, hooks
+from relais.whatsapp import client
+from relais.whatsapp.hooks import Door
 from relais.whatsapp.sender import Sender
 from tests.cast import FATOU, OUR_NUMBER, new_sid
 
@@ -59,9 +60,16 @@ class Multi(dict):
 
 
 @pytest.fixture(scope="session")
-def desk() -> Iterator[str]:
+def door() -> Iterator[Door]:
+    door = Door()
+    yield door
+    door.close()
+
+
+@pytest.fixture(scope="session")
+def desk(door: Door) -> Iterator[str]:
     """The project's own routes on a free port; signatures are made for the public address all the same."""
-    server = ServerThread(Starlette(routes=hooks.routes))
+    server = ServerThread(Starlette(routes=door.routes))
     yield server.url
     server.stop()
 

@@ -40,7 +40,9 @@ ALL = [
 @pytest.mark.parametrize("hook", ALL)
 def test_only_posts_are_heard(twilio, hook):
     for method in ("get", "put", "delete"):
-        assert twilio.http.request(method, f"{twilio.desk}/api/twilio/{hook}", timeout=10).status_code == 405
+        answer = twilio.http.request(method, f"{twilio.desk}/api/twilio/{hook}", timeout=10)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+        assert answer.json()["success"] == "false"
 
 
 @pytest.mark.parametrize("hook", ALL)

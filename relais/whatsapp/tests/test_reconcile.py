@@ -175,7 +175,7 @@ def test_a_hook_that_comes_after_all_is_answered_as_known(known, never):
     look()
     params = clean({"MessageSid": [lost.sid], "From": [FATOU], "To": [OUR_NUMBER], "Body": [lost.body]})
     answer = receive([message_of(params, bot_here=True)], at=timezone.now())[lost.sid]
-    assert answer.metadata["recovered"] is True
+    assert answer.occurred_at, "as it was stored: found in the log"
     assert ConversationEvent.objects.count() == 2
 
 

@@ -19,7 +19,7 @@ from relais.flows.engine import Answered, CallHttp, parse
 from relais.flows.export import for_twilio, read
 from relais.flows.library.tests import phone as phones
 from relais.flows.library.tests.phone import Phone
-from relais.whatsapp import hooks
+from relais.whatsapp.hooks import Door
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,7 +27,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Relais's hooks at a port; the flows call them by what the export wrote."""
-    server = ServerThread(Starlette(routes=hooks.routes))
+    door = Door()
+    server = ServerThread(Starlette(routes=door.routes))
     secret = settings.ENVIRONMENT.studio_webhook_secret
     exported = {
         name: parse(for_twilio(read(name), host=server.url, secret=secret, subflow="FW" + 32 * "b"))
@@ -37,6 +38,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(phones, "BOT_SID", "FW" + 32 * "b")
     yield server.url
     server.stop()
+    door.close()
 
 
 @dataclass

@@ -66,11 +66,13 @@ def only_fault(look: Callable[[Patient], Iterator[Finding]], patient: Patient) -
 @pytest.fixture
 def door(db, patient, settings) -> Iterator[Patient]:
     """Relais' own hooks answer at the public address."""
-    server = ServerThread(Starlette(routes=hooks.routes))
+    door = hooks.Door()
+    server = ServerThread(Starlette(routes=door.routes))
     reached = written_to(patient, public_base_url=server.url)
     settings.ENVIRONMENT = reached.environment
     yield reached
     server.stop()
+    door.close()
 
 
 @pytest.fixture

@@ -1,0 +1,218 @@
+"""Gathering: what arrives while one batch is being stored makes the next batch, by one thread and one transaction.
+
+Nothing waits on purpose: alone a call is a batch of one, under load a batch is as large as the one before took long.
+It knows nothing of what is stored, by whom it was called, or that there is a database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
+
+log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+IDLE = 2.0
+"""Seconds without a call after which the line is given back."""
+
+
+class NotTaken(Exception):
+    """There is no answer: too many wait, it took too long, or the end has come. Perhaps it was carried out."""
+
+
+class Line:
+    """What the thread keeps between batches. This one is nothing; see `database_line.py`."""
+
+    def is_away(self, error: Exception) -> bool:
+        """Whether the work failed because nothing can be carried out now."""
+        return False
+
+    def hold(self) -> None:
+        """Called by the thread before each batch."""
+
+    def is_worn(self) -> bool:
+        """Whether it has been used before, so that a new one may do what it could not."""
+        return False
+
+    def hurry(self) -> None:
+        """From here to the next batch wait for nobody."""
+
+    def leave(self) -> None:
+        """Give it back. Must not raise."""
+
+    def cut(self) -> None:
+        """Called from elsewhere while the thread hangs on it: make it fail."""
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[Item, Answer]):
+    item: Item
+    future: asyncio.Future[Answer]
+
+
+class Gather(Generic[Item, Answer]):
+    """`work` carries a batch out, all or nothing, and answers each in the same order.
+
+    When it raises, the batch falls apart and each is tried alone: one that cannot be carried out harms no other.
+    When nothing can be carried out at all, all are told so.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[Item]], Sequence[Answer]],
+        *,
+        line: Line | None = None,
+        most: int = 100,
+        bound: int = 1000,
+        patience: float = 4.0,
+        carried_out: Callable[[int, float], None] = lambda count, seconds: None,
+    ) -> None:
+        self.work = work
+        self._line = line or Line()
+        self.most = most
+        self.bound = bound
+        self.patience = patience
+        self._carried_out = carried_out
+        self._queue: SimpleQueue[_Waiting[Item, Answer] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self.is_closed = False
+        self._begun: float | None = None
+
+    async def take(self, item: Item) -> Answer:
+        """The answer once it is carried out. Raises NotTaken, or what `work` raised for this item alone."""
+        loop = asyncio.get_running_loop()
+        waiting: _Waiting[Item, Answer] = _Waiting(item, loop.create_future())
+        with self._lock:
+            if self.is_closed or self.waiting >= self.bound:
+                raise NotTaken
+            self._queue.put(waiting)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="gather", daemon=True)
+                self._thread.start()
+        timer = loop.call_later(self.patience, self._too_long, waiting.future)
+        try:
+            return await waiting.future
+        finally:
+            timer.cancel()
+
+    def stop(self, patience: float = 4.0) -> None:
+        """Carries out what was taken, and takes nothing more."""
+        with self._lock:
+            self.is_closed, thread = True, self._thread
+            self._queue.put(None)
+        if thread is not None:
+            thread.join(patience)
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize()
+
+    # -- in the caller's loop ----------------------------------------------------------------------------
+
+    def _too_long(self, future: asyncio.Future[Answer]) -> None:
+        """It may still be carried out: whoever called will ask again, and be answered the same."""
+        if future.done():
+            return
+        future.set_exception(NotTaken())
+        if self._begun is not None and time.monotonic() - self._begun >= self.patience:
+            log.error("a batch hangs and is cut off")
+            self._begun = time.monotonic()
+            self._line.cut()
+
+    # -- in the thread -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            batch, going = self._next_batch()
+            if batch:
+                begun = time.monotonic()
+                with self._at_work():
+                    self._settle(batch, self._carry_out([waiting.item for waiting in batch]))
+                self._carried_out(len(batch), time.monotonic() - begun)
+        self._line.leave()
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        self._begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self._begun = None
+
+    def _next_batch(self) -> tuple[list[_Waiting[Item, Answer]], bool]:
+        """Waits for the first, takes what else is there. False when nothing comes after it."""
+        try:
+            first = self._queue.get(timeout=IDLE)
+        except Empty:
+            with self._at_work():
+                self._line.leave()
+            first = self._queue.get()
+        batch: list[_Waiting[Item, Answer]] = []
+        with suppress(Empty):
+            while first is not None:
+                batch.append(first)
+                if len(batch) == self.most:
+                    return batch, True
+                first = self._queue.get_nowait()
+            return batch, False
+        return batch, True
+
+    def _carry_out(self, items: list[Item]) -> Sequence[Answer | Exception]:
+        try:
+            return self._together(items)
+        except Exception as error:
+            if len(items) == 1 or self._line.is_away(error):
+                return [error] * len(items)
+        log.warning("a batch of %d falls apart", len(items))
+        with suppress(Exception):
+            self._line.hurry()
+        return [self._alone(item) for item in items]
+
+    def _together(self, items: list[Item]) -> Sequence[Answer]:
+        try:
+            self._line.hold()
+            return self.work(items)
+        except Exception as error:
+            if not (self._line.is_away(error) and self._line.is_worn()):
+                raise
+        # It was good when it was last used: perhaps only it is gone.
+        self._line.leave()
+        self._line.hold()
+        return self.work(items)
+
+    def _alone(self, item: Item) -> Answer | Exception:
+        try:
+            return self.work([item])[0]
+        except Exception as error:
+            return error
+
+    @staticmethod
+    def _settle(batch: list[_Waiting[Item, Answer]], answers: Sequence[Answer | Exception]) -> None:
+        """Each in the loop it waits in; most often all in one, which is woken once."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = defaultdict(list)
+        for waiting, answer in zip(batch, answers, strict=True):
+            by_loop[waiting.future.get_loop()].append((waiting.future, answer))
+        for loop, settled in by_loop.items():
+            with suppress(RuntimeError):  # A loop that has closed in the meantime.
+                loop.call_soon_threadsafe(_tell, settled)
+
+
+def _tell(settled: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    for future, answer in settled:
+        if future.done():
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)

@@ -1,0 +1,143 @@
+"""Many at once at the door: each stored once, in order, and nobody hangs when the database does."""
+
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from django.db import connection
+
+from relais.conversations.models import Conversation, ConversationEvent
+from relais.emulator.testing import wait_for
+from relais.live.pool import conninfo
+from relais.whatsapp import database_line, hooks
+from tests.cast import FATOU, new_sid
+
+from .conftest import Twilio, inbound
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def crowd(desk):
+    """Calls all at the same time, each on a connection of its own; returns their answers in order."""
+
+    def calls(messages, path="/api/twilio/message"):
+        with ThreadPoolExecutor(len(messages)) as callers:
+            return list(callers.map(lambda message: Twilio(desk).calls(path, message), messages))
+
+    return calls
+
+
+@pytest.fixture
+def aside(db):
+    """A connection beside all others."""
+    with psycopg.connect(conninfo(), autocommit=True) as one:
+        yield one
+
+
+@contextmanager
+def kept(aside, what):
+    with aside.transaction():
+        aside.execute(what)
+        yield
+
+
+def test_one_message_twenty_times_at_once_is_stored_once_and_answered_alike(crowd):
+    answers = crowd([inbound(MessageSid=new_sid())] * 20, path="/api/twilio/incoming")
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 1
+    assert ConversationEvent.objects.count() == 1
+
+
+def test_a_crowd_of_clients_is_stored_without_a_hole(crowd):
+    answers = crowd([inbound(From=f"whatsapp:+2126000000{n % 7:02d}") for n in range(40)])
+    assert {answer.status_code for answer in answers} == {200}
+    assert ConversationEvent.objects.count() == 40
+    for conversation in Conversation.objects.all():
+        seqs = list(conversation.events.order_by("seq").values_list("seq", flat=True))
+        assert seqs == list(range(1, conversation.seq + 1))
+
+
+def test_what_one_client_writes_stands_in_the_order_it_came(fatou_sends):
+    for n in range(10):
+        fatou_sends(str(n))
+    assert [event.body for event in ConversationEvent.objects.order_by("seq")] == [str(n) for n in range(10)]
+
+
+def test_one_poisonous_message_harms_no_neighbour(crowd, monkeypatch):
+    receive = hooks.receive
+
+    def allergic(messages, *, at):
+        assert not any(message.body == "poison" for message in messages)
+        return receive(messages, at=at)
+
+    monkeypatch.setattr(hooks, "receive", allergic)
+    answers = crowd([inbound("poison" if n == 5 else "Bonjour") for n in range(12)])
+    assert [answer.status_code for answer in answers] == [500 if n == 5 else 200 for n in range(12)]
+    assert ConversationEvent.objects.count() == 11
+
+
+def test_too_many_waiting_are_sent_away_at_once(door, twilio, monkeypatch):
+    monkeypatch.setattr(door.messages, "bound", 0)
+    answer = twilio.calls("/api/twilio/message", inbound())
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+
+
+def test_a_conversation_that_someone_keeps_harms_no_other(crowd, aside, fatou_sends, monkeypatch):
+    monkeypatch.setattr(database_line, "A_WHILE", "100ms")
+    fatou_sends()
+    hers = f"select 1 from conversations where id = {Conversation.objects.get().pk} for update"
+    with kept(aside, hers):
+        answers = crowd(
+            [inbound(From=FATOU), *(inbound(From=f"whatsapp:+22507000000{n:02d}") for n in range(9))]
+        )
+    assert [answer.status_code for answer in answers] == [503] + [200] * 9
+    assert ConversationEvent.objects.count() == 10
+
+
+def test_a_locked_table_ends_in_503_and_the_repeated_message_is_stored_once(
+    crowd, twilio, aside, monkeypatch
+):
+    monkeypatch.setattr(database_line, "A_WHILE", "100ms")
+    messages = [inbound() for _ in range(5)]
+    with kept(aside, "lock table conversation_events in access exclusive mode"):
+        assert {answer.status_code for answer in crowd(messages)} == {503}
+    assert {answer.status_code for answer in crowd(messages)} == {200}
+    assert ConversationEvent.objects.count() == 5
+
+
+def test_a_frozen_connection_is_given_up_and_the_next_message_takes_another(door, twilio, aside, monkeypatch):
+    monkeypatch.setattr(door.messages, "patience", 0.5)
+    monkeypatch.setattr(database_line, "A_WHILE", "30s")
+    frozen, message = [], inbound()
+    waiting = (
+        "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    )
+    try:
+        with ThreadPoolExecutor(1) as another:
+            with kept(aside, "lock table conversation_events in access exclusive mode"):
+                answer = another.submit(twilio.calls, "/api/twilio/message", message)
+                [(pid,)] = wait_for(lambda: aside.execute(waiting).fetchall(), what="the door to wait")
+                os.kill(pid, signal.SIGSTOP)
+                frozen.append(pid)
+            assert answer.result().status_code == 503
+        monkeypatch.setattr(door.messages, "patience", 8)
+        assert twilio.calls("/api/twilio/message", message).status_code == 200
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    assert ConversationEvent.objects.count() == 1
+    gone = "select 1 from pg_stat_activity where pid = %s"
+    wait_for(lambda: not aside.execute(gone, frozen).fetchall(), what="the frozen one to end")
+
+
+def test_after_a_restart_of_the_database_the_first_message_is_stored(fatou_sends, aside):
+    """The connection that was kept is dead, and nobody noticed."""
+    assert fatou_sends().status_code == 200
+    end = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where pid <> pg_backend_pid() and datname = %s"
+    aside.execute(end, [aside.info.dbname])
+    connection.close()
+    assert fatou_sends().status_code == 200
