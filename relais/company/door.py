@@ -5,6 +5,7 @@ By a name in the settings and not by an import: that room knows this one.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -24,9 +25,9 @@ def state() -> dict[str, Any]:
     return import_string(f"{settings.MESSENGER}.state.summary")()
 
 
-def verification() -> Any:
+def verification(*, at: datetime) -> Any:
     """How reading the messenger's own log is doing: a `LogState`, or None when no account is connected."""
-    return import_string(f"{settings.MESSENGER}.reconcile.state")()
+    return import_string(f"{settings.MESSENGER}.reconcile.state")(at=at)
 
 
 def credentials() -> dict[str, bool]:

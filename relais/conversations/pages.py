@@ -173,7 +173,7 @@ def _other_conversations(user: User, conversation: Conversation) -> list[Convers
 
 
 def _verification(user: User) -> dict[str, Any]:
-    return {"verification": door.verification() if user.is_supervisor else None}
+    return {"verification": door.verification(at=now()) if user.is_supervisor else None}
 
 
 def _queues(user: User) -> dict[str, list[str]]:

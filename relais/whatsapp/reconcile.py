@@ -190,11 +190,10 @@ class LogState:
     compared: int = 0
 
 
-def state(*, at: datetime | None = None) -> LogState | None:
+def state(*, at: datetime) -> LogState | None:
     """How reading Twilio's log is doing; None when no account is connected."""
     if not _is_connected():
         return None
-    at = at or timezone.now()
     readings = list(LogReading.objects.filter(account=settings.ENVIRONMENT.twilio_account_sid))
     ends = [reading.last_ok_at for reading in readings]
     last_ok_at = min((end for end in ends if end), default=None) if all(ends) else None
