@@ -7,6 +7,7 @@ from django.db import connection
 from django.utils import timezone
 
 from relais.conversations.models import MessageDelivery
+from relais.live import measures as live_measures
 from relais.ops.watch import signs as signs_module
 from relais.ops.watch.light import light
 from relais.ops.watch.models import Tally
@@ -21,7 +22,7 @@ BAD = "signatures_refused /api/twilio/message"
 @pytest.fixture(autouse=True)
 def enough_room_and_no_account_to_compare(monkeypatch):
     monkeypatch.setattr(signs_module, "ROOM", 0)
-    monkeypatch.setattr(reconcile, "state", lambda *, at: None)
+    monkeypatch.setattr(reconcile, "state", lambda *, at=None: None)
 
 
 def sign(title, at=None):
@@ -127,7 +128,7 @@ def test_a_comparison_that_is_late_is_as_bad_as_it_says(well, monkeypatch):
         last_ok_at=timezone.now() - 20 * MINUTES, completed_until=None, missing=0, left=0, foreign=0, recovered=0,
         statuses=0, overheard=0, error=reconcile.AT_SEA, is_called=True, level="danger",
     )  # fmt: skip
-    monkeypatch.setattr(reconcile, "state", lambda *, at: told)
+    monkeypatch.setattr(reconcile, "state", lambda *, at=None: told)
     seen = sign("Vérification")
     assert (seen.level, "il y a 20 min" in seen.sentence) == (Level.DANGER, True)
     assert seen.todo.startswith("Twilio ne répond pas.")
@@ -211,3 +212,8 @@ def test_the_figures_are_those_of_all_processes(well, nadia, client, happened):
     page = client.get("/dashboard/state").content.decode()
     assert "<strong>1234</strong>" in page.replace(" ", "").replace(" ", "")
     assert "<strong>56</strong>" in page
+
+
+def test_pages_that_are_not_told_at_once_deserve_a_look(well):
+    live_measures.LISTENING.set_function(lambda: 0.0)
+    assert sign("Direct").level == Level.ATTENTION
