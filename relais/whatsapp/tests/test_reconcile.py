@@ -1,6 +1,7 @@
 """Twilio's log, read against what stands here: what a hook lost is found, once, and nothing else is touched."""
 
 import json
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
@@ -195,6 +196,38 @@ def test_a_hook_at_the_same_moment_leaves_one(known, never, monkeypatch):
     assert "recovered" not in event.metadata
     assert story_of(known) == ["message_received", "message_received"]
     assert (reading().missing, reading().recovered) == (0, 0)
+
+
+def test_while_hooks_come_the_log_is_read_again_and_again_and_each_message_is_there_once(
+    known, double, monkeypatch
+):
+    """Without the half minute's grace: hooks, their repetitions and two looks all want the same messages."""
+    monkeypatch.setattr(comparison, "HOOK_FIRST", timedelta())
+    double.fault("inbound", "never", probability=0.4)
+    double.fault("inbound", "redelivery", probability=0.4)
+    double.settings.inbound_in_order = False
+    over = threading.Event()
+
+    def reads(how):
+        while not over.is_set():
+            how(seconds=0)
+        connection.close()
+
+    readers = [threading.Thread(target=reads, args=[how]) for how in (look, look_back)]
+    for reader in readers:
+        reader.start()
+    sent = [double.client_writes((FATOU, IBRAHIM)[n % 2], str(n), wait=False).sid for n in range(40)]
+    double.wait_until_idle()
+    received = ConversationEvent.objects.filter(message_sid__in=sent)
+    double.wait_for(lambda: received.count() == 40)
+    over.set()
+    for reader in readers:
+        reader.join()
+    assert ConversationEvent.objects.filter(event_type="message_received").count() == 41
+    for conversation in Conversation.objects.all():
+        seqs = list(conversation.events.order_by("seq").values_list("seq", flat=True))
+        assert seqs == list(range(1, len(seqs) + 1))
+    assert reading().last_error == ""
 
 
 def test_what_a_client_wrote_comes_in_its_order(known, never):
