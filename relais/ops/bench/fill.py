@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import random
@@ -113,11 +114,25 @@ def _make_room(folder: Path) -> None:
     begun = _begun(folder)
     if folder.exists() and not is_filled(folder) and not begun.exists() and any(folder.iterdir()):
         raise Refused(f"The folder {folder} holds something else: choose another by --folder.")
+    if _is_in_use(folder):
+        raise Refused(f"The database in {folder} is in use: stop the Relais that runs on it.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     begun.touch()
     shutil.rmtree(folder, ignore_errors=True)
     DataFolder(folder).create()
     DataFolder(folder).is_for_demo()
+
+
+def _is_in_use(folder: Path) -> bool:
+    """Whoever runs a database there holds this lock, and so does the database itself."""
+    try:
+        with (folder / "postgres.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _begun(folder: Path) -> Path:

@@ -29,6 +29,7 @@ from relais.ops.bench import dealership
 from relais.ops.bench.desk import Person, free_port
 from relais.ops.bench.fill import environment_of, fill, folder_for, is_filled
 from relais.ops.database import dsn
+from relais.ops.refused import Refused
 
 SMALL = (1_000, 20_000)
 READER, PASSWORD = "agent1@relais.test", "relais-demo"
@@ -89,7 +90,9 @@ class Site:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     small, large = SMALL, (options.conversations, options.events)
     with ExitStack() as stack:
-        sites = [stack.enter_context(_site(_filled(*numbers))) for numbers in (small, large)]
+        sizes = dict.fromkeys((small, large))
+        opened = {numbers: stack.enter_context(_site(_filled(*numbers))) for numbers in sizes}
+        sites = [opened[small], opened[large]]
         for page in sites[0].pages():
             for site in sites:
                 site.cold[page] = site.ask(page)
@@ -130,7 +133,7 @@ def _filled(conversations: int, events: int) -> Path:
 def _site(folder: Path) -> Iterator[Site]:
     port = free_port()
     url = f"http://localhost:{port}"
-    with folder.with_name(folder.name + ".out").open("wb") as output:
+    with (folder / "log" / "bench.log").open("wb") as output:
         web = subprocess.Popen(
             [sys.executable, "-m", "relais", "web"],
             cwd=ROOT, env=environment_of(folder) | {"RELAIS_PORT": str(port)},
@@ -138,6 +141,8 @@ def _site(folder: Path) -> Iterator[Site]:
         )  # fmt: skip
         try:
             wait_for(lambda: _answers(url) or web.poll() is not None, START, "relais web to answer")
+            if web.poll() is not None:
+                raise Refused(f"The web server did not start; {output.name} says why.")
             site = Site(folder, url, _paths(folder))
             site.reader = Person(site, READER, PASSWORD).http  # type: ignore[arg-type]
             yield site

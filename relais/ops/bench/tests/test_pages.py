@@ -74,6 +74,13 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
     assert (tmp_path / "letters").exists()
 
 
+def test_a_folder_in_use_is_left_alone(filled: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = filled
+    with running(folder), pytest.raises(Refused, match="in use"):
+        fill.fill(folder, conversations=CONVERSATIONS, events=EVENTS)
+    assert fill.is_filled(folder)
+
+
 def test_a_conversation_has_three_events_at_least(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="3 events at least"):
         fill.fill(tmp_path / "new", conversations=10, events=29)
