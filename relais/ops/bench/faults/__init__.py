@@ -59,7 +59,7 @@ def _measured(stage: Stage, *, messages: int, seed: int, settles_in: float) -> d
     cast = opened(stage, min(MOST_CONVERSATIONS, max(24, messages // 40)))
     load = Load(stage, cast, messages=messages, seed=seed)
     readers = Readers(stage, _looked_at(cast))
-    blows = Blows(stage, readers, seed=seed, pause=(1.0, 4.0) if messages <= 5000 else (3.0, 12.0))
+    blows = Blows(stage, readers, seed=seed, pause=(0.5, 2.5) if messages <= 5000 else (3.0, 12.0))
     try:
         readers.start()
         blows.start()
@@ -101,7 +101,6 @@ def _settled(stage: Stage, load: Load, readers: Readers, *, within: float) -> Co
             wait_for(
                 lambda: _is_quiet(stage), max(1.0, until - time.monotonic()), "everything to come to rest"
             )
-        _say_again_what_nobody_knows(stage)
         found = count(stage, load, readers.all)
         _say(found.in_short)
         if (found.is_clean and not found.uncertain) or time.monotonic() > until:
@@ -115,6 +114,7 @@ def _say(text: str) -> None:
 
 def _is_quiet(stage: Stage) -> bool:
     with suppress(psycopg.Error, requests.RequestException):
+        _say_again_what_nobody_knows(stage)
         [[deliveries, jobs]] = stage.desk.ask(UNDER_WAY)
         if not deliveries and not jobs and stage.twilio.get("state")["under_way"] == 0:
             return stage.desk.is_well()

@@ -83,8 +83,8 @@ def count(stage: Stage, load: Load, readers: Iterable[Reader]) -> Count:
     taken = stage.twilio.get("accepted")["messages"]
     deliveries = [Delivery(*row) for row in stage.desk.ask(SAID)]
     found.received, found.accepted = len(written), len(taken)
-    _clients_messages(found, stage, written)
-    _echoes(found, stage, load, written)
+    healed = _clients_messages(found, stage, written)
+    _echoes(found, stage, load, written, healed)
     _outgoing(found, deliveries, taken)
     _order_out(found, deliveries, taken)
     _clicks(found, load, deliveries)
@@ -93,8 +93,9 @@ def count(stage: Stage, load: Load, readers: Iterable[Reader]) -> Count:
     return found
 
 
-def _clients_messages(found: Count, stage: Stage, written: list[dict[str, Any]]) -> None:
-    """Each is stored once, by its SID; those of a client in the order in which they reached us."""
+def _clients_messages(found: Count, stage: Stage, written: list[dict[str, Any]]) -> set[str]:
+    """Each is stored once, by its SID; those of a client in the order in which they reached us. Returns which were
+    found in Twilio's log only: they stand where they were found."""
     stored: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     healed = set()
     for sid, conversation, seq, _address, was_healed in stage.desk.ask(RECEIVED):
@@ -116,18 +117,23 @@ def _clients_messages(found: Count, stage: Stage, written: list[dict[str, Any]])
                 found.out_of_order.append(f"{told} at {place} stands before {before[1]} at {before[0]}")
             last[message["from"]] = place, message["sid"]
     found.doubled += [f"nobody wrote {sid}, stored at {places}" for sid, places in stored.items()]
+    return healed
 
 
-def _echoes(found: Count, stage: Stage, load: Load, written: list[dict[str, Any]]) -> None:
-    """What the bot alone answers it has answered, each message once."""
+def _echoes(found: Count, stage: Stage, load: Load, written: list[dict[str, Any]], healed: set[str]) -> None:
+    """What the bot alone answers it has answered, each message once; one that came late, when the talk had gone on,
+    at most once."""
     bots = set(load.cast.bot)
-    wanted = Counter((m["from"], ECHO + m["body"]) for m in written if m["from"] in bots)
+    mine = [m for m in written if m["from"] in bots]
+    most = Counter((m["from"], ECHO + m["body"]) for m in mine)
+    least = Counter((m["from"], ECHO + m["body"]) for m in mine if m["sid"] not in healed)
     said = {(address, body): times for address, body, times in stage.desk.ask(ECHOES, list(bots))}
-    for (address, body), times in wanted.items():
-        told = f"“{body}” to {address}: {said.get((address, body), 0)} times, not {times}"
-        if said.get((address, body), 0) < times:
+    for (address, body), times in most.items():
+        really = said.get((address, body), 0)
+        told = f"“{body}” to {address}: {really} times, not {times}"
+        if really < least[address, body]:
             found.lost.append(f"the bot did not say {told}")
-        elif said[address, body] > times:
+        elif really > times:
             found.doubled.append(f"the bot said {told}")
 
 
