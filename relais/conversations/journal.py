@@ -28,20 +28,14 @@ def note_event(event: ConversationEvent) -> None:
 
 
 def note_moves(deliveries: Sequence[MessageDelivery], state: str) -> None:
-    moves = [(each.conversation_id, each.pk, each.attempt, each.error_code) for each in deliveries]
+    moves = [(each.conversation_id, each.pk, each.error_code) for each in deliveries]
     if moves:
         transaction.on_commit(partial(_tell_moves, moves, state))
 
 
-def _tell_moves(moves: Sequence[tuple[int, int, int, int | None]], state: str) -> None:
-    for conversation, delivery, attempt, code in moves:
-        told = {
-            "conversation": conversation,
-            "delivery": delivery,
-            "state": state,
-            "attempt": attempt,
-            "code": code,
-        }
+def _tell_moves(moves: Sequence[tuple[int, int, int | None]], state: str) -> None:
+    for conversation, delivery, code in moves:
+        told = {"conversation": conversation, "delivery": delivery, "state": state, "code": code}
         log.info("message moved", extra=told)
 
 

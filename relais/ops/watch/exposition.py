@@ -6,10 +6,11 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import Any, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, move_on_after, to_thread
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
@@ -29,7 +30,9 @@ from relais.whatsapp import reconcile
 LOOPBACK = ("127.0.0.1", "::1")
 LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
-PATIENCE = "2s"
+PATIENCE, LONGEST = "2s", 3.0
+"""What one question may take, and all of them together."""
+Answer = TypeVar("Answer")
 OTHERS = """
 select process, kind, text from watch_snapshots where process <> %s and at > now() - make_interval(secs => %s)
 """
@@ -38,11 +41,18 @@ _threads = CapacityLimiter(1)
 
 
 async def metrics(request: Request) -> Response:
-    if not is_from_here(request) and not await to_thread.run_sync(_knows_a_token, request, limiter=_threads):
+    if not is_from_here(request) and not await _in_time(_knows_a_token, request):
         sentence = "Ask with the header “Authorization: Bearer TOKEN”; `relais token create` makes one."
         return PlainTextResponse(sentence, 401, {"WWW-Authenticate": 'Bearer realm="Relais"'})
-    text = await to_thread.run_sync(_answer, limiter=_threads)
+    text = await _in_time(_all_that_is_known) or _text(Everything(asks=False))
     return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4, headers={"Cache-Control": "no-store"})
+
+
+async def _in_time(ask: Callable[..., Answer], *args: Any) -> Answer | None:
+    """What the database has to say; None when it hangs, which nobody waits for."""
+    with move_on_after(LONGEST):
+        return await to_thread.run_sync(ask, *args, limiter=_threads, abandon_on_cancel=True)
+    return None
 
 
 def is_from_here(request: Request) -> bool:
@@ -66,7 +76,7 @@ def _knows_a_token(request: Request) -> bool:
         connection.close()
 
 
-def _answer() -> bytes:
+def _all_that_is_known() -> bytes:
     try:
         return exposed()
     finally:
@@ -74,32 +84,46 @@ def _answer() -> bytes:
 
 
 def exposed() -> bytes:
+    return _text(Everything())
+
+
+def _text(everything: Collector) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Everything())
+    registry.register(everything)
     return generate_latest(registry)
 
 
 class Everything(Collector):
+    """`asks`: also the database, and by it the other processes."""
+
+    def __init__(self, *, asks: bool = True) -> None:
+        self.asks = asks
+
     def collect(self) -> Iterator[Metric]:
         families: dict[str, Metric] = {}
         own = f"{socket.gethostname()}:{os.getpid()}"
         _add(families, REGISTRY.collect(), process="web", worker=own)
-        up = True
+        up, known = self.asks, list[Metric]()
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(f"set statement_timeout = '{PATIENCE}'")
-                cursor.execute(OTHERS, [own, FRESH])
-                for process, kind, text in cursor.fetchall():
-                    _add(families, text_string_to_metric_families(text), process=kind, worker=process)
-            known = list(of_the_database())
+            if self.asks:
+                known = list(self._of_all(families, own))
         except (DatabaseError, InterfaceError):
             up, known = False, []
         finally:
-            _forgive()
+            if self.asks:
+                _forgive()
         yield GaugeMetricFamily("relais_database_up", "1 while the database answers.", value=float(up))
         yield from known
         yield from of_the_machine()
         yield from families.values()
+
+    def _of_all(self, families: dict[str, Metric], own: str) -> Iterator[Metric]:
+        with connection.cursor() as cursor:
+            cursor.execute(f"set statement_timeout = '{PATIENCE}'")
+            cursor.execute(OTHERS, [own, FRESH])
+            for process, kind, text in cursor.fetchall():
+                _add(families, text_string_to_metric_families(text), process=kind, worker=process)
+        yield from of_the_database()
 
 
 def _forgive() -> None:

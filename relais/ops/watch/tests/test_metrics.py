@@ -1,5 +1,6 @@
 """What Prometheus is told, and who may ask."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from relais.accounts.models import ApiToken
 from relais.conversations.models import MessageDelivery
 from relais.live.tests.desk import Desk
+from relais.ops.watch import exposition
 from relais.ops.watch.exposition import exposed
 from relais.ops.watch.keeping import Keeper, Place
 from relais.ops.watch.models import Snapshot, Tally
@@ -149,3 +151,18 @@ def test_a_connection_of_the_pool_keeps_its_own_patience(desk):
     with connection.cursor() as cursor:
         cursor.execute("show statement_timeout")
         assert cursor.fetchone()[0] == "0"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_hangs_keeps_nobody_waiting(desk, monkeypatch):
+    over = threading.Event()
+    monkeypatch.setattr(exposition, "LONGEST", 0.1)
+    monkeypatch.setattr(exposition, "of_the_database", lambda: over.wait(10) and ())
+    try:
+        for _ in range(2):
+            answer = ask(desk)
+            assert answer.elapsed.total_seconds() < 5
+            assert samples(answer.text)["relais_database_up",] == 0
+            assert ("relais_live_listening", "web") in samples(answer.text)
+    finally:
+        over.set()
