@@ -174,7 +174,7 @@ class Gather(Generic[Item, Answer]):
         except Exception as error:
             if len(items) == 1 or self._line.is_away(error):
                 return [error] * len(items)
-        log.warning("a batch of %d falls apart", len(items))
+        log.warning("a batch falls apart", extra={"count": len(items)})
         with suppress(Exception):
             self._line.hurry()
         return [self._alone(item) for item in items]

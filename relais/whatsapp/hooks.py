@@ -93,12 +93,12 @@ class Hook(ABC):
         except studio.Unknown as unknown:
             raise Refused(404, str(unknown)) from unknown
         except (DatabaseError, InterfaceError, NotTaken) as error:
-            log.error("%s could not be stored: %s", self.path, type(error).__name__)
+            log.error("call not stored", extra={"path": self.path, "error": type(error).__name__})
             raise Refused(503, _("Le message n'a pas pu être enregistré. Réessayez.")) from error
         except Refused:
             raise
         except Exception as error:
-            log.exception("%s failed", self.path)
+            log.exception("hook failed", extra={"path": self.path})
             raise Refused(500, _("Une erreur est survenue. Elle est notée dans le journal.")) from error
 
 
