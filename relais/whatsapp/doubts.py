@@ -29,12 +29,13 @@ from relais.whatsapp.delivery import apply
 
 log = logging.getLogger(__name__)
 LOOK_EVERY = 1.0
-ASKERS = 8
+ASKERS = 16
 ASKS = 2
 BEFORE = timedelta(seconds=60)
 """How far Twilio's clock and ours may disagree about when a message was made."""
 TRIED_AGAIN_AFTER = timedelta(seconds=5)
-"""When Twilio did not answer the question either."""
+"""When Twilio did not answer the question either, while others wait for the answer."""
+SELDOM = timedelta(minutes=1)
 UNANSWERED_FOR = timedelta(seconds=30)
 """An asker that gave no word for so long is dead: another one asks."""
 ASKED_UNTIL = timedelta(minutes=30)
@@ -69,15 +70,17 @@ class Doubts:
         self._name = name
         self._clock = clock
         self._silent: dict[str, float] = {}
+        self._asking: set[int] = set()
         self._stopping = threading.Event()
 
     def run(self) -> None:
         with ThreadPoolExecutor(ASKERS, thread_name_prefix="doubts") as askers:
-            while not self._stopping.wait(LOOK_EVERY):
+            while not self._stopping.wait(0.1 if self._asking else LOOK_EVERY):
                 try:
                     doubt_lapsed_claims(self._clock.now())
                     doubt_claims_of(self._dead(), self._clock.now())
-                    for delivery in take_to_ask(self._clock.now(), most=ASKERS):
+                    for delivery in self._to_ask():
+                        self._asking.add(delivery.pk)
                         askers.submit(self._clear_up, delivery)
                 except (DatabaseError, InterfaceError) as error:
                     log.warning("doubts cannot be looked at", extra={"error": type(error).__name__})
@@ -98,6 +101,11 @@ class Doubts:
         self._silent = {name: self._silent.get(name, now) for name in silent}
         return [name for name, since in self._silent.items() if now - since >= SILENT]
 
+    def _to_ask(self) -> list[MessageDelivery]:
+        """As many as there are askers free: one that waits for its turn would count as asked by a dead one."""
+        free = ASKERS - len(self._asking)
+        return take_to_ask(self._clock.now(), most=free) if free else []
+
     def _clear_up(self, delivery: MessageDelivery) -> None:
         try:
             clear_up(delivery, self._clock)
@@ -105,6 +113,7 @@ class Doubts:
             log.exception("a doubt was not cleared up", extra={"delivery": delivery.pk})
         finally:
             connection.close()
+            self._asking.discard(delivery.pk)
 
 
 def doubt_lapsed_claims(at: datetime) -> int:
@@ -234,7 +243,9 @@ def _give_up(delivery: MessageDelivery, at: datetime) -> None:
 
 def _ask_later(delivery: MessageDelivery, at: datetime) -> None:
     over = at > (delivery.claimed_at or at) + ASKED_UNTIL
-    _still_uncertain(delivery).update(ask_after=None if over else at + TRIED_AGAIN_AFTER)
+    others_wait = delivery.uncertain_until is not None and at < delivery.uncertain_until
+    pause = TRIED_AGAIN_AFTER if others_wait else SELDOM
+    _still_uncertain(delivery).update(ask_after=None if over else at + pause)
 
 
 def _still_uncertain(delivery: MessageDelivery) -> Any:

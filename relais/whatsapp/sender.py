@@ -46,6 +46,7 @@ REST = 0.02
 WIDE_EVERY = 0.25
 OUTCOME_TRIES = 20
 WITHHOLD_TRIES = 3
+SLOWED_BY_SILENCE = 1.0
 BESIDE_TEXT = ("media_url", "content_sid", "content_variables")
 AWAY = _("Twilio ne répond pas ; nouvel essai dans un instant.")
 
@@ -174,21 +175,12 @@ class Outcome:
     kind: str
     """`accepted`, `refused`, `later` (it did not leave) or `unknown`."""
     code: int | None = None
-    """Twilio's, of a refusal; 429 when it was too fast."""
+    """Twilio's, when it said no; 429 when it was too fast."""
     sid: str = ""
     error: str = ""
     pause: float = 0.0
     at: datetime | None = None
     seconds: float = 0.0
-
-
-def send(delivery_id: int, *, by: str) -> None:
-    """Carry one message out, if it is its turn."""
-    clock = SharedClock()
-    delivery = MessageDelivery.objects.select_related("event", "conversation__address").get(pk=delivery_id)
-    if delivery.claim(by=by, at=clock.now()):
-        connection.close()
-        write(delivery, call(delivery, clock), clock)
 
 
 def call(delivery: MessageDelivery, clock: SharedClock) -> Outcome:
@@ -268,3 +260,5 @@ def _write(delivery: MessageDelivery, outcome: Outcome, clock: SharedClock) -> N
                 outbox.slow_down(delivery.conversation.sender, seconds=outcome.pause)
         case _:
             delivery.doubt(at=clock.now(), error=outcome.error)
+            # While Twilio is ill each message would be one more that nobody knows about.
+            outbox.slow_down(delivery.conversation.sender, seconds=SLOWED_BY_SILENCE)

@@ -17,8 +17,9 @@ from twilio.request_validator import RequestValidator
 
 from relais.emulator.testing import RunningDouble, ServerThread, running_double
 from relais.whatsapp import client
+from relais.whatsapp.clock import SharedClock
 from relais.whatsapp.hooks import Door
-from relais.whatsapp.sender import Sender
+from relais.whatsapp.sender import Sender, call, write
 from tests.cast import FATOU, OUR_NUMBER, new_sid
 
 
@@ -145,3 +146,13 @@ def at_work() -> Iterator[Sender]:
     finally:
         sender.stop()
         thread.join()
+
+
+def send(delivery_id: int, *, by: str) -> None:
+    """One message on its way, if it is its turn, without a sender at work."""
+    from relais.conversations.models import MessageDelivery
+
+    clock = SharedClock()
+    delivery = MessageDelivery.objects.select_related("event", "conversation__address").get(pk=delivery_id)
+    if delivery.claim(by=by, at=clock.now()):
+        write(delivery, call(delivery, clock), clock)

@@ -17,10 +17,10 @@ from relais.whatsapp.doubts import (
     doubt_lapsed_claims,
     take_to_ask,
 )
-from relais.whatsapp.sender import Sender, call, send, write
+from relais.whatsapp.sender import Sender, call, write
 from tests.cast import FATOU, OUR_NUMBER
 
-from .conftest import at_work
+from .conftest import at_work, send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -16,10 +16,10 @@ from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.tests.test_receive import at_once
 from relais.whatsapp import client
 from relais.whatsapp.doubts import doubt_lapsed_claims
-from relais.whatsapp.sender import Sender, send
+from relais.whatsapp.sender import Sender
 from tests.cast import FATOU
 
-from .conftest import at_work
+from .conftest import at_work, send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
