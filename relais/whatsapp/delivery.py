@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import parse_qs
 
 from django.db import transaction
+from django.db.models import Q
 
 from relais.clients.addresses import BadAddress, canonical
 from relais.clients.models import ClientAddress
-from relais.conversations.models import MessageDelivery
+from relais.conversations.models import Conversation, MessageDelivery
 from relais.whatsapp import overheard
 from relais.whatsapp.assumptions import ACCEPTED_STATUSES, FAILED_STATUSES
 from relais.whatsapp.errors import OPTED_OUT, code_of, sentence_of
@@ -19,21 +22,45 @@ from relais.whatsapp.params import Params
 log = logging.getLogger(__name__)
 
 
-def hear_status(params: Params, *, query: str, at: datetime) -> None:
-    """Move the delivery that a status callback is about. Late, repeated, shuffled and unknown ones do no harm."""
+@dataclass(frozen=True)
+class News:
+    """What one status callback says."""
+
+    sid: str
+    status: str
+    code: int | None
+    to: str
+    ref: str
+    """Our number of the delivery, from the callback's address; empty when it is not of ours."""
+
+    @property
+    def number(self) -> int | None:
+        return int(self.ref) if self.ref.isascii() and self.ref.isdigit() and len(self.ref) < 19 else None
+
+
+def news_of(params: Params, *, query: str) -> News:
+    """Raises Invalid."""
     params.required("MessageSid", "MessageStatus")
-    ref = parse_qs(query).get("ref", [""])[0]
-    delivery = _find(params, ref=ref)
-    if delivery is None and not ref:
-        overheard.notice(params.text("MessageSid"))
-    if delivery is not None:
-        apply(
-            delivery,
-            params.text("MessageStatus").lower(),
-            sid=params.sid(),
-            code=code_of(params.text("ErrorCode")),
-            at=at,
-        )
+    return News(
+        sid=params.sid(),
+        status=params.text("MessageStatus").lower(),
+        code=code_of(params.text("ErrorCode")),
+        to=params.text("To"),
+        ref=parse_qs(query).get("ref", [""])[0],
+    )
+
+
+@transaction.atomic
+def hear(news: Sequence[News], *, at: datetime) -> None:
+    """Move the deliveries that these are about. Late, repeated, shuffled and unknown ones do no harm."""
+    known = _Known(news)
+    for one in news:
+        delivery = known.about(one)
+        if delivery is not None:
+            apply(delivery, one.status, sid=one.sid, code=one.code, at=at)
+            known.learn(delivery)
+        elif not one.ref:
+            overheard.notice(one.sid)
 
 
 def apply(delivery: MessageDelivery, status: str, *, sid: str, code: int | None, at: datetime) -> None:
@@ -56,20 +83,34 @@ def fail(
         address.exclude(conversations__last_inbound_at__gt=at).update(opted_out_at=at)
 
 
-def _find(params: Params, *, ref: str) -> MessageDelivery | None:
-    """By the sid; else by the ref in the callback's address, which proves what became of a call without an answer."""
-    sid = params.sid()
-    deliveries = MessageDelivery.objects.select_related("conversation__address")
-    if known := deliveries.filter(sid=sid).first():
-        return known
-    if not (ref.isascii() and ref.isdigit() and len(ref) < 19):
-        return None
-    named = deliveries.filter(pk=int(ref)).first()
-    # The answer to the call may have been written between the two questions.
-    if named is None or named.sid not in (None, sid) or not _is_to(named, params.text("To")):
-        log.warning("status does not fit its delivery", extra={"delivery": named.pk if named else None})
-        return None
-    return named
+class _Known:
+    """The deliveries that some news may be about, with their conversations locked, in the order of their ids."""
+
+    def __init__(self, news: Sequence[News]) -> None:
+        named = [one.number for one in news if one.number is not None]
+        meant = MessageDelivery.objects.filter(Q(sid__in={one.sid for one in news}) | Q(pk__in=named))
+        # Locked first and read then: the answer to the call may be written at the same moment.
+        conversations = Conversation.objects.filter(pk__in=meant.values("conversation")).order_by("pk")
+        list(conversations.select_for_update(no_key=True).values_list("pk"))
+        deliveries = list(meant.select_related("conversation__address"))
+        self._by_number = {delivery.pk: delivery for delivery in deliveries}
+        self._by_sid = {delivery.sid: delivery for delivery in deliveries if delivery.sid}
+
+    def about(self, news: News) -> MessageDelivery | None:
+        """By the sid; else by the ref in the callback's address: it proves what became of a call without an answer."""
+        if news.sid in self._by_sid:
+            return self._by_sid[news.sid]
+        if news.number is None:
+            return None
+        named = self._by_number.get(news.number)
+        if named is None or named.sid or not _is_to(named, news.to):
+            log.warning("status does not fit its delivery", extra={"delivery": named.pk if named else None})
+            return None
+        return named
+
+    def learn(self, delivery: MessageDelivery) -> None:
+        if delivery.sid:
+            self._by_sid[delivery.sid] = delivery
 
 
 def _is_to(delivery: MessageDelivery, to: str) -> bool:

@@ -29,7 +29,7 @@ from relais.conversations.receive import InboundMessage, Received, receive
 from relais.whatsapp import measures, state, studio
 from relais.whatsapp.api import send_message
 from relais.whatsapp.database_line import DatabaseLine
-from relais.whatsapp.delivery import hear_status
+from relais.whatsapp.delivery import News, hear, news_of
 from relais.whatsapp.gather import Gather, NotTaken
 from relais.whatsapp.inbound import message_of
 from relais.whatsapp.params import Invalid, Params, params_of
@@ -206,12 +206,16 @@ def _told_to_studio(received: Received, inbound: InboundMessage) -> Response:
     return JSONResponse(studio.answer_incoming(received, inbound))
 
 
-def _noted(nothing: None, news: Any) -> Response:
-    return Response(status_code=204)
+def _hear(news: Sequence[News]) -> list[None]:
+    hear(news, at=timezone.now())
+    return [None] * len(news)
 
 
-def _status(params: Params, raw: RawRequest) -> Response:
-    hear_status(params, query=raw.query, at=timezone.now())
+def _news(params: Params, raw: RawRequest) -> News:
+    return news_of(params, query=raw.query)
+
+
+def _heard(nothing: None, news: News) -> Response:
     return Response(status_code=204)
 
 
@@ -248,11 +252,14 @@ class Door:
         self.messages = Gather(
             _store, line=DatabaseLine(), carried_out=partial(measures.batch_stored, "messages")
         )
-        message = Gathered if gathers else _plain
+        self.statuses = Gather(
+            _hear, line=DatabaseLine(), carried_out=partial(measures.batch_stored, "statuses")
+        )
+        hook = Gathered if gathers else _plain
         self.hooks: tuple[Hook, ...] = (
-            message("/api/twilio/message", from_twilio, _of_our_bot, self.messages, _nothing_to_say),
-            OneByOne("/api/twilio/status", from_twilio, _status),
-            message(
+            hook("/api/twilio/message", from_twilio, _of_our_bot, self.messages, _nothing_to_say),
+            hook("/api/twilio/status", from_twilio, _news, self.statuses, _heard),
+            hook(
                 "/api/twilio/incoming",
                 from_twilio_or_studio,
                 _of_studio_s_bot,
@@ -277,3 +284,4 @@ class Door:
     def close(self) -> None:
         """What was taken in is carried out; whoever comes later is refused."""
         self.messages.stop()
+        self.statuses.stop()

@@ -1,6 +1,7 @@
 """Many at once at the door: each stored once, in order, and nobody hangs when the database does."""
 
 import os
+import random
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,11 +10,13 @@ import psycopg
 import pytest
 from django.db import connection
 
-from relais.conversations.models import Conversation, ConversationEvent
+from relais.conversations.history import SYSTEM
+from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.emulator.testing import wait_for
 from relais.live.pool import conninfo
 from relais.whatsapp import database_line, hooks
-from tests.cast import FATOU, new_sid
+from relais.whatsapp.delivery import News, hear
+from tests.cast import FATOU, OUR_NUMBER, new_sid
 
 from .conftest import Twilio, inbound
 
@@ -25,8 +28,9 @@ def crowd(desk):
     """Calls all at the same time, each on a connection of its own; returns their answers in order."""
 
     def calls(messages, path="/api/twilio/message"):
+        paths = [path] * len(messages) if isinstance(path, str) else path
         with ThreadPoolExecutor(len(messages)) as callers:
-            return list(callers.map(lambda message: Twilio(desk).calls(path, message), messages))
+            return list(callers.map(lambda *call: Twilio(desk).calls(*call), paths, messages))
 
     return calls
 
@@ -141,3 +145,91 @@ def test_after_a_restart_of_the_database_the_first_message_is_stored(fatou_sends
     aside.execute(end, [aside.info.dbname])
     connection.close()
     assert fatou_sends().status_code == 200
+
+
+# -- status callbacks --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def left(fatou_writes, clock):
+    """As many messages as asked for, each to a client of its own, on their way with no answer of Twilio's yet."""
+
+    def leave(count):
+        for n in range(count):
+            conversation = fatou_writes(address=f"whatsapp:+2126100000{n:02d}")
+            delivery = conversation.say_by_itself(f"{n}", by=SYSTEM, at=clock.now)
+            assert delivery.claim(by="p", at=clock.now)
+        return list(MessageDelivery.objects.order_by("id"))
+
+    return leave
+
+
+def told(delivery, status, *, sid=None, by_ref=True, code=None):
+    """What Twilio says of it."""
+    to = delivery.conversation.address.address
+    return News(sid or f"SM{delivery.pk:032d}", status, code, to, str(delivery.pk) if by_ref else "")
+
+
+def test_statuses_of_many_shuffled_twice_and_all_at_once_end_right(left, crowd, clock):
+    deliveries = left(6)
+    all_of_it = [(d, status) for d in deliveries for status in ("sent", "delivered", "read")] * 2
+    random.Random(4).shuffle(all_of_it)
+
+    def callback(delivery, status):
+        to = delivery.conversation.address.address
+        return {"MessageSid": f"SM{delivery.pk:032d}", "MessageStatus": status, "To": to, "From": OUR_NUMBER}
+
+    by_ref = [f"/api/twilio/status?ref={delivery.pk}" for delivery, _ in all_of_it]
+    answers = crowd([callback(*one) for one in all_of_it], path=by_ref)
+    assert {answer.status_code for answer in answers} == {204}
+    for delivery in MessageDelivery.objects.all():
+        assert (delivery.state, delivery.sid) == ("read", f"SM{delivery.pk:032d}")
+    for conversation in Conversation.objects.all():
+        revs = [*conversation.events.values_list("rev", flat=True), conversation.deliveries.get().rev]
+        assert conversation.rev == max(revs), "raised with each move and by nothing else"
+
+
+def test_within_one_batch_a_sid_is_learnt_by_ref_and_then_known(left, clock):
+    [delivery] = left(1)
+    hear([told(delivery, "sent"), told(delivery, "delivered", by_ref=False)], at=clock.now)
+    delivery.refresh_from_db()
+    assert delivery.state == "delivered"
+
+
+def test_within_one_batch_the_first_error_stays(left, clock):
+    [delivery] = left(1)
+    hear([told(delivery, "undelivered", code=63024), told(delivery, "failed", code=63049)], at=clock.now)
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.error_code) == ("failed", 63024)
+
+
+def test_one_batch_tells_of_many_and_what_is_unknown_harms_none(left, clock):
+    one, other, blocked = left(3)
+    stranger = News("SM" + "f" * 32, "delivered", None, FATOU, "")
+    misled = told(other, "delivered", sid="SM" + "e" * 32)
+    hear(
+        [
+            told(one, "read"),
+            stranger,
+            told(other, "sent"),
+            misled,
+            told(blocked, "failed", code=63014),
+            told(one, "sent"),
+        ],
+        at=clock.now,
+    )
+    states = list(MessageDelivery.objects.order_by("id").values_list("state", flat=True))
+    assert states == ["read", "sent", "failed"]
+    assert blocked.conversation.address.__class__.objects.get(conversations=blocked.conversation).opted_out_at
+
+
+def test_a_status_is_noted_only_with_the_commit(left, twilio, aside, monkeypatch):
+    monkeypatch.setattr(database_line, "A_WHILE", "100ms")
+    [delivery] = left(1)
+    callback = {"MessageSid": new_sid(), "MessageStatus": "sent", "To": delivery.conversation.address.address}
+    path = f"/api/twilio/status?ref={delivery.pk}"
+    with kept(aside, "lock table message_deliveries in access exclusive mode"):
+        assert twilio.calls(path, callback).status_code == 503
+    assert twilio.calls(path, callback).status_code == 204
+    delivery.refresh_from_db()
+    assert delivery.state == "sent"
