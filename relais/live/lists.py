@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Hashable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
+from heapq import nsmallest
 
 from relais.live import frames
 from relais.live.frames import REFRESH, Frame
@@ -21,6 +22,8 @@ MOST_ROWS = 2
 """More rows than this waiting their turn, and the page had better ask for its list again."""
 REFRESH_PACE = 2.0
 """Seconds between two such requests, each of which costs a page."""
+MOST_REFRESHES = 13
+"""Pages in one round that are sent to ask again, those who did longest ago first: a thousand at once would get none."""
 AT_ONCE = 20
 """Sockets told in one go; a message to a conversation's page need not wait until all lists are told."""
 MOST_CHANGES = 400
@@ -71,12 +74,12 @@ class Line:
     def has_news(self) -> bool:
         return self.stale or bool(self.rows) or self.counts != self.counts_told
 
-    def next(self, now: float) -> Frame | tuple[int, bool] | None:
+    def next(self, now: float, *, may_refresh: bool = True) -> Frame | tuple[int, bool] | None:
         """The frame whose turn it is, or the row that has to be rendered for it."""
         if now - self.told < PACE * 0.99 or not self.has_news:
             return None
         self.told = now
-        if self.stale and now - self.refreshed >= REFRESH_PACE:
+        if self.stale and may_refresh and now - self.refreshed >= REFRESH_PACE:
             self.stale, self.refreshed, self.rows = False, now, {}
             return REFRESH
         if self.counts != self.counts_told and (self.counts_first or not self.rows):
@@ -86,6 +89,12 @@ class Line:
         for thread in self.rows:
             return thread, self.rows.pop(thread)
         return None
+
+
+def who_may_ask_again(lines: Iterable[Line]) -> set[int]:
+    """The ids of those that this round may send to their page."""
+    stale = (line for line in lines if line.stale)
+    return {id(line) for line in nsmallest(MOST_REFRESHES, stale, key=lambda line: line.refreshed)}
 
 
 class Lists:
@@ -181,7 +190,9 @@ class Lists:
         self.known.update(heads)
         changed &= heads.keys()
         by_reach: dict[Hashable, dict[int, bool]] = {}
-        for socket, line in self.lines.items():
+        for number, (socket, line) in enumerate([*self.lines.items()]):
+            if number % (5 * AT_ONCE) == 0:
+                await asyncio.sleep(0)
             line.stale |= too_much
             line.counts = tally.of(socket.viewer)
             reach = socket.viewer.reach
@@ -204,7 +215,12 @@ class Lists:
 
     async def _give_each_its_turn(self, heads: Mapping[int, Head]) -> None:
         now = time.monotonic()
-        turns = {socket: turn for socket, line in self.lines.items() if (turn := line.next(now))}
+        first = who_may_ask_again(self.lines.values())
+        turns = {
+            socket: turn
+            for socket, line in self.lines.items()
+            if (turn := line.next(now, may_refresh=id(line) in first))
+        }
         rows = await self._rendered(turns, heads)
         for number, (socket, turn) in enumerate(turns.items()):
             if number % AT_ONCE == 0:
@@ -215,7 +231,7 @@ class Lists:
             thread, shown = turn
             if not shown:
                 socket.push(frames.row(thread, heads[thread].rev, ""))
-            elif (row := rows[socket.viewer.language].get(thread)) and self._still_sees(
+            elif (row := rows.get(socket.viewer.language, {}).get(thread)) and self._still_sees(
                 socket, heads[thread]
             ):
                 socket.push(row)

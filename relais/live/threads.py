@@ -22,7 +22,7 @@ READ = 1_000
 """Changes that one who catches up reads at a time; what he gets is bounded by how fast he takes it."""
 TOLD = 100
 """More changes than this of one thread at once are not pushed: those who look read them for themselves."""
-PACE = 0.015
+PACE = 0.01
 """Seconds between two rounds of telling: under load one round tells of several messages, at the price of one."""
 
 

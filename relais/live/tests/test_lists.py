@@ -7,7 +7,7 @@ import pytest
 from relais.accounts.models import User
 from relais.conversations.models import Conversation
 from relais.live.frames import REFRESH
-from relais.live.lists import MOST_ROWS, PACE, REFRESH_PACE, Line
+from relais.live.lists import MOST_REFRESHES, MOST_ROWS, PACE, REFRESH_PACE, Line, who_may_ask_again
 
 IBRAHIM = {"address": "whatsapp:+2250700000002", "name": "Ibrahim"}
 
@@ -161,3 +161,15 @@ class TestOneLine:
             line.note_row(thread, shown=True)
         told = [what for _, what in self.told(line, 4 * PACE)]
         assert [isinstance(what, tuple) for what in told] == [False, True, True]
+
+    def test_of_many_stale_lists_those_ask_again_first_that_waited_longest(self):
+        lines = [Line(refreshed=float(n), stale=True) for n in range(MOST_REFRESHES, 0, -1)]
+        fresh, late = Line(refreshed=0.0), Line(refreshed=99.0, stale=True)
+        first = who_may_ask_again([fresh, late, *lines])
+        assert first == {id(line) for line in lines}
+
+    def test_who_may_not_ask_again_yet_is_told_rows_meanwhile(self, line):
+        for thread in range(MOST_ROWS + 1):
+            line.note_row(thread, shown=True)
+        assert line.next(REFRESH_PACE, may_refresh=False) == (MOST_ROWS, True)
+        assert line.next(2 * REFRESH_PACE) == REFRESH
