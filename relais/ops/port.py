@@ -5,6 +5,9 @@ import socket
 
 from relais.ops.refused import Refused
 
+GONE = 60_000
+"""Milliseconds after which a connection whose other side acknowledges nothing is dropped, with what waits for it."""
+
 
 def listen(host: str, port: int) -> socket.socket:
     """Taken at once: who connects before the web server runs waits for it."""
@@ -14,6 +17,8 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; each connection has it from the listener.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE)
         listener.bind(address)
         listener.listen(2048)
     except OSError as error:
