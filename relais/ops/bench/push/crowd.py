@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from datetime import timedelta
@@ -88,4 +89,5 @@ if __name__ == "__main__":
     import django
 
     django.setup()
+    logging.disable(logging.INFO)  # What is made here did not happen to anyone.
     print(json.dumps(main(int(sys.argv[1]), int(sys.argv[2]))))
