@@ -171,6 +171,8 @@ def moved(
     **fields: Any,
 ) -> list[MessageDelivery]:
     """Those that were in one of these states, moved. Call with their conversations locked, one delivery of each."""
+    if not deliveries:
+        return []
     assigned = [sql.SQL("rev = c.rev + 1"), *(_assigned(name) for name in fields)]
     assigned += [sql.SQL(more)] if more else []
     by_id = {delivery.pk: delivery for delivery in deliveries}

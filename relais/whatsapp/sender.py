@@ -60,6 +60,9 @@ class Sender:
         self._threads = threads
         self._at_work: set[int] = set()
         self._unlucky: Counter[int] = Counter()
+        self._untold: set[int] = set()
+        """Called, and what became of it could not be written down."""
+        self._may_have_claimed = False
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._waits_for_tokens = False
@@ -93,7 +96,11 @@ class Sender:
         if free <= 0:
             return LOOK_EVERY
         try:
+            if self._may_have_claimed:
+                self._give_back()
+            self._may_have_claimed = True
             turn = self._next_turn(free)
+            self._may_have_claimed = False
         except Exception as error:
             # Whatever it is: a thread that ends would stop every message, and so would one that asks without rest.
             away = isinstance(error, DatabaseError | InterfaceError)
@@ -109,10 +116,18 @@ class Sender:
         self._waits_for_tokens = turn.wait is not None
         return LOOK_EVERY if turn.wait is None else turn.wait
 
+    def _give_back(self) -> None:
+        """A connection that broke at the commit may have left claims that nobody here knows of: none was called."""
+        # Looked at first: a call that ends meanwhile is no longer at work, and no longer claimed.
+        known = self._at_work | self._untold
+        mine = MessageDelivery.objects.filter(state="sending", claimed_by=self.name)
+        for delivery in mine.exclude(pk__in=known):
+            delivery.postpone(until=self._clock.now(), error="")
+
     def _next_turn(self, free: int) -> outbox.Turn:
         turn = outbox.next_turn(
             by=self.name,
-            rate=max(1, int(words.value_of(words.SEND_RATE))),
+            rate=_rate(),
             most=free,
             automatic=free - self._threads // FOR_PERSONS,
             wide=time.monotonic() >= self._wide_after,
@@ -139,7 +154,9 @@ class Sender:
                 self._wake.set()
 
     def _carry(self, delivery: MessageDelivery) -> None:
+        self._untold.add(delivery.pk)
         write(delivery, call(delivery, self._clock), self._clock)
+        self._untold.discard(delivery.pk)
 
     def _withhold(self, delivery: MessageDelivery) -> None:
         """A text that a take-over silenced. Where even that cannot be written down, it is not tried for ever."""
@@ -166,6 +183,13 @@ class Sender:
             with suppress(psycopg.Error):
                 self._hear()
             self._stopping.wait(1.0)
+
+
+def _rate() -> float:
+    """A word that is no number stops nobody."""
+    with suppress(TypeError, ValueError):
+        return max(1.0, float(words.value_of(words.SEND_RATE)))
+    return float(words.SEND_RATE.default())
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,16 @@
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
+from relais.company import words
+from relais.conversations import outbox
 from relais.conversations.history import BOT
-from relais.conversations.models import MessageDelivery
+from relais.conversations.models import MessageDelivery, SenderPace
 from relais.conversations.saying import Template
 from relais.whatsapp import client
+from relais.whatsapp import sender as sender_module
 from relais.whatsapp.clock import SharedClock
 from relais.whatsapp.doubts import (
     Doubts,
@@ -297,6 +301,40 @@ def test_a_process_without_a_sign_of_life_is_dead_and_one_with_it_is_not(menu, d
         MessageDelivery.objects.filter(pk=menu.pk).update(state="sending", claimed_by=sender.name)
         assert watch._dead() == []
         assert watch._silent == {}
+
+
+def test_a_claim_whose_commit_was_not_answered_goes_back_since_nobody_called(menu, silent, monkeypatch):
+    sender, claimed = Sender(), outbox.next_turn
+
+    def breaks(**how):
+        claimed(**how)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    SenderPace.objects.create(sender=OUR_NUMBER, tokens=5)
+    with monkeypatch.context() as broken:
+        broken.setattr(outbox, "next_turn", breaks)
+        sender._look()
+    assert (state_of(menu), menu.claimed_by, silent.accepted()) == ("sending", sender.name, [])
+    sender._look()
+    silent.wait_for(lambda: state_of(menu) == "sent")
+    assert (menu.attempt, len(silent.accepted())) == (2, 1)
+    sender._pool.shutdown()
+
+
+def test_what_was_called_does_not_go_back_although_nothing_could_be_written(menu, silent, monkeypatch):
+    sender = Sender()
+    assert menu.claim(by=sender.name, at=timezone.now())
+    monkeypatch.setattr(sender_module, "write", lambda *told: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        sender._carry(menu)
+    sender._give_back()
+    assert state_of(menu) == "sending"
+
+
+@pytest.mark.parametrize(("word", "rate"), [(80, 80), (400, 400), (0, 1), ("vite", 80)])
+def test_a_rate_that_is_none_stops_nobody(word, rate, db):
+    words.write(words.SEND_RATE, word)
+    assert sender_module._rate() == rate
 
 
 def test_the_answer_after_a_doubt_is_believed(menu, silent):
