@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from django.db import transaction
@@ -28,29 +27,20 @@ def note_event(event: ConversationEvent) -> None:
 
 
 def note_moves(deliveries: Sequence[MessageDelivery], state: str) -> None:
-    moves = [(each.conversation_id, each.pk, each.error_code) for each in deliveries]
-    if moves:
-        transaction.on_commit(partial(_tell_moves, moves, state))
-
-
-def _tell_moves(moves: Sequence[tuple[int, int, int | None]], state: str) -> None:
-    for conversation, delivery, code in moves:
-        told = {"conversation": conversation, "delivery": delivery, "state": state, "code": code}
-        log.info("message moved", extra=told)
+    each = [
+        {"conversation": one.conversation_id, "delivery": one.pk, "code": one.error_code}
+        if one.error_code
+        else {"conversation": one.conversation_id, "delivery": one.pk}
+        for one in deliveries
+    ]
+    told = {"state": state, "each": each}
+    if each:
+        transaction.on_commit(lambda: log.info("message moved", extra=told))
 
 
 def note_received(received: Sequence[tuple[int, int]]) -> None:
     """New messages of clients, as conversation and event, that were stored together."""
-    if received:
-        transaction.on_commit(partial(_tell_received, received))
-
-
-def _tell_received(received: Sequence[tuple[int, int]]) -> None:
-    for conversation, event in received:
-        told = {
-            "conversation": conversation,
-            "event_id": event,
-            "kind": "message_received",
-            "count": len(received),
-        }
-        log.info("conversation event", extra=told)
+    each = [{"conversation": conversation, "event_id": event} for conversation, event in received]
+    told = {"kind": "message_received", "count": len(each), "each": each}
+    if each:
+        transaction.on_commit(lambda: log.info("conversation event", extra=told))

@@ -87,6 +87,7 @@ def begin(kind: str, folder: Path) -> None:
     """From here on this process, a `web` or a `jobs`, tells what it does in lines."""
     journal = Journal(folder / f"{kind}.log")
     journal.setFormatter(Line(kind))
+    logging._srcfile = None  # No line says from where it was written: not looked for.
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)

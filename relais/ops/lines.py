@@ -27,18 +27,26 @@ class Line(logging.Formatter):
         self.process = process
 
     def format(self, record: logging.LogRecord) -> str:
+        """What befell many at once (`each` in `extra`) comes as one record, and is a line for each of them."""
+        each = vars(record).pop("each", ({},)) if _is_ours(record) else ({},)
         told = {
             "at": instant(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": _event(record),
             **_ids(record),
-            "process": self.process,
-            "pid": record.process,
         }
+        told |= self._rest(record)
+        return "\n".join(_encoded(told | one) for one in each)
+
+    def _rest(self, record: logging.LogRecord) -> dict[str, Any]:
+        told: dict[str, Any] = {"process": self.process, "pid": record.process}
         if record.exc_info and record.exc_info[1] is not None:
             told |= {"error": type(record.exc_info[1]).__name__, "trace": list(_trace(record.exc_info[1]))}
-        return json.dumps(told, ensure_ascii=False, default=lambda value: type(value).__name__)
+        return told
+
+
+_encoded = json.JSONEncoder(ensure_ascii=False, default=lambda value: type(value).__name__).encode
 
 
 def instant(seconds: float) -> str:

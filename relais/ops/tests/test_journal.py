@@ -58,6 +58,24 @@ def test_a_line_says_what_happened_when_and_to_what():
     assert line["at"].endswith("Z") and "T" in line["at"]
 
 
+def test_what_befell_many_at_once_is_a_line_for_each():
+    record = log.makeRecord(
+        "relais.x",
+        20,
+        __file__,
+        1,
+        "message moved",
+        (),
+        None,
+        extra={"state": "sent", "each": [{"delivery": 1}, {"delivery": 2}]},
+    )
+    lines = [json.loads(line) for line in Line("jobs").format(record).splitlines()]
+    assert [(line["event"], line["state"], line["delivery"]) for line in lines] == [
+        ("message moved", "sent", 1),
+        ("message moved", "sent", 2),
+    ]
+
+
 def failed(text):
     try:
         try:

@@ -10,7 +10,7 @@ import relais
 PACKAGE = Path(relais.__file__).parent
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 IDS = {
-    "attempt", "by", "child", "code", "conversation", "count", "delivery", "error", "event", "sid", "event_id", "job", "kind", "media",
+    "attempt", "by", "child", "code", "conversation", "count", "delivery", "error", "event", "sid", "each", "event_id", "job", "kind", "media",
     "outcome", "path", "last_path", "ref", "seconds", "seq", "state", "task", "user", "why", "step", "channel", "mark", "of",
 }  # fmt: skip
 """What may stand beside an event; documented in docs/operating.md by kinds."""
