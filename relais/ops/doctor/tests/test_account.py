@@ -179,7 +179,8 @@ def test_what_cannot_be_tried_is_unverified(connected):
 
 
 def test_the_log_shows_whether_we_know_every_status_and_its_order(connected, double, monkeypatch):
-    double.client_writes("+212600000001", "bonjour", wait=False)
+    for text in ("bonjour", "vous êtes là ?"):
+        double.client_writes("+212600000001", text, wait=False)
     tried = [each for each in trials.look(connected) if each.sentence.partition(":")[0] in trials.TRIALS]
     assert [each.state for each in tried] == ["ok"] * len(trials.TRIALS)
     monkeypatch.setattr(trials, "ON_THE_WAY", set())
@@ -193,6 +194,7 @@ def test_a_log_that_is_not_newest_first_is_told(clock):
     earlier, later = sent(clock.now), sent(clock.passes(minutes=5))
     assert trials._order([later, earlier]).state == "ok"
     assert trials._order([earlier, later]).state == "warning"
+    assert trials._order([earlier]).state == "unverified"
 
 
 def test_a_log_that_cannot_be_read_leaves_all_unverified(connected, double):
