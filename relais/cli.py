@@ -104,9 +104,10 @@ def web(options: argparse.Namespace) -> int:
     if options.fd is None:
         return _web_alone(environment)
     with _journal("web", environment):
-        _wait_until_prepared(options)
-        from relais.server import serve
+        from relais.server import load_parts, serve
 
+        load_parts()
+        _wait_until_prepared(options)
         return serve(environment, options.fd, plain_door=options.plain_door)
 
 
@@ -123,9 +124,10 @@ def jobs(options: argparse.Namespace) -> int:
     environment = _environment()
     alone = _database(environment) if options.after is None else nullcontext()
     with alone, _journal("jobs", environment):
-        _wait_until_prepared(options)
+        import relais.whatsapp.sender  # noqa: F401 (large: loaded while the tables are prepared)
         from relais.jobs import run
 
+        _wait_until_prepared(options)
         run()
         return 0
 

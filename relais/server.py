@@ -4,6 +4,7 @@ import gc
 import signal
 import socket
 import sys
+from importlib import import_module
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -11,6 +12,20 @@ import uvicorn
 from relais.environment import LOOPBACK, Environment
 from relais.ops.port import listen
 from relais.ops.watch.keeping import keeping
+
+PARTS = (
+    *("uvicorn.protocols.http.auto", "uvicorn.protocols.websockets.auto"),
+    *("relais.shell", "relais.conversations.feed", "relais.live.endpoint", "relais.whatsapp.hooks"),
+)
+
+
+def load_parts() -> None:
+    """What the application is made of, while the tables are prepared.
+
+    Not the application: it looks through the static files when it is made, and they are being made as well.
+    """
+    for part in PARTS:
+        import_module(part)
 
 
 def serve(environment: Environment, fd: int | None = None, *, plain_door: bool = False) -> int:

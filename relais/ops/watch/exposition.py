@@ -25,7 +25,6 @@ from starlette.routing import Route
 from relais.accounts.models import ApiToken
 from relais.ops.watch import facts
 from relais.ops.watch.keeping import FRESH
-from relais.whatsapp import reconcile
 
 LOOPBACK = ("127.0.0.1", "::1")
 LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
@@ -173,6 +172,8 @@ def of_the_database() -> Iterator[Metric]:
 
 def of_the_comparison(now: datetime) -> Iterator[Metric]:
     """Twilio's own log of messages, against what stands here."""
+    from relais.whatsapp import reconcile  # With the SDK behind it, which web has no need of at its start.
+
     told = reconcile.state(at=now)
     if told is None:
         return
