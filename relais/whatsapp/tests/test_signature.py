@@ -3,11 +3,14 @@
 import base64
 import hashlib
 import time
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twilio.request_validator import RequestValidator
 
-from relais.whatsapp.signature import RawRequest, basic_credentials, is_signed, knows_the_secret
+from relais.whatsapp.signature import FORM, RawRequest, basic_credentials, is_signed, knows_the_secret
 
 TOKEN = "12345"
 PUBLISHED = {
@@ -144,3 +147,24 @@ def test_a_body_whose_hash_is_not_told_is_not_signed(query, body):
 def test_credentials_that_fit_into_no_address_are_no_signature(credentials):
     auth = "Basic " + base64.b64encode(credentials.encode()).decode()
     assert not signed(request(signature="made up", auth=auth), "https://mycompany.com")
+
+
+@given(st.text(alphabet="%+&=;aé\u2028🌸C3E29Ff\x00") | st.binary().map(lambda body: body.decode("latin-1")))
+def test_a_form_is_read_as_the_standard_library_reads_it(text):
+    pairs = parse_qsl(text, keep_blank_values=True, encoding="utf-8", errors="replace")
+    read = request(signature="", body=text.encode()).form
+    assert [(name, value) for name in read for value in read.getall(name)] == sorted(
+        pairs, key=lambda pair: [name for name, _ in pairs].index(pair[0])
+    )
+
+
+@given(st.lists(st.tuples(st.text(max_size=3), st.text(max_size=3)), min_size=1))
+def test_the_quick_way_and_the_validator_agree(pairs):
+    """The validator alone takes the URL with its port; the quick way takes it as it stands."""
+    params = request(signature="", body=urlencode(pairs, errors="replace").encode()).form
+    made = RequestValidator(TOKEN).compute_signature("https://a.example/x", params)
+    for url in ("https://a.example", "https://a.example:443"):
+        raw = request(
+            "/x", "", signature=made, body=urlencode(pairs, errors="replace").encode(), content_type=FORM
+        )
+        assert signed(raw, url)
