@@ -86,12 +86,17 @@ def fill(folder: Path, *, conversations: int, events: int) -> dict[str, Any]:
             f"A conversation has {invented.FEWEST} events at least: ask for more events, or fewer conversations."
         )
     _make_room(folder)
+    print(
+        f"Making {conversations:,} conversations with {events:,} events in {folder} …",
+        file=sys.stderr,
+        flush=True,
+    )
     begun = time.monotonic()
     with running(folder, **SETTINGS) as dsn:
         _prepare(folder)
         draw = random.Random(f"{conversations} {events}")  # noqa: S311
         now = int(time.time())
-        rows = invented.Rows(_world(dsn), now, draw)
+        rows = invented.Rows(_world(dsn), draw)
         with loading.bare(dsn, invented.TABLES):
             plans = invented.plans(conversations, events, rows.world, now, draw)
             loading.copy(dsn, invented.TABLES, _slices(rows, plans))

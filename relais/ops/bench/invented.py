@@ -317,9 +317,8 @@ ERROR = "Ce message n'est pas arrivé."
 class Rows:
     """Writes conversations one after the other; `lines` holds the rows of each table until they are taken."""
 
-    def __init__(self, world: World, now: int, draw: random.Random) -> None:
+    def __init__(self, world: World, draw: random.Random) -> None:
         self.world = world
-        self.now = now
         self.draw = draw
         self.agents = dict(world.agents)
         self.scenes = Scenes(draw, world.agents)
