@@ -484,6 +484,10 @@ class SenderPace(models.Model):
         return f"pace of {self.sender}"
 
 
+GIVEN_UP = "given up"
+"""What stands as the error of media that could not be asked for."""
+
+
 class MediaState(models.TextChoices):
     WAITING = "waiting", _("En attente")
     STORED = "stored", _("Disponible")
@@ -522,6 +526,11 @@ class Media(models.Model):
         conversation = self.event.conversation.locked()
         Media.objects.filter(pk=self.pk).update(state=state, rev=conversation.touch(), **fields)
         self.refresh_from_db()
+
+    @property
+    def may_be_tried_again(self) -> bool:
+        """It may be there after all: only nobody could be asked for so long."""
+        return self.state == MediaState.FAILED and self.error == GIVEN_UP
 
     @property
     def is_picture(self) -> bool:

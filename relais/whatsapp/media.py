@@ -10,8 +10,10 @@ from urllib.parse import unquote, urljoin, urlsplit
 import puremagic
 import requests
 from django.conf import settings
+from django.db import transaction
 
-from relais.conversations.models import Media, MediaState
+from relais.conversations.models import GIVEN_UP, Media, MediaState
+from relais.whatsapp import tasks
 from relais.whatsapp.client import CONNECT, READ
 
 LARGEST = 16 * 1024 * 1024
@@ -59,6 +61,17 @@ def fetch(media: Media) -> None:
     _keep(path_of(media), content)
     kind = type_of(content, media.declared_type)
     media.settle(MediaState.STORED, content_type=kind, size=len(content), error="")
+
+
+def give_up(media: Media) -> None:
+    """Its host did not answer for hours; whoever reads the conversation may have it tried again."""
+    media.settle(MediaState.FAILED, error=GIVEN_UP)
+
+
+@transaction.atomic
+def try_again(media: Media) -> None:
+    media.settle(MediaState.WAITING, error="")
+    tasks.fetch_media.defer(media_id=media.pk)
 
 
 def _download(url: str) -> bytes:

@@ -1,26 +1,35 @@
 """Slow work of the Twilio door. Jobs carry ids and decide nothing."""
 
+import logging
 from datetime import timedelta
 
 from django.utils import timezone
-from procrastinate import RetryStrategy
+from procrastinate import JobContext, RetryStrategy
 from procrastinate.contrib.django import app
 
 from relais.conversations.models import Conversation, Media, MediaState
 
+log = logging.getLogger(__name__)
 BEGAN = timezone.now() - timedelta(seconds=5)
 """When this process did, and with it a new desk: the first look at Twilio's log comes up to a minute later, and its
 dates are cut to the second."""
-TRIES = RetryStrategy(max_attempts=10, exponential_wait=3)
+MOST_TRIES = 10
+TRIES = RetryStrategy(max_attempts=MOST_TRIES, exponential_wait=3)
 
 
-@app.task(name="relais.whatsapp.tasks.fetch_media", retry=TRIES)
-def fetch_media(media_id: int) -> None:
-    from relais.whatsapp.media import fetch
+@app.task(name="relais.whatsapp.tasks.fetch_media", retry=TRIES, pass_context=True)
+def fetch_media(context: JobContext, media_id: int) -> None:
+    from relais.whatsapp.media import fetch, give_up
 
     waiting = Media.objects.filter(pk=media_id, state=MediaState.WAITING)
     for media in waiting.select_related("event__conversation"):
-        fetch(media)
+        try:
+            fetch(media)
+        except Exception as error:
+            if context.job.attempts < MOST_TRIES:
+                raise
+            log.warning("media given up", extra={"media": media.pk, "why": type(error).__name__})
+            give_up(media)
 
 
 @app.task(name="relais.whatsapp.tasks.end_executions", retry=TRIES)

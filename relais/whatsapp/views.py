@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.http import FileResponse, Http404, HttpRequest
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from relais.conversations.models import Media, MediaState
+from relais.conversations import fragments
+from relais.conversations.answers import AgentRequest, back, done, signed_in, wants_json
+from relais.conversations.models import ConversationEvent, Media, MediaState
+from relais.whatsapp import media as fetching
 from relais.whatsapp.media import SHOWN_INLINE, path_of
+
+
+@require_POST
+@signed_in
+def try_again(request: AgentRequest, pk: int) -> HttpResponse:
+    """Fetch once more what was given up; a second click finds it under way."""
+    within_reach = Media.objects.filter(event__conversation__in=request.user.reachable_conversations())
+    found = get_object_or_404(within_reach.select_related("event__conversation"), pk=pk)
+    if found.may_be_tried_again:
+        fetching.try_again(found)
+    if wants_json(request):
+        return done(html=fragments.message(ConversationEvent.objects.get(pk=found.event_id)))
+    return back(request, "chat", found.event.conversation_id)
 
 
 @login_required

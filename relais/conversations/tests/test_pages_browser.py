@@ -7,7 +7,8 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from relais.conversations.history import BOT
-from relais.conversations.models import Conversation
+from relais.conversations.models import GIVEN_UP, Conversation, Media
+from relais.conversations.receive import InboundMedia
 from relais.live.tests import test_page
 from relais.live.tests.test_page import Stage, is_live
 from tests.cast import Clock, said_to_client
@@ -222,6 +223,21 @@ def test_what_failed_is_said_again_from_the_bubble(told, awa, chat, held_by_awa,
         expect(agents_words(page)).to_have_text(["Bonjour", "Bonjour"])
         expect(page.get_by_role("button", name="Renvoyer")).to_have_count(0)
         assert said_to_client(held_by_awa).count("Bonjour") == 2
+
+    told(story)
+
+
+def test_a_picture_that_was_given_up_is_tried_again(told, awa, fatou_writes):
+    url = "https://api.twilio.com/2010-04-01/Accounts/AC/Messages/MM/Media/ME"
+    conversation = fatou_writes("voilà", media=(InboundMedia(url, "image/png"),))
+    Media.objects.update(state="failed", error=GIVEN_UP)
+
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, f"/dashboard/chat/{conversation.pk}")
+        page.get_by_role("button", name="Réessayer").click()
+        expect(page.get_by_text("Photo en cours de réception")).to_be_visible()
+        expect(page.locator(".message--client")).to_have_count(1)
+        assert Media.objects.get().state == "waiting"
 
     told(story)
 

@@ -1,12 +1,17 @@
 """Pictures and documents: only from our account at Twilio, only once, never as a page of ours."""
 
+from types import SimpleNamespace
+
 import pytest
 import requests
+from django.db import connection
 from django.test import Client as Browser
 
+from relais.conversations import fragments
 from relais.conversations.models import Conversation, Media
 from relais.conversations.receive import InboundMedia
 from relais.whatsapp import media as fetching
+from relais.whatsapp import tasks
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 64
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -96,6 +101,66 @@ def test_a_failure_of_twilio_is_tried_again(picture, double):
     assert Media.objects.get().state == "waiting"
     fetching.fetch(picture)
     assert picture.state == "stored"
+
+
+def job(attempts):
+    return SimpleNamespace(job=SimpleNamespace(attempts=attempts))
+
+
+@pytest.fixture
+def given_up(picture, double):
+    double.fault("media", "5xx")
+    with pytest.raises(requests.exceptions.RequestException):
+        tasks.fetch_media(job(tasks.MOST_TRIES - 1), picture.pk)
+    assert Media.objects.get().state == "waiting"
+    tasks.fetch_media(job(tasks.MOST_TRIES), picture.pk)
+    double.clear_faults()
+    return Media.objects.get()
+
+
+def presses_again(user, media, **headers):
+    browser = Browser()
+    browser.force_login(user)
+    return browser.post(f"/dashboard/media/{media.pk}/again", **headers)
+
+
+def waiting_jobs():
+    with connection.cursor() as cursor:
+        cursor.execute("select count(*) from procrastinate_jobs where task_name like '%%fetch_media'")
+        return cursor.fetchone()[0]
+
+
+def test_what_could_not_be_had_for_hours_ends_and_may_be_tried_again(given_up, awa):
+    assert (given_up.state, given_up.may_be_tried_again) == ("failed", True)
+    shown = fragments.message(given_up.event)
+    assert "Pièce jointe indisponible" in shown
+    assert f"/dashboard/media/{given_up.pk}/again" in shown
+    before = waiting_jobs()
+    for _click in range(2):
+        told = presses_again(awa, given_up, headers={"Accept": "application/json"}).json()
+        assert told["success"]
+        assert "Photo en cours de réception" in told["html"]
+    assert (Media.objects.get().state, waiting_jobs()) == ("waiting", before + 1)
+    tasks.fetch_media(job(0), given_up.pk)
+    assert Media.objects.get().state == "stored"
+
+
+def test_nobody_out_of_reach_has_it_tried_again(given_up, yao, sales):
+    Conversation.objects.update(team=sales)
+    assert presses_again(yao, given_up).status_code == 404
+    assert Media.objects.get().state == "failed"
+
+
+def test_without_a_script_the_page_comes_back(given_up, awa):
+    assert presses_again(awa, given_up)["Location"] == f"/dashboard/chat/{given_up.event.conversation_id}"
+
+
+def test_what_will_never_be_had_is_not_tried_again(picture, monkeypatch, awa):
+    monkeypatch.setattr(fetching, "LARGEST", 10)
+    fetching.fetch(picture)
+    assert "/again" not in fragments.message(picture.event)
+    presses_again(awa, picture)
+    assert Media.objects.get().state == "failed"
 
 
 @pytest.mark.parametrize(

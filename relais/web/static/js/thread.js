@@ -1,4 +1,5 @@
 // The history: days, groups, the place of each message, and what happens when a new one comes.
+import { tell } from "./notices.js";
 import { place } from "./place.js";
 import { post, sentenceOf } from "./post.js";
 
@@ -94,7 +95,7 @@ new MutationObserver((changes) => {
 }).observe(events, { childList: true });
 arrange();
 
-// -- « Renvoyer », « C'est arrivé » ---------------------------------------------------------------------------
+// -- « Renvoyer », « C'est arrivé », « Réessayer » ---------------------------------------------------------------------------
 
 document.getElementById("again").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -102,12 +103,13 @@ document.getElementById("again").addEventListener("submit", async (event) => {
   const choices = [...button.parentElement.children];
   choices.forEach((choice) => (choice.disabled = true));
   const said = await post(button.formAction, { event: button.value });
+  const delivery = button.closest(".delivery");
   if (said.success) {
     button.parentElement.remove();
     place(said.html);
-    return toNewest();
+    return delivery && toNewest();
   }
   choices.forEach((choice) => (choice.disabled = false));
-  const trouble = button.closest(".delivery").querySelector(".delivery__trouble");
-  trouble.textContent = sentenceOf(said);
+  if (!delivery) return tell(sentenceOf(said), "error");
+  delivery.querySelector(".delivery__trouble").textContent = sentenceOf(said);
 });
