@@ -35,6 +35,12 @@ def test_it_is_for_admins_only(client, awa, role):
     assert client.post("/dashboard/settings/test", {"to": "x"}).status_code == 403
 
 
+def test_each_word_has_its_field_on_the_page(nadias):
+    """One without would keep the others from being saved."""
+    page = nadias.get("/dashboard/settings").content.decode()
+    assert [word.key for word in words.EDITABLE if f'name="{word.key}"' not in page] == []
+
+
 def test_the_texts_are_shown_as_the_client_reads_them(nadias):
     page = nadias.get("/dashboard/settings").content.decode()
     assert "en contact avec un agent Mercedes-Benz. Comment" in page
@@ -60,6 +66,7 @@ def test_what_is_as_at_first_leaves_no_row(nadias):
         {"waiting_text": "x" * 1601},
         {"silence_hours": 0},
         {"silence_hours": "deux"},
+        {"send_rate": 0},
     ],
 )
 def test_what_cannot_be_is_refused_and_stays_in_the_form(nadias, wrong):
