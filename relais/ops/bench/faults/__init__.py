@@ -26,6 +26,7 @@ from relais.ops.bench.faults.stage import Stage, set_up
 
 MOST_CONVERSATIONS = 800
 LOOKED_AT = 24
+SHORT = 5000
 SETTLES_IN = 420
 """Seconds for doubts, retries and reconciliation to come to an end once nothing is harmed any more."""
 CHECK_EVERY = 3.0
@@ -59,7 +60,9 @@ def _measured(stage: Stage, *, messages: int, seed: int, settles_in: float) -> d
     cast = opened(stage, min(MOST_CONVERSATIONS, max(24, messages // 40)))
     load = Load(stage, cast, messages=messages, seed=seed)
     readers = Readers(stage, _looked_at(cast))
-    blows = Blows(stage, readers, seed=seed, pause=(0.5, 2.5) if messages <= 5000 else (3.0, 12.0))
+    pause = (0.5, 2.5) if messages <= SHORT else (3.0, 12.0)
+    # Of a short run no more than its share, else a slow machine would spend its time on starting processes.
+    blows = Blows(stage, readers, seed=seed, pause=pause, rounds=max(1, messages // 600))
     try:
         readers.start()
         blows.start()

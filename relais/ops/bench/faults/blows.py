@@ -39,12 +39,15 @@ MOST_DEATHS = 3
 
 
 class Blows:
-    def __init__(self, stage: Stage, readers: Readers, *, seed: int, pause: tuple[float, float]) -> None:
+    def __init__(
+        self, stage: Stage, readers: Readers, *, seed: int, pause: tuple[float, float], rounds: int
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self._stage = stage
         self._readers = readers
         self._chance = random.Random(f"{seed} blows")  # noqa: S311
         self._pause = pause
+        self._rounds = rounds
         self._deaths: dict[str, deque[float]] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="blows")
@@ -83,7 +86,7 @@ class Blows:
     def _coming(self) -> Iterator[str]:
         # What takes longest to heal comes first: Twilio's log is read once a minute.
         yield "long database"
-        while True:
+        for _round in range(self._rounds):
             coming = list(ROUND)
             self._chance.shuffle(coming)
             yield from coming
