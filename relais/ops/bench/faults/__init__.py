@@ -106,7 +106,8 @@ def _settled(stage: Stage, load: Load, readers: Readers, *, within: float) -> Co
             )
         found = count(stage, load, readers.all)
         _say(found.in_short)
-        if (found.is_clean and not found.uncertain) or time.monotonic() > until:
+        # What is still uncertain then, and nobody holds, stays so: it is marked on the page.
+        if (found.is_clean and not stage.desk.ask(IN_DOUBT)) or time.monotonic() > until:
             return found
         time.sleep(CHECK_EVERY)
 
