@@ -38,6 +38,7 @@ class Tally(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["name", "minute"], name="one_tally_per_minute"),
         ]
+        indexes: ClassVar = [models.Index(fields=["minute"], name="tallies_by_minute")]
 
     def __str__(self) -> str:
         return f"{self.count} × {self.name}"

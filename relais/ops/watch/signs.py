@@ -8,11 +8,13 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -51,7 +53,9 @@ class Sign:
 
 def signs(at: datetime) -> list[Sign]:
     """What is wrong first; otherwise in the order of a message's way."""
-    keeper.add_up()
+    # Where nothing can be written, as on a full disk, the rest is told all the same.
+    with suppress(DatabaseError, InterfaceError):
+        keeper.add_up()
     look = Look(at)
     found = [sign(look) for sign in SIGNS]
     return sorted(found, key=lambda sign: [Level.DANGER, Level.ATTENTION, Level.GOOD].index(sign.level))
@@ -173,7 +177,7 @@ def confirmations(look: Look) -> Sign:
     title = _("Confirmations de Twilio")
     sent, heard = (
         look.happened(HOUR, "sends accepted"),
-        look.happened(2 * DAY, "hooks /api/twilio/status", ending=" 204"),
+        look.happened(DAY, "hooks /api/twilio/status", ending=" 204"),
     )
     lately = heard.last_at is not None and look.at - heard.last_at < HOUR
     if sent.count >= MANY_FAILURES and not lately:
@@ -185,7 +189,7 @@ def confirmations(look: Look) -> Sign:
         )
         return Sign(title, told, Level.ATTENTION, todo % {"url": f"{settings.PUBLIC_BASE_URL}/api/live"})
     if not heard.last_at:
-        return Sign(title, _("Aucune depuis deux jours, et rien n'en attend."))
+        return Sign(title, _("Aucune depuis hier, et rien n'en attend."))
     return Sign(title, _("La dernière il y a %(ago)s.") % {"ago": look.ago(heard.last_at)})
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from relais.conversations.models import MessageDelivery
@@ -135,6 +135,15 @@ def test_a_comparison_that_is_late_is_as_bad_as_it_says(well, monkeypatch):
 
 
 # -- what deserves a look ----------------------------------------------------------------------------------
+
+
+def test_where_nothing_can_be_written_the_page_is_shown_all_the_same(well, nadia, client, monkeypatch):
+    def full():
+        raise OperationalError("no space left on device")
+
+    monkeypatch.setattr(signs_module.keeper, "add_up", full)
+    client.force_login(nadia)
+    assert "Tout va bien" in client.get("/dashboard/state").content.decode()
 
 
 def test_many_refusals_by_twilio_are_told_with_the_most_frequent_reason(well, happened):
