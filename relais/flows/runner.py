@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ from relais.conversations.saying import Template
 from relais.flows import engine, functions, measures, own_hooks
 from relais.flows.models import Execution, Flow, Revision
 
+A_SECOND = timedelta(seconds=1)
 LONGEST_PATH = 500
 FAILED = "le bot n'a pas pu continuer"
 
@@ -192,7 +193,9 @@ def _came_after(event: ConversationEvent, question: MessageDelivery | None) -> b
     accepted = question.sent_at or question.delivered_at or question.read_at
     if accepted is None and question.state == "uncertain":
         accepted = question.claimed_at
-    return accepted is not None and event.written_at >= accepted
+    # What Twilio's log tells is cut to the second: within it, he answers.
+    written = event.written_at + (A_SECOND if "occurred_at" in event.metadata else timedelta())
+    return accepted is not None and written >= accepted
 
 
 def _is_leaving(question: MessageDelivery | None) -> bool:

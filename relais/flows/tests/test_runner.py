@@ -157,13 +157,13 @@ def test_what_reached_us_too_late_answers_nothing_and_wakes_nobody_again(questio
     twilio_takes_all(clock)
     asked_at = clock.now
     clock.passes(seconds=40)
-    fatou_writes("avant la question", occurred_at=asked_at - timedelta(seconds=1))
+    fatou_writes("avant la question", occurred_at=asked_at - timedelta(seconds=2))
     fatou_writes("des heures après", occurred_at=clock.now, bot_here=False)
     assert Execution.objects.due(clock.now).count() == 1
     bot_runs(conversation, clock)
     assert said_to_client(conversation) == ["Votre nom ?"]
     assert not Execution.objects.due(clock.now).exists()
-    fatou_writes("Fatou", occurred_at=asked_at + timedelta(seconds=1))
+    fatou_writes("Fatou", occurred_at=asked_at.replace(microsecond=0))
     bot_runs(conversation, clock)
     assert said_to_client(conversation)[-1] == "Merci Fatou."
 
