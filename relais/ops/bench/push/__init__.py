@@ -48,6 +48,7 @@ def told(figures: dict[str, Any]) -> Iterator[str]:
     )
     yield f"missing {figures['missing']}, doubled {figures['doubled']}, out of order {figures['out_of_order']}"
     yield f"a message: p50 {figures['p50_ms']} ms, p90 {figures['p90_ms']} ms, p99 {figures['p99_ms']} ms"
+    yield f"of that, the hook's own answer: p50 {figures['hook_p50_ms']} ms, p99 {figures['hook_p99_ms']} ms"
     yield (
         f"a bare fan-out: p50 {figures['bare_p50_ms']} ms, p99 {figures['bare_p99_ms']} ms; "
         f"p99 beyond it {figures['beyond_p99_ms']} ms"
@@ -60,6 +61,8 @@ def _figures(options: argparse.Namespace, pushed: dict[str, Any], bare: dict[str
         "p50_ms": _percentile(pushed["thread"], 50),
         "p90_ms": _percentile(pushed["thread"], 90),
         "p99_ms": _percentile(pushed["thread"], 99),
+        "hook_p50_ms": _percentile(pushed["hook"], 50),
+        "hook_p99_ms": _percentile(pushed["hook"], 99),
         "bare_p50_ms": _percentile(bare["thread"], 50),
         "bare_p99_ms": _percentile(bare["thread"], 99),
         "beyond_p99_ms": round(_percentile(pushed["thread"], 99) - _percentile(bare["thread"], 99), 1),

@@ -65,6 +65,7 @@ class Seen:
         self.posted: dict[int, float] = {}
         self.begun = 0.0
         self.known: dict[bytes, Told] = {}
+        self.answered: list[float] = []
         self.thread: list[float] = []
         self.row: list[float] = []
         self.list_frames = 0
@@ -239,6 +240,7 @@ class Hooks:
         caller = await self._caller()
         self.seen.posted[number] = time.monotonic()
         self.seen.untaken += not await caller.call(request)
+        self.seen.answered.append(time.monotonic() - self.seen.posted[number])
         self.idle.append(caller)
 
     async def _caller(self) -> Caller:
@@ -298,6 +300,7 @@ async def watch(port: int, work: Mapping[str, Any], keep: Path | None) -> dict[s
         messages = {sid_of(n): [str(ids[hooks.thread_of[n]]), text] for n, text in seen.kept.items()}
         keep.write_text(json.dumps({"messages": messages, "lists": seen.kept_of_list}))
     return {
+        "hook": sorted(seen.answered),
         "thread": sorted(seen.thread),
         "row": sorted(seen.row),
         "list_frames": seen.list_frames,

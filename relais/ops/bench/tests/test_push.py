@@ -72,7 +72,7 @@ def test_a_row_is_as_old_as_the_message_it_shows():
 
 def test_the_figures_stand_beside_those_of_the_bare_fan_out():
     watched = {"row": [0.1], "list_frames": 1, "missing": 0, "doubled": 0, "out_of_order": 0, "refused": 0}
-    watched |= {"untaken": 0, "posted": 200}
+    watched |= {"untaken": 0, "posted": 200, "hook": [0.005]}
     figures = push._figures(
         argparse.Namespace(seconds=2, sockets=10, threads=5),
         watched | {"thread": [0.01] * 98 + [0.03] * 2},
