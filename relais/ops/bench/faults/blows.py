@@ -17,6 +17,9 @@ from relais.ops.bench.faults.stage import Stage
 RULES: list[dict[str, object]] = [
     {"on": "inbound", "fault": "redelivery", "probability": 0.1, "copies": 3},
     {"on": "inbound", "fault": "latency", "probability": 0.05, "ms": 300},
+    # Early on, whatever takes long to find out: a short run would only wait for it at its end.
+    {"on": "inbound", "fault": "never", "probability": 0.2, "times": 3},
+    {"on": "inbound", "fault": "never", "probability": 0.001},
     {"on": "create", "fault": "429", "probability": 0.02, "retry_after": 1},
     {"on": "create", "fault": "5xx", "probability": 0.1, "times": 2},
     {"on": "create", "fault": "dropped", "probability": 0.1, "times": 1},
@@ -29,6 +32,8 @@ RULES: list[dict[str, object]] = [
     {"on": "create", "fault": "error", "probability": 0.01, "code": 63012},
     {"on": "status", "fault": "shuffled", "probability": 0.2},
     {"on": "status", "fault": "twice", "probability": 0.1},
+    {"on": "status", "fault": "never", "probability": 0.2, "times": 3},
+    {"on": "status", "fault": "never", "probability": 0.001},
     {"on": "status", "fault": "late", "probability": 0.05, "ms": 2000},
     {"on": "list", "fault": "5xx", "probability": 0.1},
     {"on": "list", "fault": "429", "probability": 0.1},
