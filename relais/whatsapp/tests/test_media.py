@@ -1,5 +1,7 @@
 """Pictures and documents: only from our account at Twilio, only once, never as a page of ours."""
 
+import errno
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def folder(settings, tmp_path):
     settings.MEDIA_FOLDER = tmp_path / "media"
+    return settings.MEDIA_FOLDER
 
 
 @pytest.fixture
@@ -101,6 +104,20 @@ def test_a_failure_of_twilio_is_tried_again(picture, double):
     assert Media.objects.get().state == "waiting"
     fetching.fetch(picture)
     assert picture.state == "stored"
+
+
+def test_a_full_disk_leaves_no_pieces_and_is_tried_again(picture, folder, monkeypatch):
+    def full(_file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as while_full:
+        while_full.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            fetching.fetch(picture)
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+    assert Media.objects.get().state == "waiting"
+    fetching.fetch(picture)
+    assert Media.objects.get().state == "stored"
 
 
 def job(attempts):
