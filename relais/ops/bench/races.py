@@ -7,6 +7,7 @@ told who it was, and the conversation, its history and its outbox say the same.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import subprocess
 import sys
@@ -32,6 +33,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         import django
 
         django.setup()
+        logging.getLogger("relais").setLevel(logging.WARNING)  # Else each event would be a line of the output.
         from django.db import connection
 
         try:
