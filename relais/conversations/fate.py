@@ -68,7 +68,7 @@ class Fate:
             return False
         return bool(mark_claimed([self], by=by, at=at))
 
-    def accepted(self: MessageDelivery, sid: str, *, at: datetime) -> None:
+    def accepted(self: MessageDelivery, sid: str | None, *, at: datetime) -> None:
         """Twilio answered the call and named the message."""
         self.advance("sent", at=at, sid=sid)
 

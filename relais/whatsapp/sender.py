@@ -275,7 +275,7 @@ def _write(delivery: MessageDelivery, outcome: Outcome, clock: SharedClock) -> N
     match outcome.kind:
         case "accepted":
             # Not when it is written down: what the client writes from then on may be his answer.
-            delivery.advance("sent", at=at, sid=outcome.sid or None)
+            delivery.accepted(outcome.sid or None, at=at)
         case "refused":
             fail(delivery, code=outcome.code, error=outcome.error, at=at)
         case "later":
