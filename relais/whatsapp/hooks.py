@@ -287,6 +287,6 @@ class Door:
             await to_thread.run_sync(self.close)
 
     def close(self) -> None:
-        """What was taken in is carried out; whoever comes later is refused."""
-        self.messages.stop()
-        self.statuses.stop()
+        """What was taken in is carried out; whoever comes later is refused. Called when all have been answered."""
+        for gather in (self.messages, self.statuses):
+            gather.stop(patience=1)
