@@ -106,9 +106,12 @@ def receive(messages: Sequence[InboundMessage], *, at: datetime) -> dict[str, Re
 def _receive(messages: Sequence[InboundMessage], at: datetime) -> dict[str, Received]:
     arrived: dict[str, Any] = {"rows": _rows(messages), "at": at}
     with connection.cursor() as cursor:
-        cursor.execute(SQL["write"], arrived)
+        # Both in one question: under load each way to the database and back is a wait for the processor, too.
+        asked = arrived | {"sid": [message.sid for message in messages]}
+        cursor.execute(f"{SQL['write']};{SQL['read']}", asked)
         fresh: dict[str, int] = {sid: event_id for event_id, sid in cursor.fetchall()}
-        answers = _read(cursor, [message.sid for message in messages])
+        cursor.nextset()
+        answers = _answers(cursor)
         if any(_tells_news(message, answers[message.sid]) for message in messages if message.sid in fresh):
             cursor.execute(SQL["know"], arrived | {"fresh": list(fresh)})
             answers = _read(cursor, list(answers))
@@ -132,6 +135,10 @@ def told_of(sid: str) -> Received:
 
 def _read(cursor: Any, sids: list[str]) -> dict[str, Received]:
     cursor.execute(SQL["read"], {"sid": sids})
+    return _answers(cursor)
+
+
+def _answers(cursor: Any) -> dict[str, Received]:
     names = [column.name for column in cursor.description]
     rows = (Received(**dict(zip(names, row, strict=True))) for row in cursor.fetchall())
     return {received.message_sid: received for received in rows}

@@ -114,7 +114,7 @@ def test_a_locked_table_ends_in_503_and_the_repeated_message_is_stored_once(
 
 
 def test_a_frozen_connection_is_given_up_and_the_next_message_takes_another(door, twilio, aside, monkeypatch):
-    monkeypatch.setattr(door.messages, "patience", 0.5)
+    monkeypatch.setattr(door.messages, "patience", 2)
     monkeypatch.setattr(database_line, "A_WHILE", "30s")
     frozen, message = [], inbound()
     waiting = (
