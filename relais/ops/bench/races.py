@@ -33,7 +33,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         import django
 
         django.setup()
-        logging.getLogger("relais").setLevel(logging.WARNING)  # Else each event would be a line of the output.
+        # Else each event would be a line of the output.
+        logging.getLogger("relais").setLevel(logging.WARNING)
         from django.db import connection
 
         try:
