@@ -16,8 +16,8 @@ def paths(user):
     [
         ("agent", []),
         ("supervisor", []),
-        ("admin", ["/flows", "/settings"]),
-        ("super_admin", ["/flows", "/users", "/settings"]),
+        ("admin", ["/flows", "/state", "/settings"]),
+        ("super_admin", ["/flows", "/users", "/state", "/settings"]),
     ],
 )
 def test_a_role_sees_its_sections(awa, role, beyond_the_desk):
