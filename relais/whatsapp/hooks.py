@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, fail_after, to_thread
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 LARGEST = 256 * 1024
+LONGEST = 10.0
+"""Seconds that a call may take; Twilio waits 15 for an answer."""
 HEADERS = {405: {"Allow": "POST"}, 503: {"Retry-After": "5"}}
 # Bounded, so that a flood of hooks never takes all of the database's connections.
 _threads = CapacityLimiter(4)
@@ -92,7 +94,7 @@ class Hook(ABC):
             raise Refused(422, str(invalid), errors=invalid.errors) from invalid
         except studio.Unknown as unknown:
             raise Refused(404, str(unknown)) from unknown
-        except (DatabaseError, InterfaceError, NotTaken) as error:
+        except (DatabaseError, InterfaceError, NotTaken, TimeoutError) as error:
             log.error("call not stored", extra={"path": self.path, "error": type(error).__name__})
             raise Refused(503, _("Le message n'a pas pu être enregistré. Réessayez.")) from error
         except Refused:
@@ -109,7 +111,9 @@ class OneByOne(Hook):
     answer: Callable[[Params, RawRequest], Response]
 
     async def answered(self, raw: RawRequest) -> Response:
-        return await to_thread.run_sync(self._answer, raw, limiter=_threads)
+        with self.refusing(), fail_after(LONGEST):
+            # Left alone when it hangs: it ends with its connection, and there are few of those.
+            return await to_thread.run_sync(self._answer, raw, limiter=_threads, abandon_on_cancel=True)
 
     def _answer(self, raw: RawRequest) -> Response:
         try:

@@ -113,6 +113,21 @@ def test_a_locked_table_ends_in_503_and_the_repeated_message_is_stored_once(
     assert ConversationEvent.objects.count() == 5
 
 
+def test_studio_s_other_hooks_hang_no_longer_than_twilio_waits(twilio, with_bot, aside, monkeypatch):
+    monkeypatch.setattr(hooks, "LONGEST", 0.5)
+    choice = {
+        "conversation_id": with_bot.pk,
+        "menu_choice": "sav",
+        "user_input": "2",
+        "message_sid": new_sid(),
+    }
+    with kept(aside, f"select 1 from conversations where id = {with_bot.pk} for update"):
+        assert twilio.calls("/api/twilio/menu-choice", choice).status_code == 503
+    monkeypatch.setattr(hooks, "LONGEST", 10)
+    assert twilio.calls("/api/twilio/menu-choice", choice).status_code == 200
+    wait_for(lambda: with_bot.events.filter(event_type="menu_choice").count() == 1, what="the choice, once")
+
+
 def test_a_frozen_connection_is_given_up_and_the_next_message_takes_another(door, twilio, aside, monkeypatch):
     monkeypatch.setattr(door.messages, "patience", 2)
     monkeypatch.setattr(database_line, "A_WHILE", "30s")
