@@ -24,7 +24,6 @@ class Reader:
         self.frames: list[tuple[str, int, int]] = []
         """Kind, id and rev, in the order of arrival."""
         self.comes_back = -1
-        self.codes: list[int] = []
         self.socket: ClientConnection | None = None
 
     async def read(self, url: str, cookie: str, origin: str) -> None:
@@ -44,7 +43,6 @@ class Reader:
             self.comes_back += 1
             async for text in self.socket:
                 self._note(json.loads(text))
-            self.codes.append(self.socket.close_code or 0)
 
     def _note(self, frame: dict[str, Any]) -> None:
         if frame["kind"] != "caught-up":
@@ -60,10 +58,10 @@ class Readers:
         self.all = [Reader(conversation, revs[conversation]) for conversation in conversations]
         self.cuts = 0
         person = next(iter(stage.people.values()))
-        self._url = f"ws://127.0.0.1:{stage.desk.port}/live"
         self._origin = stage.desk.url
         self._cookie = f"sessionid={person.http.cookies['sessionid']}"
-        self._host = f"localhost:{stage.desk.port}"
+        # The cookie's host, as the page has it.
+        self._url = f"ws://localhost:{stage.desk.port}/live"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="readers")
 
@@ -93,7 +91,6 @@ class Readers:
         self._loop.close()
 
     async def _read_all(self) -> None:
-        url = f"ws://{self._host}/live"
         async with asyncio.TaskGroup() as group:
             for reader in self.all:
-                group.create_task(reader.read(url, self._cookie, self._origin))
+                group.create_task(reader.read(self._url, self._cookie, self._origin))
