@@ -12,9 +12,11 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from relais.emulator.testing import wait_for
 from relais.ops.bench.faults.stage import Stage
 
 BACK_AFTER = 0.5
+CONNECTED_IN = 15.0
 
 
 class Reader:
@@ -74,15 +76,18 @@ class Readers:
             self._thread.join()
 
     def cut(self, chance: random.Random) -> None:
-        """Half of the lines break without a word."""
-        chosen = [reader for reader in self.all if chance.random() < 0.5]
-        self._loop.call_soon_threadsafe(self._cut, chosen)
+        """Half of the lines break without a word; none, while nobody can be connected."""
+        with suppress(TimeoutError):
+            wait_for(
+                lambda: any(reader.socket for reader in self.all), CONNECTED_IN, "a page to be connected"
+            )
+        self._loop.call_soon_threadsafe(self._cut, chance)
 
-    def _cut(self, chosen: list[Reader]) -> None:
-        for reader in chosen:
-            if reader.socket is not None:
-                reader.socket.transport.abort()
-                self.cuts += 1
+    def _cut(self, chance: random.Random) -> None:
+        connected = [reader.socket for reader in self.all if reader.socket]
+        for socket in [each for each in connected if chance.random() < 0.5] or connected[:1]:
+            socket.transport.abort()
+            self.cuts += 1
 
     def _run(self) -> None:
         self._reading = self._loop.create_task(self._read_all())
