@@ -9,9 +9,11 @@ from typing import Any
 
 import django.db.models.deletion
 from django.conf import settings
-from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
+from django.contrib.postgres.operations import RemoveIndexConcurrently
 from django.db import migrations, models
 from django.db.models import Q
+
+from relais.conversations.index_anew import AddIndexAnew
 
 # What Django made for each relation and each unique text. The former stand first in another index of the same table;
 # the latter would serve `like 'x%'`, which nobody asks of a sid.
@@ -51,7 +53,7 @@ class Migration(migrations.Migration):
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
     operations = [
-        AddIndexConcurrently(
+        AddIndexAnew(
             "conversation",
             models.Index(
                 fields=["transferred_at", "id"],
@@ -59,7 +61,7 @@ class Migration(migrations.Migration):
                 name="waiting_conversations",
             ),
         ),
-        AddIndexConcurrently(
+        AddIndexAnew(
             "conversation",
             models.Index(
                 fields=["-last_activity_at", "-id"],
@@ -68,7 +70,7 @@ class Migration(migrations.Migration):
                 name="ended_conversations",
             ),
         ),
-        AddIndexConcurrently(
+        AddIndexAnew(
             "conversation",
             models.Index(
                 fields=["agent", "-last_activity_at", "-id"],
@@ -76,22 +78,22 @@ class Migration(migrations.Migration):
                 name="conversations_by_agent",
             ),
         ),
-        AddIndexConcurrently(
+        AddIndexAnew(
             "conversation",
             models.Index(fields=["team"], condition=Q(team__isnull=False), name="conversations_of_team"),
         ),
         RemoveIndexConcurrently("conversation", "conversations_of_agent"),
-        AddIndexConcurrently(
+        AddIndexAnew(
             "conversationevent",
             models.Index(fields=["resend_of"], condition=Q(resend_of__isnull=False), name="resends"),
         ),
-        AddIndexConcurrently(
+        AddIndexAnew(
             "conversationevent",
             models.Index(
                 fields=["conversation"], condition=Q(metadata__has_key="media"), name="events_with_media"
             ),
         ),
-        AddIndexConcurrently(
+        AddIndexAnew(
             "messagedelivery",
             models.Index(
                 fields=["conversation"], condition=Q(state__in=["failed", "uncertain"]), name="troubled_deliveries"

@@ -1,8 +1,9 @@
 """Whether to ask for patience is read from the end of the history, and not from all of it for each message."""
 
-from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 from django.db.models import Q
+
+from relais.conversations.index_anew import AddIndexAnew
 
 # Volatile on purpose: called once the conversation's row is locked, its queries see what was committed meanwhile,
 # which the statement around it would not. A run begins when the bot or the queue got the conversation.
@@ -53,7 +54,7 @@ class Migration(migrations.Migration):
     atomic = False
     dependencies = [("conversations", "0007_under_way_by_conversation")]
     operations = [
-        AddIndexConcurrently(
+        AddIndexAnew(
             "conversationevent",
             models.Index(fields=["conversation"], condition=Q(waiting_due=True), name="patience_asked_for"),
         ),
