@@ -54,7 +54,10 @@ def append(message: client.Message, *, at: datetime) -> bool:
     if conversation is None:
         return False
     ours = MessageDelivery.objects.filter(conversation__address=conversation.address)
-    if ours.blocking(at).exclude(state="queued").exists():
+    undecided = ours.blocking(at).exclude(state="queued")
+    # One that holds nobody up any more is asked about for longer; once it is ours, nobody sends it again.
+    still_asked = ours.filter(state="uncertain", ask_after__isnull=False, event__body=message.body)
+    if undecided.exists() or still_asked.exists():
         raise Undecided
     return _append(conversation, message, at)
 

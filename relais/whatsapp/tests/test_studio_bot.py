@@ -107,6 +107,20 @@ def test_one_of_ours_that_stays_uncertain_does_not_hide_it_for_ever(overheard, a
     assert story_of(conversation).count("message_sent") == 2
 
 
+def test_ours_that_is_still_asked_about_is_not_taken_for_what_the_bot_said(double, overheard, awa):
+    conversation, at = Conversation.objects.get(), timezone.now()
+    conversation.take_over(awa, at=at)
+    delivery = conversation.deliveries.get()
+    delivery.claim(by="p", at=at)
+    delivery.doubt(at=at, error="?")
+    ours = double.sdk().messages.create(to=FATOU, from_=OUR_NUMBER, body=delivery.event.body).sid
+    write_down(ours, at=at + timedelta(minutes=3))
+    assert story_of(conversation).count("message_sent") == 1
+    conversation.deliveries.update(ask_after=None)
+    write_down(ours, at=at + timedelta(minutes=30))
+    assert story_of(conversation).count("message_sent") == 2
+
+
 def test_what_twilio_does_not_know_is_left_alone(overheard):
     write_down("SM" + "0" * 32, at=timezone.now())
     assert story_of(Conversation.objects.get()) == ["message_received"]
