@@ -10,7 +10,8 @@ import requests
 from twilio.request_validator import RequestValidator
 
 from relais.emulator.testing import wait_for
-from relais.ops.bench.desk import free_port, running_desk
+from relais.ops.bench.desk import running_desk
+from relais.ops.port import free_port
 from tests.cast import new_sid
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "8" * 32, "b" * 32, "+212522000000"

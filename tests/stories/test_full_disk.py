@@ -13,8 +13,9 @@ import requests
 from twilio.request_validator import RequestValidator
 
 from relais.emulator.testing import running_double, wait_for
-from relais.ops.bench.desk import Desk, free_port
+from relais.ops.bench.desk import Desk
 from relais.ops.database import dsn
+from relais.ops.port import free_port
 from tests.cast import new_sid
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "5" * 32, "d" * 32, "whatsapp:+212522000000"

@@ -6,7 +6,8 @@ import threading
 import pytest
 
 from relais.emulator.testing import running_double, wait_for
-from relais.ops.bench.desk import Desk, free_port, running_desk
+from relais.ops.bench.desk import Desk, running_desk
+from relais.ops.port import free_port
 from tests.cast import FATOU
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "7" * 32, "a" * 32, "whatsapp:+212522000000"

@@ -8,8 +8,9 @@ import pytest
 import requests
 
 from relais.emulator.testing import running_double, wait_for
-from relais.ops.bench.desk import free_port, running_desk
+from relais.ops.bench.desk import running_desk
 from relais.ops.database import dsn
+from relais.ops.port import free_port
 from tests.cast import FATOU
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "4" * 32, "e" * 32, "whatsapp:+212522000000"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,18 +18,13 @@ import requests
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
 from relais.ops.database import dsn
+from relais.ops.port import free_port
 from relais.ops.process import dies_with_parent
 
 START = 60.0
 OURS = re.compile(
     r"^(TWILIO_|RELAIS_|STUDIO_)|^(DATABASE_URL|PUBLIC_BASE_URL|DJANGO_SETTINGS_MODULE|EMAIL_URL)$"
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Desk:

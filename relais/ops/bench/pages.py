@@ -26,9 +26,10 @@ import requests
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
 from relais.ops.bench import dealership
-from relais.ops.bench.desk import Person, free_port
+from relais.ops.bench.desk import Person
 from relais.ops.bench.fill import environment_of, fill, folder_for, is_filled
 from relais.ops.database import dsn
+from relais.ops.port import free_port
 from relais.ops.refused import Refused
 
 SMALL = (1_000, 20_000)

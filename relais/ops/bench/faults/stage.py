@@ -19,7 +19,8 @@ import requests
 
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
-from relais.ops.bench.desk import START, Desk, Person, free_port
+from relais.ops.bench.desk import START, Desk, Person
+from relais.ops.port import free_port
 from relais.ops.process import dies_with_parent
 
 NUMBER = "whatsapp:+212522000000"

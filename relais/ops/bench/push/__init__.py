@@ -19,7 +19,8 @@ from typing import Any
 
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
-from relais.ops.bench.desk import Desk, free_port, running_desk
+from relais.ops.bench.desk import Desk, running_desk
+from relais.ops.port import free_port
 
 RATE = 100
 """Messages a second, over all threads together."""
