@@ -160,7 +160,7 @@ class Load:
     def _insist(self, person: Person, verb: str, conversation: int, **fields: str) -> int:
         """Until there is an answer; 0 when there never was one."""
         until = time.monotonic() + CLICK_PATIENCE
-        while time.monotonic() < until:
+        while time.monotonic() < until and not self._over.is_set():
             with suppress(requests.RequestException):
                 answer = person.does(verb, conversation, **fields)
                 if answer.status_code < 500:
@@ -168,7 +168,7 @@ class Load:
                 if answer.status_code != 503:
                     self.errors.append(f"{verb} was answered {answer.status_code}")
             self.repeated += 1
-            time.sleep(0.3)
+            self._over.wait(0.3)
         return 0
 
     # -- not faster than it goes --------------------------------------------------------------------------
