@@ -1,10 +1,12 @@
-"""Whether the disk that holds the data folder is full: then nothing is broken, and waiting is all that helps."""
+"""How much room the data folder needs. Where the disk is full nothing is broken, and waiting is all that helps."""
 
 import os
 from pathlib import Path
 
-ROOM = 48 * 2**20
-"""Bytes that the database needs to come back: some segments of its log, 16 MB each."""
+LITTLE_ROOM, ROOM = 500_000_000, 2_000_000_000
+"""Bytes: less is told as urgent, and as a warning. The database's log of changes alone takes some hundred millions."""
+TO_COME_BACK = 48 * 2**20
+"""Bytes that the database needs for it: some segments of its log, 16 MB each."""
 
 
 def is_full(folder: Path) -> bool:
@@ -12,4 +14,4 @@ def is_full(folder: Path) -> bool:
         found = os.statvfs(folder)
     except OSError:
         return False
-    return found.f_bavail * found.f_frsize < ROOM
+    return found.f_bavail * found.f_frsize < TO_COME_BACK

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from relais.environment import ROOT
+from relais.ops.disk import LITTLE_ROOM, ROOM
 from relais.ops.doctor.finding import Finding, failed, ok, warning
 from relais.ops.doctor.patient import Patient
 
-LOW, VERY_LOW = 2_000_000_000, 300_000_000
-"""Bytes: the database stops when there are none, and its log of changes alone takes some hundred millions."""
 FEW_FILES = 1_000
 
 
@@ -34,8 +33,8 @@ def _room(folder: Path) -> Iterator[Finding]:
     free = disk.f_bavail * disk.f_frsize
     told = f"{free / 1e9:.1f} GB free in {folder}"
     advice = "Make room, or move the folder to a larger disk: without room no message can be stored."
-    if free < LOW:
-        yield (failed if free < VERY_LOW else warning)(f"Only {told}.", advice)
+    if free < ROOM:
+        yield (failed if free < LITTLE_ROOM else warning)(f"Only {told}.", advice)
     # Some file systems count no files at all.
     elif disk.f_files and disk.f_favail < FEW_FILES:
         yield failed(

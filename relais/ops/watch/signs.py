@@ -21,6 +21,7 @@ from django.utils.translation import ngettext
 from prometheus_client import REGISTRY
 
 from relais.company.door import HOOKS
+from relais.ops.disk import LITTLE_ROOM, ROOM
 from relais.ops.watch import facts
 from relais.ops.watch.keeping import keeper
 from relais.ops.watch.look import DAY, HOUR, LATELY, Look
@@ -29,7 +30,6 @@ from relais.whatsapp import reconcile
 from relais.whatsapp.errors import sentence_of
 
 LONGEST_WAIT = timedelta(minutes=1)
-LITTLE_ROOM, ROOM = 500_000_000, 2_000_000_000
 OF_TWILIO = [f"/api/twilio/{name}" for name in ("message", "status", *HOOKS)]
 CROWDED = 0.85
 MANY_FAILURES = 5

@@ -63,6 +63,7 @@ def test_a_disk_with_room_is_well(patient, full):
     ("changes", "state", "sentence"),
     [
         ({"f_bavail": 0}, "failed", "Only 0.0 GB free"),
+        ({"f_bavail": 100_000}, "failed", "Only 0.4 GB free"),
         ({"f_bavail": 250_000}, "warning", "Only 1.0 GB free"),
         ({"f_favail": 12}, "failed", "Only 12 more files"),
     ],
