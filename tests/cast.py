@@ -6,6 +6,8 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.utils import timezone
+
 OUR_NUMBER = "whatsapp:+14155238886"
 FATOU = "whatsapp:+212600000001"
 IBRAHIM = "whatsapp:+2250700000002"
@@ -20,6 +22,17 @@ class Clock:
 
     def passes(self, **how_long: float) -> datetime:
         self.now += timedelta(**how_long)
+        return self.now
+
+
+class MachineClock:
+    """For stories that meet the time of the machine and of the database: it passes by itself."""
+
+    @property
+    def now(self) -> datetime:
+        return timezone.now()
+
+    def passes(self, **how_long: float) -> datetime:
         return self.now
 
 

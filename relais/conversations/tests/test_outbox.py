@@ -10,7 +10,7 @@ from relais.conversations import outbox
 from relais.conversations.history import BOT
 from relais.conversations.models import MessageDelivery, SenderPace
 from relais.conversations.tests.test_receive import at_once
-from tests.cast import OUR_NUMBER
+from tests.cast import OUR_NUMBER, MachineClock
 
 pytestmark = pytest.mark.django_db
 ANOTHER = "whatsapp:+212522000001"
@@ -19,16 +19,7 @@ ANOTHER = "whatsapp:+212522000001"
 @pytest.fixture
 def clock():
     """The outbox asks the database what time it is."""
-
-    class Now:
-        @property
-        def now(self):
-            return timezone.now()
-
-        def passes(self, **how_long):
-            return timezone.now()
-
-    return Now()
+    return MachineClock()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from django.utils import timezone
 from relais.conversations.history import BOT
 from relais.conversations.receive import InboundMessage, receive
 from relais.whatsapp import doubts
-from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, new_sid
+from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, MachineClock, new_sid
 
 from .conftest import at_work
 
@@ -33,15 +33,7 @@ MOMENTS = {
 
 @pytest.fixture
 def clock():
-    class Now:
-        @property
-        def now(self):
-            return timezone.now()
-
-        def passes(self, **how_long):
-            return timezone.now()
-
-    return Now()
+    return MachineClock()
 
 
 @pytest.fixture(params=[-HOUR, HOUR], ids=["back", "forward"])

@@ -22,7 +22,7 @@ from relais.whatsapp.doubts import (
     take_to_ask,
 )
 from relais.whatsapp.sender import Sender, call, write
-from tests.cast import FATOU, OUR_NUMBER
+from tests.cast import FATOU, OUR_NUMBER, MachineClock
 
 from .conftest import at_work, send
 
@@ -31,15 +31,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def clock():
-    class Now:
-        @property
-        def now(self):
-            return timezone.now()
-
-        def passes(self, **how_long):
-            return timezone.now()
-
-    return Now()
+    return MachineClock()
 
 
 class Later(SharedClock):

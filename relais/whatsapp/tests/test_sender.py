@@ -17,7 +17,7 @@ from relais.conversations.tests.test_receive import at_once
 from relais.whatsapp import client
 from relais.whatsapp.doubts import doubt_lapsed_claims
 from relais.whatsapp.sender import Sender
-from tests.cast import FATOU
+from tests.cast import FATOU, MachineClock
 
 from .conftest import at_work, send
 
@@ -27,16 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def clock():
     """These stories meet the machine's clock: the sender and the double look at it."""
-
-    class Now:
-        @property
-        def now(self):
-            return timezone.now()
-
-        def passes(self, **how_long):
-            return timezone.now()
-
-    return Now()
+    return MachineClock()
 
 
 @pytest.fixture
