@@ -17,12 +17,13 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import psycopg
 from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connection
+from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
 from relais.company import words
@@ -155,7 +156,7 @@ class Sender:
 
     def _carry(self, delivery: MessageDelivery) -> None:
         self._untold.add(delivery.pk)
-        write(delivery, call(delivery, self._clock), self._clock)
+        write(delivery, call(delivery), self._clock)
         self._untold.discard(delivery.pk)
 
     def _withhold(self, delivery: MessageDelivery) -> None:
@@ -203,14 +204,15 @@ class Outcome:
     sid: str = ""
     error: str = ""
     pause: float = 0.0
-    at: datetime | None = None
     seconds: float = 0.0
+    at: datetime = field(default_factory=lambda: timezone.now())
+    """By this machine's clock, as all that clients write: whether they answered it is seen by the two."""
 
 
-def call(delivery: MessageDelivery, clock: SharedClock) -> Outcome:
+def call(delivery: MessageDelivery) -> Outcome:
     """Call Twilio, outside any transaction. Every call passes here, and so does what became of it."""
     begun = time.monotonic()
-    outcome = replace(_called(delivery), at=clock.now(), seconds=time.monotonic() - begun)
+    outcome = replace(_called(delivery), seconds=time.monotonic() - begun)
     measures.sent(outcome.kind, outcome.code, outcome.seconds)
     log.log(
         logging.WARNING if outcome.kind == "unknown" else logging.INFO,
@@ -271,13 +273,12 @@ def write(delivery: MessageDelivery, outcome: Outcome, clock: SharedClock) -> No
 
 
 def _write(delivery: MessageDelivery, outcome: Outcome, clock: SharedClock) -> None:
-    at = outcome.at or clock.now()
     match outcome.kind:
         case "accepted":
             # Not when it is written down: what the client writes from then on may be his answer.
-            delivery.accepted(outcome.sid or None, at=at)
+            delivery.accepted(outcome.sid or None, at=outcome.at)
         case "refused":
-            fail(delivery, code=outcome.code, error=outcome.error, at=at)
+            fail(delivery, code=outcome.code, error=outcome.error, at=outcome.at)
         case "later":
             until = clock.now() + timedelta(seconds=outcome.pause)
             if delivery.postpone(until=until, error=outcome.error):

@@ -155,4 +155,4 @@ def send(delivery_id: int, *, by: str) -> None:
     clock = SharedClock()
     delivery = MessageDelivery.objects.select_related("event", "conversation__address").get(pk=delivery_id)
     if delivery.claim(by=by, at=clock.now()):
-        write(delivery, call(delivery, clock), clock)
+        write(delivery, call(delivery), clock)

@@ -332,16 +332,25 @@ def test_a_rate_that_is_none_stops_nobody(word, rate, db):
 def test_the_answer_after_a_doubt_is_believed(menu, silent):
     """The process was slow to tell, and was taken for dead."""
     assert menu.claim(by="slow", at=timezone.now())
-    outcome = call(menu, SharedClock())
+    outcome = call(menu)
     assert doubt_claims_of(["slow"], timezone.now()) == 1
     write(menu, outcome, SharedClock())
     assert (state_of(menu), menu.sid) == ("sent", outcome.sid)
 
 
+def test_when_twilio_took_it_is_told_by_the_clock_that_answers_are_told_by(menu, silent, later):
+    """The database may be another machine, whose clock is ahead: the client's quick answer is none before its time."""
+    later.passes(3600)
+    assert menu.claim(by="p", at=later.now())
+    write(menu, call(menu), later)
+    assert state_of(menu) == "sent"
+    assert menu.sent_at <= timezone.now()
+
+
 def test_what_certainly_did_not_leave_waits_its_turn_again_even_when_it_was_doubted(menu, silent):
     assert menu.claim(by="slow", at=timezone.now())
     silent.fault("create", "429", times=1, retry_after=0.05)
-    outcome = call(menu, SharedClock())
+    outcome = call(menu)
     doubt_claims_of(["slow"], timezone.now())
     write(menu, outcome, SharedClock())
     assert state_of(menu) == "queued"
@@ -371,7 +380,7 @@ def test_an_answer_that_nobody_understands_is_a_doubt(menu, silent, monkeypatch)
 def test_a_sid_that_another_delivery_has_does_not_keep_a_message_from_being_sent(menu, silent, with_bot):
     other = with_bot.say_as_program("Et ensuite ?", by=BOT, at=timezone.now())
     assert menu.claim(by="p", at=timezone.now())
-    outcome = call(menu, SharedClock())
+    outcome = call(menu)
     MessageDelivery.objects.filter(pk=other.pk).update(sid=outcome.sid)
     write(menu, outcome, SharedClock())
     assert (state_of(menu), menu.sid) == ("sent", None)
