@@ -194,7 +194,8 @@ async def _arrived_media(
 
 def _events(ids: set[int]) -> Iterable[Any]:
     """Most have no media and no trouble, and each query less is felt when a hundred messages come in a second."""
-    events = list(ConversationEvent.objects.filter(pk__in=ids).select_related("conversation", "delivery"))
+    found = ConversationEvent.objects.filter(pk__in=ids).order_by()
+    events = list(found.select_related("conversation", "delivery"))
     prefetch_related_objects([event for event in events if "media" in event.metadata], "media")
     prefetch_related_objects([event for event in events if hasattr(event, "delivery")], "resends")
     return events

@@ -106,7 +106,7 @@ class Lists:
         self.news = News()
         self.known: dict[int, Head] = {}
         self.stirred = asyncio.Event()
-        self.last_round = 0.0
+        self.last_turn = 0.0
 
     # -- who looks ----------------------------------------------------------------------------------------
 
@@ -165,8 +165,7 @@ class Lists:
     async def tell(self) -> None:
         """One round, at its pace: read what changed, once for all, and give each socket the frame whose turn it is."""
         await self.stirred.wait()
-        await asyncio.sleep(self.last_round + PACE - time.monotonic())
-        self.last_round = time.monotonic()
+        await asyncio.sleep(self.last_turn + PACE - time.monotonic())
         self.stirred.clear()
         if not self.lines:
             self.news = News()
@@ -214,7 +213,8 @@ class Lists:
         return seen
 
     async def _give_each_its_turn(self, heads: Mapping[int, Head]) -> None:
-        now = time.monotonic()
+        # From here the next round is counted: by its beginning, one that read quickly would come too early for all.
+        self.last_turn = now = time.monotonic()
         first = who_may_ask_again(self.lines.values())
         turns = {
             socket: turn
