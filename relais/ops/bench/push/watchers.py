@@ -29,6 +29,8 @@ AT_ONCE = 32
 """Sockets opened at a time."""
 LATEST = 5.0
 """Seconds that the last frames may take."""
+WARM = 1
+"""Seconds before the measured ones: the first frame of a process waits for its templates to be read."""
 KIND = re.compile(rb'\{"kind":"([a-z-]+)"')
 NUMBER = re.compile(rb"No ([0-9]+)\.")
 REV = re.compile(rb'"rev":([0-9]+)')
@@ -63,6 +65,8 @@ class Seen:
 
     def __init__(self) -> None:
         self.posted: dict[int, float] = {}
+        self.measured_from = 0
+        """The first message whose times count."""
         self.begun = 0.0
         self.known: dict[bytes, Told] = {}
         self.answered: list[float] = []
@@ -153,7 +157,8 @@ class OnThread(Socket):
         if told.kind != "message":
             return
         seen = self.seen
-        seen.thread.append(now - seen.posted[told.number])
+        if told.number >= seen.measured_from:
+            seen.thread.append(now - seen.posted[told.number])
         seen.got[told.number] += 1
         seen.out_of_order += told.rev <= self.rev
         self.rev = told.rev
@@ -163,7 +168,7 @@ class OnThread(Socket):
 class OnList(Socket):
     def hear(self, told: Told, now: float) -> None:
         self.seen.list_frames += 1
-        if told.kind == "row" and told.number >= 0:
+        if told.kind == "row" and told.number >= self.seen.measured_from:
             self.seen.row.append(now - self.seen.posted[told.number])
         if self.keeps and self.seen.begun:
             self.seen.kept_of_list.append((now - self.seen.begun, told.text))
@@ -203,7 +208,9 @@ class Hooks:
         self.validator = RequestValidator(work["token"])
         self.idle: list[Caller] = []
         dice = random.Random(1)  # noqa: S311 (the same threads in both runs)
-        self.thread_of = [dice.randrange(len(work["clients"])) for _ in range(work["rate"] * work["seconds"])]
+        calls = work["rate"] * (WARM + work["seconds"])
+        self.thread_of = [dice.randrange(len(work["clients"])) for _ in range(calls)]
+        seen.measured_from = work["rate"] * WARM
 
     def _request(self, number: int, thread: int) -> bytes:
         params = {
@@ -240,7 +247,8 @@ class Hooks:
         caller = await self._caller()
         self.seen.posted[number] = time.monotonic()
         self.seen.untaken += not await caller.call(request)
-        self.seen.answered.append(time.monotonic() - self.seen.posted[number])
+        if number >= self.seen.measured_from:
+            self.seen.answered.append(time.monotonic() - self.seen.posted[number])
         self.idle.append(caller)
 
     async def _caller(self) -> Caller:
@@ -309,7 +317,7 @@ async def watch(port: int, work: Mapping[str, Any], keep: Path | None) -> dict[s
         "out_of_order": seen.out_of_order,
         "refused": seen.refused,
         "untaken": seen.untaken,
-        "posted": len(seen.posted),
+        "posted": len(seen.posted) - seen.measured_from,
     }
 
 
