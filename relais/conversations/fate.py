@@ -83,10 +83,13 @@ class Fate:
     def failed(
         self: MessageDelivery, *, at: datetime, code: int | None, error: str, sid: str | None = None
     ) -> bool:
-        """It will not arrive. The first error stays; what was delivered stays delivered."""
+        """It will not arrive. The first error stays; what was delivered stays delivered.
+
+        Without a `sid` it is a call that was refused, and no word against an earlier one that was proven to have left.
+        """
         known: dict[str, Any] = {"sid": sid} if sid else {}
         return self._change(
-            ("queued", "sending", "uncertain", "sent"),
+            ("queued", "sending", "uncertain", *(["sent"] if sid else [])),
             state="failed",
             failed_at=at,
             error_code=code,

@@ -114,3 +114,15 @@ def test_it_goes_back_once_and_only_while_it_is_uncertain(held_by_awa, clock):
     delivery.doubt(at=clock.now, error="?")
     assert not delivery.again()
     assert delivery.state == "uncertain"
+
+
+def test_a_refused_second_try_says_nothing_against_the_first_that_left(held_by_awa, clock):
+    delivery = held_by_awa.deliveries.get()
+    assert delivery.claim(by="p", at=clock.now)
+    delivery.doubt(at=clock.now, error="?")
+    assert delivery.again()
+    assert delivery.claim(by="p", at=clock.now)
+    assert delivery.advance("sent", at=clock.now, sid=SID)
+    assert not delivery.failed(at=clock.now, code=21610, error="refused")
+    assert MessageDelivery.objects.get(pk=delivery.pk).state == "sent"
+    assert delivery.failed(at=clock.now, code=63016, error="window", sid=SID)
