@@ -21,7 +21,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_noop as _
 
 from relais.conversations.fate import DOUBT, LEASE
-from relais.conversations.models import AuthorKind, ConversationEvent, MessageDelivery
+from relais.conversations.models import AuthorKind, ConversationEvent, Deliveries, MessageDelivery
 from relais.whatsapp import client
 from relais.whatsapp.assumptions import LOG_ASKED_AGAIN_AFTER
 from relais.whatsapp.clock import SharedClock
@@ -173,6 +173,8 @@ def look_for(delivery: MessageDelivery, *, at: datetime) -> client.Message | Non
             since=_since(delivery, at),
         )
     )
+    if _is_another_under_way(delivery):
+        raise Unclear
     unknown = _unknown([each for each in reversed(listed) if each.direction.startswith("outbound")])
     if _is_plain(delivery):
         same = [each for each in unknown if _words(each.body) == _words(delivery.event.body)]
@@ -207,17 +209,31 @@ def _words(text: str) -> str:
     return " ".join(text.split())
 
 
-def _older_twins(delivery: MessageDelivery, at: datetime) -> int:
-    """Deliveries with the same words, uncertain like this one, to which an older message belongs."""
+def _is_another_under_way(delivery: MessageDelivery) -> bool:
+    """What the log has of it bears no name of ours yet. Asked after the log: what has left by then has its SID."""
+    return _of_channel(delivery).filter(state="sending").exclude(pk=delivery.pk).exists()
+
+
+def _of_channel(delivery: MessageDelivery) -> Deliveries:
     return MessageDelivery.objects.filter(
         conversation__address=delivery.conversation.address_id,
         conversation__sender=delivery.conversation.sender,
-        state="uncertain",
-        sid=None,
-        event__body=delivery.event.body,
-        claimed_at__gte=_since(delivery, at),
-        pk__lt=delivery.pk,
-    ).count()
+    )
+
+
+def _older_twins(delivery: MessageDelivery, at: datetime) -> int:
+    """Deliveries with the same words, uncertain like this one, to which an older message belongs."""
+    return (
+        _of_channel(delivery)
+        .filter(
+            state="uncertain",
+            sid=None,
+            event__body=delivery.event.body,
+            claimed_at__gte=_since(delivery, at),
+            pk__lt=delivery.pk,
+        )
+        .count()
+    )
 
 
 def _take_as_sent(delivery: MessageDelivery, found: client.Message, at: datetime) -> None:

@@ -259,6 +259,23 @@ def test_a_template_is_found_when_it_is_the_only_one(silent, with_bot, later):
     assert state_of(said) in ("sent", "delivered")
 
 
+def test_what_is_just_leaving_is_not_taken_for_an_older_one(silent, with_bot, later):
+    """Two minutes are over and the same words leave again: until their SID is written, the log proves nothing."""
+    first = with_bot.say_as_program("Menu", by=BOT, at=timezone.now())
+    assert leaves(first, silent, "dropped") == "uncertain"
+    second = with_bot.say_as_program("Menu", by=BOT, at=timezone.now())
+    first.uncertain_until = timezone.now() - timedelta(seconds=1)
+    first.save(update_fields=["uncertain_until"])
+    assert second.claim(by="p", at=timezone.now())
+    outcome = call(second)
+    assert asks(later) == 1
+    assert (state_of(first), first.sid) == ("uncertain", None)
+    write(second, outcome, later)
+    assert asks(later, after=61) == 1
+    assert (state_of(first), first.sid) == ("uncertain", None)
+    assert state_of(second) == "sent"
+
+
 def test_of_two_that_may_be_the_template_neither_is_taken_and_it_is_not_said_again(silent, with_bot, later):
     said = with_bot.say_as_program("", by=BOT, at=timezone.now(), template=TEMPLATE)
     leaves(said, silent, "5xx_accepted")
