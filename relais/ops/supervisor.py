@@ -216,7 +216,7 @@ def start_everything(
     if sys.stdout.isatty():  # They hold links to set a password, which are for no collector of logs.
         supervisor.tails["mail"] = Tail(logs / "mail.log")
     supervisor.start(
-        child("web", "web", "--fd", str(fd), "--after", str(gate), patience=7, inherits=[fd, gate]),
+        child("web", "web", "--fd", str(fd), "--after", str(gate), patience=10, inherits=[fd, gate]),
         child("jobs", "jobs", "--after", str(gate), patience=10, inherits=[gate]),
     )
     supervisor.finish(child("prepare", "prepare", patience=5))

@@ -107,11 +107,16 @@ class Gather(Generic[Item, Answer]):
 
     def stop(self, patience: float = 4.0) -> None:
         """Carries out what was taken, and takes nothing more."""
+        self.close()
+        if self._thread is not None:
+            self._thread.join(patience)
+
+    def close(self) -> None:
+        """Takes nothing more from here on."""
         with self._lock:
-            self.is_closed, thread = True, self._thread
-            self._queue.put(None)
-        if thread is not None:
-            thread.join(patience)
+            if not self.is_closed:
+                self.is_closed = True
+                self._queue.put(None)
 
     @property
     def waiting(self) -> int:

@@ -292,5 +292,8 @@ class Door:
 
     def close(self) -> None:
         """What was taken in is carried out; whoever comes later is refused. Called when all have been answered."""
-        for gather in (self.messages, self.statuses):
+        gathers = (self.messages, self.statuses)
+        for gather in gathers:
+            gather.close()
+        for gather in gathers:
             gather.stop(patience=1)
