@@ -74,4 +74,9 @@ class Look:
         return silent if silent > timedelta(seconds=STALE) else None
 
     def ago(self, moment: datetime | None) -> str:
-        return duration(self.at - moment) if moment else ""
+        if moment is None:
+            return ""
+        passed = self.at - moment
+        return (
+            f"{max(0, int(passed.total_seconds()))} s" if passed < timedelta(minutes=1) else duration(passed)
+        )
