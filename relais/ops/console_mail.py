@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.mail.backends.console import EmailBackend as Console
 
-from relais.ops.logs import open_log
+from relais.ops.logs import LONG, open_log, set_aside
 
 
 class EmailBackend(Console):
@@ -15,7 +15,10 @@ class EmailBackend(Console):
 
 class _Written:
     def write(self, text: str) -> int:
-        with open_log(settings.ENVIRONMENT.data_dir / "log" / "mail.log") as log:
+        path = settings.ENVIRONMENT.data_dir / "log" / "mail.log"
+        if path.exists() and path.stat().st_size > LONG:
+            set_aside(path)
+        with open_log(path) as log:
             log.write(text.encode())
         return len(text)
 

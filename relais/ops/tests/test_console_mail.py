@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.core.mail import EmailMessage
 
+from relais.ops import console_mail
 from relais.ops.console_mail import EmailBackend
 
 
@@ -12,6 +13,14 @@ def test_an_e_mail_goes_to_a_file_of_its_own(capfd):
     assert "Subject: Bienvenue" in _kept()[before:]
     assert capfd.readouterr().out == ""
     assert oct(_file().stat().st_mode & 0o777) == "0o600"
+
+
+def test_a_long_file_of_e_mails_is_set_aside(monkeypatch):
+    monkeypatch.setattr(console_mail, "LONG", 10)
+    for subject in ("Premier", "Second"):
+        EmailBackend().send_messages([EmailMessage(subject, "le lien", to=["awa@example.com"])])
+    assert "Premier" not in _kept()
+    assert _file().with_name("mail.log.1").exists()
 
 
 def _file():
