@@ -129,10 +129,19 @@ class Gather(Generic[Item, Answer]):
         if future.done():
             return
         future.set_exception(NotTaken())
-        if self._begun is not None and time.monotonic() - self._begun >= self.patience:
-            log.error("a batch hangs and is cut off")
-            self._begun = time.monotonic()
-            self._line.cut()
+        self._cut_off(self._begun)
+
+    def _cut_off(self, begun: float | None) -> None:
+        """The batch that began then, if it still hangs when it had its time: it began after its callers did."""
+        if begun is None or begun != self._begun:
+            return
+        left = begun + self.patience - time.monotonic()
+        if left > 0:
+            asyncio.get_running_loop().call_later(left, self._cut_off, begun)
+            return
+        log.error("a batch hangs and is cut off")
+        self._begun = time.monotonic()
+        self._line.cut()
 
     # -- in the thread -----------------------------------------------------------------------------------
 
