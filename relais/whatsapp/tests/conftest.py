@@ -60,19 +60,26 @@ class Multi(dict):
         return [value for key, value in self.pairs if key == name]
 
 
+@contextmanager
+def standing(door: Door) -> Iterator[str]:
+    """The project's own routes on a free port; signatures are made for the public address all the same."""
+    server = ServerThread(Starlette(routes=door.routes))
+    try:
+        yield server.url
+    finally:
+        server.stop()
+        door.close()
+
+
 @pytest.fixture(scope="session")
-def door() -> Iterator[Door]:
-    door = Door()
-    yield door
-    door.close()
+def door() -> Door:
+    return Door()
 
 
 @pytest.fixture(scope="session")
 def desk(door: Door) -> Iterator[str]:
-    """The project's own routes on a free port; signatures are made for the public address all the same."""
-    server = ServerThread(Starlette(routes=door.routes))
-    yield server.url
-    server.stop()
+    with standing(door) as url:
+        yield url
 
 
 @pytest.fixture
@@ -113,16 +120,22 @@ def fatou_sends(twilio: Twilio, db: None) -> Any:
 
 
 @pytest.fixture
-def double(desk: str, settings: Any) -> Iterator[RunningDouble]:
-    """Twilio's double, calling the project's own routes, and the project calling it."""
+def double(settings: Any) -> Iterator[RunningDouble]:
+    """Twilio's double, calling the project's own routes, and the project calling it.
+
+    By a door of its own, closed with the test: what was called last must not be at work when the tables are emptied.
+    """
     environment = settings.ENVIRONMENT
-    with running_double(
-        account_sid=environment.twilio_account_sid,
-        auth_token=environment.twilio_auth_token,
-        sender=environment.whatsapp_number,
-        webhook=f"{environment.public_base_url}/api/twilio/message#rc=3&rp=5xx,ct,rt",
-        reach={environment.public_base_url: desk},
-    ) as double:
+    with (
+        standing(Door()) as desk,
+        running_double(
+            account_sid=environment.twilio_account_sid,
+            auth_token=environment.twilio_auth_token,
+            sender=environment.whatsapp_number,
+            webhook=f"{environment.public_base_url}/api/twilio/message#rc=3&rp=5xx,ct,rt",
+            reach={environment.public_base_url: desk},
+        ) as double,
+    ):
         settings.ENVIRONMENT = replace(environment, twilio_api_base_url=double.url)
         client.twilio.cache_clear()
         yield double
