@@ -10,7 +10,7 @@ from relais.conversations.models import Conversation
 
 
 @app.periodic(cron="* * * * *")
-@app.task(name="relais.conversations.tasks.end_silent_conversations", queueing_lock="end_silent")
+@app.task(name="relais.conversations.tasks.end_silent_conversations", queueing_lock="end_silent", priority=1)
 def end_silent_conversations(timestamp: int) -> None:
     at = datetime.fromtimestamp(timestamp, UTC)
     silent_since = at - timedelta(hours=words.value_of(words.SILENCE_HOURS))

@@ -61,7 +61,7 @@ def _fetch(errand: Errand) -> Answered:
 
 
 @app.periodic(cron="* * * * * */5")
-@app.task(name="relais.flows.tasks.wake_bots", queueing_lock="wake_bots")
+@app.task(name="relais.flows.tasks.wake_bots", queueing_lock="wake_bots", priority=1)
 def wake_bots(timestamp: int) -> None:
     """Executions that move by themselves, unless a job of theirs is under way or to be tried again."""
     under_way = ProcrastinateJob.objects.filter(task_name=RUN, status__in=["todo", "doing"])

@@ -1,4 +1,8 @@
-"""Housekeeping of the jobs themselves."""
+"""Housekeeping of the jobs themselves.
+
+What is periodic, here and in the other rooms, has priority over all that waits: behind thousands of the bot's jobs the
+jobs of a dead worker would hold their conversations up, and nobody would read Twilio's log.
+"""
 
 import logging
 
@@ -13,7 +17,7 @@ SILENT = 15
 
 
 @app.periodic(cron="* * * * * */5")
-@app.task(name="relais.ops.tasks.retry_stalled", queueing_lock="retry_stalled", pass_context=True)
+@app.task(name="relais.ops.tasks.retry_stalled", queueing_lock="retry_stalled", priority=1, pass_context=True)
 async def retry_stalled(context: JobContext, timestamp: int) -> None:
     manager = context.app.job_manager
     for job in await manager.get_stalled_jobs(seconds_since_heartbeat=SILENT):

@@ -47,7 +47,7 @@ def look_up_message(sid: str) -> None:
 
 
 @app.periodic(cron="* * * * *")
-@app.task(name="relais.whatsapp.tasks.look_at_log", queueing_lock="look_at_log")
+@app.task(name="relais.whatsapp.tasks.look_at_log", queueing_lock="look_at_log", priority=1)
 def look_at_log(timestamp: int) -> None:
     from relais.whatsapp import reconcile
 
@@ -55,7 +55,7 @@ def look_at_log(timestamp: int) -> None:
 
 
 @app.periodic(cron="17 * * * *")
-@app.task(name="relais.whatsapp.tasks.look_back_in_log", queueing_lock="look_back_in_log")
+@app.task(name="relais.whatsapp.tasks.look_back_in_log", queueing_lock="look_back_in_log", priority=1)
 def look_back_in_log(timestamp: int) -> None:
     from relais.whatsapp import reconcile
 

@@ -27,3 +27,10 @@ def test_one_that_cannot_be_run_again_yet_keeps_no_other_from_it():
     async_to_sync(retry_stalled.func)(SimpleNamespace(app=app), 0)
     again = ProcrastinateJob.objects.filter(status="todo", task_name__in=["bot", "wake"])
     assert sorted(again.values_list("task_name", flat=True)) == ["bot", "wake"]
+
+
+def test_what_is_periodic_goes_before_whatever_waits():
+    periodic = [each.task for each in app.periodic_registry.periodic_tasks.values()]
+    ours = [task for task in periodic if task.name.startswith("relais.")]
+    assert len(ours) >= 5
+    assert all(task.priority > 0 for task in ours), [task.name for task in ours]
