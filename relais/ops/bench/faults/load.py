@@ -20,7 +20,7 @@ from relais.ops.bench.faults.stage import Stage
 PER_SECOND, AT_LEAST = 100, 25.0
 """Messages in both directions, and seconds that the load is spread over when they are few."""
 MOST_WAITING = 150
-"""Messages in the outbox, or on their way at the double, from which on the load waits."""
+"""Messages in the outbox, on their way at the double or before the bot, from which on the load waits."""
 CLICK_PATIENCE = 180.0
 SETTLED_IN = 120.0
 
@@ -95,7 +95,8 @@ class Load:
         ]
 
     def start(self) -> None:
-        for thread in (*self._threads, *self._writers):
+        # The writers first: who watches that they do not go too fast stops when none of them is at work.
+        for thread in (*self._writers, *self._threads):
             thread.start()
 
     @property
@@ -182,7 +183,7 @@ class Load:
         while not self._over.is_set() and self.runs:
             with suppress(psycopg.Error, requests.RequestException):
                 under_way = self.stage.twilio.get("state")["under_way"]
-                waiting = max(int(under_way), self.stage.outbox)
+                waiting = max(int(under_way), self.stage.waiting)
                 (self._breathes.clear if waiting > MOST_WAITING else self._breathes.set)()
             self._over.wait(0.25)
         self._breathes.set()

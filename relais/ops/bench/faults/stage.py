@@ -85,6 +85,13 @@ class Twilio:
         return told
 
 
+WAITING = """
+select greatest(
+  (select count(*) from message_deliveries where state in ('queued', 'sending')),
+  (select count(*) from procrastinate_jobs where status = 'todo' and task_name = 'relais.flows.tasks.run_bot'))
+"""
+
+
 @dataclass
 class Stage:
     desk: Desk
@@ -96,6 +103,11 @@ class Stage:
     def outbox(self) -> int:
         undecided = "select count(*) from message_deliveries where state in ('queued', 'sending')"
         return int(self.desk.ask(undecided)[0][0])
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are to leave, or jobs of the bot that are to begin: whichever are more."""
+        return int(self.desk.ask(WAITING)[0][0])
 
 
 @contextmanager
