@@ -1,5 +1,6 @@
 """Others use up all of the database's connections: who gets none is told so, and all goes on when some are free."""
 
+import threading
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 
@@ -53,18 +54,25 @@ def stage(tmp_path_factory):
 
 @contextmanager
 def crowd(desk):
-    """Takes every connection there is, also those that the desk lets go of, until the block ends."""
+    """Takes every connection there is, and each that the desk lets go of at once, until the block ends."""
     with ExitStack() as taken:
+        over, first_round = threading.Event(), threading.Event()
 
         def take():
-            try:
-                while True:
+            while not over.wait(0.005):
+                try:
                     taken.enter_context(psycopg.connect(dsn(desk.folder)))
-            except psycopg.OperationalError:
-                return True
+                except psycopg.OperationalError:
+                    first_round.set()
 
-        assert take()
-        yield take
+        taking = threading.Thread(target=take)
+        taking.start()
+        try:
+            assert first_round.wait(30)
+            yield
+        finally:
+            over.set()
+            taking.join()
 
 
 def test_who_gets_no_connection_is_told_so_and_nothing_is_lost(stage):
@@ -75,20 +83,17 @@ def test_who_gets_no_connection_is_told_so_and_nothing_is_lost(stage):
     double.wait_for(lambda: double.seen_by(FATOU), 30)
     answers, texts = Counter(), [f"message {n}" for n in range(5)]
     page = lambda: awa.http.get(f"{desk.url}/dashboard", timeout=30)  # noqa: E731
-    with crowd(desk) as take:
+    with crowd(desk):
         # New processes have no connection yet, and get none.
         desk.kill("web")
         desk.kill("jobs")
-        assert wait_for(take, 10)
         for text in texts:
             double.client_writes(FATOU, text, wait=False)
-        gone = wait_for(
-            lambda: take() and (answer := page()).status_code == 503 and answer.text, 60, "a page to tell"
-        )
+        gone = wait_for(lambda: (answer := page()).status_code == 503 and answer.text, 60, "a page to tell")
         assert "Traceback" not in gone
         assert "psycopg" not in gone
-        health = requests.get(f"{desk.url}/api/health", timeout=15)
-        assert health.status_code == 503
+        health = lambda: requests.get(f"{desk.url}/api/health", timeout=15).status_code  # noqa: E731
+        wait_for(lambda: health() == 503, 30, "health to tell")
         assert requests.get(f"{desk.url}/api/live", timeout=5).status_code == 200
         answers[awa.does("send", conversation, message="me voici", ref="r1").status_code] += 1
         assert set(answers) <= {200, 503}
