@@ -76,11 +76,7 @@ def test_hooks_are_503_until_it_is_back_and_what_was_acknowledged_is_there(desk)
 
 
 def test_pages_say_so_and_are_back_with_the_database(desk):
-    made = desk.command(
-        "user", "create", "--email", "awa@example.com", "--name", "Awa", "--role", "agent", "--password", "un bon mot de passe",
-    )  # fmt: skip
-    assert made.returncode == 0, made.stderr
-    awa = desk.person("awa@example.com", "un bon mot de passe")
+    awa = desk.hire("awa@example.com", "Awa")
     page = lambda: awa.http.get(f"{desk.url}/dashboard", timeout=15)  # noqa: E731
     assert page().status_code == 200
     with without_database(desk):

@@ -32,12 +32,7 @@ def stage(tmp_path_factory):
             PUBLIC_BASE_URL=f"http://localhost:{port}",
         ) as desk,
     ):
-        made = desk.command(
-            "user", "create", "--email", "awa@example.com", "--name", "Awa Diop", "--role", "agent",
-            "--password", "un bon mot de passe",
-        )  # fmt: skip
-        assert made.returncode == 0, made.stderr
-        yield desk, double, desk.person("awa@example.com", "un bon mot de passe")
+        yield desk, double, desk.hire("awa@example.com", "Awa Diop")
 
 
 @pytest.fixture
@@ -166,12 +161,7 @@ def test_fifty_take_overs_over_http_have_one_winner(stage):
     desk, double, awa = stage
     from concurrent.futures import ThreadPoolExecutor
 
-    for n in range(4):
-        desk.command(
-            "user", "create", "--email", f"a{n}@example.com", "--name", f"Agent {n}", "--role", "agent",
-            "--password", "un bon mot de passe",
-        )  # fmt: skip
-    people = [awa, *(desk.person(f"a{n}@example.com", "un bon mot de passe") for n in range(4))]
+    people = [awa, *(desk.hire(f"a{n}@example.com", f"Agent {n}") for n in range(4))]
     double.clear_faults()
     double.client_writes(FATOU, "qui me prend ?", name="Fatou")
     [[conversation]] = desk.ask("select max(id) from conversations")

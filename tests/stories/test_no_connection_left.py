@@ -15,7 +15,6 @@ from relais.ops.port import free_port
 from tests.cast import FATOU
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "4" * 32, "e" * 32, "whatsapp:+212522000000"
-PASSWORD = "un bon mot de passe"
 
 
 @pytest.fixture(scope="module")
@@ -36,20 +35,7 @@ def stage(tmp_path_factory):
             PUBLIC_BASE_URL=url,
         ) as desk,
     ):
-        made = desk.command(
-            "user",
-            "create",
-            "--email",
-            "awa@example.com",
-            "--name",
-            "Awa",
-            "--role",
-            "agent",
-            "--password",
-            PASSWORD,
-        )
-        assert made.returncode == 0, made.stderr
-        yield desk, double, desk.person("awa@example.com", PASSWORD)
+        yield desk, double, desk.hire("awa@example.com", "Awa")
 
 
 @contextmanager

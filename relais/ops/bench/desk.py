@@ -22,6 +22,7 @@ from relais.ops.port import free_port
 from relais.ops.process import dies_with_parent
 
 START = 60.0
+PASSWORD = "un bon mot de passe"  # noqa: S105
 OURS = re.compile(
     r"^(TWILIO_|RELAIS_|STUDIO_)|^(DATABASE_URL|PUBLIC_BASE_URL|DJANGO_SETTINGS_MODULE|EMAIL_URL)$"
 )
@@ -105,6 +106,14 @@ class Desk:
     def ask(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(dsn(self.folder)) as database:
             return database.execute(query, parameters).fetchall()
+
+    def hire(self, email: str, name: str, password: str = PASSWORD) -> Person:
+        """A new agent, signed in."""
+        given = ("--email", email, "--name", name, "--role", "agent", "--password", password)
+        made = self.command("user", "create", *given)
+        if made.returncode:
+            raise RuntimeError(made.stderr)
+        return self.person(email, password)
 
     def person(self, email: str, password: str) -> Person:
         return Person(self, email, password)

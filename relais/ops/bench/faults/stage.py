@@ -25,7 +25,6 @@ from relais.ops.process import dies_with_parent
 
 NUMBER = "whatsapp:+212522000000"
 AGENTS = ("awa", "koffi", "mariam", "salif")
-PASSWORD = "un bon mot de passe"  # noqa: S105 nobody's
 RETRY = "#rc=3&rp=5xx,ct,rt"
 """What docs/operating.md tells people to write behind the webhook's address."""
 ECHO = "↩ "
@@ -163,14 +162,7 @@ def _end(desk: Desk) -> None:
 
 
 def _people(desk: Desk) -> dict[str, Person]:
-    for name in AGENTS:
-        made = desk.command(
-            "user", "create", "--email", f"{name}@example.com", "--name", name.title(), "--role", "agent",
-            "--password", PASSWORD,
-        )  # fmt: skip
-        if made.returncode:
-            raise RuntimeError(made.stderr)
-    return {f"{name}@example.com": desk.person(f"{name}@example.com", PASSWORD) for name in AGENTS}
+    return {f"{name}@example.com": desk.hire(f"{name}@example.com", name.title()) for name in AGENTS}
 
 
 def _teach(desk: Desk, file: Path) -> None:
