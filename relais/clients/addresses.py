@@ -6,9 +6,33 @@ import re
 
 from django.utils.translation import gettext as _
 
+from relais.text import ascii_digits
+
 CHANNEL = "whatsapp:"
 _FILLERS = re.compile(r"[\s().\-\u00a0\u202a-\u202e\u2066-\u2069\u200b-\u200f/]+")
 _OPAQUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,127}\Z")
+
+# Countries whose numbers are written in two ways. Each pair leads from one form to the form all are compared by.
+_NATIONAL_FORMS: dict[str, tuple[tuple[re.Pattern[str], str], ...]] = {
+    # Mexico: the 1 after the country code went in 2019; WhatsApp still writes it for old accounts.
+    "+52": ((re.compile(r"\+521(\d{10})"), r"+52\1"),),
+    # Argentina: the 9 of a mobile phone called from abroad.
+    "+54": ((re.compile(r"\+549(\d{10})"), r"+54\1"),),
+    # Brazil: the ninth digit of mobile phones, missing in old accounts. Without it a mobile number begins with 6 to 9.
+    "+55": ((re.compile(r"\+55(\d\d)9([6-9]\d{7})"), r"+55\1\2"),),
+    # Ivory Coast, January 2021: from 8 digits to 10. The prefix follows from the operator, which the second digit of
+    # a mobile number tells, and the third of a landline. Not back again: numbers given since need not follow that rule.
+    "+225": (
+        (re.compile(r"\+225([04-9][0-3]\d{6})"), r"+22501\1"),
+        (re.compile(r"\+225([04-9][4-6]\d{6})"), r"+22505\1"),
+        (re.compile(r"\+225([04-9][7-9]\d{6})"), r"+22507\1"),
+        (re.compile(r"\+225(2[0-3]8\d{5})"), r"+22521\1"),
+        (re.compile(r"\+225([23]\d0\d{5})"), r"+22525\1"),
+        (re.compile(r"\+225([23]\d[1-9]\d{5})"), r"+22527\1"),
+    ),
+    # Benin, November 2024: 01 before the 8 digits.
+    "+229": ((re.compile(r"\+229(\d{8})"), r"+22901\1"),),
+}
 
 
 class BadAddress(ValueError):
@@ -25,7 +49,7 @@ def canonical(text: str) -> str:
     named_channel = bare.lower().startswith(CHANNEL)
     if named_channel:
         bare = bare[len(CHANNEL) :].strip()
-    squeezed = _FILLERS.sub("", bare)
+    squeezed = ascii_digits(_FILLERS.sub("", bare))
     digits = squeezed.removeprefix("+")
     if digits.isascii() and digits.isdigit():
         digits = digits.removeprefix("00") if squeezed.startswith("00") else digits
@@ -36,6 +60,24 @@ def canonical(text: str) -> str:
     raise BadAddress(
         _("« %(given)s » n'est pas un numéro au format international (+212…).") % {"given": text[:60]}
     )
+
+
+def match_key(address: str) -> str:
+    """What is the same for all forms of one canonical address: numbers of some countries are written in two ways.
+
+    To compare and look up by; a message goes to the address as its client last wrote from it.
+    """
+    number = address.removeprefix(CHANNEL)
+    for forms in (_NATIONAL_FORMS.get(number[:length], ()) for length in (3, 4)):
+        for form, compared in forms:
+            if match := form.fullmatch(number):
+                return CHANNEL + match.expand(compared)
+    return address
+
+
+def is_same_address(one: str, other: str) -> bool:
+    """Whether two canonical addresses are one phone, also where a country's numbers are written in two ways."""
+    return one == other or match_key(one) == match_key(other)
 
 
 def phone_number(address: str) -> str | None:

@@ -10,19 +10,29 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
-# What a room may import besides itself. Whatever is not a room (environment, settings, cli …) is wiring.
+# What a room may import besides itself. Whatever is not a room (environment, settings, cli …) is wiring;
+# `text` is for every room but the engine.
 MAY_IMPORT = {
-    "accounts": {"environment"},
-    "clients": {"environment"},
-    "company": {"environment", "accounts"},
-    "live": {"environment"},
-    "web": {"environment", "accounts", "company", "live"},
-    "conversations": {"environment", "accounts", "clients", "company", "live"},
-    "whatsapp": {"environment", "accounts", "clients", "company", "live", "conversations"},
-    "flows": {"environment", "accounts", "clients", "company", "live", "conversations", "flows.engine"},
+    "accounts": {"environment", "text"},
+    "clients": {"environment", "text"},
+    "company": {"environment", "text", "accounts"},
+    "live": {"environment", "text"},
+    "web": {"environment", "text", "accounts", "company", "live"},
+    "conversations": {"environment", "text", "accounts", "clients", "company", "live"},
+    "whatsapp": {"environment", "text", "accounts", "clients", "company", "live", "conversations"},
+    "flows": {
+        "environment",
+        "text",
+        "accounts",
+        "clients",
+        "company",
+        "live",
+        "conversations",
+        "flows.engine",
+    },
     "flows.engine": set(),
-    "emulator": {"environment"},
-    "ops": {"environment", "dotenv", "data_folder"},
+    "emulator": {"environment", "text"},
+    "ops": {"environment", "text", "dotenv", "data_folder"},
 }
 EVERYWHERE = {*MAY_IMPORT, *MAY_IMPORT["ops"]}
 # They look at all the others, and no room looks at them.
