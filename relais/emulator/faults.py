@@ -19,7 +19,7 @@ KINDS = {
     "status": ("late", "shuffled", "twice", "never"),
     "inbound": ("latency", "redelivery", "never"),
 }
-_MATCHABLE = ("to", "from", "body", "status")
+_MATCHABLE = ("to", "from", "body", "status", "page")
 
 
 class BadRule(ValueError):
@@ -33,7 +33,8 @@ class Rule:
     times: int | None = None
     """How often it still strikes; None: always."""
     match: dict[str, str] = field(default_factory=dict)
-    """Parts of `to`, `from`, `body`, and for callbacks the `status`; all must be found."""
+    """Parts of `to`, `from`, `body`, and for callbacks the `status`; all must be found. For lists the `page`, whole:
+    "0" is the first."""
     probability: float = 1.0
     ms: int = 100
     """For latency, late_answer, late and lag."""
@@ -41,7 +42,8 @@ class Rule:
     """Twilio's error code, for reject (at once) and error (later, by callback)."""
     status: str = ""
     """For 5xx and reject the HTTP status, for error `undelivered` or `failed`."""
-    retry_after: float | None = 1
+    retry_after: float | str | None = 1
+    """For 429: seconds, or an HTTP date."""
     copies: int = 1
     """For redelivery: how many times more."""
     close: bool = True
@@ -59,7 +61,11 @@ class Rule:
             raise BadRule(f"The fault “{self.fault}” needs a code, such as 63016.")
 
     def fits(self, facts: Mapping[str, str]) -> bool:
-        return self.times != 0 and all(part in facts.get(name, "") for name, part in self.match.items())
+        return self.times != 0 and all(self._matches(name, facts.get(name, "")) for name in self.match)
+
+    def _matches(self, name: str, fact: str) -> bool:
+        wanted = str(self.match[name])
+        return wanted == fact if name == "page" else wanted in fact
 
 
 class Faults:

@@ -29,8 +29,10 @@ def not_found(path: str) -> Refusal:
     return Refusal(404, 20404, f"The requested resource {path} was not found")
 
 
-def too_many(retry_after: float | None) -> Refusal:
-    headers = {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}
+def too_many(retry_after: float | str | None) -> Refusal:
+    """A number of seconds, or an HTTP date as it is."""
+    seconds = f"{retry_after:g}" if isinstance(retry_after, int | float) else retry_after
+    headers = {} if seconds is None else {"Retry-After": seconds}
     return Refusal(429, 20429, "Too Many Requests", headers)
 
 

@@ -89,7 +89,7 @@ async def _lost_answer(request: Request, rule: Rule) -> Response | None:
 @operation("list")
 async def list_messages(double: Double, request: Request) -> Response:
     query = dict(request.query_params)
-    facts = {"to": query.get("To", ""), "from": query.get("From", "")}
+    facts = {"to": query.get("To", ""), "from": query.get("From", ""), "page": query.get("Page", "0")}
     if gone := await _trouble(double, request, "list", facts):
         return gone
     found = matching(double.messages.newest_first(), query, by_day=double.settings.day_granularity)
@@ -142,7 +142,7 @@ async def media_content(double: Double, request: Request) -> Response:
 @operation("execution")
 async def list_executions(double: Double, request: Request) -> Response:
     query = dict(request.query_params)
-    if gone := await _trouble(double, request, "execution", {}):
+    if gone := await _trouble(double, request, "execution", {"page": query.get("Page", "0")}):
         return gone
     # The SDK sends this one name in small letters.
     status = query.get("Status") or query.get("status", "")

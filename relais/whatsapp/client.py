@@ -6,16 +6,19 @@ import json
 import logging
 import random
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import chain, islice
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
+from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 from requests.adapters import HTTPAdapter
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
@@ -25,6 +28,7 @@ from twilio.rest import Client
 
 from relais.clients.addresses import canonical
 from relais.whatsapp.errors import code_of, sentence_of
+from relais.whatsapp.retry_after import retry_after_seconds
 
 log = logging.getLogger(__name__)
 CONNECT, READ = 5, 10
@@ -33,6 +37,12 @@ CONNECTIONS = 32
 LOG_PAGE = 100
 """Messages asked for at once when Twilio's log is read; it gives a thousand at most."""
 MOST_MEDIA = 10
+PAGE_RETRY_PAUSES_SECONDS = (1.0, 2.0, 4.0)
+"""Between the tries of one page of a list. What Retry-After asks for goes before them."""
+QUICK_PAGE_RETRY_PAUSES_SECONDS = (1.0,)
+"""Where somebody or something else waits for the answer, and asks again by itself."""
+MAX_PAGE_RETRY_PAUSE_SECONDS = 10.0
+"""Do not occupy a thread for longer: the reader is told, and comes back later."""
 API = "https://api.twilio.com"
 SENT_BEFORE_IT_WAS_MADE = timedelta(minutes=1)
 """How far two of Twilio's own dates are trusted to agree."""
@@ -98,19 +108,10 @@ class RelaisHttpClient(TwilioHttpClient):
         _line.written = True
         response = super().request(method, url, *args, **kwargs)
         if response.status_code == 429:
-            raise NotNow(_seconds(response.headers), "429")
+            raise NotNow(retry_after_seconds(response.headers, now=timezone.now()), "429")
         if response.status_code >= 500:
             raise Unanswered(f"HTTP {response.status_code}")
         return response
-
-
-def _seconds(headers: Any) -> float | None:
-    """What Retry-After says; no pause at all says nothing, and we back off by ourselves."""
-    try:
-        told = float((headers or {}).get("Retry-After", ""))
-    except ValueError:
-        return None
-    return min(300.0, told) if told > 0 else None
 
 
 @cache
@@ -221,6 +222,8 @@ def listed(
     since: datetime | None = None,
     until: datetime | None = None,
     page_size: int = LOG_PAGE,
+    retry_pauses: Sequence[float] = PAGE_RETRY_PAUSES_SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Message]:
     """Twilio's log, newest first, page by page as it is read; raises NotNow, Unanswered or TwilioRefused.
 
@@ -229,16 +232,52 @@ def listed(
     """
     earliest = since.replace(microsecond=0) if since else None
     wanted = {name: value for name, value in (("to", to), ("from_", sender)) if value}
-    with sorted_failures():
-        page: Any = twilio().messages.page(**wanted, page_size=page_size)
-    while page is not None:
+
+    def first_page() -> Any:
+        return twilio().messages.page(**wanted, page_size=page_size)
+
+    for records in read_pages(first_page, retry_pauses=retry_pauses, sleep=sleep):
         with sorted_failures():
-            found = [_message(each) for each in page]
+            found = [_message(each) for each in records]
         yield from (each for each in found if _is_between(each, earliest, until))
         if not found or (earliest and _reaches_before(found, earliest)):
             return
-        with sorted_failures():
-            page = page.next_page()
+
+
+def read_pages(
+    first_page: Callable[[], Any],
+    *,
+    retry_pauses: Sequence[float] = PAGE_RETRY_PAUSES_SECONDS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[list[Any]]:
+    """The records of each page of one of Twilio's lists. Raises NotNow, Unanswered or TwilioRefused.
+
+    A page that fails is asked for again after each of the pauses, and those before it are not read anew. When it raises
+    all the same, what was yielded is a true part of the list, and never the whole.
+    """
+    ask: Callable[[], Any] = first_page
+    while True:
+        page, records = _page_with_retries(ask, retry_pauses, sleep)
+        if page is None:
+            return
+        yield records
+        ask = page.next_page
+
+
+def _page_with_retries(
+    ask: Callable[[], Any], pauses: Sequence[float], sleep: Callable[[float], None]
+) -> tuple[Any, list[Any]]:
+    for pause in (*pauses, None):
+        try:
+            with sorted_failures():
+                page = ask()
+                return page, list(page or ())
+        except (NotNow, Unanswered) as failure:
+            asked_for = getattr(failure, "seconds", None) or 0.0
+            if pause is None or asked_for > MAX_PAGE_RETRY_PAUSE_SECONDS:
+                raise
+            sleep(max(pause, asked_for))
+    raise AssertionError("unreachable")
 
 
 def _message(found: Any) -> Message:
@@ -296,6 +335,9 @@ def send_test(to: str, text: str) -> str:
 
 def media_of(sid: str) -> list[tuple[str, str]]:
     """Address and declared type of each picture or document of a message. Raises as `listed`."""
-    with sorted_failures():
-        found = twilio().messages(sid).media.list(limit=MOST_MEDIA)
+    pages = read_pages(
+        lambda: twilio().messages(sid).media.page(page_size=MOST_MEDIA),
+        retry_pauses=QUICK_PAGE_RETRY_PAUSES_SECONDS,
+    )
+    found = islice(chain.from_iterable(pages), MOST_MEDIA)
     return [(API + each.uri.removesuffix(".json"), each.content_type or "") for each in found]

@@ -32,6 +32,7 @@ CHUNK = 500
 MOST = 2_000
 """Missing messages taken in at a time, the oldest first; the log is then read again for the rest."""
 MOST_FAILURES = 3
+"""Pictures asked for in vain, after which this look asks for no other. Messages without any are taken in."""
 MOST_ADDRESSES = 50_000
 
 FROM = {"delivered": HAPPY[: HAPPY.index("delivered")], "read": HAPPY[: HAPPY.index("read")]}
@@ -50,10 +51,16 @@ class Comparison:
         clock: Callable[[], datetime],
         page_size: int,
         still_here: Callable[[], None],
+        sleep: Callable[[float], None],
     ) -> None:
         self.reading, self.since, self.clock, self.page_size = reading, since, clock, page_size
         self.still_here = still_here
         """Called between all that takes long; raises when another process reads by now."""
+        self.sleep = sleep
+        self.interrupted: client.NotNow | client.Unanswered | client.TwilioRefused | None = None
+        """Why the log was not read to the end. What was read of it is taken in all the same."""
+        self.answers_known_since: datetime | None = None
+        """What others wrote before is not known, since the log of what was sent broke off; None when all of it is."""
         self.at = clock()
         self.is_studio = settings.ENVIRONMENT.bot == "studio"
         self.recovered = self.overheard = self.statuses = self.foreign = self.compared = 0
@@ -66,7 +73,8 @@ class Comparison:
     def run(self) -> None:
         """In passes, until none is full: the oldest first, so that what a client wrote comes in its order.
 
-        Raises as `client.listed`.
+        Raises as `client.listed`, after what was read until then has been taken in: the rest comes with the next look,
+        and stands below it although it is older.
         """
         while True:
             self.left.clear()
@@ -75,6 +83,8 @@ class Comparison:
             missing = nsmallest(MOST, enumerate(chain(self._outbound(), self._inbound())), key=_by_age)
             before = self.recovered + self.overheard
             self._heal([message for _n, message in missing])
+            if self.interrupted is not None:
+                raise self.interrupted
             if len(missing) < MOST or self.recovered + self.overheard == before:
                 return
 
@@ -92,7 +102,9 @@ class Comparison:
 
     def _outbound(self) -> Iterator[client.Message]:
         """Catches up with the states of ours; what is left is a bot's at Twilio, or nobody's we know."""
+        oldest = self.at
         for messages in self._chunks(sender=self.reading.sender):
+            oldest = min([oldest, *(m.date_created for m in messages if m.date_created)])
             of_log = {m.sid: m for m in messages if m.direction.startswith("outbound")}
             ours = MessageDelivery.objects.filter(sid__in=of_log)
             for pk, sid, state in ours.values_list("pk", "sid", "state"):
@@ -101,14 +113,33 @@ class Comparison:
                 yield from self._of_the_bot(list(of_log.values()))
             else:
                 self._note_foreign(list(of_log.values()))
+        self.answers_known_since = oldest if self.interrupted else None
 
     def _chunks(self, *, to: str = "", sender: str = "") -> Iterator[list[client.Message]]:
-        messages = client.listed(to=to, sender=sender, since=self.since, page_size=self.page_size)
-        while chunk := list(islice(messages, CHUNK)):
+        messages = client.listed(
+            to=to, sender=sender, since=self.since, page_size=self.page_size, sleep=self._wait
+        )
+        while chunk := self._next_chunk(messages):
             self.still_here()
             self.compared += len(chunk)
             yield chunk
             _give_connection_back()
+
+    def _next_chunk(self, messages: Iterator[client.Message]) -> list[client.Message]:
+        """As many as there are; where the log breaks off, those before the break."""
+        chunk: list[client.Message] = []
+        try:
+            for message in islice(messages, CHUNK):
+                chunk.append(message)
+        except (client.NotNow, client.Unanswered, client.TwilioRefused) as failure:
+            self.interrupted = failure
+        return chunk
+
+    def _wait(self, seconds: float) -> None:
+        """Before a page is asked for again."""
+        self.still_here()
+        _give_connection_back()
+        self.sleep(seconds)
 
     def _is_settled(self, moved: datetime | None) -> bool:
         """No hook can be under way for it."""
@@ -147,14 +178,19 @@ class Comparison:
 
     def _heal(self, messages: list[client.Message]) -> None:
         """One that cannot be had yet keeps back only what its own client wrote after it."""
-        known = Circumstances(called=bool(messages) and self._is_called(), answered=self.answered)
+        known = Circumstances(
+            called=bool(messages) and self._is_called(),
+            answered=self.answered,
+            answers_known_since=self.answers_known_since,
+        )
         kept_back: set[str] = set()
         failures = 0
         for message in messages:
             self.still_here()
             who = _client_of(message)
+            is_askable = failures < MOST_FAILURES or not message.num_media
             try:
-                if who not in kept_back:
+                if who not in kept_back and is_askable:
                     self._take_in(message, known)
                     continue
             except overheard.Undecided:
@@ -164,8 +200,6 @@ class Comparison:
                 raise
             except (client.NotNow, client.Unanswered):
                 failures += 1
-                if failures == MOST_FAILURES:
-                    raise
             except Exception as error:
                 # Whatever is wrong with this one, its neighbours are well.
                 told = {"sid": message.sid, "why": type(error).__name__}

@@ -171,6 +171,7 @@ def look_for(delivery: MessageDelivery, *, at: datetime) -> client.Message | Non
             to=delivery.conversation.address.address,
             sender=delivery.conversation.sender,
             since=_since(delivery, at),
+            retry_pauses=client.QUICK_PAGE_RETRY_PAUSES_SECONDS,
         )
     )
     if _is_another_under_way(delivery):

@@ -12,6 +12,7 @@ from relais.whatsapp import client
 
 GONE = (404, 409)
 """It ended by itself meanwhile."""
+PAGE_SIZE = 1000
 
 
 def end_executions_of(conversation: Conversation) -> None:
@@ -45,8 +46,17 @@ def _end(flow: str, execution: str) -> None:
 
 
 def _end_all(flow: str, address: str) -> None:
-    with client.sorted_failures():
-        active = client.twilio().studio.v2.flows(flow).executions.list(status="active", limit=1000)
-    for execution in active:
-        if execution.contact_channel_address == address:
-            _end(flow, execution.sid)
+    executions = client.twilio().studio.v2.flows(flow).executions
+    pages = client.read_pages(
+        lambda: executions.page(status="active", page_size=PAGE_SIZE),
+        retry_pauses=client.PAGE_RETRY_PAUSES_SECONDS,
+    )
+    of_client: list[str] = []
+    try:
+        for page in pages:
+            of_client += [each.sid for each in page if each.contact_channel_address == address]
+    finally:
+        # Also when Twilio does not give the last pages: the job is tried again for the rest. Not while the pages are
+        # read, since what ends leaves the list and shifts it.
+        for execution in of_client:
+            _end(flow, execution)

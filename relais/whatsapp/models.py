@@ -36,9 +36,11 @@ class LogReading(models.Model):
     last_run_at = models.DateTimeField(null=True)
     last_ok_at = models.DateTimeField(null=True)
     last_error = models.TextField(default="", db_default="")
-    """The French sentence, to be translated where it is shown; empty when the last look went well."""
+    """The French sentence, to be translated where it is shown; empty when the last near look read to the end."""
+    back_error = models.TextField(default="", db_default="")
+    """The same of the last look back: the minute's look, when it goes well, says nothing about the day."""
     missing = models.IntegerField(db_default=0)
-    """Messages of clients that the last look found and that had never reached us."""
+    """Messages of clients that the last look found and that had never reached us; of what it read, if it broke off."""
     left = models.IntegerField(db_default=0)
     """How many of them could not be taken in yet."""
     compared = models.IntegerField(db_default=0)
@@ -62,7 +64,11 @@ class LogReading(models.Model):
         new: dict[str, Any] = {"account": account, "connected_at": since}
         reading, _made = cls.objects.get_or_create(sender=sender, defaults=new)
         if reading.account != account:
-            unknown = dict.fromkeys(TIMES) | dict.fromkeys((*COUNTS, *TOTALS), 0) | {"last_error": ""}
+            unknown = (
+                dict.fromkeys(TIMES)
+                | dict.fromkeys((*COUNTS, *TOTALS), 0)
+                | dict.fromkeys(ERRORS.values(), "")
+            )
             cls.objects.filter(pk=sender).exclude(account=account).update(**new, **unknown)
             reading.refresh_from_db()
         return reading
@@ -91,6 +97,8 @@ class LogReading(models.Model):
         return LogReading.objects.filter(pk=self.pk, account=self.account)
 
 
+ERRORS = {"near": "last_error", "back": "back_error"}
+"""Where each look notes why it did not read to the end."""
 LEASES = ("near_until", "back_until")
 TIMES = (
     *LEASES,

@@ -7,6 +7,7 @@ compared, and how it is healed, in `comparison.py`.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from django.utils.translation import gettext_noop
 from relais.conversations.models import Conversation
 from relais.whatsapp import client
 from relais.whatsapp.comparison import Comparison
-from relais.whatsapp.models import COUNTS, LEASE, TOTALS, LogReading
+from relais.whatsapp.models import COUNTS, ERRORS, LEASE, TOTALS, LogReading
 
 log = logging.getLogger(__name__)
 OVERLAP = timedelta(minutes=10)
@@ -38,24 +39,26 @@ LATE, SILENT = timedelta(minutes=5), timedelta(minutes=15)
 AT_SEA = gettext_noop("Twilio ne répond pas.")
 BROKEN = gettext_noop("Une erreur est survenue. Elle est notée dans le journal.")
 Clock = Callable[[], datetime]
+Sleep = Callable[[float], None]
 
 
-def look(*, began: datetime, clock: Clock = timezone.now) -> None:
+def look(*, began: datetime, clock: Clock = timezone.now, sleep: Sleep = time.sleep) -> None:
     """At what was written since the last look; if there was none, since the desk `began`."""
     at = clock()
     for reading in _readings(min(began, at)):
         since = min(reading.completed_until or reading.connected_at, at) - OVERLAP
-        _Look(reading, "near", since=since, clock=clock).run()
+        _Look(reading, "near", since=since, clock=clock, sleep=sleep).run()
 
 
-def look_back(*, began: datetime, clock: Clock = timezone.now) -> None:
+def look_back(*, began: datetime, clock: Clock = timezone.now, sleep: Sleep = time.sleep) -> None:
     """At the last day, and once a day at the last week: for what the log told late, and what became of older ones."""
     at = clock()
     _find_senders(at)
     for reading in _readings(min(began, at)):
         last = reading.looked_far_back_at
         is_far = last is None or not timedelta() <= at - last < BACK
-        _Look(reading, "back", since=at - (FAR_BACK if is_far else BACK), clock=clock, is_far=is_far).run()
+        since = at - (FAR_BACK if is_far else BACK)
+        _Look(reading, "back", since=since, clock=clock, sleep=sleep, is_far=is_far).run()
 
 
 def _readings(began: datetime) -> list[LogReading]:
@@ -92,7 +95,14 @@ class _Look:
     """One reading of the log of one number, by one process."""
 
     def __init__(
-        self, reading: LogReading, name: str, *, since: datetime, clock: Clock, is_far: bool = False
+        self,
+        reading: LogReading,
+        name: str,
+        *,
+        since: datetime,
+        clock: Clock,
+        sleep: Sleep,
+        is_far: bool = False,
     ) -> None:
         self.reading, self.name, self.clock, self.is_far = reading, name, clock, is_far
         self.at = clock()
@@ -102,10 +112,13 @@ class _Look:
             clock=clock,
             page_size=min(LARGEST_PAGE, max(PAGES[name], reading.compared)),
             still_here=self._keep_lease,
+            sleep=sleep,
         )
 
     def run(self) -> None:
-        """Do it, unless another process does. Whatever goes wrong is noted, and tried again by the next look."""
+        """Do it, unless another process does. Whatever goes wrong is noted, and tried again by the next look: until one
+        has read to the end, `completed_until` stays where it is.
+        """
         lease = self.reading.begin(self.name, at=self.at)
         if lease is None:
             return
@@ -139,12 +152,12 @@ class _Look:
         seen = self._found() | {"left": len(left)}
         if self.name == "near":
             missing = self.comparison.recovered + len(left)
-            seen |= {"missing": missing, "foreign": self.comparison.foreign, "last_error": ""}
+            seen |= {"missing": missing, "foreign": self.comparison.foreign}
             seen |= {"compared": self.comparison.compared}
             seen |= {"completed_until": self._completed_until(), "last_ok_at": self.clock()}
         else:
             seen |= {"looked_back_at": self.at} | ({"looked_far_back_at": self.at} if self.is_far else {})
-        self.reading.end(self.name, self.lease, **seen)
+        self.reading.end(self.name, self.lease, **seen, **{ERRORS[self.name]: ""})
         if self.reading.last_error and self.name == "near":
             log.info("Twilio's log can be read again")
 
@@ -155,10 +168,14 @@ class _Look:
 
     def _failed(self, sentence: str, error: Exception) -> None:
         """Said once in the log, not at each look."""
-        if self.reading.last_error != sentence:
+        if getattr(self.reading, ERRORS[self.name]) != sentence:
             told = log.exception if sentence == BROKEN else log.warning
             told("Twilio's log cannot be read", extra={"why": type(error).__name__})
-        self.reading.end(self.name, self.lease, last_error=sentence, **self._found())
+        seen = self._found() | {ERRORS[self.name]: sentence}
+        if self.name == "near":
+            left = len(self.comparison.left)
+            seen |= {"missing": self.comparison.recovered + left, "left": left}
+        self.reading.end(self.name, self.lease, **seen)
 
     def _found(self) -> dict[str, Any]:
         found: dict[str, Any] = {name: getattr(self.comparison, name) for name in TOTALS}
@@ -182,12 +199,17 @@ class LogState:
     statuses: int
     overheard: int
     error: str
-    """The French sentence of the last look, empty when it went well."""
+    """The French sentence of the last look that did not read to the end; empty when each did."""
     is_called: bool
     """Whether Twilio is known to bring messages by itself."""
     level: str
     """`good`, `attention` when late, `danger` when silent for long."""
     compared: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the last looks read to the end. Else `missing` is of a part only, and its zero says nothing."""
+        return self.last_ok_at is not None and not self.error
 
 
 def state(*, at: datetime) -> LogState | None:
@@ -201,7 +223,7 @@ def state(*, at: datetime) -> LogState | None:
     return LogState(
         last_ok_at=last_ok_at,
         completed_until=min((r.completed_until for r in readings if r.completed_until), default=None),
-        error=next((reading.last_error for reading in readings if reading.last_error), ""),
+        error=next((error for each in readings if (error := each.last_error or each.back_error)), ""),
         is_called=any(reading.called_at for reading in readings),
         level="good" if at - since < LATE else "attention" if at - since < SILENT else "danger",
         **{name: sum(getattr(reading, name) for reading in readings) for name in (*COUNTS, *TOTALS)},

@@ -40,6 +40,11 @@ class Circumstances:
     """Twilio brings this number's messages by itself: nobody else answers for it in our stead."""
     answered: dict[str, datetime]
     """When someone who is not us last wrote to a client, by his address."""
+    answers_known_since: datetime | None = None
+    """`answered` tells nothing of what was written before; None when it tells everything."""
+
+    def tell_who_answered(self, written: datetime) -> bool:
+        return self.answers_known_since is None or written >= self.answers_known_since
 
 
 def take_in(message: client.Message, known: Circumstances, *, at: datetime) -> bool:
@@ -52,7 +57,8 @@ def take_in(message: client.Message, known: Circumstances, *, at: datetime) -> b
         return _received(inbound, at)
     inbound.metadata["recovered"] = True
     open_question = not _spoken_since(inbound, written, known)
-    in_time = known.called and at - written <= ANSWERED_WITHIN
+    is_for_bot = known.called and known.tell_who_answered(written)
+    in_time = is_for_bot and at - written <= ANSWERED_WITHIN
     with transaction.atomic():
         is_new = _received(replace(inbound, bot_here=open_question and in_time), at)
         if is_new and open_question and not in_time:

@@ -93,9 +93,21 @@ def test_an_agent_is_not_bothered_with_it(reading, awa):
 
 def test_one_that_is_late_says_why(reading, mariam, clock):
     reading(last_ok_at=clock.now - timedelta(minutes=12), last_error="Twilio ne répond pas.")
-    assert "il y a 12 min, 0 manquant · Twilio ne répond pas." in sees(mariam)
+    assert "il y a 12 min · Twilio ne répond pas." in sees(mariam)
     reading(last_error="")
+    assert "il y a 12 min, 0 manquant" in sees(mariam)
     assert "La vérification est en retard." in sees(mariam)
+
+
+@pytest.mark.parametrize("error", ["last_error", "back_error"])
+def test_a_look_that_broke_off_never_says_that_nothing_is_missing(reading, mariam, error):
+    reading(**{error: "Twilio ne répond pas."})
+    assert "manquant" not in sees(mariam)
+    assert re.search(
+        r"Vérification incomplète, la dernière complète il y a 4\d s · Twilio ne répond pas\.$", sees(mariam)
+    )
+    reading(missing=7)
+    assert re.search(r"il y a 4\d s, 7 messages trouvés · Twilio ne répond pas\.$", sees(mariam))
 
 
 def test_where_twilio_never_called_it_says_so(reading, mariam):

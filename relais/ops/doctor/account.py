@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, urldefrag, urlsplit
 
@@ -19,6 +20,7 @@ from relais.whatsapp import client
 SANDBOX = DEMO_SENDER
 """Twilio's number for trials, which is shared by all and stands in no account's list."""
 ASK = "relais doctor --live asks Twilio."
+SENDERS_PAGE_SIZE = 1000
 GOOD = ("ONLINE", "ONLINE:UPDATING")
 STUDIO = "webhooks.twilio.com"
 
@@ -202,8 +204,13 @@ def _sender_or_why(patient: Patient) -> Any:
     if not patient.live:
         return unverified(f"{number or 'The number'} has been asked of nobody.", ASK)
     try:
-        with client.sorted_failures():
-            senders = client.twilio().messaging.v2.channels_senders.list(channel="whatsapp", limit=1000)
+        channels_senders = client.twilio().messaging.v2.channels_senders
+        pages = client.read_pages(
+            lambda: channels_senders.page(channel="whatsapp", page_size=SENDERS_PAGE_SIZE),
+            retry_pauses=client.QUICK_PAGE_RETRY_PAUSES_SECONDS,
+        )
+        # The number is looked for page by page: once it is found, the pages after it do not matter.
+        found = next((each for each in chain.from_iterable(pages) if each.sender_id == number), None)
     except (client.NotNow, client.Unanswered) as error:
         return _away(error)
     except client.TwilioRefused as refusal:
@@ -211,7 +218,7 @@ def _sender_or_why(patient: Patient) -> Any:
             f"Twilio does not show this account's senders ({refusal.code or 'refused'}).",
             "See the line on credentials; else look in its console, under Messaging → Senders.",
         )
-    if found := next((each for each in senders if each.sender_id == number), None):
+    if found is not None:
         return found
     if number == SANDBOX:
         return unverified(

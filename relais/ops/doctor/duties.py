@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from relais.ops.doctor.finding import Finding, failed, ok, warning
+from relais.ops.doctor.finding import Finding, failed, ok, unverified, warning
 from relais.ops.doctor.patient import Patient
 from relais.ops.health import STALE
 
@@ -47,6 +47,13 @@ DOUBTFUL = """
 select count(*) from message_deliveries
 where state = 'uncertain' and created_at > now() - interval '1 day'
 """
+
+LOG_READINGS = """
+select sender, extract(epoch from now() - last_ok_at)::float, missing, last_error || back_error <> ''
+from log_readings where account = %s order by sender
+"""
+LONGEST_WITHOUT_LOG = 900
+"""Seconds; the log is read each minute."""
 
 
 def look_at_jobs(patient: Patient) -> Iterator[Finding]:
@@ -98,6 +105,31 @@ def look_at_sender(patient: Patient) -> Iterator[Finding]:
             f"Of {doubtful} of the last day nobody knows whether they left.",
             "In the conversation, « C'est arrivé » or « Renvoyer » decides.",
         )
+
+
+def look_at_message_log(patient: Patient) -> Iterator[Finding]:
+    """Whether Twilio's own log of messages was compared with what is here, and read to its end."""
+    with patient.database() as db:
+        readings = db.execute(LOG_READINGS, [patient.environment.twilio_account_sid]).fetchall()
+    if not readings:
+        yield unverified("Twilio's log was never compared.", "It is read each minute once Relais runs.")
+    for sender, age, missing, is_incomplete in readings:
+        yield _judge_reading(sender, age, missing, is_incomplete, patient)
+
+
+def _judge_reading(
+    sender: str, age: float | None, missing: int, is_incomplete: bool, patient: Patient
+) -> Finding:
+    last = "never" if age is None else f"{_time(age)} ago"
+    advice = (
+        f"It is tried again each minute, and within the hour for the last day; see {patient.log}/jobs.log."
+    )
+    if age is None or age > LONGEST_WITHOUT_LOG:
+        return failed(f"{sender}: Twilio's log was last read to its end {last}.", advice)
+    if is_incomplete:
+        found = f"{missing} missing in the part that was read" if missing else "only a part was read"
+        return warning(f"{sender}: incomplete, {found}; last read to its end {last}.", advice)
+    return ok(f"{sender}: compared {last}, {missing} missing then.")
 
 
 def _sign_of_life(db: psycopg.Connection[Any], duty: str, patient: Patient) -> tuple[bool, str]:

@@ -23,6 +23,7 @@ LOOKS: dict[str, Look] = {
     "migrations": migrations.look,
     "jobs": duties.look_at_jobs,
     "sender": duties.look_at_sender,
+    "message_log": duties.look_at_message_log,
     "clock": clock.look,
     "disk": disk.look,
     "data_folder": disk.look_at_modes,

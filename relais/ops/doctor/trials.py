@@ -33,7 +33,11 @@ def look(patient: Patient) -> Iterator[Finding]:
 def _log() -> tuple[list[client.Message], str]:
     """The newest messages in Twilio's log, or why there is none to try anything on."""
     try:
-        found = list(islice(client.listed(page_size=ENOUGH), ENOUGH))
+        found = list(
+            islice(
+                client.listed(page_size=ENOUGH, retry_pauses=client.QUICK_PAGE_RETRY_PAUSES_SECONDS), ENOUGH
+            )
+        )
     except (client.NotNow, client.Unanswered, client.TwilioRefused) as error:
         return [], f"Twilio's log cannot be read: {error}"
     return found, "" if found else "Twilio's log is empty."

@@ -183,8 +183,15 @@ def of_the_comparison(now: datetime) -> Iterator[Metric]:
             "relais_reconciliation_age_seconds", "Since the log was last compared.", value=age
         )
     yield GaugeMetricFamily(
-        "relais_reconciliation_missing", "Messages that were missing then.", value=told.missing
+        "relais_reconciliation_complete",
+        "Whether the last looks read the log to the end.",
+        value=int(told.is_complete),
     )
+    if told.is_complete:
+        # Of a part of the log, a zero would say what nobody knows.
+        yield GaugeMetricFamily(
+            "relais_reconciliation_missing", "Messages that were missing then.", value=told.missing
+        )
     healed = CounterMetricFamily("relais_reconciliation_healed", "What was made good.", labels=["what"])
     for what in ("recovered", "statuses", "overheard"):
         healed.add_metric([what], getattr(told, what))

@@ -200,6 +200,12 @@ def comparison(look: Look) -> Sign:
         return Sign(title, _("Pas de compte Twilio : il n'y a rien à comparer."))
     if told.last_ok_at is None:
         sentence = _("Le journal de Twilio n'a pas encore été comparé.")
+    elif not told.is_complete:
+        found = ngettext("%(n)s message trouvé", "%(n)s messages trouvés", told.missing) % {"n": told.missing}
+        sentence = _(
+            "Vérification incomplète (%(found)s) : le journal de Twilio n'a pas été lu jusqu'au bout. "
+            "La dernière complète date d'il y a %(ago)s."
+        ) % {"found": found, "ago": look.ago(told.last_ok_at)}
     else:
         sentence = ngettext(
             "Comparé au journal de Twilio il y a %(ago)s : %(n)s message manquant.",

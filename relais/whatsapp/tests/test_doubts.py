@@ -196,10 +196,22 @@ def test_a_log_that_is_behind_is_asked_twice(menu, silent, later):
     assert state_of(menu) in ("sent", "delivered")
 
 
-def test_twilio_that_is_away_while_it_is_asked_does_not_count(menu, silent, later):
+@pytest.fixture
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(client, "QUICK_PAGE_RETRY_PAUSES_SECONDS", (0.0,))
+
+
+def test_a_page_of_the_log_that_fails_is_asked_for_again(menu, silent, later, no_pauses):
+    leaves(menu, silent, "5xx_accepted")
+    silent.fault("list", "5xx", times=1)
+    assert asks(later) == 1
+    assert state_of(menu) in ("sent", "delivered")
+
+
+def test_twilio_that_is_away_while_it_is_asked_does_not_count(menu, silent, later, no_pauses):
     leaves(menu, silent, "5xx_accepted")
     for fault in ("5xx", "429", "dropped"):
-        silent.fault("list", fault, times=1)
+        silent.fault("list", fault, times=2, retry_after=None)
         assert asks(later) == 1
         assert (state_of(menu), menu.asked) == ("uncertain", 0)
     assert asks(later) == 1

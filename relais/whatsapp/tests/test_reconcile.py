@@ -24,15 +24,21 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 64
 
 
-def look(**later):
+def look(*, sleep=lambda seconds: None, **later):
     """At the log, as if so much time had passed."""
     passed = timedelta(**(later or {"seconds": 60}))
-    reconcile.look(began=BEGAN, clock=lambda: timezone.now() + passed)
+    reconcile.look(began=BEGAN, clock=lambda: timezone.now() + passed, sleep=sleep)
 
 
-def look_back(**later):
+def look_back(*, sleep=lambda seconds: None, **later):
     passed = timedelta(**(later or {"seconds": 60}))
-    reconcile.look_back(began=BEGAN, clock=lambda: timezone.now() + passed)
+    reconcile.look_back(began=BEGAN, clock=lambda: timezone.now() + passed, sleep=sleep)
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    """Where a page of pictures is asked for again."""
+    monkeypatch.setattr(client, "QUICK_PAGE_RETRY_PAUSES_SECONDS", (0.0,))
 
 
 def reading():
@@ -285,6 +291,21 @@ def test_one_whose_picture_cannot_be_listed_keeps_back_only_its_own_client(known
     assert [e.body for e in known.events.order_by("seq")] == ["Bonjour", "voilà", "et donc ?"]
     assert reading().left == 0
     assert fault.id
+
+
+def test_pictures_that_cannot_be_listed_keep_back_no_text_of_others(known, never, double):
+    """However many they are: none of those is asked for any more, and the look goes on."""
+    several = [f"whatsapp:+2126100000{n:02d}" for n in range(comparison.MOST_FAILURES + 1)]
+    for who in several:
+        never("voilà", who=who, media=(PNG, "image/png", "photo.png"))
+    never("Bonjour", who=IBRAHIM)
+    double.fault("media", "5xx")
+    look()
+    assert Conversation.objects.filter(address__address=IBRAHIM).exists()
+    assert (reading().recovered, reading().left, reading().last_error) == (1, len(several), "")
+    double.clear_faults()
+    look(minutes=2)
+    assert (reading().recovered, reading().left) == (1 + len(several), 0)
 
 
 def test_one_whose_picture_is_gone_is_received_without(known, never, double, monkeypatch):
@@ -574,6 +595,108 @@ def test_while_one_of_ours_is_undecided_what_the_bot_said_waits(known, studio, d
 
 
 # -- when it cannot be read, and how it is doing ------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_pages(monkeypatch):
+    monkeypatch.setitem(reconcile.PAGES, "near", 3)
+    monkeypatch.setitem(reconcile.PAGES, "back", 3)
+
+
+def recovered_bodies():
+    events = ConversationEvent.objects.filter(metadata__has_key="recovered").order_by("pk")
+    return list(events.values_list("body", flat=True))
+
+
+@pytest.mark.parametrize(("fault", "extra"), [("5xx", {}), ("429", {"retry_after": 3}), ("dropped", {})])
+def test_a_page_that_fails_is_asked_for_again_after_a_pause(known, never, double, small_pages, fault, extra):
+    for n in range(8):
+        never(str(n))
+    rule = double.fault("list", fault, times=2, match={"to": OUR_NUMBER, "page": "2"}, **extra)
+    before, pauses = double.requests("list"), []
+    look(sleep=pauses.append)
+    assert rule.times == 0
+    assert recovered_bodies() == [str(n) for n in range(8)]
+    assert pauses == ([3, 3] if fault == "429" else [1, 2])
+    assert double.requests("list") - before == 1 + 3 + 2, "no page is read anew but the one that failed"
+    assert (reading().missing, reading().last_error) == (8, "")
+
+
+def test_what_was_read_before_a_page_failed_for_good_is_taken_in_and_the_rest_later(
+    known, never, double, small_pages
+):
+    look(seconds=0)
+    open_since = reading().completed_until
+    for n in range(8):
+        never(str(n))
+    double.fault("list", "5xx", match={"to": OUR_NUMBER, "page": "2"})
+    look()
+    assert recovered_bodies() == [str(n) for n in range(2, 8)]
+    assert (reading().missing, reading().recovered) == (6, 6)
+    assert (reading().completed_until, reading().last_error) == (open_since, reconcile.AT_SEA)
+    assert not reconcile.state(at=timezone.now()).is_complete
+    double.clear_faults()
+    look(minutes=2)
+    assert sorted(recovered_bodies()) == [str(n) for n in range(8)]
+    assert reading().completed_until > open_since
+    assert reconcile.state(at=timezone.now()).is_complete
+
+
+def test_a_list_of_what_was_sent_that_breaks_off_keeps_no_client_back(known, never, double, small_pages):
+    """But nobody knows then whether someone else answered: a person decides, not the bot."""
+    double.advance(10)
+    never("Bonjour ?")
+    double.advance(30)
+    for n in range(4):
+        double.sdk().messages.create(to=IBRAHIM, from_=OUR_NUMBER, body=f"console {n}")
+    double.wait_until_idle()
+    before = len(jobs(BOT))
+    double.fault("list", "5xx", match={"from": OUR_NUMBER, "page": "1"})
+    look(seconds=90)
+    assert recovered_bodies() == ["Bonjour ?"]
+    assert (len(jobs(BOT)), story_of(known)[-1]) == (before, "agent_transfer")
+
+
+def test_what_is_younger_than_where_it_broke_off_is_answered_by_the_bot(known, never, double, small_pages):
+    for n in range(4):
+        said = double.sdk().messages.create(to=IBRAHIM, from_=OUR_NUMBER, body=f"console {n}")
+        shift_into_the_past(double, double.double.messages.get(said.sid))
+    double.wait_until_idle()
+    never("Bonjour ?")
+    before = len(jobs(BOT))
+    double.fault("list", "5xx", match={"from": OUR_NUMBER, "page": "1"})
+    look()
+    assert len(jobs(BOT)) == before + 1
+
+
+def test_where_twilio_wants_a_long_pause_nobody_waits_for_it(known, never, double):
+    never("Bonjour ?")
+    double.fault("list", "429", retry_after=60)
+    pauses = []
+    look(sleep=pauses.append)
+    assert (pauses, reading().last_error) == ([], reconcile.AT_SEA)
+
+
+def test_while_it_waits_for_a_page_its_lease_is_kept(known, never, double):
+    passed = [timedelta(seconds=60)]
+    double.fault("list", "5xx", times=2)
+
+    def sleep(seconds):
+        passed[0] += timedelta(seconds=90)  # As long as a page that hangs takes.
+
+    reconcile.look(began=BEGAN, clock=lambda: timezone.now() + passed[0], sleep=sleep)
+    assert (reading().last_error, reading().near_until) == ("", None)
+
+
+def test_a_look_back_that_broke_off_is_not_forgotten_by_the_next_minute(known, never, double, small_pages):
+    double.fault("list", "5xx", match={"page": "0"})
+    look_back()
+    double.clear_faults()
+    look(minutes=2)
+    assert (reading().last_error, reading().back_error) == ("", reconcile.AT_SEA)
+    assert not reconcile.state(at=timezone.now()).is_complete
+    look_back(hours=1)
+    assert reconcile.state(at=timezone.now()).is_complete
 
 
 @pytest.mark.parametrize("fault", ["429", "5xx", "dropped"])

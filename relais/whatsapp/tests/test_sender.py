@@ -68,14 +68,6 @@ def test_too_many_requests_are_tried_again_and_accepted_once(conversation, doubl
     assert delivery.attempt == 4
 
 
-@pytest.mark.parametrize(
-    ("told", "seconds"),
-    [("3", 3.0), ("0.5", 0.5), ("86400", 300.0), ("0", None), ("-1", None), ("nan", None), ("Sun", None)],
-)
-def test_a_pause_that_is_none_is_not_believed(told, seconds):
-    assert client._seconds({"Retry-After": told}) == seconds
-
-
 def test_while_twilio_is_away_nothing_is_lost(conversation, double):
     delivery = conversation.deliveries.get()
     with at_work():

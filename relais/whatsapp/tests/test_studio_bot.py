@@ -9,6 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from relais.conversations.models import Conversation
+from relais.whatsapp import client, executions
 from relais.whatsapp.executions import end_executions_of
 from relais.whatsapp.overheard import write_down
 from tests.cast import FATOU, OUR_NUMBER, story_of
@@ -49,6 +50,34 @@ def test_else_all_of_this_client_in_the_flow_are_ended(double, twilio):
     twilio.calls("/api/twilio/incoming", inbound())
     end_executions_of(Conversation.objects.get())
     assert (double.execution_status(FLOW, mine), double.execution_status(FLOW, other)) == ("ended", "active")
+
+
+def test_a_page_of_executions_that_fails_is_asked_for_again(double, twilio, monkeypatch):
+    monkeypatch.setattr(executions, "PAGE_SIZE", 2)
+    monkeypatch.setattr(client, "PAGE_RETRY_PAUSES_SECONDS", (0.0,))
+    mine = [double.starts_execution(FLOW, FATOU) for _n in range(5)]
+    twilio.calls("/api/twilio/incoming", inbound())
+    rule = double.fault("execution", "5xx", times=1, match={"page": "2"})
+    end_executions_of(Conversation.objects.get())
+    assert rule.times == 0
+    assert {double.execution_status(FLOW, each) for each in mine} == {"ended"}
+
+
+def test_executions_on_the_pages_that_twilio_gave_are_ended_before_the_rest_is_tried_again(
+    double, twilio, monkeypatch
+):
+    monkeypatch.setattr(executions, "PAGE_SIZE", 2)
+    monkeypatch.setattr(client, "PAGE_RETRY_PAUSES_SECONDS", (0.0,))
+    mine = [double.starts_execution(FLOW, FATOU) for _n in range(5)]
+    twilio.calls("/api/twilio/incoming", inbound())
+    double.fault("execution", "5xx", match={"page": "2"})
+    with pytest.raises(client.Unanswered):
+        end_executions_of(Conversation.objects.get())
+    statuses = [double.execution_status(FLOW, each) for each in mine]
+    assert (statuses.count("ended"), statuses.count("active")) == (4, 1)
+    double.clear_faults()
+    end_executions_of(Conversation.objects.get())
+    assert {double.execution_status(FLOW, each) for each in mine} == {"ended"}
 
 
 def test_taking_over_asks_for_it(with_bot, awa):

@@ -1,12 +1,17 @@
 """Faults of the database, its tables, and of those who do its jobs."""
 
+from datetime import timedelta
+
 import psycopg
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from relais.ops.doctor import database, duties, migrations
 from relais.ops.doctor.tests.conftest import only_fault, states, written_to
 from relais.ops.health import beat
+from relais.whatsapp.models import LogReading
+from tests.cast import OUR_NUMBER
 
 WELL = {
     "number": 170_000,
@@ -176,3 +181,42 @@ def test_a_doubt_is_counted(with_database, at_work, ask, held_by_awa, awa, clock
     ask("update message_deliveries set state = 'uncertain', created_at = now()")
     fault = only_fault(duties.look_at_sender, with_database)
     assert (fault.state, fault.sentence[:4]) == ("warning", "Of 2")
+
+
+# -- the comparison with Twilio's log -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reading(with_database):
+    """The log of our number, read to its end half a minute ago."""
+    account = with_database.environment.twilio_account_sid
+    reading = LogReading.of(OUR_NUMBER, account=account, since=timezone.now())
+
+    def reading_has(**fields):
+        LogReading.objects.filter(pk=reading.pk).update(**fields)
+
+    reading_has(last_ok_at=timezone.now() - timedelta(seconds=30))
+    return reading_has
+
+
+def test_a_log_read_to_its_end_is_well(reading, with_database):
+    [finding] = duties.look_at_message_log(with_database)
+    assert (finding.state, "0 missing" in finding.sentence) == ("ok", True)
+
+
+@pytest.mark.parametrize("error", ["last_error", "back_error"])
+def test_a_look_that_broke_off_claims_nothing_about_the_rest(reading, with_database, error):
+    reading(missing=0, **{error: "Twilio ne répond pas."})
+    fault = only_fault(duties.look_at_message_log, with_database)
+    assert (fault.state, "incomplete" in fault.sentence) == ("warning", True)
+    assert "0 missing" not in fault.sentence
+
+
+def test_a_log_not_read_to_its_end_for_long_is_a_failure(reading, with_database):
+    reading(last_ok_at=timezone.now() - timedelta(hours=3))
+    fault = only_fault(duties.look_at_message_log, with_database)
+    assert (fault.state, "3 h ago" in fault.sentence) == ("failed", True)
+
+
+def test_a_log_that_was_never_read_is_unverified(with_database):
+    assert states(duties.look_at_message_log, with_database) == ["unverified"]

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 import requests
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,6 +18,8 @@ from relais.ops.watch.exposition import exposed
 from relais.ops.watch.keeping import Keeper, Place
 from relais.ops.watch.models import Snapshot, Tally
 from relais.whatsapp import measures
+from relais.whatsapp.models import LogReading
+from tests.cast import OUR_NUMBER
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +48,18 @@ def test_the_outbox_is_told_with_its_age(held_by_awa, awa, clock):
     now = told()
     assert now["relais_outbox_messages",] == 1
     assert 89 < now["relais_outbox_oldest_seconds",] < 100
+
+
+def test_of_a_log_that_was_not_read_to_its_end_no_number_of_missing_messages_is_told(db):
+    account = settings.ENVIRONMENT.twilio_account_sid
+    reading = LogReading.of(OUR_NUMBER, account=account, since=timezone.now())
+    LogReading.objects.filter(pk=reading.pk).update(last_ok_at=timezone.now())
+    now = told()
+    assert (now["relais_reconciliation_complete",], now["relais_reconciliation_missing",]) == (1, 0)
+    LogReading.objects.filter(pk=reading.pk).update(last_error="Twilio ne répond pas.")
+    now = told()
+    assert now["relais_reconciliation_complete",] == 0
+    assert ("relais_reconciliation_missing",) not in now
 
 
 def test_the_database_and_the_machine_are_told(db):

@@ -123,6 +123,17 @@ def test_little_room_is_red(well, monkeypatch):
     assert sign("Disque").level == Level.DANGER
 
 
+def test_a_comparison_that_broke_off_never_says_that_nothing_is_missing(well, monkeypatch):
+    told = reconcile.LogState(
+        last_ok_at=timezone.now() - 2 * MINUTES, completed_until=None, missing=0, left=0, foreign=0, recovered=0,
+        statuses=0, overheard=0, error=reconcile.AT_SEA, is_called=True, level="good",
+    )  # fmt: skip
+    monkeypatch.setattr(reconcile, "state", lambda *, at=None: told)
+    sentence = sign("Vérification").sentence
+    assert "Vérification incomplète" in sentence
+    assert "manquant" not in sentence
+
+
 def test_a_comparison_that_is_late_is_as_bad_as_it_says(well, monkeypatch):
     told = reconcile.LogState(
         last_ok_at=timezone.now() - 20 * MINUTES, completed_until=None, missing=0, left=0, foreign=0, recovered=0,
