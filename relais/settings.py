@@ -132,6 +132,10 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_FORMS = {
+    "reset_password": "relais.accounts.forms.PasswordResetForm",
+    "user_token": "relais.accounts.forms.PasswordResetTokenForm",
+}
 ACCOUNT_RATE_LIMITS = {
     # Failed sign-ins are counted by `relais.accounts.failures`.
     "login": None,

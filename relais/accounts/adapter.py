@@ -13,7 +13,6 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from relais.accounts.failures import Attempt
-from relais.accounts.invitation import password_address
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +59,3 @@ class Adapter(DefaultAccountAdapter):
 
     def _attempt(self, request: HttpRequest, credentials: dict[str, Any]) -> Attempt:
         return Attempt(credentials.get("email", ""), self.get_client_ip(request))
-
-    def get_reset_password_from_key_url(self, key: str) -> str:
-        return password_address(*key.split("-", 1))

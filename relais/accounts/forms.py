@@ -1,13 +1,17 @@
-"""The forms of the users' pages."""
+"""The forms of the users' pages, and of allauth's those whose answers must not tell who has an account."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.forms import ResetPasswordForm, UserTokenForm
 from django import forms
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from relais.accounts.backends import may_enter_here
 from relais.accounts.models import Language, Role, Team, User
+from relais.accounts.tasks import send_password_reset
 
 
 class PersonForm(forms.Form):
@@ -61,3 +65,24 @@ class InvitationForm(PersonForm):
             language=said["language"],
             team=self.team_meant(),
         )
+
+
+class PasswordResetForm(ResetPasswordForm):
+    """The same work and answer for every address: the mail leaves by a job, which an unknown address defers too."""
+
+    def clean_email(self) -> str:
+        return User.objects.canonical_email(self.cleaned_data["email"])
+
+    def save(self, request: HttpRequest, **kwargs: Any) -> str:
+        email: str = self.cleaned_data["email"]
+        user_id = User.objects.active().filter(email=email).values_list("pk", flat=True).first()
+        send_password_reset.defer(user_id=user_id)
+        return email
+
+
+class PasswordResetTokenForm(UserTokenForm):
+    """A link serves only those who may sign in; for anybody else it is spent."""
+
+    def _get_user(self, uidb36: str) -> User | None:
+        user = super()._get_user(uidb36)
+        return user if user and user.is_active and may_enter_here(user) else None

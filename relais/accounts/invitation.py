@@ -12,6 +12,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import translation
 
+from relais.accounts.backends import may_enter_here
 from relais.accounts.models import User
 
 log = logging.getLogger(__name__)
@@ -19,13 +20,9 @@ log = logging.getLogger(__name__)
 
 def password_link(user: User) -> str:
     """Good once, and for three days; a new password or e-mail, or a sign-in, ends it."""
-    return password_address(user_pk_to_url_str(user), default_token_generator.make_token(user))
-
-
-def password_address(uid: str, key: str) -> str:
+    names = {"uidb36": user_pk_to_url_str(user), "key": default_token_generator.make_token(user)}
     # The public address, whatever Host the request claims: the link goes out by e-mail.
-    path = reverse("account_reset_password_from_key", kwargs={"uidb36": uid, "key": key})
-    return settings.PUBLIC_BASE_URL + path
+    return settings.PUBLIC_BASE_URL + reverse("account_reset_password_from_key", kwargs=names)
 
 
 def invite_by_email(user: User, link: str) -> bool:
@@ -37,3 +34,11 @@ def invite_by_email(user: User, link: str) -> bool:
             log.exception("invitation not sent", extra={"user": user.pk})
             return False
     return "console" not in settings.EMAIL_BACKEND
+
+
+def send_reset_mail(user: User) -> None:
+    """Send a link in the person's language. Raises what the mail server raises."""
+    if may_enter_here(user):
+        with translation.override(user.language):
+            context = {"user": user, "password_reset_url": password_link(user)}
+            get_adapter().render_mail("account/email/password_reset_key", user.email, context).send()

@@ -2,18 +2,23 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from smtplib import SMTPServerDisconnected
 
 import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils.timezone import now
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from relais.accounts.demo import PASSWORD as DEMO_PASSWORD
 from relais.accounts.demo import make_accounts
 from relais.accounts.failures import PERIOD
 from relais.accounts.invitation import password_link
 from relais.accounts.models import SignInFailure, User
+from relais.accounts.tasks import send_password_reset
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "un bon mot de passe"
@@ -177,8 +182,23 @@ def test_a_mere_link_signs_nobody_out(client, awa):
     assert is_in(client)
 
 
+def reset_jobs():
+    """What the jobs of asked-for links carry."""
+    return list(
+        ProcrastinateJob.objects.filter(task_name=send_password_reset.name).values_list("args", flat=True)
+    )
+
+
+def asks_for_a_link(client, email, **more):
+    """Ask as a person does, and let the jobs of it run."""
+    answer = client.post("/accounts/password/reset/", {"email": email}, **more)
+    for arguments in reset_jobs():
+        send_password_reset(**arguments)
+    return answer
+
+
 def test_a_forgotten_password_is_replaced_by_a_link_that_works_once(client, awa, mailoutbox):
-    client.post("/accounts/password/reset/", {"email": awa.email})
+    asks_for_a_link(client, " AWA@example.com")
     link = next(
         word for word in mailoutbox[0].body.split() if word.startswith("https://desk.example/accounts/")
     )
@@ -193,15 +213,89 @@ def test_a_forgotten_password_is_replaced_by_a_link_that_works_once(client, awa,
 
 
 def test_the_link_goes_to_the_public_address_whatever_host_is_claimed(client, awa, mailoutbox):
-    client.post("/accounts/password/reset/", {"email": awa.email}, HTTP_HOST="evil.example")
+    asks_for_a_link(client, awa.email, HTTP_HOST="evil.example")
     assert "evil.example" not in mailoutbox[0].body
+
+
+def test_the_link_speaks_the_language_of_its_reader(client, awa, mailoutbox):
+    User.objects.filter(pk=awa.pk).update(language="en")
+    asks_for_a_link(client, awa.email)
+    assert "Bonjour" not in mailoutbox[0].body
 
 
 def test_an_unknown_address_is_answered_alike_and_written_to_never(client, awa, mailoutbox):
     known = client.post("/accounts/password/reset/", {"email": awa.email})
     unknown = client.post("/accounts/password/reset/", {"email": "personne@example.com"})
     assert (known.status_code, known.url) == (unknown.status_code, unknown.url)
+    assert reset_jobs() == [{"user_id": awa.pk}, {"user_id": None}]
+    assert mailoutbox == []
+    for arguments in reset_jobs():
+        send_password_reset(**arguments)
     assert [mail.to for mail in mailoutbox] == [[awa.email]]
+
+
+def test_an_unknown_address_costs_the_same_work_as_a_known_one(client, awa):
+    client.post("/accounts/password/reset/", {"email": "autre@example.com"})  # the count by address begins
+    queries = []
+    for email in (awa.email, "personne@example.com"):
+        with CaptureQueriesContext(connection) as asked:
+            client.post("/accounts/password/reset/", {"email": email})
+        queries.append([query["sql"].split()[0] for query in asked])
+    assert queries[0] == queries[1]
+
+
+def test_a_mail_server_that_is_down_tells_nothing_of_the_account(client, awa, monkeypatch):
+    def down(*args, **kwargs):
+        raise SMTPServerDisconnected
+
+    monkeypatch.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", down)
+    assert client.post("/accounts/password/reset/", {"email": awa.email}).status_code == 302
+    with pytest.raises(SMTPServerDisconnected):
+        send_password_reset(user_id=awa.pk)
+    assert send_password_reset.retry_strategy.max_attempts > 1
+
+
+def test_who_is_deactivated_gets_no_link_and_an_earlier_one_is_spent(client, awa, clock, mailoutbox):
+    link = password_link(awa).removeprefix("https://desk.example")
+    form = client.get(link, follow=True).context["action_url"]
+    awa.deactivate(by=None, at=clock.now)
+    asks_for_a_link(client, awa.email)
+    assert mailoutbox == []
+    assert "ne sert plus" in Client().get(link, follow=True).content.decode()
+    new = "girafe et parapluie"
+    assert "ne sert plus" in client.post(form, {"password1": new, "password2": new}).content.decode()
+    awa.refresh_from_db()
+    assert awa.check_password(PASSWORD)
+
+
+def test_outside_a_demo_its_people_get_no_link(client, mailoutbox, settings):
+    demo = make_accounts()[0]
+    asks_for_a_link(client, demo.email)
+    assert mailoutbox == []
+    assert (
+        "ne sert plus"
+        in client.get(password_link(demo).removeprefix("https://desk.example"), follow=True).content.decode()
+    )
+
+
+def test_every_refused_sign_in_costs_one_hash(client, awa, koffi, clock, monkeypatch):
+    """Else the time of the answer would tell who has an account, who is invited and who was deactivated."""
+    invited = User.objects.create_user("ali@example.com", full_name="Ali Omar")
+    koffi.deactivate(by=None, at=clock.now)
+    make_accounts()
+    hashed = []
+    encode = MD5PasswordHasher.encode
+    monkeypatch.setattr(
+        MD5PasswordHasher,
+        "encode",
+        lambda self, password, salt: hashed.append(password) or encode(self, password, salt),
+    )
+    costs = {}
+    for email in (awa.email, invited.email, koffi.email, "agent1@relais.test", "personne@example.com"):
+        hashed.clear()
+        signs_in(Client(), email, "faux")
+        costs[email] = len(hashed)
+    assert set(costs.values()) == {1}
 
 
 def test_awa_changes_her_password_and_stays(client, awa):
