@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from relais.accounts.sign_in_delay import DelayedResponses
 from relais.conversations.feed import Feed
 from relais.live import measures
 from relais.live.endpoint import Live
@@ -28,6 +29,7 @@ from relais.ops import health
 from relais.ops.watch import exposition
 from relais.ops.watch.keeping import pools
 from relais.shell import LoopbackOnly, NothingToGuess, Pages, static_files
+from relais.web.headers import StrictTransportSecurity, is_https
 from relais.whatsapp.hooks import Door
 
 NATIVE_THREADS = 4
@@ -46,12 +48,16 @@ def make_application(*, gathers: bool = True) -> Starlette:
             static_files(settings.STATIC_ROOT),
             *_phone(),
         ],
-        middleware=[Middleware(NothingToGuess), *([Middleware(LoopbackOnly)] if settings.DEMO else [])],
+        middleware=[
+            *([Middleware(StrictTransportSecurity)] if is_https() else []),
+            Middleware(NothingToGuess),
+            *([Middleware(LoopbackOnly)] if settings.DEMO else []),
+        ],
         lifespan=_lifespan,
     )
     application.state.live, application.state.door = live, door
     application.router.redirect_slashes = False
-    application.router.default = Pages(django)
+    application.router.default = DelayedResponses(Pages(django))
     return application
 
 

@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "relais.ops.watch",
 ]
 MIDDLEWARE = [
+    "relais.accounts.sign_in_delay.sign_in_delay",
     "relais.web.middleware.security_headers",
     "relais.web.middleware.sound_session_key",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -69,6 +69,17 @@ def test_a_form_that_is_too_large_is_refused_before_it_reaches_a_page(desk):
     assert ask(desk, "/accounts/login/", method="POST", data=b"x" * (LARGEST_FORM + 1)).status_code == 413
 
 
+@pytest.mark.parametrize("path", ["/accounts/login/", "/api/live", "/api/twilio/message", "/nowhere"])
+def test_behind_https_every_answer_asks_for_https(desk, path):
+    assert ask(desk, path).headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+def test_a_desk_without_https_asks_for_none(settings, transactional_db):
+    settings.PUBLIC_BASE_URL = "http://192.168.1.20:8000"
+    with Desk() as desk:
+        assert "Strict-Transport-Security" not in ask(desk, "/accounts/login/").headers
+
+
 def test_there_is_no_phone_outside_a_demo(desk):
     assert ask(desk, "/simulator").status_code == 404
 

@@ -13,6 +13,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from relais.accounts.failures import Attempt
+from relais.accounts.sign_in_delay import delay_answer
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Adapter(DefaultAccountAdapter):
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         attempt = self._attempt(request, credentials)
+        delay_answer(request, attempt.delay_seconds(now()))
         attempt.wait_for_others()
         if attempt.is_one_too_many(now()):
             log.warning("sign-in refused: too many failures")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 
-from relais.web.headers import HEADERS
+from relais.web.headers import HEADERS, is_https
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -19,7 +18,7 @@ def security_headers(get_response: Handler) -> Handler:
         response = get_response(request)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
-        if _asked_over_https(request):
+        if is_https():
             for cookie in response.cookies.values():
                 cookie["secure"] = True
         return response
@@ -36,16 +35,6 @@ def sound_session_key(get_response: Handler) -> Handler:
         return get_response(request)
 
     return answer
-
-
-def _asked_over_https(request: HttpRequest) -> bool:
-    """Whether this page was asked for at the public https address.
-
-    By the configured address and not by the connection, which ends at the proxy; and not for every host, so that
-    an admin on the machine itself can sign in at http://127.0.0.1.
-    """
-    public = urlsplit(settings.PUBLIC_BASE_URL)
-    return public.scheme == "https" and request.headers.get("Host", "").lower() == public.netloc.lower()
 
 
 def language_of_user(get_response: Handler) -> Handler:

@@ -1,5 +1,6 @@
 """Who comes in, who does not, and how failures are counted."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from smtplib import SMTPServerDisconnected
@@ -15,9 +16,10 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from relais.accounts.demo import PASSWORD as DEMO_PASSWORD
 from relais.accounts.demo import make_accounts
-from relais.accounts.failures import PERIOD
+from relais.accounts.failures import PERIOD, Attempt, network_of
 from relais.accounts.invitation import password_link
 from relais.accounts.models import SignInFailure, User
+from relais.accounts.sign_in_delay import DELAY_HEADER, DelayedResponses
 from relais.accounts.tasks import send_password_reset
 
 pytestmark = pytest.mark.django_db
@@ -88,6 +90,69 @@ def test_fifty_failures_from_one_address_bar_that_address(client, awa):
         signs_in(client, f"personne{number}@example.com", "faux", address="192.0.2.66")
     assert signs_in(Client(), awa.email, address="192.0.2.66").status_code == 200
     assert signs_in(Client(), awa.email, address="192.0.2.1").status_code == 302
+
+
+def test_a_line_with_an_ipv6_network_of_its_own_counts_as_one_address(client, awa):
+    for number in range(5):
+        signs_in(client, awa.email, "faux", address=f"2001:db8:0:7:{number}::1")
+    assert signs_in(Client(), awa.email, address="2001:db8:0:7:ffff::9").status_code == 200
+    assert signs_in(Client(), awa.email, address="2001:db8:0:8::1").status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("local", "local"),
+    ],
+)
+def test_what_counts_as_one_address(address, network):
+    assert network_of(address) == network
+
+
+def fails_from_everywhere(email, times, at):
+    account = Attempt(email, "").account
+    SignInFailure.objects.bulk_create(
+        SignInFailure(account=account, address=f"192.0.2.{number % 250}", at=at) for number in range(times)
+    )
+
+
+@pytest.mark.parametrize(("failures", "seconds"), [(10, None), (20, "2.0"), (60, "10.0"), (500, "10.0")])
+def test_guesses_from_many_addresses_make_the_account_s_answers_late_but_refuse_nobody(
+    client, awa, failures, seconds
+):
+    fails_from_everywhere(awa.email, failures, now())
+    answer = signs_in(client, awa.email, address="198.51.100.1")
+    assert (answer.status_code, answer.get(DELAY_HEADER)) == (302, seconds)
+    wrong = signs_in(Client(), awa.email, "faux", address="198.51.100.2")
+    assert wrong.get(DELAY_HEADER) == seconds
+
+
+@pytest.mark.parametrize(("failures", "seconds"), [(200, None), (450, "2.5"), (2000, "10.0")])
+def test_guesses_at_many_accounts_make_every_answer_late(client, awa, failures, seconds):
+    for number in range(50):
+        fails_from_everywhere(f"personne{number}@example.com", failures // 50, now())
+    assert signs_in(client, awa.email, address="198.51.100.1").get(DELAY_HEADER) == seconds
+
+
+def test_the_shell_keeps_a_late_answer_and_tells_nobody_for_how_long():
+    waited, sent = [], []
+
+    async def page(scope, receive, send):
+        headers = [(DELAY_HEADER.lower().encode(), b"2.5"), (b"content-type", b"text/html")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def sleep(seconds):
+        waited.append((seconds, list(sent)))
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(DelayedResponses(page, sleep)({"type": "http"}, None, send))
+    assert waited == [(2.5, [])]
+    assert sent[0]["headers"] == [(b"content-type", b"text/html")]
 
 
 def test_a_whole_shift_signs_in_from_one_address(awa):
