@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -163,6 +164,7 @@ def user_create(options: argparse.Namespace) -> None:
         from django.core.validators import validate_email
         from django.db import IntegrityError
 
+        from relais.accounts import audit
         from relais.accounts.models import User
 
         try:
@@ -175,18 +177,72 @@ def user_create(options: argparse.Namespace) -> None:
             user = User.objects.create_user(**asked)
         except IntegrityError as error:
             raise Failed(f"There is a user with the e-mail address {asked['email']} already.") from error
+        audit.record("user created", actor=audit.COMMAND, user=user.pk, role=user.role)
         print(f"{user.email} may sign in as {user.role}.")
 
 
 def token_create(options: argparse.Namespace) -> None:
     name = _asked(options.name, "Name: ", "--name")
     with _desk():
+        from django.utils import timezone
+
+        from relais.accounts import audit
         from relais.accounts.models import ApiToken
 
         _fits(ApiToken, "name", name, "--name")
-        _, plain = ApiToken.create(name)
+        days = options.expires_days
+        token, plain = ApiToken.create(
+            name, expires_at=timezone.now() + timedelta(days=days) if days else None
+        )
+        audit.record("token created", actor=audit.COMMAND, api_token=token.pk)
         print(plain)
         print("This token is shown only now: keep it where only its user can read it.", file=sys.stderr)
+
+
+def token_list(options: argparse.Namespace) -> None:
+    with _desk():
+        from django.utils import timezone
+
+        from relais.accounts.models import ApiToken
+
+        at = timezone.now()
+        rows = [
+            (
+                str(token.pk),
+                token.name,
+                _day(token.created_at),
+                _day(token.last_used_at),
+                str(token.state(at=at)),
+            )
+            for token in ApiToken.objects.order_by("pk")
+        ]
+    if not rows:
+        print("There is no token; relais token create makes one.", file=sys.stderr)
+        return
+    rows.insert(0, ("number", "name", "created", "last used", "state"))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _day(at: datetime | None) -> str:
+    return f"{at.astimezone():%Y-%m-%d %H:%M}" if at else "never"
+
+
+def token_revoke(options: argparse.Namespace) -> None:
+    with _desk():
+        from django.utils import timezone
+
+        from relais.accounts import audit
+        from relais.accounts.models import ApiToken
+
+        token = ApiToken.objects.filter(pk=options.number).first()
+        if token is None:
+            raise Failed(f"There is no token with the number {options.number}; see relais token list.")
+        if not token.revoke(at=timezone.now()):
+            raise Failed(f"The token {token.pk} ({token.name}) is revoked already.")
+        audit.record("token revoked", actor=audit.COMMAND, api_token=token.pk)
+        print(f"The token {token.pk} ({token.name}) is revoked.")
 
 
 def say(options: argparse.Namespace) -> None:
@@ -373,7 +429,11 @@ def _reach_database(environment: Environment) -> None:
 
 @contextmanager
 def _desk() -> Iterator[None]:
-    with _database(_environment()):
+    environment = _environment()
+    with _database(environment):
+        from relais.ops.journal import begin_audit_trail
+
+        begin_audit_trail(environment.data_dir / "log")
         yield
 
 
@@ -442,10 +502,16 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--password")
 
     tokens = commands.add_parser("token", help="Tokens for programs.").add_subparsers(
-        metavar="create", required=True
+        metavar="{create,list,revoke}", required=True, parser_class=_Parser
     )
     create = command("create", token_create, "Make a token for programs and show it once.", tokens)
     create.add_argument("--name")
+    create.add_argument(
+        "--expires-days", type=_number, metavar="N", help="good for that many days; else for ever"
+    )
+    command("list", token_list, "List the tokens, without what opens the door.", tokens)
+    revoke = command("revoke", token_revoke, "Make a token useless at once.", tokens)
+    revoke.add_argument("number", type=_number, metavar="NUMBER", help="as relais token list shows it")
 
     test = command("say", say, "Send a test message and print its SID.")
     test.add_argument("--to", required=True, help="a number with its country code, such as +212600000001")

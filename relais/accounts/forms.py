@@ -9,6 +9,7 @@ from django import forms
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from relais.accounts import audit
 from relais.accounts.backends import may_enter_here
 from relais.accounts.models import Language, Role, Team, User
 from relais.accounts.tasks import send_password_reset
@@ -27,18 +28,30 @@ class PersonForm(forms.Form):
     def clean_new_team(self) -> str:
         return " ".join(self.cleaned_data["new_team"].split())
 
-    def team_meant(self) -> Team | None:
+    def team_meant(self, *, by: User) -> Team | None:
         name = self.cleaned_data["new_team"]
         if not name:
             return self.cleaned_data["team"]
-        return Team.objects.filter(name__iexact=name).first() or Team.objects.create(name=name)
+        return Team.objects.filter(name__iexact=name).first() or self._new_team(name, by)
 
-    def save(self, user: User) -> None:
+    @staticmethod
+    def _new_team(name: str, by: User) -> Team:
+        team = Team.objects.create(name=name)
+        audit.record("team created", actor=by.pk, team=team.pk)
+        return team
+
+    def save(self, user: User, *, by: User) -> None:
         """Raises LastSuperAdmin."""
-        user.change_role(self.cleaned_data["role"])
-        User.objects.filter(pk=user.pk).update(
-            full_name=self.cleaned_data["full_name"], team=self.team_meant()
-        )
+        role, full_name = self.cleaned_data["role"], self.cleaned_data["full_name"]
+        team = self.team_meant(by=by)
+        if role != user.role:
+            user.change_role(role)
+            audit.record("role changed", actor=by.pk, user=user.pk, role=role)
+        if team != user.team:
+            audit.record("team changed", actor=by.pk, user=user.pk, team=team.pk if team else "none")
+        if full_name != user.full_name:
+            audit.record("name changed", actor=by.pk, user=user.pk)
+        User.objects.filter(pk=user.pk).update(full_name=full_name, team=team)
 
 
 class InvitationForm(PersonForm):
@@ -56,15 +69,17 @@ class InvitationForm(PersonForm):
             raise forms.ValidationError(_("Cette adresse a déjà un compte."))
         return email
 
-    def invite(self) -> User:
+    def invite(self, *, by: User) -> User:
         said = self.cleaned_data
-        return User.objects.create_user(
+        user = User.objects.create_user(
             said["email"],
             full_name=said["full_name"],
             role=said["role"],
             language=said["language"],
-            team=self.team_meant(),
+            team=self.team_meant(by=by),
         )
+        audit.record("user created", actor=by.pk, user=user.pk, role=user.role)
+        return user
 
 
 class PasswordResetForm(ResetPasswordForm):

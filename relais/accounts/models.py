@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from django.apps import apps
@@ -165,6 +166,28 @@ class User(AbstractBaseUser):
         self.is_active = True
 
 
+class TokenState(StrEnum):
+    VALID = "valid"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+class TokenRefused(Exception):
+    """A token that is good no longer; the message is a sentence for whoever runs the program."""
+
+    SENTENCES: ClassVar = {
+        TokenState.EXPIRED: _("Ce jeton a expiré. Créez-en un autre par « relais token create »."),
+        TokenState.REVOKED: _("Ce jeton a été révoqué. Créez-en un autre par « relais token create »."),
+    }
+
+    def __init__(self, state: TokenState) -> None:
+        self.state = state
+        super().__init__(self.SENTENCES[state])
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class ApiToken(models.Model):
     """What a program shows instead of a password. Only the hash is kept; the token itself is shown once."""
 
@@ -172,18 +195,33 @@ class ApiToken(models.Model):
     hash = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     last_used_at = models.DateTimeField(null=True, editable=False)
+    expires_at = models.DateTimeField(null=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         db_table = "api_tokens"
 
     @classmethod
-    def create(cls, name: str) -> tuple[ApiToken, str]:
+    def create(cls, name: str, *, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
         token = f"relais_{secrets.token_urlsafe(32)}"
-        return cls.objects.create(name=name, hash=cls.hash_of(token)), token
+        return cls.objects.create(name=name, hash=cls.hash_of(token), expires_at=expires_at), token
 
     @classmethod
-    def of(cls, token: str) -> ApiToken | None:
-        return cls.objects.filter(hash=cls.hash_of(token)).first() if token else None
+    def of(cls, token: str, *, at: datetime) -> ApiToken | None:
+        """Raises TokenRefused when it was good once."""
+        known = cls.objects.filter(hash=cls.hash_of(token)).first() if token else None
+        if known and known.state(at=at) != TokenState.VALID:
+            raise TokenRefused(known.state(at=at))
+        return known
+
+    def state(self, *, at: datetime) -> TokenState:
+        if self.revoked_at:
+            return TokenState.REVOKED
+        return TokenState.EXPIRED if self.expires_at and self.expires_at <= at else TokenState.VALID
+
+    def revoke(self, *, at: datetime) -> bool:
+        """Whether it was not revoked before."""
+        return bool(ApiToken.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=at))
 
     def was_used(self, *, at: datetime) -> None:
         """Noted once a minute at most: a busy program's row would be written with each of its calls."""
@@ -206,7 +244,11 @@ class SignInFailure(models.Model):
 
     class Meta:
         db_table = "sign_in_failures"
-        indexes = [models.Index(fields=["address", "at"], name="sign_in_failures_by_address")]
+        indexes = [
+            models.Index(fields=["address", "at"], name="sign_in_failures_by_address"),
+            models.Index(fields=["account", "at"], name="sign_in_failures_by_account"),
+            models.Index(fields=["at"], name="sign_in_failures_by_time"),
+        ]
 
     def __str__(self) -> str:
         return f"failure from {self.address}"

@@ -15,6 +15,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from relais.accounts import audit
 from relais.accounts.access import UserRequest, at_least
 from relais.accounts.forms import InvitationForm, PersonForm
 from relais.accounts.invitation import invite_by_email, password_link
@@ -36,7 +37,7 @@ def invite(request: UserRequest) -> HttpResponse:
     if not form.is_valid():
         return render(request, "accounts/invite.html", {"form": form}, status=422 if form.is_bound else 200)
     with transaction.atomic():
-        person = form.invite()
+        person = form.invite(by=request.user)
     link = password_link(person)
     if invite_by_email(person, link):
         messages.success(request, _("Invitation envoyée à %(email)s.") % {"email": person.email})
@@ -47,7 +48,7 @@ def invite(request: UserRequest) -> HttpResponse:
 def user(request: UserRequest, pk: int) -> HttpResponse:
     person = get_object_or_404(User.objects.select_related("team"), pk=pk)
     form = PersonForm(request.POST or None, initial=_as_form(person))
-    if form.is_valid() and _carried_out(request, lambda: form.save(person)):
+    if form.is_valid() and _carried_out(request, lambda: form.save(person, by=request.user)):
         messages.success(request, _("Enregistré."))
         return redirect("users")
     shown = {"person": person, "form": form, "link": request.session.pop(LINK, {}).get(str(pk))}
@@ -70,12 +71,14 @@ def on_one_person(verb: Callable[[UserRequest, User], HttpResponse]) -> Callable
 
 @on_one_person
 def link(request: UserRequest, person: User) -> HttpResponse:
+    audit.record("reset link created", actor=request.user.pk, user=person.pk)
     return _show_link(request, person, password_link(person))
 
 
 @on_one_person
 def deactivate(request: UserRequest, person: User) -> HttpResponse:
     if _carried_out(request, lambda: person.deactivate(by=request.user, at=now())):
+        audit.record("user deactivated", actor=request.user.pk, user=person.pk)
         messages.success(request, _("%(name)s ne peut plus se connecter.") % {"name": person.full_name})
     return redirect("users")
 
@@ -83,6 +86,7 @@ def deactivate(request: UserRequest, person: User) -> HttpResponse:
 @on_one_person
 def reactivate(request: UserRequest, person: User) -> HttpResponse:
     person.reactivate()
+    audit.record("user reactivated", actor=request.user.pk, user=person.pk)
     messages.success(request, _("%(name)s peut de nouveau se connecter.") % {"name": person.full_name})
     return redirect("users")
 

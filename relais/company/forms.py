@@ -7,6 +7,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from relais.accounts import audit
+from relais.accounts.models import User
 from relais.company.words import EDITABLE, Word, value_of, write
 
 LONGEST_TEXT = 1600
@@ -43,9 +45,12 @@ class WordsForm(forms.Form):
             self.fields[word.key] = _field(word)
             self.initial.setdefault(word.key, value_of(word))
 
-    def save(self) -> None:
+    def save(self, *, by: User) -> None:
         for word in EDITABLE:
-            write(word, self.cleaned_data[word.key])
+            value = self.cleaned_data[word.key]
+            if value != value_of(word):
+                write(word, value)
+                audit.record("setting changed", actor=by.pk, setting=word.key)
 
     def texts(self) -> list[forms.BoundField]:
         """What clients are sent, each shown with a preview."""

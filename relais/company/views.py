@@ -12,26 +12,27 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from relais.accounts.access import at_least
+from relais.accounts import audit
+from relais.accounts.access import UserRequest, at_least
 from relais.accounts.models import Role
 from relais.company import door
 from relais.company.forms import TestMessageForm, WordsForm
 
 
 @at_least(Role.ADMIN)
-def company(request: HttpRequest) -> HttpResponse:
+def company(request: UserRequest) -> HttpResponse:
     form = WordsForm(request.POST or None)
     if not form.is_valid():
         return _page(request, form=form, status=422 if form.is_bound else 200)
     with transaction.atomic():
-        form.save()
+        form.save(by=request.user)
     messages.success(request, _("Réglages enregistrés."))
     return redirect("settings")
 
 
 @at_least(Role.ADMIN)
 @require_POST
-def test_message(request: HttpRequest) -> HttpResponse:
+def test_message(request: UserRequest) -> HttpResponse:
     form = TestMessageForm(request.POST)
     if not form.is_valid():
         return _page(request, test=form, status=422)
@@ -39,6 +40,7 @@ def test_message(request: HttpRequest) -> HttpResponse:
         sid = door.send_test(form.cleaned_data["to"], form.cleaned_data["text"])
     except door.NotSent as refusal:
         return _page(request, test=form, refusal=str(refusal), status=422)
+    audit.record("test message sent", actor=request.user.pk, sid=sid)
     return _page(request, test=form, sid=sid)
 
 

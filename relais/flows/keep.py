@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
+from relais.accounts import audit
 from relais.flows import engine
 from relais.flows.models import Flow, Revision
 
@@ -38,10 +39,13 @@ def import_file(
         if zone:
             Flow.objects.filter(pk=flow.pk).update(zone=_known_zone(zone))
         revision = flow.add_revision(definition, by="relais flow import", at=at)
+        audit.record("flow imported", actor=audit.COMMAND, flow=flow.pk, revision=revision.pk)
         if publish or answers:
             revision.publish(at=at)
+            audit.record("flow published", actor=audit.COMMAND, flow=flow.pk, revision=revision.pk)
         if answers:
             flow.answer_clients()
+            audit.record("flow answers clients", actor=audit.COMMAND, flow=flow.pk)
     return revision
 
 

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
+from relais.accounts import audit
 from relais.accounts.access import UserRequest, at_least
 from relais.accounts.models import Role
 from relais.flows import check, engine, trial
@@ -66,6 +67,7 @@ def import_flow(request: UserRequest) -> HttpResponse:
         with transaction.atomic():
             made = Flow.objects.create(name=form.cleaned_data["name"])
             revision = made.add_revision(form.definition, by=request.user.full_name, at=now())
+            audit.record("flow imported", actor=request.user.pk, flow=made.pk, revision=revision.pk)
     except IntegrityError:  # of two admins at once, one came first
         form.add_error("name", _("Un parcours porte déjà ce nom. Importez-y une révision."))
         return _import_page(request, form)
@@ -82,7 +84,9 @@ def import_revision(request: UserRequest, pk: int) -> HttpResponse:
     if same is not None:
         messages.info(request, _("C'est déjà la révision %(number)s.") % {"number": same.number})
         return _to_revision(same)
-    return _imported(request, found.add_revision(form.definition, by=request.user.full_name, at=now()))
+    revision = found.add_revision(form.definition, by=request.user.full_name, at=now())
+    audit.record("flow imported", actor=request.user.pk, flow=found.pk, revision=revision.pk)
+    return _imported(request, revision)
 
 
 def _import_page(request: UserRequest, form: ImportForm, found: Flow | None = None) -> HttpResponse:
@@ -120,6 +124,7 @@ def publish(request: UserRequest, pk: int, number: int) -> HttpResponse:
         messages.error(request, _("Cette révision a des erreurs. Cochez « Publier malgré les erreurs »."))
         return _to_revision(revision)
     revision.publish(at=now())
+    audit.record("flow published", actor=request.user.pk, flow=revision.flow_id, revision=revision.pk)
     messages.success(request, _("Révision %(number)s publiée.") % {"number": number} + _who_stays(revision))
     return _to_revision(revision)
 
@@ -145,6 +150,7 @@ def answer_clients(request: UserRequest, pk: int) -> HttpResponse:
     except NotPublished:
         messages.error(request, _("Publiez d'abord une révision de ce parcours."))
     else:
+        audit.record("flow answers clients", actor=request.user.pk, flow=found.pk)
         messages.success(request, _("« %(name)s » répond désormais aux clients.") % {"name": found})
     return redirect("flow", pk)
 

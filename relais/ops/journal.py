@@ -16,6 +16,7 @@ from relais.ops.logs import GENERATIONS, LONG, open_log, set_aside
 
 log = logging.getLogger(__name__)
 OUT, ERR = 1, 2
+AUDIT_TRAIL = "relais.accounts.audit"
 
 
 class Journal(logging.Handler):
@@ -24,11 +25,13 @@ class Journal(logging.Handler):
     Where standard output leads to the file itself, as under the supervisor, it follows, and a line is written once.
     """
 
-    def __init__(self, path: Path, *, longest: int = LONG, generations: int = GENERATIONS) -> None:
+    def __init__(
+        self, path: Path, *, longest: int = LONG, generations: int = GENERATIONS, echo: bool = True
+    ) -> None:
         super().__init__()
         self.path, self.longest, self.generations = path, longest, generations
         self._file = open_log(path)
-        self._out_is_the_file = self._leads_here(OUT)
+        self._echoes = echo and not self._leads_here(OUT)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -41,7 +44,7 @@ class Journal(logging.Handler):
             self._turn_over()
         with suppress(OSError):
             os.write(self._file.fileno(), line)
-        if not self._out_is_the_file:
+        if self._echoes:
             with suppress(OSError):
                 os.write(OUT, line)
 
@@ -97,6 +100,15 @@ def begin(kind: str, folder: Path) -> None:
     )
     sys.excepthook = _unexpected
     threading.excepthook = _unexpected_in_a_thread
+
+
+def begin_audit_trail(folder: Path) -> None:
+    """For a command, whose output is for a person: only its acts of administration go to `command.log`."""
+    journal = Journal(folder / "command.log", echo=False)
+    journal.setFormatter(Line("command"))
+    trail = logging.getLogger(AUDIT_TRAIL)
+    trail.addHandler(journal)
+    trail.propagate = False
 
 
 def _unexpected(kind: type[BaseException], error: BaseException, trace: Any) -> None:

@@ -24,7 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from relais.accounts.models import ApiToken
+from relais.accounts.models import ApiToken, TokenRefused
 from relais.conversations.receive import InboundMessage, Received, receive
 from relais.whatsapp import measures, state, studio
 from relais.whatsapp.api import send_message
@@ -94,6 +94,8 @@ class Hook(ABC):
             raise Refused(422, str(invalid), errors=invalid.errors) from invalid
         except studio.Unknown as unknown:
             raise Refused(404, str(unknown)) from unknown
+        except TokenRefused as refused:
+            raise Refused(403, str(refused)) from refused
         except (DatabaseError, InterfaceError, NotTaken, TimeoutError) as error:
             log.error("call not stored", extra={"path": self.path, "error": type(error).__name__})
             raise Refused(503, _("Le message n'a pas pu être enregistré. Réessayez.")) from error
@@ -187,7 +189,7 @@ def is_a_trial(raw: RawRequest) -> bool:
 
 
 def from_a_program(raw: RawRequest) -> bool:
-    return ApiToken.of(bearer(raw)) is not None
+    return ApiToken.of(bearer(raw), at=timezone.now()) is not None
 
 
 # -- what each answers -------------------------------------------------------------------------------
@@ -233,7 +235,7 @@ def _of_studio(verb: Callable[[Params], dict[str, Any]]) -> Callable[[Params, Ra
 
 
 def _send_message(params: Params, raw: RawRequest) -> Response:
-    status_code, answer = send_message(params, program=ApiToken.of(bearer(raw)))
+    status_code, answer = send_message(params, program=ApiToken.of(bearer(raw), at=timezone.now()))
     return JSONResponse(answer, status_code)
 
 

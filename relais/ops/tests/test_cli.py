@@ -26,6 +26,7 @@ def relais(tmp_path_factory):
             timeout=60,
         )
 
+    run.data = data
     return run
 
 
@@ -81,6 +82,23 @@ def test_a_token_is_shown_once_and_alone(relais):
     assert len(made.stdout.split()) == 1 and len(made.stdout) > 30
 
 
+def test_tokens_are_listed_and_revoked_and_it_leaves_a_trace(relais):
+    relais("token", "create", "--name", "atelier", "--expires-days", "30")
+    listed = relais("token", "list")
+    assert listed.returncode == 0, listed.stderr
+    [row] = [line for line in listed.stdout.splitlines() if "atelier" in line]
+    number = row.split()[0]
+    assert row.endswith("valid") and "never" in row and "relais_" not in listed.stdout
+    assert relais("token", "revoke", number).returncode == 0
+    assert "revoked already" in refused(relais("token", "revoke", number), 1)
+    assert "no token with the number 999" in refused(relais("token", "revoke", "999"), 1)
+    assert f"{row.removesuffix('valid')}revoked" in relais("token", "list").stdout
+    trail = (relais.data / "log" / "command.log").read_text().splitlines()
+    lines = [line for line in map(json.loads, trail) if line.get("api_token") == int(number)]
+    assert [line["act"] for line in lines] == ["token created", "token revoked"]
+    assert {line["actor"] for line in lines} == {"command"}
+
+
 @pytest.mark.parametrize("name", ["", "a" * 81, b"\xff"])
 def test_a_token_needs_a_name_that_can_be_kept(relais, name):
     assert "--name is" in refused(relais("token", "create", "--name", name), 2)
@@ -106,7 +124,17 @@ def test_a_database_that_does_not_answer_is_a_sentence(relais):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nonsense"], ["user"], ["token", "create"], ["emulator"], ["emulator", "--port", "x"]]
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["user"],
+        ["token"],
+        ["token", "revoke", "x"],
+        ["token", "create"],
+        ["emulator"],
+        ["emulator", "--port", "x"],
+    ],
 )
 def test_bad_use_is_said_in_one_sentence(relais, arguments):
     assert refused(relais(*arguments), 2)

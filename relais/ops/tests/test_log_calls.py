@@ -12,6 +12,7 @@ LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 IDS = {
     "attempt", "by", "child", "code", "conversation", "count", "delivery", "error", "event", "sid", "each", "event_id", "job", "kind", "media",
     "outcome", "path", "last_path", "ref", "seconds", "seq", "state", "task", "user", "why", "step", "channel", "mark", "of",
+    "act", "actor", "api_token", "flow", "revision", "role", "setting", "team",
 }  # fmt: skip
 """What may stand beside an event; documented in docs/operating.md by kinds."""
 WORDS = {
@@ -40,7 +41,7 @@ def calls_in(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             named = isinstance(node.func, ast.Name) and node.func.id in aliases
-            if _is_a_level(node.func) or named:
+            if _is_a_level(node.func) or named or _is_of_the_trail(node):
                 yield node
 
 
@@ -50,6 +51,10 @@ def _is_a_level(node):
         and node.attr in LEVELS
         and ast.unparse(node.value).rpartition(".")[2] in ("log", "logger")
     )
+
+
+def _is_of_the_trail(call):
+    return ast.unparse(call.func) == "audit.record"
 
 
 def wrong_with(call, module=None):
@@ -65,7 +70,10 @@ def wrong_with(call, module=None):
     elif "%" in arguments[0].value:
         yield "nothing is filled into an event"
     for keyword in call.keywords:
-        if keyword.arg == "extra":
+        if _is_of_the_trail(call):
+            given = ast.Dict(keys=[ast.Constant(keyword.arg)], values=[keyword.value])
+            yield from wrong_beside(given)
+        elif keyword.arg == "extra":
             for given in what_it_may_be(keyword.value, module):
                 yield from wrong_beside(given)
         elif keyword.arg != "exc_info":
@@ -120,6 +128,9 @@ def test_events_are_fixed_texts_with_ids_beside_them(file):
         'log.info("wrote", extra={"error": str(error)})',
         'log.log(logging.INFO, f"{client} wrote")',
         'self.log.warning("x", client)',
+        'audit.record(f"{user} left", actor=by.pk)',
+        'audit.record("name changed", actor=by.pk, full_name=user.pk)',
+        'audit.record("name changed", actor=by.pk, user=user.full_name)',
     ],
 )
 def test_what_could_tell_words_is_found(call):
@@ -132,6 +143,7 @@ def test_what_could_tell_words_is_found(call):
     [
         'log.info("wrote", extra={"conversation": conversation.pk, "error": type(error).__name__})',
         'log.exception("failed")',
+        'audit.record("role changed", actor=by.pk, user=user.pk, role=user.role)',
         'log.log(level, "failed", extra={"code": outcome.code}, exc_info=True)',
     ],
 )

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from relais.accounts.models import ApiToken
+from relais.accounts.models import ApiToken, TokenRefused
 from relais.ops.watch import facts
 from relais.ops.watch.keeping import FRESH
 
@@ -40,11 +40,18 @@ _threads = CapacityLimiter(1)
 
 
 async def metrics(request: Request) -> Response:
-    if not is_from_here(request) and not await _in_time(_knows_a_token, request):
-        sentence = "Ask with the header “Authorization: Bearer TOKEN”; `relais token create` makes one."
-        return PlainTextResponse(sentence, 401, {"WWW-Authenticate": 'Bearer realm="Relais"'})
+    try:
+        if not is_from_here(request) and not await _in_time(_knows_a_token, request):
+            return _unauthorized("Ask with the header “Authorization: Bearer TOKEN”")
+    except TokenRefused as refused:
+        return _unauthorized(f"This token is {refused.state}")
     text = await _in_time(_all_that_is_known) or _text(Everything(asks=False))
     return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4, headers={"Cache-Control": "no-store"})
+
+
+def _unauthorized(why: str) -> Response:
+    sentence = f"{why}; `relais token create` makes one."
+    return PlainTextResponse(sentence, 401, {"WWW-Authenticate": 'Bearer realm="Relais"'})
 
 
 async def _in_time(ask: Callable[..., Answer], *args: Any) -> Answer | None:
@@ -67,8 +74,12 @@ def is_from_here(request: Request) -> bool:
 
 def _knows_a_token(request: Request) -> bool:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    at = timezone.now()
     try:
-        return scheme.lower() == "bearer" and ApiToken.of(token.strip()) is not None
+        known = ApiToken.of(token.strip(), at=at) if scheme.lower() == "bearer" else None
+        if known:
+            known.was_used(at=at)
+        return known is not None
     except (DatabaseError, InterfaceError):
         return False
     finally:

@@ -493,6 +493,20 @@ def test_a_program_s_ref_says_it_once_even_after_the_end(twilio, crm, wrote_just
     assert Conversation.objects.count() == 1
 
 
+@pytest.mark.parametrize(("state", "word"), [("expires_at", "expiré"), ("revoked_at", "révoqué")])
+def test_a_token_that_is_good_no_longer_is_told_so(twilio, crm, wrote_just_now, state, word):
+    ApiToken.objects.update(**{state: timezone.now()})
+    answer = asks(twilio, crm, phone_number=FATOU, message="Prête")
+    assert answer.status_code == 403
+    assert word in answer.json()["error"]
+    assert said_to_client(wrote_just_now) == []
+
+
+def test_a_token_serves_until_it_expires(twilio, crm, wrote_just_now):
+    ApiToken.objects.update(expires_at=timezone.now() + timedelta(days=1))
+    assert asks(twilio, crm, phone_number=FATOU, message="Prête").status_code == 200
+
+
 def test_the_use_of_a_token_is_noted_once_a_minute(twilio, crm, wrote_just_now):
     asks(twilio, crm, phone_number=FATOU, message="Prête")
     token = ApiToken.objects.get()

@@ -158,6 +158,10 @@ def test_who_comes_through_a_proxy_needs_a_token(desk, trace):
     assert ask(desk, **trace, Authorization="Bearer relais_wrong").status_code == 401
     _, token = ApiToken.create("Prometheus")
     assert ask(desk, **trace, Authorization=f"Bearer {token}").status_code == 200
+    assert ApiToken.objects.get().last_used_at is not None
+    ApiToken.objects.get().revoke(at=timezone.now())
+    refused = ask(desk, **trace, Authorization=f"Bearer {token}")
+    assert (refused.status_code, "revoked" in refused.text) == (401, True)
 
 
 @pytest.mark.django_db(transaction=True)
