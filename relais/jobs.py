@@ -1,4 +1,4 @@
-"""`relais jobs`: the sender and the worker in one process. Wiring only."""
+"""`relais jobs`: the sender and the workers in one process. Wiring only."""
 
 from __future__ import annotations
 
@@ -10,20 +10,27 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import django
 from django.db import DatabaseError, InterfaceError, connection
 
-from relais.ops.set_back import as_long_as_time_goes_on, forget_the_future
+if TYPE_CHECKING:
+    from relais.whatsapp.sender import Sender
 
 log = logging.getLogger(__name__)
+QUEUE_CONCURRENCY = {
+    "default": 10,
+}
+"""How many jobs of each queue are at work at once. A queue has a worker of its own: its slow jobs take no slot of
+another queue's. A task belongs to the queue that its `@app.task(queue=…)` names."""
 PATIENCE = 8
 """Seconds that running jobs and calls get at the end."""
 BEAT_EVERY = 2.0
 FRESH = 10.0
-AT_ONCE = 10
-"""Jobs at work. Each has a thread, and so have the sender and the signs of life: no slow host may take theirs."""
+AT_ONCE = sum(QUEUE_CONCURRENCY.values())
+JOB_THREADS = 2 * AT_ONCE
+"""Jobs whose worker had to begin again may still hold theirs. Sender and heartbeat have threads of their own."""
 
 
 def run() -> int:
@@ -36,61 +43,49 @@ def run() -> int:
 
 
 async def _run() -> int:
+    from relais.ops.job_tracker import job_tracker
     from relais.whatsapp.sender import Sender
 
     stop = asyncio.Event()
-    asyncio.get_running_loop().set_default_executor(
-        ThreadPoolExecutor(AT_ONCE + 3, thread_name_prefix="jobs")
-    )
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(JOB_THREADS, thread_name_prefix="jobs"))
+    own_threads = ThreadPoolExecutor(2, thread_name_prefix="jobs-own")
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     sender = Sender()
-    carrying = asyncio.create_task(asyncio.to_thread(sender.run))
+    carrying = asyncio.ensure_future(loop.run_in_executor(own_threads, sender.run))
     working = asyncio.create_task(_work(stop))
-    beating = asyncio.create_task(_beat(sender))
-    await asyncio.wait([asyncio.create_task(stop.wait()), carrying], return_when=asyncio.FIRST_COMPLETED)
-    failed = carrying.done() and not stop.is_set()
+    beating = asyncio.create_task(_beat(sender, own_threads))
+    parts: set[asyncio.Future[Any]] = {carrying, working, beating}
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({*parts, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    failed = not stop.is_set()
+    stop.set()
     sender.stop()
     beating.cancel()
     working.cancel()
-    _done, late = await asyncio.wait([carrying, working, beating], timeout=PATIENCE)
-    if late:
+    _done, late = await asyncio.wait(parts, timeout=PATIENCE)
+    for part in parts - late:
+        if not part.cancelled() and (error := part.exception()):
+            log.error("part of the process failed", exc_info=error)
+    if late or job_tracker.running_count:
         # A call to Twilio that hangs cannot be taken back: its claim stays, and is doubted when its lease ends.
         log.warning("left with work under way")
         logging.shutdown()
-        os._exit(0)
+        os._exit(1 if failed else 0)
     return 1 if failed else 0
 
 
 async def _work(stop: asyncio.Event) -> None:
-    """The worker ends by itself when the database is away for a while: begin again until it is back."""
     from procrastinate.contrib.django import app
+
+    from relais.live.pool import conninfo
+    from relais.ops.workers import Workers
 
     for task in app.tasks.values():
         if not asyncio.iscoroutinefunction(task.func):
             task.func = _returning_its_connection(task.func)
-    # Only the worker's own bookkeeping leaves Django's connection: what a job defers still joins its transaction.
-    connector = app.connector.get_worker_connector()  # type: ignore[attr-defined]
-    with_own_pool = app.with_connector(connector)
-    # Not only the cancellation: with the database away the worker swallows it for an error of its own.
-    while not stop.is_set():
-        try:
-            async with with_own_pool.open_async():
-                await forget_the_future(connector.execute_query_async)
-                await as_long_as_time_goes_on(
-                    with_own_pool.run_worker_async(
-                        concurrency=AT_ONCE,
-                        fetch_job_polling_interval=1,
-                        update_heartbeat_interval=3,
-                        stalled_worker_timeout=15,
-                        shutdown_graceful_timeout=PATIENCE - 1,
-                        delete_jobs="successful",
-                        install_signal_handlers=False,
-                    )
-                )
-        except Exception as error:
-            log.warning("the worker stopped and begins again", extra={"error": type(error).__name__})
-        await asyncio.sleep(1)
+    await Workers(app, QUEUE_CONCURRENCY, conninfo=conninfo(), jobs_end_within=PATIENCE - 1).run(stop)
 
 
 def _returning_its_connection(work: Callable[..., Any]) -> Callable[..., Any]:
@@ -104,12 +99,14 @@ def _returning_its_connection(work: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-async def _beat(sender: Any) -> None:
+async def _beat(sender: Sender, threads: ThreadPoolExecutor) -> None:
+    loop = asyncio.get_running_loop()
     while True:
-        await asyncio.gather(asyncio.to_thread(_write_beats, sender), asyncio.sleep(BEAT_EVERY))
+        beat = loop.run_in_executor(threads, _write_beats, sender)
+        await asyncio.gather(beat, asyncio.sleep(BEAT_EVERY))
 
 
-def _write_beats(sender: Any) -> None:
+def _write_beats(sender: Sender) -> None:
     from relais.ops.health import beat
 
     try:

@@ -5,10 +5,13 @@ jobs of a dead worker would hold their conversations up, and nobody would read T
 """
 
 import logging
+import time
 
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import UniqueViolation
+
+from relais.ops.job_tracker import job_tracker
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +22,13 @@ SILENT = 15
 @app.periodic(cron="* * * * * */5")
 @app.task(name="relais.ops.tasks.retry_stalled", queueing_lock="retry_stalled", priority=1, pass_context=True)
 async def retry_stalled(context: JobContext, timestamp: int) -> None:
+    """Jobs of dead workers, and those of living ones that nobody works at."""
     manager = context.app.job_manager
-    for job in await manager.get_stalled_jobs(seconds_since_heartbeat=SILENT):
+    stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=SILENT))
+    taken = await manager.list_jobs_async(status="doing")
+    for job in [*stalled, *job_tracker.find_lost(taken, now=time.monotonic())]:
+        if job_tracker.is_running(job.id):
+            continue  # Its worker had to begin again and left the job to its thread.
         try:
             await manager.retry_job(job)
         except UniqueViolation:

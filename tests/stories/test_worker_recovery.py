@@ -1,0 +1,53 @@
+"""The database's connections break while a periodic job is being deferred: jobs run again within seconds."""
+
+import os
+import signal
+from contextlib import suppress
+
+import psycopg
+import pytest
+
+from relais.emulator.testing import wait_for
+from relais.ops.bench.desk import running_desk
+from relais.ops.database import dsn
+
+DEFERRED = "select coalesce(max(defer_timestamp), 0) from procrastinate_periodic_defers"
+DEFER = """
+select procrastinate_defer_jobs_v1(array[row('default', 'relais.conversations.tasks.end_silent_conversations', 0,
+    null, null, '{"timestamp": 0}', null)::procrastinate_job_to_defer_v1])
+"""
+WAITS = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%%periodic%%'"
+CUT = """
+select count(pg_terminate_backend(pid)) from pg_stat_activity
+where pid <> pg_backend_pid() and backend_type = 'client backend'
+"""
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    with running_desk(tmp_path_factory.mktemp("cut") / "data") as desk:
+        yield desk
+
+
+def cut_all_connections(desk):
+    desk.ask(CUT)
+
+
+def kill_postmaster(desk):
+    os.kill(int((desk.folder / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("blow", [cut_all_connections, kill_postmaster])
+def test_jobs_run_again_when_the_connection_breaks_in_the_middle_of_a_tick(desk, blow):
+    with suppress(psycopg.OperationalError), psycopg.connect(dsn(desk.folder)) as locking:
+        locking.execute("lock procrastinate_periodic_defers in access exclusive mode")
+        wait_for(lambda: desk.ask(WAITS) != [(0,)], 30, "the deferrer to wait for the lock")
+        blow(desk)
+    wait_for(desk.is_well, 60, "health to be back")
+    [[before]], [[[job]]] = desk.ask(DEFERRED), desk.ask(DEFER)
+    wait_for(
+        lambda: desk.ask("select count(*) from procrastinate_jobs where id = %s", job) == [(0,)],
+        30,
+        "a job to be done",
+    )
+    wait_for(lambda: desk.ask(DEFERRED)[0][0] > before, 30, "periodic jobs to be deferred again")
