@@ -40,9 +40,14 @@ def typed(text: str) -> Json:
 
     A leading zero or plus, quotes or a letter keep it a text: phone numbers and codes stay as they are.
     """
+    number = as_number(text)
+    return text if number is None else number
+
+
+def as_number(text: str) -> int | float | None:
     written = text.strip()
     if not _NUMBER.fullmatch(written):
-        return text
+        return None
     return float(written) if "." in written else int(written)
 
 

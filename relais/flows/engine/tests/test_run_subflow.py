@@ -22,6 +22,30 @@ def test_it_is_named_before_it_is_needed():
     assert fixture("run-subflow").subflows() == {SID}
 
 
+def test_its_parameters_have_the_types_that_the_export_writes():
+    parameters = [
+        {"key": "o", "type": "json_object", "value": '{"a": 7}'},
+        {"key": "j", "parse_as_json": True, "value": "[8]"},
+        {"key": "n", "type": "number", "value": "9"},
+        {"key": "s", "type": "string", "value": "75001"},
+        {"key": "zip", "value": "75002"},
+    ]
+    to = {"completed": "back", "failed": None}
+    above = flow_of(
+        ("sub", "run-subflow", {"flow_sid": SID, "parameters": parameters}, to),
+        say("back", "back {{widgets.sub.foo}}"),
+    )
+    body = "{{trigger.parent.parameters.o.a}} {{trigger.parent.parameters.j[0]}} {{trigger.parent.parameters.n | plus: 1}}"
+    texts = "{% if trigger.parent.parameters.s == '75001' and trigger.parent.parameters.zip == '75002' %} texts{% endif %}"
+    below = parse(
+        flow_of(
+            say("c", body + texts, "set"),
+            ("set", "set-variables", {"variables": [{"key": "foo", "type": "string", "value": "bar"}]}, {}),
+        )
+    )
+    assert Stage(above, flows={SID: below}).starts().texts == ["7 8 10 texts", "back bar"]
+
+
 def test_a_flow_that_is_not_here_fails():
     stage = Stage("run-subflow").starts()
     assert stage.texts == ["Plus tard."]

@@ -34,6 +34,39 @@ def test_what_a_text_becomes(text, value):
     assert made == value and type(made) is type(value)
 
 
+@pytest.mark.parametrize(
+    ("type_", "text", "value"),
+    [
+        ("string", "75001", "75001"),
+        ("string", "1.50", "1.50"),
+        ("string", "true", "true"),
+        ("string", '{"a": 1}', '{"a": 1}'),
+        ("number", "75001", 75001),
+        ("number", " 1.50 ", 1.5),
+        ("boolean", "True", True),
+        ("boolean", "false", False),
+        ("json_object", '{"id": 7, "client": {"name": "Awa"}}', {"id": 7, "client": {"name": "Awa"}}),
+        ("json_array", "[1, 2]", [1, 2]),
+        ("", "75001", 75001),
+        ("later_type", "75001", "75001"),
+    ],
+)
+def test_a_type_says_what_a_value_becomes(type_, text, value):
+    variables = {"variables": [{"key": "a", "type": type_, "value": text}]}
+    stage = Stage(flow_of(("set", "set-variables", variables, {"next": None}))).starts()
+    made = stage.state["frames"][0]["variables"]["a"]
+    assert made == value and type(made) is type(value)
+    assert stage.warnings == []
+
+
+@pytest.mark.parametrize("type_", ["number", "boolean", "json_object"])
+def test_a_value_that_is_not_of_its_type_stays_a_text_and_is_warned_of(type_):
+    variables = {"variables": [{"key": "a", "type": type_, "value": "douze {"}]}
+    stage = Stage(flow_of(("set", "set-variables", variables, {"next": None}))).starts()
+    assert stage.state["frames"][0]["variables"] == {"a": "douze {"}
+    assert "a is not" in stage.warnings[0]
+
+
 def test_what_is_not_json_stays_a_text():
     variables = [
         {"key": "bad", "value": "{oops", "parse_as_json": True},

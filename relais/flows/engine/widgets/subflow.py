@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from relais.flows.engine.flow import Problem, Widget
+from relais.flows.engine.flow import Json, Problem, Widget, as_text
 from relais.flows.engine.run import Done, Into, Run
 from relais.flows.engine.state import Frame
 from relais.flows.engine.widgets.kind import Kind
+from relais.flows.engine.widgets.typed_values import typed_value
 
 
 class RunSubflow(Kind):
@@ -23,7 +24,7 @@ class RunSubflow(Kind):
         if flow is None:
             return _failed(run, widget, f"There is no flow {sid} here.")
         parent = {
-            "parameters": run.params(widget),
+            "parameters": _parameters(run, widget),
             "step_sid": str(run.ref),
             "execution_sid": run.state["execution_sid"],
             "flow_sid": run.frame["flow_sid"],
@@ -44,6 +45,13 @@ class RunSubflow(Kind):
         if "{" in widget.text("flow_sid"):
             path = f"{widget.path}/properties/flow_sid"
             yield Problem("bad_subflow", "the SID of a sub-flow must be literal", widget.name, path)
+
+
+def _parameters(run: Run, widget: Widget) -> dict[str, Json]:
+    """Texts, unless a type is given."""
+    items = widget.items("parameters")
+    keyed = ((as_text(item.get("key")), item) for item in items)
+    return {key: typed_value(run, widget, item, untyped=str) for key, item in keyed if key}
 
 
 def leave(run: Run, event: str) -> Done:
