@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from relais.flows import engine
+from relais.flows.engine.effects import as_mapping
 
 log = logging.getLogger(__name__)
-Function = Callable[[Mapping[str, str]], Any]
+Function = Callable[[Mapping[str, Any]], Any]
 _known: dict[str, Function] = {}
 
 
@@ -38,7 +39,7 @@ def find(url: str, sid: str) -> Function | None:
 
 def answer(known: Function, effect: engine.RunFunction) -> engine.Answered:
     try:
-        body = json.dumps(known(effect.params), ensure_ascii=False)
+        body = json.dumps(known(as_mapping(effect.params)), ensure_ascii=False)
     except Exception as error:
         log.exception("function failed", extra={"ref": effect.ref})
         return engine.Answered.failed(effect.ref, type(error).__name__)

@@ -1,107 +1,236 @@
-"""Requests of a flow to foreign hosts: only where they may go.
+"""Requests of a flow to foreign hosts: only where they may go, and never for longer than the deadline.
 
-That is checked once the name is resolved, and again at each redirect.
+Where is checked on the addresses that are connected to, and again at each redirect.
 """
 
 from __future__ import annotations
 
-import ipaddress
+import asyncio
 import socket
-import time
-from urllib.parse import urljoin, urlsplit
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
-import urllib3
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from django.conf import settings
+from django.db import connection
+from multidict import MultiDict
+from twilio.request_validator import RequestValidator
+from yarl import URL
 
 from relais.company import words
 from relais.flows import engine
+from relais.flows.addresses import is_public
+from relais.flows.engine.twilio_hosts import is_twilio_api, is_twilio_function
 from relais.flows.runner import Errand
 
-SECONDS = 10.0
-LARGEST = 64 * 1024
-MOST_REDIRECTS = 5
+REQUEST_TIMEOUT_SECONDS = 10.0
+"""For everything together: name resolution, connecting, headers, body and redirects."""
+MAX_ANSWER_BYTES = 64 * 1024
+MAX_REDIRECTS = 5
 SEE_OTHER = (301, 302, 303)
+_resolving = ThreadPoolExecutor(16, thread_name_prefix="resolve")
+"""A look-up cannot be interrupted: it may outlast its request here, for as long as the system's resolver tries."""
 
 
 class Forbidden(Exception):
     """An address that no flow may reach."""
 
 
+class CannotAuthenticate(Exception):
+    """The request needs an account at Twilio, and none is connected."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where the first request goes, and what only it carries."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
 def fetch(errand: Errand) -> engine.Answered:
     """The answer, or why there is none. Never raises: a flow has a branch for it."""
-    deadline = time.monotonic() + SECONDS
-    method, url, body = errand.method, errand.url, errand.body
+    allowed_hosts = frozenset(words.value_of(words.FLOW_HOSTS))
+    if not connection.in_atomic_block:
+        # A slow host keeps a job waiting, never one of the database's few connections.
+        connection.close()
+    return request(errand, allowed_hosts)
+
+
+def request(errand: Errand, allowed_hosts: frozenset[str]) -> engine.Answered:
     try:
-        for _hop in range(MOST_REDIRECTS + 1):
-            answer = _ask(method, url, body, errand, deadline)
-            location = answer.headers.get("Location")
-            if not (300 <= answer.status < 400 and location):
-                return _told(answer, errand.ref, deadline)
-            answer.close()
-            url = urljoin(url, location)
-            if answer.status in SEE_OTHER:
-                method, body = "GET", ""
-        return engine.Answered.failed(errand.ref, "too many redirects")
-    except (Forbidden, TimeoutError, OSError, ValueError, urllib3.exceptions.HTTPError) as error:
+        return asyncio.run(_request_within_deadline(errand, allowed_hosts))
+    except TimeoutError:
+        why = f"no whole answer within {REQUEST_TIMEOUT_SECONDS:g} seconds"
+        return engine.Answered.failed(errand.ref, why)
+    except (Forbidden, CannotAuthenticate, OSError, ValueError, aiohttp.ClientError) as error:
         return engine.Answered.failed(errand.ref, str(error) or type(error).__name__)
 
 
-def _ask(method: str, url: str, body: str, errand: Errand, deadline: float) -> urllib3.BaseHTTPResponse:
+async def _request_within_deadline(errand: Errand, allowed_hosts: frozenset[str]) -> engine.Answered:
+    destination = _authenticated(errand)
+    if destination.url != errand.url:
+        allowed_hosts |= {urlsplit(destination.url).hostname or ""}
+    async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS), _session(allowed_hosts) as session:
+        return await _follow(session, errand, destination, allowed_hosts)
+
+
+async def _follow(
+    session: aiohttp.ClientSession, errand: Errand, destination: Destination, allowed_hosts: frozenset[str]
+) -> engine.Answered:
+    method, url, body = errand.method, destination.url, errand.body
+    headers = dict(destination.headers)
+    for _hop in range(MAX_REDIRECTS + 1):
+        async with _ask(session, method, url, body, errand, headers, allowed_hosts) as response:
+            location = response.headers.get("Location")
+            if not (errand.follow_redirects and 300 <= response.status < 400 and location):
+                return await _read(response, errand.ref)
+        url = urljoin(url, location)
+        headers = {}
+        if response.status in SEE_OTHER:
+            method, body = "GET", ""
+    return engine.Answered.failed(errand.ref, "too many redirects")
+
+
+def _ask(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: str,
+    body: str,
+    errand: Errand,
+    headers: Mapping[str, str],
+    allowed_hosts: frozenset[str],
+) -> aiohttp.client._RequestContextManager:
     asked = urlsplit(url)
     if asked.scheme not in ("http", "https") or not asked.hostname:
         raise Forbidden(f"{asked.scheme or 'no scheme'} is not a web address")
-    port = asked.port or (443 if asked.scheme == "https" else 80)
-    address = _allowed_address(asked.hostname, port)
-    timeout = urllib3.Timeout(total=max(0.1, deadline - time.monotonic()))
-    pool: urllib3.HTTPConnectionPool
-    # Connected to the address that was checked: a second look-up could answer otherwise.
-    if asked.scheme == "https":
-        pool = urllib3.HTTPSConnectionPool(
-            address, port, timeout=timeout, server_hostname=asked.hostname, assert_hostname=asked.hostname
-        )
-    else:
-        pool = urllib3.HTTPConnectionPool(address, port, timeout=timeout)
-    headers = {"Host": asked.netloc.rpartition("@")[2], "Idempotency-Key": errand.key, "User-Agent": "Relais"}
+    _check_literal(asked.hostname, allowed_hosts)
     if asked.username:
-        headers |= urllib3.make_headers(basic_auth=f"{asked.username}:{asked.password or ''}")
-    if body:
-        headers["Content-Type"] = errand.content_type
-    path = asked.path or "/"
-    return pool.urlopen(
+        user, password = unquote(asked.username), unquote(asked.password or "")
+        headers = {"Authorization": aiohttp.encode_basic_auth(user, password), **headers}
+    return session.request(
         method,
-        path + (f"?{asked.query}" if asked.query else ""),
-        body=body.encode() if body else None,
-        headers=headers,
-        redirect=False,
-        retries=False,
-        preload_content=False,
-        assert_same_host=False,
+        URL(url).with_user(None).with_fragment(None),
+        data=body.encode() if body else None,
+        headers={
+            "Idempotency-Key": errand.key,
+            "User-Agent": "Relais",
+            # A compressed answer could be small on the wire and large in memory.
+            "Accept-Encoding": "identity",
+            **({"Content-Type": errand.content_type} if body else {}),
+            **headers,
+        },
+        allow_redirects=False,
+        skip_auto_headers=["Content-Type"],
     )
 
 
-def _told(answer: urllib3.BaseHTTPResponse, ref: int, deadline: float) -> engine.Answered:
+async def _read(response: aiohttp.ClientResponse, ref: int) -> engine.Answered:
     content = b""
-    with answer:
-        for part in answer.stream(8192):
-            content += part
-            if len(content) > LARGEST:
-                return engine.Answered.failed(ref, "the answer is larger than 64 KB")
-            if time.monotonic() > deadline:
-                return engine.Answered.failed(ref, "no whole answer within 10 seconds")
-    kind = answer.headers.get("Content-Type", "")
+    async for part in response.content.iter_any():
+        content += part
+        if len(content) > MAX_ANSWER_BYTES:
+            return engine.Answered.failed(ref, f"the answer is larger than {MAX_ANSWER_BYTES // 1024} KB")
     return engine.Answered(
-        ref, status=answer.status, content_type=kind, body=content.decode("utf-8", "replace")
+        ref,
+        status=response.status,
+        content_type=response.headers.get("Content-Type", ""),
+        body=content.decode("utf-8", "replace"),
+        headers=dict(response.headers),
     )
 
 
-def _allowed_address(host: str, port: int) -> str:
-    found = [info[4][0] for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    allowed = [str(address) for address in found if _may_reach(str(address), host)]
-    if not allowed:
+# -- to Twilio itself -------------------------------------------------------------------------------------
+
+
+def _authenticated(errand: Errand) -> Destination:
+    """Twilio's credentials go to its API, its signature to its Functions, and neither anywhere else."""
+    environment = settings.ENVIRONMENT
+    sid, token = environment.twilio_account_sid, environment.twilio_auth_token
+    if errand.authentication == "twilio_credentials":
+        if not is_twilio_api(errand.url):
+            raise Forbidden("Twilio's credentials are sent to Twilio only")
+        if not (sid and token) or (settings.DEMO and not environment.twilio_api_base_url):
+            raise CannotAuthenticate("no Twilio account is connected")
+        return Destination(_at_double(errand.url), {"Authorization": aiohttp.encode_basic_auth(sid, token)})
+    if errand.authentication == "twilio_signature" and token and is_twilio_function(errand.url):
+        return Destination(errand.url, {"X-Twilio-Signature": _signature(errand, token)})
+    return Destination(errand.url, {})
+
+
+def _at_double(url: str) -> str:
+    """The same path where a double stands in for Twilio."""
+    base = settings.ENVIRONMENT.twilio_api_base_url
+    if not base:
+        return url
+    asked = urlsplit(url)
+    return base.rstrip("/") + asked.path + (f"?{asked.query}" if asked.query else "")
+
+
+def _signature(errand: Errand, token: str) -> str:
+    """As Studio signs a call of a function: over the address as it is sent and the fields of the form."""
+    fields = MultiDict(parse_qsl(errand.body, keep_blank_values=True))
+    url = str(URL(errand.url).with_user(None).with_fragment(None))
+    return str(RequestValidator(token).compute_signature(url, fields))
+
+
+# -- where it may go --------------------------------------------------------------------------------------
+
+
+def _session(allowed_hosts: frozenset[str]) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            resolver=_CheckedResolver(allowed_hosts), use_dns_cache=False, force_close=True
+        ),
+        timeout=aiohttp.ClientTimeout(total=None),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+    )
+
+
+class _CheckedResolver(AbstractResolver):
+    """Answers with public addresses only: what it answers is what is connected to."""
+
+    def __init__(self, allowed_hosts: frozenset[str]) -> None:
+        self._allowed_hosts = allowed_hosts
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await asyncio.get_running_loop().run_in_executor(_resolving, _look_up, host, port, family)
+        allowed = [result for result in found if _may_reach(result["host"], host, self._allowed_hosts)]
+        if not allowed:
+            raise Forbidden(f"{host} is not a public address")
+        return allowed
+
+    async def close(self) -> None:
+        pass
+
+
+def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+    return [
+        ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=protocol, flags=0)
+        for kind, _type, protocol, _name, address in socket.getaddrinfo(
+            host, port, family, socket.SOCK_STREAM
+        )
+    ]
+
+
+def _check_literal(host: str, allowed_hosts: frozenset[str]) -> None:
+    """An address in place of a name is not looked up."""
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        return
+    if not _may_reach(host, host, allowed_hosts):
         raise Forbidden(f"{host} is not a public address")
-    return allowed[0]
 
 
-def _may_reach(address: str, host: str) -> bool:
+def _may_reach(address: str, host: str, allowed_hosts: frozenset[str]) -> bool:
     """Public addresses, and hosts that an admin listed; never our own networks by a name that points there."""
-    public = ipaddress.ip_address(address.partition("%")[0]).is_global
-    return public or host in words.value_of(words.FLOW_HOSTS)
+    return is_public(address) or host in allowed_hosts

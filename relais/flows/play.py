@@ -36,6 +36,7 @@ from relais.flows.engine import (
     start,
     step,
 )
+from relais.flows.engine.effects import as_mapping
 from relais.flows.pretended import CLIENT, DESK, EXECUTION, FLOW
 
 WAITING = "waiting"
@@ -214,7 +215,7 @@ def _as_line(effect: Effect) -> Line | None:
                 "widget": effect.widget,
                 "method": effect.method,
                 "url": effect.url,
-                "params": dict(effect.params),
+                "params": as_mapping(effect.params),
                 "body": effect.body,
             }
         case RunFunction():
@@ -222,7 +223,7 @@ def _as_line(effect: Effect) -> Line | None:
                 "type": "function",
                 "widget": effect.widget,
                 "url": effect.url,
-                "params": dict(effect.params),
+                "params": as_mapping(effect.params),
             }
         case AskForAgent():
             return {"type": "agent", "widget": effect.widget, "attributes": dict(effect.attributes)}
@@ -346,10 +347,10 @@ def _told(line: Line) -> str:
             media = f"\n[media {line['media_url']}]" if line["media_url"] else ""
             return _block("bot", f"{template}{line['body']}{media}", widget)
         case "http":
-            sent = "".join(f"\n{key}={value}" for key, value in line["params"].items())
+            sent = _told_params(line)
             return _block("http", f"{line['method']} {line['url']}{sent}\n{line['body']}".rstrip(), widget)
         case "function":
-            sent = "".join(f"\n{key}={value}" for key, value in line["params"].items())
+            sent = _told_params(line)
             return _block("function", f"{line['url']}{sent}", widget)
         case "agent":
             return _block("agent", json.dumps(line["attributes"], ensure_ascii=False), widget)
@@ -359,6 +360,11 @@ def _told(line: Line) -> str:
             return _block("warning", line["message"], widget)
         case _:
             return _block("end", f"{line['reason']}, after {line['steps']} steps, at {line['at']}", "")
+
+
+def _told_params(line: Line) -> str:
+    pairs = ((key, value if isinstance(value, list) else [value]) for key, value in line["params"].items())
+    return "".join(f"\n{key}={value}" for key, values in pairs for value in values)
 
 
 def _note(widget: str, answer: Answered) -> None:

@@ -41,6 +41,8 @@ class Errand:
     url: str
     content_type: str
     body: str
+    authentication: str = ""
+    follow_redirects: bool = True
 
 
 class Fetch(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.contrib.django import app
@@ -52,11 +52,8 @@ def _is_last(job: Job, error: BaseException) -> bool:
 
 
 def _fetch(errand: Errand) -> Answered:
-    """A slow host keeps a job waiting, never one of the database's few connections."""
     from relais.flows import http
 
-    if not connection.in_atomic_block:
-        connection.close()
     return http.fetch(errand)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from relais.flows.engine import limits
-from relais.flows.engine.effects import Effect, End, Warn
+from relais.flows.engine.effects import Effect, End, Params, Warn
 from relais.flows.engine.flow import Flow, Json, Widget
 from relais.flows.engine.limits import LimitReached
 from relais.flows.engine.state import Frame, State, Waiting
@@ -102,8 +102,9 @@ class Run:
         source = widget.text(name)
         return self.render(source, widget) if source else ""
 
-    def params(self, widget: Widget) -> dict[str, str]:
-        return {key: self.render(value, widget) for key, value in widget.pairs("parameters") if key}
+    def params(self, widget: Widget) -> Params:
+        pairs = widget.pairs("parameters")
+        return tuple((key, self.render(value, widget)) for key, value in pairs if key)
 
     def outputs(self, widget: Widget) -> Mapping[str, Json]:
         return self.frame["widgets"].get(widget.name, {})

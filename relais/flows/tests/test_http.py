@@ -2,12 +2,19 @@
 
 import asyncio
 import json
+import socket
+import threading
+import time
+from dataclasses import replace
 from urllib.parse import parse_qs
 
+import aiohttp
 import pytest
+from multidict import MultiDict
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from starlette.routing import Route
+from twilio.request_validator import RequestValidator
 
 from relais.company import words
 from relais.emulator.testing import ServerThread
@@ -22,7 +29,7 @@ async def echo(request):
     body = (await request.body()).decode()
     told = {
         name: request.headers.get(name, "")
-        for name in ("idempotency-key", "authorization", "host", "content-type")
+        for name in ("idempotency-key", "authorization", "host", "content-type", "x-twilio-signature")
     }
     return JSONResponse(
         told | {"method": request.method, "body": parse_qs(body), "query": str(request.url.query)}
@@ -40,6 +47,7 @@ ROUTES = [
     Route("/see-other", lambda r: RedirectResponse("/echo?from=redirect", 303), methods=["POST"]),
     Route("/inside", lambda r: RedirectResponse("http://127.0.0.2:1/secret")),
     Route("/round", lambda r: RedirectResponse("/round")),
+    Route("/elsewhere", lambda r: RedirectResponse("/echo", 307)),
     Route("/broken", lambda r: PlainTextResponse("panne", 500)),
 ]
 
@@ -56,15 +64,31 @@ def listed():
     words.write(words.FLOW_HOSTS, ["127.0.0.1"])
 
 
-def asks(server, path, method="GET", body="", at=""):
+def asks(server, path, method="GET", body="", at="", **more):
     url = (at or server.url) + path
-    return http.fetch(
-        Errand(execution_id=1, ref=7, key="FN1-7", method=method, url=url, content_type=FORM, body=body)
+    errand = Errand(
+        execution_id=1, ref=7, key="FN1-7", method=method, url=url, content_type=FORM, body=body, **more
     )
+    return http.fetch(errand)
 
 
 @pytest.mark.parametrize(
-    "at", ["", "http://localhost:1", "http://[::1]:1", "http://169.254.169.254", "http://10.0.0.1"]
+    "at",
+    [
+        "",
+        "http://localhost:1",
+        "http://[::1]:1",
+        "http://169.254.169.254",
+        "http://10.0.0.1",
+        "http://192.0.0.1",
+    ]
+    + [
+        "http://[::127.0.0.1]:1",
+        "http://[::ffff:127.0.0.1]:1",
+        "http://[64:ff9b::7f00:1]:1",
+        "http://[fec0::1]:1",
+    ]
+    + ["http://[2002:7f00:1::]:1", "http://[fe80::1%25lo]:1"],
 )
 def test_our_own_networks_are_out_of_reach(server, at):
     answer = asks(server, "/echo", at=at)
@@ -100,16 +124,244 @@ def test_a_redirect_into_our_networks_is_not_followed(server, listed):
     assert "public" in asks(server, "/inside").failure
 
 
+@pytest.mark.parametrize("number", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1"])
+def test_an_address_written_as_a_number_leads_nowhere(server, number):
+    assert asks(server, "/echo", at=f"http://{number}:1").failure
+
+
+def test_what_a_name_leads_to_is_looked_at_and_not_looked_up_again(server, monkeypatch):
+    answers = iter(["127.0.0.1", "8.8.8.8"])
+
+    def look_up(host, port, *rest):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
+
+    monkeypatch.setattr(http.socket, "getaddrinfo", look_up)
+    assert "public" in asks(server, "/echo", at=f"http://rebinding.example:{server.port}").failure
+    assert next(answers) == "8.8.8.8"
+
+
+def test_a_redirect_that_is_not_to_be_followed_is_the_answer(server, listed):
+    answer = asks(server, "/see-other", "POST", "a=1", follow_redirects=False)
+    assert (answer.status, answer.failure) == (303, "")
+
+
+def test_the_headers_of_an_answer_are_told(server, listed):
+    told = {name.lower(): value for name, value in asks(server, "/echo").headers.items()}
+    assert told["content-type"] == "application/json"
+
+
 @pytest.mark.parametrize(("path", "why"), [("/large", "64 KB"), ("/round", "redirects")])
 def test_what_has_no_end_is_cut(server, listed, path, why):
     assert why in asks(server, path).failure
 
 
 def test_who_does_not_answer_in_time_has_not_answered(server, listed, monkeypatch):
-    monkeypatch.setattr(http, "SECONDS", 0.2)
-    assert asks(server, "/slow").failure
+    monkeypatch.setattr(http, "REQUEST_TIMEOUT_SECONDS", 0.2)
+    assert "0.2 seconds" in asks(server, "/slow").failure
 
 
 def test_an_error_of_the_host_is_an_answer(server, listed):
     answer = asks(server, "/broken")
     assert (answer.status, answer.body, answer.failure) == (500, "panne", "")
+
+
+# -- hosts that take their time ---------------------------------------------------------------------------
+
+DRIP_SECONDS = 0.05
+ENDLESS = 10_000
+
+
+async def drips_its_body(writer):
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 99999\r\n\r\n")
+    await drip(writer, b"x")
+
+
+async def drips_its_headers(writer):
+    writer.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    await drip(writer, b"x")
+
+
+async def never_ends_its_headers(writer):
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    await drip(writer, b"X-More: x\r\n")
+
+
+async def says_to_go_on_for_ever(writer):
+    await drip(writer, b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+async def says_nothing(writer):
+    await asyncio.sleep(60)
+
+
+async def redirects_slowly(writer):
+    await asyncio.sleep(DRIP_SECONDS * 4)
+    writer.write(b"HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n")
+    await writer.drain()
+
+
+async def drip(writer, part):
+    for _each in range(ENDLESS):
+        writer.write(part)
+        await writer.drain()
+        await asyncio.sleep(DRIP_SECONDS)
+
+
+class RawHost(threading.Thread):
+    """Reads a request and then does as it is told, on a loop of its own."""
+
+    def __init__(self, behaviour):
+        super().__init__(daemon=True)
+        self._behaviour, self._ready, self.url = behaviour, threading.Event(), ""
+        self.start()
+        self._ready.wait(10)
+
+    def run(self):
+        asyncio.run(self._serve())
+
+    async def _serve(self):
+        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        async with await asyncio.start_server(self._answer, "127.0.0.1", 0) as server:
+            self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            self._ready.set()
+            await self._ended.wait()
+
+    async def _answer(self, reader, writer):
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            await self._behaviour(writer)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    def stop(self):
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self.join(10)
+
+
+@pytest.fixture
+def host():
+    hosts = []
+
+    def make(behaviour):
+        hosts.append(RawHost(behaviour))
+        return hosts[-1].url
+
+    yield make
+    for each in hosts:
+        each.stop()
+
+
+SLOW_HOSTS = [
+    drips_its_body,
+    drips_its_headers,
+    never_ends_its_headers,
+    says_to_go_on_for_ever,
+    says_nothing,
+    redirects_slowly,
+]
+
+
+@pytest.mark.parametrize("behaviour", SLOW_HOSTS)
+def test_the_deadline_is_for_the_whole_request(host, listed, monkeypatch, behaviour):
+    monkeypatch.setattr(http, "REQUEST_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(http, "MAX_REDIRECTS", ENDLESS)
+    began = time.monotonic()
+    answer = asks(None, "/", at=host(behaviour))
+    assert answer.failure and not answer.status
+    assert time.monotonic() - began < 5
+
+
+def test_a_name_that_takes_long_to_look_up_counts_too(listed, monkeypatch):
+    monkeypatch.setattr(http, "REQUEST_TIMEOUT_SECONDS", 0.2)
+    found = threading.Event()
+    monkeypatch.setattr(http.socket, "getaddrinfo", lambda *address: found.wait(60) and [])
+    try:
+        assert "0.2 seconds" in asks(None, "/", at="http://slow.example").failure
+    finally:
+        found.set()
+
+
+def test_a_host_that_does_not_accept_the_connection_counts_too(listed, monkeypatch):
+    monkeypatch.setattr(http, "REQUEST_TIMEOUT_SECONDS", 0.2)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        port = listening.getsockname()[1]
+        waiting = [socket.socket() for _each in range(3)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.1", port))
+        assert "0.2 seconds" in asks(None, "/", at=f"http://127.0.0.1:{port}").failure
+        for each in waiting:
+            each.close()
+
+
+# -- Twilio's own hosts -----------------------------------------------------------------------------------
+
+ACCOUNT, TOKEN = "AC" + "0" * 32, "12345"
+
+
+@pytest.fixture
+def twilio(server, settings):
+    """The server stands in for Twilio's API."""
+    settings.ENVIRONMENT = replace(
+        settings.ENVIRONMENT,
+        twilio_account_sid=ACCOUNT,
+        twilio_auth_token=TOKEN,
+        twilio_api_base_url=server.url,
+    )
+
+
+def test_twilio_gets_its_credentials(server, twilio):
+    answer = asks(
+        server, "/echo?Page=1", at="https://u:p@api.twilio.com", authentication="twilio_credentials"
+    )
+    said = json.loads(answer.body)
+    assert (said["authorization"], said["query"]) == (aiohttp.encode_basic_auth(ACCOUNT, TOKEN), "Page=1")
+
+
+def test_credentials_do_not_follow_a_redirect(server, twilio):
+    answer = asks(server, "/elsewhere", at="https://api.twilio.com", authentication="twilio_credentials")
+    assert json.loads(answer.body)["authorization"] == ""
+
+
+@pytest.mark.parametrize("at", ["https://twilio.com.example", "http://api.twilio.com", "https://a.twil.io"])
+def test_nobody_else_gets_them(server, twilio, at):
+    assert "Twilio only" in asks(server, "/echo", at=at, authentication="twilio_credentials").failure
+
+
+def test_without_an_account_nothing_is_sent(server, twilio, settings):
+    settings.ENVIRONMENT = replace(settings.ENVIRONMENT, twilio_account_sid="", twilio_auth_token="")
+    answer = asks(server, "/echo", at="https://api.twilio.com", authentication="twilio_credentials")
+    assert "account" in answer.failure
+
+
+def signed_headers(url, body):
+    errand = Errand(
+        execution_id=1,
+        ref=7,
+        key="k",
+        method="POST",
+        url=url,
+        content_type=FORM,
+        body=body,
+        authentication="twilio_signature",
+    )
+    return http._authenticated(errand).headers
+
+
+def test_a_function_at_twilio_is_called_with_a_signature_that_it_accepts(twilio):
+    url, body = "https://prices-1234.twil.io/quote?v=2", "model=duster&tag=a&tag=b&empty="
+    signature = signed_headers(url, body)["X-Twilio-Signature"]
+    fields = MultiDict([("model", "duster"), ("tag", "a"), ("tag", "b"), ("empty", "")])
+    assert RequestValidator(TOKEN).validate(url, fields, signature)
+    assert not RequestValidator(TOKEN).validate(url, MultiDict([("model", "duster")]), signature)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://functions.example/quote", "http://a.twil.io/", "https://twil.io.example/"]
+)
+def test_no_signature_goes_anywhere_else(twilio, url):
+    assert signed_headers(url, "a=1") == {}

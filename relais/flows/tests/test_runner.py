@@ -347,11 +347,11 @@ def test_no_connection_is_held_while_a_host_is_asked(fatou_writes, clock, monkey
     published(flow_of(posts("demande", "/x", "oui", host="https://a.example"), says("oui", "Trouvé.")), clock)
     conversation, held = fatou_writes("mercedes"), []
 
-    def fetch(errand):
+    def request(errand, allowed_hosts):
         held.append(connection.connection)
         return engine.Answered(errand.ref, status=200, content_type="text/plain", body="")
 
-    monkeypatch.setattr("relais.flows.http.fetch", fetch)
+    monkeypatch.setattr("relais.flows.http.request", request)
     run_bot(attempt(0), conversation.pk)
     assert held == [None]
 

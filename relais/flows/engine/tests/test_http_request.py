@@ -10,7 +10,7 @@ def test_the_request_waits_for_its_answer():
     stage = Stage("make-http-request").starts("bonjour")
     (call,) = stage.effects
     assert isinstance(call, CallHttp)
-    assert call.params == {"From": FATOU, "Body": "bonjour"}
+    assert call.params == (("From", FATOU), ("Body", "bonjour"))
     assert not waits_for_reply(stage.state)
     assert stage.hears("allô ?").effects == ()
     stage.answered({"status": "ok", "agent_mode": False}, content_type="application/json; charset=utf-8")
@@ -92,6 +92,13 @@ def test_what_goes_where():
         {"method": "GET", "url": "{{flow.data.nowhere}}"},
         {"method": "DELETE", "url": "https://x.example"},
         {"method": "GET", "url": "https://nottwilio.com/", "add_twilio_auth": True},
+        {"method": "GET", "url": "https://twilio.com.example/", "add_twilio_auth": True},
+        {"method": "GET", "url": "https://example.com/@twilio.com", "add_twilio_auth": True},
+        {"method": "GET", "url": "https://twilio.com@example.com/", "add_twilio_auth": "true"},
+        {"method": "GET", "url": "http://api.twilio.com/", "send_twilio_credentials": True},
+        {"method": "GET", "url": "https://api.twilio.com:8443/", "add_twilio_auth": True},
+        {"method": "GET", "url": "https://other-1234.twil.io/", "add_twilio_auth": True},
+        {"method": "GET", "url": "https://[x", "add_twilio_auth": True},
     ],
 )
 def test_what_cannot_be_asked_fails_without_being_asked(properties):
@@ -101,5 +108,18 @@ def test_what_cannot_be_asked_fails_without_being_asked(properties):
 
 def test_twilio_gets_its_credentials():
     url = "https://lookups.twilio.com/v2/PhoneNumbers/1"
-    assert request(method="GET", url=url, add_twilio_auth=True).asked.auth == "twilio"
-    assert request(method="GET", url=url).asked.auth == ""
+    asked = request(method="GET", url=url, add_twilio_auth=True).asked
+    assert asked.as_request().authentication == "twilio_credentials"
+    form = request(method="POST", url=url, send_twilio_credentials="true").asked
+    assert form.as_request().authentication == "twilio_credentials"
+    json_ = request(method="POST", url=url, add_twilio_auth=True, content_type="application/json").asked
+    assert json_.as_request().authentication == "twilio_credentials"
+    assert request(method="GET", url=url).asked.as_request().authentication == ""
+
+
+def test_a_key_that_is_there_twice_is_sent_twice():
+    parameters = [{"key": "tag", "value": "a"}, {"key": "x", "value": "1"}, {"key": "tag", "value": "b"}]
+    get = request(method="GET", url="https://x.example/", parameters=parameters).asked
+    assert get.as_request().url == "https://x.example/?tag=a&x=1&tag=b"
+    post = request(method="POST", url="https://x.example/", parameters=parameters).asked
+    assert post.as_request().body == "tag=a&x=1&tag=b"

@@ -9,14 +9,19 @@ from relais.flows.engine.run import Done
 from relais.flows.engine.values import object_of, plain
 
 
-def done(answer: Answered, before: Mapping[str, Json], *, success: str, failure: str) -> Done:
-    """`before` are the outputs of the widget's earlier run: `parsed` keeps what this answer does not replace."""
+def done(
+    answer: Answered, before: Mapping[str, Json], *, success: str, failure: str, below: int = 300
+) -> Done:
+    """A status from 200 and `below` this one is success.
+
+    `before` are the outputs of the widget's earlier run: `parsed` keeps what this answer does not replace.
+    """
     if answer.failure:
         return Done(failure, {}, why=f"The request failed: {answer.failure}.")
     if len(answer.body.encode(errors="replace")) > ANSWER_BYTES:
         return Done(failure, {}, why=f"The request failed: the answer has over {ANSWER_BYTES // 1024} KB.")
     outputs = outputs_of(answer, before)
-    if 200 <= answer.status < 300:
+    if 200 <= answer.status < below:
         return Done(success, outputs)
     return Done(failure, outputs, why=f"The request was answered {answer.status}.")
 

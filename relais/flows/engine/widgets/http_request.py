@@ -1,13 +1,13 @@
 """make-http-request: asks another system, and goes on with what it answers."""
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from relais.flows.engine.effects import FORM, CallHttp
 from relais.flows.engine.flow import Problem, Widget
 from relais.flows.engine.inputs import Answered, Input
 from relais.flows.engine.run import Done, Run
 from relais.flows.engine.state import Waiting
+from relais.flows.engine.twilio_hosts import is_twilio_api
 from relais.flows.engine.widgets import answers
 from relais.flows.engine.widgets.kind import Kind
 
@@ -33,7 +33,7 @@ class HttpRequest(Kind):
             params=run.params(widget),
             content_type=widget.text("content_type") or FORM,
             body=run.text(widget, "body"),
-            auth="twilio" if any(widget.text(name).lower() == "true" for name in AUTH) else "",
+            authentication="twilio_credentials" if _wants_credentials(widget) else "",
         )
         if refusal := _refusal(call):
             return Done("failed", {}, why=refusal)
@@ -58,17 +58,13 @@ def _refusal(call: CallHttp) -> str:
         return "The request has no URL."
     if call.method not in METHODS:
         return f"A request is GET or POST, not {call.method}."
-    if call.auth and not _is_twilio(call.url):
-        return "Twilio's credentials are sent to Twilio only."
+    if call.authentication and not is_twilio_api(call.url):
+        return "Twilio's credentials are sent to Twilio only, and by https."
     return ""
 
 
-def _is_twilio(url: str) -> bool:
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        return False
-    return host == "twilio.com" or host.endswith(".twilio.com")
+def _wants_credentials(widget: Widget) -> bool:
+    return any(widget.text(name).lower() == "true" for name in AUTH)
 
 
 HTTP_REQUEST = HttpRequest()

@@ -27,7 +27,7 @@ class Function(Kind):
     def resume(self, run: Run, widget: Widget, waiting: Waiting, input: Input) -> Done | None:
         if not isinstance(input, Answered) or input.ref != waiting["ref"]:
             return None
-        done = answers.done(input, run.outputs(widget), success="success", failure="fail")
+        done = answers.done(input, run.outputs(widget), success="success", failure="fail", below=400)
         told = {name.lower(): value for name, value in input.headers.items()}.get(CONCURRENCY)
         if not done.outputs or told is None:
             return done

@@ -182,8 +182,9 @@ class Phone:
     def _answer(self, call: CallHttp) -> Answered:
         base, _, hook = call.url.partition("/api/twilio/")
         assert (call.method, base) == ("POST", library.PLACEHOLDER_BASE)
-        assert all(call.params[name] for name in NEEDS[hook]), call
-        self.told.append((hook, dict(call.params)))
+        params = dict(call.params)
+        assert all(params[name] for name in NEEDS[hook]), call
+        self.told.append((hook, params))
         given = ({"incoming": self.known} | HOOKS | self.hooks)[hook]
         if given is None:
             return Answered.failed(call.ref, "time-out")
