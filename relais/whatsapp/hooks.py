@@ -10,12 +10,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 from anyio import CapacityLimiter, fail_after, to_thread
-from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -28,22 +27,36 @@ from relais.accounts.models import ApiToken, TokenRefused
 from relais.conversations.receive import InboundMessage, Received, receive
 from relais.whatsapp import measures, state, studio
 from relais.whatsapp.api import send_message
+from relais.whatsapp.authentication import (
+    Authentication,
+    BySignature,
+    BySignatureOrSecret,
+    ByToken,
+    Guards,
+    NotAllowed,
+    TooManyChecks,
+    is_a_trial,
+)
 from relais.whatsapp.database_line import DatabaseLine
 from relais.whatsapp.delivery import News, hear, news_of
 from relais.whatsapp.gather import Gather, NotTaken
 from relais.whatsapp.inbound import message_of
 from relais.whatsapp.params import Invalid, Params, params_of
-from relais.whatsapp.signature import RawRequest, bearer, is_signed, knows_the_secret, trial_key
+from relais.whatsapp.signature import RawRequest, bearer
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 LARGEST = 256 * 1024
+MAX_FORM_FIELDS = 500
+"""Twilio sends fewer than a hundred; each costs time before it is known who sent them."""
 LONGEST = 10.0
 """Seconds that a call may take; Twilio waits 15 for an answer."""
-HEADERS = {405: {"Allow": "POST"}, 503: {"Retry-After": "5"}}
-# Bounded, so that a flood of hooks never takes all of the database's connections.
-_threads = CapacityLimiter(4)
+HEADERS = {405: {"Allow": "POST"}, 429: {"Retry-After": "300"}, 503: {"Retry-After": "5"}}
+# Bounded, so that a flood of hooks never takes all of the database's connections; programs apart, so that they never
+# hold up Studio.
+_studio_threads = CapacityLimiter(4)
+_program_threads = CapacityLimiter(2)
 
 
 class Refused(Exception):
@@ -57,7 +70,7 @@ class Refused(Exception):
 @dataclass(frozen=True)
 class Hook(ABC):
     path: str
-    allows: Callable[[RawRequest], bool]
+    authentication: Authentication
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
@@ -69,21 +82,42 @@ class Hook(ABC):
         try:
             if request.method != "POST":
                 raise Refused(405, _("Seul POST est entendu ici."))
-            return await self.answered(await _read(request))
+            return await self.answered(await self._admitted(request))
         except Refused as refused:
             return _refusal(refused)
         except ClientDisconnect:
             return Response(status_code=400)
 
-    @abstractmethod
-    async def answered(self, raw: RawRequest) -> Response: ...
+    async def _admitted(self, request: Request) -> RawRequest:
+        """The whole call, once it is known who makes it."""
+        host = request.client.host if request.client else ""
+        size, head = _declared_size(request), _head(request)
+        # A body without a declared size is read all the same: it may be too large, which is said first.
+        if size is not None and self.authentication.is_refused_unread(head, host):
+            raise self._not_allowed(head, host, NotAllowed(), reason="unread")
+        raw = replace(head, body=await _body(request))
+        if raw.field_count > MAX_FORM_FIELDS:
+            measures.call_refused(self.path, "fields")
+            raise Refused(413, _("Le formulaire compte plus de %(most)s champs.") % {"most": MAX_FORM_FIELDS})
+        with self.refusing():
+            try:
+                await self.authentication.check(raw, host)
+            except NotAllowed as refused:
+                raise self._not_allowed(raw, host, refused) from None
+        return raw
 
-    def params_of(self, raw: RawRequest) -> Params:
-        if not self.allows(raw):
-            if not is_a_trial(raw):
-                state.refused_signature(self.path)
-            raise Refused(403, _("La signature de l'appel n'est pas valable."))
-        return params_of(raw)
+    def _not_allowed(self, raw: RawRequest, host: str, refused: NotAllowed, *, reason: str = "") -> Refused:
+        if not is_a_trial(raw):
+            state.refused_signature(self.path)
+            self.authentication.guards.refused_calls.failed(host)
+            measures.call_refused(self.path, reason or ("guesses" if refused.too_many else "credentials"))
+        if refused.too_many:
+            return Refused(429, _("Trop d'essais manqués. Attendez cinq minutes, puis réessayez."))
+        return Refused(403, _("La signature de l'appel n'est pas valable."))
+
+    @abstractmethod
+    async def answered(self, raw: RawRequest) -> Response:
+        """`raw` comes from who may call."""
 
     @contextmanager
     def refusing(self) -> Iterator[None]:
@@ -96,9 +130,12 @@ class Hook(ABC):
             raise Refused(404, str(unknown)) from unknown
         except TokenRefused as refused:
             raise Refused(403, str(refused)) from refused
+        except TooManyChecks as error:
+            measures.call_refused(self.path, "checks")
+            raise _not_now() from error
         except (DatabaseError, InterfaceError, NotTaken, TimeoutError) as error:
             log.error("call not stored", extra={"path": self.path, "error": type(error).__name__})
-            raise Refused(503, _("Le message n'a pas pu être enregistré. Réessayez.")) from error
+            raise _not_now() from error
         except Refused:
             raise
         except Exception as error:
@@ -111,16 +148,17 @@ class OneByOne(Hook):
     """Carried out in a thread and a transaction of its own."""
 
     answer: Callable[[Params, RawRequest], Response]
+    threads: CapacityLimiter = _studio_threads
 
     async def answered(self, raw: RawRequest) -> Response:
         with self.refusing(), fail_after(LONGEST):
             # Left alone when it hangs: it ends with its connection, and there are few of those.
-            return await to_thread.run_sync(self._answer, raw, limiter=_threads, abandon_on_cancel=True)
+            return await to_thread.run_sync(self._answer, raw, limiter=self.threads, abandon_on_cancel=True)
 
     def _answer(self, raw: RawRequest) -> Response:
         try:
             with self.refusing():
-                return self.answer(self.params_of(raw), raw)
+                return self.answer(params_of(raw), raw)
         finally:
             connection.close()
 
@@ -135,61 +173,59 @@ class Gathered(Hook, Generic[Item, Answer]):
 
     async def answered(self, raw: RawRequest) -> Response:
         with self.refusing():
-            item = self.read(self.params_of(raw), raw)
+            item = self.read(params_of(raw), raw)
             return self.tell(await self.gather.take(item), item)
 
 
-async def _read(request: Request) -> RawRequest:
+def _declared_size(request: Request) -> int | None:
+    """Raises Refused when it is too large, before anything of it is read."""
+    declared = request.headers.get("content-length", "")
+    size = int(declared) if declared.isdecimal() else None
+    if size is not None and size > LARGEST:
+        raise _too_large()
+    return size
+
+
+def _head(request: Request) -> RawRequest:
     # Of a header that stands twice the first counts.
     headers: dict[bytes, bytes] = dict(reversed(request.scope["headers"]))
 
     def header(name: bytes) -> str:
         return headers.get(name, b"").decode("latin-1")
 
-    if int(header(b"content-length") or 0) > LARGEST:
-        raise Refused(413, _("Le corps dépasse 256 ko."))
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST:
-            raise Refused(413, _("Le corps dépasse 256 ko."))
     raw_path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
     return RawRequest(
         path=raw_path.partition(b"?")[0].decode("latin-1"),
         query=request.scope["query_string"].decode("latin-1"),
         content_type=header(b"content-type").partition(";")[0].strip().lower(),
-        body=body,
+        body=b"",
         signature=header(b"x-twilio-signature"),
         authorization=header(b"authorization"),
     )
 
 
+async def _body(request: Request) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > LARGEST:
+            raise _too_large()
+    return b"".join(chunks)
+
+
+def _too_large() -> Refused:
+    return Refused(413, _("Le corps dépasse 256 ko."))
+
+
+def _not_now() -> Refused:
+    return Refused(503, _("Le message n'a pas pu être enregistré. Réessayez."))
+
+
 def _refusal(refused: Refused) -> JSONResponse:
     answer = {"success": "false", "error": refused.sentence} | refused.more
     return JSONResponse(answer, refused.status, HEADERS.get(refused.status))
-
-
-# -- who may call ------------------------------------------------------------------------------------
-
-
-def from_twilio(raw: RawRequest) -> bool:
-    environment = settings.ENVIRONMENT
-    tokens = (environment.twilio_auth_token, environment.twilio_auth_token_secondary)
-    return is_signed(raw, base_url=environment.public_base_url, tokens=tokens)
-
-
-def from_twilio_or_studio(raw: RawRequest) -> bool:
-    return from_twilio(raw) or knows_the_secret(raw, settings.ENVIRONMENT.studio_webhook_secret)
-
-
-def is_a_trial(raw: RawRequest) -> bool:
-    """The refusal that `relais doctor` asks for is nobody's attempt: it turns nothing red."""
-    environment = settings.ENVIRONMENT
-    return is_signed(raw, base_url=environment.public_base_url, tokens=[trial_key(environment.secret_key)])
-
-
-def from_a_program(raw: RawRequest) -> bool:
-    return ApiToken.of(bearer(raw), at=timezone.now()) is not None
 
 
 # -- what each answers -------------------------------------------------------------------------------
@@ -241,7 +277,7 @@ def _send_message(params: Params, raw: RawRequest) -> Response:
 
 def _plain(
     path: str,
-    allows: Callable[[RawRequest], bool],
+    authentication: Authentication,
     read: Callable[[Params, RawRequest], Item],
     gather: Gather[Item, Answer],
     tell: Callable[[Answer, Item], Response],
@@ -252,7 +288,7 @@ def _plain(
         item = read(params, raw)
         return tell(gather.work([item])[0], item)
 
-    return OneByOne(path, allows, answer)
+    return OneByOne(path, authentication, answer)
 
 
 class Door:
@@ -267,21 +303,23 @@ class Door:
             _hear, line=DatabaseLine(), carried_out=partial(measures.batch_stored, "statuses")
         )
         hook = Gathered if gathers else _plain
+        self.guards = Guards()
+        from_twilio, from_studio = BySignature(self.guards), BySignatureOrSecret(self.guards)
         self.hooks: tuple[Hook, ...] = (
             hook("/api/twilio/message", from_twilio, _of_our_bot, self.messages, _nothing_to_say),
             hook("/api/twilio/status", from_twilio, _news, self.statuses, _heard),
             hook(
                 "/api/twilio/incoming",
-                from_twilio_or_studio,
+                from_studio,
                 _of_studio_s_bot,
                 self.messages,
                 _told_to_studio,
             ),
-            OneByOne("/api/twilio/menu-choice", from_twilio_or_studio, _of_studio(studio.menu_choice)),
-            OneByOne("/api/twilio/free-input", from_twilio_or_studio, _of_studio(studio.free_input)),
-            OneByOne("/api/twilio/agent-transfer", from_twilio_or_studio, _of_studio(studio.agent_transfer)),
-            OneByOne("/api/twilio/complete", from_twilio_or_studio, _of_studio(studio.complete)),
-            OneByOne("/api/twilio/send-message", from_a_program, _send_message),
+            OneByOne("/api/twilio/menu-choice", from_studio, _of_studio(studio.menu_choice)),
+            OneByOne("/api/twilio/free-input", from_studio, _of_studio(studio.free_input)),
+            OneByOne("/api/twilio/agent-transfer", from_studio, _of_studio(studio.agent_transfer)),
+            OneByOne("/api/twilio/complete", from_studio, _of_studio(studio.complete)),
+            OneByOne("/api/twilio/send-message", ByToken(self.guards), _send_message, _program_threads),
         )
         self.routes = [Route(hook.path, hook) for hook in self.hooks]
 

@@ -16,6 +16,12 @@ HOOK_SECONDS = Histogram(
 SIGNATURES_REFUSED = Counter(
     "relais_signatures_refused", "Calls refused since nobody we know signed them.", ["path"]
 )
+CALLS_REFUSED = Counter(
+    "relais_hook_refusals",
+    "Calls of hooks refused for what they are: too many fields, no credentials (read or unread), too many guesses, or "
+    "too many signatures to check.",
+    ["path", "reason"],
+)
 BATCH_SIZE = Histogram(
     "relais_batch_messages", "Messages or statuses stored in one transaction.", ["kind"], buckets=SIZES
 )
@@ -42,6 +48,10 @@ def batch_stored(kind: str, size: int, seconds: float) -> None:
 
 def signature_refused(path: str) -> None:
     SIGNATURES_REFUSED.labels(path).inc()
+
+
+def call_refused(path: str, reason: str) -> None:
+    CALLS_REFUSED.labels(path, reason).inc()
 
 
 def sent(outcome: str, code: int | None, seconds: float) -> None:

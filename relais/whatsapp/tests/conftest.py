@@ -83,10 +83,11 @@ def desk(door: Door) -> Iterator[str]:
 
 
 @pytest.fixture
-def twilio(desk: str) -> Iterator[Twilio]:
+def twilio(desk: str, door: Door) -> Iterator[Twilio]:
     twilio = Twilio(desk)
     yield twilio
     twilio.http.close()
+    door.guards.forget_all()
 
 
 def inbound(text: str = "Bonjour", **more: str) -> dict[str, str]:
