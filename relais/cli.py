@@ -29,7 +29,10 @@ MEASUREMENTS: dict[str, tuple[str, dict[str, tuple[int | str, str]]]] = {
         "From the hook to a thousand screens, beside a bare fan-out.",
         {"seconds": (20, "how long"), "sockets": (1000, "open"), "threads": (500, "looked at")},
     ),
-    "send": ("The outbox emptied through a double of Twilio.", {"messages": (2400, "waiting")}),
+    "send": (
+        "The outbox emptied through a double of Twilio.",
+        {"messages": (2400, "waiting"), "rate": (80, "messages a second that may leave")},
+    ),
     "pages": (
         "The pages agents live in, on a small and on a large database.",
         {

@@ -476,6 +476,8 @@ class SenderPace(models.Model):
     tokens = models.FloatField(db_default=0)
     counted_at = models.DateTimeField(db_default=Now())
     slow_until = models.DateTimeField(null=True)
+    recent_claims = models.JSONField(default=list, db_default=Value([], models.JSONField()))
+    """What left within the last second: `[[seconds since the epoch, how many], …]`."""
 
     class Meta(TypedModelMeta):
         db_table = "sender_paces"

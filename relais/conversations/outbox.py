@@ -1,11 +1,12 @@
 """The outbox: which messages leave next, and how many each of our numbers may send now.
 
 Each number has a bucket of tokens, one row for all processes, refilled by the database's clock. It is opened in the
-transaction that claims, so exactly what is claimed is taken out.
+transaction that claims, so exactly what is claimed is taken out. How many that may be is told by `rate_limit.py`.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -16,26 +17,16 @@ from django.db import connection, transaction
 
 from relais.conversations.fate import LONGEST_PAUSE, mark_claimed
 from relais.conversations.models import Deliveries, MessageDelivery
+from relais.conversations.rate_limit import RateLimit, SendBudget
 
-CAPACITY = 0.15
-"""Seconds' worth of tokens that a bucket holds: what may leave at once after a rest, or after a busy moment of ours."""
 SLICE = 4
 """Tokens to wait for when there are none left: fewer, larger claims cost less."""
+MIN_WAIT_SECONDS, MAX_WAIT_SECONDS = 0.005, 1.0
 SLOWED = 4
 """Divides the rate of a number that Twilio finds too fast."""
 
-# A clock set back by more than lock waits explain would keep the bucket empty for as long: it is full then.
-OPEN = """
-select p.sender, now.at,
-       least(pace.capacity, case when p.counted_at > now.at + interval '1 second' then pace.capacity
-             else p.tokens + pace.rate * greatest(0, extract(epoch from now.at - p.counted_at)) end)
-  from sender_paces p,
-       lateral (select clock_timestamp() as at, p.sender) now,
-       lateral (select %(rate)s::float8 / case when p.slow_until between now.at and now.at + %(longest)s
-                       then %(slowed)s else 1 end as rate) slowed,
-       lateral (select slowed.rate, greatest(1, slowed.rate * %(capacity)s) as capacity) pace
- order by p.sender for update of p
-"""
+OPEN = "select sender, tokens, counted_at, slow_until, recent_claims from sender_paces order by sender for update"
+# Asked after the rows are locked: whoever waited for them counts from when he had them.
 NOW = "select clock_timestamp()"
 # How many messages wait changes faster than what the planner knows of it. Whatever it believes, the index that stands
 # in their order is followed until there are enough; it would else read and sort them all, for each look.
@@ -43,7 +34,7 @@ FOLLOW_THE_INDEX = """
 set local enable_sort = off; set local enable_hashjoin = off; set local enable_mergejoin = off;
 set local enable_bitmapscan = off; set local enable_seqscan = off
 """
-TAKE_OUT = "update sender_paces set tokens = %s, counted_at = %s where sender = %s"
+TAKE_OUT = "update sender_paces set tokens = %s, counted_at = %s, recent_claims = %s where sender = %s"
 KNOW = "insert into sender_paces (sender) select unnest(%s::text[]) on conflict do nothing"
 SLOW = """
 update sender_paces
@@ -85,11 +76,11 @@ def next_turn(
     Never waits for a conversation that somebody else holds. `without` are not touched. Where one number has used up
     its tokens, what others have is only looked for when `wide`: all its rows are passed by.
     """
-    tokens, at = _opened(rate)
+    budgets, at = _opened(rate)
     turn = Turn(at)
-    empty = [sender for sender, left in tokens.items() if left < 1]
-    if empty and (len(empty) == len(tokens) or not wide):
-        turn.wait = _seconds_for(1, rate)
+    empty = [sender for sender, budget in budgets.items() if not budget.available]
+    if empty and (len(empty) == len(budgets) or not wide):
+        turn.wait = _seconds_until(1, [budgets[sender] for sender in empty])
         return turn
     turn.wide = bool(empty)
     due = (
@@ -97,62 +88,86 @@ def next_turn(
         if without
         else MessageDelivery.objects.due(at)
     )
-    chosen = _within(tokens, _locked(due, empty, most, tokens), automatic)
-    if chosen.too_many or empty:
-        turn.wait = _seconds_for(SLICE, rate)
-    if chosen.unknown:
-        _know(chosen.unknown)
-        turn.wait = 0.0
+    chosen = _within(budgets, _locked(due, empty, most, budgets), automatic)
     still_due = MessageDelivery.objects.due(at).filter(pk__in=chosen.ids)
     fresh = list(still_due.select_related("event", "conversation__address"))
     turn.stale = [each for each in fresh if each.epoch not in (None, each.conversation.epoch)]
     turn.claimed = mark_claimed([each for each in fresh if each not in turn.stale], by=by, at=at)
-    _take_out(tokens, Counter(each.conversation.sender for each in turn.claimed), at)
+    _take_out(budgets, Counter(each.conversation.sender for each in turn.claimed), at)
+    if waiting := [budgets[sender] for sender in {*empty, *chosen.exhausted}]:
+        turn.wait = _seconds_until(SLICE, waiting)
+    if chosen.unknown:
+        _know(chosen.unknown)
+        turn.wait = 0.0
     return turn
 
 
-def _seconds_for(tokens: int, rate: float) -> float:
-    return max(0.005, min(1.0, tokens / rate))
+def _seconds_until(number: int, budgets: Iterable[SendBudget]) -> float:
+    """When the first of these may send so many, or half of what ever may leave at once: tokens that come in while the
+    bucket is full are lost, and a look may be late.
+    """
+    waits = (budget.seconds_until(max(1, min(number, int(budget.limit.burst / 2)))) for budget in budgets)
+    return max(MIN_WAIT_SECONDS, min(MAX_WAIT_SECONDS, *waits))
 
 
 @dataclass
 class _Chosen:
-    ids: list[int]
-    unknown: set[str]
-    too_many: bool
+    ids: list[int] = field(default_factory=list)
+    unknown: set[str] = field(default_factory=set)
+    exhausted: set[str] = field(default_factory=set)
+    """Numbers that have more to send than they may now."""
 
 
-def _opened(rate: float) -> tuple[dict[str, float], datetime]:
+def _opened(rate: float) -> tuple[dict[str, SendBudget], datetime]:
     """What each number may send now, its row kept from others until the transaction ends."""
-    given: Any = {"rate": rate, "slowed": SLOWED, "capacity": CAPACITY, "longest": 2 * LONGEST_PAUSE}
     with connection.cursor() as cursor:
-        cursor.execute(FOLLOW_THE_INDEX)
-        cursor.execute(OPEN, given)
+        cursor.execute(f"{FOLLOW_THE_INDEX};{OPEN};{NOW}")
+        while not cursor.description:
+            cursor.nextset()
         rows = cursor.fetchall()
-        if not rows:
-            cursor.execute(NOW)
-            return {}, cursor.fetchone()[0]
-    return {sender: tokens for sender, _at, tokens in rows}, max(at for _sender, at, _tokens in rows)
+        cursor.nextset()
+        [at] = cursor.fetchone()
+    return {sender: _budget(rate, at, *state) for sender, *state in rows}, at
 
 
-def _locked(due: Deliveries, empty: list[str], most: int, tokens: dict[str, float]) -> list[MessageDelivery]:
+def _budget(
+    rate: float,
+    at: datetime,
+    tokens: float,
+    counted_at: datetime,
+    slow_until: datetime | None,
+    recent_claims: str,
+) -> SendBudget:
+    is_slowed = slow_until is not None and at <= slow_until <= at + 2 * LONGEST_PAUSE
+    return SendBudget.opened(
+        RateLimit(rate / SLOWED if is_slowed else rate),
+        at=at.timestamp(),
+        tokens=tokens,
+        counted_at=counted_at.timestamp(),
+        recent=json.loads(recent_claims),
+    )
+
+
+def _locked(
+    due: Deliveries, empty: list[str], most: int, budgets: dict[str, SendBudget]
+) -> list[MessageDelivery]:
     if empty:
         due = due.exclude(conversation__sender__in=empty)
     due = due.select_related("conversation")
     due = due.select_for_update(no_key=True, skip_locked=True, of=("conversation",))
-    worth_it = 1 + sum(int(max(0, left)) for left in tokens.values())
+    worth_it = 1 + sum(budget.available for budget in budgets.values())
     return list(due[: min(most, worth_it)])
 
 
-def _within(tokens: dict[str, float], found: list[MessageDelivery], automatic: int) -> _Chosen:
+def _within(budgets: dict[str, SendBudget], found: list[MessageDelivery], automatic: int) -> _Chosen:
     """The first of each number, as many as it has tokens for."""
-    left, chosen = dict(tokens), _Chosen([], set(), False)
+    left, chosen = {sender: budget.available for sender, budget in budgets.items()}, _Chosen()
     for delivery in found:
         sender = delivery.conversation.sender
         if sender not in left:
             chosen.unknown.add(sender)
-        elif left[sender] < 1:
-            chosen.too_many = True
+        elif not left[sender]:
+            chosen.exhausted.add(sender)
         elif delivery.by_person or len(chosen.ids) < automatic:
             left[sender] -= 1
             chosen.ids.append(delivery.pk)
@@ -165,7 +180,9 @@ def _know(senders: Iterable[str]) -> None:
             cursor.execute(KNOW, [listed])
 
 
-def _take_out(tokens: dict[str, float], taken: Counter[str], at: datetime) -> None:
+def _take_out(budgets: dict[str, SendBudget], taken: Counter[str], at: datetime) -> None:
     with connection.cursor() as cursor:
         for sender, number in taken.items():
-            cursor.execute(TAKE_OUT, [tokens[sender] - number, at, sender])
+            budget = budgets[sender]
+            budget.take(number)
+            cursor.execute(TAKE_OUT, [budget.tokens, at, json.dumps(budget.recent), sender])

@@ -44,6 +44,8 @@ LOOK_EVERY = 1.0
 """Seconds between looks at the outbox when nobody tells of anything."""
 REST = 0.02
 """Seconds between looks at least: each claims what came meanwhile, all at once."""
+TOKEN_WAIT_MARGIN_SECONDS = 0.003
+"""Looks take unequally long to reach the database. One that comes a moment too early finds no token and has to rest."""
 WIDE_EVERY = 0.25
 OUTCOME_TRIES = 20
 WITHHOLD_TRIES = 3
@@ -115,7 +117,7 @@ class Sender:
         for delivery in turn.stale:
             self._hand_on(self._withhold, delivery)
         self._waits_for_tokens = turn.wait is not None
-        return LOOK_EVERY if turn.wait is None else turn.wait
+        return LOOK_EVERY if turn.wait is None else turn.wait + TOKEN_WAIT_MARGIN_SECONDS
 
     def _give_back(self) -> None:
         """A connection that broke at the commit may have left claims that nobody here knows of: none was called."""

@@ -27,7 +27,7 @@ def test_what_the_double_took_is_counted():
             ("b", "another 2 2", 9.0),
         ),
     )
-    assert (figures.messages, figures.seconds, figures.rate) == (4, 2.0, 1.5)
+    assert (figures.messages, figures.seconds, figures.rate) == (4, 2.0, 2.0)
     assert figures.most == 4, "a person's text is one of those that left"
     assert (figures.in_order, figures.doubled, figures.lost) == (True, 0, 0)
 
@@ -44,7 +44,7 @@ def test_one_out_of_turn_one_twice_and_one_lost_are_noticed():
 
 def test_the_figures_are_told():
     figures = {
-        "messages": 2400, "seconds": 30.0, "rate": 80.0, "rate_most": 88, "of_persons": 100, "p50_wait_ms": 40,
+        "rate_set": 80, "messages": 2400, "seconds": 30.0, "rate": 80.0, "rate_most": 88, "claimed_rate": 80.0, "claimed_most": 84, "of_persons": 100, "p50_wait_ms": 40,
         "p99_wait_ms": 90, "unlimited_rate": 200.0, "order_ok": True, "doubled": 0, "lost": 0,
     }  # fmt: skip
     assert list(told(figures))[-1] == "in order, 0 doubled, 0 lost"
