@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from django.db import transaction
 from django.db.models import Q
 
-from relais.clients.addresses import BadAddress, canonical
+from relais.clients.addresses import BadAddress, canonical, is_same_address
 from relais.clients.models import ClientAddress
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.whatsapp import overheard
@@ -114,7 +114,15 @@ class _Known:
 
 
 def _is_to(delivery: MessageDelivery, to: str) -> bool:
+    """WhatsApp may name the client by another form of his number, or another of his addresses, than we wrote to."""
+    if not to:
+        return True
     try:
-        return not to or canonical(to) == delivery.conversation.address.address
+        told = canonical(to)
     except BadAddress:
         return False
+    written_to = delivery.conversation.address
+    return (
+        is_same_address(told, written_to.address)
+        or ClientAddress.objects.filter(address=told, client=written_to.client_id).exists()
+    )

@@ -10,6 +10,10 @@ SENTENCES = {
     21211: _("Ce numéro n'est pas valable."),
     21408: _("L'envoi vers ce pays n'est pas permis à notre compte Twilio. Prévenez un administrateur."),
     21608: _("Le compte Twilio d'essai n'écrit qu'aux numéros vérifiés. Prévenez un administrateur."),
+    21609: _(
+        "Rien n'est parti : Twilio n'accepte pas l'adresse publique de Relais (PUBLIC_BASE_URL). "
+        "Prévenez un administrateur."
+    ),
     21610: _("Ce client a demandé à ne plus recevoir de messages. Il faut qu'il écrive le premier."),
     21617: _("Le message est trop long. Coupez-le en plusieurs messages."),
     30007: _("L'opérateur a filtré ce message."),

@@ -12,10 +12,11 @@ from django.utils import timezone
 from twilio.request_validator import RequestValidator
 
 from relais.accounts.models import ApiToken
-from relais.clients.models import Client
+from relais.clients.models import Client, ClientAddress
 from relais.conversations.history import BOT
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.whatsapp import state
+from relais.whatsapp.delivery import fail
 from tests.cast import FATOU, OUR_NUMBER, new_sid, said_to_client, story_of
 
 from .conftest import inbound
@@ -446,6 +447,46 @@ def test_a_ref_of_another_client_s_message_is_not_believed(twilio, leaving):
     tells(twilio, "delivered", ref=leaving.pk, To="whatsapp:+2250700000000")
     leaving.refresh_from_db()
     assert leaving.state == "sending"
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("whatsapp:+5215512345678", "whatsapp:+525512345678"),
+        ("whatsapp:+541112345678", "whatsapp:+5491112345678"),
+        ("whatsapp:+551187654321", "whatsapp:+5511987654321"),
+        ("whatsapp:+22507123456", "whatsapp:+2250707123456"),
+    ],
+)
+def test_a_status_that_names_the_client_by_the_other_form_of_his_number_counts(
+    twilio, fatou_writes, awa, clock, address, told
+):
+    conversation = fatou_writes(address=address)
+    conversation.take_over(awa, at=clock.now)
+    delivery = conversation.deliveries.get()
+    assert delivery.claim(by="p", at=clock.now)
+    tells(twilio, "delivered", ref=delivery.pk, To=told)
+    delivery.refresh_from_db()
+    assert delivery.state == "delivered"
+
+
+def test_a_status_that_names_the_client_by_another_address_of_his_counts(twilio, leaving, clock):
+    other = "whatsapp:MA.13491208655302741918"
+    tells(twilio, "sent", ref=leaving.pk, To=other)
+    leaving.refresh_from_db()
+    assert leaving.state == "sending", "nobody knows whose it is"
+    ClientAddress.objects.create(
+        client=leaving.conversation.address.client, address=other, created_at=clock.now
+    )
+    tells(twilio, "sent", ref=leaving.pk, To=other)
+    leaving.refresh_from_db()
+    assert leaving.state == "sent"
+
+
+def test_a_callback_address_that_twilio_refuses_is_told_in_words(held_by_awa, clock):
+    delivery = held_by_awa.deliveries.get()
+    fail(delivery, code=21609, at=clock.now)
+    assert "PUBLIC_BASE_URL" in delivery.error
 
 
 def test_each_move_of_a_delivery_raises_rev(twilio, leaving):
