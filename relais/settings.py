@@ -87,6 +87,9 @@ TEMPLATES = [
     },
 ]
 
+MAX_DATABASE_CONNECTIONS = 24
+"""Of one process: in web as many as threads that may want one at the same time, eleven for pages (`shell.PAGE_LANES`),
+nine for hooks, the rest for figures and fragments. With fewer, busy pages would leave hooks without."""
 _database = conninfo_to_dict(ENVIRONMENT.database_url)
 DATABASES = {
     "default": {
@@ -100,7 +103,14 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
         # And its attempts grow ever rarer: it gives up early, and the next page makes it try at once.
         "OPTIONS": _database
-        | {"pool": {"min_size": 1, "max_size": 12, "timeout": 3, "reconnect_timeout": 2}},
+        | {
+            "pool": {
+                "min_size": 1,
+                "max_size": MAX_DATABASE_CONNECTIONS,
+                "timeout": 3,
+                "reconnect_timeout": 2,
+            }
+        },
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

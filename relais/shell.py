@@ -1,11 +1,15 @@
 """Parts of the shell around Django: whom it answers, how pages get a thread, and the static files."""
 
+import asyncio
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
+from django.conf import settings
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
@@ -13,7 +17,23 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from whitenoise import WhiteNoise
 
-PAGE_THREADS = 8
+from relais.page_lanes import ClientGone, Lane, Overloaded
+from relais.web import overload
+
+HASHING_THREADS = max(1, min(2, (os.cpu_count() or 1) // 2))
+"""Hashing a password takes a whole processor: one has to stay for everything else."""
+PAGE_LANES = {
+    "pages": {"threads": 5, "max_waiting": 32},
+    "anonymous": {"threads": 2, "max_waiting": 32},
+    "sign_in": {"threads": HASHING_THREADS, "max_waiting": 40},
+    "media": {"threads": 2, "max_waiting": 64},
+}
+"""More threads would not serve more pages, since one computes at a time; they would hold up the loop and the hooks.
+Together they are fewer than the connections to the database, so that hooks always find one; see `settings.py`."""
+HASHING = ("/accounts/login/", "/accounts/password/")
+RELEASE = "relais.release_thread"
+MAX_CHUNKS_WAITING_TO_LEAVE = 256
+"""Of 4 kB in a picture: more than most have, so that a slow client does not keep the thread."""
 STATIC_THREADS = 2
 LARGEST_FORM = 2_000_000
 """Bytes; nothing a page sends is larger, and Django refuses a form above its own bound."""
@@ -62,33 +82,105 @@ class NothingToGuess:
 
 
 class Pages:
-    """Whatever is not native goes to Django, in a thread; never a socket, never a body that is still arriving."""
+    """Whatever is not native goes to Django, in a thread; never a socket, never a body that is still arriving.
+
+    Lanes keep apart what must not hold up the pages of those who work: sign-ins, whose hashes take long on purpose,
+    visitors without a session, and pictures, which leave as slowly as the client takes them.
+    """
 
     def __init__(self, django: Any) -> None:
-        self.django = WSGIMiddleware(django, workers=PAGE_THREADS)
+        self.lanes = {name: PageLane(name, django, **bounds) for name, bounds in PAGE_LANES.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await PlainTextResponse("Nothing to connect to here.", 404)(scope, receive, send)
             return
+        request = Request(scope, receive)
+        with suppress(ClientDisconnect, ClientGone):
+            body = await _whole_body(request)
+            if body is None:
+                await PlainTextResponse("This is too large.", 413)(scope, receive, send)
+                return
+            try:
+                await self.lanes[_lane_of(request)].serve(request, body, receive, send)
+            except Overloaded:
+                await overload.response(request, body)(scope, receive, send)
+
+
+class PageLane:
+    """Django in a few threads of its own, and whoever waits for one."""
+
+    def __init__(self, name: str, django: Any, *, threads: int, max_waiting: int) -> None:
+        self.lane = Lane(name, threads=threads, max_waiting=max_waiting)
+        self.django = WSGIMiddleware(
+            _releasing(django), workers=threads, send_queue_size=MAX_CHUNKS_WAITING_TO_LEAVE
+        )
+
+    async def serve(self, request: Request, body: bytes, receive: Receive, send: Send) -> None:
+        """Raises Overloaded or ClientGone before anything of it is carried out."""
+        await self.lane.acquire(request.client.host if request.client else "", receive)
+        release = _Once(self.lane.release)
+        scope = {**_as_wsgi_can_take_it(request.scope), RELEASE: release.soon}
         try:
-            body = await _whole_body(Request(scope, receive))
-        except ClientDisconnect:
-            return
-        if body is None:
-            await PlainTextResponse("This is too large.", 413)(scope, receive, send)
-        else:
-            await self.django(_as_wsgi_can_take_it(scope), _arrived(body), send)  # type: ignore[arg-type]
+            await self.django(scope, _arrived(body), send)  # type: ignore[arg-type]
+        finally:
+            release()
+
+
+class _Once:
+    """Gives a thread back once, either by itself, when it is free, or when the request ends without having met it."""
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self._release = release
+        self._loop = asyncio.get_running_loop()
+        self._is_done = False
+
+    def __call__(self) -> None:
+        if not self._is_done:
+            self._is_done = True
+            self._release()
+
+    def soon(self) -> None:
+        """For the thread itself."""
+        with suppress(RuntimeError):  # The loop has closed in the meantime.
+            self._loop.call_soon_threadsafe(self)
+
+
+def _releasing(django: Any) -> Any:
+    """The thread is free when the page is made: its answer may leave late, or as slowly as the client takes it."""
+
+    def application(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        try:
+            answer = django(environ, start_response)
+            try:
+                yield from answer
+            finally:
+                getattr(answer, "close", lambda: None)()
+        finally:
+            environ["asgi.scope"][RELEASE]()
+
+    return application
+
+
+def _lane_of(request: Request) -> str:
+    path = request.url.path
+    if request.method == "POST" and path.startswith(HASHING):
+        return "sign_in"
+    if settings.SESSION_COOKIE_NAME not in request.cookies:
+        return "anonymous"
+    return "media" if path.startswith("/dashboard/media/") else "pages"
 
 
 async def _whole_body(request: Request) -> bytes | None:
     """A slow sender costs memory, never one of the few threads. None when it is too large."""
-    body = b""
+    chunks: list[bytes] = []
+    size = 0
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_FORM:
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > LARGEST_FORM:
             return None
-    return body
+    return b"".join(chunks)
 
 
 def _arrived(body: bytes) -> Receive:
@@ -109,7 +201,10 @@ def static_files(folder: Path) -> Route:
     files.add_headers_function = _never_guess
     if folder.is_dir():
         files.add_files(folder, "static")
-    return Route("/static/{path:path}", _Native(WSGIMiddleware(files, workers=STATIC_THREADS)))
+    return Route(
+        "/static/{path:path}",
+        _Native(WSGIMiddleware(files, workers=STATIC_THREADS, send_queue_size=MAX_CHUNKS_WAITING_TO_LEAVE)),
+    )
 
 
 class _Native:

@@ -27,7 +27,7 @@ from relais.ops.refused import Refused
 NAME = "relais"
 SETTINGS = {
     "shared_buffers": "32MB",
-    "max_connections": "60",
+    "max_connections": "80",
     "io_method": "sync",
     "max_logical_replication_workers": "0",
     # A page is answered before a helper process has started, and the machine has other things to do.

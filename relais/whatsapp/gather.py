@@ -57,13 +57,16 @@ class Line:
 class _Waiting(Generic[Item, Answer]):
     item: Item
     future: asyncio.Future[Answer]
+    deadline: float
+    timer: asyncio.TimerHandle | None = None
 
 
 class Gather(Generic[Item, Answer]):
     """`work` carries a batch out, all or nothing, and answers each in the same order.
 
     When it raises, the batch falls apart and each is tried alone: one that cannot be carried out harms no other.
-    When nothing can be carried out at all, all are told so.
+    When nothing can be carried out at all, all are told so. `patience` is what one batch may take before it counts as
+    hanging; as long as batches go on, whoever waits for his turn is not told before `max_wait_seconds`.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Gather(Generic[Item, Answer]):
         most: int = 100,
         bound: int = 1000,
         patience: float = 4.0,
+        max_wait_seconds: float = 10.0,
         carried_out: Callable[[int, float], None] = lambda count, seconds: None,
     ) -> None:
         self.work = work
@@ -81,6 +85,7 @@ class Gather(Generic[Item, Answer]):
         self.most = most
         self.bound = bound
         self.patience = patience
+        self.max_wait_seconds = max_wait_seconds
         self._carried_out = carried_out
         self._queue: SimpleQueue[_Waiting[Item, Answer] | None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -91,7 +96,8 @@ class Gather(Generic[Item, Answer]):
     async def take(self, item: Item) -> Answer:
         """The answer once it is carried out. Raises NotTaken, or what `work` raised for this item alone."""
         loop = asyncio.get_running_loop()
-        waiting: _Waiting[Item, Answer] = _Waiting(item, loop.create_future())
+        deadline = time.monotonic() + self.max_wait_seconds
+        waiting: _Waiting[Item, Answer] = _Waiting(item, loop.create_future(), deadline)
         with self._lock:
             if self.is_closed or self.waiting >= self.bound:
                 raise NotTaken
@@ -99,11 +105,11 @@ class Gather(Generic[Item, Answer]):
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="gather", daemon=True)
                 self._thread.start()
-        timer = loop.call_later(self.patience, self._too_long, waiting.future)
+        waiting.timer = loop.call_later(self.patience, self._too_long, waiting)
         try:
             return await waiting.future
         finally:
-            timer.cancel()
+            waiting.timer.cancel()
 
     def stop(self, patience: float = 4.0) -> None:
         """Carries out what was taken, and takes nothing more."""
@@ -124,12 +130,18 @@ class Gather(Generic[Item, Answer]):
 
     # -- in the caller's loop ----------------------------------------------------------------------------
 
-    def _too_long(self, future: asyncio.Future[Answer]) -> None:
+    def _too_long(self, waiting: _Waiting[Item, Answer]) -> None:
         """It may still be carried out: whoever called will ask again, and be answered the same."""
-        if future.done():
+        if waiting.future.done():
             return
-        future.set_exception(NotTaken())
-        self._cut_off(self._begun)
+        now, begun = time.monotonic(), self._begun
+        left = min(waiting.deadline, (now if begun is None else begun) + self.patience) - now
+        if left > 0:
+            # On a busy machine batches are slow and go on all the same: to be refused would only make more work.
+            waiting.timer = asyncio.get_running_loop().call_later(left, self._too_long, waiting)
+            return
+        waiting.future.set_exception(NotTaken())
+        self._cut_off(begun)
 
     def _cut_off(self, begun: float | None) -> None:
         """The batch that began then, if it still hangs when it had its time: it began after its callers did."""

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from relais.emulator.testing import wait_for
-from relais.whatsapp.gather import Gather, Line, NotTaken
+from relais.whatsapp.gather import Gather, Line, NotTaken, _Waiting
 
 
 class Desk:
@@ -194,6 +194,28 @@ def test_who_waits_too_long_is_told_so_and_what_hangs_is_cut(desk, gathered):
 
     assert [type(answer) for answer in asyncio.run(story())] == [NotTaken, NotTaken]
     wait_for(lambda: desk.batches == [["a"], ["b"]], what="what was taken in to be carried out all the same")
+
+
+def test_who_waits_while_batches_go_on_is_not_refused(gathered):
+    """Each batch takes its time, none of them hangs; the last waits longer than one may take."""
+
+    def slow(words):
+        time.sleep(0.1)
+        return [f"{word}!" for word in words]
+
+    gather = gathered(slow, most=1, patience=1, max_wait_seconds=30)
+    told = asyncio.run(answers(gather, *"abcdefghijklmn"))
+    assert told == [f"{word}!" for word in "abcdefghijklmn"]
+
+
+def test_nobody_waits_for_ever(desk, gathered):
+    async def story():
+        gather = gathered(patience=30, max_wait_seconds=0.05)
+        gather._too_long(waiting := _Waiting("a", asyncio.get_running_loop().create_future(), 0.0))
+        with pytest.raises(NotTaken):
+            await waiting.future
+
+    asyncio.run(story())
 
 
 def test_at_the_end_what_was_taken_is_carried_out_and_the_rest_refused(desk, gathered):
