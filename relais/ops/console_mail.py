@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.mail.backends.console import EmailBackend as Console
 
-from relais.ops.logs import LONG, open_log, set_aside
+from relais.ops.logs import LONG, open_log, set_aside, write_line
 
 
 class EmailBackend(Console):
@@ -14,13 +14,19 @@ class EmailBackend(Console):
 
 
 class _Written:
+    """An e-mail is written whole or, where there is no room for it, not at all: then its sending fails."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+
     def write(self, text: str) -> int:
+        self._pieces.append(text)
+        return len(text)
+
+    def flush(self) -> None:
+        message, self._pieces = "".join(self._pieces), []
         path = settings.ENVIRONMENT.data_dir / "log" / "mail.log"
         if path.exists() and path.stat().st_size > LONG:
             set_aside(path)
         with open_log(path) as log:
-            log.write(text.encode())
-        return len(text)
-
-    def flush(self) -> None:
-        """Each piece is written at once."""
+            write_line(log.fileno(), message.encode())

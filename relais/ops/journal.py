@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 
 from relais.ops.lines import Line
-from relais.ops.logs import GENERATIONS, LONG, open_log, set_aside
+from relais.ops.logs import GENERATIONS, LONG, open_log, set_aside, write_line
 
 log = logging.getLogger(__name__)
 OUT, ERR = 1, 2
@@ -20,7 +20,8 @@ AUDIT_TRAIL = "relais.accounts.audit"
 
 
 class Journal(logging.Handler):
-    """Several processes may write to one file: each line is one write, and a file set aside by one is left by all.
+    """Several processes may write to one file: each line is one write, whole or not at all, and a file set aside by
+    one is left by all.
 
     Where standard output leads to the file itself, as under the supervisor, it follows, and a line is written once.
     """
@@ -30,23 +31,28 @@ class Journal(logging.Handler):
     ) -> None:
         super().__init__()
         self.path, self.longest, self.generations = path, longest, generations
+        self.line_formatter = Line(path.stem)
+        self.setFormatter(self.line_formatter)
         self._file = open_log(path)
         self._echoes = echo and not self._leads_here(OUT)
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            line = self.format(record).encode(errors="replace") + b"\n"
-        except Exception:
-            self.handleError(record)
-            return
+        line = self._formatted(record).encode(errors="replace") + b"\n"
         # A full disk, or a terminal that is gone, must not fail what only wanted to be noted.
         with suppress(OSError):
             self._turn_over()
         with suppress(OSError):
-            os.write(self._file.fileno(), line)
+            write_line(self._file.fileno(), line)
         if self._echoes:
             with suppress(OSError):
-                os.write(OUT, line)
+                write_line(OUT, line)
+
+    def _formatted(self, record: logging.LogRecord) -> str:
+        """Never by `handleError`, whose text over many lines would hide the lines around it."""
+        try:
+            return self.format(record)
+        except Exception as error:
+            return self.line_formatter.fallback(record, error)
 
     def close(self) -> None:
         self._file.close()
@@ -89,7 +95,6 @@ class Journal(logging.Handler):
 def begin(kind: str, folder: Path) -> None:
     """From here on this process, a `web` or a `jobs`, tells what it does in lines."""
     journal = Journal(folder / f"{kind}.log")
-    journal.setFormatter(Line(kind))
     logging._srcfile = None  # No line says from where it was written: not looked for.
     root = logging.getLogger()
     for handler in list(root.handlers):
@@ -105,7 +110,6 @@ def begin(kind: str, folder: Path) -> None:
 def begin_audit_trail(folder: Path) -> None:
     """For a command, whose output is for a person: only its acts of administration go to `command.log`."""
     journal = Journal(folder / "command.log", echo=False)
-    journal.setFormatter(Line("command"))
     trail = logging.getLogger(AUDIT_TRAIL)
     trail.addHandler(journal)
     trail.propagate = False

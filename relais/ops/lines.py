@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from traceback import walk_tb
 from types import TracebackType
@@ -17,6 +18,12 @@ OURS = "relais"
 LONGEST_EVENT = 160
 DEEPEST = 30
 """Places told of one exception, the innermost."""
+MAX_CHAINED_EXCEPTIONS = 1000
+CHAIN_ENDS = 4
+"""Of a long chain of causes, how many exceptions are told at each end."""
+MAX_GROUP_DEPTH = 3
+MAX_GROUP_MEMBERS = 5
+MAX_TRACE_LINES = 400
 OF_EVERY_RECORD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,10 +46,24 @@ class Line(logging.Formatter):
         told |= self._rest(record)
         return "\n".join(_encoded(told | one) for one in each)
 
+    def fallback(self, record: logging.LogRecord, error: Exception) -> str:
+        """Of a record that cannot be formatted."""
+        return _encoded(
+            {
+                "at": instant(record.created),
+                "level": record.levelname.lower(),
+                "logger": record.name,
+                "event": "log record could not be formatted",
+                "error": type(error).__name__,
+                "process": self.process,
+                "pid": record.process,
+            }
+        )
+
     def _rest(self, record: logging.LogRecord) -> dict[str, Any]:
         told: dict[str, Any] = {"process": self.process, "pid": record.process}
         if record.exc_info and record.exc_info[1] is not None:
-            told |= {"error": type(record.exc_info[1]).__name__, "trace": list(_trace(record.exc_info[1]))}
+            told |= {"error": type(record.exc_info[1]).__name__, "trace": _trace(record.exc_info[1])}
         return told
 
 
@@ -85,14 +106,43 @@ def _ids(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in given.items() if isinstance(value, kinds)}
 
 
-def _trace(error: BaseException | None) -> Iterator[str]:
+def _trace(error: BaseException) -> list[str]:
     """The places an exception passed, those of its cause first, without any value."""
-    if error is None:
-        return
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    yield from _trace(cause)
-    yield from [*_places(error.__traceback__)][-DEEPEST:]
-    yield type(error).__name__
+    return [*islice(_traced(error, set(), 0), MAX_TRACE_LINES)]
+
+
+def _traced(error: BaseException, seen: set[int], depth: int) -> Iterator[str]:
+    """`seen`: the ids of exceptions told already, since causes and groups may form a circle."""
+    chain = _chain(error, seen)
+    left_out = len(chain) - 2 * CHAIN_ENDS
+    for number, each in enumerate(reversed(chain)):
+        if CHAIN_ENDS <= number < CHAIN_ENDS + left_out:
+            if number == CHAIN_ENDS:
+                yield f"({left_out} exceptions between)"
+            continue
+        yield from [*_places(each.__traceback__)][-DEEPEST:]
+        yield type(each).__name__
+        if isinstance(each, BaseExceptionGroup):
+            yield from _members(each, seen, depth)
+
+
+def _chain(error: BaseException, seen: set[int]) -> list[BaseException]:
+    """The exception, its cause, the cause's cause …"""
+    chain: list[BaseException] = []
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen and len(chain) < MAX_CHAINED_EXCEPTIONS:
+        seen.add(id(found))
+        chain.append(found)
+        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+    return chain
+
+
+def _members(group: BaseExceptionGroup[BaseException], seen: set[int], depth: int) -> Iterator[str]:
+    members = group.exceptions if depth < MAX_GROUP_DEPTH else ()
+    for member in members[:MAX_GROUP_MEMBERS]:
+        yield from (f"| {line}" for line in _traced(member, seen, depth + 1))
+    if left_out := len(group.exceptions) - len(members[:MAX_GROUP_MEMBERS]):
+        yield f"({left_out} more in the group)"
 
 
 def _places(traceback: TracebackType | None) -> Iterator[str]:

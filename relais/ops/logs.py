@@ -3,8 +3,10 @@
 Standard library only: the supervisor uses it as well.
 """
 
+import errno
 import os
 import shutil
+import stat
 from pathlib import Path
 from typing import IO
 
@@ -15,7 +17,36 @@ GENERATIONS = 4
 
 def open_log(path: Path) -> IO[bytes]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab", buffering=0)
+    return open(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "ab", buffering=0)
+
+
+def write_line(fd: int, line: bytes) -> None:
+    """Write `line`, which ends with a line break, at the beginning of a line: whole, or not at all.
+
+    Raises OSError when it cannot be written. A full disk takes only the beginning of a line: that is taken back.
+    """
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        while line:
+            line = line[os.write(fd, line) :]
+        return
+    if not _ends_with_line_break(fd):
+        line = b"\n" + line
+    written = os.write(fd, line)
+    if written < len(line):
+        end = os.lseek(fd, 0, os.SEEK_CUR)
+        if os.fstat(fd).st_size == end:  # Nobody has appended meanwhile.
+            os.ftruncate(fd, end - written)
+            os.lseek(fd, end - written, os.SEEK_SET)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _ends_with_line_break(fd: int) -> bool:
+    """Else somebody was cut off in the middle of a line. True when it cannot be told."""
+    try:
+        size = os.fstat(fd).st_size
+        return not size or os.pread(fd, 1, size - 1) == b"\n"
+    except OSError:
+        return True
 
 
 def set_aside(path: Path, generations: int = GENERATIONS) -> None:

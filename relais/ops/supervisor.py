@@ -22,10 +22,11 @@ from relais.ops.bell import Bell, Rung
 from relais.ops.child import Child
 from relais.ops.disk import is_full
 from relais.ops.lines import in_words, instant
-from relais.ops.logs import Tail, keep_short, last_lines
+from relais.ops.logs import Tail, keep_short, last_lines, write_line
 from relais.ops.process import lives
 from relais.ops.refused import Refused
 
+STDOUT_FD = 1
 RELAIS = (sys.executable, "-P", "-m", "relais")
 
 
@@ -285,4 +286,4 @@ def tell(sentence: str, *, level: str = "warning", **ids: object) -> None:
 def say(text: str) -> None:
     # The terminal may be gone; that is no reason to stop badly.
     with suppress(OSError):
-        print(text, flush=True)
+        write_line(STDOUT_FD, f"{text}\n".encode(sys.stdout.encoding, errors="replace"))

@@ -1,5 +1,8 @@
 """Without a mail server an e-mail is for whoever may read the data folder, and for no collector of logs."""
 
+import os
+
+import pytest
 from django.conf import settings
 from django.core.mail import EmailMessage
 
@@ -21,6 +24,15 @@ def test_a_long_file_of_e_mails_is_set_aside(monkeypatch):
         EmailBackend().send_messages([EmailMessage(subject, "le lien", to=["awa@example.com"])])
     assert "Premier" not in _kept()
     assert _file().with_name("mail.log.1").exists()
+
+
+def test_an_e_mail_for_which_there_is_no_room_fails_and_leaves_no_half(monkeypatch):
+    EmailBackend().send_messages([EmailMessage("Premier", "le lien", to=["awa@example.com"])])
+    before, write = _kept(), os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:50]))
+    with pytest.raises(OSError, match="space"):
+        EmailBackend().send_messages([EmailMessage("Second", "le lien", to=["awa@example.com"])])
+    assert _kept() == before
 
 
 def _file():

@@ -1,5 +1,6 @@
 """What a process tells of itself: one line of JSON per event, without a client's words, in files that stay short."""
 
+import errno
 import json
 import logging
 import os
@@ -10,9 +11,10 @@ from itertools import pairwise
 
 import pytest
 
+from relais.ops import lines
 from relais.ops.journal import Journal
 from relais.ops.lines import Line, in_words
-from relais.ops.logs import Tail
+from relais.ops.logs import Tail, write_line
 
 log = logging.getLogger("relais.try")
 
@@ -91,7 +93,115 @@ def test_an_exception_is_told_by_its_kind_and_places_and_not_by_its_words():
     assert line["error"] == "KeyError"
     assert [place for place in line["trace"] if place.endswith("Error")] == ["ValueError", "KeyError"]
     assert any(place.endswith(" failed") and "test_journal.py:" in place for place in line["trace"])
-    assert "Fatou" not in json.dumps(line) and "212" not in json.dumps(line)
+    words = json.dumps(line | {"pid": 0, "at": ""})
+    assert "Fatou" not in words and "212" not in words
+
+
+def raised(error, *, cause=None):
+    try:
+        raise error from cause
+    except type(error):
+        return error
+
+
+def test_causes_that_form_a_circle_are_told_once():
+    first, second = raised(ValueError()), raised(KeyError())
+    first.__cause__, second.__cause__ = second, first
+    kinds = [place for place in told(first)["trace"] if place.endswith("Error")]
+    assert kinds == ["KeyError", "ValueError"]
+
+
+def test_contexts_that_form_a_circle_are_told_once():
+    alone = raised(ValueError())
+    alone.__context__, alone.__suppress_context__ = alone, False
+    assert [place for place in told(alone)["trace"] if place.endswith("Error")] == ["ValueError"]
+
+
+def test_of_a_very_long_chain_of_causes_both_ends_are_told():
+    error = raised(KeyError())
+    for _number in range(3000):
+        error = raised(ValueError(), cause=error)
+    last = raised(TypeError(), cause=error)
+    trace = told(last)["trace"]
+    assert trace[-1] == "TypeError"
+    assert "(992 exceptions between)" in trace
+    assert len(trace) <= lines.MAX_TRACE_LINES
+
+
+def test_a_group_of_exceptions_is_told_with_its_first_members():
+    members = [raised(ValueError(f"Fatou {number}")) for number in range(20)]
+    trace = told(raised(ExceptionGroup("Fatou", members)))["trace"]
+    assert trace.count("| ValueError") == lines.MAX_GROUP_MEMBERS
+    assert trace[-1] == "(15 more in the group)"
+    assert "Fatou" not in json.dumps(trace)
+
+
+def test_groups_within_groups_and_in_a_circle_are_bounded():
+    group = raised(ExceptionGroup("", [raised(ValueError()) for _ in range(9)]))
+    for _depth in range(50):
+        group = raised(ExceptionGroup("", [group] * 9))
+    group.exceptions[0].__cause__ = group
+    trace = told(group)["trace"]
+    assert len(trace) <= lines.MAX_TRACE_LINES
+    assert not any(line.startswith("| " * (lines.MAX_GROUP_DEPTH + 1)) for line in trace)
+
+
+def test_a_record_that_cannot_be_formatted_is_one_line_all_the_same(journal, tmp_path, capfd):
+    circle = {}
+    circle["of"] = circle
+    journal.info("tick", extra={"number": 1, "each": [circle]})
+    journal.info("tick", extra={"number": 2})
+    first, second = (json.loads(line) for line in (tmp_path / "web.log").read_text().splitlines())
+    assert (first["event"], first["error"]) == ("log record could not be formatted", "ValueError")
+    assert second["number"] == 2
+    assert "Logging error" not in capfd.readouterr().err
+
+
+class SmallDisk:
+    """Takes only so many bytes more of what is written to a file, the last piece of it in part, as a disk does."""
+
+    def __init__(self, monkeypatch, path, room):
+        self.path, self.room, self.write = path, room, os.write
+        monkeypatch.setattr(os, "write", self.takes)
+
+    def takes(self, fd, data):
+        if not os.path.samestat(os.fstat(fd), os.stat(self.path)):
+            return self.write(fd, data)
+        if self.room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = self.write(fd, data[: self.room])
+        self.room -= taken
+        return taken
+
+
+def test_a_line_is_written_whole_or_not_at_all_on_a_full_disk(journal, tmp_path, monkeypatch):
+    journal.info("tick", extra={"number": 0})
+    path = tmp_path / "web.log"
+    disk = SmallDisk(monkeypatch, path, room=path.stat().st_size + 40)
+    for number in (1, 2, 3):
+        journal.info("tick", extra={"number": number})
+    disk.room = 10**6
+    journal.info("tick", extra={"number": 4})
+    assert numbers(tmp_path) == [0, 1, 4]
+
+
+def test_a_line_begins_afresh_behind_what_was_torn(journal, tmp_path):
+    with (tmp_path / "web.log").open("ab") as file:
+        file.write(b'{"number": 0, "cut o')
+    journal.info("tick", extra={"number": 1})
+    torn, whole = (tmp_path / "web.log").read_text().splitlines()
+    assert torn == '{"number": 0, "cut o' and json.loads(whole)["number"] == 1
+
+
+def test_a_line_on_standard_output_that_is_a_file_is_whole_too(tmp_path, monkeypatch):
+    with (tmp_path / "out").open("wb", buffering=0) as out:
+        SmallDisk(monkeypatch, tmp_path / "out", room=25)
+        write_line(out.fileno(), b"0123456789012345678\n")
+        with pytest.raises(OSError, match="space"):
+            write_line(out.fileno(), b"0123456789012345678\n")
+        monkeypatch.undo()
+        write_line(out.fileno(), b"again\n")
+    assert (tmp_path / "out").read_bytes() == b"0123456789012345678\nagain\n"
 
 
 def test_another_library_s_words_are_not_taken():
