@@ -168,7 +168,7 @@ def _said(request: AgentRequest, delivery: MessageDelivery) -> HttpResponse:
 
 def _within_reach(request: AgentRequest, pk: int) -> Conversation:
     conversation: Conversation = get_object_or_404(
-        request.user.reachable_conversations().select_related("address__client", "agent"), pk=pk
+        request.user.reachable_conversations().select_related("address", "client", "agent"), pk=pk
     )
     return conversation
 

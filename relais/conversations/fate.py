@@ -38,12 +38,15 @@ with moved as (
   update message_deliveries d set {fields}
     from conversations c where c.id = d.conversation_id and d.id = any(%s) and d.state = any(%s)
      and (%s::int is null or d.attempt = %s)
-  returning d.id, d.conversation_id, d.rev, d.sid
+  returning d.id, d.conversation_id, d.rev, d.sid, d.sent_to
 ), told as (
   update conversations c set rev = moved.rev from moved where c.id = moved.conversation_id
 )
-select id, rev, sid from moved
+select id, rev, sid, sent_to from moved
 """
+# Where it goes is settled with the claim: whoever asks for it afterwards asks for that address.
+CLAIMED: LiteralString = """
+attempt = d.attempt + 1, sent_to = (select address from client_addresses where id = c.address_id)"""
 
 
 class Fate:
@@ -154,7 +157,7 @@ def mark_claimed(deliveries: Sequence[MessageDelivery], *, by: str, at: datetime
     claimed = moved(
         deliveries,
         ("queued",),
-        more="attempt = d.attempt + 1",
+        more=CLAIMED,
         state="sending",
         claimed_by=by,
         claimed_at=at,
@@ -185,12 +188,12 @@ def moved(
             [*fields.values(), list(by_id), list(from_states), attempt, attempt],
         )
         rows = cursor.fetchall()
-    for pk, rev, sid in rows:
+    for pk, rev, sid, sent_to in rows:
         delivery = by_id[pk]
         for name, value in fields.items():
             setattr(delivery, name, value)
-        delivery.rev, delivery.sid = rev, sid
-    gone = [by_id[pk] for pk, _rev, _sid in rows]
+        delivery.rev, delivery.sid, delivery.sent_to = rev, sid, sent_to
+    gone = [by_id[pk] for pk, *_rest in rows]
     if "state" in fields:
         journal.note_moves(gone, fields["state"])
     return gone

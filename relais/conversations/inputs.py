@@ -60,7 +60,7 @@ class Inputs:
         if not repeated:
             locked._hear(at)
             locked.append("free_input", by=locked.as_author(), at=at, body=said, metadata=told)
-        return keep(locked.address.client, field=field, step=step, value=said.strip())
+        return keep(locked.client, field=field, step=step, value=said.strip())
 
     def as_author(self: Conversation) -> Author:
         return Author("client", self.client.name)

@@ -16,8 +16,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
-from django.db.models import F, Q
-from django.db.models.functions import Coalesce
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce, Greatest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -218,6 +218,29 @@ class Lifecycle(History):
         status = Status.TIMEOUT if self.status == Status.ACTIVE else Status.ABANDONED
         where = quiet & (BOT if status == Status.TIMEOUT else WAITING)
         return self._ended("timeout", status, by=SYSTEM, at=at, where=where)
+
+    @transaction.atomic
+    def continue_in(self: Conversation, other: Conversation, *, at: datetime) -> None:
+        """End it without a word to the client, who is the same person as the other conversation's: that one goes on.
+
+        Texts of the bot that still wait are withheld; those of a person leave.
+        """
+        ended = self._ended(
+            "conversation_closed",
+            Status.COMPLETED,
+            by=SYSTEM,
+            at=at,
+            where=BOT | WAITING | HELD,
+            hands=True,
+            metadata={"tell_client": False, "continues_in": other.pk},
+        )
+        if ended:
+            type(self).objects.filter(pk=other.pk).update(
+                last_inbound_at=Greatest(
+                    "last_inbound_at", Value(self.last_inbound_at, models.DateTimeField())
+                )
+            )
+            other.append("note", by=SYSTEM, at=at, metadata={"continues": self.pk})
 
     # -- the two ways to change, and why one did not ------------------------------------------------
 

@@ -68,7 +68,19 @@ def _released(event: ConversationEvent) -> str:
 
 
 def _closed(event: ConversationEvent) -> str:
+    if "continues_in" in event.metadata:
+        return _("C'est la même personne : la suite est dans la conversation n° %(number)s") % {
+            "number": event.metadata["continues_in"]
+        }
     return _("%(who)s a clôturé la conversation") % {"who": _who(event)}
+
+
+def _noted(event: ConversationEvent) -> str:
+    if "continues" in event.metadata:
+        return _("C'est la même personne que dans la conversation n° %(number)s, qui continue ici") % {
+            "number": event.metadata["continues"]
+        }
+    return _("Note de %(who)s") % {"who": _who(event)}
 
 
 def _chose(event: ConversationEvent) -> str:
@@ -101,7 +113,7 @@ SENTENCES: dict[str, Callable[[ConversationEvent], str]] = {
     "flow_complete": lambda event: _("Le bot a terminé son parcours"),
     "timeout": lambda event: _("Terminée sans suite : le client n'a plus répondu"),
     "error": _went_wrong,
-    "note": lambda event: _("Note de %(who)s") % {"who": _who(event)},
+    "note": _noted,
 }
 
 

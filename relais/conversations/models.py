@@ -12,11 +12,13 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from relais.accounts.models import Team, User
-from relais.clients.models import ClientAddress
+from relais.clients.addresses import CHANNEL, match_key
+from relais.clients.models import Client, ClientAddress
 from relais.conversations.fate import DOUBT, LONGEST_PAUSE, Fate
 from relais.conversations.inputs import Inputs, in_words
 from relais.conversations.lifecycle import ENDED, OPEN, Lifecycle, Situation, Status
 from relais.conversations.saying import Saying
+from relais.text import ascii_digits
 
 if TYPE_CHECKING:
     from django_stubs_ext.db.models import TypedModelMeta
@@ -75,26 +77,38 @@ class Conversations(models.QuerySet["Conversation"]):
 
     def matching(self, text: str) -> Conversations:
         """Whose client's name, or number, contains `text`; accents, case and grouping of digits do not matter."""
-        found = list(_addresses_matching(text).values_list("pk", flat=True)[: RARE + 1])
+        found = list(_clients_matching(text)[: RARE + 1])
         if len(found) <= RARE:
-            return self.filter(address__in=found)
+            return self.filter(client__in=found)
         # So many that the first page is found soon by going through the list in its order, and looking at each.
-        named = Exists(_clients_named(text).filter(pk=OuterRef("address__client")))
-        number = _number_in(text)
-        return self.filter(named | Q(address__address__contains=number) if number else named)
+        named = Exists(_clients_named(text).filter(pk=OuterRef("client")))
+        numbered = _addresses_with_number(text)
+        return self.filter(
+            named | Exists(numbered.filter(client=OuterRef("client"))) if numbered is not None else named
+        )
 
 
-def _addresses_matching(text: str) -> models.QuerySet[ClientAddress]:
-    found = ClientAddress.objects.filter(client__in=_clients_named(text))
-    number = _number_in(text)
+def _clients_matching(text: str) -> models.QuerySet[Any, int]:
+    named = _clients_named(text).values_list("pk", flat=True)
+    numbered = _addresses_with_number(text)
     # Joined by OR, neither of the two could be asked of its index.
-    return found.union(ClientAddress.objects.filter(address__contains=number), all=True) if number else found
+    if numbered is None:
+        return named
+    return named.union(numbered.values_list("client_id", flat=True), all=True)
 
 
-def _number_in(text: str) -> str:
-    """The digits as an address has them, or nothing when they are too few to be asked for."""
-    digits = "".join(c for c in text if c.isdigit())
-    return (digits.removeprefix("00").lstrip("0") or digits) if len(digits) >= 3 else ""
+def _addresses_with_number(text: str) -> models.QuerySet[ClientAddress] | None:
+    """Those that contain the digits of the text, in every script; None when they are too few to be asked for.
+
+    A whole number finds its client in each of its national forms.
+    """
+    digits = "".join(c for c in ascii_digits(text) if c in "0123456789")
+    if len(digits) < 3:
+        return None
+    number = digits.removeprefix("00").lstrip("0") or digits
+    return ClientAddress.objects.filter(
+        Q(address__contains=number) | Q(match_key=match_key(f"{CHANNEL}+{number}"))
+    )
 
 
 class Plain(Func):
@@ -105,8 +119,6 @@ class Plain(Func):
 
 
 def _clients_named(text: str) -> models.QuerySet[Any]:
-    from relais.clients.models import Client
-
     return Client.objects.annotate(
         plain_name=Plain("client_full_name"), plain_profile=Plain("whatsapp_profile_name")
     ).filter(
@@ -117,11 +129,20 @@ def _clients_named(text: str) -> models.QuerySet[Any]:
 
 class Conversation(Lifecycle, Saying, Inputs, models.Model):
     # Relations without an index of their own (`db_index=False`) stand first in another one.
+    # Address and client refer together to an address of that client (see the migration): one follows the other.
     address = models.ForeignKey(
-        ClientAddress, on_delete=models.PROTECT, related_name="conversations", db_index=False
+        ClientAddress,
+        on_delete=models.PROTECT,
+        related_name="conversations",
+        db_index=False,
+        db_constraint=False,
+    )
+    """The one the client last wrote from: what is said goes there."""
+    client = models.ForeignKey(
+        Client, on_delete=models.PROTECT, related_name="conversations", db_index=False, db_constraint=False
     )
     sender = models.TextField()
-    """Our number, canonical; with the address it makes the channel."""
+    """Our number, canonical; with the client it makes the channel."""
     team = models.ForeignKey(
         Team, null=True, blank=True, on_delete=models.SET_NULL, related_name="conversations", db_index=False
     )
@@ -168,9 +189,9 @@ class Conversation(Lifecycle, Saying, Inputs, models.Model):
                 name="duration_is_not_negative",
             ),
             models.UniqueConstraint(
-                fields=["address", "sender"],
+                fields=["client", "sender"],
                 condition=Q(status__in=["active", "transferred"]),
-                name="one_open_conversation_per_channel",
+                name="one_open_conversation_per_client",
             ),
         ]
         indexes: ClassVar = [
@@ -197,11 +218,16 @@ class Conversation(Lifecycle, Saying, Inputs, models.Model):
                 name="conversations_by_agent",
             ),
             models.Index(fields=["team"], condition=Q(team__isnull=False), name="conversations_of_team"),
-            models.Index(fields=["address", "sender", "-last_inbound_at"], name="window_of_channel"),
+            models.Index(fields=["client", "sender", "-last_inbound_at"], name="window_of_client"),
         ]
 
     def __str__(self) -> str:
         return f"conversation {self.pk}"
+
+    def save(self, **options: Any) -> None:
+        if not self.client_id:
+            self.client_id = self.address.client_id
+        super().save(**options)
 
     @property
     def situation(self) -> Situation:
@@ -214,10 +240,6 @@ class Conversation(Lifecycle, Saying, Inputs, models.Model):
     @property
     def is_open(self) -> bool:
         return self.status in OPEN
-
-    @property
-    def client(self) -> Any:
-        return self.address.client
 
     @property
     def client_name(self) -> str:
@@ -238,11 +260,15 @@ class Conversation(Lifecycle, Saying, Inputs, models.Model):
             Conversation.objects.held_by(user).filter(pk=self.pk).update(read_seq=F("last_inbound_seq"))
 
     def window_closes_at(self) -> datetime | None:
-        """When free text is no longer accepted: by address and sender, whichever conversation it was in."""
-        last = Conversation.objects.filter(address=self.address_id, sender=self.sender).aggregate(
+        """When free text is no longer accepted: by person and sender, whichever conversation and address it was."""
+        last = Conversation.objects.filter(client=self.client_id, sender=self.sender).aggregate(
             at=models.Max("last_inbound_at")
         )["at"]
         return last + WINDOW if last else None
+
+    def opted_out_since(self) -> datetime | None:
+        """Since when the client wants no message from this number of ours."""
+        return self.client.opted_out_since(self.sender) if self.address.opted_out_at else None
 
     def history(self) -> models.QuerySet[ConversationEvent]:
         return self.events.select_related("delivery").prefetch_related("media").order_by("seq")
@@ -400,6 +426,8 @@ class MessageDelivery(Fate, models.Model):
     ref = models.CharField(max_length=64, null=True)
     """The page's own name for what it sent, so that a repeated click is answered as the first."""
     sid = models.TextField(null=True, unique=True)
+    sent_to = models.TextField(null=True)
+    """The address it left for, since the conversation's may change; null until it is claimed."""
     epoch = models.IntegerField(null=True)
     """Only texts that a take-over silences carry the epoch they were written under."""
     by_person = models.BooleanField(db_default=False)
@@ -467,6 +495,11 @@ class MessageDelivery(Fate, models.Model):
 
     def __str__(self) -> str:
         return f"delivery {self.pk} {self.state}"
+
+    @property
+    def recipient(self) -> str:
+        """The address it goes to, or went to."""
+        return self.sent_to or self.conversation.address.address
 
 
 class SenderPace(models.Model):

@@ -137,6 +137,7 @@ def _situation(request: AgentRequest, conversation: Conversation) -> dict[str, A
         "longest": LONGEST,
         # One name per composed message, also where no script renews it: a double click says nothing twice.
         "ref": secrets.token_urlsafe(16),
+        "opted_out_since": conversation.opted_out_since(),
         "could_hold": could_hold(conversation) if standing.may_reassign else (),
         "others": _other_conversations(request.user, conversation),
         "successor": _successor(request.user, conversation),
@@ -147,7 +148,7 @@ def _situation(request: AgentRequest, conversation: Conversation) -> dict[str, A
 
 
 def _within_reach(request: AgentRequest, pk: int) -> Conversation:
-    reachable = request.user.reachable_conversations().select_related("address__client", "agent", "team")
+    reachable = request.user.reachable_conversations().select_related("address", "client", "agent", "team")
     conversation: Conversation = get_object_or_404(reachable, pk=pk)
     return conversation
 
@@ -159,14 +160,14 @@ def _successor(user: User, conversation: Conversation) -> Conversation | None:
     following = (
         user.reachable_conversations()
         .open()
-        .filter(address=conversation.address_id, sender=conversation.sender)
+        .filter(client=conversation.client_id, sender=conversation.sender)
     )
     found: Conversation | None = following.first()
     return found
 
 
 def _other_conversations(user: User, conversation: Conversation) -> list[Conversation]:
-    others: Conversations = user.reachable_conversations().filter(address__client=conversation.client)
+    others: Conversations = user.reachable_conversations().filter(client=conversation.client_id)
     return list(
         others.exclude(pk=conversation.pk).select_related("agent").order_by("-last_activity_at", "-pk")[:10]
     )

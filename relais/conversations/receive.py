@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from django.db import IntegrityError, OperationalError, connection, transaction
 from psycopg.errors import DeadlockDetected
 
-from relais.clients.addresses import phone_number
+from relais.clients.addresses import match_key, phone_number
+from relais.clients.models import Client, ClientAddress
 from relais.conversations import consequences, journal
+from relais.conversations.identity import link_addresses
 from relais.conversations.lifecycle import Status
-from relais.conversations.models import Media
+from relais.conversations.models import Conversation, Media
 
 TRIES = 5
 
@@ -24,6 +27,15 @@ TRIES = 5
 class InboundMedia:
     url: str
     content_type: str = ""
+
+
+class Consent(Enum):
+    """What a message says about hearing from our number at all."""
+
+    OPT_OUT = "opt_out"
+    OPT_IN = "opt_in"
+    """Any ordinary message: who writes to us wants an answer."""
+    UNCHANGED = "unchanged"
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,9 @@ class InboundMessage:
     media: tuple[InboundMedia, ...] = ()
     bot_here: bool = False
     """It came to us, not to a flow at Twilio: what the client should hear is ours to say."""
+    other_address: str = ""
+    """A second address of the same person that the message names, canonical."""
+    consent: Consent = Consent.OPT_IN
     occurred_at: datetime | None = None
     """When the client wrote it, if it reaches us later than that: WhatsApp's window runs from then."""
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -68,7 +83,11 @@ class Received:
     client_full_name: str
     whatsapp_profile_name: str
     is_client: bool | None
+    sender: str
+    client_id: int
+    address_id: int
     opted_out: bool
+    """The client refused one of our numbers, before this message."""
 
     @property
     def is_held(self) -> bool:
@@ -104,7 +123,8 @@ def receive(messages: Sequence[InboundMessage], *, at: datetime) -> dict[str, Re
 
 @transaction.atomic
 def _receive(messages: Sequence[InboundMessage], at: datetime) -> dict[str, Received]:
-    arrived: dict[str, Any] = {"rows": _rows(messages), "at": at}
+    firsts = link_addresses(messages, at=at)
+    arrived: dict[str, Any] = {"rows": _rows(messages, firsts), "at": at}
     with connection.cursor() as cursor:
         # Both in one question: under load each way to the database and back is a wait for the processor, too.
         asked = arrived | {"sid": [message.sid for message in messages]}
@@ -115,6 +135,7 @@ def _receive(messages: Sequence[InboundMessage], at: datetime) -> dict[str, Rece
         if any(_tells_news(message, answers[message.sid]) for message in messages if message.sid in fresh):
             cursor.execute(SQL["know"], arrived | {"fresh": list(fresh)})
             answers = _read(cursor, list(answers))
+    _note_consents([message for message in messages if message.sid in fresh], answers, at)
     journal.note_received([(answers[sid].conversation_id, event_id) for sid, event_id in fresh.items()])
     _store_media(messages, fresh)
     consequences.of_received([answers[sid] for sid in fresh], at=at)
@@ -124,7 +145,27 @@ def _receive(messages: Sequence[InboundMessage], at: datetime) -> dict[str, Rece
 def _tells_news(message: InboundMessage, received: Received) -> bool:
     """Most messages tell nothing of the client that is not known."""
     is_renamed = message.profile_name not in ("", received.whatsapp_profile_name)
-    return received.opted_out or is_renamed
+    return is_renamed or message.address != received.address
+
+
+def _note_consents(fresh: Sequence[InboundMessage], answers: dict[str, Received], at: datetime) -> None:
+    """Opt-outs and their end, in the order of the messages. Nearly all say nothing that is not so already."""
+    opted_out = {received.client_id for received in answers.values() if received.opted_out}
+    for message in fresh:
+        client = answers[message.sid].client_id
+        written = message.occurred_at or at
+        if message.consent is Consent.OPT_OUT and not _wrote_after(message, client, written):
+            address = ClientAddress.objects.select_related("client").get(match_key=match_key(message.address))
+            address.client.opt_out(message.sender, at=written, address=address)
+            opted_out.add(client)
+        elif message.consent is Consent.OPT_IN and client in opted_out:
+            Client.objects.get(pk=client).opt_in(message.sender, at=written)
+
+
+def _wrote_after(message: InboundMessage, client: int, written: datetime) -> bool:
+    """An opt-out that reaches us late does not undo what the client wrote since."""
+    channel = Conversation.objects.filter(client=client, sender=message.sender)
+    return message.occurred_at is not None and channel.filter(last_inbound_at__gt=written).exists()
 
 
 def told_of(sid: str) -> Received:
@@ -144,19 +185,20 @@ def _answers(cursor: Any) -> dict[str, Received]:
     return {received.message_sid: received for received in rows}
 
 
-def _rows(messages: Sequence[InboundMessage]) -> str:
+def _rows(messages: Sequence[InboundMessage], firsts: Collection[str]) -> str:
     """One document: a dozen arrays would each be quoted value by value, which costs more than all else here."""
     return json.dumps(
         [
             {
                 "ord": n,
                 "address": m.address,
+                "match_key": match_key(m.address),
                 "phone_number": phone_number(m.address),
                 "sender": m.sender,
                 "body": m.body,
                 "sid": m.sid,
                 "profile_name": m.profile_name,
-                "metadata": _kept(m),
+                "metadata": _kept(m) | ({"first_contact": True} if m.sid in firsts else {}),
                 "occurred_at": m.occurred_at and m.occurred_at.isoformat(),
             }
             for n, m in enumerate(messages)

@@ -1,7 +1,10 @@
 -- Receiving many messages at once. Three statements, run in one transaction by receive.py: write, read, and only when
 -- something new is told of a client, know.
 -- Columns left out take the tables' defaults: a new conversation is with the bot, in the main menu (see lifecycle.py).
--- Conversations are locked by id, as everywhere, and new rows are inserted in a stable order (address, sender), so that
+-- An address is known by its match_key, the same for all national forms of a number. A conversation belongs to a client
+-- and one of our numbers, whichever of his addresses he writes from; what is said goes to the one he wrote from last.
+-- Messages that name a second address of their client were linked before (identity.py): here both are his.
+-- Conversations are locked by id, as everywhere, and new rows are inserted in a stable order (client, sender), so that
 -- no two transactions wait for each other in a ring.
 -- Two writers racing on a new address or a redelivered sid are refused by a unique index; the whole batch is then run again
 -- in a fresh transaction ("on conflict do nothing" on the event would leave a hole in seq).
@@ -11,8 +14,8 @@
 -- name: write
 with arrived as (
     select * from jsonb_to_recordset(%(rows)s::jsonb) as t(
-        ord int, address text, phone_number text, sender text, body text, sid text, profile_name text, metadata jsonb,
-        occurred_at timestamptz)
+        ord int, address text, match_key text, phone_number text, sender text, body text, sid text, profile_name text,
+        metadata jsonb, occurred_at timestamptz)
 ),
 fresh as (
     select distinct on (sid) * from arrived
@@ -20,51 +23,57 @@ fresh as (
      order by sid, ord
 ),
 writers as (
-    select distinct on (address) address, phone_number, profile_name from fresh order by address, ord
+    select distinct on (match_key) match_key, address, phone_number, profile_name from fresh order by match_key, ord
 ),
 known as (
-    select a.id, a.address from client_addresses a join writers using (address)
+    select a.id, a.client_id, a.match_key from client_addresses a join writers using (match_key)
 ),
 newcomers as materialized (
-    select nextval(pg_get_serial_sequence('clients', 'id')) as client_id, address, phone_number, profile_name
-      from (select * from writers w where not exists (select 1 from known k where k.address = w.address) order by address) w
+    select nextval(pg_get_serial_sequence('clients', 'id')) as client_id, w.*
+      from (select * from writers w where not exists (select 1 from known k where k.match_key = w.match_key)
+             order by match_key) w
 ),
 new_clients as (
     insert into clients (id, whatsapp_profile_name, created_at)
-    select client_id, profile_name, %(at)s from newcomers order by address
+    select client_id, profile_name, %(at)s from newcomers order by match_key
 ),
 new_addresses as (
-    insert into client_addresses (client_id, address, phone_number, created_at)
-    select client_id, address, phone_number, %(at)s from newcomers order by address
-    returning id, address
+    insert into client_addresses (client_id, address, match_key, phone_number, created_at)
+    select client_id, address, match_key, phone_number, %(at)s from newcomers order by match_key
+    returning id, client_id, match_key
 ),
 addresses as (
-    select id, address, false as is_new from known union all select id, address, true from new_addresses
+    select id, client_id, match_key, false as is_new from known
+    union all select id, client_id, match_key, true from new_addresses
 ),
 placed as (
-    select f.*, a.id as address_id, a.is_new,
-           row_number() over (partition by f.address, f.sender order by f.ord) as nth,
-           row_number() over (partition by f.address order by f.ord) as nth_of_address
-      from fresh f join addresses a using (address)
+    select f.*, a.id as address_id, a.client_id, a.is_new,
+           row_number() over (partition by a.client_id, f.sender order by f.ord) as nth,
+           row_number() over (partition by f.match_key order by f.ord) as nth_of_address
+      from fresh f join addresses a using (match_key)
 ),
 channels as (
-    select address_id, address, sender, count(*)::int as n, max(coalesce(occurred_at, %(at)s)) as wrote_at
-      from placed group by 1, 2, 3
+    select client_id, sender, count(*)::int as n, max(coalesce(occurred_at, %(at)s)) as wrote_at,
+           (array_agg(address_id order by ord desc))[1] as address_id
+      from placed group by 1, 2
 ),
 opened as (
-    insert into conversations (address_id, sender, seq, rev, last_inbound_seq, started_at, last_activity_at, last_inbound_at)
-    select n.address_id, n.sender, n.n, n.n, n.n, %(at)s, %(at)s, n.wrote_at
+    insert into conversations
+        (address_id, client_id, sender, seq, rev, last_inbound_seq, started_at, last_activity_at, last_inbound_at)
+    select n.address_id, n.client_id, n.sender, n.n, n.n, n.n, %(at)s, %(at)s, n.wrote_at
       from channels n
       left join conversations c
-        on c.address_id = n.address_id and c.sender = n.sender and c.status in ('active', 'transferred')
-     order by c.id nulls last, n.address, n.sender
-    on conflict (address_id, sender) where status in ('active', 'transferred') do update set
+        on c.client_id = n.client_id and c.sender = n.sender and c.status in ('active', 'transferred')
+     order by c.id nulls last, n.client_id, n.sender
+    on conflict (client_id, sender) where status in ('active', 'transferred') do update set
+        address_id = case when conversations.last_inbound_at > excluded.last_inbound_at
+                          then conversations.address_id else excluded.address_id end,
         last_activity_at = greatest(conversations.last_activity_at, excluded.last_activity_at),
         last_inbound_at = greatest(conversations.last_inbound_at, excluded.last_inbound_at),
         last_inbound_seq = conversations.seq + excluded.seq,
         seq = conversations.seq + excluded.seq,
         rev = conversations.rev + excluded.rev
-    returning id, address_id, sender, seq, rev, status
+    returning id, client_id, sender, seq, rev, status
 )
 insert into conversation_events
     (conversation_id, seq, rev, event_type, author_kind, author_name, body, message_sid, metadata, waiting_due, created_at)
@@ -74,26 +83,35 @@ select o.id, o.seq - c.n + p.nth, o.rev - c.n + p.nth, 'message_received', 'clie
            and relais_waiting_due(o.id, %(at)s),
        %(at)s
   from placed p
-  join opened o using (address_id, sender)
-  join channels c using (address_id, sender)
+  join opened o using (client_id, sender)
+  join channels c using (client_id, sender)
  order by p.ord
 returning id, message_sid
 
 -- name: know
--- What messages tell of their clients: the name he goes by now, and that he wants to hear from us again.
+-- What messages tell of their clients: the name he goes by now (one that shows nothing is no name, and does not come
+-- here), and the national form of his number that is written now.
 with latest as (
-    select distinct on (address) *
-      from jsonb_to_recordset(%(rows)s::jsonb) as t(ord int, address text, profile_name text, sid text)
+    select distinct on (match_key) *
+      from jsonb_to_recordset(%(rows)s::jsonb)
+           as t(ord int, address text, match_key text, phone_number text, profile_name text, sid text)
      where sid = any(%(fresh)s::text[])
-     order by address, ord desc
+     order by match_key, ord desc
 ),
-welcomed as (
-    update client_addresses a set opted_out_at = null from latest l
-     where a.address = l.address and a.opted_out_at is not null
+named as (
+    select distinct on (a.client_id) a.client_id, l.profile_name
+      from latest l join client_addresses a using (match_key)
+     where l.profile_name <> ''
+     order by a.client_id, l.ord desc
+),
+respelled as (
+    update client_addresses a set address = l.address, phone_number = l.phone_number
+      from latest l
+     where a.match_key = l.match_key and a.address <> l.address
 )
-update clients c set whatsapp_profile_name = l.profile_name
-  from latest l join client_addresses a using (address)
- where c.id = a.client_id and l.profile_name <> '' and c.whatsapp_profile_name <> l.profile_name
+update clients c set whatsapp_profile_name = n.profile_name
+  from named n
+ where c.id = n.client_id and c.whatsapp_profile_name <> n.profile_name
 
 -- name: read
 -- What each caller is answered, known and new messages alike.
@@ -101,9 +119,11 @@ select e.message_sid, e.id as event_id, e.body, e.waiting_due,
        e.metadata ? 'bot_here' as bot_here, e.metadata ? 'media' as has_media,
        not e.metadata ? 'first_contact' as client_existed, e.metadata ->> 'occurred_at' as occurred_at,
        c.id as conversation_id, c.session_id, c.status, c.agent_id, c.current_menu,
-       a.address, coalesce(a.phone_number, '') as phone_number,
+       a.address,
+       coalesce(a.phone_number, (select min(x.phone_number) from client_addresses x where x.client_id = a.client_id), '')
+           as phone_number,
        cl.client_full_name, cl.whatsapp_profile_name, cl.is_client,
-       a.opted_out_at is not null as opted_out
+       c.sender, cl.id as client_id, a.id as address_id, a.opted_out_at is not null as opted_out
   from conversation_events e
   join conversations c on c.id = e.conversation_id
   join client_addresses a on a.id = c.address_id

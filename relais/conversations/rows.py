@@ -39,7 +39,7 @@ class LastLine:
 
 def listed(conversations: Conversations) -> Conversations:
     """The same conversations, with all that their rows show."""
-    return conversations.select_related("address__client", "agent", "team").annotate(said_last=_said_last())
+    return conversations.select_related("address", "client", "agent", "team").annotate(said_last=_said_last())
 
 
 def _said_last() -> Subquery:

@@ -194,7 +194,7 @@ class Saying:
 
     def _unsayable(self: Conversation, at: datetime) -> str:
         """Why WhatsApp would not take free text now, or the empty string."""
-        if self.address.opted_out_at:
+        if self.opted_out_since():
             return "opted_out"
         closes = self.window_closes_at()
         return "" if closes and at < closes else "window_closed"

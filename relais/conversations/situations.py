@@ -58,7 +58,7 @@ def standing_of(conversation: Conversation, reader: User, *, at: datetime) -> St
 
 
 def _silence(conversation: Conversation, closes: datetime | None, at: datetime) -> str:
-    if conversation.address.opted_out_at:
+    if conversation.opted_out_since():
         return "opted_out"
     return "" if closes and at < closes else "window_closed"
 

@@ -23,7 +23,7 @@ LAST = 20
 @require_safe
 @signed_in
 def path(request: AgentRequest, pk: int) -> HttpResponse:
-    reachable = request.user.reachable_conversations().select_related("address__client")
+    reachable = request.user.reachable_conversations().select_related("address", "client")
     conversation = get_object_or_404(reachable, pk=pk)
     executions = conversation.executions.select_related("revision__flow").order_by("-pk")[:LAST]
     execution = _asked(list(executions), request.GET.get("run", ""))

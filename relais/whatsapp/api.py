@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from relais.accounts.models import ApiToken
-from relais.clients.addresses import BadAddress, canonical
+from relais.clients.addresses import BadAddress, canonical, match_key
 from relais.conversations.history import Author
 from relais.conversations.lifecycle import TooLate
 from relais.conversations.models import Conversation
@@ -56,12 +56,11 @@ def _conversation(params: Params, ref: str | None) -> Conversation:
         address = canonical(params.text("phone_number"))
     except BadAddress as error:
         raise Invalid(phone_number=str(error)) from error
-    channel = Conversation.objects.filter(
-        address__address=address, sender=settings.ENVIRONMENT.whatsapp_number
-    )
+    of_client = Conversation.objects.filter(client__addresses__match_key=match_key(address))
+    channel = of_client.filter(sender=settings.ENVIRONMENT.whatsapp_number)
     if params.text("conversation_id").strip():
         named = studio.conversation_of(params)
-        if named.address.address != address:
+        if not of_client.filter(pk=named.pk).exists():
             raise studio.Unknown(_("Cette conversation n'est pas celle de ce numéro."))
         return named
     if ref and (said := channel.filter(deliveries__ref=ref).first()):

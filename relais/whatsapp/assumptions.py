@@ -20,6 +20,32 @@ FAILED_STATUSES = frozenset({"failed", "undelivered", "canceled"})
 LIST_REPLY_FIELDS = ("ListTitle", "ButtonText")
 """Where a tapped list or button says its words when Body is empty; seen in practice, not in the documents."""
 
+EXTERNAL_USER_ID_FIELD = "ExternalUserId"
+"""Where a message names WhatsApp's own id of its writer beside his number (`FI.…`, Meta's business-scoped user id)."""
+
+PHONE_NUMBER_FIELD = "WaId"
+"""Where a message that comes from such an id names the number, when WhatsApp shows it."""
+
+OPT_OUT_FIELD = "OptOutType"
+"""STOP, START or HELP when Twilio's advanced opt-out knows a keyword. Documented for messaging services."""
+
+OPT_OUT_KEYWORDS = frozenset(
+    {
+        "stop",
+        "stopall",
+        "stop all",
+        "unsubscribe",
+        "optout",
+        "opt out",
+        "arret",
+        "desabonnement",
+        "se desabonner",
+    }
+)
+"""What counts as STOP where Twilio does not say so: the whole text, without accents, case or marks around it. Of
+Twilio's default keywords those are left out that answer a bot's question as well (cancel, end, quit): where one of
+them did silence us, Twilio refuses the next message with 21610, and that is noted."""
+
 STATUS_CALLBACKS_TAKE_OVERRIDES = True
 """The fragment that asks for tries again is documented for webhooks in general. Unverified for a StatusCallback given
 with a message: where it is passed over, a status lost to a 503 is made up for by the log."""

@@ -27,6 +27,7 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from relais.clients.addresses import canonical
+from relais.clients.models import known_form
 from relais.whatsapp.errors import code_of, sentence_of
 from relais.whatsapp.retry_after import retry_after_seconds
 
@@ -326,7 +327,7 @@ def back_off(attempt: int) -> float:
 def send_test(to: str, text: str) -> str:
     """Send a message outside any conversation, to try the connection; returns its SID."""
     try:
-        return create(to=canonical(to), sender=settings.ENVIRONMENT.whatsapp_number, body=text)
+        return create(to=known_form(canonical(to)), sender=settings.ENVIRONMENT.whatsapp_number, body=text)
     except NotNow as error:
         raise TwilioRefused(None, AWAY) from error
     except Unanswered as error:

@@ -15,6 +15,7 @@ from itertools import chain, islice
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
+from relais.clients.addresses import match_key
 from relais.clients.models import ClientAddress
 from relais.conversations.fate import HAPPY
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
@@ -158,21 +159,21 @@ class Comparison:
     def _of_the_bot(self, messages: list[client.Message]) -> Iterator[client.Message]:
         """What was said to clients of ours, once none of it can be a message of ours without its SID."""
         old = [m for m in messages if _age(m, self.at) > overheard.PATIENCE]
-        addresses = ClientAddress.objects.filter(address__in=[m.to for m in old])
-        ours = set(addresses.values_list("address", flat=True)) if old else set()
-        return (message for message in old if message.to in ours)
+        addresses = ClientAddress.objects.filter(match_key__in=[match_key(m.to) for m in old])
+        ours = set(addresses.values_list("match_key", flat=True)) if old else set()
+        return (message for message in old if match_key(message.to) in ours)
 
     def _note_foreign(self, messages: list[client.Message]) -> None:
         """Sent from the console, by a command or another program; one of ours that is undecided is not judged yet."""
         for message in messages:
             if len(self.answered) < MOST_ADDRESSES and (written := message.date_created):
-                self.answered[message.to] = max(written, self.answered.get(message.to, written))
+                to = match_key(message.to)
+                self.answered[to] = max(written, self.answered.get(to, written))
         old = [m for m in messages if _age(m, self.at) > NOT_OURS_AFTER]
-        undecided = MessageDelivery.objects.filter(
-            state__in=["sending", "uncertain"], conversation__address__address__in=[m.to for m in old]
-        )
-        not_judged = set(undecided.values_list("conversation__address__address", flat=True)) if old else set()
-        self.foreign += sum(m.to not in not_judged for m in old)
+        undecided = MessageDelivery.objects.filter(state__in=["sending", "uncertain"])
+        undecided = undecided.select_related("conversation__address")
+        not_judged = {match_key(each.recipient) for each in undecided} if old else set()
+        self.foreign += sum(match_key(m.to) not in not_judged for m in old)
 
     # -- healing -------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from django.db import transaction
 from django.db.models import Q
 
-from relais.clients.addresses import BadAddress, canonical, is_same_address
+from relais.clients.addresses import BadAddress, canonical, match_key
 from relais.clients.models import ClientAddress
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.whatsapp import overheard
@@ -78,9 +78,17 @@ def fail(
 ) -> None:
     news = delivery.failed(at=at, code=code, error=error or sentence_of(code), sid=sid)
     if news and code in OPTED_OUT:
-        address = ClientAddress.objects.filter(conversations=delivery.conversation_id, opted_out_at=None)
-        # Whoever wrote since wants to hear from us again; this may be told late.
-        address.exclude(conversations__last_inbound_at__gt=at).update(opted_out_at=at)
+        _note_opt_out(delivery, at)
+
+
+def _note_opt_out(delivery: MessageDelivery, at: datetime) -> None:
+    """Of this number of ours only. Whoever wrote to it since wants to hear from us again: this may be told late."""
+    conversation = delivery.conversation
+    channel = Conversation.objects.filter(client=conversation.client_id, sender=conversation.sender)
+    if channel.filter(last_inbound_at__gt=at).exists():
+        return
+    sent_to = ClientAddress.objects.filter(match_key=match_key(delivery.recipient)).first()
+    conversation.client.opt_out(conversation.sender, at=at, address=sent_to or conversation.address)
 
 
 class _Known:
@@ -118,11 +126,8 @@ def _is_to(delivery: MessageDelivery, to: str) -> bool:
     if not to:
         return True
     try:
-        told = canonical(to)
+        key = match_key(canonical(to))
     except BadAddress:
         return False
-    written_to = delivery.conversation.address
-    return (
-        is_same_address(told, written_to.address)
-        or ClientAddress.objects.filter(address=told, client=written_to.client_id).exists()
-    )
+    addresses = ClientAddress.objects.filter(client=delivery.conversation.client_id)
+    return addresses.filter(match_key=key).exists()

@@ -168,7 +168,7 @@ def look_for(delivery: MessageDelivery, *, at: datetime) -> client.Message | Non
         connection.close()
     listed = list(
         client.listed(
-            to=delivery.conversation.address.address,
+            to=delivery.recipient,
             sender=delivery.conversation.sender,
             since=_since(delivery, at),
             retry_pauses=client.QUICK_PAGE_RETRY_PAUSES_SECONDS,
@@ -217,7 +217,7 @@ def _is_another_under_way(delivery: MessageDelivery) -> bool:
 
 def _of_channel(delivery: MessageDelivery) -> Deliveries:
     return MessageDelivery.objects.filter(
-        conversation__address=delivery.conversation.address_id,
+        conversation__client=delivery.conversation.client_id,
         conversation__sender=delivery.conversation.sender,
     )
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from procrastinate.contrib.django import app
 
-from relais.clients.addresses import BadAddress, canonical
+from relais.clients.addresses import BadAddress, canonical, match_key
 from relais.conversations.history import BOT
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.whatsapp.assumptions import FAILED_STATUSES
@@ -53,7 +53,7 @@ def append(message: client.Message, *, at: datetime) -> bool:
     conversation = _conversation_of(message)
     if conversation is None:
         return False
-    ours = MessageDelivery.objects.filter(conversation__address=conversation.address)
+    ours = MessageDelivery.objects.filter(conversation__client=conversation.client_id)
     undecided = ours.blocking(at).exclude(state="queued")
     # One that holds nobody up any more is asked about for longer; once it is ours, nobody sends it again.
     still_asked = ours.filter(state="uncertain", ask_after__isnull=False, event__body=message.body)
@@ -69,7 +69,7 @@ def _conversation_of(message: client.Message) -> Conversation | None:
         address, sender = canonical(message.to), canonical(message.from_)
     except BadAddress:
         return None
-    channel = Conversation.objects.filter(address__address=address, sender=sender)
+    channel = Conversation.objects.filter(client__addresses__match_key=match_key(address), sender=sender)
     return channel.open().first() or channel.order_by("-id").first()
 
 

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from relais.clients.addresses import match_key
 from relais.clients.models import Client
 from relais.conversations.history import SYSTEM
 from relais.conversations.models import SPOKEN, Conversation, ConversationEvent, Conversations
@@ -39,7 +40,7 @@ class Circumstances:
     called: bool
     """Twilio brings this number's messages by itself: nobody else answers for it in our stead."""
     answered: dict[str, datetime]
-    """When someone who is not us last wrote to a client, by his address."""
+    """When someone who is not us last wrote to a client, by the `match_key` of his address."""
     answers_known_since: datetime | None = None
     """`answered` tells nothing of what was written before; None when it tells everything."""
 
@@ -94,7 +95,7 @@ def _media(message: client.Message, at: datetime) -> list[tuple[str, str]]:
 
 def _name_of(address: str) -> str:
     """The one he goes by so far: the log does not tell it."""
-    known = Client.objects.filter(addresses__address=address)
+    known = Client.objects.filter(addresses__match_key=match_key(address))
     return known.values_list("whatsapp_profile_name", flat=True).first() or ""
 
 
@@ -110,7 +111,8 @@ def _received(inbound: InboundMessage, at: datetime) -> bool:
 def _spoken_since(inbound: InboundMessage, written: datetime, known: Circumstances) -> bool:
     """Whether the conversation went on without it: by the client himself, by us, or by whoever else writes for us."""
     after = written + CLOCKS_AGREE
-    if inbound.address in known.answered and known.answered[inbound.address] > after:
+    answered_at = known.answered.get(match_key(inbound.address))
+    if answered_at is not None and answered_at > after:
         return True
     later = ConversationEvent.objects.filter(
         conversation__in=_channel(inbound), event_type__in=SPOKEN, created_at__gt=after
@@ -124,4 +126,5 @@ def _ask_for_a_person(inbound: InboundMessage, at: datetime) -> None:
 
 
 def _channel(inbound: InboundMessage) -> Conversations:
-    return Conversation.objects.filter(address__address=inbound.address, sender=inbound.sender)
+    of_client = Conversation.objects.filter(client__addresses__match_key=match_key(inbound.address))
+    return of_client.filter(sender=inbound.sender)

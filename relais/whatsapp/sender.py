@@ -234,7 +234,7 @@ def _called(delivery: MessageDelivery) -> Outcome:
     told = delivery.event.metadata
     try:
         sid = client.create(
-            to=delivery.conversation.address.address,
+            to=delivery.recipient,
             sender=delivery.conversation.sender,
             body=delivery.event.body,
             **{name: told[name] for name in BESIDE_TEXT if name in told},

@@ -110,7 +110,7 @@ def conversation_of(params: Params) -> Conversation:
     given = params.text("conversation_id").strip()
     if not A_NUMBER.fullmatch(given):
         raise Invalid(conversation_id=_("conversation_id doit être un nombre."))
-    known = Conversation.objects.select_related("address__client", "agent")
+    known = Conversation.objects.select_related("address", "client", "agent")
     digits = given.lstrip("0") or "0"
     found = known.filter(pk=int(digits)).first() if len(digits) <= MOST_DIGITS else None
     if found is None:

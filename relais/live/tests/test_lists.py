@@ -91,7 +91,12 @@ class TestLists:
 
     def test_many_changes_in_one_statement_are_a_new_list(self, desk, awa, fatou_writes):
         some = fatou_writes("bonjour")
-        channel = {"address_id": some.address_id, "status": "completed", "ended_at": some.started_at}
+        channel = {
+            "address_id": some.address_id,
+            "client_id": some.client_id,
+            "status": "completed",
+            "ended_at": some.started_at,
+        }
         page = desk.page(awa)
         page.until("counts", bot=1)
         Conversation.objects.bulk_create(

@@ -2,9 +2,9 @@
 -- of the same shape. \gset needs one statement that returns one row.
 \set address random(1, :clients)
 begin;
-insert into bench.conversations (address_id, sender, seq, rev, last_inbound_seq, started_at, last_activity_at, last_inbound_at)
-values (:address, 'whatsapp:+212522000000', 1, 1, 1, now(), now(), now())
-on conflict (address_id, sender) where status in ('active', 'transferred') do update set
+insert into bench.conversations (address_id, client_id, sender, seq, rev, last_inbound_seq, started_at, last_activity_at, last_inbound_at)
+values (:address, :address, 'whatsapp:+212522000000', 1, 1, 1, now(), now(), now())
+on conflict (client_id, sender) where status in ('active', 'transferred') do update set
     last_activity_at = greatest(conversations.last_activity_at, excluded.last_activity_at),
     last_inbound_at = greatest(conversations.last_inbound_at, excluded.last_inbound_at),
     last_inbound_seq = conversations.seq + excluded.seq,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import accumulate, chain, islice, pairwise
 
+from relais.clients.addresses import match_key
 from relais.ops.bench import dealership as said
 
 SENDER = "whatsapp:+14155238886"
@@ -35,10 +36,10 @@ HERE, FIRST = '{"bot_here": true', ', "first_contact": true'
 ENDS = ("conversation_closed", "flow_complete", "timeout")
 TABLES = {
     "clients": "id client_full_name whatsapp_profile_name email vin carte_vip is_client attributes created_at",
-    "client_addresses": "id client_id address phone_number opted_out_at created_at",
-    "conversations": "id address_id sender team_id status agent_id epoch seq rev read_seq last_inbound_seq session_id "
-    "current_menu menu_path started_at transferred_at last_activity_at last_inbound_at bot_waits_until ended_at "
-    "duration_seconds",
+    "client_addresses": "id client_id address match_key phone_number opted_out_at created_at",
+    "conversations": "id address_id client_id sender team_id status agent_id epoch seq rev read_seq last_inbound_seq "
+    "session_id current_menu menu_path started_at transferred_at last_activity_at last_inbound_at bot_waits_until "
+    "ended_at duration_seconds",
     "conversation_events": "id conversation_id seq rev event_type author_kind author_id author_name body metadata "
     "message_sid waiting_due resend_of_id created_at",
     "message_deliveries": "id event_id conversation_id state rev ref sid epoch by_person attempt not_before claimed_by "
@@ -389,7 +390,8 @@ class Rows:
         moment = self.moment(start, id)
         self._row("clients", id, full, profile, email, vin, card, known, "{}", moment)
         number = _number(id)
-        self._row("client_addresses", id, id, f"whatsapp:{number}", number, NOTHING, moment)
+        address = f"whatsapp:{number}"
+        self._row("client_addresses", id, id, address, match_key(address), number, NOTHING, moment)
         return profile
 
     def _row(self, table: str, *columns: object) -> None:
@@ -489,8 +491,8 @@ class Told:
         status = "transferred" if plan.status in ("waiting", "held") else plan.status
         read = self.heard if plan.agent and (not is_open or self.id % 2) else self.read
         columns = (
-            self.id, self.client, SENDER, plan.team, status, plan.agent or NOTHING, self.epoch, self.seq, self.rev,
-            read, self.heard, f"{self.id * PRIME & MASK:032x}", self.menus[-1] if self.menus else "main_menu",
+            self.id, self.client, self.client, SENDER, plan.team, status, plan.agent or NOTHING, self.epoch, self.seq,
+            self.rev, read, self.heard, f"{self.id * PRIME & MASK:032x}", self.menus[-1] if self.menus else "main_menu",
             "{" + ",".join(self.menus) + "}", rows.moment(self.start, self.first_event),
             self.transferred_at, self.moment, self.heard_at, NOTHING, self.ended_at,
             NOTHING if is_open else self.duration,

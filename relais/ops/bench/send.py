@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 
+from relais.clients.addresses import match_key
 from relais.emulator.testing import wait_for
 from relais.ops.bench.faults.stage import NUMBER, Stage, set_up
 from relais.ops.database import dsn
@@ -29,14 +30,18 @@ SLOWEST_LIFTED = 10.0
 """Messages a second, where there is no rate."""
 LIFTED = 1_000_000
 
-ADDRESSES = """
-insert into client_addresses (client_id, address)
-select %(client)s, 'whatsapp:+' || %(prefix)s || lpad(n::text, 7, '0') from generate_series(1, %(number)s) n
-returning id
-"""
 CONVERSATIONS = """
-insert into conversations (address_id, sender, status, agent_id, seq, rev, last_inbound_at)
-select id, %(sender)s, %(status)s, %(agent)s, %(events)s, %(events)s, now() from unnest(%(addresses)s::bigint[]) id
+with made as (
+  select nextval(pg_get_serial_sequence('clients', 'id')) as client_id, address, match_key
+    from unnest(%(addresses)s::text[], %(keys)s::text[]) as t(address, match_key)
+), clients_made as (
+  insert into clients (id) select client_id from made
+), addresses_made as (
+  insert into client_addresses (client_id, address, match_key) select client_id, address, match_key from made
+  returning id, client_id
+)
+insert into conversations (address_id, client_id, sender, status, agent_id, seq, rev, last_inbound_at)
+select id, client_id, %(sender)s, %(status)s, %(agent)s, %(events)s, %(events)s, now() from addresses_made
 returning id
 """
 # One after the other of each conversation, round and round: whoever leaves out of turn is noticed.
@@ -168,11 +173,11 @@ def _conversations(
     """So many conversations, each with so many messages waiting, all at once. Returns their ids."""
     status = "transferred" if agent else "active"
     with psycopg.connect(dsn(stage.desk.folder)) as db:
-        [client] = db.execute("insert into clients default values returning id").fetchone() or [0]
         holder = db.execute("select id from users where email = %s", [agent]).fetchone()
-        addresses = db.execute(ADDRESSES, {"client": client, "prefix": prefix, "number": number}).fetchall()
+        addresses = [f"whatsapp:+{prefix}{n:07}" for n in range(1, number + 1)]
         given = {"sender": NUMBER, "status": status, "agent": holder and holder[0], "events": events}
-        made = db.execute(CONVERSATIONS, given | {"addresses": [id for (id,) in addresses]}).fetchall()
+        given |= {"addresses": addresses, "keys": [match_key(address) for address in addresses]}
+        made = db.execute(CONVERSATIONS, given).fetchall()
         conversations = [id for (id,) in made]
         if events:
             db.execute(MESSAGES, {"word": word, "events": events, "conversations": conversations})
