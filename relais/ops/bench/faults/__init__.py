@@ -37,7 +37,7 @@ UNDER_WAY = """
 select (select count(*) from message_deliveries
          where state in ('queued', 'sending') or state = 'uncertain' and ask_after is not null),
        (select count(*) from procrastinate_jobs
-         where status in ('todo', 'doing') and task_name = 'relais.flows.tasks.run_bot')
+         where status in ('todo', 'doing') and task_name ~ '^relais.flows.tasks.run_bot')
 """
 IN_DOUBT = """
 select d.conversation_id, d.event_id, u.email from message_deliveries d join conversations c on c.id = d.conversation_id

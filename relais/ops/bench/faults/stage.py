@@ -87,7 +87,7 @@ class Twilio:
 WAITING = """
 select greatest(
   (select count(*) from message_deliveries where state in ('queued', 'sending')),
-  (select count(*) from procrastinate_jobs where status = 'todo' and task_name = 'relais.flows.tasks.run_bot'))
+  (select count(*) from procrastinate_jobs where status = 'todo' and task_name ~ '^relais.flows.tasks.run_bot'))
 """
 
 

@@ -1,0 +1,197 @@
+"""When the bot runs: what a slow host may hold up, and what it may not."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+from procrastinate.contrib.django import DjangoApp, app
+from procrastinate.contrib.django.models import ProcrastinateJob
+
+from relais import jobs
+from relais.company import words
+from relais.emulator.testing import wait_for
+from relais.flows import engine, host_limits, http, tasks
+from relais.flows.host_limits import HostBusy, HostLimiter
+from relais.flows.models import Execution
+from relais.flows.tests.raw_host import ENDLESS, SLOW_HOSTS, raw_hosts
+from relais.flows.tests.test_runner import attempt, flow_of, posts, published, says, state, to
+from relais.live.pool import conninfo
+from relais.ops.workers import Workers
+from tests.cast import MachineClock, said_to_client
+
+WITHIN = 30
+
+
+def asks_a_host_when_told(url):
+    """A bot that answers « vite » by itself, and asks a host about everything else."""
+    condition = {
+        "friendly_name": "",
+        "arguments": ["{{trigger.message.Body}}"],
+        "type": "equal_to",
+        "value": "vite",
+    }
+    on = [to("match", "now", conditions=[condition]), to("noMatch", "ask")]
+    split = state("split", "split-based-on", on, input="{{trigger.message.Body}}")
+    return flow_of(
+        split,
+        says("now", "Tout de suite."),
+        posts("ask", "/", "answered", failed="failed", host=url),
+        says("answered", "Trouvé."),
+        says("failed", "Plus tard."),
+    )
+
+
+@pytest.fixture
+def clock():
+    """Jobs read the machine's."""
+    return MachineClock()
+
+
+@pytest.fixture
+def limiter(monkeypatch):
+    made = HostLimiter(host_limits.MAX_REQUESTS_PER_HOST)
+    monkeypatch.setattr(host_limits, "host_limiter", made)
+    return made
+
+
+def waiting_requests():
+    return ProcrastinateJob.objects.filter(task_name=tasks.RUN_WITH_REQUESTS, status="todo")
+
+
+# -- one job after the other ------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_bot_that_asks_a_host_goes_on_in_a_job_for_requests(fatou_writes, clock, limiter, monkeypatch):
+    published(asks_a_host_when_told("https://crm.example"), clock)
+    conversation = fatou_writes("bonjour")
+    monkeypatch.setattr(http, "fetch", None)
+    tasks.run_bot(attempt(0), conversation.pk)
+    tasks.run_bot(attempt(0), conversation.pk)
+    [job] = waiting_requests()
+    assert (job.queue_name, job.lock) == ("flow_requests", f"bot:{conversation.pk}")
+    assert job.args == {"conversation_id": conversation.pk}
+    monkeypatch.setattr(http, "fetch", lambda errand: engine.Answered(errand.ref, status=200))
+    tasks.run_bot_with_requests(attempt(0), **job.args)
+    assert said_to_client(conversation) == ["Trouvé."]
+
+
+@pytest.mark.django_db
+def test_a_bot_that_asks_nobody_needs_no_job_for_requests(fatou_writes, clock):
+    published(asks_a_host_when_told("https://crm.example"), clock)
+    conversation = fatou_writes("vite")
+    tasks.run_bot(attempt(0), conversation.pk)
+    assert said_to_client(conversation) == ["Tout de suite."]
+    assert not waiting_requests().exists()
+
+
+@pytest.mark.django_db
+def test_a_bot_whose_request_is_under_way_is_not_woken(fatou_writes, clock):
+    published(asks_a_host_when_told("https://crm.example"), clock)
+    conversation = fatou_writes("bonjour")
+    tasks.run_bot(attempt(0), conversation.pk)
+    ProcrastinateJob.objects.filter(task_name=tasks.RUN).delete()
+    Execution.objects.update(due_at=clock.now)
+    tasks.wake_bots(int(clock.now.timestamp()) + 60)
+    assert not ProcrastinateJob.objects.filter(task_name=tasks.RUN).exists()
+
+
+@pytest.mark.django_db
+def test_a_busy_host_is_asked_later_and_after_that_has_failed(fatou_writes, clock, limiter, monkeypatch):
+    published(asks_a_host_when_told("https://crm.example"), clock)
+    conversation = fatou_writes("bonjour")
+    monkeypatch.setattr(host_limits, "host_limiter", HostLimiter(0))
+    tasks.run_bot(attempt(0), conversation.pk)
+    for count in range(len(tasks.BUSY_PAUSES_SECONDS)):
+        [job] = waiting_requests()
+        assert job.args.get("busy_count", 0) == count
+        assert said_to_client(conversation) == []
+        waiting_requests().delete()
+        tasks.run_bot_with_requests(attempt(0), **job.args)
+    [job] = waiting_requests()
+    assert job.scheduled_at and job.lock == f"bot:{conversation.pk}"
+    tasks.run_bot_with_requests(attempt(0), **job.args)
+    assert said_to_client(conversation) == ["Plus tard."]
+
+
+@pytest.mark.django_db
+def test_a_busy_host_is_no_fault_of_the_bot(fatou_writes, clock, monkeypatch):
+    published(asks_a_host_when_told("https://crm.example"), clock)
+    conversation = fatou_writes("bonjour")
+    monkeypatch.setattr(host_limits, "host_limiter", HostLimiter(0))
+    tasks.run_bot_with_requests(attempt(tasks.TRIES), conversation.pk)
+    assert conversation.executions.get().ended_at is None
+    assert waiting_requests().exists()
+
+
+def test_a_host_has_its_own_number_of_requests_at_once():
+    limiter = HostLimiter(2)
+    with limiter.request_to("https://crm.example/a"):
+        with limiter.request_to("https://u:p@CRM.example.:8443/b"):
+            with pytest.raises(HostBusy), limiter.request_to("http://crm.example/c"):
+                pass
+            with limiter.request_to("https://other.example/"):
+                pass
+        with pytest.raises(ZeroDivisionError), limiter.request_to("https://crm.example/"):
+            raise ZeroDivisionError
+    with limiter.request_to("https://crm.example/"), limiter.request_to("https://crm.example/"):
+        pass
+
+
+# -- the workers as they run ------------------------------------------------------------------------------
+
+
+@contextmanager
+def workers_at_work(monkeypatch):
+    """The queues and slots of the jobs' process, with the bot's jobs alone."""
+    bots = DjangoApp(connector=app.connector)
+    for task in (tasks.run_bot, tasks.run_bot_with_requests):
+        monkeypatch.setattr(task, "func", jobs._returning_its_connection(task.func))
+        bots.tasks[task.name] = task
+    loop, stop, begun = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+    parts = []
+
+    async def work():
+        loop.set_default_executor(ThreadPoolExecutor(jobs.JOB_THREADS))
+        workers = Workers(bots, jobs.QUEUE_CONCURRENCY, conninfo=conninfo(), jobs_end_within=5)
+        parts.append(asyncio.ensure_future(workers.run(stop)))
+        begun.set()
+        await asyncio.wait(parts)
+
+    def run():
+        loop.run_until_complete(work())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert begun.wait(WITHIN)
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        loop.call_soon_threadsafe(parts[0].cancel)
+        thread.join(WITHIN)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_slow_hosts_hold_up_nobody_whose_bot_asks_none(fatou_writes, clock, limiter, monkeypatch):
+    """Each kind of slow host, and more conversations that wait for them than there are slots of all kinds."""
+    monkeypatch.setattr(http, "REQUEST_TIMEOUT_SECONDS", 2 * WITHIN)
+    monkeypatch.setattr(http, "MAX_REDIRECTS", ENDLESS)
+    published(asks_a_host_when_told("{{trigger.message.Body}}"), clock)
+    slots = jobs.QUEUE_CONCURRENCY[tasks.REQUEST_QUEUE]
+    with workers_at_work(monkeypatch), raw_hosts() as host:
+        urls = [host(behaviour) for behaviour in SLOW_HOSTS]
+        words.write(words.FLOW_HOSTS, [urlsplit(url).hostname for url in urls])
+        for n in range(4 + sum(jobs.QUEUE_CONCURRENCY.values())):
+            fatou_writes(urls[n % len(urls)], address=f"whatsapp:+2126{n:08d}")
+        under_way = limiter._under_way
+        wait_for(lambda: under_way.total() == slots, WITHIN, "all slots for requests to be taken")
+        quick = fatou_writes("vite", address="whatsapp:+212700000000")
+        wait_for(lambda: said_to_client(quick) == ["Tout de suite."], WITHIN, "the other bot to answer")
+        assert max(under_way.values()) <= host_limits.MAX_REQUESTS_PER_HOST
+        ProcrastinateJob.objects.filter(status="todo").delete()
