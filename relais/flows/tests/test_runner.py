@@ -13,7 +13,7 @@ from relais.conversations.models import Conversation, MessageDelivery
 from relais.flows import engine, runner
 from relais.flows.models import Execution, Flow
 from relais.flows.runner import run
-from relais.flows.tasks import TRIES, run_bot, wake_bots
+from relais.flows.tasks import TRIES, run_bot, run_bot_with_requests, wake_bots
 from tests.cast import said_to_client, story_of
 
 pytestmark = pytest.mark.django_db
@@ -352,7 +352,7 @@ def test_no_connection_is_held_while_a_host_is_asked(fatou_writes, clock, monkey
         return engine.Answered(errand.ref, status=200, content_type="text/plain", body="")
 
     monkeypatch.setattr("relais.flows.http.request", request)
-    run_bot(attempt(0), conversation.pk)
+    run_bot_with_requests(attempt(0), conversation.pk)
     assert held == [None]
 
 
