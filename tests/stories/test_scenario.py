@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from relais.ops.bench.desk import Desk, running_desk
+from tests.accessibility import THEMES, in_theme, violations
 
 FATOU = "whatsapp:+212612345678"
 TAKEN_OVER = "Vous êtes maintenant en contact avec un agent Mercedes-Benz. Comment puis-je vous aider ?"
@@ -270,3 +271,17 @@ def test_the_log_tells_all_that_happened_and_nothing_that_was_said(demo: Desk) -
     } <= told
     for word in (said | named | numbers) - {None, ""}:
         assert not any(word in text or json.dumps(word)[1:-1] in text for text in written.values()), word
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_phone_breaks_no_rule_of_accessibility(demo: Desk, theme: str) -> None:
+    def story(stage: Stage) -> None:
+        phone = stage.phone()
+        in_theme(theme)(phone)
+        writes(phone, FATOU, "bonjour")
+        expect(bubbles(phone, FATOU).first).to_be_visible()  # type: ignore[attr-defined]
+        phone.reload()
+        expect(bubbles(phone, FATOU).first).to_be_visible()  # type: ignore[attr-defined]
+        assert list(violations(phone, theme, "/simulator")) == []
+
+    told(demo, story)

@@ -17,9 +17,18 @@ async function refresh() {
   const head = fresh.getElementById("situation");
   if (!head) return answer.status < 500 && location.reload(); // signed out, or out of reach
   chat.toggleAttribute("data-mine", head.hasAttribute("data-mine"));
-  $("situation").replaceWith(head);
+  replaceKeepingFocus($("situation"), head);
   $("client").replaceChildren(...fresh.getElementById("client").childNodes);
   swapComposer(fresh.getElementById("composer"));
+}
+
+// Keyboard users keep their place when the head is replaced under them.
+function replaceKeepingFocus(old, fresh) {
+  const focused = old.contains(document.activeElement) && document.activeElement;
+  old.replaceWith(fresh);
+  if (!focused) return;
+  const same = focused.dataset.opens && fresh.querySelector(`[data-opens="${focused.dataset.opens}"]`);
+  (same || fresh.querySelector("[data-client]")).focus();
 }
 
 function swapComposer(fresh) {

@@ -1,0 +1,260 @@
+"""Every page by axe-core's rules (WCAG 2.2 AA and best practice), on a desk and on a phone, light and dark."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from relais.conversations.history import BOT
+from relais.conversations.models import GIVEN_UP, Media
+from relais.conversations.receive import InboundMedia
+from relais.flows.models import Flow
+from relais.flows.tests.test_pages import greets
+from relais.live.tests import test_page
+from relais.live.tests.test_page import Stage, is_live
+from tests.accessibility import NARROW, THEMES, WIDE, in_theme, violations
+from tests.cast import MachineClock
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+told = test_page.told
+DIALOGS = {"close-dialog": "Clôturer", "hand-back-dialog": "Rendre au bot", "reassign-dialog": "Réattribuer"}
+
+
+@pytest.fixture
+def clock() -> MachineClock:
+    return MachineClock()
+
+
+def assert_no_violation(stage: Stage, user: Any, paths: list[str], theme: str) -> None:
+    page = stage.opens(user, paths[0], in_theme(theme))
+    broken: list[str] = []
+    for path in paths:
+        page.goto(stage.url + path)
+        broken += violations(page, theme, path)
+    assert broken == []
+
+
+@pytest.fixture
+def chats(fatou_writes, awa, koffi, mariam, clock):
+    """One conversation in each situation, with each kind of bubble somewhere in them."""
+    made: dict[str, Any] = {
+        name: fatou_writes("Bonjour", address=f"whatsapp:+22507000000{n}", name=name)
+        for n, name in enumerate(("bot", "waiting", "mine", "koffis", "ended", "أمينة العلوي"), start=10)
+    }
+    made["waiting"].ask_for_agent(by=BOT, at=clock.now, reason="le client le demande")
+    for name, agent in (("mine", awa), ("koffis", koffi), ("ended", awa)):
+        made[name].take_over(agent, at=clock.now)
+    mine = made["mine"]
+    mine.say_as_agent("Bonjour", agent=awa, at=clock.now).failed(
+        at=clock.now, code=63024, error="Ce numéro ne peut pas recevoir ce message."
+    )
+    mine.say_as_agent("Êtes-vous là ?", agent=awa, at=clock.now).advance(
+        "read", at=clock.now, sid="SM" + "1" * 32
+    )
+    url = "https://api.twilio.com/2010-04-01/Accounts/AC/Messages/MM/Media/ME"
+    picture = InboundMedia(url, "image/png")
+    fatou_writes("voilà", address="whatsapp:+2250700000012", name="mine", media=(picture,))
+    Media.objects.update(state="failed", error=GIVEN_UP)
+    made["ended"].close(awa, at=clock.now)
+    return {name: f"/dashboard/chat/{conversation.pk}" for name, conversation in made.items()}
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_what_anyone_sees_before_signing_in(told, theme):
+    def story(stage: Stage) -> None:
+        context = stage.browser.new_context(locale="fr-FR")
+        page, broken = context.new_page(), []
+        in_theme(theme)(page)
+        for path in ("/accounts/login/", "/accounts/password/reset/", "/accounts/password/reset/done/"):
+            page.goto(stage.url + path)
+            broken += violations(page, theme, path)
+        page.goto(stage.url + "/accounts/login/")
+        page.locator("[name=login]").fill("nobody@example.com")
+        page.locator("[name=password]").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.locator(".notice")).to_be_visible()
+        broken += violations(page, theme, "a refused sign-in")
+        page.goto(stage.url + "/no-such-page")
+        broken += violations(page, theme, "not found")
+        assert broken == []
+
+    told(story)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_lists_and_conversations_of_an_agent(told, theme, awa, chats):
+    lists = ["/dashboard", "/dashboard/pending", "/dashboard/active", "/dashboard/active?tab=mine"]
+    searches = ["/dashboard/conversations", "/dashboard/conversations?q=nobody"]
+
+    def story(stage: Stage) -> None:
+        assert_no_violation(stage, awa, [*lists, *searches, *chats.values()], theme)
+
+    told(story)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_what_opens_over_a_conversation(told, theme, mariam, chats):
+    def story(stage: Stage) -> None:
+        page = stage.opens(mariam, chats["koffis"], in_theme(theme))
+        is_live(page)
+        broken = list(violations(page, theme, "a supervisor's view"))
+        for dialog, button in DIALOGS.items():
+            page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+            page.get_by_role("button", name=button).click()
+            expect(page.locator(f"#{dialog}")).to_be_visible()
+            broken += violations(page, theme, dialog)
+            page.keyboard.press("Escape")
+        page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+        page.get_by_role("button", name="Compte de").click()
+        broken += violations(page, theme, "the account's menu")
+        page.goto(stage.url + chats["koffis"])
+        page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+        page.get_by_role("link", name="Fiche du client").click()
+        expect(page.locator("#client")).to_be_visible()
+        broken += violations(page, theme, "the client's sheet")
+        assert broken == []
+
+    told(story)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_pages_of_an_admin(told, theme, nadia, awa, chats):
+    flow = Flow.objects.create(name="Accueil", answers=True)
+    flow.add_revision(greets(), by="Nadia Benali", at=timezone.now()).publish(at=timezone.now())
+    of_flows = ["", "/import", f"/{flow.pk}", f"/{flow.pk}/import", f"/{flow.pk}/revisions/1/try"]
+    paths = [
+        *("/dashboard/users", "/dashboard/users/invite", f"/dashboard/users/{awa.pk}"),
+        *("/dashboard/settings", "/dashboard/state", "/accounts/password/change/"),
+        *(f"/dashboard/flows{path}" for path in of_flows),
+        f"{chats['bot']}/path",
+    ]
+
+    def story(stage: Stage) -> None:
+        assert_no_violation(stage, nadia, paths, theme)
+
+    told(story, expecting="404")
+
+
+# -- on a phone ---------------------------------------------------------------------------------------------
+
+
+def on_a_phone(page: Page) -> None:
+    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+
+
+def test_on_a_phone_the_send_button_has_its_name(told, awa, chats):
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, chats["mine"], on_a_phone)
+        expect(page.get_by_role("button", name="Envoyer", exact=True)).to_be_visible()
+
+    told(story)
+
+
+@pytest.mark.parametrize("path", ["/dashboard/pending", "mine"])
+def test_on_a_phone_offline_is_said_and_covers_nothing(told, awa, chats, path):
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, chats.get(path, path), on_a_phone)
+        is_live(page)
+        page.context.set_offline(True)
+        state = page.locator("#live-state")
+        expect(state).to_have_attribute("data-state", "lost")
+        expect(state).to_be_in_viewport()
+        strip, title = state.bounding_box(), page.get_by_role("heading", level=1).bounding_box()
+        assert strip and title
+        assert strip["y"] + strip["height"] <= title["y"]
+
+    told(story, expecting="ERR_INTERNET_DISCONNECTED")
+
+
+def is_cut(page: Page, selector: str) -> bool:
+    """Whether anything of it lies outside the box of one that hides what overflows, or of the window."""
+    script = """(element) => {
+      const inner = element.getBoundingClientRect();
+      if (inner.left < 0 || inner.right > innerWidth || element.scrollWidth > element.clientWidth + 1) return true;
+      for (let box = element.parentElement; box; box = box.parentElement) {
+        const outer = box.getBoundingClientRect();
+        if (getComputedStyle(box).overflowX !== "visible" && inner.right > outer.right + 1) return true;
+      }
+      return false;
+    }"""
+    return page.locator(selector).first.evaluate(script)
+
+
+def test_on_a_phone_a_supervisor_reads_name_and_situation_whole(told, mariam, chats, koffi):
+    koffi.full_name = "Koffi Anselme Mensah-Adjavon"
+    koffi.save()
+
+    def story(stage: Stage) -> None:
+        for name in ("koffis", "waiting"):
+            page = stage.opens(mariam, chats[name], on_a_phone)
+            assert not is_cut(page, ".chat__who h1")
+            assert not is_cut(page, ".chat__where .chip")
+            for button in page.locator(".chat__actions .button").all():
+                expect(button).to_be_in_viewport(ratio=1)
+            assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
+
+    told(story)
+
+
+# -- by keyboard --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("button", DIALOGS.values())
+def test_focus_returns_to_what_opened_a_dialog(told, mariam, chats, button):
+    def story(stage: Stage) -> None:
+        page = stage.opens(mariam, chats["koffis"])
+        is_live(page)
+        opener = page.locator(".chat__actions").get_by_role("button", name=button)
+        for leave in ("Escape", "Annuler"):
+            opener.focus()
+            page.keyboard.press("Enter")
+            dialog = page.get_by_role("dialog")
+            expect(dialog).to_be_visible()
+            assert dialog.evaluate("dialog => dialog.contains(document.activeElement)")
+            if leave == "Escape":
+                page.keyboard.press("Escape")
+            else:
+                dialog.get_by_role("button", name="Annuler").click()
+            expect(dialog).to_be_hidden()
+            expect(opener).to_be_focused()
+
+    told(story)
+
+
+def test_focus_returns_although_the_head_was_renewed_meanwhile(told, mariam, chats, fatou_writes):
+    def story(stage: Stage) -> None:
+        page = stage.opens(mariam, chats["koffis"])
+        is_live(page)
+        opener = page.locator(".chat__actions").get_by_role("button", name="Rendre au bot")
+        opener.focus()
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("textbox").fill("il a tout dit")
+        revision = page.locator("#situation").get_attribute("data-rev")
+        fatou_writes("encore moi", address="whatsapp:+2250700000013", name="koffis")
+        expect(page.locator(".message").last).to_contain_text("encore moi")
+        expect(dialog.get_by_role("textbox")).to_have_value("il a tout dit")
+        page.keyboard.press("Escape")
+        expect(page.locator("#situation")).not_to_have_attribute("data-rev", re.compile(f"^{revision}$"))
+        expect(opener).to_be_focused()
+
+    told(story)
+
+
+def test_focus_returns_after_the_clients_sheet(told, awa, chats):
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, chats["mine"], on_a_phone)
+        opener = page.get_by_role("link", name="Fiche du client")
+        opener.focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#client")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator("#client")).to_be_hidden()
+        expect(opener).to_be_focused()
+
+    told(story)
