@@ -113,6 +113,7 @@ END_REASONS: dict[str, Any] = {
     "widget_loop": gettext_lazy("arrêté : le même état s'est répété"),
     "execution_too_long": gettext_lazy("arrêté : trop ancien"),
     "text_too_long": gettext_lazy("arrêté : un texte est devenu trop long"),
+    "computation_too_long": gettext_lazy("arrêté : le calcul d'un état a pris trop de temps"),
 }
 
 

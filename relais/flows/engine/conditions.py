@@ -4,20 +4,15 @@ import re
 from collections.abc import Callable
 from datetime import date, time
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any
 
-import re2
+from relais.flows.engine.regular_expressions import pattern
 
 Test = Callable[[str, str], bool]
 
 
-class BadPattern(Exception):
-    """Not a regular expression that can be run here."""
-
-
 def holds(type_: str, argument: str, value: str) -> bool:
-    """Raises KeyError for an unknown type and BadPattern."""
+    """Raises KeyError for an unknown type, BadPattern and MatchTimeout."""
     test, argument, value = CONDITIONS[type_], argument.strip(), value.strip()
     if test is matches:
         # Lower case would turn \D into \d; the pattern itself minds no case.
@@ -38,7 +33,7 @@ def blank(argument: str, value: str) -> bool:
 
 
 def matches(argument: str, value: str) -> bool:
-    return pattern(value).fullmatch(argument) is not None
+    return pattern(value).matches(argument)
 
 
 def contains(argument: str, value: str) -> bool:
@@ -132,23 +127,3 @@ def day(text: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         return None
-
-
-@lru_cache(maxsize=1024)
-def _pattern(source: str) -> Any:
-    options = re2.Options()
-    options.case_sensitive = False
-    options.log_errors = False
-    try:
-        return re2.compile(source, options)
-    except re2.error as error:
-        reason = error.args[0] if error.args else "not understood"
-        return BadPattern(reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason))
-
-
-def pattern(source: str) -> Any:
-    """A regular expression as RE2 has it: linear in time, so without lookaround and back-references."""
-    found = _pattern(source)
-    if isinstance(found, BadPattern):
-        raise found
-    return found

@@ -10,12 +10,17 @@ ANSWER_BYTES = 64 * 1024
 MESSAGE_CHARACTERS = 1_600
 LOOP = 15
 WAIT_SECONDS = 3_600
+TEMPLATE_OPERATIONS = 200_000
+STEP_OPERATIONS = 1_000_000
+"""What templates and expressions may compute: an operation is about a microsecond. A usual template takes hundreds."""
+TIMED_OUT_MATCH_OPERATIONS = 250_000
 
 COMPLETED = "completed"
 MAX_STEPS = "max_steps"
 WIDGET_LOOP = "widget_loop"
 EXECUTION_TOO_LONG = "execution_too_long"
 TEXT_TOO_LONG = "text_too_long"
+COMPUTATION_TOO_LONG = "computation_too_long"
 
 REASONS = {
     COMPLETED: "the flow came to an end of its own",
@@ -23,6 +28,7 @@ REASONS = {
     WIDGET_LOOP: f"the same widget ran {IN_A_ROW} times in a row",
     EXECUTION_TOO_LONG: f"the execution is {EXECUTION.days} days old",
     TEXT_TOO_LONG: f"a template rendered more than {RENDERED_BYTES // 1024} KB",
+    COMPUTATION_TOO_LONG: "the templates and expressions of one step took too long",
 }
 
 

@@ -42,6 +42,7 @@ class Run:
         self.state: State = {**state, "frames": [_copy(frame) for frame in state["frames"]]}
         self.flow = flow
         self.flows = flows
+        self._operations_left = limits.STEP_OPERATIONS
 
     # -- where it is ----------------------------------------------------------------------------------
 
@@ -97,6 +98,12 @@ class Run:
             return ""
         except TooLong as error:
             raise LimitReached(limits.TEXT_TOO_LONG, widget.name) from error
+
+    def spend(self, operations: int, widget: Widget) -> None:
+        """Raises LimitReached when the step has computed all that it may."""
+        self._operations_left -= operations
+        if self._operations_left < 0:
+            raise LimitReached(limits.COMPUTATION_TOO_LONG, widget.name)
 
     def text(self, widget: Widget, name: str) -> str:
         source = widget.text(name)

@@ -105,7 +105,7 @@ def split(**condition):
     [
         ({"type": "equal_to"}, []),
         ({"type": "regex", "value": "("}, [("error", "bad_regex", "value")]),
-        ({"type": "regex", "value": "(?=a)"}, [("error", "bad_regex", "value")]),
+        ({"type": "regex", "value": "(?=a)[a-z&&[^b]]"}, []),
         ({"type": "sounds_like"}, [("error", "unknown_condition", "type")]),
         ({"type": "less_than", "value": "many"}, [("warning", "bad_value", "value")]),
         ({"type": "less_than", "value": "{{flow.variables.many}}"}, []),

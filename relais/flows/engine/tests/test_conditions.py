@@ -1,10 +1,8 @@
 """The conditions, by the examples of Twilio's documentation and some of our own."""
 
-import time
-
 import pytest
 
-from relais.flows.engine.conditions import CONDITIONS, BadPattern, holds
+from relais.flows.engine.conditions import CONDITIONS, holds
 
 
 @pytest.mark.parametrize(
@@ -61,16 +59,3 @@ def test_holds(argument, type_, value, expected):
 
 def test_every_condition_is_tried_above():
     assert len(CONDITIONS) == 17
-
-
-def test_an_expression_cannot_hang():
-    began = time.monotonic()
-    assert not holds("regex", "a" * 16_000 + "!", "(a+)+$")
-    assert not holds("regex", "a" * 16_000 + "!", "(a|a)*b|(a*)*c")
-    assert time.monotonic() - began < 2
-
-
-@pytest.mark.parametrize("pattern", ["(", "(?=a)", r"(a)\1", "((a{100}){100}){100}"])
-def test_an_expression_that_cannot_be_run_says_so(pattern):
-    with pytest.raises(BadPattern):
-        holds("regex", "a", pattern)

@@ -44,8 +44,8 @@ def test_without_arguments_the_input_is_compared():
 
 
 def test_a_bad_expression_matches_nothing_and_is_warned_of():
-    stage = Stage(split("regex", "(?=a)")).starts("a")
-    assert stage.texts == ["no"] and "(?=a)" in stage.warnings[0]
+    stage = Stage(split("regex", "(?=a")).starts("a")
+    assert stage.texts == ["no"] and "(?=a" in stage.warnings[0]
 
 
 def test_an_unknown_condition_matches_nothing_and_is_warned_of():

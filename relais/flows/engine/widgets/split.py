@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from relais.flows.engine.conditions import (
     CONDITIONS,
     WITHOUT_VALUE,
-    BadPattern,
     day,
     holds,
     number,
-    pattern,
     time_of_day,
 )
 from relais.flows.engine.flow import Condition, Problem, Transition, Widget
+from relais.flows.engine.limits import TIMED_OUT_MATCH_OPERATIONS
+from relais.flows.engine.regular_expressions import BadPattern, MatchTimeout, pattern
 from relais.flows.engine.run import Done, Run
 from relais.flows.engine.widgets.kind import Kind
 
@@ -48,6 +48,9 @@ class Split(Kind):
             run.warn(widget, f"There is no condition {condition.type}; it does not match.")
         except BadPattern as error:
             run.warn(widget, f"The regular expression “{value}” cannot be run: {error}.")
+        except MatchTimeout as error:
+            run.warn(widget, f"The regular expression “{value}” does not match: {error}.")
+            run.spend(TIMED_OUT_MATCH_OPERATIONS, widget)
         return False
 
     def sources(self, widget: Widget) -> Iterator[tuple[str, str]]:
