@@ -53,6 +53,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "relais.accounts.sign_in_delay.sign_in_delay",
     "relais.web.middleware.security_headers",
+    "relais.web.middleware.live_position",
     "relais.web.middleware.sound_session_key",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -11,14 +11,16 @@ from contextlib import asynccontextmanager
 import psycopg
 from django.db import DatabaseError
 from django.utils.translation import gettext as _
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from relais.live import auth
+from relais.live import auth, change_log
 from relais.live.doorkeeper import ROUND, Doorkeeper
-from relais.live.frames import REFRESH, Frame, as_array, counts
+from relais.live.frames import Frame, as_array
 from relais.live.listen import Listener
 from relais.live.lists import Lists
 from relais.live.pool import Gate, Pool
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 LOOK_ROUND = 5.0
 """Seconds after which what is watched is read again, whatever was told."""
 AFTER_FAILURE = 0.5
+COMPRESSED = [Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)]
 NEVER_KEPT = {"Cache-Control": "no-store"}
 NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 NOWHERE = Head(0, None)
@@ -56,7 +59,10 @@ class Live:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.routes = [WebSocketRoute("/live", self.socket), Route("/live", self.poll, methods=["GET"])]
+        self.routes = [
+            WebSocketRoute("/live", self.socket),
+            Route("/live", self.poll, methods=["GET"], middleware=COMPRESSED),
+        ]
 
     @property
     def hears(self) -> bool:
@@ -86,7 +92,7 @@ class Live:
         self.doorkeeper.enter(socket)
         try:
             if thread is None:
-                return await socket.converse(self.lists.frames(socket))
+                return await socket.converse(self.lists.frames(socket, _position(websocket)))
             else:
                 self.threads.join(thread, socket, head)
                 return await socket.converse(self.threads.frames(thread, socket, _since(websocket, head.rev)))
@@ -111,9 +117,7 @@ class Live:
         if thread is not None:
             since = self.threads.since(thread, _since(request, head.rev), viewer.language)
             return [frame async for frame in since]
-        async with self.gate.lent() as db:
-            tally = await self.source.tally(db)
-        return [REFRESH, counts(tally.of(viewer))]
+        return await self.lists.frames_since(viewer, _position(request), self.gate)
 
     # -- who may ------------------------------------------------------------------------------------------
 
@@ -145,7 +149,7 @@ class Live:
             {
                 self.source.changed: self._hear_changed,
                 self.source.moved: lambda payload: self.lists.hear_moved(*self.source.moved_from(payload)),
-                "users": self.doorkeeper.hear_user,
+                "users": self._hear_user,
                 "sessions": self.doorkeeper.hear_session,
             },
             back=self._hear_all,
@@ -156,7 +160,8 @@ class Live:
             *(asyncio.create_task(_ever(step)) for step in steps),
         ]
         try:
-            yield
+            with change_log.given_out(self.lists.log):
+                yield
         finally:
             for task in tasks:
                 task.cancel()
@@ -171,6 +176,10 @@ class Live:
             threads = [int(thread) for thread in payload.split(",")]
             self.threads.hear(threads)
             self.lists.hear(threads)
+
+    def _hear_user(self, payload: str) -> None:
+        self.doorkeeper.hear_user(payload)
+        self.lists.log.note_viewer(int(payload))
 
     def _hear_all(self) -> None:
         self.threads.hear_all()
@@ -219,6 +228,11 @@ def _since(connection: HTTPConnection, now: int) -> int:
     if not NUMBER.fullmatch(given):
         raise Refused(NOT_UNDERSTOOD, 422, "since", _("« since » doit être un nombre."))
     return int(given)
+
+
+def _position(connection: HTTPConnection) -> str:
+    """Where the page's lists stand; what is none of ours is as good as none."""
+    return connection.query_params.get("position", "")
 
 
 def _unknown() -> Refused:

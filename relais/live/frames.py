@@ -31,6 +31,11 @@ def counts(numbers: dict[str, int]) -> Frame:
     return _frame({"kind": "counts", **numbers})
 
 
+def position(where: str) -> Frame:
+    """Of a page that polls: what it shows from now on, see `change_log`."""
+    return _frame({"kind": "position", "position": where})
+
+
 def part(mark: Mark, html: str) -> Frame:
     """A piece of a thread, which replaces what the page has under that id."""
     where = {"id": mark.id, "conversation": mark.thread, "seq": mark.seq, "rev": mark.rev}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Hashable, Iterable, Mapping, Set
+from collections.abc import AsyncIterator, Collection, Hashable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from heapq import nsmallest
 
 from relais.live import frames
+from relais.live.change_log import ChangedThreads, ChangeLog
 from relais.live.frames import REFRESH, Frame
-from relais.live.pool import Pool, lent
+from relais.live.pool import Gate, Pool, lent
 from relais.live.rendering import Renderer
 from relais.live.socket import Socket
 from relais.live.source import Head, Mark, Place, Source, Viewer
@@ -28,6 +29,8 @@ AT_ONCE = 20
 """Sockets told in one go; a message to a conversation's page need not wait until all lists are told."""
 MOST_CHANGES = 400
 """More changed threads than this at once are not looked at one by one."""
+MAX_POLLED_ROWS = 20
+"""More rows than this cost more than the list that holds them."""
 
 
 @dataclass
@@ -50,6 +53,8 @@ class Line:
     counts_told: dict[str, int] = field(default_factory=dict)
     counts_first: bool = True
     """Rows and counts take turns, so that neither starves."""
+    missed: ChangedThreads = field(default_factory=dict)
+    """What changed between the reading of the page's rows and its coming here."""
     stale: bool = False
     """The page must ask for its list again."""
     refreshed: float = field(default_factory=time.monotonic)
@@ -102,6 +107,7 @@ class Lists:
         self.source = source
         self.renderer = renderer
         self.pool = pool
+        self.log = ChangeLog()
         self.lines: dict[Socket, Line] = {}
         self.news = News()
         self.known: dict[int, Head] = {}
@@ -110,10 +116,17 @@ class Lists:
 
     # -- who looks ----------------------------------------------------------------------------------------
 
-    async def frames(self, socket: Socket) -> AsyncIterator[Frame]:
-        self.lines[socket] = Line()
-        self.stirred.set()
-        yield REFRESH
+    async def frames(self, socket: Socket, position: str = "") -> AsyncIterator[Frame]:
+        """`position` is the one its page was rendered from; without one that is known here, it renders again."""
+        missed = self.log.since(position, socket.viewer.id)
+        if missed is None or len(missed) > MOST_CHANGES:
+            self.lines[socket] = Line()
+            self.stirred.set()
+            yield REFRESH
+        else:
+            # Were it too much to be told row by row, the page need not wait to ask again: it has not yet.
+            self.lines[socket] = Line(missed=missed, refreshed=0.0)
+            self.stirred.set()
         async for frame in socket.pushed():
             yield frame
 
@@ -124,22 +137,27 @@ class Lists:
         """Its reach is another now: nothing prepared for it may go out, and its list is not its list any more."""
         if line := self.lines.get(socket):
             line.rows.clear()
+            line.missed.clear()
             line.stale, line.refreshed = True, 0.0
             self.stirred.set()
 
     # -- hearing ------------------------------------------------------------------------------------------
 
-    def hear(self, threads: Iterable[int]) -> None:
+    def hear(self, threads: Collection[int]) -> None:
+        self.log.note(threads)
         if self.lines:
             self.news.changed.update(threads)
             self.stirred.set()
 
     def hear_moved(self, thread: int, left: Place) -> None:
+        self.log.note([thread], left=(left,))
         if self.lines:
             self.news.left[thread].add(left)
-            self.hear([thread])
+            self.news.changed.add(thread)
+            self.stirred.set()
 
     def hear_all(self) -> None:
+        self.log.forget()
         if self.lines:
             self.news.too_much = True
             self.stirred.set()
@@ -159,6 +177,24 @@ class Lists:
                     self.hear_moved(thread, before.place)
         self.known = dict(latest)
         self.stirred.set()  # The counts, too, are counted again.
+
+    # -- without a socket ---------------------------------------------------------------------------------
+
+    async def frames_since(self, viewer: Viewer, position: str, gate: Gate) -> list[Frame]:
+        """What a page that polls is told: the rows that changed since its position, or that it must ask again."""
+        now, missed = self.log.position, self.log.since(position, viewer.id)
+        if missed is not None and len(missed) > MOST_CHANGES:
+            missed = None
+        async with gate.lent() as db:
+            heads = await self.source.heads(db, list(missed or ()))
+            tally = await self.source.tally(db)
+        counted = frames.counts(tally.of(viewer))
+        seen = self._seen_by(viewer, heads.keys(), heads, missed or {})
+        if missed is None or len(seen) > MAX_POLLED_ROWS:
+            return [REFRESH, counted]
+        rows = await self._rows({viewer.language: [t for t, shown in seen.items() if shown]}, heads)
+        gone = [frames.row(thread, heads[thread].rev, "") for thread, shown in seen.items() if not shown]
+        return [*rows[viewer.language].values(), *gone, counted, frames.position(now)]
 
     # -- telling ------------------------------------------------------------------------------------------
 
@@ -182,7 +218,7 @@ class Lists:
     async def _tell(self, news: News) -> None:
         too_much = news.too_much or len(news.changed) > MOST_CHANGES
         changed = set() if too_much else news.changed
-        waiting = {thread for line in self.lines.values() for thread in line.rows}
+        waiting = {thread for line in self.lines.values() for thread in (*line.rows, *line.missed)}
         async with lent(self.pool) as db:
             heads = await self.source.heads(db, changed | waiting)
             tally = await self.source.tally(db)
@@ -194,14 +230,20 @@ class Lists:
                 await asyncio.sleep(0)
             line.stale |= too_much
             line.counts = tally.of(socket.viewer)
+            self._note_missed(socket.viewer, line, heads)
             reach = socket.viewer.reach
             if reach not in by_reach:
                 by_reach[reach] = self._seen_by(socket.viewer, changed, heads, news.left)
             line.note(by_reach[reach], changed)
         await self._give_each_its_turn(heads)
 
+    def _note_missed(self, viewer: Viewer, line: Line, heads: Mapping[int, Head]) -> None:
+        missed, line.missed = line.missed, {}
+        if missed:
+            line.note(self._seen_by(viewer, missed.keys() & heads.keys(), heads, missed), missed.keys())
+
     def _seen_by(
-        self, viewer: Viewer, changed: set[int], heads: Mapping[int, Head], left: Mapping[int, set[Place]]
+        self, viewer: Viewer, changed: Set[int], heads: Mapping[int, Head], left: Mapping[int, set[Place]]
     ) -> dict[int, bool]:
         """What changed within his reach, to be shown, and what left it, to be taken away."""
         seen: dict[int, bool] = {}
@@ -248,6 +290,11 @@ class Lists:
         for socket, turn in turns.items():
             if isinstance(turn, tuple) and turn[1]:
                 wanted[socket.viewer.language].add(turn[0])
+        return await self._rows(wanted, heads)
+
+    async def _rows(
+        self, wanted: Mapping[str, Iterable[int]], heads: Mapping[int, Head]
+    ) -> dict[str, dict[int, Frame]]:
         return {
             language: await self.renderer.rows(
                 [Mark("row", t, t, 0, heads[t].rev) for t in threads], language

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 
+from relais.live.change_log import current_position
 from relais.web.headers import HEADERS, is_https
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -22,6 +23,16 @@ def security_headers(get_response: Handler) -> Handler:
             for cookie in response.cookies.values():
                 cookie["secure"] = True
         return response
+
+    return answer
+
+
+def live_position(get_response: Handler) -> Handler:
+    """Where the page's lists stand. Read before anything a page shows, the reader's own rights among it."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        request.live_position = current_position()  # type: ignore[attr-defined]
+        return get_response(request)
 
     return answer
 
