@@ -4,6 +4,7 @@ const LONGEST = 10_000;
 const POLL = 5_000;
 const SILENCE = 30_000; // then the socket is looked after: a network that swallows packets closes nothing
 const PATIENCE = 10_000;
+const CONNECT_TIMEOUT = 5_000; // to the first frame: a proxy may take an upgrade, answer nothing and close nothing
 const LEAVE = new Set([4401, 4404, 401, 404]); // signed out, out of reach: as a close code, as a status
 
 export class Channel {
@@ -26,12 +27,21 @@ export class Channel {
     const socket = (this.socket = new WebSocket(address));
     socket.onmessage = ({ data }) => socket === this.socket && this.take(JSON.parse(data));
     socket.onclose = ({ code }) => socket === this.socket && this.closed(code);
+    clearTimeout(this.hangs);
+    this.hangs = setTimeout(() => this.timedOut(socket), CONNECT_TIMEOUT);
+  }
+
+  timedOut(socket) {
+    if (socket !== this.socket) return;
+    this.drop();
+    this.ask(); // the next attempt may hang as long: the page must not wait for two
   }
 
   take(frame) {
     this.failures = 0;
     this.at = Date.now();
     clearTimeout(this.poll);
+    clearTimeout(this.hangs);
     this.tell("live");
     this.heard(frame);
   }
@@ -48,7 +58,10 @@ export class Channel {
 
   // The network went: the socket may not know it yet.
   lost() {
-    if (!this.socket) return;
+    if (this.socket) this.drop();
+  }
+
+  drop() {
     this.socket.onclose = null;
     this.socket.close();
     this.closed(0);
@@ -68,6 +81,8 @@ export class Channel {
   }
 
   async ask() {
+    if (this.isAsking || this.isOver) return;
+    this.isAsking = true;
     clearTimeout(this.poll);
     try {
       const frames = await this.fetch();
@@ -76,6 +91,8 @@ export class Channel {
       this.tell("polling");
     } catch {
       if (this.state !== "live") this.tell("lost");
+    } finally {
+      this.isAsking = false;
     }
     if (this.state !== "live" && !this.isOver) this.poll = setTimeout(() => this.ask(), POLL);
   }
@@ -90,6 +107,7 @@ export class Channel {
   leave(code) {
     this.isOver = true;
     clearTimeout(this.retry);
+    clearTimeout(this.hangs);
     clearTimeout(this.poll);
     clearInterval(this.watch);
     this.socket?.close();

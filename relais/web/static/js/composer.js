@@ -2,16 +2,17 @@
 import { place } from "./place.js";
 import { post, sentenceOf } from "./post.js";
 import { toNewest } from "./thread.js";
+import { draft, drop, keep, keepDraft, messages } from "./unsent.js";
 
 const NEAR_END = 1400;
+const BY_ITSELF = 2 * 60_000; // a message that is older is sent by whoever wrote it, not by opening the page
+const STAYS = 3_000;
 const chat = document.getElementById("chat");
 const events = document.getElementById("thread");
-const template = document.getElementById("unsent");
-const kept = `relais:draft:${chat.dataset.conversation}`;
+const templates = { unsent: document.getElementById("unsent"), kept: document.getElementById("kept-draft") };
 const form = () => chat.querySelector("[data-composer]");
 const field = () => form()?.elements.message;
-const store = (text) => { try { text ? localStorage.setItem(kept, text) : localStorage.removeItem(kept); } catch { /* no storage */ } };
-const stored = () => { try { return localStorage.getItem(kept) ?? ""; } catch { return ""; } };
+const numeral = (number) => number.toLocaleString(document.documentElement.lang);
 const newRef = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 // -- the field -------------------------------------------------------------------------------------------
@@ -27,9 +28,19 @@ function noted() {
   const longest = Number(form().dataset.longest);
   const counter = form().querySelector("[data-counter]");
   counter.hidden = length < NEAR_END;
-  counter.value = `${length.toLocaleString(document.documentElement.lang)} / ${longest.toLocaleString(document.documentElement.lang)}`;
+  counter.value = `${numeral(length)} / ${numeral(longest)}`;
   counter.classList.toggle("is-over", length > longest);
-  store(text);
+  if (length <= longest) say("");
+  keepDraft(text);
+}
+
+// Why it was not sent, under the field; the text and the focus stay.
+function say(sentence) {
+  const problem = form().querySelector("[data-problem]");
+  problem.hidden = !sentence;
+  problem.textContent = sentence;
+  if (sentence) field().setAttribute("aria-invalid", "true");
+  else field().removeAttribute("aria-invalid");
 }
 
 chat.addEventListener("input", ({ target }) => target === field() && noted());
@@ -38,55 +49,102 @@ chat.addEventListener("keydown", (event) => {
   event.preventDefault();
   form().requestSubmit();
 });
-// A fresh composer (the page's first, or after a take-over) gets back what was being written.
+// A fresh composer (the page's first, or after a take-over) gets back what was being written. Where there is none any
+// more, someone else has the conversation or it ended: what was being written stays to be read and copied.
 export function begin() {
+  showKept();
   if (!field()) return;
   form().elements.ref.value = newRef();
-  if (!field().value) show(stored());
+  if (!field().value) show(draft());
   else noted();
   if (matchMedia("(hover: hover)").matches) field().focus({ preventScroll: true });
 }
 
+function showKept() {
+  const text = draft();
+  if (field() || !text) return;
+  const kept = templates.kept.content.firstElementChild.cloneNode(true);
+  kept.querySelector("textarea").value = kept.querySelector("[data-copy]").dataset.copy = text;
+  document.getElementById("composer").append(kept);
+}
+
+chat.addEventListener("click", ({ target }) => {
+  if (!target.closest("[data-discard]")) return;
+  keepDraft("");
+  target.closest("[data-kept]").remove();
+});
+
 // -- sending -------------------------------------------------------------------------------------------------
 
+let isLeft = false; // who leaves ends what is on its way before the page is hidden; who then stays is told after all
+addEventListener("beforeunload", () => {
+  isLeft = true;
+  setTimeout(() => (isLeft = false), STAYS);
+});
 let turn = Promise.resolve(); // one after the other, so that they leave in the order they were written
 
 chat.addEventListener("submit", (event) => {
   if (!event.target.matches("[data-composer]")) return;
   event.preventDefault();
   const text = field().value.trim();
-  if (!text || [...text].length > Number(form().dataset.longest)) return field().focus();
-  const ref = form().elements.ref.value;
-  form().elements.ref.value = newRef();
-  show("");
+  const length = [...text].length;
+  const longest = Number(form().dataset.longest);
   field().focus();
-  send(bubble(text, ref), form().action);
+  if (!text) return;
+  if (length > longest) return say(form().dataset.tooLong.replace("{length}", numeral(length)).replace("{longest}", numeral(longest)));
+  const message = { ref: form().elements.ref.value, text, at: new Date().toISOString() };
+  form().elements.ref.value = newRef();
+  keep(message);
+  show("");
+  send(bubble(message), message);
 });
 
-function bubble(text, ref) {
-  const item = template.content.firstElementChild.cloneNode(true);
+function bubble({ text, ref, at }) {
+  const item = templates.unsent.content.firstElementChild.cloneNode(true);
   item.dataset.ref = ref;
-  item.dataset.at = new Date().toISOString();
+  item.dataset.at = at;
   item.dataset.author = `agent:${document.body.dataset.user}`;
   item.querySelector(".bubble__text").textContent = text;
+  item.querySelector("[data-copy]").dataset.copy = text;
   events.append(item);
   toNewest();
   return item;
 }
 
-function send(item, url) {
+// Under the same ref each time: what the server has already is answered as it was then, and not said again.
+function send(item, { ref, text, at }) {
+  item.retry = () => send(item, { ref, text, at });
+  keep({ ref, text, at });
+  mark(item, "sending");
   turn = turn.then(async () => {
-    const text = item.querySelector(".bubble__text").textContent;
-    mark(item, "sending");
-    const said = await post(url, { message: text, ref: item.dataset.ref });
+    const said = await post(chat.dataset.sendUrl, { message: text, ref }, { keepalive: true });
     if (said.success) {
+      drop(ref);
       item.remove();
       place(said.html);
     } else {
-      mark(item, "failed", sentenceOf(said));
+      fail(item, { ref, text, at, trouble: sentenceOf(said), signIn: said.code === "login" });
     }
   });
-  item.retry = () => send(item, url);
+}
+
+function fail(item, message) {
+  // Its frame may have come while the answer was lost: then the server has it. And a page that is left learns no more.
+  if (!item.isConnected || isLeft) return;
+  item.retry = () => send(item, message);
+  keep(message);
+  mark(item, "failed", message.trouble);
+  item.querySelector("[data-sign-in]").hidden = !message.signIn;
+}
+
+// What the page before this one could not bring to its end.
+function restore() {
+  for (const message of messages()) {
+    if (events.querySelector(`[data-ref="${CSS.escape(message.ref)}"]`)) drop(message.ref);
+    else if (message.trouble) fail(bubble(message), message);
+    else if (Date.now() - Date.parse(message.at) < BY_ITSELF) send(bubble(message), message);
+    else fail(bubble(message), { ...message, trouble: templates.unsent.dataset.interrupted });
+  }
 }
 
 function mark(item, state, sentence = "") {
@@ -105,9 +163,10 @@ events.addEventListener("click", ({ target }) => {
 function takeBack(item) {
   if (!field()) return;
   show([item.querySelector(".bubble__text").textContent, field().value].filter(Boolean).join("\n"));
+  drop(item.dataset.ref);
   item.remove();
   field().focus();
 }
 
-addEventListener("beforeunload", (event) => events.querySelector(".is-unsent") && event.preventDefault());
+if (!chat.hasAttribute("data-past")) restore();
 begin();

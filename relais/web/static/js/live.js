@@ -2,8 +2,11 @@
 // relais:frame, relais:caught-up, relais:row, relais:counts, relais:refresh; `detail` is the frame. Import nothing from here.
 import { Channel } from "./channel.js";
 import { place } from "./place.js";
+import { isBeingFilledIn, sayItEnded } from "./session.js";
+import "./csrf.js";
 
 const AGAIN = 10_000;
+const SIGNED_OUT = new Set([4401, 401]);
 const chat = document.getElementById("chat");
 const sign = document.getElementById("live-state");
 const channels = [];
@@ -23,7 +26,8 @@ function showState() {
 }
 
 // The page, asked for again, is the sign-in page or says that this is out of reach. Never in a circle.
-function left() {
+function left(code) {
+  if (SIGNED_OUT.has(code) && isBeingFilledIn()) return sayItEnded();
   const last = Number(sessionStorage.getItem("relais:left") ?? 0);
   if (Date.now() - last < AGAIN) return;
   sessionStorage.setItem("relais:left", Date.now());
@@ -64,11 +68,13 @@ function showCounts(numbers) {
   }
 }
 
+// The position is what the server noted before it read the rows of this page: only what changed since is told.
 if (sign) {
   open({
-    path: () => "/live",
+    path: () => `/live?position=${document.body.dataset.position}`,
     heard(frame) {
       if (frame.kind === "counts") showCounts(frame);
+      if (frame.kind === "position") document.body.dataset.position = frame.position;
       announce(frame);
     },
     isNews: (frame) => frame.kind === "counts" && JSON.stringify(frame) !== counts,

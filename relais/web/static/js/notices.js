@@ -2,10 +2,11 @@
 const place = document.getElementById("notices");
 const PASSING = 6000;
 
-export function tell(sentence, level = "info") {
+export function tell(sentence, level = "info", link = null) {
   const notice = document.createElement("div");
   notice.className = `notice notice--${level}`;
   notice.append(Object.assign(document.createElement("span"), { textContent: sentence }));
+  if (link) notice.firstChild.append(" ", Object.assign(document.createElement("a"), { href: link.href, textContent: link.text, target: "_blank" }));
   place.append(notice);
   dress(notice, level !== "error");
 }

@@ -1,13 +1,16 @@
 // POST an action as a program: resolves to { status, success, … }; `status` 0 is a network failure. Never rejects.
-const headers = JSON.parse(document.body.getAttribute("hx-headers") ?? "{}");
+import { csrfToken } from "./csrf.js";
+
 const PATIENCE = 20_000;
 
-export async function post(url, fields = {}) {
+// With `keepalive` it arrives even when the page is left meanwhile; browsers have little room for such requests.
+export async function post(url, fields = {}, { keepalive = false } = {}) {
   try {
     const answer = await fetch(url, {
       method: "POST",
-      headers: { ...headers, Accept: "application/json" },
+      headers: { "X-CSRFToken": csrfToken(), Accept: "application/json" },
       body: new URLSearchParams(fields),
+      keepalive,
       signal: AbortSignal.timeout(PATIENCE),
     });
     return { ...(await answer.json().catch(() => ({ success: false }))), status: answer.status };

@@ -8,12 +8,17 @@ const NEAR = 2 * 3_600_000;
 const chat = document.getElementById("chat");
 const $ = (id) => document.getElementById(id);
 
+let asking;
+
 async function refresh() {
   const dialog = $("situation").querySelector("dialog[open]");
   if (dialog) return dialog.addEventListener("close", refresh, { once: true });
-  const answer = await fetch(chat.dataset.situationUrl, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
-  if (!answer) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  asking?.abort(); // of two answers the later question's counts, whichever comes first
+  const { signal } = (asking = new AbortController());
+  const answer = await fetch(chat.dataset.situationUrl, { headers: { "X-Requested-With": "fetch" }, signal }).catch(() => null);
+  const text = await answer?.text().catch(() => "");
+  if (!text || signal.aborted) return;
+  const fresh = new DOMParser().parseFromString(text, "text/html");
   const head = fresh.getElementById("situation");
   if (!head) return answer.status < 500 && location.reload(); // signed out, or out of reach
   chat.toggleAttribute("data-mine", head.hasAttribute("data-mine"));
@@ -39,17 +44,8 @@ function swapComposer(fresh) {
     old.querySelector(".composer__window").replaceWith(now.querySelector(".composer__window"));
     return;
   }
-  const text = old?.elements.message.value;
-  if (text) fresh.append(keptText(text));
   $("composer").replaceWith(fresh);
   begin();
-}
-
-// Someone else has the conversation now; what was being written is still there to be copied.
-function keptText(text) {
-  const kept = Object.assign(document.createElement("textarea"), { className: "input composer__kept", readOnly: true, value: text });
-  kept.dir = "auto";
-  return kept;
 }
 
 function concerns(node) {

@@ -2,6 +2,7 @@
 import { tell } from "./notices.js";
 import { place } from "./place.js";
 import { post, sentenceOf } from "./post.js";
+import { drop } from "./unsent.js";
 
 const TOGETHER = 2 * 60_000;
 const NEAR = 80;
@@ -62,7 +63,10 @@ function arrived(item) {
   known = Number(item.dataset.seq);
   item.classList.add("is-new");
   // The answer to what this page sent is already on the screen, under the same ref.
-  if (item.dataset.ref) events.querySelector(`.is-unsent[data-ref="${CSS.escape(item.dataset.ref)}"]`)?.remove();
+  if (item.dataset.ref) {
+    events.querySelector(`.is-unsent[data-ref="${CSS.escape(item.dataset.ref)}"]`)?.remove();
+    drop(item.dataset.ref);
+  }
   if (isAtNewest()) toNewest();
   else pill.hidden = !isFromClient(item);
   if (!isFromClient(item)) return;
@@ -71,11 +75,15 @@ function arrived(item) {
 }
 
 let unread = false;
-function markRead() {
+let isTelling = false; // one at a time: after an absence hundreds of messages come at once
+async function markRead() {
   unread = chat.hasAttribute("data-mine");
-  if (!unread || document.hidden) return;
+  if (!unread || isTelling || document.hidden) return;
+  isTelling = true;
   unread = false;
-  post(chat.dataset.readUrl);
+  await post(chat.dataset.readUrl);
+  isTelling = false;
+  if (unread) markRead();
 }
 document.addEventListener("visibilitychange", () => unread && markRead());
 
