@@ -11,7 +11,7 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.db import connection
 
-from relais.web import storage
+from relais.web import bundles, storage
 
 _OURS_ALONE = 0x52656C616973  # "Relais": any number nobody else locks.
 
@@ -67,7 +67,7 @@ def static_files() -> None:
 def _digest_of_sources() -> str:
     """Of all that goes into them: contents, since a packer may give every file one date, and those who name them."""
     digest = hashlib.sha256(f"{version('django')} {version('whitenoise')}".encode())
-    ours = [Path(storage.__file__)]
+    ours = [Path(storage.__file__), Path(bundles.__file__)]
     found = (files.path(name) for finder in get_finders() for name, files in finder.list([]))
     for path in [*ours, *sorted(map(Path, found))]:
         digest.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())

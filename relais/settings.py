@@ -52,6 +52,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "relais.accounts.sign_in_delay.sign_in_delay",
+    "relais.web.middleware.CompressText",
     "relais.web.middleware.security_headers",
     "relais.web.middleware.live_position",
     "relais.web.middleware.sound_session_key",
@@ -60,6 +61,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "relais.web.middleware.language_of_user",
+    "relais.web.middleware.time_zone_of_browser",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

@@ -25,12 +25,13 @@ WORTH_A_WORD = timedelta(minutes=2)
 FINAL_REASONS = ("taken_over", "ended", "resent")
 
 
-def event(event: ConversationEvent) -> str:
-    return message(event) if event.is_spoken else line(event)
+def event(event: ConversationEvent, group: str = "") -> str:
+    return message(event, group) if event.is_spoken else line(event)
 
 
-def message(event: ConversationEvent) -> str:
-    return render_to_string("conversations/_message.html", message_context(event))
+def message(event: ConversationEvent, group: str = "") -> str:
+    """`group` are the classes that say how it stands with its neighbours, where they are known."""
+    return render_to_string("conversations/_message.html", message_context(event) | {"group": group})
 
 
 def line(event: ConversationEvent) -> str:

@@ -29,9 +29,16 @@ ASIDE = 30
 @require_safe
 @signed_in
 def overview(request: AgentRequest) -> HttpResponse:
-    figures = figures_for(request.user, at=now())
-    context = {"figures": figures, **_queues(request.user), **_verification(request.user)}
+    numbers = figures_for(request.user, at=now())
+    context = {"figures": numbers, **_queues(request.user), **_verification(request.user)}
     return render(request, "conversations/overview.html", context)
+
+
+@require_safe
+@signed_in
+def figures(request: AgentRequest) -> HttpResponse:
+    context = {"figures": figures_for(request.user, at=now())}
+    return render(request, "conversations/_figures.html", context)
 
 
 @require_safe

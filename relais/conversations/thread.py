@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime, timedelta
 
 from django.utils.timezone import localdate
 
@@ -12,6 +12,7 @@ from relais.conversations.models import Conversation, ConversationEvent
 
 STRETCH = 60
 """Events shown at once: more than two screens, and rendered in a few milliseconds."""
+TOGETHER = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,23 @@ def stretch(conversation: Conversation, *, before: int | None = None) -> Stretch
 
 
 def _items(events: list[ConversationEvent]) -> list[Item]:
+    """As `thread.js` arranges what comes later: days apart, and together what one author says within two minutes."""
     items: list[Item] = []
-    day: date | None = None
-    for event in events:
-        is_new = localdate(event.created_at) != day
-        day = localdate(event.created_at)
-        items.append(Item(fragments.event(event), event.created_at if is_new else None))
+    days = [localdate(event.created_at) for event in events]
+    goes_on = [
+        n > 0 and days[n] == days[n - 1] and _together(*events[n - 1 : n + 1]) for n in range(len(events))
+    ]
+    for n, event in enumerate(events):
+        is_new_day = n == 0 or days[n] != days[n - 1]
+        group = " is-continued" * goes_on[n] + " is-followed" * any(goes_on[n + 1 : n + 2])
+        items.append(Item(fragments.event(event, group), event.created_at if is_new_day else None))
     return items
+
+
+def _together(before: ConversationEvent, event: ConversationEvent) -> bool:
+    return (
+        before.is_spoken
+        and event.is_spoken
+        and (before.author_kind, before.author_id) == (event.author_kind, event.author_id)
+        and event.created_at - before.created_at < TOGETHER
+    )

@@ -8,6 +8,7 @@ CHAT = r"^chat/(?P<pk>[0-9]{1,19})"
 
 urlpatterns = [
     re_path(r"^$", pages.overview, name="dashboard"),
+    re_path(r"^figures/?$", pages.figures, name="figures"),
     re_path(r"^verification/?$", pages.verification, name="verification"),
     re_path(r"^active/?$", pages.active, name="active"),
     re_path(r"^pending/?$", pages.pending, name="pending"),

@@ -6,12 +6,29 @@ from collections.abc import Callable, Mapping
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.utils import translation
+from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
+from django.utils import timezone, translation
 
 from relais.live.change_log import current_position
 from relais.web.headers import HEADERS, is_https
+from relais.web.times import ZONE_COOKIE, zone_named
 
+COMPRESSIBLE = ("text/", "application/json", "application/xml", "image/svg+xml")
 Handler = Callable[[HttpRequest], HttpResponse]
+
+
+class CompressText(GZipMiddleware):
+    """Pages and data; pictures and documents are compressed already.
+
+    BREACH guesses a secret by how well it compresses beside what was asked for. The only one in our pages is the CSRF
+    token, masked anew in each; and the answer's length is padded at random.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if not response.headers.get("Content-Type", "").startswith(COMPRESSIBLE):
+            return response
+        return super().process_response(request, response)
 
 
 def security_headers(get_response: Handler) -> Handler:
@@ -58,6 +75,18 @@ def language_of_user(get_response: Handler) -> Handler:
             response = get_response(request)
         response.headers.setdefault("Content-Language", language)
         return response
+
+    return answer
+
+
+def time_zone_of_browser(get_response: Handler) -> Handler:
+    """The zone this browser is in, once it has said so; until then the company's."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        with timezone.override(
+            zone_named(request.COOKIES.get(ZONE_COOKIE, "")) or timezone.get_default_timezone()
+        ):
+            return get_response(request)
 
     return answer
 

@@ -1,6 +1,15 @@
 """Static files under names that carry their content's hash, so that a browser may keep them for ever."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.core.files.base import ContentFile
 from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+from relais.web import bundles
 
 
 class Storage(CompressedManifestStaticFilesStorage):
@@ -11,3 +20,27 @@ class Storage(CompressedManifestStaticFilesStorage):
         *CompressedManifestStaticFilesStorage.patterns,
         ("js/*.js", CompressedManifestStaticFilesStorage._js_module_import_aggregation_patterns[1]),
     )
+
+    def post_process(self, paths: dict[str, Any], dry_run: bool = False, **options: Any) -> Iterator[Any]:
+        joined = {} if dry_run else {name: self._write(name, text) for name, text in _bundles(paths)}
+        yield from super().post_process(paths | joined, dry_run, **options)
+
+    def _write(self, name: str, text: str) -> tuple[Storage, str]:
+        self.delete(name)
+        return self, self.save(name, ContentFile(text.encode()))
+
+
+def _bundles(paths: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What our pages ask for, joined: always from the sources, since what was collected may be joined already."""
+
+    def text_of(name: str) -> str:
+        storage, path = paths[name]
+        with storage.open(path) as file:
+            return str(file.read().decode())
+
+    for name in paths:
+        folder = PurePosixPath(name).parent
+        if folder.as_posix() == "css" and bundles.is_style_bundle(text_of(name)):
+            yield name, bundles.style_bundle(PurePosixPath(name).name, lambda each: text_of(f"css/{each}"))
+        elif folder.as_posix() == "js" and bundles.is_module_bundle(text_of(name)):
+            yield name, bundles.module_bundle(PurePosixPath(name).name, lambda each: text_of(f"js/{each}"))

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from django.conf import settings as configured
-from django.core.management import call_command
 from django.db import connection
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from relais.conversations.receive import InboundMessage, receive
 from relais.live.tests.desk import Desk, signed_in
+from relais.prepare import static_files
 from tests.cast import FATOU, OUR_NUMBER, new_sid
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,8 +29,10 @@ class Stage:
         self.url = f"http://127.0.0.1:{desk.port}"
         self.troubles: list[str] = []
 
-    def opens(self, user: Any, path: str, prepare: Callable[[Page], object] = lambda page: None) -> Page:
-        context = self.browser.new_context(locale="fr-FR")
+    def opens(
+        self, user: Any, path: str, prepare: Callable[[Page], object] = lambda page: None, **options: Any
+    ) -> Page:
+        context = self.browser.new_context(locale="fr-FR", **options)
         cookie = {"name": configured.SESSION_COOKIE_NAME, "value": signed_in(user), "url": self.url}
         context.add_cookies([cookie])  # type: ignore[list-item]
         page = context.new_page()
@@ -47,7 +49,8 @@ def told(transactional_db, settings, tmp_path_factory, monkeypatch):
     # The stories' verbs are called between two turns of that loop, never inside of it.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     settings.STATIC_ROOT = tmp_path_factory.getbasetemp() / "static"
-    call_command("collectstatic", interactive=False, verbosity=0)
+    settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "relais.web.storage.Storage"}}
+    static_files()
 
     def told(story: Callable[[Stage], None], *, expecting: str = "^$") -> None:
         def play() -> None:

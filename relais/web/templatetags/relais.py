@@ -8,17 +8,15 @@ from zlib import crc32
 
 from django import template
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
 from lucide.templatetags import lucide as icons
 
 from relais.company.words import BRAND_MARK
+from relais.web import times
 
 register = template.Library()
 TINTS = 8
-ONE_MINUTE = timedelta(minutes=1)
 
 
 @register.filter
@@ -59,33 +57,15 @@ def lucide(name: str, *, size: int | None = 24, **attributes: object) -> str:
 
 @register.filter
 def duration(length: timedelta | float | None) -> str:
-    """« 4 min », « 1 h 10 », « 2 j 3 h »; the same as `times.js` shows. Takes seconds or a timedelta."""
-    if length is None:
-        return ""
-    seconds = length.total_seconds() if isinstance(length, timedelta) else float(length)
-    minutes = max(0, int(seconds // 60))
-    if minutes < 1:
-        return "< 1 min"
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes:02}"
-    days, hours = divmod(hours, 24)
-    return _("%(days)s j %(hours)s h") % {"days": days, "hours": hours}
+    return "" if length is None else times.duration(length)
 
 
 @register.simple_tag
 def moment(at: datetime | None, kind: str = "moment") -> SafeString | str:
-    """A time the page shows in the reader's zone; until then, and without scripts, in the company's."""
+    """A time in the reader's zone, as far as his browser has named it; `times.js` keeps it up to date."""
     if at is None:
         return ""
-    if kind == "age":
-        passed = timezone.now() - at
-        shown = duration(passed) if passed >= ONE_MINUTE else f"{max(0, int(passed.total_seconds()))} s"
-    else:
-        form = "H:i" if kind == "clock" else "j F Y" if kind == "day" else "j M H:i"
-        shown = date_format(timezone.localtime(at), form)
+    shown = times.in_words(at, kind, now=timezone.now())
     return format_html('<time datetime="{}" data-time="{}">{}</time>', at.isoformat(), kind, shown)
 
 

@@ -56,13 +56,32 @@ function windows() {
   for (const chip of document.querySelectorAll("[data-window-closed]")) chip.hidden = Date.parse(chip.dataset.windowClosed) > Date.now();
 }
 
-// The page's own lists and figures, asked for again: after a break, or when figures moved.
-async function again(parts) {
-  const source = document.querySelector("[data-again]")?.dataset.again ?? location.href;
-  const answer = await fetch(source, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
-  if (!answer?.ok) return;
-  if (answer.redirected) return location.reload(); // signed out
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+// The page's own lists, asked for again after a break. An answer to an address that is not the page's any more (a
+// filter was typed meanwhile), or to an older question, is not shown.
+const source = () => document.querySelector("[data-again]")?.dataset.again ?? location.href;
+let asking;
+
+async function again() {
+  asking?.abort();
+  const { signal } = (asking = new AbortController());
+  const asked = source();
+  const answer = await ask(asked, signal);
+  if (signal.aborted || !answer) return;
+  if (asked !== source()) return again();
+  const { dataset } = answer.querySelector("[data-position]");
+  document.body.dataset.position = dataset.position;
+  show(answer, ["[data-list]", "#figures"]);
+}
+
+async function ask(address, signal) {
+  try {
+    const answer = await fetch(address, { headers: { "X-Requested-With": "fetch" }, signal });
+    if (answer.redirected) return location.reload(); // signed out
+    return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+  } catch { return null; }
+}
+
+function show(fresh, parts) {
   const focused = document.activeElement.closest?.(".row");
   const part = document.activeElement.classList[0] === "row__open" ? ".row__open" : ".row__act";
   for (const selector of parts) {
@@ -73,13 +92,32 @@ async function again(parts) {
   lists().forEach(highlight);
 }
 
+// A filter's answer that comes when something else is typed already: the next one is on its way.
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const form = detail.requestConfig.elt.closest("[role=search]");
+  if (form && written(detail.requestConfig.formData) !== written(new FormData(form))) detail.shouldSwap = false;
+});
+const written = (fields) => new URLSearchParams([...fields].filter(([, value]) => value)).toString();
+
+// -- the figures of the first page -------------------------------------------------------------------------------
+
+const figures = document.getElementById("figures");
+const numbersOf = ({ pending, mine, unread_mine, held, bot }) => [pending, mine, unread_mine, held, bot].join(" ");
+let known = figures?.dataset.known;
 let soon;
+
+async function figuresAgain() {
+  const answer = await ask(figures.dataset.url);
+  if (answer) show(answer, ["#figures"]);
+}
+
 document.addEventListener("relais:row", ({ detail }) => placeRow(detail.conversation, detail.html));
-document.addEventListener("relais:refresh", () => again(["[data-list]", "#figures"]));
-document.addEventListener("relais:counts", () => {
-  if (!document.getElementById("figures")) return;
+document.addEventListener("relais:refresh", again);
+document.addEventListener("relais:counts", ({ detail }) => {
+  if (!figures || known === numbersOf(detail)) return;
+  known = numbersOf(detail);
   clearTimeout(soon);
-  soon = setTimeout(() => again(["#figures"]), 2000);
+  soon = setTimeout(figuresAgain, 2000);
 });
 lists().forEach(highlight);
 windows();

@@ -1,0 +1,442 @@
+"""What one page costs and how it comes: rendered once, small over the wire, steady on the screen, in the reader's zone."""
+
+import re
+import struct
+import zlib
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from django.utils import timezone, translation
+from playwright.sync_api import expect
+
+from relais.conversations.history import BOT
+from relais.conversations.models import Media
+from relais.conversations.receive import InboundMedia
+from relais.live.tests import test_page
+from relais.live.tests.test_page import Stage, is_live
+from relais.web.times import ZONE_COOKIE, in_words, zone_named
+from tests.cast import Clock
+
+pytestmark = pytest.mark.django_db(transaction=True)
+told = test_page.told
+IBRAHIM = {"address": "whatsapp:+2250700000002", "name": "Ibrahim"}
+COLD_BYTES, NEXT_BYTES = 60_000, 15_000
+LAYOUT_SHIFT = 0.05
+SHIFTS = """
+window.shifts = [];
+new PerformanceObserver((list) => { for (const entry of list.getEntries()) window.shifts.push(entry.value); })
+  .observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.fixture
+def clock():
+    clock = Clock()
+    clock.now = timezone.now()
+    return clock
+
+
+@pytest.fixture
+def chat(held_by_awa):
+    return f"/dashboard/chat/{held_by_awa.pk}"
+
+
+@pytest.fixture
+def busy_desk(held_by_awa, awa, fatou_writes, clock):
+    """A long conversation, and as many beside it as the page shows. Returns the next one Awa holds."""
+    for n in range(60):
+        if n % 2:
+            held_by_awa.say_as_agent(
+                f"Voici la réponse numéro {n} : le rendez-vous est possible.",
+                agent=awa,
+                at=clock.passes(minutes=1),
+            )
+        else:
+            fatou_writes(f"Bonjour, ma question numéro {n} porte sur la révision de ma Classe A.")
+    for n in range(60):
+        other = fatou_writes("Bonjour", address=f"whatsapp:+2250700001{n:03}", name=f"Client numéro {n}")
+        if n % 2:
+            other.take_over(awa, at=clock.now)
+        else:
+            other.ask_for_agent(by=BOT, at=clock.now)
+    return other
+
+
+def rendered(page):
+    """The pages and fragments that were asked of the server, by path."""
+    asked = []
+    page.on(
+        "request", lambda request: "/dashboard" in request.url and asked.append(urlsplit(request.url).path)
+    )
+    return asked
+
+
+class TestOneRendering:
+    @pytest.mark.parametrize(
+        "path", ["/dashboard", "/dashboard/active", "/dashboard/pending", "/dashboard/conversations"]
+    )
+    def test_of_a_page_with_lists(self, told, awa, held_by_awa, fatou_writes, path):
+        def story(stage: Stage) -> None:
+            asked = []
+
+            def watch(page):
+                page.clock.install()
+                asked.append(rendered(page))
+
+            page = stage.opens(awa, path, watch)
+            is_live(page)
+            expect(page.locator('.rail [data-count="active"]')).to_have_text("1")
+            page.clock.fast_forward(10_000)
+            fatou_writes("et encore", **IBRAHIM)
+            expect(page.locator('.rail [data-count="active"]')).to_have_text("2")
+            assert asked == [[path]]
+
+        told(story)
+
+    def test_of_a_conversation(self, told, awa, chat, fatou_writes):
+        def story(stage: Stage) -> None:
+            asked = []
+            page = stage.opens(awa, chat, lambda page: asked.append(rendered(page)))
+            is_live(page)
+            expect(page.locator('.rail [data-count="active"]')).to_have_text("1")
+            fatou_writes("et encore", **IBRAHIM)
+            expect(page.locator('.rail [data-count="active"]')).to_have_text("2")
+            assert asked == [[chat]]
+
+        told(story)
+
+    def test_what_came_between_the_page_and_its_socket_is_there(self, told, awa, with_bot, fatou_writes):
+        def story(stage: Stage) -> None:
+            asked, new = [], []
+
+            def writes_before_the_scripts(route):
+                new or new.append(fatou_writes("entre les deux", **IBRAHIM))
+                route.continue_()
+
+            def prepare(page):
+                page.route(re.compile(r"/static/js/lists"), writes_before_the_scripts)
+                asked.append(rendered(page))
+
+            page = stage.opens(awa, "/dashboard/active", prepare)
+            expect(page.locator(f"#row-{new[0].pk}")).to_contain_text("entre les deux")
+            assert asked == [["/dashboard/active"]]
+
+        told(story)
+
+    def test_the_figures_alone_are_asked_again_when_they_moved(self, told, awa, with_bot, fatou_writes):
+        def story(stage: Stage) -> None:
+            asked = []
+            page = stage.opens(awa, "/dashboard", lambda page: asked.append(rendered(page)))
+            is_live(page)
+            with page.expect_response(re.compile("/dashboard/figures")):
+                fatou_writes("encore un", **IBRAHIM)
+            assert asked == [["/dashboard", "/dashboard/figures"]]
+
+        told(story)
+
+
+class TestLateAnswers:
+    def test_a_list_asked_again_does_not_undo_a_filter(self, told, awa, with_bot, fatou_writes):
+        fatou_writes("Bonjour", **IBRAHIM)
+
+        def story(stage: Stage) -> None:
+            page = stage.opens(awa, "/dashboard/conversations")
+            is_live(page)
+            held, asked = [], []
+            by_itself = re.compile(r"/dashboard/conversations")
+
+            def hold_the_first(route):
+                if route.request.headers.get("x-requested-with") != "fetch":
+                    return route.continue_()
+                asked.append(route.request.url)
+                return route.continue_() if held else held.append(route)
+
+            page.route(by_itself, hold_the_first)
+            page.evaluate("document.dispatchEvent(new CustomEvent('relais:refresh'))")
+            page.get_by_label("Nom ou téléphone").press_sequentially("ibra")
+            expect(page.locator(".row__open")).to_have_text(["Ibrahim"])
+            with page.expect_response(lambda answer: "q=ibra" in answer.url):
+                held[0].continue_()
+            expect(page.locator(".row__open")).to_have_text(["Ibrahim"])
+            assert [urlsplit(url).query for url in asked][0] == ""
+            assert "q=ibra" in asked[-1]
+
+        told(story)
+
+    def test_a_filter_s_answer_does_not_come_over_what_is_typed_since(
+        self, told, awa, with_bot, fatou_writes
+    ):
+        fatou_writes("Bonjour", **IBRAHIM)
+
+        def story(stage: Stage) -> None:
+            page = stage.opens(awa, "/dashboard/conversations")
+            is_live(page)
+            held = []
+            page.route(re.compile("q=ibra(&|$)"), lambda route: held.append(route))
+            search = page.get_by_label("Nom ou téléphone")
+            with page.expect_request(re.compile("q=ibra(&|$)")):
+                search.press_sequentially("ibra")
+            search.evaluate("field => { field.value = 'fatou'; }")  # typed, and not asked for yet
+            with page.expect_response(re.compile("q=ibra(&|$)")):
+                held[0].continue_()
+            with page.expect_response(re.compile("q=fatou")):
+                search.dispatch_event("input")
+                expect(page.locator(".row")).to_have_count(2)
+            expect(page.locator(".row__open")).to_have_text(["Fatou"])
+
+        told(story)
+
+    def test_a_situation_asked_for_earlier_does_not_come_over_a_later_one(
+        self, told, awa, mariam, chat, held_by_awa, clock
+    ):
+        def story(stage: Stage) -> None:
+            page = stage.opens(mariam, chat)
+            is_live(page)
+            held = []
+
+            earlier = page.context.request.get(f"{stage.url}{chat}/situation").text()
+
+            def hold_the_first(route):
+                return route.continue_() if held else held.append(route)
+
+            page.route(re.compile("/situation"), hold_the_first)
+            with page.expect_request(re.compile("/situation")):
+                held_by_awa.answer("collect_vin", said="WDD2050071R123456", at=clock.now)
+            held_by_awa.close(awa, at=clock.now)
+            expect(page.locator("#situation")).to_have_attribute("data-situation", "ended")
+            held[0].fulfill(body=earlier, content_type="text/html")
+            page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            expect(page.locator("#situation")).to_have_attribute("data-situation", "ended")
+
+        told(story)
+
+
+def test_a_chat_is_small_over_the_wire_and_the_next_one_smaller(told, awa, chat, busy_desk):
+    def story(stage: Stage) -> None:
+        taken = []
+
+        def count(page):
+            wire = page.context.new_cdp_session(page)
+            wire.send("Network.enable")
+            wire.on("Network.loadingFinished", lambda finished: taken.append(finished["encodedDataLength"]))
+
+        page = stage.opens(awa, chat, count)
+        is_live(page)
+        expect(page.locator(".row")).to_have_count(60)
+        cold, requests = sum(taken), len(taken)
+        assert 10_000 < cold <= COLD_BYTES, taken
+        assert requests <= 8
+        taken.clear()
+        page.goto(f"{stage.url}/dashboard/chat/{busy_desk.pk}")
+        is_live(page)
+        assert 1_000 < sum(taken) <= NEXT_BYTES, taken
+
+    told(story)
+
+
+def a_picture(width=60, height=90):
+    def part(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    rows = b"".join(b"\0" + bytes(3 * width) for _ in range(height))
+    header = part(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + part(b"IDAT", zlib.compress(rows)) + part(b"IEND", b"")
+
+
+class TestSteady:
+    def test_pictures_move_nothing_when_they_come(self, told, awa, chat, fatou_writes):
+        url = "https://api.twilio.com/2010-04-01/Accounts/AC/Messages/MM/Media/ME"
+        for n in range(3):
+            fatou_writes(f"photo {n}", media=(InboundMedia(f"{url}{n}", "image/png"),))
+            fatou_writes(f"et un mot à ce sujet, numéro {n}")
+        Media.objects.update(state="stored", content_type="image/png", size=100)
+
+        def story(stage: Stage) -> None:
+            held = []
+
+            def prepare(page):
+                page.add_init_script(SHIFTS)
+                page.route(re.compile("/dashboard/media/"), lambda route: held.append(route))
+
+            page = stage.opens(awa, chat, prepare)
+            is_live(page)
+            expect(page.locator(".bubble__picture").last).to_be_visible()
+            for route in list(held):
+                route.fulfill(body=a_picture(), content_type="image/png")
+            page.wait_for_function(
+                "[...document.images].filter((image) => image.complete && image.naturalWidth).length >= 2"
+            )
+            page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            assert page.evaluate("shifts.reduce((sum, shift) => sum + shift, 0)") < LAYOUT_SHIFT
+
+        told(story)
+
+    @pytest.mark.parametrize("path", ["/dashboard", "/dashboard/active", "/dashboard/conversations", ""])
+    def test_a_page_stands_where_it_was_painted_first(self, told, awa, chat, busy_desk, path):
+        def story(stage: Stage) -> None:
+            page = stage.opens(awa, path or chat, lambda page: page.add_init_script(SHIFTS))
+            is_live(page)
+            expect(page.locator('.rail [data-count="active"]')).not_to_be_empty()
+            page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            assert page.evaluate("shifts.reduce((sum, shift) => sum + shift, 0)") < LAYOUT_SHIFT
+
+        told(story)
+
+    def test_back_finds_the_list_as_it_was_left(self, told, awa, busy_desk):
+        def story(stage: Stage) -> None:
+            page = stage.opens(awa, "/dashboard/active?tab=mine")
+            is_live(page)
+            page.locator("#main").evaluate("main => main.scrollTo(0, 700)")
+            row = page.locator(".row__open").nth(15)
+            row.click()
+            expect(page.locator("#chat")).to_be_visible()
+            page.go_back()
+            expect(page.locator("#list")).to_be_visible()
+            page.wait_for_function("document.getElementById('main').scrollTop > 0")
+            assert page.evaluate("document.getElementById('main').scrollTop") == 700
+
+            # By a link it is another visit: from the top.
+            page.get_by_role("link", name="Actives").first.click()
+            expect(page.locator("#list")).to_be_visible()
+            assert page.evaluate("document.getElementById('main').scrollTop") == 0
+
+        told(story)
+
+    def test_the_arrow_of_a_chat_goes_back_to_the_list_it_came_from(self, told, awa, held_by_awa):
+        def story(stage: Stage) -> None:
+            page = stage.opens(
+                awa,
+                "/dashboard/conversations?q=fatou",
+                lambda page: page.set_viewport_size({"width": 390, "height": 844}),
+            )
+            page.locator(".row__open").first.click()
+            page.get_by_role("link", name="Retour à la liste").click()
+            expect(page).to_have_url(re.compile(r"conversations\?q=fatou"))
+            page.goto(f"{stage.url}/dashboard/chat/{held_by_awa.pk}")
+            page.get_by_role("link", name="Retour à la liste").click()
+            expect(page).to_have_url(re.compile("/dashboard/active"))
+
+        told(story)
+
+    def test_the_list_beside_a_chat_stays_where_it_was(self, told, awa, chat, busy_desk):
+        def story(stage: Stage) -> None:
+            page = stage.opens(awa, chat)
+            is_live(page)
+            page.locator(".desk__list").evaluate("list => list.scrollTo(0, 500)")
+            page.locator(".desk__list .row__open").nth(12).click()
+            page.wait_for_url(lambda url: chat not in url)
+            page.wait_for_function("document.querySelector('.desk__list').scrollTop === 500")
+
+        told(story)
+
+
+NEW_YORK = "America/New_York"
+KINDS = ("clock", "ago", "moment", "day", "since", "age")
+TIMES = "(all) => all.map((time) => [time.dateTime, time.dataset.time, time.textContent])"
+
+
+class TestTimes:
+    def test_are_written_in_the_readers_zone_before_any_script_runs(
+        self, told, awa, chat, fatou_writes, clock
+    ):
+        clock.passes(days=-3)
+        for _ in range(4):
+            clock.passes(hours=7)
+            fatou_writes("encore")
+
+        def story(stage: Stage) -> None:
+            page = stage.opens(awa, chat, timezone_id=NEW_YORK)
+            assert [c["value"] for c in page.context.cookies() if c["name"] == ZONE_COOKIE] == [NEW_YORK]
+            is_live(page)
+            page.route(re.compile("/static/js/(?!theme)"), lambda route: route.abort())
+            shown = page.locator("#thread time").evaluate_all(TIMES)
+            page.reload()
+            assert page.locator("#thread time").evaluate_all(TIMES) == shown
+            assert len(shown) > 6
+
+        told(story, expecting="ERR_FAILED")
+
+    @pytest.mark.parametrize("language", ["fr", "en"])
+    def test_are_the_same_words_as_the_scripts_write(self, told, awa, with_bot, language):
+        awa.language = language
+        awa.save()
+        moments = [
+            *(timedelta(seconds=s) for s in (20, 330, 3_630)),
+            *(timedelta(hours=h, seconds=30) for h in (3, 8, 14, 20, 26, 30, 40, 50)),
+            *(timedelta(days=d, hours=5, seconds=30) for d in (3, 4, 5, 6, 7, 8, 30, 100, 300, 400, 800)),
+        ]
+
+        def story(stage: Stage) -> None:
+            page = stage.opens(awa, "/dashboard/active", timezone_id=NEW_YORK)
+            is_live(page)
+            now = timezone.now()
+            wanted = [
+                ((now - ago).isoformat(), kind)
+                for ago in moments
+                for kind in KINDS
+                if (kind, ago.seconds) != ("age", 20)
+            ]
+            written = page.evaluate(
+                """(wanted) => {
+                  const root = document.createElement("div");
+                  root.append(...wanted.map(([at, kind]) => {
+                    const time = Object.assign(document.createElement("time"), { dateTime: at });
+                    time.dataset.time = kind;
+                    return time;
+                  }));
+                  document.body.append(root);
+                  return new Promise((done) => requestAnimationFrame(() => done([...root.children].map((time) => time.textContent))));
+                }""",
+                wanted,
+            )
+            with timezone.override(zone_named(NEW_YORK)), translation.override(language):
+                ours = [in_words(datetime.fromisoformat(at), kind, now=now) for at, kind in wanted]
+            assert dict(zip(map(tuple, wanted), written, strict=True)) == dict(zip(wanted, ours, strict=True))
+
+        told(story)
+
+
+@pytest.mark.parametrize(
+    "zone",
+    ["", "Mars/Base", "Africa", "../../etc/passwd", "/etc/localtime", "a" * 5000, "Europe\0Paris", "é"],
+)
+def test_a_zone_that_is_none_leaves_the_companys(client, awa, with_bot, zone):
+    client.force_login(awa)
+    client.cookies[ZONE_COOKIE] = "x"
+    client.cookies[ZONE_COOKIE].set(ZONE_COOKIE, zone, zone)
+    noon = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+    type(with_bot).objects.update(started_at=noon)
+    answer = client.get(f"/dashboard/chat/{with_bot.pk}")
+    assert answer.status_code == 200
+    shown = timezone.localtime(noon).strftime("%H:%M")
+    assert f"{shown}</time>" in answer.content.decode()
+
+
+def test_a_zone_that_is_one_is_used(client, awa, with_bot):
+    client.force_login(awa)
+    client.cookies[ZONE_COOKIE] = "Asia/Tokyo"
+    type(with_bot).objects.update(started_at=datetime(2026, 7, 1, 12, 0, tzinfo=UTC))
+    assert "21:00</time>" in client.get(f"/dashboard/chat/{with_bot.pk}").content.decode()
+
+
+def test_messages_are_grouped_by_the_server_as_by_the_scripts(
+    told, awa, chat, held_by_awa, fatou_writes, clock
+):
+    for seconds in (0, 60, 119, 121, 86_400, 5):
+        clock.passes(seconds=seconds)
+        fatou_writes(f"après {seconds} s")
+    for seconds in (3, 5):
+        held_by_awa.say_as_agent(f"réponse {seconds}", agent=awa, at=clock.passes(seconds=seconds))
+
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, chat)
+        is_live(page)
+        classes = "(all) => all.map(({ id, className }) => [id, [...className.split(' ')].sort().join(' ')])"
+        arranged = page.locator("#thread > .message").evaluate_all(classes)
+        page.route(re.compile("/static/js/(?!theme)"), lambda route: route.abort())
+        page.reload()
+        assert page.locator("#thread > .message").evaluate_all(classes) == arranged
+        assert sum("is-continued" in each for _, each in arranged) >= 3
+
+    told(story, expecting="ERR_FAILED")

@@ -1,0 +1,3 @@
+// A page with lists.
+import "./shell.js";
+import "./list.js";
