@@ -38,12 +38,12 @@ def bubble(conversation):
 
 @pytest.mark.parametrize(
     ("late", "said"),
-    [(timedelta(hours=1), "récupéré, écrit à 08:00"), (timedelta(hours=21), "récupéré, écrit 1 Mar 12:00")],
+    [(timedelta(hours=1), "récupéré, écrit à 08:00"), (timedelta(hours=21), r"récupéré, écrit 1 mars (\d{4} )?12:00")],
 )
 def test_a_recovered_message_says_when_it_was_written(fatou_writes, clock, late, said):
     clock.now = Clock().now
     conversation = fatou_writes(occurred_at=clock.now - late, metadata={"recovered": True})
-    assert said in bubble(conversation)
+    assert re.search(said, bubble(conversation))
 
 
 def test_it_says_so_in_the_reader_s_language(fatou_writes, clock):
