@@ -38,7 +38,10 @@ def bubble(conversation):
 
 @pytest.mark.parametrize(
     ("late", "said"),
-    [(timedelta(hours=1), "récupéré, écrit à 08:00"), (timedelta(hours=21), r"récupéré, écrit 1 mars (\d{4} )?12:00")],
+    [
+        (timedelta(hours=1), "récupéré, écrit à 08:00"),
+        (timedelta(hours=21), r"récupéré, écrit 1 mars (\d{4} )?12:00"),
+    ],
 )
 def test_a_recovered_message_says_when_it_was_written(fatou_writes, clock, late, said):
     clock.now = Clock().now

@@ -1,0 +1,98 @@
+"""What pages ask for is joined when static files are collected: in its order, each module once, nothing guessed."""
+
+import re
+
+import pytest
+from django.core.management import call_command
+
+from relais.web import bundles
+from relais.web.bundles import CannotBundle
+from relais.web.tests.test_static_files import PACKAGE
+
+ENTRIES = ("shell.js", "lists.js", "chat.js")
+
+
+@pytest.fixture
+def collected(tmp_path, settings):
+    settings.STATIC_ROOT = tmp_path
+    settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "relais.web.storage.Storage"}}
+    call_command("collectstatic", interactive=False, verbosity=0)
+    return tmp_path
+
+
+def joined(**modules):
+    files = {f"{name}.js": text for name, text in modules.items()}
+    return bundles.module_bundle("entry.js", files.__getitem__)
+
+
+def test_a_page_asks_for_one_sheet_that_has_every_other_in_its_order(collected):
+    [sheet] = collected.glob("css/relais.*.css")
+    text = sheet.read_text()
+    assert "@import" not in text
+    names = re.findall(r"^/\* ([\w-]+\.css) \*/$", text, re.MULTILINE)
+    assert names[0] == "tokens.css"
+    assert names[-1] == "utilities.css"
+    assert sorted([*names, "relais.css"]) == sorted(
+        path.name for path in (PACKAGE / "web/static/css").glob("*.css")
+    )
+    assert text.index("@layer reset, base, components, utilities;") < text.index("@layer components {")
+    assert (sheet.parent / f"{sheet.name}.gz").exists()
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_page_asks_for_one_module_that_imports_nothing(collected, entry):
+    [module] = collected.glob(f"js/{entry.removesuffix('.js')}.*.js")
+    text = module.read_text()
+    assert not re.search(r"^(import|export)\b", text, re.MULTILINE)
+    names = re.findall(r"^// ([\w-]+\.js)$", text, re.MULTILINE)
+    assert len(names) == len(set(names))
+    assert names[-1] == entry
+    assert names.index("notices.js") < names.index("session.js") < names.index("live.js")
+
+
+def test_a_sheet_that_changed_is_in_the_next_collection(collected, monkeypatch):
+    """The joined file stands where its source was copied to, and is newer: it must not count as up to date."""
+    made = bundles._sheet
+    monkeypatch.setattr(bundles, "_sheet", lambda name, read: made(name, read) + "\n.added { color: red; }")
+    call_command("collectstatic", interactive=False, verbosity=0)
+    assert any(".added" in path.read_text() for path in collected.glob("css/relais.*.css"))
+
+
+def test_modules_come_after_what_they_import_and_once():
+    text = joined(
+        entry='// What a page runs.\nimport "./a.js";\nimport "./b.js";\n',
+        a='import { c as d } from "./c.js";\nd();\n',
+        b='import { c } from "./c.js";\nc();\n',
+        c="export function c() {}\nexport const E = 1;\n",
+    )
+    assert re.findall(r"^const (\S+) =", text, re.MULTILINE)[:1] == ["$c"]
+    assert text.count("function c()") == 1
+    assert "return { c, E };" in text
+    assert "const { c: d } = $c;" in text
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        'import x from "./c.js";\n',
+        'import * as x from "./c.js";\n',
+        'const x = await import("./c.js");\n',
+        "export default 1;\n",
+        "export let x = 1;\n",
+        "const x = 1;\nexport { x };\n",
+    ],
+)
+def test_what_is_not_understood_stops_the_collecting(module):
+    with pytest.raises(CannotBundle, match=r"a\.js"):
+        joined(entry='import "./a.js";\n', a=module, c="export const x = 1;\n")
+
+
+def test_a_circle_of_imports_stops_the_collecting():
+    with pytest.raises(CannotBundle, match="imports itself"):
+        joined(entry='import "./a.js";\n', a='import "./b.js";\n', b='import "./a.js";\n')
+
+
+def test_only_a_module_of_imports_alone_is_joined():
+    assert bundles.is_module_bundle('// Words.\nimport "./a.js";\n')
+    assert not bundles.is_module_bundle('import "./a.js";\nrun();\n')
+    assert not bundles.is_module_bundle("run();\n")
