@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from relais.flows import library
+from relais.flows import engine, library
 
 SID = re.compile(r"FW[0-9a-f]{32}")
 
@@ -28,17 +28,20 @@ def read(source: str) -> str:
     path = library.path_of(source) if source in library.NAMES else Path(source)
     try:
         text = path.read_text(encoding="utf-8")
-        definition = json.loads(text)
+        given = json.loads(text)
+        definition = engine.unwrap(text).definition
     except OSError as error:
         known = ", ".join(library.NAMES)
         raise CannotExport(
             f"There is no file {source}, and no flow of that name comes with Relais ({known})."
         ) from error
-    except ValueError as error:
+    except engine.BadFlow as error:
+        raise CannotExport(
+            f"{source} is not a flow: it has no states (relais flow check says more)."
+        ) from error
+    except (ValueError, RecursionError) as error:
         raise CannotExport(f"{source} is not JSON: give a flow as Studio exports it.") from error
-    if not isinstance(definition, dict) or "states" not in definition:
-        raise CannotExport(f"{source} is not a flow: it has no states.")
-    return text
+    return text if given == definition else json.dumps(definition, ensure_ascii=False, indent=2)
 
 
 def for_twilio(text: str, *, host: str, secret: str, subflow: str = "") -> str:

@@ -19,6 +19,7 @@ place. `State["ended"]` is None, or the reason; `due_at(state)` says when to giv
 | effect | to do | the flow |
 |---|---|---|
 | `Say` | send a message | goes on at once; `Said` may fill `outbound` later |
+| `Say` that is not `is_to_client` | send it to `to`, from `sender` | waits for `Said` |
 | `CallHttp`, `RunFunction` | make the request (`as_request()` says which) | waits for `Answered` |
 | `AskForAgent` | ask for an agent | goes on at once |
 | `Wait` | nothing: the client was asked, and has until `until` | waits for `MessageArrived` or `TimedOut` |
@@ -53,7 +54,7 @@ from relais.flows.engine.inputs import (
     TimedOut,
     Trigger,
 )
-from relais.flows.engine.parse import parse
+from relais.flows.engine.parse import Export, parse, unwrap
 from relais.flows.engine.state import State, due_at, waits_for_reply
 from relais.flows.engine.step import start, step
 
@@ -67,6 +68,7 @@ __all__ = [
     "Context",
     "Effect",
     "End",
+    "Export",
     "Flow",
     "Input",
     "MessageArrived",
@@ -88,5 +90,6 @@ __all__ = [
     "parse",
     "start",
     "step",
+    "unwrap",
     "waits_for_reply",
 ]

@@ -1,4 +1,4 @@
-"""The export of Studio's first format, brought into the current one: types in camel case, targets by SID."""
+"""Older forms of an export, brought into the current one: types in camel case, targets by SID, no initial state."""
 
 import re
 from collections.abc import Mapping
@@ -13,38 +13,48 @@ TYPES = {
     "Webhook": "make-http-request",
     "Gather": "gather-input-on-call",
     "Enqueue": "enqueue-call",
+    "SendToAutopilot": "send-to-auto-pilot",
+    "RunSubFlow": "run-subflow",
 }
+_OLD_NAME = re.compile("[A-Z][A-Za-z]*")
+_WORD_BREAK = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def is_legacy(definition: Mapping[str, Any]) -> bool:
+    """Whether a state has a type of old: they begin with a capital, and today's have none."""
     states = definition.get("states")
-    return (
-        "initial_state" not in definition
-        and isinstance(states, list)
-        and any(isinstance(state, dict) and state.get("type") == "InitialState" for state in states)
-    )
+    return isinstance(states, list) and any(_is_old(state) for state in states)
 
 
 def converted(definition: Mapping[str, Any]) -> dict[str, Any]:
     states = [state for state in definition["states"] if isinstance(state, dict)]
     names = {state["sid"]: state.get("name") for state in states if isinstance(state.get("sid"), str)}
-    initial = next(state.get("name") for state in states if state.get("type") == "InitialState")
+    initial = definition.get("initial_state") or next(
+        (state.get("name") for state in states if state.get("type") == "InitialState"), None
+    )
     return {
         "description": "",
         **definition,
-        "states": [_state(state, names) for state in states],
-        "initial_state": initial,
+        "states": [_state(state, names) for state in definition["states"]],
+        "initial_state": names.get(initial, initial) if isinstance(initial, str) else initial,
         "flags": definition.get("flags") or {"allow_concurrent_calls": True},
     }
 
 
-def _state(state: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+def _is_old(state: Any) -> bool:
+    type_ = state.get("type") if isinstance(state, dict) else None
+    return isinstance(type_, str) and _OLD_NAME.fullmatch(type_) is not None
+
+
+def _state(state: Any, names: Mapping[str, Any]) -> Any:
+    if not isinstance(state, dict):
+        return state  # what is no state is told where it stands
     kept = {key: value for key, value in state.items() if key != "sid"}
     transitions = state.get("transitions")
     if isinstance(transitions, list):
         kept["transitions"] = [_transition(t, names) if isinstance(t, dict) else t for t in transitions]
-    if isinstance(type_ := state.get("type"), str):
-        kept["type"] = TYPES.get(type_) or re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type_).lower()
+    if _is_old(state):
+        kept["type"] = TYPES.get(state["type"]) or _WORD_BREAK.sub("-", state["type"]).lower()
     return kept
 
 

@@ -3,11 +3,22 @@
 import copy
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from relais.flows.engine import legacy
 from relais.flows.engine.flow import BadFlow, Condition, Flow, Problem, Transition, Widget, as_text
 from relais.flows.engine.widgets import is_supported
+from relais.flows.engine.widgets.unsupported import failure_of
+
+
+@dataclass(frozen=True)
+class Export:
+    """A flow's definition as it was given, and what an answer of Twilio's API says of the flow around it."""
+
+    definition: Mapping[str, Any]
+    sid: str = ""
+    friendly_name: str = ""
 
 
 def parse(definition: Mapping[str, Any] | str) -> Flow:
@@ -20,15 +31,53 @@ def parse(definition: Mapping[str, Any] | str) -> Flow:
 
 def read(definition: Mapping[str, Any] | str) -> tuple[Flow | None, tuple[Problem, ...]]:
     """As much of a flow as there is, and what keeps it from running."""
-    if isinstance(definition, str):
-        try:
-            definition = json.loads(definition)
-        except (ValueError, RecursionError) as error:
-            return None, (Problem("not_json", f"this is not JSON: {error}"),)
-    if not isinstance(definition, Mapping) or not isinstance(definition.get("states"), list):
-        return None, (Problem("not_a_flow", "this is not a flow: it has no list of states"),)
-    definition = legacy.converted(definition) if legacy.is_legacy(definition) else copy.deepcopy(definition)
-    return _flow(definition)
+    try:
+        given = unwrap(definition).definition
+    except BadFlow as error:
+        return None, error.problems
+    return _flow(legacy.converted(given) if legacy.is_legacy(given) else copy.deepcopy(given))
+
+
+def unwrap(given: Mapping[str, Any] | str) -> Export:
+    """The definition within what was given: itself, or in the answer of Twilio's API or CLI. Raises BadFlow.
+
+    The API wraps it in `definition`, as an object or as its text; the CLI puts that in a list.
+    """
+    found = _loaded(given, "this is not JSON")
+    if isinstance(found, list) and len(found) == 1:
+        found = found[0]
+    if not isinstance(found, Mapping) or "states" in found or "definition" not in found:
+        return Export(_with_states(found))
+    wrapped = _loaded(found["definition"], "the definition in this answer of Twilio's API is not JSON")
+    name = found.get("friendly_name") or found.get("friendlyName")
+    return Export(_with_states(wrapped), sid=_text(found.get("sid")), friendly_name=_text(name))
+
+
+def _loaded(given: Any, complaint: str) -> Any:
+    try:
+        return json.loads(given) if isinstance(given, str) else given
+    except (ValueError, RecursionError) as error:
+        raise BadFlow((Problem("not_json", f"{complaint}: {error}"),)) from error
+
+
+def _with_states(found: Any) -> Mapping[str, Any]:
+    if isinstance(found, Mapping) and isinstance(found.get("states"), list):
+        return found
+    if isinstance(found, list) and len(found) > 1:
+        said = f"this is a list of {len(found)}: give one flow at a time"
+    elif _is_state(found):
+        said = "this is one state: give the whole flow, with its list of states"
+    else:
+        said = "this is not a flow: it has no list of states; give the JSON that Studio exports"
+    raise BadFlow((Problem("not_a_flow", said),))
+
+
+def _is_state(found: Any) -> bool:
+    return isinstance(found, Mapping) and isinstance(found.get("type"), str) and "transitions" in found
+
+
+def _text(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else ""
 
 
 def _flow(definition: Mapping[str, Any]) -> tuple[Flow, tuple[Problem, ...]]:
@@ -38,9 +87,10 @@ def _flow(definition: Mapping[str, Any]) -> tuple[Flow, tuple[Problem, ...]]:
         path = f"#/states/{index}"
         widget = _widget(state, path)
         if widget is None:
-            problems.append(Problem("bad_state", "a state must have a name and a type", _name(state), path))
+            said = "a state must have a name and a type: add what is missing"
+            problems.append(Problem("bad_state", said, _name(state), path))
         elif widget.name in widgets:
-            said = f"there is another state of this name, at {widgets[widget.name].path}"
+            said = f"there is another state of this name, at {widgets[widget.name].path}: rename one of them"
             problems.append(Problem("duplicate_name", said, widget.name, f"{path}/name"))
         else:
             widgets[widget.name] = widget
@@ -94,20 +144,28 @@ def _conditions(found: Any, path: str) -> Iterator[Condition]:
             )
 
 
+def _what_happens(widget: Widget) -> str:
+    event = failure_of(widget)
+    taken = widget.on(event)
+    return (
+        f"it takes “{event}”" if taken and taken.next else "and nothing follows its failure, so the flow ends"
+    )
+
+
 def _problems_of_start(initial: str, widgets: Mapping[str, Widget]) -> Iterator[Problem]:
     if not initial:
-        yield Problem("no_initial_state", "the flow has no initial state", path="#/initial_state")
+        said = "the flow has no initial_state: write the name of its trigger there"
+        yield Problem("no_initial_state", said, path="#/initial_state")
     elif initial not in widgets:
-        yield Problem(
-            "no_initial_state", f"there is no state {initial} to begin with", path="#/initial_state"
-        )
+        said = f"initial_state is {initial}, and there is no such state: write the name of the trigger there"
+        yield Problem("no_initial_state", said, path="#/initial_state")
     elif widgets[initial].type != "trigger":
-        said = f"a flow begins with a trigger, and {initial} is a {widgets[initial].type}"
+        said = f"a flow begins with a trigger, and {initial}, its initial_state, is a {widgets[initial].type}"
         yield Problem("no_initial_state", said, initial, "#/initial_state")
 
 
 def _unsupported(widgets: Any) -> Iterator[Problem]:
     for widget in widgets:
         if not is_supported(widget.type):
-            said = f"a widget of type {widget.type} cannot be run here; it takes its failure transition"
+            said = f"a widget of type {widget.type} cannot be run here, {_what_happens(widget)}: replace it"
             yield Problem("unsupported_widget", said, widget.name, f"{widget.path}/type")

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from relais.flows.engine import BadFlow, parse
+from relais.flows.engine import BadFlow, parse, unwrap
 from relais.flows.engine.tests.stage import FIXTURES, Stage, fixture, flow_of, say
 
 NAMES = sorted(file.stem for file in FIXTURES.glob("*.json"))
@@ -63,6 +63,44 @@ def test_what_cannot_be_run_says_where(definition, code, path):
     assert (refused.value.problems[0].code, refused.value.problems[0].path) == (code, path)
 
 
+def api_answer(definition):
+    return {"sid": "FW" + "2" * 32, "friendly_name": "Accueil", "revision": 3, "definition": definition}
+
+
+@pytest.mark.parametrize("wrap", [
+    api_answer,
+    lambda flow: api_answer(json.dumps(flow)),
+    lambda flow: json.dumps(api_answer(json.dumps(flow))),
+    lambda flow: json.dumps([{"sid": "FW" + "2" * 32, "friendlyName": "Accueil", "definition": flow}]),
+])  # fmt: skip
+def test_an_answer_of_twilios_api_or_cli_is_read(wrap):
+    definition = flow_of(say("hello", "Bonjour"))
+    flow, export = parse(wrap(definition)), unwrap(wrap(definition))
+    assert (flow.as_json(), export.definition) == (definition, definition)
+    assert (export.sid, export.friendly_name) == ("FW" + "2" * 32, "Accueil")
+
+
+def test_a_definition_that_stands_alone_names_no_flow():
+    export = unwrap(json.dumps(flow_of(say("hello", "Bonjour"))))
+    assert (export.sid, export.friendly_name) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "said"),
+    [
+        (api_answer("{"), "not_json", "answer of Twilio's API"),
+        (api_answer(None), "not_a_flow", "no list of states"),
+        (api_answer("[" * 100_000), "not_json", "API"),
+        ([{}, {}], "not_a_flow", "one flow at a time"),
+        ({"name": "a", "type": "split-based-on", "transitions": []}, "not_a_flow", "one state"),
+    ],
+)
+def test_an_answer_without_a_flow_says_so(given, code, said):
+    with pytest.raises(BadFlow, match=said) as refused:
+        parse(json.dumps(given))
+    assert refused.value.problems[0].code == code
+
+
 def test_the_least_flow_ends_at_once():
     flow = {"states": [{"name": "T", "type": "trigger"}], "initial_state": "T"}
     assert Stage(flow).starts().ended == "completed"
@@ -91,3 +129,36 @@ def test_the_legacy_format_runs():
     assert stage.hears("peut-être").texts == ["Oui ou non ?"]
     assert stage.hears("OUI").asked.body == '{"yes": 1}'
     assert stage.answered({}).texts == ["Merci."]
+
+
+def old(type_, name, properties, *transitions):
+    return {"type": type_, "name": name, "properties": properties, "transitions": list(transitions)}
+
+
+@pytest.mark.parametrize("start", ["InitialState", "trigger"])
+def test_old_type_names_beside_an_initial_state(start):
+    """As the first API answers them: targets by name, and types of both ages."""
+    flow = parse(
+        {
+            "initial_state": "Trigger",
+            "states": [
+                old(start, "Trigger", {}, {"event": "incomingMessage", "next": "Ask"}),
+                old("MessagePrompt", "Ask", {"body": "Oui ?"}, {"event": "incomingMessage", "next": "Flex"}),
+                old("SendToFlex", "Flex", {"attributes": "{}"}, {"event": "callComplete", "next": None}),
+                old("MakeHTTPRequest", "Call", {}),
+                old("RunSubflow", "Below", {}),
+            ],
+        }
+    )
+    assert [widget.type for widget in flow.widgets.values()][1:] == [
+        "send-and-wait-for-reply", "send-to-flex", "make-http-request", "run-subflow",
+    ]  # fmt: skip
+    stage = Stage(flow).starts()
+    assert stage.texts == ["Oui ?"]
+    assert stage.hears("oui").ended == "completed"
+
+
+def test_what_is_no_state_is_told_where_it_stands_in_the_first_format_too():
+    with pytest.raises(BadFlow) as refused:
+        parse({"states": [old("InitialState", "Trigger", {}), 3]})
+    assert [(p.code, p.path) for p in refused.value.problems] == [("bad_state", "#/states/1")]
