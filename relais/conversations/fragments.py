@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
+from relais.clients.addresses import readable
 from relais.conversations import lines, rows
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.conversations.saying import sentence_for
@@ -54,6 +55,7 @@ def message_context(event: ConversationEvent) -> dict[str, Any]:
         "by": _author(event),
         "text": linked(event.body),
         **_late(event),
+        "recipient": readable(event.metadata["to"]) if event.is_to_other else "",
         "attached": [linked(address) for address in event.metadata.get("media_url", ())],
         **(delivery_context(delivery, event) if delivery else {}),
     }
@@ -70,7 +72,7 @@ def delivery_context(delivery: MessageDelivery, event: ConversationEvent | None 
         "event": event,
         "delivery": delivery,
         "trouble": _trouble(delivery),
-        "may_resend": troubled and not event.resends.all(),
+        "may_resend": troubled and not event.is_to_other and not event.resends.all(),
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as _noop
 
+from relais.clients.addresses import readable
 from relais.conversations.inputs import in_words
 
 if TYPE_CHECKING:
@@ -80,7 +81,18 @@ def _noted(event: ConversationEvent) -> str:
         return _("C'est la même personne que dans la conversation n° %(number)s, qui continue ici") % {
             "number": event.metadata["continues"]
         }
+    if "to" in event.metadata:
+        return _wrote_to_other(event)
     return _("Note de %(who)s") % {"who": _who(event)}
+
+
+def _wrote_to_other(event: ConversationEvent) -> str:
+    """The bot's flow did."""
+    to = readable(str(event.metadata["to"]))
+    if "from" not in event.metadata:
+        return _("Le bot a écrit à %(to)s") % {"to": to}
+    sender = readable(str(event.metadata["from"]))
+    return _("Le bot a écrit à %(to)s depuis le %(from)s") % {"to": to, "from": sender}
 
 
 def _chose(event: ConversationEvent) -> str:

@@ -355,6 +355,11 @@ class ConversationEvent(models.Model):
         return self.event_type in SPOKEN
 
     @property
+    def is_to_other(self) -> bool:
+        """A flow addressed it to somebody else than this conversation's client."""
+        return self.event_type == "message_sent" and "to" in self.metadata
+
+    @property
     def written_at(self) -> datetime:
         """When it was really said; `created_at` is when it reached us."""
         told = self.metadata.get("occurred_at")
@@ -445,7 +450,7 @@ class MessageDelivery(Fate, models.Model):
     error_code = models.IntegerField(null=True)
     error = models.TextField(blank=True, default="", db_default="")
     reason = models.CharField(max_length=24, blank=True, default="", db_default="")
-    """Why it was refused here: window_closed, opted_out, taken_over, ended."""
+    """Why it was refused here: see `saying.sentence_for`."""
     sent_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
     read_at = models.DateTimeField(null=True)

@@ -25,7 +25,7 @@ LONGEST = 1600
 
 
 class Unsayable(Refusal):
-    """The text cannot go to this client now; `code` is empty, too_long, window_closed or opted_out."""
+    """The text cannot go to this address now; `code` is why, one of those in `sentence_for`."""
 
     def __init__(self, code: str) -> None:
         self.code = code
@@ -44,9 +44,24 @@ def sentence_for(code: str) -> str:
         "opted_out": _(
             "Ce client a demandé à ne plus recevoir de messages. Il faut qu'il écrive le premier."
         ),
+        "bad_address": _("Ce destinataire n'est pas une adresse WhatsApp. Corrigez-le dans le parcours."),
+        "not_our_number": _("Ce numéro d'envoi n'est pas un des nôtres. Corrigez-le dans le parcours."),
+        "unknown_recipient": _(
+            "Ce destinataire n'a jamais écrit à ce numéro : WhatsApp n'accepte pour lui qu'un modèle approuvé."
+        ),
+        "held_by_agent": _(
+            "Un agent tient la conversation avec ce destinataire : le bot n'y écrit pas. Dites-le-lui."
+        ),
         "taken_over": _("Retenu : un agent avait pris la conversation."),
         "ended": _("Retenu : la conversation était terminée."),
     }[code]
+
+
+def refusal_reason(refusal: Refusal) -> str:
+    """As a refused delivery keeps it."""
+    if isinstance(refusal, TooLate):
+        return "ended" if refusal.code == "ended" else "taken_over"
+    return refusal.code
 
 
 def storable(text: str) -> str:
@@ -104,6 +119,7 @@ class Saying:
         ref: str | None = None,
         media_url: str = "",
         template: Template | None = None,
+        metadata: dict[str, Any] | None = None,
     ) -> MessageDelivery:
         """The bot or a program writes; muted as soon as an agent holds the conversation.
 
@@ -115,11 +131,34 @@ class Saying:
         if not locked.is_open or locked.situation is Situation.HELD:
             raise TooLate(locked)
         said = clean(text) if text.strip() or not (media_url or template) else ""
-        metadata: dict[str, Any] = {"media_url": [media_url]} if media_url else {}
+        beside: dict[str, Any] = {"media_url": [media_url]} if media_url else {}
         if template:
-            metadata |= asdict(template)
+            beside |= asdict(template)
+        beside |= metadata or {}
         locked._guard_window(at, approved=template is not None)
-        return locked._say("message_sent", said, by=by, at=at, ref=ref, epoch=locked.epoch, metadata=metadata)
+        return locked._say("message_sent", said, by=by, at=at, ref=ref, epoch=locked.epoch, metadata=beside)
+
+    @transaction.atomic
+    def keep_as_refused(
+        self: Conversation,
+        text: str,
+        *,
+        by: Author,
+        at: datetime,
+        reason: str,
+        metadata: dict[str, Any] | None = None,
+    ) -> MessageDelivery:
+        """What a program wanted to write and could not: nobody need wonder where it went."""
+        locked = self.locked()
+        return locked._say(
+            "message_sent",
+            storable(text),
+            by=by,
+            at=at,
+            epoch=locked.epoch,
+            reason=reason,
+            metadata=metadata,
+        )
 
     @transaction.atomic
     def say_by_itself(
@@ -147,6 +186,10 @@ class Saying:
         if again := locked.deliveries.filter(event__resend_of=event).first():
             return again
         locked._guard_voice(agent)
+        if event.is_to_other:
+            raise NotAllowed(
+                _("Le bot adressait ce message à quelqu'un d'autre : il ne se renvoie pas au client.")
+            )
         old = locked.deliveries.get(event=event)
         if old.state not in ("failed", "refused", "uncertain"):
             raise TooLate(locked, _("Ce message est déjà parti."))

@@ -24,6 +24,7 @@ from relais.flows.engine import (
     Input,
     MessageArrived,
     RunFunction,
+    Said,
     Say,
     Started,
     State,
@@ -131,7 +132,7 @@ class Play:
     def hear(self, line: str) -> None:
         params = self.message(line)
         if self.state is None:
-            self.begin(Trigger.message(params))
+            self.begin(Trigger.message(params, event=self.flow.message_start))
         else:
             self.take(MessageArrived(params))
 
@@ -157,6 +158,8 @@ class Play:
             for effect in effects:
                 if line := _as_line(effect):
                     self.show(line)
+                if isinstance(effect, Say) and not effect.is_to_client:
+                    inputs.append(Said(effect.ref, status="queued"))
                 if isinstance(effect, CallHttp | RunFunction):
                     answer = self.answers.to(effect)
                     self.note(effect.widget, answer)
@@ -203,6 +206,8 @@ def _as_line(effect: Effect) -> Line | None:
                 "body": effect.body,
                 "media_url": effect.media_url,
             }
+            if not effect.is_to_client:
+                line |= {"to": effect.to, "from": effect.sender}
             if effect.content_sid:
                 line |= {
                     "content_sid": effect.content_sid,
@@ -345,7 +350,8 @@ def _told(line: Line) -> str:
         case "message":
             template = f"[template {line['content_sid']}] " if "content_sid" in line else ""
             media = f"\n[media {line['media_url']}]" if line["media_url"] else ""
-            return _block("bot", f"{template}{line['body']}{media}", widget)
+            other = f"[from {line['from']} to {line['to']}] " if "to" in line else ""
+            return _block("bot", f"{other}{template}{line['body']}{media}", widget)
         case "http":
             sent = _told_params(line)
             return _block("http", f"{line['method']} {line['url']}{sent}\n{line['body']}".rstrip(), widget)

@@ -18,11 +18,11 @@ from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from relais.company import words
-from relais.conversations.history import BOT, Author
-from relais.conversations.lifecycle import Refusal, Situation, TooLate
+from relais.conversations.history import BOT
+from relais.conversations.lifecycle import Refusal, Situation
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.conversations.saying import Template
-from relais.flows import engine, functions, measures, own_hooks
+from relais.flows import engine, functions, measures, other_recipients, own_hooks
 from relais.flows.models import Execution, Flow, Revision
 
 A_SECOND = timedelta(seconds=1)
@@ -152,7 +152,7 @@ def _begin(conversation: Conversation, at: datetime) -> Execution | None:
     )
     execution.state = engine.start(
         parsed(revision),
-        trigger=engine.Trigger.message(webhook_of(event)),
+        trigger=engine.Trigger.message(webhook_of(event), event=parsed(revision).message_start),
         context=engine.Context(
             execution_sid=execution.sid,
             flow_sid=flow.sid,
@@ -281,18 +281,15 @@ def _say(
     conversation: Conversation, execution: Execution, effect: engine.Say, at: datetime
 ) -> engine.Said | None:
     execution.question = None
+    ref, template = f"{execution.sid}-{effect.ref}", _template(effect)
+    if not effect.is_to_client:
+        return other_recipients.send(conversation, effect, template=template, ref=ref, at=at)
     try:
         execution.question = conversation.say_as_program(
-            effect.body,
-            by=Author("bot"),
-            at=at,
-            ref=f"{execution.sid}-{effect.ref}",
-            media_url=effect.media_url,
-            template=_template(effect),
+            effect.body, by=BOT, at=at, ref=ref, media_url=effect.media_url, template=template
         )
     except Refusal as refusal:
-        code = "taken_over" if isinstance(refusal, TooLate) else refusal.code
-        return engine.Said(effect.ref, status="failed", error_code=code, error_message=str(refusal))
+        return other_recipients.refuse(conversation, effect, refusal, template=template, at=at)
     return None
 
 

@@ -27,6 +27,7 @@ from relais.flows.engine import (
     Input,
     MessageArrived,
     RunFunction,
+    Said,
     Say,
     Started,
     State,
@@ -93,7 +94,7 @@ class Trial:
         if self.memory["state"] is None or self.is_over:
             data = {"brand": words.brand()}
             context = Context(EXECUTION, FLOW, CLIENT, DESK, data=data, zone=self.zone)
-            trigger = Trigger.message(params)
+            trigger = Trigger.message(params, event=self.flow.message_start)
             self.memory["state"] = start(self.flow, trigger=trigger, context=context, now=self.now)
             self.memory["path"] = []
             self._take(Started())
@@ -120,13 +121,18 @@ class Trial:
             self.memory["state"] = state
             inputs += [answer for effect in effects if (answer := self._carry_out(effect)) is not None]
 
-    def _carry_out(self, effect: Effect) -> Answered | None:
+    def _carry_out(self, effect: Effect) -> Answered | Said | None:
         if not isinstance(effect, End | Warn | Wait):
             self._went_by(effect.widget)
         match effect:
             case Say():
-                said = effect.body or f"[{effect.content_sid}]"
-                self._tell("bot", "\n".join(filter(None, [said, effect.media_url])), state=effect.widget)
+                said = effect.body or (f"[{effect.content_sid}]" if effect.content_sid else "")
+                said = "\n".join(filter(None, [said, effect.media_url]))
+                if effect.is_to_client:
+                    self._tell("bot", said, state=effect.widget)
+                else:
+                    self._tell("note", f"{effect.to} : {said}", code="to_other", state=effect.widget)
+                    return Said(effect.ref, status="queued")
             case CallHttp() | RunFunction():
                 return self._answer(effect)
             case AskForAgent():

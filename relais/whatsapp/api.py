@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from relais.accounts.models import ApiToken
 from relais.clients.addresses import BadAddress, canonical, match_key
+from relais.conversations.channels import conversation_with
 from relais.conversations.history import Author
 from relais.conversations.lifecycle import TooLate
 from relais.conversations.models import Conversation
@@ -65,8 +66,6 @@ def _conversation(params: Params, ref: str | None) -> Conversation:
         return named
     if ref and (said := channel.filter(deliveries__ref=ref).first()):
         return said
-    if found := channel.open().first():
+    if found := conversation_with(address, settings.ENVIRONMENT.whatsapp_number):
         return found
-    if last := channel.order_by("-id").first():
-        return Conversation.objects.create(address=last.address, sender=last.sender, team=last.team)
     raise Unsayable("window_closed")

@@ -24,7 +24,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Say:
-    """Send a message; an empty `content_sid` means that it is `body` and `media_url`."""
+    """Send a message; an empty `content_sid` means that it is `body` and `media_url`.
+
+    Not `is_to_client`: `to` is another address than the client's, or `sender` not the number he wrote to. Then the
+    flow waits for `Said`.
+    """
 
     ref: int
     widget: str
@@ -34,6 +38,7 @@ class Say:
     media_url: str = ""
     content_sid: str = ""
     content_variables: Mapping[str, str] = field(default_factory=dict)
+    is_to_client: bool = True
 
 
 @dataclass(frozen=True)

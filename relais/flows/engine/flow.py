@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 Json = Any  # what `json.loads` may answer
 
+MESSAGE_STARTS = ("incomingMessage", "incomingConversationMessage")
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -85,6 +87,20 @@ class Flow:
     def as_json(self) -> dict[str, Json]:
         """The definition as it was given; one of the legacy format comes back in the current one."""
         return copy.deepcopy(dict(self.definition))
+
+    def starts_by(self, event: str) -> bool:
+        """Whether something follows this event of the trigger."""
+        trigger = self.widgets.get(self.initial)
+        transition = trigger.on(event) if trigger else None
+        return transition is not None and transition.next is not None
+
+    @property
+    def message_start(self) -> str:
+        """The event by which a client's message starts this flow; empty when none does.
+
+        A number answers by `incomingMessage`. A flow made for Twilio's Conversations has only the other one.
+        """
+        return next((event for event in MESSAGE_STARTS if self.starts_by(event)), "")
 
     def subflows(self) -> frozenset[str]:
         return self._subflows

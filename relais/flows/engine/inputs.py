@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-STARTS = ("incomingMessage", "incomingRequest", "incomingParent")
+STARTS = ("incomingMessage", "incomingConversationMessage", "incomingRequest", "incomingParent")
 PACIFIC = "America/Los_Angeles"
 
 
@@ -27,8 +27,9 @@ class Trigger:
             raise RefusedTrigger(self.event)
 
     @classmethod
-    def message(cls, params: Mapping[str, Any]) -> "Trigger":
-        return cls("incomingMessage", params)
+    def message(cls, params: Mapping[str, Any], *, event: str = "") -> "Trigger":
+        """By `incomingMessage`, unless `event` is the one that the flow takes for it (`Flow.message_start`)."""
+        return cls(event or "incomingMessage", params)
 
     @classmethod
     def request(cls, parameters: Mapping[str, Any]) -> "Trigger":

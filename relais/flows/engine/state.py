@@ -21,7 +21,7 @@ class Frame(TypedDict):
 
 
 class Waiting(TypedDict):
-    on: Literal["start", "reply", "answer"]
+    on: Literal["start", "reply", "answer", "outcome"]
     ref: int
     until: str | None
     outbound: dict[str, Json] | None

@@ -38,7 +38,7 @@ def start(flow: Flow, *, trigger: Trigger, context: Context, now: datetime) -> S
         "started_at": now.isoformat(),
         "expires_at": (now + limits.EXECUTION).isoformat(),
         "event": trigger.event,
-        "trigger": names_of(trigger, context),
+        "trigger": names_of(trigger, context, now),
         "data": {**plain_object(context.data), **data_of(trigger)},
         "frames": [frame],
         "waiting": {"on": "start", "ref": 0, "until": None, "outbound": None},

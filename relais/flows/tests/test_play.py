@@ -188,6 +188,51 @@ def test_a_content_template_names_itself(play):
     assert (said["body"], said["content_sid"], said["content_variables"]) == ("", "HX1", {"1": "Awa"})
 
 
+OTHER = "whatsapp:+33699999999"
+
+
+def test_a_message_to_another_names_him(play):
+    flow = flow_of(say("tell", "Secret de {{trigger.message.Body}}", "done", to=OTHER), say("done", "ok"))
+    told, done, end = play(flow, "--say", "Fatou")
+    assert told == {
+        "type": "message",
+        "widget": "tell",
+        "body": "Secret de Fatou",
+        "media_url": "",
+        "to": OTHER,
+        "from": "whatsapp:+14155238886",
+    }
+    assert "to" not in done and end["reason"] == "completed"
+
+
+def test_a_person_sees_to_whom_it_goes(capsys, tmp_path):
+    (tmp_path / "f.json").write_text(json.dumps(flow_of(say("tell", "Secret", to=OTHER))))
+    assert main(["flow", "play", str(tmp_path / "f.json"), "--say", "x"]) == 0
+    assert f"to {OTHER}] Secret   (tell)" in capsys.readouterr().out
+
+
+def test_a_conversation_starts_a_flow_and_custom_text_is_no_template(play):
+    flow = flow_of(
+        (
+            "a",
+            "send-message",
+            {"body": "Hi {{trigger.conversation.From}}", "message_type": "custom", "content_sid": "HX1"},
+            {},
+        )
+    )
+    flow["states"][0]["transitions"] = [
+        {"event": "incomingMessage"},
+        {"event": "incomingConversationMessage", "next": "a"},
+    ]
+    said, _ = play(flow, "--say", "x")
+    assert said["body"] == "Hi whatsapp:+212600000001" and "content_sid" not in said
+
+
+def test_an_answer_of_twilios_api_is_played(play):
+    (said, _) = play({"sid": "FW1", "definition": json.dumps(flow_of(say("a", "hi")))}, "--say", "x")
+    assert said["body"] == "hi"
+
+
 def test_a_request_may_start_it(play):
     said, end = play("trigger", "--request", '{"name": "Awa", "when": "lundi"}', "--say", "unheard")
     assert said["body"].startswith("Rappel pour Awa : lundi") and end["reason"] == "completed"

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from relais.flows.engine import Said, waits_for_reply
-from relais.flows.engine.tests.stage import NOON, Stage, flow_of, webhook
+from relais.flows.engine.tests.stage import NOON, Stage, flow_of, say, webhook
 
 QUESTION = "send-and-wait-for-reply"
 
@@ -80,3 +80,24 @@ def test_nothing_to_ask_fails_at_once():
         )
     ).starts()
     assert stage.texts == ["Code 21619 ?"]
+
+
+@pytest.mark.parametrize("elsewhere", [{"to": "whatsapp:+33699999999"}, {"from": "whatsapp:+14150000000"}])
+def test_a_question_for_another_is_not_put_to_the_client(elsewhere):
+    """His reply would come to another conversation, and what is meant for him is not told to the client."""
+    to = {"incomingMessage": None, "timeout": None, "deliveryFailure": "sorry"}
+    flow = flow_of(
+        ("ask", QUESTION, {"body": "Fatou est à vous ?", **elsewhere}, to),
+        say("sorry", "{{widgets.ask.outbound.ErrorCode}}"),
+    )
+    stage = Stage(flow).starts()
+    assert stage.texts == ["other_address"]
+    assert next(iter(elsewhere.values())) in stage.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "to", ["{{contact.channel.address}}", "{{trigger.message.From}}", "+212600000001", "{{nobody}}"]
+)
+def test_a_question_to_the_client_himself_is_asked(to):
+    flow = flow_of(("ask", QUESTION, {"body": "Oui ?", "to": to}, {"incomingMessage": None}))
+    assert Stage(flow).starts().texts == ["Oui ?"]

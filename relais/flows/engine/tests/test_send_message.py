@@ -1,5 +1,7 @@
 """send-message: says something and goes on."""
 
+import pytest
+
 from relais.flows.engine import Said, Say
 from relais.flows.engine.tests.stage import DESK, FATOU, Stage, flow_of, say
 
@@ -54,3 +56,81 @@ def test_a_content_template_has_a_sid_and_variables():
     )
     (message,) = Stage(flow).starts().messages
     assert message == Say(2, "card", FATOU, DESK, "", "", "HX1", {"1": "Fatou"})
+
+
+@pytest.mark.parametrize(
+    ("properties", "sent"),
+    [
+        ({"message_type": "custom", "content_sid": "HX1"}, ("Bonjour", "")),
+        (
+            {
+                "message_type": "custom",
+                "content_sid": "HX1",
+                "content_variables": [{"key": "1", "value": "x"}],
+            },
+            ("Bonjour", ""),
+        ),
+        ({"message_type": "content_template", "content_sid": "HX1"}, ("", "HX1")),
+        ({"content_sid": "HX1"}, ("", "HX1")),
+        ({}, ("Bonjour", "")),
+    ],
+)
+def test_the_message_type_chooses_between_text_and_template(properties, sent):
+    flow = flow_of(("a", "send-message", {"body": "Bonjour", **properties}, {"sent": None}))
+    (message,) = Stage(flow).starts().messages
+    assert (message.body, message.content_sid) == sent
+    assert bool(message.content_variables) is False
+
+
+OTHER = "whatsapp:+33699999999"
+
+
+def to_other(**properties):
+    return Stage(
+        flow_of(
+            (
+                "tell",
+                "send-message",
+                {"body": "Fatou attend", **properties},
+                {"sent": "done", "failed": "sorry"},
+            ),
+            say("done", "Transmis."),
+            say("sorry", "Pas transmis : {{widgets.tell.outbound.ErrorCode}}."),
+        )
+    ).starts()
+
+
+@pytest.mark.parametrize(
+    "properties", [{"to": OTHER}, {"to": "+33 6 99 99 99 99"}, {"from": "whatsapp:+14150000000"}]
+)
+def test_a_message_to_or_from_another_waits_for_what_becomes_of_it(properties):
+    stage = to_other(**properties)
+    (message,) = stage.messages
+    assert not message.is_to_client
+    assert (message.to, message.sender) == (properties.get("to", FATOU), properties.get("from", DESK))
+    assert stage.ended is None
+    stage.hears("une autre réponse")
+    assert stage.ended is None, "a message of the client is not its outcome"
+    assert stage.said(status="queued").texts == ["Transmis."]
+
+
+def test_a_message_to_another_that_cannot_go_fails():
+    stage = to_other(to=OTHER)
+    assert stage.said(error_code="window_closed", error_message="plus de 24 h").texts == [
+        "Pas transmis : window_closed."
+    ]
+
+
+def test_a_message_to_another_that_cannot_go_is_told_where_nothing_follows():
+    flow = flow_of(("tell", "send-message", {"body": "x", "to": OTHER}, {"sent": None, "failed": None}))
+    stage = Stage(flow).starts().said(error_code="window_closed", error_message="plus de 24 h")
+    assert (stage.ended, len(stage.warnings)) == ("completed", 1)
+    assert OTHER in stage.warnings[0] and "plus de 24 h" in stage.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "to", ["{{contact.channel.address}}", "+212 600-00 00 01", "00212600000001", "WhatsApp: 212600000001"]
+)
+def test_the_client_is_the_client_however_he_is_written(to):
+    (message,) = Stage(flow_of(say("a", "x", to=to))).starts().messages
+    assert message.is_to_client

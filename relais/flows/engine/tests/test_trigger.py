@@ -2,8 +2,8 @@
 
 import pytest
 
-from relais.flows.engine import RefusedTrigger, Trigger
-from relais.flows.engine.tests.stage import Stage
+from relais.flows.engine import RefusedTrigger, Trigger, parse
+from relais.flows.engine.tests.stage import FATOU, NOON, Stage, say, webhook
 
 
 def test_a_message_is_seen_as_the_webhook_brought_it():
@@ -22,7 +22,67 @@ def test_a_parent_brings_its_parameters():
     assert stage.texts == ["Sous Awa"]
 
 
-@pytest.mark.parametrize("event", ["incomingCall", "incomingConversationMessage", "sunrise"])
+def started_by(first, *states):
+    """A flow whose trigger leads on by these events only."""
+    events = ("incomingMessage", "incomingConversationMessage", "incomingRequest", "incomingParent")
+    to = [{"event": event, **({"next": first[event]} if event in first else {})} for event in events]
+    trigger = {"name": "Trigger", "type": "trigger", "properties": {}, "transitions": to}
+    rest = [
+        {
+            "name": n,
+            "type": k,
+            "properties": p,
+            "transitions": [{"event": e, "next": t} for e, t in way.items()],
+        }
+        for n, k, p, way in states
+    ]
+    return parse({"states": [trigger, *rest], "initial_state": "Trigger"})
+
+
+def by_message(flow, body="bonjour", **more):
+    trigger = Trigger.message(webhook(body, **more), event=flow.message_start)
+    return Stage(flow).starts(trigger=trigger)
+
+
+def test_a_message_starts_a_flow_made_for_conversations():
+    body = (
+        "{{trigger.conversation.From}} {{trigger.conversation.Author}} {{trigger.conversation.Body}} "
+        "{{trigger.conversation.ConversationSid}}{{trigger.conversation.ChannelAttributes.from}} "
+        "{{trigger.conversation.DateCreated}}"
+    )
+    flow = started_by({"incomingConversationMessage": "hello"}, say("hello", body))
+    assert flow.message_start == "incomingConversationMessage"
+    stage = by_message(flow, ChannelAttributes='{"from": "Awa"}')
+    assert stage.texts == [f"{FATOU} {FATOU} bonjour Awa {NOON.isoformat()}"]
+
+
+def test_a_reply_takes_the_place_of_the_message_in_a_conversation():
+    flow = started_by(
+        {"incomingConversationMessage": "ask"},
+        ("ask", "send-and-wait-for-reply", {"body": "Votre nom ?"}, {"incomingMessage": "tell"}),
+        say("tell", "{{trigger.conversation.Body}} = {{widgets.ask.inbound.Body}}"),
+    )
+    assert by_message(flow).hears("Awa").texts == ["Awa = Awa"]
+
+
+def test_a_message_takes_incoming_message_where_both_lead_on():
+    flow = started_by(
+        {"incomingMessage": "a", "incomingConversationMessage": "b"},
+        say("a", "message {{trigger.message.Body}}"),
+        say("b", "conversation"),
+    )
+    assert by_message(flow).texts == ["message bonjour"]
+
+
+def test_a_flow_for_requests_is_started_by_no_message_and_says_what_starts_it():
+    flow = started_by({"incomingRequest": "a"}, say("a", "x"))
+    assert flow.message_start == ""
+    stage = by_message(flow)
+    assert stage.ended == "completed"
+    assert "incomingMessage, only by incomingRequest" in stage.warnings[0]
+
+
+@pytest.mark.parametrize("event", ["incomingCall", "sunrise"])
 def test_any_other_start_is_refused_by_name(event):
     with pytest.raises(RefusedTrigger, match=event):
         Trigger(event, {})

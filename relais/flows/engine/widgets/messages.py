@@ -1,5 +1,6 @@
 """What send-message and send-and-wait-for-reply share: the message, what is known of it, what became of it."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,10 @@ from relais.flows.engine.run import Run
 OUR_ADDRESS = "{{flow.channel.address}}"
 THEIR_ADDRESS = "{{contact.channel.address}}"
 NO_RECIPIENT, NO_BODY, TOO_LONG = "21604", "21619", "21617"
+TEMPLATE, CUSTOM = "content_template", "custom"
+_CHANNEL = re.compile(r"\s*whatsapp\s*:", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:\+|00)?([0-9]{7,15})")
+_FILLERS = re.compile(r"[\s().\-/]+")
 
 
 @dataclass(frozen=True)
@@ -22,17 +27,37 @@ class Message:
     """Why Twilio would not take it, which is known without asking; else empty."""
 
 
+def is_template(widget: Widget) -> bool:
+    """Whether a template is sent. `custom` says that none is, whatever a template chosen before has left behind."""
+    kind = widget.text("message_type").strip().lower()
+    return kind == TEMPLATE or (kind != CUSTOM and bool(widget.text("content_sid").strip()))
+
+
+def is_same_address(one: str, other: str) -> bool:
+    """Whether two texts name the same address, as a number may be written in several ways."""
+    return _bare(one) == _bare(other)
+
+
+def _bare(address: str) -> str:
+    bare = _CHANNEL.sub("", address, count=1).strip()
+    number = _NUMBER.fullmatch(_FILLERS.sub("", bare))
+    return number[1] if number else bare
+
+
 def compose(run: Run, widget: Widget, *, to: str) -> Message:
-    template = widget.text("message_type") == "content_template" or bool(widget.text("content_sid"))
+    template = is_template(widget)
+    sender = run.text(widget, "from").strip() or run.state["channel"]
+    is_to_client = is_same_address(to, run.state["contact"]) and is_same_address(sender, run.state["channel"])
     say = Say(
         ref=run.ref,
         widget=widget.name,
         to=to,
-        sender=run.text(widget, "from") or run.state["channel"],
+        sender=sender,
         body="" if template else run.text(widget, "body"),
         media_url="" if template else run.text(widget, "media_url").strip(),
         content_sid=run.text(widget, "content_sid").strip() if template else "",
         content_variables=_variables(run, widget) if template else {},
+        is_to_client=is_to_client,
     )
     code, refusal = _refusal(say)
     return Message(say, _outbound(say, code, refusal), refusal)
@@ -65,10 +90,17 @@ def note_outcome(run: Run, said: Said) -> bool:
     return False
 
 
-def says_nothing(widget: Widget) -> Iterator[Problem]:
-    if not any(widget.text(name).strip() for name in ("body", "media_url", "content_sid")):
-        said = "the message has neither text nor media"
-        yield Problem("no_property", said, widget.name, f"{widget.path}/properties/body", "warning")
+def problems_of(widget: Widget) -> Iterator[Problem]:
+    """What is wrong with the message itself."""
+    needed = ("content_sid",) if is_template(widget) else ("body", "media_url")
+    if not any(widget.text(name).strip() for name in needed):
+        said = f"the message says nothing: fill in {' or '.join(needed)}"
+        path = f"{widget.path}/properties/{needed[0]}"
+        yield Problem("no_property", said, widget.name, path, "warning")
+    sender = widget.text("from").strip()
+    if sender and "{" not in sender:
+        said = f"from is always {sender}, whatever number the client wrote to: write {OUR_ADDRESS} instead"
+        yield Problem("other_sender", said, widget.name, f"{widget.path}/properties/from", "warning")
 
 
 def _variables(run: Run, widget: Widget) -> dict[str, str]:

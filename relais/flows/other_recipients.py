@@ -1,0 +1,118 @@
+"""Messages that a flow addresses to somebody else than the client, or sends from another of our numbers.
+
+They belong to the conversation of that address and that number: its window, its opt-out and its holder decide, and its
+history has the text. The conversation of the flow notes where it went, or keeps it as refused with the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from relais.clients.addresses import BadAddress, canonical
+from relais.conversations.channels import conversation_with, open_conversation
+from relais.conversations.history import BOT
+from relais.conversations.lifecycle import Refusal, Situation
+from relais.conversations.models import Conversation, MessageDelivery, SenderPace
+from relais.conversations.saying import Template, Unsayable, refusal_reason
+from relais.flows import engine
+
+
+def send(
+    conversation: Conversation, effect: engine.Say, *, template: Template | None, ref: str, at: datetime
+) -> engine.Said:
+    """Send what `effect` says from the flow of `conversation`, and tell the flow whether it was taken."""
+    try:
+        with transaction.atomic():
+            to, sender = _addresses(effect)
+            other = _conversation(conversation, to, sender, may_open=template is not None)
+            if other.situation is Situation.HELD:
+                raise Unsayable("held_by_agent")
+            delivery = other.say_as_program(
+                effect.body,
+                by=BOT,
+                at=at,
+                ref=ref,
+                media_url=effect.media_url,
+                template=template,
+                metadata={"from_conversation": conversation.pk} if other.pk != conversation.pk else None,
+            )
+    except Refusal as refusal:
+        return refuse(conversation, effect, refusal, template=template, at=at, metadata=_named(effect))
+    if other.pk != conversation.pk:
+        _note(conversation, delivery, at=at, state=effect.widget)
+    return engine.Said(effect.ref, status="queued")
+
+
+def refuse(
+    conversation: Conversation,
+    effect: engine.Say,
+    refusal: Refusal,
+    *,
+    template: Template | None,
+    at: datetime,
+    metadata: dict[str, Any] | None = None,
+) -> engine.Said:
+    """Keep in the flow's own conversation what could not be sent, and why."""
+    beside = {"media_url": [effect.media_url]} if effect.media_url else {}
+    beside |= asdict(template) if template else {}
+    reason = refusal_reason(refusal)
+    conversation.keep_as_refused(
+        effect.body, by=BOT, at=at, reason=reason, metadata=beside | (metadata or {})
+    )
+    return engine.Said(effect.ref, status="failed", error_code=reason, error_message=str(refusal))
+
+
+def _addresses(effect: engine.Say) -> tuple[str, str]:
+    """To and from, canonical. Raises Unsayable."""
+    try:
+        to = canonical(effect.to)
+    except BadAddress as error:
+        raise Unsayable("bad_address") from error
+    try:
+        return to, canonical(effect.sender)
+    except BadAddress as error:
+        raise Unsayable("not_our_number") from error
+
+
+def _conversation(conversation: Conversation, to: str, sender: str, *, may_open: bool) -> Conversation:
+    """Raises Unsayable. Only a template may be the first message to an address."""
+    if found := conversation_with(to, sender):
+        return found
+    if not _is_ours(sender, conversation):
+        raise Unsayable("not_our_number")
+    if not may_open:
+        raise Unsayable("unknown_recipient")
+    return open_conversation(to, sender)
+
+
+def _is_ours(sender: str, conversation: Conversation) -> bool:
+    """The number of the flow's conversation, the configured one, or one that has sent before."""
+    if sender in (conversation.sender, settings.ENVIRONMENT.whatsapp_number):
+        return True
+    return SenderPace.objects.filter(sender=sender).exists()
+
+
+def _note(conversation: Conversation, delivery: MessageDelivery, *, at: datetime, state: str) -> None:
+    other, event = delivery.conversation, delivery.event
+    metadata = {
+        "to": other.address.address,
+        "conversation": other.pk,
+        "event": event.pk,
+        "state": state,
+    }
+    if other.sender != conversation.sender:
+        metadata["from"] = other.sender
+    text = (
+        event.body or event.metadata.get("content_sid", "") or "\n".join(event.metadata.get("media_url", ()))
+    )
+    conversation.append("note", by=BOT, at=at, body=text, metadata=metadata)
+
+
+def _named(effect: engine.Say) -> dict[str, str]:
+    """As the flow named them, since they need not be addresses at all."""
+    return {"to": effect.to, "from": effect.sender}
