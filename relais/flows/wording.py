@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from relais.flows.engine import Condition, Flow, Problem, Transition, Widget
+from relais.flows.engine.widgets.messages import OUR_ADDRESS, THEIR_ADDRESS, is_template
+from relais.flows.starts import Verdict
 
 VARIABLE = re.compile(r"\{\{-?\s*flow\.variables\.(\w+)\s*-?\}\}")
 ASIDE = re.compile(r"\{%-?\s*(if|unless|case)\b.*?\{%-?\s*end\1\s*-?%\}", re.DOTALL)
@@ -34,6 +36,8 @@ UNKNOWN_KIND = (gettext_lazy("Non pris en charge"), "ban")
 
 EVENTS: dict[str, Any] = {
     "incomingMessage": gettext_lazy("réponse"),
+    "incomingConversationMessage": gettext_lazy("message d'une conversation"),
+    "incomingCall": gettext_lazy("appel vocal"),
     "incomingRequest": gettext_lazy("appel REST"),
     "incomingParent": gettext_lazy("appel d'un parcours"),
     "timeout": gettext_lazy("silence"),
@@ -48,6 +52,14 @@ EVENTS: dict[str, Any] = {
     "failedToEnqueue": gettext_lazy("échec"),
     "callComplete": gettext_lazy("terminé"),
     "callFailure": gettext_lazy("échec"),
+}
+
+STARTS: dict[str, Any] = {
+    "incomingMessage": gettext_lazy("Message d'un client"),
+    "incomingConversationMessage": gettext_lazy("Message d'une conversation"),
+    "incomingRequest": gettext_lazy("Appel REST"),
+    "incomingParent": gettext_lazy("Appel d'un autre parcours"),
+    "incomingCall": gettext_lazy("Appel vocal"),
 }
 
 CONDITIONS: dict[str, Any] = {
@@ -96,6 +108,15 @@ PROBLEMS: dict[str, Any] = {
     "bad_subflow": gettext_lazy("Le SID d'un sous-parcours doit être écrit tel quel."),
     "unsupported_trigger": gettext_lazy(
         "Un parcours ne commence pas ainsi ici : il le fait par un message du client."
+    ),
+    "no_start": gettext_lazy(
+        "Aucun message de client ne fait commencer ce parcours : il ne peut pas répondre ici."
+    ),
+    "other_sender": gettext_lazy(
+        "Ce message part toujours du même numéro, même si le client a écrit à un autre."
+    ),
+    "other_recipient": gettext_lazy(
+        "Une question va au client et attend sa réponse : elle ne peut pas aller à quelqu'un d'autre."
     ),
     "unsupported_widget": gettext_lazy("Ce type d'état n'existe pas ici : il prend sa transition d'échec."),
     "too_large": gettext_lazy("Twilio n'accepte que 1 Mo par parcours."),
@@ -156,6 +177,21 @@ def explanation(problem: Problem) -> str:
     return ", ".join(f"« {word} »" for word in QUOTED.findall(problem.message))
 
 
+def verdict(found: Verdict) -> str:
+    """What becomes of a flow that is started in one way."""
+    start = STARTS.get(found.event, found.event)
+    if not found.is_available:
+        return _("%(start)s : pas disponible ici") % {"start": start}
+    if found.errors:
+        said = ngettext(
+            "%(start)s : %(number)s erreur en chemin",
+            "%(start)s : %(number)s erreurs en chemin",
+            found.errors,
+        )
+        return said % {"start": start, "number": found.errors}
+    return _("%(start)s : le parcours s'exécute") % {"start": start}
+
+
 def ended(reason: str) -> str:
     return str(END_REASONS.get(reason, reason))
 
@@ -181,7 +217,8 @@ def gist(widget: Widget, known: Mapping[str, str] | str = "") -> str:
     """What a state does, in one line."""
     match widget.type:
         case kind if kind in SAYING:
-            said = widget.text("body") or widget.text("media_url") or widget.text("content_sid")
+            said = widget.text("content_sid") if is_template(widget) else ""
+            said = said or widget.text("body") or widget.text("media_url")
             said = TAG.sub(" ", ASIDE.sub(" ", read(said, known if isinstance(known, Mapping) else {})))
         case "split-based-on":
             said = widget.text("input")
@@ -208,7 +245,9 @@ def facts(widget: Widget, known: Mapping[str, str] | str = "") -> Iterator[tuple
         if said != widget.text("body"):
             yield _("Avec ses variables"), said
     for name, value in widget.properties.items():
-        if name in ("offset", "service", "channel", "from", "to") or value in (None, "", [], {}):
+        if name in ("offset", "service", "channel") or value in (None, "", [], {}):
+            continue
+        if name in ("from", "to") and value in (OUR_ADDRESS, THEIR_ADDRESS):
             continue
         if isinstance(value, list):
             yield from widget.pairs(name)
@@ -218,6 +257,8 @@ def facts(widget: Widget, known: Mapping[str, str] | str = "") -> Iterator[tuple
 
 def _names() -> Mapping[str, str]:
     return {
+        "to": _("Destinataire"),
+        "from": _("Numéro d'envoi"),
         "body": _("Texte"),
         "timeout": _("Attente, en secondes"),
         "input": _("Ce qui est comparé"),

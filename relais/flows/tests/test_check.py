@@ -5,7 +5,7 @@ import json
 import pytest
 
 from relais.cli import main
-from relais.flows.check import check
+from relais.flows.check import check, examine
 from relais.flows.engine.tests.stage import FIXTURES, flow_of, say
 
 QUESTION = "send-and-wait-for-reply"
@@ -27,6 +27,36 @@ def with_state(*states):
         ([say("a", "x"), say("b", "x")], ("warning", "unreachable", "b", "#/states/3")),
         ([say("a", "{{ x")], ("error", "bad_template", "a", "#/states/2/properties/body")),
         ([say("a", "{{ x | shout }}")], ("error", "bad_template", "a", "#/states/2/properties/body")),
+        (
+            [
+                (
+                    "a",
+                    "send-message",
+                    {"body": "x", "content_sid": "", "message_type": "content_template"},
+                    {"sent": None},
+                )
+            ],
+            ("warning", "no_property", "a", "#/states/2/properties/content_sid"),
+        ),
+        (
+            [("a", "send-message", {"content_sid": "HX1", "message_type": "custom"}, {"sent": None})],
+            ("warning", "no_property", "a", "#/states/2/properties/body"),
+        ),
+        (
+            [say("a", "x", **{"from": "+14155550000"})],
+            ("warning", "other_sender", "a", "#/states/2/properties/from"),
+        ),
+        (
+            [
+                (
+                    "a",
+                    QUESTION,
+                    {"body": "?", "to": "+33699999999"},
+                    {"incomingMessage": None, "timeout": "one"},
+                )
+            ],
+            ("warning", "other_recipient", "a", "#/states/2/properties/to"),
+        ),
         (
             [say("a", "{{widgets.Ask.inbound.Body}}")],
             ("warning", "unknown_widget", "a", "#/states/2/properties/body"),
@@ -121,14 +151,14 @@ def test_conditions(condition, problem):
 
 def test_all_problems_are_found_at_once_and_errors_come_first():
     flow = with_state(say("a", "{{ x"), say("a", "x"), ("b", "teleport", {}, {}), ("c", "say-play", {}, {}))
-    codes = [problem.code for problem in check(flow)]
-    assert codes == [
-        "duplicate_name",
-        "unsupported_widget",
-        "unsupported_widget",
-        "bad_template",
-        "unreachable",
-        "unreachable",
+    found = [(problem.level, problem.code) for problem in check(flow)]
+    assert found == [
+        ("error", "duplicate_name"),
+        ("error", "bad_template"),
+        ("warning", "unsupported_widget"),
+        ("warning", "unsupported_widget"),
+        ("warning", "unreachable"),
+        ("warning", "unreachable"),
     ]
 
 
@@ -137,6 +167,89 @@ def test_all_problems_are_found_at_once_and_errors_come_first():
 )
 def test_what_is_no_flow_is_one_error_at_least(definition):
     assert any(problem.level == "error" for problem in check(definition))
+
+
+# -- which starts there are here --------------------------------------------------------------------------
+
+
+def started_by(first, *states):
+    """A flow whose trigger leads on by these events: {event: state}."""
+    flow = flow_of(*states)
+    flow["states"][0]["transitions"] = [{"event": event, "next": state} for event, state in first.items()]
+    return flow
+
+
+def verdicts(definition):
+    return [str(verdict) for verdict in examine(definition).verdicts]
+
+
+VOICE = ("v", "say-play", {"say": "{{ oops"}, {"audioComplete": "nowhere"})
+
+
+def test_what_only_a_call_reaches_is_a_warning():
+    flow = started_by({"incomingMessage": "a", "incomingCall": "v"}, say("a", "hi"), VOICE)
+    assert {problem.level for problem in check(flow)} == {"warning"}
+    assert [problem.code for problem in check(flow)] == [
+        "unsupported_widget",
+        "unsupported_trigger",
+        "dangling_next",
+    ]
+    assert verdicts(flow) == ["client message: runs", "call: not available here"]
+
+
+def test_what_a_message_reaches_too_is_an_error():
+    flow = started_by({"incomingMessage": "a", "incomingCall": "v"}, say("a", "hi", "v"), VOICE)
+    assert [p.code for p in check(flow) if p.level == "error"] == ["unsupported_widget", "dangling_next"]
+    assert verdicts(flow) == ["client message: has 2 errors on its way", "call: not available here"]
+
+
+def test_a_start_that_leads_nowhere_there_is_is_an_error_only_where_it_happens_here():
+    by_call = started_by({"incomingMessage": "a", "incomingCall": "nowhere"}, say("a", "hi"))
+    assert ("warning", "dangling_next") in [(p.level, p.code) for p in check(by_call)]
+    by_message = started_by({"incomingMessage": "nowhere"}, say("a", "hi"))
+    assert [(p.level, p.code) for p in check(by_message)][0] == ("error", "dangling_next")
+
+
+def test_a_flow_that_only_a_request_starts_says_so():
+    flow = started_by({"incomingRequest": "a"}, say("a", "hi"))
+    assert found(flow) == [("warning", "no_start", "Trigger", "#/states/0/transitions")]
+    assert "REST request (incomingRequest) only" in check(flow)[0].message
+    assert verdicts(flow) == ["REST request: not available here; relais flow play --request tries it"]
+
+
+def test_what_nothing_available_here_starts_is_judged_all_the_same():
+    flow = started_by({"incomingCall": "v"}, VOICE)
+    assert [p.code for p in check(flow) if p.level == "error"] == ["unsupported_widget", "dangling_next"]
+    assert "no_start" in [problem.code for problem in check(flow)]
+
+
+def test_a_flow_that_nothing_starts_says_so():
+    flow = started_by({"incomingMessage": None}, say("a", "hi"))
+    assert found(flow)[0] == ("warning", "no_start", "Trigger", "#/states/0/transitions")
+    assert verdicts(flow) == []
+
+
+def test_a_conversation_starts_a_flow_unless_messages_do():
+    alone = started_by({"incomingConversationMessage": "a"}, say("a", "hi"))
+    assert (found(alone), verdicts(alone)) == ([], ["conversation message: runs"])
+    beside = {"incomingMessage": "a", "incomingConversationMessage": "b"}
+    both = started_by(beside, say("a", "hi"), say("b", "{{ oops"))
+    assert [(p.level, p.code, p.state) for p in check(both)] == [
+        ("warning", "unsupported_trigger", "Trigger"),
+        ("warning", "bad_template", "b"),
+    ]
+    assert verdicts(both)[1].startswith("conversation message: not used here")
+    same = started_by(dict.fromkeys(beside, "a"), say("a", "hi"))
+    assert found(same) == []
+
+
+def test_a_sub_flow_is_started_by_its_parent_and_a_parent_names_it():
+    below = started_by({"incomingParent": "a"}, say("a", "hi"))
+    assert (found(below), verdicts(below)) == ([], ["parent flow: runs"])
+    sid = "FW" + "1" * 32
+    to = {"completed": None, "failed": "a"}
+    parent = started_by({"incomingMessage": "d"}, ("d", "run-subflow", {"flow_sid": sid}, to), say("a", "hi"))
+    assert verdicts(parent) == [f"client message: runs, with the sub-flow {sid}"]
 
 
 # -- as a command -----------------------------------------------------------------------------------------
@@ -159,6 +272,30 @@ def test_warnings_alone_are_0(tmp_path, capsys):
     file = written(tmp_path, with_state(say("a", "x"), say("b", "x")))
     assert main(["flow", "check", file]) == 0
     assert capsys.readouterr().out.endswith("0 errors, 1 warning.\n")
+
+
+def test_each_start_has_a_verdict(tmp_path, capsys):
+    flow = started_by(
+        {"incomingMessage": "a", "incomingCall": "v"}, say("a", "hi"), ("v", "say-play", {}, {})
+    )
+    file = written(tmp_path, flow)
+    assert main(["flow", "check", file]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3:] == [
+        f"{file}: client message: runs",
+        f"{file}: call: not available here",
+        "0 errors, 2 warnings.",
+    ]
+
+
+def test_a_message_names_widget_and_property_and_what_to_do(tmp_path, capsys):
+    file = written(
+        tmp_path, with_state(("ask", "run-function", {}, {"success": None, "fail": "one"}), say("b", "{{ x"))
+    )
+    assert main(["flow", "check", file]) == 1
+    told = capsys.readouterr().out
+    assert "error: ask: the property url is missing: add it (#/states/2/properties/url)" in told
+    assert "b: the template of body is wrong:" in told and "correct it" in told
 
 
 def test_several_files_as_json(tmp_path, capsys):
