@@ -295,24 +295,50 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def flow_import(options: argparse.Namespace) -> None:
+    sid = _flow_sid(options.sid, "--sid") if options.sid else ""
+    subflows = [_sid_and_file(given) for given in options.subflow]
     with _desk():
         from django.utils import timezone
 
         from relais.flows.keep import CannotImport, import_file
 
         try:
-            revision = import_file(
+            revisions = import_file(
                 options.file,
                 name=options.name,
                 publish=options.publish,
                 answers=options.answers,
                 zone=options.zone,
+                sid=sid,
+                subflows=subflows,
                 at=timezone.now(),
             )
         except CannotImport as error:
             raise Failed(str(error)) from error
-        told = "published" if revision.published_at else "a draft"
-        print(f"{revision.flow.name}: revision {revision.number}, {told}.")
+        for revision in revisions:
+            state = "published" if revision.published_at else "a draft"
+            print(f"{revision.flow.name}: revision {revision.number}, {state}, SID {revision.flow.sid}.")
+        for missing in revisions[0].missing_subflows():
+            print(
+                f"It runs the flow {missing}, which is not published here: it takes “failed” there. "
+                f"Import that one with --subflow {missing}=FILE or --sid {missing}, and publish it.",
+                file=sys.stderr,
+            )
+
+
+def _sid_and_file(given: str) -> tuple[str, str]:
+    sid, equals, file = given.partition("=")
+    if not (equals and file):
+        raise BadUse(f"--subflow: “{given}” is not of the form SID=FILE.")
+    return _flow_sid(sid.strip(), "--subflow"), file
+
+
+def _flow_sid(given: str, option: str) -> str:
+    from relais.flows.sids import is_flow_sid
+
+    if not is_flow_sid(given):
+        raise BadUse(f"{option}: “{given}” is no SID of a flow, which is FW and 32 letters or digits.")
+    return given
 
 
 def flow_export(options: argparse.Namespace) -> None:
@@ -535,6 +561,16 @@ def _parser() -> argparse.ArgumentParser:
     imported.add_argument("file", metavar="FILE")
     imported.add_argument("--name", default="", help="the flow's name; else the file's")
     imported.add_argument("--zone", default="", help="in which its templates tell the time; else ours")
+    imported.add_argument(
+        "--sid", default="", metavar="FW…", help="the flow's SID at Twilio, by which its parents find it"
+    )
+    imported.add_argument(
+        "--subflow",
+        metavar="SID=FILE",
+        action="append",
+        default=[],
+        help="a flow that it runs, kept with that SID",
+    )
     imported.add_argument("--publish", action="store_true", help="from the next conversation on")
     imported.add_argument("--answers", action="store_true", help="publish it, and let it answer the clients")
     exported = command(

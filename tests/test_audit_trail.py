@@ -17,7 +17,15 @@ from relais.ops.lines import Line
 
 pytestmark = pytest.mark.django_db
 A_FLOW = {
-    "states": [{"name": "Trigger", "type": "trigger", "properties": {}, "transitions": []}],
+    "states": [
+        {
+            "name": "Trigger",
+            "type": "trigger",
+            "properties": {},
+            "transitions": [{"event": "incomingMessage", "next": "hello"}],
+        },
+        {"name": "hello", "type": "send-message", "properties": {"body": "Bonjour"}, "transitions": []},
+    ],
     "initial_state": "Trigger",
 }
 CHANGES_NOTHING = {"users", "flows", "flow", "export_revision", "try_revision", "path"}
@@ -147,6 +155,11 @@ def test_a_revision_is_imported(nadias, nadia, trail, kept, tmp_path):
     assert lines == [{"act": "flow imported", "actor": nadia.pk, "flow": kept.pk, "revision": kept.latest.pk}]
 
 
+def test_a_flow_is_given_its_sid(nadias, nadia, trail, kept):
+    lines = trail.of(lambda: nadias.post(f"/dashboard/flows/{kept.pk}/sid", {"sid": "FW" + "1" * 32}))
+    assert lines == [{"act": "flow SID changed", "actor": nadia.pk, "flow": kept.pk}]
+
+
 def test_a_flow_comes_in_by_a_command(trail, tmp_path, clock):
     file = str(uploaded(tmp_path, A_FLOW))
     lines = trail.of(lambda: import_file(file, name="", publish=False, answers=True, at=clock.now))
@@ -176,6 +189,6 @@ def test_no_view_that_changes_something_was_forgotten():
         "settings",
         "test_message",
     }
-    changing |= {"import_flow", "import_revision", "answer_clients", "publish_revision"}
+    changing |= {"import_flow", "import_revision", "answer_clients", "publish_revision", "change_sid"}
     patterns = [*of_users.urlpatterns, *of_settings.urlpatterns, *of_flows.urlpatterns]
     assert {pattern.name for pattern in patterns} - CHANGES_NOTHING == changing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django import forms
@@ -16,6 +15,7 @@ from relais.flows.check import LARGEST_DEFINITION
 from relais.flows.engine import BadFlow, Problem
 from relais.flows.engine.values import plain_object
 from relais.flows.models import Flow
+from relais.flows.sids import is_flow_sid
 
 
 class ImportForm(forms.Form):
@@ -48,6 +48,8 @@ class ImportForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.problems: tuple[Problem, ...] = ()
         self.definition: dict[str, Any] = {}
+        self.told_sid = ""
+        """The SID that came with the definition, in an answer of Twilio's API."""
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or self.cleaned_data
@@ -81,8 +83,10 @@ class ImportForm(forms.Form):
 
     def _parse(self, text: str) -> None:
         try:
-            engine.parse(text)
-            self.definition = json.loads(text)
+            export = engine.unwrap(text)
+            engine.parse(export.definition)
+            self.definition = dict(export.definition)
+            self.told_sid = export.sid if is_flow_sid(export.sid) else ""
             is_storable = plain_object(self.definition) == self.definition
         except BadFlow as bad:
             self.problems = bad.problems
@@ -103,10 +107,55 @@ class NewFlowForm(ImportForm):
     """A flow that is not here yet."""
 
     name = forms.CharField(label=gettext_lazy("Nom"), max_length=80)
-    field_order = ("name", "file", "text")
+    sid = forms.CharField(
+        label=gettext_lazy("SID chez Twilio"),
+        required=False,
+        max_length=34,
+        help_text=gettext_lazy(
+            "FW…, si un autre parcours lance celui-ci. Il est repris de la réponse de l'API de Twilio."
+        ),
+    )
+    field_order = ("name", "sid", "file", "text")
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
         if "\x00" in name or Flow.objects.filter(name__iexact=name).exists():
             raise forms.ValidationError(_("Un parcours porte déjà ce nom. Importez-y une révision."))
         return name
+
+    def clean_sid(self) -> str:
+        return _free_sid(self.cleaned_data["sid"].strip())
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean()
+        if not given.get("sid") and "sid" not in self.errors and self.told_sid:
+            try:
+                given["sid"] = _free_sid(self.told_sid)
+            except forms.ValidationError as error:
+                self.add_error("sid", error)
+        return given
+
+
+class SidForm(forms.Form):
+    """By which SID the parents of a flow find it."""
+
+    sid = forms.CharField(label=gettext_lazy("SID"), max_length=34)
+
+    def __init__(self, *args: Any, flow: Flow, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.flow = flow
+
+    def clean_sid(self) -> str:
+        return _free_sid(self.cleaned_data["sid"].strip(), of=self.flow)
+
+
+def _free_sid(sid: str, *, of: Flow | None = None) -> str:
+    """Raises ValidationError when it is none, or another flow's."""
+    if sid and not is_flow_sid(sid):
+        raise forms.ValidationError(_("Un SID de parcours est FW suivi de 32 lettres ou chiffres."))
+    taken = Flow.objects.filter(sid=sid).first() if sid else None
+    if taken and taken != of:
+        raise forms.ValidationError(
+            _("Le parcours « %(name)s » a déjà ce SID. Importez-y une révision.") % {"name": taken}
+        )
+    return sid

@@ -38,6 +38,10 @@ class NotPublished(Exception):
     """A flow answers clients only by a revision that was published."""
 
 
+class NotStartedByMessages(Exception):
+    """No message of a client starts this revision, so that it cannot answer one."""
+
+
 class Flows(models.QuerySet["Flow"]):
     def with_running(self) -> Flows:
         """Each with `running`, how many executions are under way on it; the one that answers first."""
@@ -100,9 +104,14 @@ class Flow(models.Model):
 
     @transaction.atomic
     def answer_clients(self) -> None:
-        """From the next conversation on; executions under way stay where they are. Raises NotPublished."""
+        """From the next conversation on; executions under way stay where they are.
+
+        Raises NotPublished and NotStartedByMessages.
+        """
         if self.published is None:
             raise NotPublished
+        if not self.published.is_started_by_messages:
+            raise NotStartedByMessages
         # In one order, so that of two admins at once one comes after the other.
         list(Flow.objects.order_by("pk").select_for_update(no_key=True))
         Flow.objects.filter(answers=True).exclude(pk=self.pk).update(answers=False)
@@ -141,7 +150,25 @@ class Revision(models.Model):
     def __str__(self) -> str:
         return f"{self.flow} {self.number}"
 
+    def missing_subflows(self) -> list[str]:
+        """The SIDs of flows that it runs and that are not published here: it takes `failed` there."""
+        try:
+            sids = self.parsed().subflows()
+        except engine.BadFlow:
+            return []
+        return sorted(sids - set(Flow.published_as(sids)))
+
+    @property
+    def is_started_by_messages(self) -> bool:
+        try:
+            return bool(self.parsed().message_start)
+        except engine.BadFlow:
+            return False
+
     def publish(self, *, at: datetime) -> None:
+        """Raises NotStartedByMessages where it would leave clients without an answer."""
+        if self.flow.answers and not self.is_started_by_messages:
+            raise NotStartedByMessages
         Revision.objects.filter(pk=self.pk).update(published_at=at)
         self.published_at = at
 

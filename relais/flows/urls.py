@@ -13,6 +13,7 @@ urlpatterns = [
     re_path(rf"{FLOW}/?$", views.flow, name="flow"),
     re_path(rf"{FLOW}/import/?$", views.import_revision, name="import_revision"),
     re_path(rf"{FLOW}/answers/?$", views.answer_clients, name="answer_clients"),
+    re_path(rf"{FLOW}/sid/?$", views.change_sid, name="change_sid"),
     re_path(rf"{REVISION}/export/?$", views.export, name="export_revision"),
     re_path(rf"{REVISION}/publish/?$", views.publish, name="publish_revision"),
     re_path(rf"{REVISION}/try/?$", views.attempt, name="try_revision"),

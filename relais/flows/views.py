@@ -24,8 +24,8 @@ from relais.accounts.models import Role
 from relais.flows import check, engine, trial
 from relais.flows.drawing import draw
 from relais.flows.engine import Problem
-from relais.flows.forms import ImportForm, NewFlowForm
-from relais.flows.models import Flow, NotPublished, Revision
+from relais.flows.forms import ImportForm, NewFlowForm, SidForm
+from relais.flows.models import Flow, NotPublished, NotStartedByMessages, Revision
 from relais.flows.route import route
 from relais.flows.runner import parsed, published_subflows
 from relais.flows.wording import KINDS, UNKNOWN_KIND, texts
@@ -50,6 +50,7 @@ def flow(request: UserRequest, pk: int) -> HttpResponse:
         "revision": revision,
         "revisions": found.revisions.with_running(),
         "published": found.published,
+        "missing_subflows": revision.missing_subflows() if revision else [],
         **_drawn(revision),
     }
     return render(request, "flows/flow.html", shown)
@@ -60,16 +61,19 @@ def flow(request: UserRequest, pk: int) -> HttpResponse:
 
 @at_least(Role.ADMIN)
 def import_flow(request: UserRequest) -> HttpResponse:
-    form = NewFlowForm(request.POST or None, request.FILES or None)
+    form = NewFlowForm(
+        request.POST or None, request.FILES or None, initial={"sid": request.GET.get("sid", "")[:34]}
+    )
     if not form.is_valid():
         return _import_page(request, form)
     try:
         with transaction.atomic():
-            made = Flow.objects.create(name=form.cleaned_data["name"])
+            sid = form.cleaned_data["sid"]
+            made = Flow.objects.create(name=form.cleaned_data["name"], **({"sid": sid} if sid else {}))
             revision = made.add_revision(form.definition, by=request.user.full_name, at=now())
             audit.record("flow imported", actor=request.user.pk, flow=made.pk, revision=revision.pk)
     except IntegrityError:  # of two admins at once, one came first
-        form.add_error("name", _("Un parcours porte déjà ce nom. Importez-y une révision."))
+        form.add_error("name", _("Un parcours porte déjà ce nom ou ce SID. Importez-y une révision."))
         return _import_page(request, form)
     return _imported(request, revision)
 
@@ -123,10 +127,21 @@ def publish(request: UserRequest, pk: int, number: int) -> HttpResponse:
     if _errors(revision) and not request.POST.get("anyway"):
         messages.error(request, _("Cette révision a des erreurs. Cochez « Publier malgré les erreurs »."))
         return _to_revision(revision)
-    revision.publish(at=now())
+    try:
+        revision.publish(at=now())
+    except NotStartedByMessages:
+        messages.error(request, _no_message_starts())
+        return _to_revision(revision)
     audit.record("flow published", actor=request.user.pk, flow=revision.flow_id, revision=revision.pk)
     messages.success(request, _("Révision %(number)s publiée.") % {"number": number} + _who_stays(revision))
     return _to_revision(revision)
+
+
+def _no_message_starts() -> str:
+    return _(
+        "Aucun message de client ne fait commencer cette révision : elle laisserait les clients sans réponse. "
+        "Reliez « incomingMessage » de son départ."
+    )
 
 
 def _who_stays(revision: Revision) -> str:
@@ -149,9 +164,30 @@ def answer_clients(request: UserRequest, pk: int) -> HttpResponse:
         found.answer_clients()
     except NotPublished:
         messages.error(request, _("Publiez d'abord une révision de ce parcours."))
+    except NotStartedByMessages:
+        messages.error(request, _no_message_starts())
     else:
         audit.record("flow answers clients", actor=request.user.pk, flow=found.pk)
         messages.success(request, _("« %(name)s » répond désormais aux clients.") % {"name": found})
+    return redirect("flow", pk)
+
+
+@require_POST
+@at_least(Role.ADMIN)
+def change_sid(request: UserRequest, pk: int) -> HttpResponse:
+    found = get_object_or_404(Flow, pk=pk)
+    form = SidForm(request.POST, flow=found)
+    if not form.is_valid():
+        messages.error(request, " ".join(str(error) for error in form.errors["sid"]))
+        return redirect("flow", pk)
+    try:
+        with transaction.atomic():
+            Flow.objects.filter(pk=pk).update(sid=form.cleaned_data["sid"])
+    except IntegrityError:  # of two admins at once, one came first
+        messages.error(request, _("Un autre parcours a déjà ce SID."))
+    else:
+        audit.record("flow SID changed", actor=request.user.pk, flow=found.pk)
+        messages.success(request, _("SID enregistré : les parcours qui lancent celui-ci le trouvent."))
     return redirect("flow", pk)
 
 
@@ -219,6 +255,7 @@ def _drawn(revision: Revision | None, *, path: list[str] | None = None) -> dict[
         by_state[problem.state].append(problem)
     shown: dict[str, Any] = {
         "problems": problems,
+        "verdicts": _checked(revision.pk).verdicts,
         "errors": sum(problem.level == "error" for problem in problems),
         "warnings": sum(problem.level == "warning" for problem in problems),
         "problems_of": dict(by_state),
@@ -233,13 +270,13 @@ def _drawn(revision: Revision | None, *, path: list[str] | None = None) -> dict[
 
 
 @lru_cache(maxsize=16)
-def _found_in(revision_id: int) -> tuple[Problem, ...]:
+def _checked(revision_id: int) -> check.Report:
     """A revision never changes, and what is wrong with it is asked for on each of its pages."""
-    return check.check(Revision.objects.get(pk=revision_id).definition)
+    return check.examine(Revision.objects.get(pk=revision_id).definition)
 
 
 def _problems(revision: Revision) -> tuple[Problem, ...]:
-    return _found_in(revision.pk)
+    return _checked(revision.pk).problems
 
 
 def _errors(revision: Revision) -> bool:

@@ -21,6 +21,7 @@ register.filter("facts", wording.facts)
 register.filter("sentence", wording.sentence)
 register.filter("explanation", wording.explanation)
 register.filter("end_reason", wording.ended)
+register.filter("verdict", wording.verdict)
 
 
 @register.filter

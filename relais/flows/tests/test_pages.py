@@ -102,7 +102,7 @@ def test_flows_are_for_admins_only(client, awa, flow, role):
     client.force_login(awa)
     for address in ADDRESSES:
         assert client.get("/dashboard/flows" + address.format(pk=flow.pk)).status_code == 403
-    for verb in ("revisions/1/publish", "answers", "import"):
+    for verb in ("revisions/1/publish", "answers", "import", "sid"):
         assert client.post(f"/dashboard/flows/{flow.pk}/{verb}").status_code == 403
     assert imports(client, json.dumps(GREETS)).status_code == 403
     assert "/dashboard/flows" not in read(client, "/dashboard")
@@ -272,6 +272,56 @@ def test_a_name_that_is_taken_is_said(nadias, flow):
     assert "porte déjà ce nom" in page(answer)
 
 
+SID, BELOW_SID = "FW" + "1" * 32, "FW" + "2" * 32
+
+
+def test_a_flow_keeps_the_sid_it_is_given(nadias):
+    nadias.post("/dashboard/flows/import", {"name": "A", "text": json.dumps(GREETS), "sid": f" {SID} "})
+    assert Flow.objects.get().sid == SID
+
+
+def test_an_answer_of_twilios_api_brings_its_sid(nadias):
+    answer = {"sid": SID, "friendly_name": "Accueil", "definition": json.dumps(GREETS)}
+    imports(nadias, json.dumps(answer), name="A")
+    flow = Flow.objects.get()
+    assert (flow.sid, flow.latest.definition) == (SID, GREETS)
+    answer = imports(nadias, json.dumps(answer), name="B")
+    assert answer.status_code == 422
+    assert "« A » a déjà ce SID" in page(answer)
+
+
+@pytest.mark.parametrize("sid", ["FW1", "AC" + "1" * 32, "FW" + "é" * 32])
+def test_what_is_no_sid_is_said(nadias, flow, sid):
+    answer = nadias.post("/dashboard/flows/import", {"name": "A", "text": json.dumps(GREETS), "sid": sid})
+    assert answer.status_code == 422 and "FW suivi de 32" in page(answer)
+    assert "FW suivi de 32" in page(nadias.post(f"/dashboard/flows/{flow.pk}/sid", {"sid": sid}, follow=True))
+    assert Flow.objects.get().sid == flow.sid
+
+
+def test_a_flow_below_that_is_missing_is_said_until_it_is_found_by_its_sid(nadias, flow):
+    definition = greets()
+    to = [{"event": "completed"}, {"event": "failed", "next": "silence"}]
+    down = {
+        "name": "descend",
+        "type": "run-subflow",
+        "transitions": to,
+        "properties": {"flow_sid": BELOW_SID},
+    }
+    definition["states"].append(down)
+    flow.add_revision(definition, by="", at=now()).publish(at=now())
+    found = read(nadias, f"/dashboard/flows/{flow.pk}")
+    assert BELOW_SID in found and f"/dashboard/flows/import?sid={BELOW_SID}" in found
+    assert f'value="{BELOW_SID}"' in read(nadias, f"/dashboard/flows/import?sid={BELOW_SID}")
+    below = Flow.objects.create(name="Dessous")
+    below.add_revision(greets(), by="", at=now()).publish(at=now())
+    assert "SID enregistré" in page(
+        nadias.post(f"/dashboard/flows/{below.pk}/sid", {"sid": BELOW_SID}, follow=True)
+    )
+    assert BELOW_SID not in read(nadias, f"/dashboard/flows/{flow.pk}").partition("revisions")[0]
+    refused = page(nadias.post(f"/dashboard/flows/{flow.pk}/sid", {"sid": BELOW_SID}, follow=True))
+    assert "« Dessous » a déjà ce SID" in refused
+
+
 # -- publishing -----------------------------------------------------------------------------------------------
 
 
@@ -334,7 +384,32 @@ def test_a_flow_without_a_published_revision_answers_nobody(nadias, flow):
     assert list(Flow.objects.filter(answers=True)) == [flow]
 
 
-@pytest.mark.parametrize("verb", ["revisions/1/publish", "answers"])
+def by_request():
+    definition = greets()
+    definition["states"][0]["transitions"] = [{"event": "incomingRequest", "next": "demande"}]
+    return definition
+
+
+def test_a_flow_that_no_message_starts_answers_nobody(nadias, flow):
+    other = Flow.objects.create(name="Rappels")
+    other.add_revision(by_request(), by="", at=now()).publish(at=now())
+    answer = nadias.post(f"/dashboard/flows/{other.pk}/answers", follow=True)
+    assert "laisserait les clients sans réponse" in page(answer)
+    assert list(Flow.objects.filter(answers=True)) == [flow]
+    assert "Appel REST : pas disponible ici" in read(nadias, f"/dashboard/flows/{other.pk}")
+    assert "Message d&#x27;un client : le parcours s&#x27;exécute" in read(
+        nadias, f"/dashboard/flows/{flow.pk}"
+    )
+
+
+@pytest.mark.parametrize("more", [{}, {"anyway": "1"}])
+def test_a_revision_that_no_message_starts_does_not_replace_the_one_that_answers(nadias, flow, more):
+    flow.add_revision(by_request(), by="", at=now())
+    assert "laisserait les clients sans réponse" in page(publishes(nadias, flow, 2, **more))
+    assert flow.published.number == 1
+
+
+@pytest.mark.parametrize("verb", ["revisions/1/publish", "answers", "sid"])
 def test_verbs_are_not_links(nadias, flow, verb):
     assert nadias.get(f"/dashboard/flows/{flow.pk}/{verb}").status_code == 405
 

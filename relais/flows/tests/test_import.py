@@ -1,0 +1,145 @@
+"""relais flow import: a flow keeps its SID, so that those that run it find it; and only one that can answer answers."""
+
+import json
+
+import pytest
+
+from relais.flows.engine.tests.stage import flow_of, say
+from relais.flows.keep import CannotImport, import_file
+from relais.flows.models import Flow
+from relais.flows.tests.test_runner import bot_runs
+from tests.cast import said_to_client
+
+pytestmark = pytest.mark.django_db
+
+SID, OTHER_SID = "FW" + "1" * 32, "FW" + "2" * 32
+BELOW = flow_of(say("c", "[{{trigger.parent.parameters.o}}]"))
+PARENT = flow_of(
+    (
+        "sub",
+        "run-subflow",
+        {"flow_sid": SID, "parameters": [{"key": "o", "value": "7"}]},
+        {"completed": None, "failed": "f"},
+    ),
+    say("f", "sub-flow failed"),
+)
+
+
+@pytest.fixture
+def file(tmp_path):
+    def written(definition, name="flow.json"):
+        path = tmp_path / name
+        path.write_text(definition if isinstance(definition, str) else json.dumps(definition))
+        return str(path)
+
+    return written
+
+
+@pytest.fixture
+def imports(clock):
+    def made(path, **options):
+        defaults = {"name": "", "publish": False, "answers": False, "at": clock.now}
+        return import_file(path, **defaults | options)
+
+    return made
+
+
+def by_request(definition):
+    definition = json.loads(json.dumps(definition))
+    definition["states"][0]["transitions"] = [{"event": "incomingRequest", "next": "a"}]
+    return definition
+
+
+def api_answer(definition, sid=SID, name="Dessous"):
+    return {"sid": sid, "friendly_name": name, "status": "published", "definition": definition}
+
+
+def test_a_sub_flow_that_comes_along_is_found_by_its_parent(file, imports, fatou_writes, clock):
+    parent, below = imports(
+        file(PARENT, "dessus.json"), answers=True, subflows=[(SID, file(BELOW, "dessous.json"))]
+    )
+    assert (parent.flow.name, below.flow.name, below.flow.sid) == ("dessus", "dessous", SID)
+    assert below.published_at and not below.flow.answers
+    assert parent.missing_subflows() == []
+    conversation = fatou_writes("bonjour")
+    bot_runs(conversation, clock)
+    assert said_to_client(conversation) == ["[7]"]
+
+
+def test_a_sub_flow_imported_by_itself_takes_its_sid_from_the_command(file, imports):
+    [parent] = imports(file(PARENT), publish=True)
+    assert parent.missing_subflows() == [SID]
+    [below] = imports(file(BELOW, "dessous.json"), sid=SID)
+    assert parent.missing_subflows() == [SID], "a draft is run by nobody"
+    below.publish(at=below.created_at)
+    assert parent.missing_subflows() == []
+
+
+def test_a_flow_of_twilios_api_keeps_its_sid_and_its_name(file, imports):
+    [below] = imports(file(api_answer(BELOW), "a.json"))
+    assert (below.flow.sid, below.flow.name, below.definition) == (SID, "Dessous", BELOW)
+    [again] = imports(file(api_answer(json.dumps(BELOW), name="Renommé"), "b.json"))
+    assert (again.flow, again.number) == (below.flow, 2), "the same flow, whatever it is called since"
+    [mapped] = imports(file(api_answer(BELOW), "c.json"), name="copie", sid=OTHER_SID)
+    assert mapped.flow.sid == OTHER_SID
+
+
+def test_a_flow_that_is_here_already_is_given_its_sid(file, imports):
+    [first] = imports(file(BELOW, "dessous.json"))
+    assert first.flow.sid != SID
+    [second] = imports(file(BELOW, "dessous.json"), sid=SID)
+    assert (second.flow, Flow.objects.get().sid) == (first.flow, SID)
+
+
+def test_a_placeholder_is_no_sid(file, imports):
+    [below] = imports(file(api_answer(BELOW, sid="FW…"), "a.json"))
+    assert below.flow.sid.startswith("FW") and len(below.flow.sid) == 34
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"name": "autre", "sid": SID}, "“dessous” has the SID"),
+        ({"name": "x" * 81}, "80 characters"),
+        ({"subflows": [(OTHER_SID, "dessous.json")]}, "does not run the flow " + OTHER_SID),
+        ({"subflows": [(SID, "nulle part.json")]}, "no file nulle part.json"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_and_keeps_nothing(file, imports, options, said):
+    imports(file(BELOW, "dessous.json"), sid=SID)
+    with pytest.raises(CannotImport, match=said):
+        imports(file(PARENT, "dessus.json"), **options)
+    assert Flow.objects.count() == 1 and Flow.objects.get().revisions.count() == 1
+
+
+@pytest.mark.parametrize("text", ["\udc00", "\x00"])
+def test_what_cannot_be_stored_is_one_sentence(file, imports, text):
+    with pytest.raises(CannotImport, match="cannot be stored"):
+        imports(file(flow_of(say("a", text))))
+
+
+def test_a_flow_that_no_message_starts_does_not_answer(file, imports):
+    definition = by_request(flow_of(say("a", "hi")))
+    with pytest.raises(CannotImport, match="no message starts it"):
+        imports(file(definition), answers=True)
+    assert not Flow.objects.exists()
+    [draft] = imports(file(definition), publish=True)
+    assert draft.published_at, "it may be kept"
+
+
+def test_the_flow_that_answers_is_not_replaced_by_one_that_no_message_starts(file, imports):
+    [good] = imports(file(flow_of(say("a", "hi")), "accueil.json"), answers=True)
+    with pytest.raises(CannotImport, match="no message starts it"):
+        imports(file(by_request(flow_of(say("a", "hi"))), "accueil.json"), publish=True)
+    assert good.flow.published == good
+    [draft] = imports(file(by_request(flow_of(say("a", "hi"))), "accueil.json"))
+    assert draft.published_at is None
+
+
+def test_a_flow_for_conversations_answers(file, imports, fatou_writes, clock):
+    definition = flow_of(say("a", "Hi {{trigger.conversation.From}} {{trigger.conversation.Body}}"))
+    definition["states"][0]["transitions"] = [{"event": "incomingConversationMessage", "next": "a"}]
+    imports(file(definition), answers=True)
+    conversation = fatou_writes("bonjour")
+    bot_runs(conversation, clock)
+    assert said_to_client(conversation) == [f"Hi {conversation.address.address} bonjour"]
