@@ -27,8 +27,9 @@ QUEUE_CONCURRENCY = {
 another queue's. A task belongs to the queue that its `@app.task(queue=…)` names."""
 PATIENCE = 8
 """Seconds that running jobs and calls get at the end."""
-BEAT_EVERY = 2.0
+BEAT_EVERY = 4.0
 FRESH = 10.0
+BEGAN_AT = time.monotonic()
 AT_ONCE = sum(QUEUE_CONCURRENCY.values())
 JOB_THREADS = 2 * AT_ONCE
 """Jobs whose worker had to begin again may still hold theirs. Sender and heartbeat have threads of their own."""
@@ -108,13 +109,19 @@ async def _beat(sender: Sender, threads: ThreadPoolExecutor) -> None:
 
 
 def _write_beats(sender: Sender) -> None:
-    from relais.ops.health import beat
+    from relais.ops.health import beat, record_completions
+    from relais.ops.job_tracker import job_tracker
 
     try:
-        beat("jobs")
+        now, completed = time.monotonic(), job_tracker.unrecorded()
+        record_completions({name: now - at for name, at in completed.items()})
+        job_tracker.mark_recorded(completed)
+        beat("jobs", running=now - BEGAN_AT)
         if time.monotonic() - sender.looked_at < FRESH:
             beat("sender")
     except (DatabaseError, InterfaceError) as error:
         log.warning("no sign of life could be left", extra={"error": type(error).__name__})
+    except Exception:
+        log.exception("heartbeat failed")
     finally:
         connection.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from procrastinate.job_context import JobContext
@@ -22,6 +22,7 @@ class JobTracker:
         self.workers: list[Worker] = []
         self.completed: dict[str, float] = {}
         """Monotonic time of the last success, by `task NAME` and `queue NAME`."""
+        self._recorded: dict[str, float] = {}
         self._running: Counter[int] = Counter()
         self._worker_ids: set[int] = set()
         self._idle_since: dict[int, float] = {}
@@ -42,6 +43,13 @@ class JobTracker:
             self._running[job.id] -= 1
             if not self._running[job.id]:
                 del self._running[job.id]
+
+    def unrecorded(self) -> dict[str, float]:
+        """What was completed since `mark_recorded` was last told, by name."""
+        return {name: at for name, at in list(self.completed.items()) if self._recorded.get(name) != at}
+
+    def mark_recorded(self, completed: Mapping[str, float]) -> None:
+        self._recorded.update(completed)
 
     @property
     def running_count(self) -> int:

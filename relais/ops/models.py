@@ -16,9 +16,24 @@ class Heartbeat(models.Model):
     name = models.TextField(primary_key=True)
     process = models.TextField()
     at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    """When that process began."""
 
     class Meta(TypedModelMeta):
         db_table = "heartbeats"
 
     def __str__(self) -> str:
         return f"{self.name} of {self.process}"
+
+
+class JobCompletion(models.Model):
+    """When a job of one task (`task NAME`) last succeeded, or one of a queue (`queue NAME`) last came to its end."""
+
+    name = models.TextField(primary_key=True)
+    completed_at = models.DateTimeField()
+
+    class Meta(TypedModelMeta):
+        db_table = "job_completions"
+
+    def __str__(self) -> str:
+        return self.name

@@ -21,12 +21,13 @@ delete from procrastinate_periodic_defers where defer_timestamp > extract(epoch 
 FORGET_LIFE = """
 update procrastinate_workers set last_heartbeat = now() where last_heartbeat > now() + interval '5 seconds'
 """
+FORGET_COMPLETIONS = "update job_completions set completed_at = now() where completed_at > now()"
 
 
 async def forget_the_future(execute: Callable[[str], Awaitable[Any]]) -> None:
-    """Ticks that were dealt with, and signs of life that were given, at a time which is yet to come."""
-    await execute(FORGET_TICKS)
-    await execute(FORGET_LIFE)
+    """Ticks that were dealt with, signs of life that were given, and jobs done, at a time which is yet to come."""
+    for statement in (FORGET_TICKS, FORGET_LIFE, FORGET_COMPLETIONS):
+        await execute(statement)
 
 
 async def as_long_as_time_goes_on(work: Awaitable[Any]) -> None:

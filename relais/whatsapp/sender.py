@@ -48,6 +48,8 @@ TOKEN_WAIT_MARGIN_SECONDS = 0.003
 """Looks take unequally long to reach the database. One that comes a moment too early finds no token and has to rest."""
 WIDE_EVERY = 0.25
 OUTCOME_TRIES = 20
+CALL_STUCK_SECONDS = 90.0
+"""A call and the writing of its outcome take less, also while Twilio and the database are away."""
 WITHHOLD_TRIES = 3
 SLOWED_BY_SILENCE = 1.0
 BESIDE_TEXT = ("media_url", "content_sid", "content_variables")
@@ -72,6 +74,8 @@ class Sender:
         self._wide_after = 0.0
         self.looked_at = 0.0
         """Monotonic time of the last good look at the outbox."""
+        self._ended_at = time.monotonic()
+        """When a delivery last was done with."""
 
     def run(self) -> None:
         """Until `stop`; the database may go and come back."""
@@ -97,6 +101,9 @@ class Sender:
         """Claim what may leave and hand it on; returns the seconds until the next look."""
         free = self._threads - len(self._at_work)
         if free <= 0:
+            # Nothing to claim for is no failure, as long as calls come to an end.
+            if time.monotonic() - self._ended_at < CALL_STUCK_SECONDS:
+                self.looked_at = time.monotonic()
             return LOOK_EVERY
         try:
             if self._may_have_claimed:
@@ -153,6 +160,7 @@ class Sender:
         finally:
             connection.close()
             self._at_work.discard(delivery.pk)
+            self._ended_at = time.monotonic()
             if not self._waits_for_tokens:
                 self._wake.set()
 

@@ -10,6 +10,7 @@ import psycopg
 from relais.ops.doctor.finding import Finding, failed, ok, unverified, warning
 from relais.ops.doctor.patient import Patient
 from relais.ops.health import STALE
+from relais.ops.progress import PROGRESS, READY, Progress, periodic_intervals
 
 LONGEST_WAIT = 60
 """Seconds that a message may lie unsent."""
@@ -61,7 +62,10 @@ def look_at_jobs(patient: Patient) -> Iterator[Finding]:
     with patient.database() as db:
         alive, told = _sign_of_life(db, "jobs", patient)
         (workers,) = _one(db, WORKERS, STALE)
-        if alive and workers:
+        faults = list(_without_progress(db, patient)) if alive and workers else []
+        if faults:
+            yield from faults
+        elif alive and workers:
             yield ok(f"{told}; {workers} at work.")
         elif alive:
             yield failed(
@@ -84,6 +88,16 @@ def look_at_jobs(patient: Patient) -> Iterator[Finding]:
         late, seconds = _one(db, WAITING, LONGEST_JOB_WAIT)
         if late:
             yield warning(f"{late} waiting, the oldest for {_time(seconds)}.", advice)
+
+
+def _without_progress(db: psycopg.Connection[Any], patient: Patient) -> Iterator[Finding]:
+    progress = Progress.of(db.execute(PROGRESS).fetchall(), db.execute(READY).fetchall())
+    advice = f"Read {patient.log}/jobs.log, restart Relais."
+    for task, seconds in progress.overdue(periodic_intervals()).items():
+        name = task.rpartition(".")[2]
+        yield failed(f"The periodic job {name} has not succeeded for {_time(seconds)}.", advice)
+    for queue, seconds in progress.stuck_queues.items():
+        yield failed(f"Nobody takes jobs of the queue {queue}; one has waited for {_time(seconds)}.", advice)
 
 
 def look_at_sender(patient: Patient) -> Iterator[Finding]:

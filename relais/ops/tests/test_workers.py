@@ -86,6 +86,14 @@ def outside():
         yield database
 
 
+def deferred(task, **arguments):
+    try:
+        return task.defer(**arguments)
+    except ConnectorException:
+        connection.close()
+        return None
+
+
 def cut_all_connections(database):
     database.execute(CUT)
     connection.close()

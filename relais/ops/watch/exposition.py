@@ -23,6 +23,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from relais.accounts.models import ApiToken, TokenRefused
+from relais.ops.progress import Progress, periodic_intervals
 from relais.ops.watch import facts
 from relais.ops.watch.keeping import FRESH
 
@@ -175,10 +176,31 @@ def of_the_database() -> Iterator[Metric]:
         for state in ("waiting", "doing", "failed"):
             jobs.add_metric([task, state], getattr(counts, state))
     yield jobs
+    yield from of_progress(facts.progress())
     yield from of_the_comparison(now)
     open_now, most, _ = facts.connections()
     yield GaugeMetricFamily("relais_database_connections", "Connections open on the server.", value=open_now)
     yield GaugeMetricFamily("relais_database_connections_max", "How many may be.", value=most)
+
+
+def of_progress(progress: Progress) -> Iterator[Metric]:
+    intervals = periodic_intervals()
+    ages = GaugeMetricFamily(
+        "relais_periodic_job_age_seconds", "Since a periodic job last succeeded.", labels=["task"]
+    )
+    overdue = GaugeMetricFamily(
+        "relais_periodic_job_overdue", "1 when it has not for three intervals.", labels=["task"]
+    )
+    for task in intervals:
+        if (age := progress.completed.get(f"task {task}")) is not None:
+            ages.add_metric([task], age)
+        overdue.add_metric([task], float(task in progress.overdue(intervals)))
+    oldest = GaugeMetricFamily(
+        "relais_queue_oldest_ready_seconds", "Wait of the oldest job that could run.", labels=["queue"]
+    )
+    for queue, age in progress.ready.items():
+        oldest.add_metric([queue], age)
+    yield from (ages, overdue, oldest)
 
 
 def of_the_comparison(now: datetime) -> Iterator[Metric]:

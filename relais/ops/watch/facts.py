@@ -11,6 +11,8 @@ from typing import Any
 
 from django.db import connection
 
+from relais.ops.progress import PROGRESS, READY, Progress
+
 OUTBOX = """
 select state, count(*), min(created_at) from message_deliveries
 where state in ('queued', 'sending', 'uncertain') group by state
@@ -82,6 +84,10 @@ def beats() -> dict[str, datetime]:
 
 def jobs() -> dict[str, Jobs]:
     return {task: Jobs(*counts) for task, *counts in _rows(JOBS)}
+
+
+def progress() -> Progress:
+    return Progress.of(_rows(PROGRESS), _rows(READY))
 
 
 def failed_jobs(since: datetime) -> FailedJobs:

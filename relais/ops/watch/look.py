@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from relais.ops.health import STALE
+from relais.ops.progress import Progress
 from relais.ops.watch import facts
 from relais.ops.watch.facts import Counted, FailedJobs, Jobs, Outbox
 from relais.web.templatetags.relais import duration
@@ -35,6 +36,10 @@ class Look:
     def jobs(self) -> Jobs:
         found = facts.jobs().values()
         return Jobs(*(sum(getattr(each, name) for each in found) for name in ("waiting", "doing", "failed")))
+
+    @cached_property
+    def progress(self) -> Progress:
+        return facts.progress()
 
     @cached_property
     def last_inbound_at(self) -> datetime | None:

@@ -22,6 +22,7 @@ from prometheus_client import REGISTRY
 
 from relais.company.door import HOOKS
 from relais.ops.disk import LITTLE_ROOM, ROOM
+from relais.ops.progress import Progress, periodic_intervals
 from relais.ops.watch import facts
 from relais.ops.watch.keeping import keeper
 from relais.ops.watch.look import DAY, HOUR, LATELY, Look
@@ -226,6 +227,14 @@ def jobs(look: Look) -> Sign:
     if silent := look.silence("jobs"):
         told = _stopped(_("Les tâches sont arrêtées"), silent)
         return Sign(title, told + " " + _("Le bot se tait et rien ne part."), Level.DANGER, _restart())
+    if told := _no_progress(look.progress):
+        return Sign(title, told, Level.DANGER, _restart())
+    if queues := look.progress.late_queues:
+        told = _("Trop de tâches attendent ; la plus ancienne est prête depuis %(ago)s.") % {
+            "ago": _seconds_ago(max(queues.values()))
+        }
+        todo = _("Elles avancent : attendez. Si cela dure, lisez jobs.log à cette heure.")
+        return Sign(title, told, Level.DANGER, todo)
     if (failed := look.failed_jobs).count:
         told = ngettext(
             "%(n)s tâche a échoué pour de bon depuis hier, il y a %(ago)s.",
@@ -239,6 +248,25 @@ def jobs(look: Look) -> Sign:
         "n": waiting
     }
     return Sign(title, told if waiting else _("Elles tournent ; aucune n'attend."))
+
+
+def _no_progress(progress: Progress) -> str:
+    overdue = progress.overdue(periodic_intervals())
+    if overdue:
+        task, seconds = max(overdue.items(), key=lambda each: each[1])
+        return _("Les tâches n'avancent plus : %(task)s n'a pas abouti depuis %(ago)s.") % {
+            "task": task.rpartition(".")[2],
+            "ago": _seconds_ago(seconds),
+        }
+    if queues := progress.stuck_queues:
+        return _("Les tâches n'avancent plus : l'une est prête depuis %(ago)s et personne ne la prend.") % {
+            "ago": _seconds_ago(max(queues.values()))
+        }
+    return ""
+
+
+def _seconds_ago(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 60 else duration(timedelta(seconds=seconds))
 
 
 def live(look: Look) -> Sign:

@@ -15,6 +15,7 @@ from relais.conversations.history import BOT
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.tests.test_receive import at_once
 from relais.whatsapp import client
+from relais.whatsapp import sender as sender_module
 from relais.whatsapp.doubts import doubt_lapsed_claims
 from relais.whatsapp.sender import Sender
 from tests.cast import FATOU, MachineClock
@@ -155,6 +156,17 @@ def test_two_senders_send_each_message_once(conversation, awa, double):
     with at_work(), at_work():
         double.wait_for(lambda: all(state_of(d) == "delivered" for d in sent))
     assert len(double.accepted()) == 11
+
+
+def test_a_sender_whose_calls_are_slow_is_at_work_and_one_whose_calls_hang_is_not(monkeypatch):
+    sender = Sender(threads=2)
+    sender._at_work |= {1, 2}
+    sender._look()
+    assert sender.looked_at > 0
+    sender.looked_at = 0.0
+    monkeypatch.setattr(sender_module, "CALL_STUCK_SECONDS", 0.0)
+    sender._look()
+    assert sender.looked_at == 0.0
 
 
 def test_a_call_that_ends_while_the_outbox_is_looked_at_stops_nobody(db):

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from relais.ops.doctor import database, duties, migrations
 from relais.ops.doctor.tests.conftest import only_fault, states, written_to
-from relais.ops.health import beat
+from relais.ops.health import beat, record_completions
+from relais.ops.progress import periodic_intervals
 from relais.whatsapp.models import LogReading
 from tests.cast import OUR_NUMBER
 
@@ -140,6 +141,30 @@ def test_a_stale_heartbeat_says_since_when(with_database, at_work, ask, look):
 def test_a_process_without_a_worker_is_told(with_database, at_work, ask):
     ask("update procrastinate_workers set last_heartbeat = now() - interval '1 minute'")
     assert "no worker" in only_fault(duties.look_at_jobs, with_database).sentence
+
+
+def test_a_periodic_job_that_does_not_succeed_is_named(with_database, at_work):
+    beat("jobs", running=4000)
+    record_completions({f"task {task}": 1.0 for task in periodic_intervals()})
+    assert states(duties.look_at_jobs, with_database) == ["ok"]
+    record_completions({"task relais.flows.tasks.wake_bots": 90.0})
+    fault = only_fault(duties.look_at_jobs, with_database)
+    assert (fault.state, fault.sentence) == (
+        "failed",
+        "The periodic job wake_bots has not succeeded for 90 s.",
+    )
+
+
+def test_a_queue_that_nobody_works_at_is_named(with_database, at_work, ask):
+    beat("jobs", running=4000)
+    record_completions({f"task {task}": 1.0 for task in periodic_intervals()})
+    ask(
+        "insert into procrastinate_jobs (queue_name, task_name, scheduled_at)"
+        " values ('other', 'a', now() - interval '200 seconds')"
+    )
+    ask("update procrastinate_events set at = now() - interval '200 seconds'")
+    fault = only_fault(duties.look_at_jobs, with_database)
+    assert (fault.state, "queue other" in fault.sentence) == ("failed", True)
 
 
 def test_a_job_that_failed_for_good_is_named(with_database, at_work, ask):

@@ -13,6 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from relais.accounts.models import ApiToken
 from relais.conversations.models import MessageDelivery
 from relais.live.tests.desk import Desk
+from relais.ops import health
+from relais.ops.progress import periodic_intervals
 from relais.ops.watch import exposition
 from relais.ops.watch.exposition import exposed
 from relais.ops.watch.keeping import Keeper, Place
@@ -68,6 +70,16 @@ def test_the_database_and_the_machine_are_told(db):
     assert 0 < now["relais_database_connections",] <= now["relais_database_connections_max",]
     assert now["relais_disk_free_bytes",] > 0
     assert ("relais_pool_connections", "django", "open", "web") in now
+
+
+def test_what_jobs_completed_is_told(db):
+    health.beat("jobs", running=4000)
+    health.record_completions({f"task {task}": 1.0 for task in periodic_intervals()})
+    health.record_completions({"task relais.flows.tasks.wake_bots": 45.0})
+    now = told()
+    assert 45 <= now["relais_periodic_job_age_seconds", "relais.flows.tasks.wake_bots"] < 200
+    assert now["relais_periodic_job_overdue", "relais.flows.tasks.wake_bots"] == 1
+    assert now["relais_periodic_job_overdue", "relais.whatsapp.tasks.look_at_log"] == 0
 
 
 def test_what_other_processes_counted_is_told_beside_our_own(db):

@@ -8,6 +8,8 @@ from django.utils import timezone
 
 from relais.conversations.models import MessageDelivery
 from relais.live import measures as live_measures
+from relais.ops import health
+from relais.ops.progress import periodic_intervals
 from relais.ops.watch import signs as signs_module
 from relais.ops.watch.light import light
 from relais.ops.watch.models import Tally
@@ -114,6 +116,30 @@ def test_a_duty_without_a_sign_of_life_is_red(well, duty, title):
         cursor.execute("update heartbeats set at = now() - interval '4 minutes' where name = %s", [duty])
     assert sign(title).level == Level.DANGER
     assert "depuis 4 min" in sign(title).sentence
+
+
+def test_a_periodic_job_that_does_not_succeed_is_red(well):
+    health.beat("jobs", running=4000)
+    health.record_completions({f"task {task}": 1.0 for task in periodic_intervals()})
+    assert sign("Tâches").level == Level.GOOD
+    health.record_completions({"task relais.flows.tasks.wake_bots": 45.0})
+    seen = sign("Tâches")
+    assert (seen.level, "wake_bots n'a pas abouti depuis 45 s" in seen.sentence) == (Level.DANGER, True)
+    assert "jobs.log" in seen.todo
+
+
+@pytest.mark.parametrize(("completed", "words"), [(500.0, "personne ne la prend"), (3.0, "Trop de tâches")])
+def test_jobs_that_wait_too_long_are_red(well, completed, words):
+    health.beat("jobs", running=4000)
+    health.record_completions({f"task {task}": 1.0 for task in periodic_intervals()})
+    health.record_completions({"queue default": completed})
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into procrastinate_jobs (queue_name, task_name, scheduled_at)"
+            " values ('default', 'relais.try', now() - interval '200 seconds')"
+        )
+        cursor.execute("update procrastinate_events set at = now() - interval '200 seconds'")
+    assert (sign("Tâches").level, words in sign("Tâches").sentence) == (Level.DANGER, True)
 
 
 def test_little_room_is_red(well, monkeypatch):
