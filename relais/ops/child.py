@@ -41,8 +41,10 @@ class Child:
         self.process: subprocess.Popen[bytes] | None = None
         self.deaths: list[float] = []
         self.due = 0.0
+        self.kill_at: float | None = None
 
     def start(self) -> None:
+        self.kill_at = None
         with open_log(self.log) as log:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -70,6 +72,15 @@ class Child:
     def ask_to_stop(self) -> None:
         if self.process is not None and self.runs:
             self.process.terminate()
+
+    def restart(self) -> None:
+        """Ask it to stop; whoever looks after it starts it again, and kills it when it takes too long."""
+        self.kill_at = time.monotonic() + self.patience
+        self.ask_to_stop()
+
+    @property
+    def overstays(self) -> bool:
+        return self.runs and self.kill_at is not None and time.monotonic() >= self.kill_at
 
     def kill(self) -> None:
         if self.process is not None and self.runs:

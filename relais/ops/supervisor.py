@@ -21,6 +21,7 @@ from relais.ops.banner import answers_well, banner
 from relais.ops.bell import Bell, Rung
 from relais.ops.child import Child
 from relais.ops.disk import is_full
+from relais.ops.health_watch import HealthProbe, HealthWatch
 from relais.ops.lines import in_words, instant
 from relais.ops.logs import Tail, keep_short, last_lines, write_line
 from relais.ops.process import lives
@@ -60,6 +61,7 @@ class Supervisor:
         self.waits_for_room = False
         self.waves: list[list[Child]] = []
         self.tails: dict[str, Tail] = {}
+        self.health: HealthWatch | None = None
 
     # -- starting -----------------------------------------------------------------------------------------
 
@@ -92,6 +94,22 @@ class Supervisor:
                 self._mourn(child)
             elif child.process is None and time.monotonic() >= child.due:
                 self._start_again(child)
+        self._restart_the_ill()
+
+    def _restart_the_ill(self) -> None:
+        for child in self._everyone():
+            if child.overstays:
+                child.kill()
+        if self.health is None:
+            return
+        if any(not child.runs for child in self._everyone()) or is_full(self.folder):
+            self.health.reset()  # Somebody is being started again already, or nothing can be written down.
+            return
+        for name, why in self.health.children_to_restart().items():
+            for child in self._everyone():
+                if child.name == name:
+                    tell(f"{name} is restarted: {why}.", child=name)
+                    child.restart()
 
     def _mourn(self, child: Child) -> None:
         code = child.process.returncode if child.process else None
@@ -222,6 +240,8 @@ def start_everything(
     )
     supervisor.finish(child("prepare", "prepare", patience=5))
     os.close(prepared)
+    address = listener.getsockname()[:2]
+    supervisor.health = HealthWatch(lambda: HealthProbe(address))
     _wait_until_well(supervisor, listener, logs)
     say(banner(environment))
     while True:
