@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from relais.environment import ROOT, BadEnvironment, Environment, load
 from relais.ops.process import end_soon_after
 from relais.ops.refused import Refused
+from relais.text import has_visible_characters
 
 ROLES = ("agent", "supervisor", "admin", "super_admin")
 BAD_USE, FAILURE = 2, 1
@@ -469,7 +470,7 @@ def _desk() -> Iterator[None]:
 def _asked(given: str | None, question: str, option: str, *, hidden: bool = False) -> str:
     if given is None and sys.stdin.isatty():
         given = getpass.getpass(question) if hidden else input(question)
-    if given is None or not given.strip():
+    if given is None or not (given.strip() if hidden else has_visible_characters(given)):
         raise BadUse(f"{option} is missing.")
     if any("\ud800" <= letter <= "\udfff" for letter in given):
         raise BadUse(f"{option} is not written in UTF-8: see the locale of this terminal.")

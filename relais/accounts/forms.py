@@ -13,17 +13,20 @@ from relais.accounts import audit
 from relais.accounts.backends import may_enter_here
 from relais.accounts.models import Language, Role, Team, User
 from relais.accounts.tasks import send_password_reset
+from relais.accounts.validators import validate_visible
 
 
 class PersonForm(forms.Form):
     """Who a person is here. The team is chosen, or named and made."""
 
-    full_name = forms.CharField(label=_("Nom"), max_length=120)
+    full_name = forms.CharField(label=_("Nom"), max_length=120, validators=[validate_visible])
     role = forms.ChoiceField(label=_("Rôle"), choices=Role.choices)
     team = forms.ModelChoiceField(
         label=_("Équipe"), queryset=Team.objects.all(), required=False, empty_label=_("Aucune équipe")
     )
-    new_team = forms.CharField(label=_("Nouvelle équipe"), max_length=80, required=False)
+    new_team = forms.CharField(
+        label=_("Nouvelle équipe"), max_length=80, required=False, validators=[validate_visible]
+    )
 
     def clean_new_team(self) -> str:
         return " ".join(self.cleaned_data["new_team"].split())

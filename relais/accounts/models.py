@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from relais.accounts.signals import user_left
+from relais.text import has_visible_characters
 
 
 class Role(models.TextChoices):
@@ -119,7 +120,7 @@ class User(AbstractBaseUser):
         ]
 
     def __str__(self) -> str:
-        return self.full_name or self.email
+        return self.full_name if has_visible_characters(self.full_name) else self.email
 
     def is_at_least(self, role: str) -> bool:
         return LADDER.index(self.role) >= LADDER.index(role)

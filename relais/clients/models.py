@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from relais.clients.addresses import match_key, readable
+from relais.text import has_visible_characters
 
 
 class Client(models.Model):
@@ -28,7 +29,9 @@ class Client(models.Model):
 
     @property
     def name(self) -> str:
-        return self.client_full_name or self.whatsapp_profile_name
+        """The name he gave, else that of his profile; empty when nobody would see anything of either."""
+        names = (self.client_full_name, self.whatsapp_profile_name)
+        return next((name for name in names if has_visible_characters(name)), "")
 
     def opted_out_since(self, sender: str) -> datetime | None:
         """Since when this person wants no message from that number of ours; None when that is not so."""

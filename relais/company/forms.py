@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from relais.accounts import audit
 from relais.accounts.models import User
+from relais.accounts.validators import validate_visible
 from relais.company.words import EDITABLE, Word, value_of, write
 
 LONGEST_TEXT = 1600
@@ -24,8 +25,9 @@ def _field(word: Word) -> forms.Field:
     if word.kind is int:
         return forms.IntegerField(min_value=1, max_value=24 * 30, **shown)
     if word.kind is list:
-        return forms.CharField(max_length=LONGEST_TEXT, widget=forms.Textarea(attrs={"rows": 3}), **shown)
-    return forms.CharField(max_length=80, **shown)
+        text = forms.Textarea(attrs={"rows": 3})
+        return forms.CharField(max_length=LONGEST_TEXT, widget=text, validators=[validate_visible], **shown)
+    return forms.CharField(max_length=80, validators=[validate_visible], **shown)
 
 
 class Lines(forms.CharField):

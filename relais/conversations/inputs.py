@@ -12,6 +12,7 @@ from django.db.models.functions import Greatest
 from relais.clients.models import Client
 from relais.company import words
 from relais.conversations.history import Author
+from relais.text import has_visible_characters
 
 if TYPE_CHECKING:
     from relais.conversations.models import Conversation
@@ -78,7 +79,7 @@ def keep(client: Client, *, field: str, step: str, value: str) -> bool:
     A name once known is not replaced by the bot; an answer that says neither yes nor no leaves `is_client` as it was.
     """
     mine = Client.objects.filter(pk=client.pk)
-    if not value:
+    if not has_visible_characters(value):
         return False
     if field == "is_client":
         known = {**dict.fromkeys(YES, True), **dict.fromkeys(NO, False)}.get(value.casefold())
@@ -94,4 +95,4 @@ def keep(client: Client, *, field: str, step: str, value: str) -> bool:
 def in_words(name: str) -> str:
     """A name that a flow's author gave, as a person would write it: `vehicules_neufs` → Vehicules neufs."""
     words = name.replace("_", " ").strip()
-    return words[:1].upper() + words[1:]
+    return words[:1].upper() + words[1:] if has_visible_characters(words) else ""

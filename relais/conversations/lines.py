@@ -10,6 +10,7 @@ from django.utils.translation import gettext_noop as _noop
 
 from relais.clients.addresses import readable
 from relais.conversations.inputs import in_words
+from relais.text import has_visible_characters
 
 if TYPE_CHECKING:
     from relais.conversations.models import ConversationEvent
@@ -21,9 +22,9 @@ def sentence_of(event: ConversationEvent) -> str:
 
 
 def quote_of(event: ConversationEvent) -> str:
-    if event.event_type in ("agent_transfer", "agent_release"):
-        return str(event.metadata.get("reason", ""))
-    return event.body
+    in_metadata = event.event_type in ("agent_transfer", "agent_release")
+    quote = str(event.metadata.get("reason", "")) if in_metadata else event.body
+    return quote if has_visible_characters(quote) else ""
 
 
 FIELDS = {
@@ -36,7 +37,7 @@ FIELDS = {
 
 
 def _who(event: ConversationEvent) -> str:
-    return event.author_name or {
+    return (event.author_name if has_visible_characters(event.author_name) else "") or {
         "client": _("Le client"),
         "bot": _("Le bot"),
         "agent": _("Un agent"),

@@ -248,7 +248,7 @@ class Conversation(Lifecycle, Saying, Inputs, models.Model):
     @property
     def menus(self) -> list[str]:
         """The client's path through the menus, in words."""
-        return [in_words(menu) for menu in self.menu_path]
+        return [words for menu in self.menu_path if (words := in_words(menu))]
 
     @property
     def is_unread(self) -> bool:

@@ -5,7 +5,6 @@ Guard → event and delivery in one transaction → the sender's turn.
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from django.utils.translation import gettext as _
 from relais.accounts.models import User
 from relais.conversations.history import Author
 from relais.conversations.lifecycle import NotAllowed, Refusal, Situation, TooLate
+from relais.text import has_visible_characters
 
 if TYPE_CHECKING:
     from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
@@ -72,7 +72,7 @@ def storable(text: str) -> str:
 def clean(text: str) -> str:
     """The text as it can be stored and sent: no NUL, no half of a surrogate pair, no blank edge. Raises Unsayable."""
     kept = storable(text).replace("\r\n", "\n").strip()
-    if all(unicodedata.category(c) in ("Cf", "Cc", "Zs", "Zl", "Zp") for c in kept):
+    if not has_visible_characters(kept):
         raise Unsayable("empty")
     if len(kept) > LONGEST:
         raise Unsayable("too_long")
@@ -130,7 +130,7 @@ class Saying:
             return known
         if not locked.is_open or locked.situation is Situation.HELD:
             raise TooLate(locked)
-        said = clean(text) if text.strip() or not (media_url or template) else ""
+        said = clean(text) if has_visible_characters(text) or not (media_url or template) else ""
         beside: dict[str, Any] = {"media_url": [media_url]} if media_url else {}
         if template:
             beside |= asdict(template)

@@ -10,6 +10,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from relais.accounts.validators import validate_visible
 from relais.flows import engine
 from relais.flows.check import LARGEST_DEFINITION
 from relais.flows.engine import BadFlow, Problem
@@ -106,7 +107,7 @@ class ImportForm(forms.Form):
 class NewFlowForm(ImportForm):
     """A flow that is not here yet."""
 
-    name = forms.CharField(label=gettext_lazy("Nom"), max_length=80)
+    name = forms.CharField(label=gettext_lazy("Nom"), max_length=80, validators=[validate_visible])
     sid = forms.CharField(
         label=gettext_lazy("SID chez Twilio"),
         required=False,

@@ -16,6 +16,7 @@ from relais.flows import engine
 from relais.flows.engine.values import plain_object
 from relais.flows.models import Flow, NotStartedByMessages, Revision
 from relais.flows.sids import is_flow_sid
+from relais.text import has_visible_characters
 
 MAX_NAME_CHARACTERS = 80
 
@@ -141,9 +142,9 @@ def _flow_of(given: FlowFile, *, name: str, sid: str) -> Flow:
 
 
 def _check_name(name: str) -> None:
-    if len(name) > MAX_NAME_CHARACTERS or "\x00" in name:
+    if len(name) > MAX_NAME_CHARACTERS or "\x00" in name or not has_visible_characters(name):
         raise CannotImport(
-            f"“{name[:100]}” is no name for a flow: give one of {MAX_NAME_CHARACTERS} characters at most."
+            f"“{name[:100]}” is no name for a flow: give a visible one of {MAX_NAME_CHARACTERS} characters at most."
         )
 
 
