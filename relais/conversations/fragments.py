@@ -15,9 +15,10 @@ from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
 from relais.clients.addresses import readable
-from relais.conversations import lines, rows
+from relais.conversations import lines, message_content, rows
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.conversations.saying import sentence_for
+from relais.text import has_visible_characters
 
 SIDES = {"client": "client", "agent": "agent", "bot": "bot", "system": "bot", "api": "bot"}
 TROUBLED = ("failed", "refused", "uncertain")
@@ -53,11 +54,26 @@ def message_context(event: ConversationEvent) -> dict[str, Any]:
         "event": event,
         "side": SIDES[event.author_kind],
         "by": _author(event),
-        "text": linked(event.body),
+        **_content(event),
         **_late(event),
         "recipient": readable(event.metadata["to"]) if event.is_to_other else "",
         "attached": [linked(address) for address in event.metadata.get("media_url", ())],
         **(delivery_context(delivery, event) if delivery else {}),
+    }
+
+
+def _content(event: ConversationEvent) -> dict[str, Any]:
+    """Text and fields, else what stands in their place: no bubble is ever empty."""
+    content = event.metadata.get("content", {})
+    is_seen = has_visible_characters(event.body)
+    fields = [(label, linked(value)) for label, value in message_content.fields_of(content)]
+    shows_else = bool(fields) or any(
+        event.metadata.get(name) for name in ("media", "media_url", "content_sid")
+    )
+    return {
+        "text": linked(event.body) if is_seen else "",
+        "fields": fields,
+        "placeholder": "" if is_seen or shows_else else message_content.placeholder(content),
     }
 
 
@@ -100,7 +116,9 @@ def linked(text: str) -> SafeString:
 def _author(event: ConversationEvent) -> str:
     if event.author_kind == "system":
         return _("Message automatique")
-    return event.author_name or str(event.get_author_kind_display())
+    if has_visible_characters(event.author_name):
+        return event.author_name
+    return str(event.get_author_kind_display())
 
 
 def _late(event: ConversationEvent) -> dict[str, Any]:

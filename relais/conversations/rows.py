@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Value, When
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import JSONObject, Left
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Coalesce, JSONObject, Left
+from django.utils.translation import gettext as _
 
+from relais.conversations import message_content
 from relais.conversations.lifecycle import Status
 from relais.conversations.models import SPOKEN, WINDOW, Conversation, ConversationEvent, Conversations
+from relais.text import has_visible_characters
 
 GLANCE = 160
 """Characters of the last message that a row could ever show."""
@@ -27,6 +31,25 @@ class LastLine:
     body: str
     state: str
     media: str
+    template: str = ""
+    attached: str = ""
+    """Not empty when something came or went with it."""
+    content: Mapping[str, Any] | str = ""
+    """The readable fields of a message whose text does not say it."""
+
+    @property
+    def shows_media(self) -> bool:
+        return bool(self.attached) and not has_visible_characters(self.body)
+
+    @property
+    def text(self) -> str:
+        """What is seen of it; never nothing."""
+        if has_visible_characters(self.body):
+            return self.body
+        content = self.content if isinstance(self.content, Mapping) else {}
+        if self.template:
+            return _("Modèle WhatsApp %(sid)s") % {"sid": self.template}
+        return message_content.in_one_line(content)[:GLANCE] or message_content.placeholder(content)
 
     @property
     def is_trouble(self) -> bool:
@@ -61,13 +84,16 @@ def _said_last() -> Subquery:
         body=Left(Case(reason, default=F("body")), Value(GLANCE)),
         state=F("delivery__state"),
         media=F("media__declared_type"),
+        template=KeyTextTransform("content_sid", "metadata"),
+        attached=Coalesce(KeyTextTransform("media", "metadata"), KeyTextTransform("media_url", "metadata")),
+        content=KeyTransform("content", "metadata"),
     )
     return Subquery(spoken.values(glance=glance)[:1])
 
 
 def last_line(conversation: Conversation) -> LastLine | None:
     """Of a conversation that came through `listed`; another is asked for by itself."""
-    said: dict[str, str | None] | None
+    said: dict[str, Any] | None
     if hasattr(conversation, "said_last"):
         said = conversation.said_last
     else:

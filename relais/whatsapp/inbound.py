@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Any
 
 from django.conf import settings
 
 from relais.clients.addresses import CHANNEL, BadAddress, canonical, phone_number
 from relais.conversations.receive import Consent, InboundMedia, InboundMessage
+from relais.text import has_visible_characters
 from relais.whatsapp.assumptions import (
     EXTERNAL_USER_ID_FIELD,
     LIST_REPLY_FIELDS,
@@ -16,6 +18,7 @@ from relais.whatsapp.assumptions import (
     OPT_OUT_KEYWORDS,
     PHONE_NUMBER_FIELD,
 )
+from relais.whatsapp.message_content import content_of
 from relais.whatsapp.params import Invalid, Params
 
 MOST_MEDIA = 10
@@ -31,7 +34,14 @@ def message_of(params: Params, *, bot_here: bool) -> InboundMessage:
     media = _media(params)
     stored = {"MessageSid", "From", "To", "Body", "ProfileName"}
     stored |= {f"{name}{n}" for n in range(len(media)) for name in ("MediaUrl", "MediaContentType")}
-    metadata = {"parameters": params.other_than(*stored)} | ({"cleaned": True} if params.cleaned else {})
+    name = params.text("ProfileName").strip()
+    if not has_visible_characters(name):
+        stored.discard("ProfileName")
+        name = ""
+    body = params.text("Body") or _tapped(params) or _place(params)
+    content = content_of(params, has_text=has_visible_characters(body), has_media=bool(media))
+    metadata: dict[str, Any] = {"parameters": params.other_than(*stored)}
+    metadata |= ({"cleaned": True} if params.cleaned else {}) | ({"content": content} if content else {})
     address = _address(params, "From")
     return InboundMessage(
         sid=params.sid(),
@@ -39,8 +49,8 @@ def message_of(params: Params, *, bot_here: bool) -> InboundMessage:
         other_address=_other_address(params, address),
         consent=_consent(params),
         sender=_address(params, "To") if params.text("To").strip() else settings.ENVIRONMENT.whatsapp_number,
-        body=params.text("Body") or _tapped(params) or _place(params),
-        profile_name=params.text("ProfileName").strip(),
+        body=body,
+        profile_name=name,
         media=media,
         bot_here=bot_here,
         metadata=metadata,
