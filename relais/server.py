@@ -9,14 +9,12 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from relais.connections import ConnectionLimits, limits_for_this_process, protocols
 from relais.environment import LOOPBACK, Environment
 from relais.ops.port import listen
 from relais.ops.watch.keeping import keeping
 
-PARTS = (
-    *("uvicorn.protocols.http.auto", "uvicorn.protocols.websockets.auto"),
-    *("relais.shell", "relais.conversations.feed", "relais.live.endpoint", "relais.whatsapp.hooks"),
-)
+PARTS = ("relais.shell", "relais.conversations.feed", "relais.live.endpoint", "relais.whatsapp.hooks")
 
 
 def load_parts() -> None:
@@ -33,7 +31,7 @@ def serve(environment: Environment, fd: int | None = None, *, plain_door: bool =
     # uvicorn raises the signal that ended it once more; a stop that was asked for is no failure.
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda signum, frame: None)
-    config = _config(environment, plain_door)
+    config = _config(environment, plain_door, limits_for_this_process())
     config.load()
     _leave_room_for_the_loop()
     server = uvicorn.Server(config)
@@ -54,9 +52,10 @@ def _leave_room_for_the_loop() -> None:
     gc.set_threshold(10_000, 20, 100)
 
 
-def _config(environment: Environment, plain_door: bool) -> uvicorn.Config:
+def _config(environment: Environment, plain_door: bool, limits: ConnectionLimits) -> uvicorn.Config:
     return uvicorn.Config(
         "relais.asgi:with_plain_door" if plain_door else "relais.asgi:application",
+        **protocols(limits),
         factory=plain_door,
         access_log=False,
         server_header=False,

@@ -204,8 +204,9 @@ LOGGING = {
         "procrastinate": {"level": "WARNING"},
         # While the database is away it would say so twice for each attempt.
         "psycopg.pool": {"level": "ERROR"},
-        # Their beginning and end are told by ourselves, and a refused page is no event.
-        "uvicorn": {"level": "WARNING"},
+        # Its beginning and end are told by ourselves; each request that is none would be a warning, and is counted.
+        "uvicorn": {"level": "ERROR"},
+        # A refused page is no event.
         "django.request": {"level": "ERROR"},
     },
 }

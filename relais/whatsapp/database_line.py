@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
-from select import select
+from select import POLLIN, poll
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connections
@@ -74,7 +74,12 @@ class DatabaseLine(Line):
 def _was_ended(held: BaseDatabaseWrapper) -> bool:
     """Between batches the database has nothing to say but that it goes, as on a restart."""
     open_one = held.connection
-    return open_one is None or open_one.closed or bool(select([open_one], [], [], 0)[0])
+    if open_one is None or open_one.closed:
+        return True
+    # Not by `select`, which knows no descriptor above 1,023: with many pages open ours may be one.
+    waiting = poll()
+    waiting.register(open_one.fileno(), POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _throw_away(held: BaseDatabaseWrapper) -> None:
