@@ -1,5 +1,6 @@
 """The filters of ours beside the standard ones, and the bounds that all of them get."""
 
+import html
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,19 +12,38 @@ from zoneinfo import ZoneInfo
 from dateutil import parser as dates
 from liquid import RenderContext
 from liquid.exceptions import FilterError
-from liquid.filter import liquid_filter, with_context
+from liquid.filter import liquid_filter, string_filter, with_context
 from liquid.undefined import is_undefined
 
+from relais.flows.engine.budget import Budget, weight_of
 from relais.flows.engine.values import as_json_text
 
 Filter = Callable[..., Any]
 
 NOW = "the moment of this step"
+BUDGET = "what the template may still compute"
 LARGEST_TEXT = 64 * 1024
 LARGEST_LIST = 2_048
 CHEAP = frozenset({"size", "first", "last"})
 LARGEST_NUMBER_BITS = 1024
 LONGEST_DATE = 64
+FILTER_OPERATIONS = 5
+WEIGHT_PER_OPERATION = 32
+EXPENSIVE = {
+    "strip_html": 64,
+    "url_encode": 16,
+    "url_decode": 16,
+    "escape_once": 8,
+    "date": 400,
+    "sort": 16,
+    "sort_natural": 16,
+}
+"""How many times the usual they cost."""
+NUMERIC = frozenset(
+    ("abs", "at_least", "at_most", "ceil", "divided_by", "floor", "minus", "modulo", "plus", "round", "times")
+)
+_QUOTED = re.compile(r"""\s*(["'])\s*([-+]?[0-9]+(?:\.[0-9]+)?)\s*\1\s*""")
+_UNESCAPED = re.compile(r"""["'<>]|&(?!(?:[a-zA-Z]+|#\d+);)""")
 
 
 @dataclass(frozen=True)
@@ -45,7 +65,18 @@ class Moment:
 
 
 def our_filters() -> Mapping[str, Filter]:
-    return {"to_json": to_json, "date": date}
+    return {"to_json": to_json, "date": date, "escape": escape, "escape_once": escape_once}
+
+
+@string_filter
+def escape(value: str) -> str:
+    """With `&#39;` as Liquid has it, where Python's own writes `&#x27;`."""
+    return html.escape(value).replace("&#x27;", "&#39;")
+
+
+@string_filter
+def escape_once(value: str) -> str:
+    return _UNESCAPED.sub(lambda found: escape(found[0]), value)
 
 
 @liquid_filter
@@ -98,8 +129,15 @@ def _portable(form: str, when: datetime) -> str:
 def bounded(name: str, filter_: Filter) -> Filter:
     """The filter, kept from making much out of little: a short template must not take the memory of the process."""
 
+    takes_context = getattr(filter_, "with_context", False)
+
     @wraps(filter_)
-    def within(value: object, *arguments: Any, **options: Any) -> object:
+    def within(value: object, *arguments: Any, context: RenderContext, **options: Any) -> object:
+        _spend(context.globals[BUDGET], name, value, arguments)
+        if takes_context:
+            options["context"] = context
+        if name in NUMERIC:
+            value, arguments = _unquoted(value), tuple(map(_unquoted, arguments))
         for given in (value, *arguments):
             if name not in CHEAP and isinstance(given, (list, range)) and len(given) > LARGEST_LIST:
                 raise FilterError(f"{name}: a list of more than {LARGEST_LIST} items", token=None)
@@ -107,13 +145,33 @@ def bounded(name: str, filter_: Filter) -> Filter:
             raise FilterError(f"{name}: more than {LARGEST_TEXT // 1024} KB of text", token=None)
         return _not_too_large(name, filter_(value, *arguments, **options))
 
-    return within
+    return with_context(within)
+
+
+def _spend(budget: object, name: str, value: object, arguments: tuple[object, ...]) -> None:
+    assert isinstance(budget, Budget)
+    budget.spend(FILTER_OPERATIONS)
+    if name in CHEAP:
+        return
+    weight = sum(weight_of(given) for given in (value, *arguments))
+    budget.spend((1 + weight // WEIGHT_PER_OPERATION) * EXPENSIVE.get(name, 1))
+    if name == "uniq" and isinstance(value, list):
+        # Each item is compared with all before it.
+        budget.spend(len(value) * weight // 128)
+
+
+def _unquoted(value: object) -> object:
+    """A number that is written in quotes is one for the filters that compute."""
+    found = _QUOTED.fullmatch(value) if isinstance(value, str) and len(value) < 64 else None
+    return found[2] if found else value
 
 
 def _largest(value: object, arguments: tuple[Any, ...]) -> int:
     """What `replace` and `join` may come to, before they are let."""
     if isinstance(value, list):
-        return (len(str(arguments[0])) if arguments else 1) * len(value)
+        return (len(str(arguments[0])) if arguments else 1) * len(value) + sum(
+            len(str(item)) for item in value
+        )
     text, (old, new, *_) = str(value), (*map(str, arguments), "", "")
     times = text.count(old) if old else len(text) + 1
     return len(text) + times * max(0, len(new) - len(old))

@@ -89,15 +89,20 @@ class Run:
     def render(self, source: str, widget: Widget) -> str:
         """The text of a template; one that goes wrong is warned of and empty."""
         # The library behind it is large, and whoever only reads a flow does without.
-        from relais.flows.engine.templates import BadTemplate, TooLong, render
+        from relais.flows.engine.templates import BadTemplate, Budget, TooLong, render
 
+        budget = Budget(limits.TEMPLATE_OPERATIONS)
         try:
-            return render(source, self.names, now=self.now, zone=self.state["zone"])
+            text = render(source, self.names, now=self.now, zone=self.state["zone"], budget=budget)
         except BadTemplate as error:
             self.warn(widget, f"A template went wrong and is empty: {error}")
-            return ""
+            text = ""
         except TooLong as error:
             raise LimitReached(limits.TEXT_TOO_LONG, widget.name) from error
+        for warning in budget.warnings:
+            self.warn(widget, warning)
+        self.spend(limits.TEMPLATE_OPERATIONS - budget.left, widget)
+        return text
 
     def spend(self, operations: int, widget: Widget) -> None:
         """Raises LimitReached when the step has computed all that it may."""
