@@ -83,9 +83,7 @@ class Received:
     client_full_name: str
     whatsapp_profile_name: str
     is_client: bool | None
-    sender: str
     client_id: int
-    address_id: int
     opted_out: bool
     """The client refused one of our numbers, before this message."""
 

@@ -123,7 +123,7 @@ select e.message_sid, e.id as event_id, e.body, e.waiting_due,
        coalesce(a.phone_number, (select min(x.phone_number) from client_addresses x where x.client_id = a.client_id), '')
            as phone_number,
        cl.client_full_name, cl.whatsapp_profile_name, cl.is_client,
-       c.sender, cl.id as client_id, a.id as address_id, a.opted_out_at is not null as opted_out
+       cl.id as client_id, a.opted_out_at is not null as opted_out
   from conversation_events e
   join conversations c on c.id = e.conversation_id
   join client_addresses a on a.id = c.address_id
