@@ -49,7 +49,7 @@ class HttpRequest(Kind):
     def problems(self, widget: Widget) -> Iterator[Problem]:
         method = widget.text("method").strip()
         if method and method.upper() not in METHODS:
-            said = f"a request is GET or POST, not {method}"
+            said = f"method is {method}: a request is GET or POST, choose one of them"
             yield Problem("bad_method", said, widget.name, f"{widget.path}/properties/method")
 
 

@@ -86,7 +86,10 @@ class SendAndWait(Kind):
             yield Problem("other_recipient", said, widget.name, path, "warning")
         written = widget.text("timeout").strip()
         if "{" not in written and written and _whole(written) is None:
-            said = f"the time to wait, “{written}”, is not a number of seconds from 0 to {LONGEST}"
+            said = (
+                f"timeout is “{written}”, so that {limits.WAIT_SECONDS} counts: "
+                f"write a number of seconds from 0 to {LONGEST}"
+            )
             path = f"{widget.path}/properties/timeout"
             yield Problem("bad_timeout", said, widget.name, path, "warning")
 

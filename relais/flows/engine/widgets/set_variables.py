@@ -26,7 +26,7 @@ class SetVariables(Kind):
         for index, item in enumerate(widget.items("variables")):
             if not as_text(item.get("key")).strip():
                 path = f"{widget.path}/properties/variables/{index}/key"
-                yield Problem("no_key", "a variable has no name", widget.name, path)
+                yield Problem("no_key", "a variable has no key: name it, or remove it", widget.name, path)
 
 
 SET_VARIABLES = SetVariables()

@@ -64,11 +64,11 @@ class Split(Kind):
 
     def problems(self, widget: Widget) -> Iterator[Problem]:
         if widget.on("noMatch") is None:
-            said = "there is no noMatch: an unexpected value ends the flow"
+            said = "there is no noMatch, so that an unexpected value ends the flow: add one and connect it"
             yield Problem("no_branch", said, widget.name, f"{widget.path}/transitions", "warning")
         for transition in widget.transitions:
             if transition.event == "match" and not transition.conditions:
-                said = "a match without conditions never matches"
+                said = "a match without conditions never matches: give it one, or remove it"
                 yield Problem("no_condition", said, widget.name, transition.path)
             for condition in transition.conditions:
                 yield from _problems_of(widget, condition)
@@ -86,7 +86,8 @@ def _argument(widget: Widget, condition: Condition) -> str:
 def _problems_of(widget: Widget, condition: Condition) -> Iterator[Problem]:
     value = condition.value.strip()
     if condition.type not in CONDITIONS:
-        said = f"there is no condition {condition.type or 'without a type'}"
+        known = ", ".join(CONDITIONS)
+        said = f"the type of a condition is “{condition.type}”, which never matches: choose one of {known}"
         yield Problem("unknown_condition", said, widget.name, f"{condition.path}/type")
     elif "{{" in value or "{%" in value:
         return  # known only when it runs
@@ -94,10 +95,10 @@ def _problems_of(widget: Widget, condition: Condition) -> Iterator[Problem]:
         try:
             pattern(value)
         except BadPattern as error:
-            said = f"the regular expression “{value}” cannot be run: {error}"
+            said = f"the regular expression “{value}” cannot be run, so that it never matches: {error}"
             yield Problem("bad_regex", said, widget.name, f"{condition.path}/value")
     elif condition.type in READERS and READERS[condition.type][0](value) is None:
-        said = f"{condition.type} never matches: “{value}” is not {READERS[condition.type][1]}"
+        said = f"{condition.type} never matches: its value “{value}” is not {READERS[condition.type][1]}; correct it"
         yield Problem("bad_value", said, widget.name, f"{condition.path}/value", "warning")
 
 

@@ -44,7 +44,12 @@ class RunSubflow(Kind):
     def problems(self, widget: Widget) -> Iterator[Problem]:
         if "{" in widget.text("flow_sid"):
             path = f"{widget.path}/properties/flow_sid"
-            yield Problem("bad_subflow", "the SID of a sub-flow must be literal", widget.name, path)
+            yield Problem(
+                "bad_subflow",
+                "flow_sid must be a SID as it is written (FW…), not a template: write it there",
+                widget.name,
+                path,
+            )
 
 
 def _parameters(run: Run, widget: Widget) -> dict[str, Json]:
