@@ -92,11 +92,22 @@ async def remove_person(double: Double, request: Request) -> Any:
 
 @control
 async def upload(double: Double, request: Request) -> Any:
-    """Content for a later message: the raw bytes, their Content-Type, the name in X-Filename (percent-encoded)."""
+    """Content for a later message: the raw bytes, their Content-Type, the name in X-Filename (percent-encoded).
+
+    X-Content-Disposition (percent-encoded, of Latin-1 signs) is told to the desk as it is, instead of one made from it.
+    """
     content = await _bytes(request, LARGEST)
     content_type = request.headers.get("content-type", "")
-    name = unquote(request.headers.get("x-filename", ""))
-    return {"media": double.media.put(content, content_type, name, double.clock.now()).sid}
+    name, disposition = (
+        unquote(request.headers.get(header, "")) for header in ("x-filename", "x-content-disposition")
+    )
+    if (
+        not disposition.isprintable()
+        or disposition.encode("latin-1", "replace").decode("latin-1") != disposition
+    ):
+        raise Refused(422, "X-Content-Disposition must be printable Latin-1.")
+    now = double.clock.now()
+    return {"media": double.media.put(content, content_type, name, now, disposition=disposition).sid}
 
 
 @control

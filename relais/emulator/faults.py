@@ -12,7 +12,7 @@ KINDS = {
     "create": (*_HTTP, "late_answer", "5xx_accepted", "reject", "error"),
     "list": (*_HTTP, "lag"),
     "fetch": _HTTP,
-    "media": (*_HTTP, "redirect"),
+    "media": (*_HTTP, "redirect", "reject"),
     "execution": _HTTP,
     "account": _HTTP,
     "senders": _HTTP,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from relais.emulator.sids import new_sid
 
@@ -22,6 +23,8 @@ class Media:
     created_at: datetime
     url: str = ""
     """Where it was to be fetched; kept so that a phone can say what it could not load."""
+    disposition: str = ""
+    """The whole Content-Disposition as it is to be told, whatever stands in it; empty: made from the name."""
 
     def for_phone(self) -> dict[str, str]:
         return {
@@ -38,8 +41,11 @@ class MediaShelf:
         self._content: OrderedDict[str, tuple[Media, bytes]] = OrderedDict()
         self._bytes = 0
 
-    def put(self, content: bytes, content_type: str, filename: str, at: datetime) -> Media:
-        media = Media(new_sid("ME"), plain_type(content_type), safe_name(filename), at)
+    def put(
+        self, content: bytes, content_type: str, filename: str, at: datetime, *, disposition: str = ""
+    ) -> Media:
+        name = last_of_path(filename)
+        media = Media(new_sid("ME"), plain_type(content_type), name, at, disposition=disposition)
         self._content[media.sid] = (media, content)
         self._bytes += len(content)
         while self._bytes > self._most_bytes() and len(self._content) > 1:
@@ -51,8 +57,18 @@ class MediaShelf:
         return self._content.get(sid)
 
     def headers(self, media: Media) -> dict[str, str]:
-        named = f'; filename="{media.filename}"' if media.filename else ""
-        return {"Content-Disposition": f"inline{named}", "X-Content-Type-Options": "nosniff"}
+        return {
+            "Content-Disposition": media.disposition or _disposition(media.filename),
+            "X-Content-Type-Options": "nosniff",
+        }
+
+
+def _disposition(filename: str) -> str:
+    if not filename:
+        return "inline"
+    plain = safe_name(filename)
+    extended = "" if plain == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
+    return f'inline; filename="{plain}"{extended}'
 
 
 def plain_type(content_type: str) -> str:
@@ -61,10 +77,15 @@ def plain_type(content_type: str) -> str:
     return bare if re.fullmatch(r"[\w.+-]+/[\w.+-]+", bare, re.ASCII) else "application/octet-stream"
 
 
+def last_of_path(filename: str) -> str:
+    """As people see it on the phone: no folders, no controls."""
+    last = re.split(r"[/\\]", filename)[-1]
+    return re.sub(r"[\x00-\x1f\x7f]", "", last)[-200:].strip()
+
+
 def safe_name(filename: str) -> str:
     """A name that fits a header: ASCII, no path, no quotes."""
-    last = re.split(r"[/\\]", filename)[-1]
-    ascii_only = unicodedata.normalize("NFKD", last).encode("ascii", "ignore").decode()
+    ascii_only = unicodedata.normalize("NFKD", last_of_path(filename)).encode("ascii", "ignore").decode()
     return re.sub(r"[^\w. ()-]", "", ascii_only)[-80:].strip()
 
 

@@ -131,6 +131,8 @@ async def media_content(double: Double, request: Request) -> Response:
     message = _message(double, request)
     if gone := await _trouble(double, request, "media", _facts(message)):
         return gone
+    if rule := double.faults.strike("media", ["reject"], **_facts(message)):
+        raise Refusal(int(rule.status or 404), rule.code, "Refused")
     if rule := double.faults.strike("media", ["redirect"], **_facts(message)):
         return RedirectResponse(rule.location, 307)
     kept = double.media.get(_one_media(request, message).sid)

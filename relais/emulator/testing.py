@@ -131,15 +131,17 @@ class RunningDouble:
         name: str = "",
         to: str = "",
         media: tuple[bytes, str, str] | None = None,
+        disposition: str = "",
         extra: dict[str, str] | None = None,
         wait: bool = True,
     ) -> Message:
-        """A client's message; `media` is content, type, file name. Waits for the desk's answer, or its last one."""
+        """A client's message; `media` is content, type, file name, and `disposition` the whole header instead of the
+        name. Waits for the desk's answer, or its last one."""
         address = _address(client)
 
         def write() -> Message:
             now = self.double.clock.now()
-            picture = self.double.media.put(*media, now) if media else None
+            picture = self.double.media.put(*media, now, disposition=disposition) if media else None
             return self.double.receive(
                 address, text, sender=to, profile_name=name, media=picture, extra=extra
             )

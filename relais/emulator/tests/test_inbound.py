@@ -53,7 +53,9 @@ def test_a_picture_comes_by_an_address_that_wants_credentials(double: RunningDou
     assert requests.get(here, timeout=5).status_code == 401
     answer = requests.get(here, auth=(ACCOUNT, TOKEN), timeout=5)
     assert (answer.content, answer.headers["content-type"]) == (b"\x89PNG rayure", "image/png")
-    assert answer.headers["content-disposition"] == 'inline; filename="rayure e.png"'
+    assert answer.headers["content-disposition"] == (
+        "inline; filename=\"rayure e.png\"; filename*=UTF-8''rayure%20%C3%A9.png"
+    )
     assert requests.get(here + ".json", auth=(ACCOUNT, TOKEN), timeout=5).json()["parent_sid"] == message.sid
 
 
