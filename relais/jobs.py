@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 QUEUE_CONCURRENCY = {
     "default": 10,
     "flow_requests": 16,
+    "media": 3,
 }
 """How many jobs of each queue are at work at once. A queue has a worker of its own: its slow jobs take no slot of
 another queue's. A task belongs to the queue that its `@app.task(queue=…)` names."""

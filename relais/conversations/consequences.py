@@ -64,7 +64,9 @@ def end_the_bot_at_twilio(event: ConversationEvent, at: datetime) -> None:
 def fetch_media(event: ConversationEvent, at: datetime) -> None:
     """By name: the job belongs to the door that knows where the bytes lie."""
     for media in event.media.all() if event.metadata.get("media") else ():
-        app.configure_task("relais.whatsapp.tasks.fetch_media", allow_unknown=True).defer(media_id=media.pk)
+        app.configure_task("relais.whatsapp.tasks.fetch_media", allow_unknown=True, queue="media").defer(
+            media_id=media.pk
+        )
 
 
 CONSEQUENCES: dict[str, tuple[Callable[[ConversationEvent, datetime], None], ...]] = {

@@ -9,11 +9,13 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 from django.db.models import Exists, F, Func, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Now
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from relais.accounts.models import Team, User
 from relais.clients.addresses import CHANNEL, match_key
 from relais.clients.models import Client, ClientAddress
+from relais.conversations import media_types
 from relais.conversations.fate import DOUBT, LONGEST_PAUSE, Fate
 from relais.conversations.inputs import Inputs, in_words
 from relais.conversations.lifecycle import ENDED, OPEN, Lifecycle, Situation, Status
@@ -524,8 +526,17 @@ class SenderPace(models.Model):
         return f"pace of {self.sender}"
 
 
+MAX_MEDIA_MEGABYTES = 16
+"""WhatsApp's own limit by way of Twilio."""
 GIVEN_UP = "given up"
-"""What stands as the error of media that could not be asked for."""
+"""What stands as the error of media that was refused, or not answered, for a day."""
+MEDIA_NOT_OURS, MEDIA_TOO_LARGE, MEDIA_DELETED = "not ours", "too large", "deleted"
+PERMANENT_MEDIA_ERRORS = {
+    MEDIA_NOT_OURS: _("Son adresse n'est pas celle de notre compte Twilio."),
+    MEDIA_TOO_LARGE: _("Elle dépasse %(megabytes)s Mo."),
+    MEDIA_DELETED: _("Elle a été supprimée chez Twilio."),
+}
+"""What no other try would change, and why."""
 
 
 class MediaState(models.TextChoices):
@@ -545,6 +556,8 @@ class Media(models.Model):
     declared_type = models.TextField(blank=True, default="", db_default="")
     state = models.CharField(max_length=8, choices=MediaState.choices, db_default=MediaState.WAITING.value)
     content_type = models.TextField(blank=True, default="", db_default="")
+    filename = models.TextField(blank=True, default="", db_default="")
+    """As its sender named it, cleaned (`media_types.clean_filename`); empty when Twilio told no name."""
     size = models.BigIntegerField(null=True)
     rev = models.BigIntegerField(db_default=0)
     """The conversation's, when the state last moved: the message is then shown again."""
@@ -569,9 +582,46 @@ class Media(models.Model):
 
     @property
     def may_be_tried_again(self) -> bool:
-        """It may be there after all: only nobody could be asked for so long."""
-        return self.state == MediaState.FAILED and self.error == GIVEN_UP
+        """It may be there after all: only it was refused, or nobody answered, for so long."""
+        return self.state == MediaState.FAILED and self.error not in PERMANENT_MEDIA_ERRORS
+
+    @property
+    def why_unavailable(self) -> str:
+        """Empty when another try may help."""
+        why = PERMANENT_MEDIA_ERRORS.get(self.error)
+        return str(why) % {"megabytes": MAX_MEDIA_MEGABYTES} if why else ""
+
+    @property
+    def shown_type(self) -> str:
+        return self.content_type or self.declared_type.partition(";")[0].strip().lower()
+
+    @property
+    def family(self) -> str:
+        """`image`, `audio`, `video` …"""
+        return self.shown_type.partition("/")[0]
 
     @property
     def is_picture(self) -> bool:
-        return (self.content_type or self.declared_type).startswith("image/")
+        return self.shown_type.startswith("image/") and not self.is_empty
+
+    @property
+    def is_empty(self) -> bool:
+        return self.size == 0
+
+    @property
+    def is_playable(self) -> bool:
+        """Whether browsers can play it, if it is a recording."""
+        return self.shown_type not in media_types.UNPLAYABLE
+
+    @property
+    def label(self) -> str:
+        return media_types.label_of(self.shown_type, self.filename)
+
+    @property
+    def download_name(self) -> str:
+        """The name its sender gave, else what it is and when it was written."""
+        if self.filename:
+            return self.filename
+        written = localtime(self.event.written_at)
+        extension = media_types.extension_of(self.shown_type, self.declared_type)
+        return f"{media_types.stem_of(self.shown_type)}-{written:%Y-%m-%d-%H%M}{extension}"

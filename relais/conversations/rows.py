@@ -9,10 +9,10 @@ from typing import Any
 
 from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
-from django.db.models.functions import Coalesce, JSONObject, Left
+from django.db.models.functions import Coalesce, JSONObject, Left, NullIf
 from django.utils.translation import gettext as _
 
-from relais.conversations import message_content
+from relais.conversations import media_types, message_content
 from relais.conversations.lifecycle import Status
 from relais.conversations.models import SPOKEN, WINDOW, Conversation, ConversationEvent, Conversations
 from relais.text import has_visible_characters
@@ -31,6 +31,8 @@ class LastLine:
     body: str
     state: str
     media: str
+    """Type of what came with it, as far as it is known."""
+    filename: str
     template: str = ""
     attached: str = ""
     """Not empty when something came or went with it."""
@@ -59,6 +61,10 @@ class LastLine:
     def is_picture(self) -> bool:
         return self.media.startswith("image/")
 
+    @property
+    def media_label(self) -> str:
+        return self.filename or media_types.label_of(self.media)
+
 
 def listed(conversations: Conversations) -> Conversations:
     """The same conversations, with all that their rows show."""
@@ -83,7 +89,8 @@ def _said_last() -> Subquery:
         kind=F("author_kind"),
         body=Left(Case(reason, default=F("body")), Value(GLANCE)),
         state=F("delivery__state"),
-        media=F("media__declared_type"),
+        media=Coalesce(NullIf("media__content_type", Value("")), "media__declared_type"),
+        filename=F("media__filename"),
         template=KeyTextTransform("content_sid", "metadata"),
         attached=Coalesce(KeyTextTransform("media", "metadata"), KeyTextTransform("media_url", "metadata")),
         content=KeyTransform("content", "metadata"),

@@ -20,6 +20,7 @@ from relais.conversations.models import SPOKEN, Conversation, ConversationEvent,
 from relais.conversations.receive import InboundMessage, receive
 from relais.whatsapp import client
 from relais.whatsapp.inbound import message_of
+from relais.whatsapp.media import address_listed_later
 from relais.whatsapp.params import clean
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,8 @@ def _media(message: client.Message, at: datetime) -> list[tuple[str, str]]:
     except (client.NotNow, client.Unanswered):
         if at - (message.date_created or at) < PICTURE_AWAITED:
             raise
-    return [("gone", "")] * message.num_media  # No address of Twilio's: shown as what cannot be had.
+    # Received without them. What the list did not tell is asked for again when they are fetched, for a day.
+    return [(address_listed_later(message.sid, n), "") for n in range(message.num_media)]
 
 
 def _name_of(address: str) -> str:

@@ -4,8 +4,9 @@ import logging
 from datetime import timedelta
 
 from django.utils import timezone
-from procrastinate import JobContext, RetryStrategy
+from procrastinate import BaseRetryStrategy, JobContext, RetryDecision, RetryStrategy
 from procrastinate.contrib.django import app
+from procrastinate.jobs import Job
 
 from relais.conversations.models import Conversation, Media, MediaState
 
@@ -17,7 +18,24 @@ MOST_TRIES = 10
 TRIES = RetryStrategy(max_attempts=MOST_TRIES, exponential_wait=3)
 
 
-@app.task(name="relais.whatsapp.tasks.fetch_media", retry=TRIES, pass_context=True)
+MAX_MEDIA_PAUSE_SECONDS = 3600
+MAX_MEDIA_TRIES = 31
+"""With pauses of 3, 9, 27 … seconds up to an hour each: a day in all."""
+
+
+class MediaRetryStrategy(BaseRetryStrategy):
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        if job.attempts >= MAX_MEDIA_TRIES:
+            return None
+        pause: float = min(MAX_MEDIA_PAUSE_SECONDS, 3 ** min(job.attempts + 1, 10))
+        asked_for = getattr(exception, "retry_after", None) or getattr(exception, "seconds", None) or 0.0
+        return RetryDecision(retry_in={"seconds": int(max(pause, asked_for))})
+
+
+# In a queue of its own: a slow host keeps no bot waiting.
+@app.task(
+    name="relais.whatsapp.tasks.fetch_media", queue="media", retry=MediaRetryStrategy(), pass_context=True
+)
 def fetch_media(context: JobContext, media_id: int) -> None:
     from relais.whatsapp.media import fetch, give_up
 
@@ -26,7 +44,7 @@ def fetch_media(context: JobContext, media_id: int) -> None:
         try:
             fetch(media)
         except Exception as error:
-            if context.job.attempts < MOST_TRIES:
+            if context.job.attempts < MAX_MEDIA_TRIES:
                 raise
             log.warning("media given up", extra={"media": media.pk, "why": type(error).__name__})
             give_up(media)

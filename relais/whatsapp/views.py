@@ -11,6 +11,7 @@ from relais.conversations import fragments
 from relais.conversations.answers import AgentRequest, back, done, signed_in, wants_json
 from relais.conversations.models import ConversationEvent, Media, MediaState
 from relais.whatsapp import media as fetching
+from relais.whatsapp.content_disposition import content_disposition
 from relais.whatsapp.media import SHOWN_INLINE, path_of
 
 
@@ -31,7 +32,7 @@ def try_again(request: AgentRequest, pk: int) -> HttpResponse:
 @require_safe
 def media(request: HttpRequest, pk: int) -> FileResponse:
     found = get_object_or_404(
-        Media,
+        Media.objects.select_related("event"),
         pk=pk,
         state=MediaState.STORED,
         event__conversation__in=request.user.reachable_conversations(),  # type: ignore[union-attr]
@@ -41,11 +42,9 @@ def media(request: HttpRequest, pk: int) -> FileResponse:
     except OSError as error:
         raise Http404 from error
     inline = found.content_type in SHOWN_INLINE
-    answer = FileResponse(
-        content,
-        content_type=found.content_type if inline else "application/octet-stream",
-        as_attachment=not inline,
-        filename="" if inline else f"document-{found.pk}",
+    answer = FileResponse(content, content_type=found.content_type if inline else "application/octet-stream")
+    answer["Content-Disposition"] = content_disposition(
+        "inline" if inline else "attachment", found.download_name
     )
     answer["X-Content-Type-Options"] = "nosniff"
     # A PDF may hold scripts of its own: it is shown, and can reach nothing.

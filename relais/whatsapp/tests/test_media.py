@@ -2,16 +2,20 @@
 
 import errno
 import os
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 import requests
 from django.db import connection
 from django.test import Client as Browser
+from django.utils import timezone
 
 from relais.conversations import fragments
-from relais.conversations.models import Conversation, Media
+from relais.conversations.media_types import OFFICE
+from relais.conversations.models import MEDIA_TOO_LARGE, Conversation, Media
 from relais.conversations.receive import InboundMedia
+from relais.jobs import QUEUE_CONCURRENCY
 from relais.whatsapp import media as fetching
 from relais.whatsapp import tasks
 
@@ -60,8 +64,8 @@ def test_the_credentials_do_not_follow_a_redirect(picture, double, desk):
         assert picture.state == "failed"  # A redirect that leaves TLS for another host is not followed.
         double.clear_faults()
         double.fault("media", "redirect", times=1, location=f"{double.url}/elsewhere")
-        fetching.fetch(picture)
-        assert picture.state == "failed"
+        with pytest.raises(requests.exceptions.RequestException):
+            fetching.fetch(picture)  # There is nothing there yet.
         assert seen == []
     finally:
         elsewhere.stop()
@@ -94,7 +98,8 @@ def test_any_other_address_is_never_called(fatou_writes, settings, monkeypatch, 
 def test_what_is_too_large_is_not_kept(picture, monkeypatch):
     monkeypatch.setattr(fetching, "LARGEST", 10)
     fetching.fetch(picture)
-    assert (picture.state, picture.error) == ("failed", "larger than 16 MB")
+    assert (picture.state, picture.error) == ("failed", MEDIA_TOO_LARGE)
+    assert "dépasse 16 Mo" in fragments.message(picture.event)
 
 
 def test_a_failure_of_twilio_is_tried_again(picture, double):
@@ -124,13 +129,76 @@ def job(attempts):
     return SimpleNamespace(job=SimpleNamespace(attempts=attempts))
 
 
+@pytest.mark.parametrize(("status", "code"), [("404", 20404), ("401", 20003), ("403", 20003), ("400", 20001)])
+def test_a_refusal_that_may_pass_is_tried_again(picture, double, status, code):
+    """A file that is not there yet, a token that is being changed."""
+    double.fault("media", "reject", times=1, status=status, code=code)
+    with pytest.raises(requests.exceptions.RequestException):
+        fetching.fetch(picture)
+    assert Media.objects.get().state == "waiting"
+    fetching.fetch(picture)
+    assert picture.state == "stored"
+
+
+def test_what_twilio_says_is_deleted_is_not_asked_for_again(picture, double):
+    double.fault("media", "reject", times=1, status="410", code=20410)
+    fetching.fetch(picture)
+    assert (picture.state, picture.may_be_tried_again) == ("failed", False)
+    assert "supprimée chez Twilio" in fragments.message(picture.event)
+
+
+def test_what_an_earlier_version_gave_up_at_the_first_refusal_may_be_tried_again(picture):
+    picture.settle("failed", error="HTTP 404")
+    assert picture.may_be_tried_again
+    assert f"/dashboard/media/{picture.pk}/again" in fragments.message(picture.event)
+
+
+def test_it_is_tried_for_a_day_with_growing_pauses():
+    strategy, tried = tasks.MediaRetryStrategy(), RuntimeError()
+    pauses = []
+    while decision := strategy.get_retry_decision(exception=tried, job=SimpleNamespace(attempts=len(pauses))):
+        pauses.append(decision.retry_at - timezone.now())
+    seconds = [round(pause.total_seconds()) for pause in pauses]
+    assert seconds[:4] == [3, 9, 27, 81]
+    assert max(seconds) == 3600
+    assert timedelta(hours=24) < sum(pauses, timedelta()) < timedelta(hours=26)
+    assert len(pauses) == tasks.MAX_MEDIA_TRIES
+
+
+def test_a_pause_that_the_host_asks_for_is_kept(picture, double):
+    double.fault("media", "429", times=1, retry_after=120)
+    with pytest.raises(fetching.RefusedForNow) as refusal:
+        fetching.fetch(picture)
+    decision = tasks.MediaRetryStrategy().get_retry_decision(
+        exception=refusal.value, job=SimpleNamespace(attempts=0)
+    )
+    assert timedelta(seconds=110) < decision.retry_at - timezone.now() <= timedelta(seconds=120)
+
+
+def test_a_host_that_drips_is_cut_off(picture, monkeypatch):
+    monkeypatch.setattr(fetching, "DOWNLOAD_DEADLINE_SECONDS", -1.0)
+    with pytest.raises(fetching.RefusedForNow):
+        fetching.fetch(picture)
+    assert Media.objects.get().state == "waiting"
+
+
+def test_its_jobs_take_no_slot_of_the_bot(picture):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select distinct queue_name from procrastinate_jobs where task_name like '%%fetch_media'"
+        )
+        assert cursor.fetchall() == [("media",)]
+    assert tasks.fetch_media.queue == "media"
+    assert "media" in QUEUE_CONCURRENCY
+
+
 @pytest.fixture
 def given_up(picture, double):
     double.fault("media", "5xx")
     with pytest.raises(requests.exceptions.RequestException):
-        tasks.fetch_media(job(tasks.MOST_TRIES - 1), picture.pk)
+        tasks.fetch_media(job(tasks.MAX_MEDIA_TRIES - 1), picture.pk)
     assert Media.objects.get().state == "waiting"
-    tasks.fetch_media(job(tasks.MOST_TRIES), picture.pk)
+    tasks.fetch_media(job(tasks.MAX_MEDIA_TRIES), picture.pk)
     double.clear_faults()
     return Media.objects.get()
 
@@ -180,6 +248,17 @@ def test_what_will_never_be_had_is_not_tried_again(picture, monkeypatch, awa):
     assert Media.objects.get().state == "failed"
 
 
+def box(name, content=b""):
+    return (8 + len(content)).to_bytes(4, "big") + name + content
+
+
+def mp4(brand, *tracks):
+    """A film's skeleton: its brand and the handler of each track."""
+    handlers = [box(b"hdlr", b"\0" * 8 + track + b"\0" * 12) for track in tracks]
+    moov = box(b"moov", b"".join(box(b"trak", box(b"mdia", each)) for each in handlers))
+    return box(b"ftyp", brand + b"\0" * 8) + box(b"free", b"\0" * 5) + (moov if tracks else b"")
+
+
 @pytest.mark.parametrize(
     ("content", "declared", "kind"),
     [
@@ -195,6 +274,18 @@ def test_what_will_never_be_had_is_not_tried_again(picture, monkeypatch, awa):
         (b"%PDF-1.7\n", "application/pdf", "application/pdf"),
         (b"bonjour", "text/plain", "text/plain"),
         (b"", "", "application/octet-stream"),
+        (mp4(b"isom", b"vide", b"soun"), "video/mp4", "video/mp4"),
+        (mp4(b"isom", b"soun"), "video/mp4", "audio/mp4"),
+        (mp4(b"M4A ", b"soun"), "video/mp4", "audio/mp4"),
+        (mp4(b"M4A "), "audio/x-m4a", "audio/mp4"),
+        (mp4(b"3gp4", b"soun"), "video/3gpp", "audio/3gpp"),
+        (mp4(b"isom", b"soun", b"vide")[:-3], "video/mp4", "video/mp4"),
+        (b"#!AMR\n" + b"\x3c" * 32, "audio/amr", "audio/amr"),
+        (
+            b"PK\x03\x04" + b"\0" * 60,
+            OFFICE + "presentationml.presentation",
+            OFFICE + "presentationml.presentation",
+        ),
     ],
 )
 def test_the_type_is_told_by_the_content(content, declared, kind):
@@ -229,3 +320,104 @@ def test_what_could_run_in_our_page_is_only_downloaded(picture, awa):
     assert shown["Content-Type"] == "application/octet-stream"
     assert shown["Content-Disposition"].startswith("attachment")
     shown.close()
+
+
+# -- names -----------------------------------------------------------------------------------------------------
+
+DOCX = OFFICE + "wordprocessingml.document"
+ZIP = b"PK\x03\x04" + b"\0" * 60
+
+
+@pytest.fixture
+def sent(double, desk):
+    """What Fatou sends, fetched."""
+
+    def sent(content=ZIP, declared=DOCX, name="", **more):
+        double.client_writes("+212600000001", "voilà", name="Fatou", media=(content, declared, name), **more)
+        media = Media.objects.order_by("pk").last()
+        fetching.fetch(media)
+        return media
+
+    return sent
+
+
+def test_a_document_keeps_the_name_its_sender_gave_it(sent, awa):
+    media = sent(name="Contrat signé 🚗.docx")
+    assert (media.filename, media.content_type) == ("Contrat signé 🚗.docx", DOCX)
+    told = fragments.message(media.event)
+    assert "Contrat signé 🚗.docx" in told
+    assert "Word" in told
+    assert "VND." not in told
+    shown = sees(awa, media)
+    assert shown["Content-Disposition"] == (
+        'attachment; filename="Contrat signe.docx"; '
+        "filename*=UTF-8''Contrat%20sign%C3%A9%20%F0%9F%9A%97.docx"
+    )
+    shown.close()
+
+
+@pytest.mark.parametrize(
+    ("disposition", "filename"),
+    [
+        ("attachment; filename*=UTF-8''r%C3%A9gl%C3%A9.docx; filename=regle.docx", "réglé.docx"),
+        ('attachment; filename="../../../etc/cron.d/x.docx"', "x.docx"),
+        ("attachment; filename*=UTF-8''facture%E2%80%AExcod.exe", "facturexcod.exe"),
+        ('attachment; filename="CON"', "_CON.docx"),
+        ('attachment; filename="' + "é".encode().decode("latin-1") * 600 + '.docx"', "é" * 97 + ".docx"),
+    ],
+)
+def test_a_name_in_any_form_is_read_and_cleaned(sent, disposition, filename):
+    assert sent(disposition=disposition).filename == filename
+
+
+def test_without_a_name_it_is_called_what_it_is_and_when_it_came(sent, awa, settings):
+    media = sent()
+    written = timezone.localtime(media.event.created_at)
+    assert (media.filename, media.label) == ("", "Word")
+    assert media.download_name == f"document-{written:%Y-%m-%d-%H%M}.docx"
+    shown = sees(awa, media)
+    assert f'filename="{media.download_name}"' in shown["Content-Disposition"]
+    shown.close()
+
+
+def test_a_name_is_text_and_never_markup(sent):
+    told = fragments.message(sent(name="a&b<script>.docx").event)
+    assert "<script>" not in told
+    assert "a&amp;b_script_.docx" in told
+
+
+def test_a_picture_is_shown_inline_under_its_name(sent, awa):
+    shown = sees(awa, sent(PNG, "image/png", "rayure.png"))
+    assert shown["Content-Disposition"].startswith('inline; filename="rayure.png"')
+    shown.close()
+
+
+def test_a_recording_that_no_browser_plays_is_offered_for_download(sent, awa):
+    media = sent(b"#!AMR\n" + b"\x3c" * 32, "audio/amr")
+    told = fragments.message(media.event)
+    assert "téléchargez-le" in told
+    assert "Audio" in told
+    shown = sees(awa, media)
+    assert shown["Content-Disposition"].startswith("attachment")
+    assert ".amr" in shown["Content-Disposition"]
+    shown.close()
+
+
+def test_an_m4a_is_a_recording_although_it_is_declared_a_film(sent):
+    told = fragments.message(sent(mp4(b"M4A ", b"soun"), "video/mp4").event)
+    assert "Audio" in told
+    assert "Vidéo" not in told
+    assert "MP4" not in told
+
+
+def test_an_empty_file_says_that_it_is_empty(sent):
+    media = sent(b"", DOCX, "vide.docx")
+    assert (media.state, media.size) == ("stored", 0)
+    told = fragments.message(media.event)
+    assert "vide.docx" in told
+    assert "fichier vide" in told
+    assert "href" not in told
+
+
+def test_an_empty_picture_is_no_broken_picture(sent):
+    assert "<img" not in fragments.message(sent(b"", "image/png").event)

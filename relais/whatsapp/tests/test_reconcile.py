@@ -14,6 +14,7 @@ from relais.conversations.receive import InboundMessage, receive
 from relais.emulator.testing import running_double
 from relais.whatsapp import client, comparison, reconcile
 from relais.whatsapp.inbound import message_of
+from relais.whatsapp.media import RefusedForNow, fetch
 from relais.whatsapp.models import LogReading
 from relais.whatsapp.overheard import write_down
 from relais.whatsapp.params import clean
@@ -308,15 +309,36 @@ def test_pictures_that_cannot_be_listed_keep_back_no_text_of_others(known, never
     assert (reading().recovered, reading().left) == (1 + len(several), 0)
 
 
-def test_one_whose_picture_is_gone_is_received_without(known, never, double, monkeypatch):
+def test_one_whose_pictures_are_refused_is_received_and_they_are_asked_for_later(
+    known, never, double, monkeypatch, settings, tmp_path
+):
+    """A refusal of their list may pass like one of the pictures themselves."""
+    settings.MEDIA_FOLDER = tmp_path / "media"
     lost = never("voilà", media=(PNG, "image/png", "photo.png"))
 
-    def gone(sid):
+    def refused(sid):
         raise client.TwilioRefused(20404)
 
-    monkeypatch.setattr(client, "media_of", gone)
-    look()
-    assert Media.objects.get(event__message_sid=lost.sid).url == "gone"
+    with monkeypatch.context() as while_refused:
+        while_refused.setattr(client, "media_of", refused)
+        look()
+        media = Media.objects.get(event__message_sid=lost.sid)
+        assert jobs("relais.whatsapp.tasks.fetch_media") == [{"media_id": media.pk}]
+        with pytest.raises(client.TwilioRefused):
+            fetch(media)
+    assert Media.objects.get().state == "waiting"
+    fetch(media)
+    assert (media.state, media.filename) == ("stored", "photo.png")
+
+
+def test_a_picture_that_the_list_does_not_have_is_asked_for_again(known, never, double, monkeypatch):
+    never("voilà", media=(PNG, "image/png", "photo.png"))
+    double.fault("media", "5xx")
+    look(hours=25)
+    double.clear_faults()
+    monkeypatch.setattr(client, "media_of", lambda sid: [])
+    with pytest.raises(RefusedForNow):
+        fetch(Media.objects.get())
 
 
 def test_one_that_cannot_be_stored_keeps_back_only_its_own_client(known, never, monkeypatch, caplog):
