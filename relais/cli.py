@@ -88,6 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, FAILURE)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Whoever read the output has read enough, such as `head`. What is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
 
 
 def _complain(error: Exception, code: int) -> int:

@@ -323,3 +323,25 @@ sys.exit(code)
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout.splitlines()[-1])["reason"] == "completed"
+
+
+def test_a_reader_who_has_read_enough_leaves_no_trace(tmp_path):
+    """As `relais flow play … | head -1`: the pipe closes before the last line."""
+    question = {"body": "?", "timeout": 10}
+    flow = flow_of(
+        ("a", "send-and-wait-for-reply", question, {"timeout": "b"}),
+        ("b", "send-and-wait-for-reply", question, {"timeout": "a"}),
+    )
+    (tmp_path / "f.json").write_text(json.dumps(flow))
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run(
+        [sys.executable, "-m", "relais", "flow", "play", str(tmp_path / "f.json"), "--json", "--say", "x"],
+        cwd=ROOT,
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (1, "")
