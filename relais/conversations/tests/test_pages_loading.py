@@ -264,9 +264,7 @@ class TestSteady:
             expect(page.locator(".bubble__picture").last).to_be_visible()
             for route in list(held):
                 route.fulfill(body=a_picture(), content_type="image/png")
-            page.wait_for_function(
-                "[...document.images].filter((image) => image.complete && image.naturalWidth).length >= 2"
-            )
+            expect(page.locator(".bubble__picture > img").last).to_have_js_property("naturalWidth", 60)
             page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
             assert page.evaluate("shifts.reduce((sum, shift) => sum + shift, 0)") < LAYOUT_SHIFT
 
@@ -293,8 +291,7 @@ class TestSteady:
             expect(page.locator("#chat")).to_be_visible()
             page.go_back()
             expect(page.locator("#list")).to_be_visible()
-            page.wait_for_function("document.getElementById('main').scrollTop > 0")
-            assert page.evaluate("document.getElementById('main').scrollTop") == 700
+            expect(page.locator("#main")).to_have_js_property("scrollTop", 700)
 
             # By a link it is another visit: from the top.
             page.get_by_role("link", name="Actives").first.click()
@@ -326,7 +323,7 @@ class TestSteady:
             page.locator(".desk__list").evaluate("list => list.scrollTo(0, 500)")
             page.locator(".desk__list .row__open").nth(12).click()
             page.wait_for_url(lambda url: chat not in url)
-            page.wait_for_function("document.querySelector('.desk__list').scrollTop === 500")
+            expect(page.locator(".desk__list")).to_have_js_property("scrollTop", 500)
 
         told(story)
 

@@ -149,7 +149,7 @@ class TestAReload:
             field_of(page).fill("une fois")
             with page.expect_request("**/send"):
                 field_of(page).press("Enter")
-            page.wait_for_function("document.querySelector('.is-unsent')")
+            expect(page.locator(".is-unsent")).to_have_count(1)
             page.unroute("**/send")
             page.reload()
             expect(agents_words(page)).to_have_text(["une fois"])
