@@ -82,13 +82,20 @@ async def _run() -> int:
 async def _work(stop: asyncio.Event) -> None:
     from procrastinate.contrib.django import app
 
-    from relais.live.pool import conninfo
+    from relais.live.pool import ListeningConnection, conninfo
     from relais.ops.workers import Workers
 
     for task in app.tasks.values():
         if not asyncio.iscoroutinefunction(task.func):
             task.func = _returning_its_connection(task.func)
-    await Workers(app, QUEUE_CONCURRENCY, conninfo=conninfo(), jobs_end_within=PATIENCE - 1).run(stop)
+    workers = Workers(
+        app,
+        QUEUE_CONCURRENCY,
+        conninfo=conninfo(),
+        jobs_end_within=PATIENCE - 1,
+        connection_class=ListeningConnection,
+    )
+    await workers.run(stop)
 
 
 def _returning_its_connection(work: Callable[..., Any]) -> Callable[..., Any]:

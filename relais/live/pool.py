@@ -32,6 +32,7 @@ CHECK = 2.0
 """Seconds that a connection has to show that it lives."""
 FRESH = 1.0
 """Seconds for which a connection that just answered is believed to live."""
+WAIT_INTERVAL_SECONDS = 10.0
 NOTICED_SOON = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -119,9 +120,18 @@ def _hang_up(db: Database) -> None:
         wire.shutdown(socket.SHUT_RDWR)
 
 
+class ListeningConnection(AsyncConnection[Any]):
+    """Waits for the server alone. psycopg's own looks up ten times a second, which only a synchronous one needs."""
+
+    async def wait(
+        self, gen: Any, interval: float = WAIT_INTERVAL_SECONDS, timeout: float | None = None
+    ) -> Any:
+        return await super().wait(gen, interval=interval, timeout=timeout)
+
+
 async def connect() -> Database:
     """A connection outside the pool, for LISTEN."""
-    return await AsyncConnection.connect(
+    return await ListeningConnection.connect(
         conninfo(),
         autocommit=True,
         connect_timeout=3,

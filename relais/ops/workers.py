@@ -30,6 +30,8 @@ RESTART_PAUSE_SECONDS = 1.0
 REPEATED_WARNING_SECONDS = 60.0
 ABANDON_JOBS_AFTER_SECONDS = 0.5
 """How long a worker whose connection broke waits for its jobs before another one takes its place."""
+POLLING_SECONDS = 2.0
+"""Only retries wait for it: of all other jobs the worker is notified."""
 POOL_TIMEOUT_SECONDS = 3.0
 POOL_RECONNECT_SECONDS = 2.0
 """The pool retries ever more rarely: it gives up early, and the next query makes it try at once."""
@@ -55,13 +57,20 @@ class Workers:
     """A worker per queue and one periodic deferrer, run until they are cancelled."""
 
     def __init__(
-        self, app: App, concurrency: Mapping[str, int], *, conninfo: str, jobs_end_within: float
+        self,
+        app: App,
+        concurrency: Mapping[str, int],
+        *,
+        conninfo: str,
+        jobs_end_within: float,
+        connection_class: type[AsyncConnection[Any]] = AsyncConnection,
     ) -> None:
         """`concurrency`: of each queue, how many jobs are at work at once; at the end they get `jobs_end_within` s."""
         self.concurrency = concurrency
         self.jobs_end_within = jobs_end_within
         self.pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
             conninfo,
+            connection_class=connection_class,
             min_size=1,
             max_size=POOL_CONNECTIONS,
             open=False,
@@ -99,7 +108,6 @@ class Workers:
         while not stop.is_set():
             error_name = ""
             try:
-                await forget_the_future(self.connector.execute_query_async)
                 await as_long_as_time_goes_on(run())
             except Exception as error:
                 error_name = type(error).__name__
@@ -109,6 +117,7 @@ class Workers:
             await asyncio.sleep(RESTART_PAUSE_SECONDS)
 
     async def _defer_periodic(self) -> None:
+        await forget_the_future(self.connector.execute_query_async)
         await PeriodicDeferrer(self.app.periodic_registry, max_delay=MAX_CATCH_UP_SECONDS).worker()
 
     async def _work_on(self, queue: str) -> None:
@@ -117,8 +126,8 @@ class Workers:
             queues=[queue],
             name=queue,
             concurrency=self.concurrency[queue],
-            fetch_job_polling_interval=1,
-            update_heartbeat_interval=3,
+            fetch_job_polling_interval=POLLING_SECONDS,
+            update_heartbeat_interval=5,
             stalled_worker_timeout=15,
             shutdown_graceful_timeout=ABANDON_JOBS_AFTER_SECONDS,
             delete_jobs="successful",
