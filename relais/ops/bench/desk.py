@@ -67,14 +67,20 @@ class Desk:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(20)
 
+    @property
+    def seen_folder(self) -> Path:
+        """Its data folder as it is seen from here, also when it lies on a disk that only its processes see."""
+        return Path(f"/proc/{self.process.pid}/root{self.folder}") if self.within else self.folder
+
     def is_well(self) -> bool:
         with suppress(requests.RequestException):
             return requests.get(f"{self.url}/api/health", timeout=3).status_code == 200
         return False
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        same_place = ["nsenter", f"--mount=/proc/{self.process.pid}/ns/mnt", f"--wd={ROOT}", "--"]
         return subprocess.run(
-            [sys.executable, "-m", "relais", *arguments],
+            [*(same_place if self.within else ()), sys.executable, "-m", "relais", *arguments],
             cwd=ROOT,
             env=self.environment,
             capture_output=True,
@@ -104,8 +110,11 @@ class Desk:
         wait_for(lambda: self.child(name) != gone, START, f"{name} to be started again")
 
     def ask(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        with psycopg.connect(dsn(self.folder)) as database:
+        with self.connect() as database:
             return database.execute(query, parameters).fetchall()
+
+    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(dsn(self.seen_folder))
 
     def hire(self, email: str, name: str, password: str = PASSWORD) -> Person:
         """A new agent, signed in."""

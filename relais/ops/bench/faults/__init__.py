@@ -22,7 +22,7 @@ from relais.ops.bench.faults.blows import Blows
 from relais.ops.bench.faults.count import Count, count
 from relais.ops.bench.faults.load import Cast, Load, opened
 from relais.ops.bench.faults.readers import Readers
-from relais.ops.bench.faults.stage import Stage, set_up
+from relais.ops.bench.faults.stage import Stage, may_mount, set_up
 
 MOST_CONVERSATIONS = 800
 LOOKED_AT = 24
@@ -47,10 +47,17 @@ select d.conversation_id, d.event_id, u.email from message_deliveries d join con
 """
 
 
+MUST_BE_ZERO = ("lost", "doubled", "out_of_order", "wrong_state", "unfinished_jobs", "errors")
+
+
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     seed = getattr(options, "seed", 0) or random.SystemRandom().randrange(1, 10**6)
     _say(f"seed {seed}")
-    with set_up(keep=bool(getattr(options, "keep", 0)), read_after_ms=150, retry_pause_ms=1000) as stage:
+    keep, small_disk = bool(getattr(options, "keep", 0)), bool(getattr(options, "full_disk", 1))
+    if small_disk and (keep or not may_mount()):
+        small_disk = False
+        _say("the disk is not filled: " + ("the folder is kept" if keep else "mounting one wants root"))
+    with set_up(keep=keep, small_disk=small_disk, read_after_ms=150, retry_pause_ms=1000) as stage:
         settles_in = getattr(options, "settle", SETTLES_IN)
         return _measured(stage, messages=options.messages, seed=seed, settles_in=settles_in)
 
@@ -140,6 +147,7 @@ def _figures(found: Count, load: Load, blows: Blows, readers: Readers) -> dict[s
         "doubled": found.doubled,
         "out_of_order": found.out_of_order,
         "wrong_state": found.wrong_state,
+        "unfinished_jobs": found.unfinished_jobs,
         "errors": errors,
     }
     for name, lines in (wrong | {"uncertain": found.uncertain}).items():
@@ -153,6 +161,8 @@ def _figures(found: Count, load: Load, blows: Blows, readers: Readers) -> dict[s
         "uncertain": len(found.uncertain),
         "kills": blows.counts["web"] + blows.counts["jobs"],
         "database_restarts": blows.counts["database"] + blows.counts["long database"],
+        "mid_tick_cuts": blows.counts["mid tick"],
+        "full_disks": blows.counts["full disk"],
         "twilio_away": blows.counts["silence"],
         "socket_cuts": readers.cuts,
         "reconnects": sum(max(0, reader.comes_back) for reader in readers.all),
@@ -162,7 +172,7 @@ def _figures(found: Count, load: Load, blows: Blows, readers: Readers) -> dict[s
 
 
 def failed(figures: dict[str, Any]) -> bool:
-    return any(figures[name] for name in ("lost", "doubled", "out_of_order", "wrong_state", "errors"))
+    return any(figures[name] for name in MUST_BE_ZERO)
 
 
 def told(figures: dict[str, Any]) -> Iterator[str]:
@@ -170,9 +180,11 @@ def told(figures: dict[str, Any]) -> Iterator[str]:
         f"{figures['messages']:,} messages in {figures['seconds']} s, seed {figures['seed']}: "
         f"{figures['kills']} kills, "
         f"{figures['database_restarts']} restarts of the database, {figures['twilio_away']} silences of Twilio, "
+        f"{figures['mid_tick_cuts']} cuts in the middle of a tick, {figures['full_disks']} full disks, "
         f"{figures['socket_cuts']} sockets cut"
     )
     yield (
         f"lost {figures['lost']}, doubled {figures['doubled']}, out of order {figures['out_of_order']}, "
-        f"wrong state {figures['wrong_state']}, left uncertain {figures['uncertain']}, healed {figures['healed']}"
+        f"wrong state {figures['wrong_state']}, unfinished jobs {figures['unfinished_jobs']}, "
+        f"left uncertain {figures['uncertain']}, healed {figures['healed']}"
     )

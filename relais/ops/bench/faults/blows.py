@@ -1,4 +1,5 @@
-"""What happens to the desk meanwhile: processes die, the database restarts, Twilio falls silent, lines are cut."""
+"""What happens to the desk meanwhile: processes die, the database restarts, Twilio falls silent, connections are cut,
+the disk is full."""
 
 from __future__ import annotations
 
@@ -11,6 +12,9 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+import psycopg
+
+from relais.emulator.testing import wait_for
 from relais.ops.bench.faults.readers import Readers
 from relais.ops.bench.faults.stage import Stage
 
@@ -38,7 +42,20 @@ RULES: list[dict[str, object]] = [
     {"on": "list", "fault": "5xx", "probability": 0.1},
     {"on": "list", "fault": "429", "probability": 0.1},
 ]
-ROUND = ("web", "jobs", "sockets", "silence", "database", "web", "jobs", "sockets", "long database")
+ROUND = (
+    "web", "jobs", "sockets", "silence", "database", "mid tick", "web", "jobs", "sockets", "long database", "mid tick",
+)  # fmt: skip
+TICK_WITHIN = 30.0
+"""Seconds until a periodic job is deferred, also when the process of the jobs was just killed."""
+WELL_WITHIN = 60.0
+LOCK_PERIODIC = "lock procrastinate_periodic_defers in access exclusive mode"
+WAITS_MID_TICK = """
+select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%%periodic%%'
+"""
+CUT_CONNECTIONS = """
+select count(pg_terminate_backend(pid)) from pg_stat_activity
+where pid <> pg_backend_pid() and backend_type = 'client backend'
+"""
 MOST_DEATHS = 3
 """Of one process within a minute: at the fifth the supervisor gives up, as it should."""
 
@@ -53,6 +70,7 @@ class Blows:
         self._chance = random.Random(f"{seed} blows")  # noqa: S311
         self._pause = pause
         self._rounds = rounds
+        self._round = (*ROUND, "full disk") if stage.has_small_disk else ROUND
         self._deaths: dict[str, deque[float]] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="blows")
@@ -70,7 +88,7 @@ class Blows:
 
     @property
     def had_a_round(self) -> bool:
-        return set(self.counts) >= set(ROUND)
+        return set(self.counts) >= set(self._round)
 
     def _run(self) -> None:
         for blow in self._coming():
@@ -84,6 +102,8 @@ class Blows:
                     "silence": self._silence,
                     "database": self._stop_database,
                     "long database": self._keep_database_away,
+                    "mid tick": self._cut_mid_tick,
+                    "full disk": self._fill_disk,
                 }[blow]()
             except Exception as error:
                 self.errors.append(f"the blow “{blow}” failed: {error!r}")
@@ -92,7 +112,7 @@ class Blows:
         # What takes longest to heal comes first: Twilio's log is read once a minute.
         yield "long database"
         for _round in range(self._rounds):
-            coming = list(ROUND)
+            coming = list(self._round)
             self._chance.shuffle(coming)
             yield from coming
 
@@ -127,8 +147,40 @@ class Blows:
                 self._over.wait(self._chance.uniform(4, 7))
             self.counts["long database"] += 1
 
+    def _cut_mid_tick(self) -> None:
+        """All connections break, or the database dies, while a periodic job is being deferred."""
+        wait_for(self._stage.desk.is_well, WELL_WITHIN, "the desk to be over the last blow")
+        # The connection that holds the lock may be the first to break.
+        with suppress(psycopg.OperationalError, TimeoutError), self._stage.desk.connect() as locking:
+            locking.execute(LOCK_PERIODIC)
+            wait_for(self._is_mid_tick, TICK_WITHIN, "a periodic job to be deferred")
+            if self._chance.random() < 0.5 and self._may_die("database"):
+                self._end_postgres(signal.SIGKILL)
+                self.counts["database"] += 1
+            else:
+                self._stage.desk.ask(CUT_CONNECTIONS)
+            self.counts["mid tick"] += 1
+
+    def _is_mid_tick(self) -> bool:
+        return self._stage.desk.ask(WAITS_MID_TICK) != [(0,)]
+
+    def _fill_disk(self) -> None:
+        ballast = self._stage.desk.seen_folder / "ballast"
+        until = time.monotonic() + self._chance.uniform(4, 8)
+        try:
+            with ballast.open("ab", buffering=0) as file:
+                # Again and again: what the desk gives up meanwhile is room for it to go on with.
+                while time.monotonic() < until:
+                    with suppress(OSError):
+                        while file.write(bytes(65_536)):
+                            pass
+                    self._over.wait(0.1)
+        finally:
+            ballast.unlink()
+        self.counts["full disk"] += 1
+
     def _end_postgres(self, how: signal.Signals) -> None:
-        file = self._stage.desk.folder / "postgres" / "postmaster.pid"
+        file = self._stage.desk.seen_folder / "postgres" / "postmaster.pid"
         with suppress(OSError, ValueError):
             os.kill(int(file.read_text().split()[0]), how)
 

@@ -28,6 +28,14 @@ select a.address, e.body, count(*) from conversation_events e join conversations
  where e.event_type = 'message_sent' and e.author_kind = 'bot' and e.resend_of_id is null
    and a.address = any(%s) group by 1, 2
 """
+UNFINISHED_AFTER_SECONDS = 30
+UNFINISHED = """
+select job.id, job.task_name, job.status::text, round(extract(epoch from now() - last.at)), job.worker_id
+  from procrastinate_jobs job
+ cross join lateral (select max(event.at) as at from procrastinate_events event where event.job_id = job.id) last
+ where job.status in ('todo', 'doing') and (job.scheduled_at is null or job.scheduled_at <= now())
+   and greatest(last.at, job.scheduled_at) < now() - make_interval(secs => %s)
+"""
 STATES = {"delivered": "delivered", "read": "read", "failed": "failed", "undelivered": "failed"}
 NEVER_LEFT = ("refused", "failed", "uncertain")
 
@@ -63,17 +71,20 @@ class Count:
     wrong_state: list[str] = field(default_factory=list)
     uncertain: list[str] = field(default_factory=list)
     """Marked so on the page, and truly not at Twilio: left to a person."""
+    unfinished_jobs: list[str] = field(default_factory=list)
     healed: int = 0
     received: int = 0
     accepted: int = 0
 
     @property
     def is_clean(self) -> bool:
-        return not (self.lost or self.doubled or self.out_of_order or self.wrong_state)
+        return not (
+            self.lost or self.doubled or self.out_of_order or self.wrong_state or self.unfinished_jobs
+        )
 
     @property
     def in_short(self) -> str:
-        names = ("lost", "doubled", "out_of_order", "wrong_state", "uncertain")
+        names = ("lost", "doubled", "out_of_order", "wrong_state", "uncertain", "unfinished_jobs")
         return ", ".join(f"{name} {len(getattr(self, name))}" for name in names)
 
 
@@ -88,6 +99,8 @@ def count(stage: Stage, load: Load, readers: Iterable[Reader]) -> Count:
     _outgoing(found, deliveries, taken)
     _order_out(found, deliveries, taken)
     _clicks(found, load, deliveries)
+    for job, task, status, seconds, worker in stage.desk.ask(UNFINISHED, UNFINISHED_AFTER_SECONDS):
+        found.unfinished_jobs.append(f"job {job} of {task} is {status} for {seconds} s, worker {worker}")
     for reader in readers:
         _frames(found, stage, reader)
     return found

@@ -28,6 +28,9 @@ AGENTS = ("awa", "koffi", "mariam", "salif")
 RETRY = "#rc=3&rp=5xx,ct,rt"
 """What docs/operating.md tells people to write behind the webhook's address."""
 ECHO = "↩ "
+SMALL_DISK_BYTES = 800 * 2**20
+"""Room for the database and its log of changes during a long run; a full disk is filled up to here, in memory."""
+MOUNT_SMALL_DISK = 'mount -t tmpfs -o size="$1",mode=755 tmpfs "$0" && shift && exec "$@"'
 
 
 class Twilio:
@@ -97,6 +100,8 @@ class Stage:
     twilio: Twilio
     people: dict[str, Person]
     """By e-mail address."""
+    has_small_disk: bool = False
+    """Whether the data folder lies on a disk of its own that may be filled."""
 
     @property
     def outbox(self) -> int:
@@ -109,8 +114,21 @@ class Stage:
         return int(self.desk.ask(WAITING)[0][0])
 
 
+def may_mount() -> bool:
+    tried = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    with suppress(FileNotFoundError):
+        return subprocess.run(tried, capture_output=True, check=False).returncode == 0
+    return False
+
+
+def _small_disk(folder: Path) -> list[str]:
+    """A command that mounts a disk at `folder`, which only what it runs sees: gone with the last process."""
+    folder.mkdir()
+    return ["unshare", "--mount", "sh", "-c", MOUNT_SMALL_DISK, os.fspath(folder), str(SMALL_DISK_BYTES)]
+
+
 @contextmanager
-def set_up(*, keep: bool = False, **settings: Any) -> Iterator[Stage]:
+def set_up(*, keep: bool = False, small_disk: bool = False, **settings: Any) -> Iterator[Stage]:
     """`settings` are the double's. Everything is gone after the block, the folder too unless it is to be kept."""
     with _folder(keep) as folder:
         port = free_port()
@@ -123,6 +141,7 @@ def set_up(*, keep: bool = False, **settings: Any) -> Iterator[Stage]:
                 "TWILIO_WHATSAPP_NUMBER": NUMBER.removeprefix("whatsapp:"),
                 "PUBLIC_BASE_URL": f"http://localhost:{port}",
             },
+            within=_small_disk(folder / "data") if small_disk else (),
         )
         twilio = Twilio(desk.environment, folder / "double.out")
         desk.environment = desk.environment | {"TWILIO_API_BASE_URL": twilio.url}
@@ -132,7 +151,7 @@ def set_up(*, keep: bool = False, **settings: Any) -> Iterator[Stage]:
             twilio.post("settings", {"senders": {NUMBER: webhook}, "keep_messages": 10**9} | settings)
             desk.start()
             _teach(desk, folder / "echo.json")
-            yield Stage(desk, twilio, _people(desk))
+            yield Stage(desk, twilio, _people(desk), small_disk)
         finally:
             _end(desk)
             twilio.stop()
