@@ -17,7 +17,8 @@ from relais.whatsapp.gather import Line
 A_WHILE, AT_ONCE, FOR_EVER = "1500ms", "20ms", "0"
 """How long a batch waits for a lock, and each of a batch that fell apart: a hundred of them, and the batch before, are
 done within the patience of whoever called."""
-OF_ONE_ALONE = (LockNotAvailable, DeadlockDetected, QueryCanceled)
+CONTENDED = (LockNotAvailable, DeadlockDetected)
+OF_ONE_ALONE = (*CONTENDED, QueryCanceled)
 """The database is there and someone keeps what one of the batch needs."""
 
 
@@ -31,6 +32,9 @@ class DatabaseLine(Line):
     def is_away(self, error: Exception) -> bool:
         gone = isinstance(error, (OperationalError, InterfaceError))
         return gone and not isinstance(error.__cause__, OF_ONE_ALONE)
+
+    def is_contended(self, error: Exception) -> bool:
+        return isinstance(error.__cause__, CONTENDED)
 
     def hold(self) -> None:
         if self._held is not None and _was_ended(self._held):

@@ -23,6 +23,10 @@ Answer = TypeVar("Answer")
 
 IDLE = 2.0
 """Seconds without a call after which the line is given back."""
+RETRY_PAUSE_SECONDS = 0.05
+"""Between two tries of what someone else holds a lock on, while nothing new comes in."""
+MAX_CONTENDED, MAX_RETRIES_PER_ROUND = 50, 5
+"""What is kept to be tried again, and how many of it between two batches: those behind must not wait for it."""
 
 
 class NotTaken(Exception):
@@ -34,6 +38,10 @@ class Line:
 
     def is_away(self, error: Exception) -> bool:
         """Whether the work failed because nothing can be carried out now."""
+        return False
+
+    def is_contended(self, error: Exception) -> bool:
+        """Whether someone else holds a lock on what the work needs, for now."""
         return False
 
     def hold(self) -> None:
@@ -65,8 +73,9 @@ class Gather(Generic[Item, Answer]):
     """`work` carries a batch out, all or nothing, and answers each in the same order.
 
     When it raises, the batch falls apart and each is tried alone: one that cannot be carried out harms no other.
-    When nothing can be carried out at all, all are told so. `patience` is what one batch may take before it counts as
-    hanging; as long as batches go on, whoever waits for his turn is not told before `max_wait_seconds`.
+    One whose lock someone else holds is tried again between batches, until it is carried out or was waited for long
+    enough. When nothing can be carried out at all, all are told so. `patience` is what one batch may take before it
+    counts as hanging; as long as batches go on, whoever waits for his turn is not told before `max_wait_seconds`.
     """
 
     def __init__(
@@ -92,6 +101,7 @@ class Gather(Generic[Item, Answer]):
         self._thread: threading.Thread | None = None
         self.is_closed = False
         self._begun: float | None = None
+        self._contended: list[_Waiting[Item, Answer]] = []
 
     async def take(self, item: Item) -> Answer:
         """The answer once it is carried out. Raises NotTaken, or what `work` raised for this item alone."""
@@ -164,9 +174,28 @@ class Gather(Generic[Item, Answer]):
             if batch:
                 begun = time.monotonic()
                 with self._at_work():
-                    self._settle(batch, self._carry_out([waiting.item for waiting in batch]))
+                    answers = self._carry_out([waiting.item for waiting in batch])
+                    self._settle(batch, answers, may_retry=going)
                 self._carried_out(len(batch), time.monotonic() - begun)
+            if self._contended:
+                with self._at_work():
+                    self._retry_contended(may_retry=going)
         self._line.leave()
+
+    def _retry_contended(self, *, may_retry: bool) -> None:
+        """Without waiting for a lock: whoever is behind them has nothing to do with it."""
+        still_asked = [waiting for waiting in self._contended if not waiting.future.done()]
+        retried = still_asked[:MAX_RETRIES_PER_ROUND]
+        self._contended = still_asked[MAX_RETRIES_PER_ROUND:]
+        if not retried:
+            return
+        try:
+            self._line.hold()
+            self._line.hurry()
+        except Exception as error:
+            self._settle(retried, [error] * len(retried), may_retry=False)
+        else:
+            self._settle(retried, [self._alone(waiting.item) for waiting in retried], may_retry=may_retry)
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
@@ -179,8 +208,10 @@ class Gather(Generic[Item, Answer]):
     def _next_batch(self) -> tuple[list[_Waiting[Item, Answer]], bool]:
         """Waits for the first, takes what else is there. False when nothing comes after it."""
         try:
-            first = self._queue.get(timeout=IDLE)
+            first = self._queue.get(timeout=RETRY_PAUSE_SECONDS if self._contended else IDLE)
         except Empty:
+            if self._contended:
+                return [], True
             with self._at_work():
                 self._line.leave()
             first = self._queue.get()
@@ -223,12 +254,21 @@ class Gather(Generic[Item, Answer]):
         except Exception as error:
             return error
 
-    @staticmethod
-    def _settle(batch: list[_Waiting[Item, Answer]], answers: Sequence[Answer | Exception]) -> None:
+    def _settle(
+        self,
+        batch: list[_Waiting[Item, Answer]],
+        answers: Sequence[Answer | Exception],
+        *,
+        may_retry: bool,
+    ) -> None:
         """Each in the loop it waits in; most often all in one, which is woken once."""
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = defaultdict(list)
         for waiting, answer in zip(batch, answers, strict=True):
-            by_loop[waiting.future.get_loop()].append((waiting.future, answer))
+            is_contended = isinstance(answer, Exception) and self._line.is_contended(answer)
+            if is_contended and may_retry and len(self._contended) < MAX_CONTENDED:
+                self._contended.append(waiting)
+            else:
+                by_loop[waiting.future.get_loop()].append((waiting.future, answer))
         for loop, settled in by_loop.items():
             with suppress(RuntimeError):  # A loop that has closed in the meantime.
                 loop.call_soon_threadsafe(_tell, settled)

@@ -90,8 +90,10 @@ def test_too_many_waiting_are_sent_away_at_once(door, twilio, monkeypatch):
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
 
 
-def test_a_conversation_that_someone_keeps_harms_no_other(crowd, aside, fatou_sends, monkeypatch):
+def test_a_conversation_that_someone_keeps_harms_no_other(door, crowd, aside, fatou_sends, monkeypatch):
     monkeypatch.setattr(database_line, "A_WHILE", "100ms")
+    monkeypatch.setattr(door.messages, "patience", 2)
+    monkeypatch.setattr(door.messages, "max_wait_seconds", 2)
     fatou_sends()
     hers = f"select 1 from conversations where id = {Conversation.objects.get().pk} for update"
     with kept(aside, hers):
@@ -102,10 +104,26 @@ def test_a_conversation_that_someone_keeps_harms_no_other(crowd, aside, fatou_se
     assert ConversationEvent.objects.count() == 10
 
 
+def test_what_a_conversation_is_kept_from_is_stored_once_it_is_free(twilio, aside, fatou_sends, monkeypatch):
+    monkeypatch.setattr(database_line, "A_WHILE", "50ms")
+    fatou_sends()
+    hers = f"select 1 from conversations where id = {Conversation.objects.get().pk} for update"
+    with ThreadPoolExecutor(1) as another:
+        with kept(aside, hers):
+            held = another.submit(twilio.calls, "/api/twilio/message", inbound(From=FATOU))
+            others = [inbound(From=f"whatsapp:+22507000000{n:02d}") for n in range(3)]
+            assert {twilio.calls("/api/twilio/message", other).status_code for other in others} == {200}
+            assert not held.done()
+        assert held.result().status_code == 200
+    assert ConversationEvent.objects.count() == 5
+
+
 def test_a_locked_table_ends_in_503_and_the_repeated_message_is_stored_once(
-    crowd, twilio, aside, monkeypatch
+    door, crowd, twilio, aside, monkeypatch
 ):
     monkeypatch.setattr(database_line, "A_WHILE", "100ms")
+    monkeypatch.setattr(door.messages, "patience", 2)
+    monkeypatch.setattr(door.messages, "max_wait_seconds", 2)
     messages = [inbound() for _ in range(5)]
     with kept(aside, "lock table conversation_events in access exclusive mode"):
         assert {answer.status_code for answer in crowd(messages)} == {503}

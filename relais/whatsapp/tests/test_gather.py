@@ -125,6 +125,77 @@ def test_one_that_cannot_be_stored_harms_no_other(desk, gathered):
     assert desk.batches == [["a"], ["b", "c", "d"], ["b"], ["c"], ["d"]], "alone, and in their order"
 
 
+class Locked(Exception):
+    pass
+
+
+class LockingLine(Line):
+    def is_contended(self, error):
+        return isinstance(error, Locked)
+
+
+def test_what_somebody_else_holds_is_tried_again_and_holds_nobody_up(desk, gathered):
+    tries = []
+    held = threading.Event()
+
+    def work(words):
+        if "held" in words:
+            tries.append(list(words))
+            if not held.is_set():
+                raise Locked
+        return desk(words)
+
+    async def story():
+        gather = gathered(work, line=LockingLine())
+        first = asyncio.create_task(gather.take("held"))
+        await until(lambda: len(tries) > 2)
+        assert await answers(gather, "a", "b") == ["a!", "b!"]
+        assert not first.done()
+        held.set()
+        return await first
+
+    assert asyncio.run(story()) == "held!"
+    assert [words for words in tries if words != ["held"]] == [], "never with others, once it is known"
+
+
+def test_what_stays_held_is_refused_when_it_was_waited_for_long_enough(gathered):
+    def work(words):
+        raise Locked
+
+    gather = gathered(work, line=LockingLine(), patience=0.05, max_wait_seconds=0.3)
+    [answer] = asyncio.run(answers(gather, "held"))
+    assert isinstance(answer, NotTaken)
+
+
+def test_where_everything_is_held_only_so_much_waits(gathered, monkeypatch):
+    monkeypatch.setattr("relais.whatsapp.gather.MAX_CONTENDED", 3)
+
+    def work(words):
+        raise Locked
+
+    gather = gathered(work, line=LockingLine(), patience=0.05, max_wait_seconds=1)
+    refused = asyncio.run(answers(gather, *"abcdefgh"))
+    assert sum(isinstance(answer, Locked) for answer in refused) == 5
+    assert sum(isinstance(answer, NotTaken) for answer in refused) == 3
+
+
+def test_at_the_end_what_is_held_is_refused(gathered):
+    tried = threading.Event()
+
+    def work(words):
+        tried.set()
+        raise Locked
+
+    async def story():
+        gather = gathered(work, line=LockingLine())
+        answer = asyncio.create_task(gather.take("held"))
+        await until(tried.is_set)
+        await asyncio.to_thread(gather.stop)
+        return (await asyncio.gather(answer, return_exceptions=True))[0]
+
+    assert isinstance(asyncio.run(story()), Locked)
+
+
 def test_when_nothing_can_be_stored_nothing_is_tried_alone(desk, gathered):
     calls = []
 
