@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 class Status(models.TextChoices):
     ACTIVE = "active", gettext_lazy("Avec le bot")
-    TRANSFERRED = "transferred", gettext_lazy("Chez un agent")
+    TRANSFERRED = "transferred", gettext_lazy("Avec un agent")
     COMPLETED = "completed", gettext_lazy("Terminée")
     TIMEOUT = "timeout", gettext_lazy("Sans suite")
     ABANDONED = "abandoned", gettext_lazy("Abandonnée")

@@ -34,7 +34,7 @@ TABS = (
     Tab(
         "active",
         _("Toutes"),
-        _("Aucune conversation active."),
+        _("Aucune conversation en cours."),
         _("Quand un client écrit, sa conversation apparaît ici."),
     ),
     Tab(
@@ -76,7 +76,7 @@ STATUSES: dict[str, Any] = {
     "open": _("Ouvertes"),
     "active": _("Avec le bot"),
     "waiting": _("En attente d'un agent"),
-    "held": _("Chez un agent"),
+    "held": _("Avec un agent"),
     "ended": _("Terminées, toutes"),
     "completed": _("Terminées par clôture"),
     "timeout": _("Sans suite"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Coalesce, JSONObject, Left, NullIf
 from django.utils.translation import gettext as _
@@ -74,20 +74,18 @@ def listed(conversations: Conversations) -> Conversations:
 def _said_last() -> Subquery:
     """Of a person or the bot: what is said by itself at each take-over and each end would hide it.
 
-    Of a client who waits: why he does, or what he wrote since; the bot's « I tell an agent » tells an agent nothing.
+    Of a client who waits: his own last words. The bot's « I tell an agent », and its reason, tell an agent nothing.
     """
     waits = Q(conversation__status=Status.TRANSFERRED, conversation__agent=None)
-    why = Q(event_type="agent_transfer", metadata__reason__gt="") & waits
     said = ConversationEvent.objects.filter(
-        why | Q(event_type__in=SPOKEN) & ~(Q(author_kind="bot") & waits), conversation=OuterRef("pk")
+        Q(author_kind="client") | ~waits, event_type__in=SPOKEN, conversation=OuterRef("pk")
     )
     spoken: QuerySet[ConversationEvent, Any] = said.exclude(author_kind="system").order_by(
         "-seq", "media__position"
     )
-    reason = When(event_type="agent_transfer", then=KeyTextTransform("reason", "metadata"))
     glance = JSONObject(
         kind=F("author_kind"),
-        body=Left(Case(reason, default=F("body")), Value(GLANCE)),
+        body=Left(F("body"), Value(GLANCE)),
         state=F("delivery__state"),
         media=Coalesce(NullIf("media__content_type", Value("")), "media__declared_type"),
         filename=F("media__filename"),

@@ -30,7 +30,7 @@ class Section:
 SECTIONS = (
     Section("/dashboard", _("Tableau de bord"), "layout-dashboard"),
     Section("/dashboard/pending", _("En attente"), "hourglass", count="pending"),
-    Section("/dashboard/active", _("Actives"), "messages-square", count="active"),
+    Section("/dashboard/active", _("En cours"), "messages-square", count="active"),
     Section("/dashboard/conversations", _("Conversations"), "inbox"),
     Section("/dashboard/flows", _("Parcours"), "workflow", Role.ADMIN),
     Section("/dashboard/users", _("Utilisateurs"), "users", Role.SUPER_ADMIN),

@@ -52,7 +52,7 @@ def duration(length: timedelta | float) -> str:
 
 
 def in_words(at: datetime, kind: str, *, now: datetime) -> str:
-    """`kind` is one of those of `times.js`: clock, age, since, until, ago, day, moment."""
+    """`kind` is one of those of `times.js`: clock, age, since, until, ago, day, moment, at."""
     passed = now - at
     here, today = timezone.localtime(at), timezone.localdate(now)
     clock, is_today = here.strftime("%H:%M"), here.date() == today
@@ -68,9 +68,18 @@ def in_words(at: datetime, kind: str, *, now: datetime) -> str:
         words = _day(here.date(), today, long=True)
         return words[:1].upper() + words[1:]
     if is_today:
-        return clock
+        return gettext("à %(clock)s") % {"clock": clock} if kind == "at" else clock
     words = _day(here.date(), today, long=False)
+    if kind == "at":
+        return _in_a_sentence(words, clock, (today - here.date()).days)
     return words if kind == "ago" else f"{words} {clock}"
+
+
+def _in_a_sentence(day: str, clock: str, days_ago: int) -> str:
+    """« hier à 19:32 », « lundi à 19:32 », « le 3 mars à 19:32 »."""
+    has_a_name = days_ago == 1 or days_ago in DAYS_OF_A_WEEK
+    sentence = gettext("%(day)s à %(clock)s") if has_a_name else gettext("le %(day)s à %(clock)s")
+    return sentence % {"day": day, "clock": clock}
 
 
 def _day(day: date, today: date, *, long: bool) -> str:

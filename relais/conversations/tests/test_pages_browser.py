@@ -314,3 +314,41 @@ def test_on_a_phone_one_thing_at_a_time(told, awa, chat):
         assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
 
     told(story)
+
+
+def box_of(locator):
+    box = locator.bounding_box()
+    return box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]
+
+
+@pytest.mark.parametrize(
+    "text", ["Oui", "Un texte assez long pour que sa bulle soit aussi large que possible " * 3]
+)
+def test_why_a_message_failed_stands_under_its_text(told, awa, chat, held_by_awa, clock, text):
+    delivery = held_by_awa.say_as_agent(text, agent=awa, at=clock.now)
+    delivery.failed(at=clock.now, code=63003, error="Ce numéro n'est pas sur WhatsApp.")
+
+    def story(stage: Stage) -> None:
+        page = stage.opens(awa, chat)
+        message = page.locator(f"#message-{delivery.event_id}")
+        assert box_of(message.locator(".delivery__trouble"))[0] == box_of(message.locator(".bubble__text"))[0]
+
+    told(story)
+
+
+def test_every_page_is_as_wide_as_the_others(told, nadia):
+    paths = ["", "/pending", "/active", "/conversations", "/users", "/users/invite", f"/users/{nadia.pk}"]
+    paths += ["/settings", "/state", "/flows", "/flows/import"]
+
+    def story(stage: Stage) -> None:
+        page = stage.opens(
+            nadia, "/dashboard", lambda page: page.set_viewport_size({"width": 1920, "height": 900})
+        )
+        widths = {}
+        for path in paths:
+            page.goto(f"{stage.url}/dashboard{path}")
+            left, _top, right, _bottom = box_of(page.locator(".page"))
+            widths[path] = (left, right)
+        assert len(set(widths.values())) == 1, widths
+
+    told(story)

@@ -1,13 +1,16 @@
 """The pieces of a page: one root each, the same for every viewer, and what a client wrote is only text."""
 
 import re
+from html import unescape
 
 import pytest
+from django.template.loader import render_to_string
 
 from relais.conversations import fragments
 from relais.conversations.history import BOT, Author
 from relais.conversations.models import ConversationEvent, Media
 from relais.conversations.receive import InboundMedia
+from relais.conversations.situations import standing_of
 from tests.cast import story_of
 
 pytestmark = pytest.mark.django_db
@@ -170,7 +173,7 @@ def test_a_row_says_where_the_conversation_stands(with_bot, awa, clock):
     with_bot.take_over(awa, at=clock.now)
     row = fragments.row(with_bot)
     assert f'data-situation="held" data-agent="{awa.pk}"' in row
-    assert "Chat" in row
+    assert "Ouvrir" in row
     assert "Prendre en charge" not in row
 
 
@@ -179,6 +182,25 @@ def test_a_row_shows_what_was_said_last_and_by_whom(held_by_awa, awa, clock):
     row = fragments.row(held_by_awa)
     assert "Je regarde tout de suite" in row
     assert 'aria-label="Agent"' in row
+
+
+def test_the_row_of_a_client_who_waits_shows_his_own_last_words(fatou_writes, clock):
+    conversation = fatou_writes("Ma Classe A ne démarre plus")
+    conversation.ask_for_agent(by=BOT, at=clock.passes(seconds=1), reason="Le client demande un agent")
+    conversation.say_as_program("Je préviens un agent.", by=BOT, at=clock.passes(seconds=1))
+    row = fragments.row(conversation)
+    assert "Ma Classe A ne démarre plus" in row
+    assert "Le client demande un agent" not in row and "Je préviens" not in row
+
+
+def test_the_end_of_a_conversation_is_told_with_a_whole_time(ended, awa):
+    html = render_to_string(
+        "conversations/_composer_instead.html",
+        {"conversation": ended, "standing": standing_of(ended, awa, at=ended.ended_at)},
+    )
+    assert re.search(
+        r'terminée <time datetime="[^"]+" data-time="at">(à|le \d+ \w+ à) \d\d:\d\d</time>', html
+    )
 
 
 def test_a_row_tells_of_a_message_that_failed(held_by_awa, awa, clock):
@@ -212,7 +234,7 @@ def test_a_note_of_a_deleted_user_keeps_his_name(with_bot, clock):
 
 def words(html):
     text = re.sub(r"<svg.*?</svg>", "", html, flags=re.S)
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", text)).strip().replace("&#x27;", "'")
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", "", text))).strip()
 
 
 @pytest.mark.django_db

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 from prometheus_client import REGISTRY
 
 from relais.company.door import HOOKS
@@ -34,6 +34,28 @@ LONGEST_WAIT = timedelta(minutes=1)
 OF_TWILIO = [f"/api/twilio/{name}" for name in ("message", "status", *HOOKS)]
 CROWDED = 0.85
 MANY_FAILURES = 5
+REASONS = {
+    20003: gettext_noop("il refuse nos identifiants."),
+    63007: gettext_noop("notre numéro WhatsApp n'est pas relié à ce compte Twilio."),
+    21408: gettext_noop("l'envoi vers ce pays n'est pas permis à notre compte Twilio."),
+    21608: gettext_noop("un compte d'essai n'écrit qu'aux numéros vérifiés."),
+}
+CONFIGURATION_ERRORS = {
+    20003: gettext_noop(
+        "TWILIO_ACCOUNT_SID et TWILIO_AUTH_TOKEN doivent être ceux de la console de Twilio ; corrigez et redémarrez."
+    ),
+    63007: gettext_noop(
+        "TWILIO_WHATSAPP_NUMBER doit être un expéditeur WhatsApp de ce compte, tel que la console de Twilio le montre "
+        "sous Messaging, Senders ; corrigez et redémarrez, puis renvoyez les messages en échec."
+    ),
+    21408: gettext_noop(
+        "Permettez ce pays dans la console de Twilio, sous Messaging, Settings, Geo permissions."
+    ),
+    21608: gettext_noop(
+        "Dans la console de Twilio, vérifiez le numéro du client ou passez à un compte payant."
+    ),
+}
+"""What to do about refusals that the next message meets as well, by Twilio's code; the most general first."""
 
 
 class Level(StrEnum):
@@ -147,7 +169,26 @@ def _why_it_waits(look: Look) -> str:
     return _("Lisez jobs.log à cette heure. Rien n'est perdu : ce qui attend partira.")
 
 
+def _misconfigured(look: Look, title: str) -> Sign | None:
+    """Refused for what only an administrator can mend: one such refusal says that all will be refused alike."""
+    for code, todo in CONFIGURATION_ERRORS.items():
+        refused = look.happened(HOUR, f"sends refused {code}")
+        if not refused.count or refused.last_at is None:
+            continue
+        told = ngettext(
+            "Twilio a refusé %(n)s message depuis une heure, erreur %(code)s : %(why)s",
+            "Twilio a refusé %(n)s messages depuis une heure, erreur %(code)s : %(why)s",
+            refused.count,
+        ) % {"n": refused.count, "code": code, "why": _(REASONS[code])}
+        taken = look.happened(HOUR, "sends accepted").last_at
+        mended = taken is not None and taken > refused.last_at
+        return Sign(title, told, Level.ATTENTION if mended else Level.DANGER, _(todo), "/dashboard/settings")
+    return None
+
+
 def _outcomes(look: Look, title: str) -> Sign:
+    if wrong := _misconfigured(look, title):
+        return wrong
     sent, failed = look.happened(HOUR, "sends accepted"), look.happened(HOUR, "sends refused")
     if failed.count >= MANY_FAILURES and failed.count * 5 >= sent.count:
         code = next(iter(look.codes(HOUR)), "")

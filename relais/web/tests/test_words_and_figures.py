@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from relais.web.templatetags.relais import avatar, duration, in_the_name_of, initials, moment, tint
+from relais.web.times import in_words
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,15 @@ def test_a_moment_can_be_read_without_scripts_and_is_exact_for_them():
     at = datetime(2026, 3, 2, 14, 5, tzinfo=UTC)
     assert moment(at, "clock") == f'<time datetime="{at.isoformat()}" data-time="clock">14:05</time>'
     assert moment(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "said"),
+    [(0, "à 14:05"), (1, "hier à 14:05"), (3, "vendredi à 14:05"), (8, "le 22 févr. à 14:05")],
+)
+def test_a_moment_within_a_sentence_is_said_in_words(days_ago, said):
+    now = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
+    assert in_words(now.replace(hour=14, minute=5) - timedelta(days=days_ago), "at", now=now) == said
 
 
 def test_the_brand_stands_where_the_text_says():

@@ -13,7 +13,7 @@ from relais.ops.progress import periodic_intervals
 from relais.ops.watch import signs as signs_module
 from relais.ops.watch.light import light
 from relais.ops.watch.models import Tally
-from relais.ops.watch.signs import Level, signs
+from relais.ops.watch.signs import CONFIGURATION_ERRORS, Level, signs
 from relais.whatsapp import measures, reconcile
 
 pytestmark = pytest.mark.django_db
@@ -190,6 +190,27 @@ def test_many_refusals_by_twilio_are_told_with_the_most_frequent_reason(well, ha
     seen = sign("Envoi")
     assert (seen.level, "refusé 6 messages" in seen.sentence) == (Level.ATTENTION, True)
     assert "63016" in seen.todo and "24 h" in seen.todo
+
+
+def test_one_refusal_of_our_own_number_is_red_and_says_what_to_mend(well, happened):
+    happened("sends accepted ", 40, ago=20 * MINUTES)
+    happened("sends refused 63007", 1, ago=5 * MINUTES)
+    seen = sign("Envoi")
+    assert (seen.level, seen.link) == (Level.DANGER, "/dashboard/settings")
+    assert "63007" in seen.sentence and "TWILIO_WHATSAPP_NUMBER" in seen.todo
+
+
+def test_once_something_was_taken_again_it_is_only_to_be_looked_at(well, happened):
+    happened("sends refused 63007", 1, ago=20 * MINUTES)
+    happened("sends accepted ", 1, ago=5 * MINUTES)
+    assert sign("Envoi").level == Level.ATTENTION
+
+
+@pytest.mark.parametrize("code", CONFIGURATION_ERRORS)
+def test_every_error_of_configuration_says_what_to_do(well, happened, code):
+    happened(f"sends refused {code}")
+    seen = sign("Envoi")
+    assert str(code) in seen.sentence and seen.todo
 
 
 def test_no_confirmation_for_what_was_sent_is_told(well, happened):

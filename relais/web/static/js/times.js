@@ -1,4 +1,4 @@
-// Fills <time datetime="ISO" data-time="clock|age|ago|day|moment|since|until"> in the reader's zone and language.
+// Fills <time datetime="ISO" data-time="clock|age|ago|at|day|moment|since|until"> in the reader's zone and language.
 const language = document.documentElement.lang;
 const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const weekday = new Intl.DateTimeFormat(language, { weekday: "long" });
@@ -33,6 +33,14 @@ const kinds = {
     const passed = Date.now() - date;
     if (passed < 3_600_000) return duration(passed);
     return daysAgo(date) === 0 ? clock.format(date) : this.dayInWords(date, weekday, dayMonth);
+  },
+  // Within a sentence: « terminée à 19:32 », « lundi à 19:32 », « le 3 mars à 19:32 ».
+  at(date) {
+    const [at, on] = language === "fr" ? ["à", "le"] : ["at", "on"];
+    const time = `${at} ${clock.format(date)}`;
+    const days = daysAgo(date);
+    if (days === 0) return time;
+    return `${days > 0 && days < 7 ? "" : `${on} `}${this.dayInWords(date, weekday, dayMonth)} ${time}`;
   },
   day(date) {
     return capital(this.dayInWords(date, longDay, longDay));
