@@ -236,7 +236,7 @@ def test_bold_words_are_labels_of_the_pages(path):
 
 @pytest.mark.parametrize("path", FRENCH, ids=named)
 def test_quoted_sentences_are_those_of_the_pages(path):
-    quoted = {" ".join(text.split()) for text in re.findall(r"« (.+?) »", path.read_text(), re.S)}
+    quoted = {" ".join(text.split()) for text in re.findall(r"«\s(.+?)\s»", path.read_text(), re.S)}
     parts = {part.strip(" …") for text in quoted for part in text.split("…")} - NOT_OURS - {""}
     said = [re.sub(r"\s+", " ", text) for text in said_by_the_pages()]
     assert {part for part in parts if not any(part in text for text in said)} == set()

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from relais.company.models import Setting
+from relais.typography import typeset
 
 BRAND_MARK = "{marque}"
 
@@ -35,14 +36,14 @@ TAKE_OVER_TEXT = Word(
     "take_over_text",
     _("À la prise en charge"),
     _("Envoyé au client quand un agent prend la conversation."),
-    lambda: "Vous êtes maintenant en contact avec un agent {marque}. Comment puis-je vous aider ?",
+    lambda: typeset("Vous êtes maintenant en contact avec un agent {marque}. Comment puis-je vous aider ?"),
     list,
 )
 CLOSE_TEXT = Word(
     "close_text",
     _("À la clôture"),
     _("Envoyé au client quand un agent clôture la conversation."),
-    lambda: (
+    lambda: typeset(
         "Merci d'avoir contacté {marque}. Votre conversation a été clôturée. "
         "N'hésitez pas à nous recontacter si besoin !"
     ),
@@ -52,7 +53,7 @@ WAITING_TEXT = Word(
     "waiting_text",
     _("En attente d'un agent"),
     _("Envoyé au client qui écrit pendant qu'il attend un agent, au plus toutes les dix minutes."),
-    lambda: "Votre demande est bien reçue. Un agent {marque} vous répond dès que possible.",
+    lambda: typeset("Votre demande est bien reçue. Un agent {marque} vous répond dès que possible."),
     list,
 )
 SILENCE_HOURS = Word(

@@ -4,6 +4,8 @@ import re
 
 import phonenumbers
 
+from relais.typography import typeset
+
 _WHATSAPP = re.compile(r"whatsapp:\+[1-9][0-9]{6,14}")
 
 
@@ -23,7 +25,7 @@ def whatsapp_address(number: str) -> str:
     except phonenumbers.NumberParseException:
         raise BadNumber("Indiquez le numéro avec son indicatif, par exemple +212 6 12 34 56 78.") from None
     if not phonenumbers.is_possible_number(parsed):
-        raise BadNumber("Ce numéro est trop court ou trop long pour son pays : vérifiez-le.")
+        raise BadNumber(typeset("Ce numéro est trop court ou trop long pour son pays : vérifiez-le."))
     return "whatsapp:" + phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 

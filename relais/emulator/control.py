@@ -14,6 +14,7 @@ from relais.emulator.double import Double
 from relais.emulator.faults import BadRule
 from relais.emulator.media import LARGEST
 from relais.emulator.settings import BadSetting
+from relais.typography import typeset
 
 LONGEST_WAIT = 30.0
 LONGEST_BODY = 1600
@@ -116,11 +117,13 @@ async def client_writes(double: Double, request: Request) -> Any:
     body = str(asked.get("body", ""))
     kept = double.media.get(str(asked.get("media", "")))
     if asked.get("media") and kept is None:
-        raise Refused(404, "Ce fichier n'est plus là : choisissez-le de nouveau.")
+        raise Refused(404, typeset("Ce fichier n'est plus là : choisissez-le de nouveau."))
     if not body and not kept and not asked.get("extra"):
         raise Refused(422, "Écrivez un message ou choisissez un fichier.")
     if len(body) > LONGEST_BODY:
-        raise Refused(422, f"Le message est trop long : {len(body)} caractères, {LONGEST_BODY} au plus.")
+        raise Refused(
+            422, typeset(f"Le message est trop long : {len(body)} caractères, {LONGEST_BODY} au plus.")
+        )
     message = double.receive(
         _address(asked.get("from")),
         body,

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from relais.emulator.addresses import shown
 from relais.emulator.media import LARGEST, plain_type
 from relais.environment import ROOT, load
+from relais.typography import typeset
 
 HERE = Path(__file__).resolve().parent
 WAIT = 3
@@ -141,7 +142,9 @@ async def ask(method: str, path: str, **options: Any) -> Told:
             disposition = answer.headers.get("Content-Disposition", "attachment")
             return Told(answer.status, body, answer.content_type, disposition, told)
     except (aiohttp.ClientError, TimeoutError, ValueError):
-        refusal = _refused(502, "Le téléphone n'a pas de réseau : le double de Twilio ne répond pas.")
+        refusal = _refused(
+            502, typeset("Le téléphone n'a pas de réseau : le double de Twilio ne répond pas.")
+        )
         return Told(502, bytes(refusal.body), "application/json", "", None)
 
 

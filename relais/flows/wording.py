@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from relais.flows.engine import Condition, Flow, Problem, Transition, Widget
 from relais.flows.engine.widgets.messages import OUR_ADDRESS, THEIR_ADDRESS, is_template
 from relais.flows.starts import Verdict
+from relais.typography import typeset
 
 VARIABLE = re.compile(r"\{\{-?\s*flow\.variables\.(\w+)\s*-?\}\}")
 ASIDE = re.compile(r"\{%-?\s*(if|unless|case)\b.*?\{%-?\s*end\1\s*-?%\}", re.DOTALL)
@@ -174,7 +175,7 @@ def explanation(problem: Problem) -> str:
     """Which event or value it is about."""
     if problem.code in PARSERS:
         return problem.message
-    return ", ".join(f"« {word} »" for word in QUOTED.findall(problem.message))
+    return ", ".join(typeset(f"« {word} »") for word in QUOTED.findall(problem.message))
 
 
 def verdict(found: Verdict) -> str:

@@ -11,18 +11,19 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent
 
 # What a room may import besides itself. Whatever is not a room (environment, settings, cli …) is wiring;
-# `text` is for every room but the engine.
+# `text` is for every room but the engine, `typography` for those that write French.
 MAY_IMPORT = {
     "accounts": {"environment", "text"},
     "clients": {"environment", "text"},
-    "company": {"environment", "text", "accounts"},
+    "company": {"environment", "text", "typography", "accounts"},
     "live": {"environment", "text"},
-    "web": {"environment", "text", "accounts", "company", "live"},
+    "web": {"environment", "text", "typography", "accounts", "company", "live"},
     "conversations": {"environment", "text", "accounts", "clients", "company", "live"},
     "whatsapp": {"environment", "text", "accounts", "clients", "company", "live", "conversations"},
     "flows": {
         "environment",
         "text",
+        "typography",
         "accounts",
         "clients",
         "company",
@@ -31,7 +32,7 @@ MAY_IMPORT = {
         "flows.engine",
     },
     "flows.engine": set(),
-    "emulator": {"environment", "text"},
+    "emulator": {"environment", "text", "typography"},
     "ops": {"environment", "text", "dotenv", "data_folder"},
 }
 EVERYWHERE = {*MAY_IMPORT, *MAY_IMPORT["ops"]}

@@ -2,7 +2,8 @@
 
 `update` brings what the sources say into `locale/*/LC_MESSAGES/django.po`, `compile` makes the `.mo` files that
 Django reads, `check` fails when something is not translated. The sources speak French: the English catalogue must
-be complete, the French one holds plurals only.
+be complete; the French one is written by `update`: plurals, and no-break spaces before « ; ! ? : » and within quotes,
+so that the sources are typed, and found, with plain ones.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir, extract_python
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+
+from relais.typography import typeset
 
 PACKAGE = Path(__file__).resolve().parent.parent
 LOCALE = PACKAGE / "web" / "locale"
@@ -78,15 +81,20 @@ def brought_up_to_date(language: str) -> Catalog:
     catalog.update(said_in_sources(), no_fuzzy_matching=True)
     if language == SOURCE:
         for message in list(catalog):
-            _keep_plural(catalog, message)
+            _keep_french(catalog, message)
     return catalog
 
 
-def _keep_plural(catalog: Catalog, message: Message) -> None:
-    # Without a catalogue of its own Django takes the plural for nought: « 0 appels ».
-    if message.id and message.pluralizable:
-        message.string = tuple(message.id)
-    elif message.id:
+def _keep_french(catalog: Catalog, message: Message) -> None:
+    """What the French catalogue has to say: plurals, and texts whose spaces must not break."""
+    if not message.id:
+        return
+    if message.pluralizable:
+        # Without a catalogue of its own Django takes the plural for nought: « 0 appels ».
+        message.string = tuple(typeset(each) for each in message.id)
+    elif (text := typeset(str(message.id))) != message.id:
+        message.string = text
+    else:
         catalog.delete(message.id, message.context)
 
 

@@ -9,11 +9,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from relais.ops.bench.desk import Desk, running_desk
+from relais.typography import typeset
 from tests.accessibility import THEMES, in_theme, violations
 
 FATOU = "whatsapp:+212612345678"
-TAKEN_OVER = "Vous êtes maintenant en contact avec un agent Mercedes-Benz. Comment puis-je vous aider ?"
-CLOSED = (
+TAKEN_OVER = typeset(
+    "Vous êtes maintenant en contact avec un agent Mercedes-Benz. Comment puis-je vous aider ?"
+)
+CLOSED = typeset(
     "Merci d'avoir contacté Mercedes-Benz. Votre conversation a été clôturée. "
     "N'hésitez pas à nous recontacter si besoin !"
 )

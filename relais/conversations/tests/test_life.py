@@ -9,12 +9,15 @@ from relais.conversations import lifecycle
 from relais.conversations.history import BOT
 from relais.conversations.lifecycle import NotAllowed, Situation, TooLate, end_silent
 from relais.conversations.models import Conversation
+from relais.typography import typeset
 from tests.cast import said_to_client, story_of
 
 pytestmark = pytest.mark.django_db
 
-TAKEN_OVER = "Vous êtes maintenant en contact avec un agent Mercedes-Benz. Comment puis-je vous aider ?"
-CLOSED = (
+TAKEN_OVER = typeset(
+    "Vous êtes maintenant en contact avec un agent Mercedes-Benz. Comment puis-je vous aider ?"
+)
+CLOSED = typeset(
     "Merci d'avoir contacté Mercedes-Benz. Votre conversation a été clôturée. "
     "N'hésitez pas à nous recontacter si besoin !"
 )

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from relais.typography import typeset
+
 State = dict[str, Any]
 Transition = dict[str, Any]
 Step = tuple[int, int]
@@ -37,7 +39,7 @@ class Flow:
         }
 
     def text(self) -> str:
-        return json.dumps(self.definition(), ensure_ascii=False, indent=2) + "\n"
+        return typeset(json.dumps(self.definition(), ensure_ascii=False, indent=2)) + "\n"
 
     def trigger(self, **nexts: str) -> None:
         events = (

@@ -10,6 +10,7 @@ from django.utils.timezone import now
 from relais.accounts.models import Role
 from relais.flows import library
 from relais.flows.models import Execution, Flow
+from relais.typography import typeset
 
 pytestmark = pytest.mark.django_db
 
@@ -157,7 +158,7 @@ def test_what_is_wrong_is_told_with_its_state_and_path(nadias, flow):
     found = read(nadias, f"/dashboard/flows/{flow.pk}?revision=2")
     assert "Une transition mène à un état qui n&#x27;existe pas." in found
     assert "#/states/1/transitions/1/next" in found
-    assert "nulle_part ?" in found
+    assert "nulle_part&nbsp;?" in found
     assert "jamais atteint" in found
 
 
@@ -287,7 +288,7 @@ def test_an_answer_of_twilios_api_brings_its_sid(nadias):
     assert (flow.sid, flow.latest.definition) == (SID, GREETS)
     answer = imports(nadias, json.dumps(answer), name="B")
     assert answer.status_code == 422
-    assert "« A » a déjà ce SID" in page(answer)
+    assert typeset("« A » a déjà ce SID") in page(answer)
 
 
 @pytest.mark.parametrize("sid", ["FW1", "AC" + "1" * 32, "FW" + "é" * 32])
@@ -319,7 +320,7 @@ def test_a_flow_below_that_is_missing_is_said_until_it_is_found_by_its_sid(nadia
     )
     assert BELOW_SID not in read(nadias, f"/dashboard/flows/{flow.pk}").partition("revisions")[0]
     refused = page(nadias.post(f"/dashboard/flows/{flow.pk}/sid", {"sid": BELOW_SID}, follow=True))
-    assert "« Dessous » a déjà ce SID" in refused
+    assert typeset("« Dessous » a déjà ce SID") in refused
 
 
 # -- publishing -----------------------------------------------------------------------------------------------
@@ -396,8 +397,8 @@ def test_a_flow_that_no_message_starts_answers_nobody(nadias, flow):
     answer = nadias.post(f"/dashboard/flows/{other.pk}/answers", follow=True)
     assert "laisserait les clients sans réponse" in page(answer)
     assert list(Flow.objects.filter(answers=True)) == [flow]
-    assert "Appel REST : pas disponible ici" in read(nadias, f"/dashboard/flows/{other.pk}")
-    assert "Message d&#x27;un client : le parcours s&#x27;exécute" in read(
+    assert typeset("Appel REST : pas disponible ici") in read(nadias, f"/dashboard/flows/{other.pk}")
+    assert typeset("Message d&#x27;un client : le parcours s&#x27;exécute") in read(
         nadias, f"/dashboard/flows/{flow.pk}"
     )
 

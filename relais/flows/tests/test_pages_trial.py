@@ -10,6 +10,7 @@ from relais.conversations.models import Conversation, MessageDelivery
 from relais.flows import library
 from relais.flows.engine import parse
 from relais.flows.models import Execution, Flow
+from relais.typography import typeset
 
 pytestmark = pytest.mark.django_db
 
@@ -65,7 +66,7 @@ def dealer(nadias):
 
 
 def test_the_page_says_how_to_begin(dealer):
-    assert "« bonjour » pour commencer" in dealer.found
+    assert typeset("« bonjour » pour commencer") in dealer.found
     assert not LINE.search(dealer.found)
 
 

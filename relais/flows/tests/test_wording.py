@@ -13,6 +13,7 @@ from relais.flows.engine.conditions import CONDITIONS
 from relais.flows.engine.limits import REASONS
 from relais.flows.engine.widgets import KINDS
 from relais.flows.templatetags.flows import fit
+from relais.typography import typeset
 
 ROOM = Path(flows.__file__).parent
 
@@ -94,5 +95,5 @@ def test_text_is_cut_to_its_room():
 
 def test_a_problem_tells_which_event_it_is_about():
     found = Problem("no_branch", "nothing follows “timeout”: the flow ends there without a word", "ask")
-    assert wording.explanation(found) == "« timeout »"
+    assert wording.explanation(found) == typeset("« timeout »")
     assert wording.explanation(Problem("bad_regex", "missing )")) == "missing )"

@@ -31,7 +31,7 @@ export function refresh(made, message) {
   made.lastElementChild.replaceChildren(...(lost ? notHandedOver() : [clock(message.at), ...ticks(message)]));
 }
 
-const notHandedOver = () => [icon("alert"), element("span", "", "Non remis : équipe injoignable")];
+const notHandedOver = () => [icon("alert"), element("span", "", "Non remis\u00a0: équipe injoignable")];
 
 function clock(at) {
   const time = element("time", "", new Date(at).toLocaleTimeString("fr-FR", { hour: "2-digit", minute: "2-digit" }));

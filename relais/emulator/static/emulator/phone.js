@@ -13,7 +13,7 @@ export class Phone {
     this.fill(".owner", person.name, person.number);
     this.fill(".contact", company.name, company.number);
     const empty = this.element.querySelector(".empty");
-    empty.textContent = `Écrivez à ${company.name} : le message arrive à l'équipe comme par WhatsApp.`;
+    empty.textContent = `Écrivez à ${company.name}\u00a0: le message arrive à l'équipe comme par WhatsApp.`;
     this.thread = new Thread(this.element.querySelector(".thread"), empty);
     this.reported = new Set();
     this.element.querySelector("[data-hide]").addEventListener("click", onHide);

@@ -10,6 +10,7 @@ from relais.flows import library
 from relais.flows.check import check_file
 from relais.flows.library.tests.phone import FLOWS, HOOKS, STRANGER, Phone, incoming
 from relais.flows.library.texts import SETTINGS, TEXTS
+from relais.typography import typeset
 
 VIN = "WDD 2050042R123456"
 EVERYWHERE: dict[str, tuple[list[str], str]] = {
@@ -69,7 +70,7 @@ def text(name: str) -> str:
     said = TEXTS[name]
     for setting, value in (SETTINGS | {"marque": "Mercedes-Benz"}).items():
         said = said.replace(f"{{{{flow.variables.{setting}}}}}", value)
-    return said
+    return typeset(said)
 
 
 def goodbye(phone: Phone) -> bool:
@@ -95,8 +96,8 @@ def test_a_stranger_is_asked_for_name_and_custom_once() -> None:
     phone = Phone(known=STRANGER)
     assert phone.said[0].startswith("Bonjour Fatou, bienvenue")
     assert "quel est votre nom complet" in phone.said[1]
-    assert "Êtes-vous déjà client Mercedes-Benz ?" in phone.says("Fatou Diallo")[0]
-    assert "Que puis-je faire pour vous ?" in phone.says("Oui, depuis 2019")[0]
+    assert typeset("Êtes-vous déjà client Mercedes-Benz ?") in phone.says("Fatou Diallo")[0]
+    assert typeset("Que puis-je faire pour vous ?") in phone.says("Oui, depuis 2019")[0]
     assert [(told["widget_name"], told["user_input"]) for told in phone.told_of("free-input")] == [
         ("collect_name", "Fatou Diallo"),
         ("check_client", "oui"),
@@ -335,7 +336,7 @@ def test_pages_are_shown_and_then_something_else_is_offered(path: list[str], pag
     phone = Phone()
     said = phone.says(*path)
     assert said[0] == text(page)
-    assert said[1].startswith("Puis-je faire autre chose pour vous ?")
+    assert said[1].startswith(typeset("Puis-je faire autre chose pour vous ?"))
     phone.says("1")
     assert phone.asked == "menu_principal"
 
@@ -354,9 +355,9 @@ def reason(phone: Phone) -> str:
 
 def test_a_test_drive() -> None:
     phone = phone_at("essai_accord")
-    assert "Modèle : Classe C\nMoment : samedi 10 h" in phone.said[0]
+    assert typeset("Modèle : Classe C\nMoment : samedi 10 h") in phone.said[0]
     assert phone.says("oui") == [text("essai_transmis")]
-    assert reason(phone) == "Essai : Classe C, samedi 10 h"
+    assert reason(phone) == typeset("Essai : Classe C, samedi 10 h")
     stored = [(told["widget_name"], told["user_input"]) for told in phone.told_of("free-input")]
     assert stored == [("essai_modele", "Classe C"), ("essai_date", "samedi 10 h")]
 
@@ -364,7 +365,7 @@ def test_a_test_drive() -> None:
 def test_a_test_drive_can_be_corrected() -> None:
     phone = phone_at("essai_accord")
     phone.says("2", "GLC", "dimanche")
-    assert "Modèle : GLC\nMoment : dimanche" in phone.said[0]
+    assert typeset("Modèle : GLC\nMoment : dimanche") in phone.said[0]
 
 
 def test_very_long_answers_still_fit_in_what_is_said() -> None:
@@ -378,9 +379,13 @@ def test_very_long_answers_still_fit_in_what_is_said() -> None:
 @pytest.mark.parametrize(
     ("moment", "number", "told"),
     [
-        ("1", "1", "Rappel : Financement ; le matin ; numéro : WhatsApp"),
-        ("l'après-midi", "celui-ci", "Rappel : Financement ; l'après-midi ; numéro : WhatsApp"),
-        ("3", "+212 5 22 11 22 33", "Rappel : Financement ; dès que possible ; numéro : +212 5 22 11 22 33"),
+        ("1", "1", typeset("Rappel : Financement ; le matin ; numéro : WhatsApp")),
+        ("l'après-midi", "celui-ci", typeset("Rappel : Financement ; l'après-midi ; numéro : WhatsApp")),
+        (
+            "3",
+            "+212 5 22 11 22 33",
+            typeset("Rappel : Financement ; dès que possible ; numéro : +212 5 22 11 22 33"),
+        ),
     ],
 )
 def test_a_call_back(moment: str, number: str, told: str) -> None:
@@ -394,7 +399,7 @@ def test_a_repair_with_its_documents() -> None:
     assert phone.sends("https://api.twilio.com/a.jpg")[0].startswith("Bien reçu.")
     assert phone.told_of("incoming")[-1]["MediaUrl0"] == "https://api.twilio.com/a.jpg"
     assert phone.says("j'ai fini") == [text("reparation_transmise")]
-    assert reason(phone) == "Atelier : Vidange, mardi ; VIN WDD2050042R123456"
+    assert reason(phone) == typeset("Atelier : Vidange, mardi ; VIN WDD2050042R123456")
     stored = {told["widget_name"]: told["user_input"] for told in phone.told_of("free-input")}
     assert stored == {
         "collect_vin": "WDD2050042R123456",
@@ -422,7 +427,7 @@ def test_a_claim_with_a_photo_of_the_registration() -> None:
     phone = phone_at("reclamation_vin")
     phone.sends("https://api.twilio.com/carte-grise.jpg")
     assert phone.says("Le moteur fume", "fini") == [text("reclamation_transmise")]
-    assert reason(phone) == "Réclamation : Le moteur fume ; sans VIN"
+    assert reason(phone) == typeset("Réclamation : Le moteur fume ; sans VIN")
 
 
 @pytest.mark.parametrize("vin", ["wdd2050042r123456", "WDD 205 004 2R 123456", "WDD-2050042-R123456"])
@@ -430,7 +435,7 @@ def test_a_vin_is_taken_as_people_write_it(vin: str) -> None:
     phone = phone_at("reclamation_vin")
     phone.says(vin, "Le moteur fume", "1")
     assert phone.told_of("free-input")[0]["user_input"] == "WDD2050042R123456"
-    assert reason(phone) == "Réclamation : Le moteur fume ; VIN WDD2050042R123456"
+    assert reason(phone) == typeset("Réclamation : Le moteur fume ; VIN WDD2050042R123456")
 
 
 @pytest.mark.parametrize("vin", ["WDD2050042R12345", "WDD2050042R1234567", "WDD2O50042R123456"])

@@ -9,6 +9,7 @@ from relais.flows.check import check_file
 from relais.flows.library import parents
 from relais.flows.library.tests.phone import FLOWS, STRANGER, Phone, incoming
 from relais.flows.library.texts import TEXTS
+from relais.typography import typeset
 
 AGENT_MODE, BOT_ONLY = "twilio-flow-agent-mode", "twilio-flow-bot-only"
 both = pytest.mark.parametrize("flow", [AGENT_MODE, BOT_ONLY])
@@ -26,7 +27,7 @@ def test_nothing_is_wrong_with_it(flow: str) -> None:
 def test_a_keyword_brings_the_welcome_and_the_bot_which_welcomes_no_second_time(flow: str, word: str) -> None:
     phone = Phone(flow, first=word)
     assert phone.said[0].startswith("Bonjour Fatou Diallo, bienvenue chez Mercedes-Benz.")
-    assert phone.said[1].startswith("Que puis-je faire pour vous ?")
+    assert phone.said[1].startswith(typeset("Que puis-je faire pour vous ?"))
     assert len(phone.said) == 2
     assert phone.asked == "menu_principal"
 
@@ -34,7 +35,7 @@ def test_a_keyword_brings_the_welcome_and_the_bot_which_welcomes_no_second_time(
 @both
 def test_without_a_keyword_it_says_how_to_begin(flow: str) -> None:
     phone = Phone(flow, first="combien coûte une Classe A ?")
-    assert phone.said == [parents.INVITATION]
+    assert phone.said == [typeset(parents.INVITATION)]
     assert phone.ended == "completed"
 
 

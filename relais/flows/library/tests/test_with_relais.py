@@ -19,6 +19,7 @@ from relais.flows.engine import Answered, CallHttp, parse
 from relais.flows.export import for_twilio, read
 from relais.flows.library.tests import phone as phones
 from relais.flows.library.tests.phone import Phone
+from relais.typography import typeset
 from relais.whatsapp.hooks import Door
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -91,7 +92,7 @@ def test_a_claim_from_welcome_to_queue(desk: str) -> None:
         *("WDD 205 004 2R 123456", "Le moteur fume", "voici", "fini"),
     ]
     asked = conversation.events.get(event_type="agent_transfer")
-    assert asked.metadata["reason"] == "Réclamation : Le moteur fume ; VIN WDD2050042R123456"
+    assert asked.metadata["reason"] == typeset("Réclamation : Le moteur fume ; VIN WDD2050042R123456")
 
 
 def test_whoever_was_asked_once_is_never_asked_again(desk: str) -> None:

@@ -70,7 +70,7 @@ function arrived(item) {
   if (isAtNewest()) toNewest();
   else pill.hidden = !isFromClient(item);
   if (!isFromClient(item)) return;
-  announcer.textContent = `${item.querySelector(".message__by").textContent.trim()} : ${item.querySelector(".bubble__text")?.textContent ?? ""}`;
+  announcer.textContent = `${item.querySelector(".message__by").textContent.trim()}\u00a0: ${item.querySelector(".bubble__text")?.textContent ?? ""}`;
   markRead();
 }
 

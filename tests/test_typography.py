@@ -1,0 +1,114 @@
+"""No line of French begins with a mark that belongs to the one before: all that people read, wherever it is written."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.utils import translation
+
+import relais
+from relais.company import words
+from relais.flows.library import path_of
+from relais.flows.library.build import BUILDERS
+from relais.typography import NO_BREAK_SPACE, typeset, typeset_markdown
+from relais.web.translations import said_in_sources
+
+PACKAGE = Path(relais.__file__).parent
+DOCUMENTS = sorted((PACKAGE.parent / "docs" / "fr").glob("*.md"))
+TEMPLATES = sorted(path for path in PACKAGE.rglob("templates/**/*") if path.suffix in (".html", ".txt"))
+EMULATOR = sorted((PACKAGE / "emulator" / "static").rglob("*.js"))
+SCRIPTS = [*EMULATOR, *sorted((PACKAGE / "web" / "static" / "js").glob("*.js"))]
+TRANSLATED = re.compile(r"\{%-?\s*(blocktrans(?:late)?)\b.*?\{%\s*end\1\s*%\}", re.DOTALL)
+TAGS = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("typed", "set_"),
+    [
+        ("Êtes-vous là ?", "Êtes-vous là~?"),
+        ("Merci ! À bientôt ; oui : « non »", "Merci~! À bientôt~; oui~: «~non~»"),
+        ("Un agent : %(name)s", "Un agent~: %(name)s"),
+        ("« {marque} » répond.", "«~{marque}~» répond."),
+        ("a != b", "a != b"),
+        ("| :--- | ---: |", "| :--- | ---: |"),
+        ("https://desk.example/?a=1", "https://desk.example/?a=1"),
+        (":) 14:05", ":) 14:05"),
+    ],
+)
+def test_where_the_space_does_not_break(typed, set_):
+    once = typeset(typed)
+    assert once.replace(NO_BREAK_SPACE, "~") == set_
+    assert typeset(once) == once
+
+
+def test_code_in_a_document_stays_as_it_is_typed():
+    text = "Oui ? `a ? b` : non\n```\na ? b : c\n```\n"
+    assert typeset_markdown(text).replace(NO_BREAK_SPACE, "~") == "Oui~? `a ? b`~: non\n```\na ? b : c\n```\n"
+
+
+def shown(message):
+    if message.pluralizable:
+        return [translation.ngettext(*message.id, n) for n in (1, 2)]
+    if message.context:
+        return [translation.pgettext(message.context, message.id)]
+    return [translation.gettext(message.id)]
+
+
+def test_every_text_of_a_page():
+    with translation.override("fr"):
+        texts = [text for message in said_in_sources() if message.id for text in shown(message)]
+    assert len(texts) > 500
+    assert [text for text in texts if typeset(text) != text] == []
+
+
+def test_a_text_with_such_spaces_is_still_translated():
+    with translation.override("en"):
+        assert translation.gettext("Êtes-vous sûr ?") == "Êtes-vous sûr ?"
+        assert translation.gettext("Clôturer cette conversation ?") == "Close this conversation?"
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_what_stands_in_a_template_itself(path):
+    for line in TAGS.sub("x", TRANSLATED.sub("x", path.read_text())).splitlines():
+        assert typeset(line) == line
+
+
+def strings_of(script):
+    """What stands in quotes, with an x for what is filled in."""
+    lines = [line for line in script.splitlines() if not line.lstrip().startswith(("//", "*", "/*"))]
+    code, filled = "\n".join(lines), 1
+    while filled:
+        code, filled = re.subn(r"\$\{[^{}]*\}", "x", code)
+    return re.findall(r'"(?:[^"\\\n]|\\.)*"|`[^`]*`', code)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_what_a_script_says(path):
+    strings = strings_of(path.read_text())
+    assert [text for text in strings if typeset(text) != text] == []
+
+
+def test_the_strings_of_a_script_are_found():
+    assert strings_of('a = b ? "" : `${c ? `${d} ` : ""}, e`; // "no"\nf("Non : g")') == [
+        '""',
+        "`x, e`",
+        '"no"',
+        '"Non : g"',
+    ]
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_what_the_bot_says(name):
+    text = path_of(name).read_text(encoding="utf-8")
+    assert typeset(text) == text
+
+
+@pytest.mark.parametrize("word", words.EDITABLE, ids=lambda word: word.key)
+def test_what_the_company_says_at_first(word):
+    assert not isinstance(word.default(), str) or typeset(word.default()) == word.default()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_what_people_are_told_in_a_guide(path):
+    text = path.read_text(encoding="utf-8")
+    assert typeset_markdown(text) == text, f"run python -m relais.typography docs/fr/{path.name}"
