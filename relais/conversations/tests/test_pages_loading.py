@@ -294,7 +294,7 @@ class TestSteady:
             expect(page.locator("#main")).to_have_js_property("scrollTop", 700)
 
             # By a link it is another visit: from the top.
-            page.get_by_role("link", name="Actives").first.click()
+            page.get_by_role("link", name="En cours").first.click()
             expect(page.locator("#list")).to_be_visible()
             assert page.evaluate("document.getElementById('main').scrollTop") == 0
 
