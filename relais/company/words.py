@@ -85,7 +85,7 @@ KEEP_EARLY_ANSWERS = Word(
     "keep_early_answers",
     _("Garder les réponses en avance"),
     _("Ce que le client écrit avant que la question du bot ne soit partie répond à la question suivante."),
-    lambda: False,
+    lambda: True,
     bool,
 )
 FLOW_HOSTS = Word(

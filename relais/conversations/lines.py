@@ -84,6 +84,9 @@ def _noted(event: ConversationEvent) -> str:
         }
     if "to" in event.metadata:
         return _wrote_to_other(event)
+    if "unread" in event.metadata:
+        text = str(event.metadata.get("text", ""))
+        return _("Non lu par le bot : « %(text)s »") % {"text": text} if text else _("Non lu par le bot")
     return _("Note de %(who)s") % {"who": _who(event)}
 
 

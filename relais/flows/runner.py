@@ -27,6 +27,7 @@ from relais.flows.models import Execution, Flow, Revision
 
 A_SECOND = timedelta(seconds=1)
 LONGEST_PATH = 500
+LONGEST_QUOTE = 80
 FAILED = "le bot n'a pas pu continuer"
 
 
@@ -74,7 +75,7 @@ def _advance(conversation_id: int, *, at: datetime) -> Errand | bool:
         return (_take_on(conversation, execution, [engine.Started()], at) or True) if execution else False
     if execution.pending:
         return _errand(execution)
-    event = _next_word(conversation, execution)
+    event = _next_word(conversation, execution, at)
     if event is not None:
         execution.consumed_seq, execution.about = event.seq, event
         inputs = [*_delivered_question(execution), engine.MessageArrived(webhook_of(event))]
@@ -173,11 +174,11 @@ def _handed_over(release: ConversationEvent | None) -> dict[str, str]:
     return {name: str(told[name]) for name in ("previous_agent", "reason") if told.get(name)}
 
 
-def _next_word(conversation: Conversation, execution: Execution) -> ConversationEvent | None:
+def _next_word(conversation: Conversation, execution: Execution, at: datetime) -> ConversationEvent | None:
     """The client's next message, if it answers what the flow waits for.
 
-    Twilio's way: what came before the question was accepted stands in the history and answers nothing, unless a
-    setting keeps it for the next question. While nobody knows whether it was, the message is left for later.
+    What came before the question was accepted is kept for the next question. With the setting off it is as at
+    Twilio: it answers nothing, and the history says so. While nobody knows whether it was, it is left for later.
     """
     new = _written(conversation, since=execution.consumed_seq)
     keeps = bool(words.value_of(words.KEEP_EARLY_ANSWERS))
@@ -190,6 +191,8 @@ def _next_word(conversation: Conversation, execution: Execution) -> Conversation
         if keeps or (execution.awaits_reply and _is_leaving(execution.question)):
             return None
         execution.consumed_seq = event.seq
+        unread = {"unread": event.seq, "text": event.body[:LONGEST_QUOTE]}
+        conversation.append("note", by=BOT, at=at, metadata=unread)
     return None
 
 

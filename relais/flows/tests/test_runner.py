@@ -8,7 +8,9 @@ import pytest
 from django.db import OperationalError, connection
 from procrastinate.contrib.django.models import ProcrastinateJob
 
+from relais.company import words
 from relais.conversations.lifecycle import Situation
+from relais.conversations.lines import sentence_of
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.flows import engine, runner
 from relais.flows.models import Execution, Flow
@@ -117,12 +119,21 @@ def test_a_repeated_job_does_nothing(question, fatou_writes, clock):
     assert story_of(conversation).count("flow_start") == 1
 
 
-def test_what_came_before_the_question_left_answers_nothing(question, fatou_writes, clock):
+@pytest.fixture
+def as_at_twilio(db):
+    words.write(words.KEEP_EARLY_ANSWERS, False)
+
+
+def test_what_came_before_the_question_left_answers_nothing(question, fatou_writes, clock, as_at_twilio):
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
     clock.passes(seconds=1)
     bot_runs(fatou_writes("trop tôt"), clock)
+    bot_runs(conversation, clock)
     assert said_to_client(conversation) == ["Votre nom ?"]
+    assert story_of(conversation).count("note") == 1
+    note = conversation.events.get(event_type="note")
+    assert " ".join(sentence_of(note).split()) == "Non lu par le bot : « trop tôt »"
     clock.passes(seconds=1)
     twilio_takes_all(clock)
     clock.passes(seconds=1)
@@ -132,7 +143,7 @@ def test_what_came_before_the_question_left_answers_nothing(question, fatou_writ
 
 @pytest.mark.parametrize(("accepted_after", "said"), [(1, "Merci Fatou."), (3, "Votre nom ?")])
 def test_what_comes_while_the_question_leaves_is_judged_once_that_is_known(
-    question, fatou_writes, clock, accepted_after, said
+    question, fatou_writes, clock, accepted_after, said, as_at_twilio
 ):
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
@@ -150,7 +161,9 @@ def test_what_comes_while_the_question_leaves_is_judged_once_that_is_known(
     assert not Execution.objects.due(clock.now).exists()
 
 
-def test_what_reached_us_too_late_answers_nothing_and_wakes_nobody_again(question, fatou_writes, clock):
+def test_what_reached_us_too_late_answers_nothing_and_wakes_nobody_again(
+    question, fatou_writes, clock, as_at_twilio
+):
     """It was written before the question; or hours ago, and then the bot is not to answer it at all."""
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
@@ -193,11 +206,16 @@ def test_a_bot_is_woken_once_however_long_its_job_takes(question, fatou_writes, 
     assert jobs.count() == before + 1
 
 
-def test_a_setting_keeps_early_answers(question, fatou_writes, clock):
-    from relais.company import words
+def test_what_comes_within_the_second_answers_the_question(question, fatou_writes, clock):
+    conversation = fatou_writes("bonjour")
+    fatou_writes("Fatou")
+    bot_runs(conversation, clock)
+    assert said_to_client(conversation) == ["Votre nom ?", "Merci Fatou."]
+    assert "note" not in story_of(conversation)
 
-    words.write(words.KEEP_EARLY_ANSWERS, True)
-    conversation = fatou_writes("mercedes")
+
+def test_what_comes_before_the_question_has_left_answers_it(question, fatou_writes, clock):
+    conversation = fatou_writes("bonjour")
     bot_runs(conversation, clock)
     bot_runs(fatou_writes("Fatou"), clock)
     assert said_to_client(conversation)[-1] == "Merci Fatou."
