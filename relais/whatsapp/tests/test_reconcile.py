@@ -223,13 +223,15 @@ def test_while_hooks_come_the_log_is_read_again_and_again_and_each_message_is_th
     readers = [threading.Thread(target=reads, args=[how]) for how in (look, look_back)]
     for reader in readers:
         reader.start()
-    sent = [double.client_writes((FATOU, IBRAHIM)[n % 2], str(n), wait=False).sid for n in range(40)]
-    double.wait_until_idle()
-    received = ConversationEvent.objects.filter(message_sid__in=sent)
-    double.wait_for(lambda: received.count() == 40)
-    over.set()
-    for reader in readers:
-        reader.join()
+    try:
+        sent = [double.client_writes((FATOU, IBRAHIM)[n % 2], str(n), wait=False).sid for n in range(40)]
+        double.wait_until_idle()
+        received = ConversationEvent.objects.filter(message_sid__in=sent)
+        double.wait_for(lambda: received.count() == 40)
+    finally:
+        over.set()
+        for reader in readers:
+            reader.join()
     assert ConversationEvent.objects.filter(event_type="message_received").count() == 41
     for conversation in Conversation.objects.all():
         seqs = list(conversation.events.order_by("seq").values_list("seq", flat=True))

@@ -164,10 +164,10 @@ def test_a_text_of_more_than_16_kb_ends_the_execution():
     ],
 )
 def test_a_short_template_cannot_take_long_or_much(source):
-    began = time.monotonic()
+    began = time.thread_time()
     text, warnings = render(source, variables={"text": "a" * 1600})
     assert not text and warnings
-    assert time.monotonic() - began < 0.5
+    assert time.thread_time() - began < 0.5
 
 
 FIFTEEN = "123456789101112131415"
