@@ -34,6 +34,15 @@ _NATIONAL_FORMS: dict[str, tuple[tuple[re.Pattern[str], str], ...]] = {
     "+229": ((re.compile(r"\+229(\d{8})"), r"+22901\1"),),
 }
 
+# The way back, as a guess: it counts only where the pairs above lead from it to the same form.
+_OTHER_FORMS = (
+    (re.compile(r"\+52(\d{10})"), r"+521\1"),
+    (re.compile(r"\+54(\d{10})"), r"+549\1"),
+    (re.compile(r"\+55(\d\d)([6-9]\d{7})"), r"+55\g<1>9\2"),
+    (re.compile(r"\+225\d\d(\d{8})"), r"+225\1"),
+    (re.compile(r"\+22901(\d{8})"), r"+229\1"),
+)
+
 
 class BadAddress(ValueError):
     """The text is no address we could write to; the message is a sentence for a person."""
@@ -78,6 +87,15 @@ def match_key(address: str) -> str:
 def is_same_address(one: str, other: str) -> bool:
     """Whether two canonical addresses are one phone, also where a country's numbers are written in two ways."""
     return one == other or match_key(one) == match_key(other)
+
+
+def national_forms(address: str) -> list[str]:
+    """All ways in which the number of a canonical address is written, its own first; mostly that one alone."""
+    key = match_key(address)
+    number = key.removeprefix(CHANNEL)
+    others = [CHANNEL + form.sub(other, number) for form, other in _OTHER_FORMS if form.fullmatch(number)]
+    same = [other for other in others if match_key(other) == key]
+    return list(dict.fromkeys([address, key, *same]))
 
 
 def phone_number(address: str) -> str | None:

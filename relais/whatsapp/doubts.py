@@ -20,6 +20,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, connection,
 from django.db.models import F, Q
 from django.utils.translation import gettext_noop as _
 
+from relais.clients.addresses import national_forms
 from relais.conversations.fate import DOUBT, LEASE
 from relais.conversations.models import AuthorKind, ConversationEvent, Deliveries, MessageDelivery
 from relais.whatsapp import client
@@ -166,14 +167,7 @@ def look_for(delivery: MessageDelivery, *, at: datetime) -> client.Message | Non
     """
     if not connection.in_atomic_block:
         connection.close()
-    listed = list(
-        client.listed(
-            to=delivery.recipient,
-            sender=delivery.conversation.sender,
-            since=_since(delivery, at),
-            retry_pauses=client.QUICK_PAGE_RETRY_PAUSES_SECONDS,
-        )
-    )
+    listed = _listed_to_all_forms(delivery, since=_since(delivery, at))
     if _is_another_under_way(delivery):
         raise Unclear
     unknown = _unknown([each for each in reversed(listed) if each.direction.startswith("outbound")])
@@ -185,6 +179,21 @@ def look_for(delivery: MessageDelivery, *, at: datetime) -> client.Message | Non
     if len(alike) > 1 or (alike and not alike[0].num_media and settings.ENVIRONMENT.bot == "studio"):
         raise Unclear
     return alike[0] if alike else None
+
+
+def _listed_to_all_forms(delivery: MessageDelivery, *, since: datetime) -> list[client.Message]:
+    """Newest first. Twilio may write the number in its other national form, which a list for one does not show."""
+    listed = {
+        message.sid: message
+        for form in national_forms(delivery.recipient)
+        for message in client.listed(
+            to=form,
+            sender=delivery.conversation.sender,
+            since=since,
+            retry_pauses=client.QUICK_PAGE_RETRY_PAUSES_SECONDS,
+        )
+    }
+    return sorted(listed.values(), key=lambda message: message.date_created or since, reverse=True)
 
 
 def _since(delivery: MessageDelivery, at: datetime) -> datetime:

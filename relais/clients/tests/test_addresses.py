@@ -3,7 +3,7 @@
 import phonenumbers
 import pytest
 
-from relais.clients.addresses import BadAddress, canonical, is_same_address, match_key
+from relais.clients.addresses import BadAddress, canonical, is_same_address, match_key, national_forms
 
 SAME = [
     ("+5215512345678", "+525512345678"),
@@ -24,6 +24,18 @@ def test_both_forms_of_a_number_are_one_phone(one, other):
     assert is_same_address(canonical(one), canonical(other))
     assert is_same_address(canonical(other), canonical(one))
     assert match_key(match_key(canonical(one))) == match_key(canonical(one))
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_each_form_of_a_number_leads_to_the_other(one, other):
+    forms = {canonical(one), canonical(other)}
+    assert forms <= set(national_forms(canonical(one))) & set(national_forms(canonical(other)))
+    assert national_forms(canonical(one))[0] == canonical(one)
+
+
+@pytest.mark.parametrize("address", ["whatsapp:FI.9xY", "whatsapp:+212612345678", "whatsapp:+551133334444"])
+def test_most_numbers_have_one_form(address):
+    assert national_forms(address) == [address]
 
 
 @pytest.mark.parametrize("newer", [new for old, new in SAME if old.startswith(("+225", "+229"))])

@@ -96,6 +96,18 @@ def test_a_message_that_twilio_took_is_found_in_its_log(menu, silent, later):
     assert asks(later, after=100) == 0
 
 
+def test_a_message_that_the_log_has_under_the_other_national_form_is_found(silent, fatou_writes, later):
+    """Else a text of the bot would be sent twice."""
+    written, listed = "whatsapp:+525512345678", "whatsapp:+5215512345678"
+    silent.opens_window(listed)
+    menu = fatou_writes("mercedes", address=listed).say_as_program("Menu", by=BOT, at=timezone.now())
+    assert leaves(menu, silent, "5xx_accepted") == "uncertain"
+    MessageDelivery.objects.filter(pk=menu.pk).update(sent_to=written)
+    assert asks(later) == 1
+    assert state_of(menu) in ("sent", "delivered")
+    assert menu.sid == silent.accepted()[0].sid
+
+
 def test_what_became_of_it_meanwhile_is_known_too(menu, silent, later):
     silent.fault("create", "error", times=1, code=63016)
     assert leaves(menu, silent, "5xx_accepted") == "uncertain"
