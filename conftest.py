@@ -7,8 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.cast import FATOU, OUR_NUMBER, Clock, new_sid
+
+# A browser on a busy machine with two processors shows a page after five seconds only, now and then.
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture
