@@ -23,13 +23,14 @@ from relais.web import overload
 HASHING_THREADS = max(1, min(2, (os.cpu_count() or 1) // 2))
 """Hashing a password takes a whole processor: one has to stay for everything else."""
 PAGE_LANES = {
-    "pages": {"threads": 5, "max_waiting": 32},
-    "anonymous": {"threads": 2, "max_waiting": 32},
+    "pages": {"threads": 5, "max_waiting": 200},
+    "anonymous": {"threads": 2, "max_waiting": 64},
     "sign_in": {"threads": HASHING_THREADS, "max_waiting": 40},
     "media": {"threads": 2, "max_waiting": 64},
 }
 """More threads would not serve more pages, since one computes at a time; they would hold up the loop and the hooks.
-Together they are fewer than the connections to the database, so that hooks always find one; see `settings.py`."""
+Together they are fewer than the connections to the database, so that hooks always find one; see `settings.py`.
+As many may wait as are served within some ten seconds: a whole team that clicks at once is no flood."""
 HASHING = ("/accounts/login/", "/accounts/password/")
 RELEASE = "relais.release_thread"
 MAX_CHUNKS_WAITING_TO_LEAVE = 256
