@@ -7,7 +7,6 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date
 from django.utils import timezone
 from django.utils.translation import get_language, gettext
 
@@ -96,4 +95,6 @@ def _day(day: date, today: date, *, long: bool) -> str:
         pattern = full if long else short
     else:
         pattern = with_year
+    from babel.dates import format_date  # Large, and no start writes a date.
+
     return str(format_date(day, pattern, locale=language))
