@@ -29,6 +29,8 @@ LOOKED_AT = 24
 SHORT = 5000
 SETTLES_IN = 420
 """Seconds for doubts, retries and reconciliation to come to an end once nothing is harmed any more."""
+MAX_ROUND_SECONDS = 240
+"""How much longer than its messages a run lasts until everything was harmed once."""
 CHECK_EVERY = 3.0
 SHOWN = 40
 """Lines of each kind that are told when something is wrong."""
@@ -98,7 +100,7 @@ def _looked_at(cast: Cast) -> list[int]:
 
 def _until_all_is_said(load: Load, blows: Blows) -> None:
     """And until everything has been harmed at least once, however short the run."""
-    longest = time.monotonic() + 120
+    longest = time.monotonic() + MAX_ROUND_SECONDS
     while load.runs or (not blows.had_a_round and time.monotonic() < longest):
         time.sleep(0.2)
 

@@ -109,8 +109,9 @@ class Blows:
                 self.errors.append(f"the blow “{blow}” failed: {error!r}")
 
     def _coming(self) -> Iterator[str]:
-        # What takes longest to heal comes first: Twilio's log is read once a minute.
+        # What takes longest to heal comes first: Twilio's log is read once a minute, and a tick is waited for.
         yield "long database"
+        yield "mid tick"
         for _round in range(self._rounds):
             coming = list(self._round)
             self._chance.shuffle(coming)
