@@ -40,7 +40,7 @@ def bubble(conversation):
     ("late", "said"),
     [
         (timedelta(hours=1), "récupéré, écrit à 08:00"),
-        (timedelta(hours=21), r"récupéré, écrit 1 mars (\d{4} )?12:00"),
+        (timedelta(hours=21), r"récupéré, écrit le 1 mars (\d{4} )?à 12:00"),
     ],
 )
 def test_a_recovered_message_says_when_it_was_written(fatou_writes, clock, late, said):

@@ -121,10 +121,11 @@ class TestASessionThatEnds:
             is_live(page)
             page.get_by_label("Marque").fill("Étoile d'Afrique")
             Session.objects.all().delete()
-            notice = page.locator(".notice--error").first
-            expect(notice).to_contain_text("Votre session est terminée")
+            notices = page.locator(".notice--error", has_text="Votre session est terminée")
+            notice = notices.first
+            expect(notice).to_be_visible()
             page.get_by_role("button", name="Enregistrer").click()
-            expect(page.locator(".notice--error")).to_have_count(2)
+            expect(notices).to_have_count(2)
             with page.context.expect_page() as opened:
                 notice.get_by_role("link", name="Se connecter").click()
             signs_in(opened.value, nadia)

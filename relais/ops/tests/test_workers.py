@@ -76,8 +76,11 @@ class Office:
 
 
 @pytest.fixture
-def office():
-    return Office()
+def office(transactional_db):
+    yield Office()
+    # What was cut stays in the pool, and the more tests ran before, the longer it takes to come upon one that is alive.
+    connection.close()
+    connection.close_pool()
 
 
 @contextmanager
@@ -97,6 +100,7 @@ def deferred(task, **arguments):
 def cut_all_connections(database):
     database.execute(CUT)
     connection.close()
+    connection.close_pool()
 
 
 def breaks_once(manager, query, monkeypatch):
