@@ -265,13 +265,18 @@ class Gather(Generic[Item, Answer]):
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = defaultdict(list)
         for waiting, answer in zip(batch, answers, strict=True):
             is_contended = isinstance(answer, Exception) and self._line.is_contended(answer)
-            if is_contended and may_retry and len(self._contended) < MAX_CONTENDED:
+            if is_contended and may_retry and self._has_time_to_retry(waiting):
                 self._contended.append(waiting)
             else:
                 by_loop[waiting.future.get_loop()].append((waiting.future, answer))
         for loop, settled in by_loop.items():
             with suppress(RuntimeError):  # A loop that has closed in the meantime.
                 loop.call_soon_threadsafe(_tell, settled)
+
+    def _has_time_to_retry(self, waiting: _Waiting[Item, Answer]) -> bool:
+        """For half of the time that anyone waits: a lock held longer is not given back soon, and Twilio calls again."""
+        left = waiting.deadline - time.monotonic()
+        return len(self._contended) < MAX_CONTENDED and left > self.max_wait_seconds / 2
 
 
 def _tell(settled: list[tuple[asyncio.Future[Any], Any]]) -> None:

@@ -256,8 +256,10 @@ def test_one_batch_tells_of_many_and_what_is_unknown_harms_none(left, clock):
     assert blocked.conversation.address.__class__.objects.get(conversations=blocked.conversation).opted_out_at
 
 
-def test_a_status_is_noted_only_with_the_commit(left, twilio, aside, monkeypatch):
+def test_a_status_is_noted_only_with_the_commit(door, left, twilio, aside, monkeypatch):
     monkeypatch.setattr(database_line, "A_WHILE", "100ms")
+    monkeypatch.setattr(door.statuses, "patience", 2)
+    monkeypatch.setattr(door.statuses, "max_wait_seconds", 2)
     [delivery] = left(1)
     callback = {"MessageSid": new_sid(), "MessageStatus": "sent", "To": delivery.conversation.address.address}
     path = f"/api/twilio/status?ref={delivery.pk}"

@@ -162,21 +162,25 @@ def test_what_stays_held_is_refused_when_it_was_waited_for_long_enough(gathered)
     def work(words):
         raise Locked
 
-    gather = gathered(work, line=LockingLine(), patience=0.05, max_wait_seconds=0.3)
+    gather = gathered(work, line=LockingLine(), max_wait_seconds=0.3)
     [answer] = asyncio.run(answers(gather, "held"))
-    assert isinstance(answer, NotTaken)
+    assert isinstance(answer, Locked)
 
 
 def test_where_everything_is_held_only_so_much_waits(gathered, monkeypatch):
     monkeypatch.setattr("relais.whatsapp.gather.MAX_CONTENDED", 3)
 
+    tried = []
+
     def work(words):
+        tried.extend(words)
         raise Locked
 
-    gather = gathered(work, line=LockingLine(), patience=0.05, max_wait_seconds=1)
+    gather = gathered(work, line=LockingLine(), max_wait_seconds=4)
     refused = asyncio.run(answers(gather, *"abcdefgh"))
-    assert sum(isinstance(answer, Locked) for answer in refused) == 5
-    assert sum(isinstance(answer, NotTaken) for answer in refused) == 3
+    assert [type(answer) for answer in refused] == [Locked] * 8
+    again = {word for word in "abcdefgh" if tried.count(word) > 2}
+    assert 1 <= len(again) <= 4, "three, and perhaps the first, which was alone"
 
 
 def test_at_the_end_what_is_held_is_refused(gathered):
