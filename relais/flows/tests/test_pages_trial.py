@@ -2,6 +2,8 @@
 
 import html
 import re
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils.timezone import now
@@ -11,11 +13,13 @@ from relais.flows import library
 from relais.flows.engine import parse
 from relais.flows.models import Execution, Flow
 from relais.typography import typeset
+from relais.web.times import ZONE_COOKIE
 
 pytestmark = pytest.mark.django_db
 
 MEMORY = re.compile(r'name="memory" value="([^"]+)"')
 LINE = re.compile(r'class="phone__bubble"[^>]*>(.*?)</p>', re.DOTALL)
+CLOCK = re.compile(r'class="phone__head">.*?<time[^>]*datetime="([^"]+)"[^>]*>([^<]+)</time>', re.DOTALL)
 BOT = re.compile(r'phone__line--bot"><p class="phone__bubble"[^>]*>(.*?)</p>', re.DOTALL)
 
 
@@ -68,6 +72,13 @@ def dealer(nadias):
 def test_the_page_says_how_to_begin(dealer):
     assert typeset("« bonjour » pour commencer") in dealer.found
     assert not LINE.search(dealer.found)
+
+
+@pytest.mark.parametrize("zone", ["Africa/Casablanca", "Africa/Abidjan", "Asia/Tokyo"])
+def test_the_phone_shows_the_time_of_who_tries_it(nadias, dealer, zone):
+    nadias.cookies[ZONE_COOKIE] = zone
+    told, shown = CLOCK.search(dealer.does(restart="1").found).groups()
+    assert shown == datetime.fromisoformat(told).astimezone(ZoneInfo(zone)).strftime("%H:%M")
 
 
 def test_a_draft_answers_as_it_would_a_client(dealer):
