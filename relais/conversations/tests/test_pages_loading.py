@@ -13,13 +13,13 @@ from playwright.sync_api import expect
 from relais.conversations.history import BOT
 from relais.conversations.models import Media
 from relais.conversations.receive import InboundMedia
+from relais.conversations.tests import test_pages_browser
 from relais.live.tests import test_page
 from relais.live.tests.test_page import Stage, is_live
 from relais.web.times import ZONE_COOKIE, in_words, zone_named
-from tests.cast import Clock
 
 pytestmark = pytest.mark.django_db(transaction=True)
-told = test_page.told
+told, chat, clock = test_page.told, test_pages_browser.chat, test_pages_browser.clock
 IBRAHIM = {"address": "whatsapp:+2250700000002", "name": "Ibrahim"}
 COLD_BYTES, NEXT_BYTES = 60_000, 15_000
 LAYOUT_SHIFT = 0.05
@@ -28,18 +28,6 @@ window.shifts = [];
 new PerformanceObserver((list) => { for (const entry of list.getEntries()) window.shifts.push(entry.value); })
   .observe({ type: "layout-shift", buffered: true });
 """
-
-
-@pytest.fixture
-def clock():
-    clock = Clock()
-    clock.now = timezone.now()
-    return clock
-
-
-@pytest.fixture
-def chat(held_by_awa):
-    return f"/dashboard/chat/{held_by_awa.pk}"
 
 
 @pytest.fixture

@@ -4,31 +4,19 @@ import re
 
 import pytest
 from django.contrib.sessions.models import Session
-from django.utils import timezone
 from playwright.sync_api import expect
 
 from relais.conversations.models import Conversation
+from relais.conversations.tests import test_pages_browser
 from relais.conversations.tests.test_pages_browser import agents_words, field_of
 from relais.live.tests import test_page
 from relais.live.tests.test_page import Stage, is_live
-from tests.cast import Clock, said_to_client
+from tests.cast import said_to_client
 
 pytestmark = pytest.mark.django_db(transaction=True)
-told = test_page.told
+told, chat, clock = test_page.told, test_pages_browser.chat, test_pages_browser.clock
 PASSWORD = "un bon mot de passe"
 KEPT = "Object.keys(localStorage).filter(key => /^relais:(draft|unsent):/.test(key)).length"
-
-
-@pytest.fixture
-def clock():
-    clock = Clock()
-    clock.now = timezone.now()
-    return clock
-
-
-@pytest.fixture
-def chat(held_by_awa):
-    return f"/dashboard/chat/{held_by_awa.pk}"
 
 
 def signs_in(page, user):
