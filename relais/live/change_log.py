@@ -23,7 +23,7 @@ ChangedThreads: TypeAlias = dict[int, set[Place]]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ChangeLogEntry:
     number: int
     thread: int
     left: tuple[Place, ...]
@@ -35,7 +35,7 @@ class ChangeLog:
     number: int = 0
     complete_since: int = 0
     """Of positions before this one it is not known what changed."""
-    entries: deque[Entry] = field(default_factory=deque)
+    entries: deque[ChangeLogEntry] = field(default_factory=deque)
     viewers: dict[int, int] = field(default_factory=dict)
     """When each user last changed: his reach may have become another."""
 
@@ -46,7 +46,7 @@ class ChangeLog:
 
     def note(self, threads: Iterable[int], left: tuple[Place, ...] = ()) -> None:
         for thread in threads:
-            self.entries.append(Entry(self.number + 1, thread, left))
+            self.entries.append(ChangeLogEntry(self.number + 1, thread, left))
             if len(self.entries) > MAX_ENTRIES:
                 self.complete_since = self.entries.popleft().number
             self.number += 1

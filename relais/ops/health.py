@@ -77,16 +77,16 @@ async def health(request: Request) -> JSONResponse:
 
 
 @dataclass
-class Vital:
+class HealthReadings:
     duties: set[object]
     """Those that beat lately."""
     progress: Progress | None = None
     """None when it could not be told in time."""
 
 
-async def _alive(pool: AsyncConnectionPool[Any]) -> Vital | None:
+async def _alive(pool: AsyncConnectionPool[Any]) -> HealthReadings | None:
     """What the database knows; None when it does not answer."""
-    found: list[Vital] = []
+    found: list[HealthReadings] = []
     asking = asyncio.create_task(_ask(pool, found))
     done, _ = await asyncio.wait({asking}, timeout=PATIENCE)
     if done:
@@ -96,12 +96,12 @@ async def _alive(pool: AsyncConnectionPool[Any]) -> Vital | None:
     return found[0] if found else None
 
 
-async def _ask(pool: AsyncConnectionPool[Any], found: list[Vital]) -> None:
+async def _ask(pool: AsyncConnectionPool[Any], found: list[HealthReadings]) -> None:
     """The heartbeats first: nobody may take the database for gone because jobs cannot be counted in time."""
     try:
         async with pool.connection() as db:
             alive = {name for (name,) in await (await db.execute(ALIVE, [STALE])).fetchall()}
-            found.append(Vital(alive))
+            found.append(HealthReadings(alive))
             progress = await _progress(db)
             if progress.late_queues:
                 await asyncio.sleep(LATE_CONFIRMED_AFTER)

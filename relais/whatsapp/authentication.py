@@ -48,7 +48,7 @@ class TooManyChecks(Exception):
     """More large calls wait for their signature to be checked than are worth keeping."""
 
 
-class Guards:
+class HookGuard:
     """What the hooks of one process remember of refused calls, and the threads that check large ones.
 
     Large calls of addresses that were refused lately wait in a lane of their own.
@@ -77,7 +77,7 @@ class Guards:
 class Authentication(ABC):
     """`host` is the client's address, as far as it is known."""
 
-    def __init__(self, guards: Guards) -> None:
+    def __init__(self, guards: HookGuard) -> None:
         self.guards = guards
 
     @abstractmethod
@@ -131,7 +131,7 @@ class BySignatureOrSecret(BySignature):
 class ByToken(Authentication):
     """Looked up in the database, by one thread, so that guesses do not take those of the hooks."""
 
-    def __init__(self, guards: Guards) -> None:
+    def __init__(self, guards: HookGuard) -> None:
         super().__init__(guards)
         self._lane = CapacityLimiter(1)
 

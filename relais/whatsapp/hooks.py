@@ -32,7 +32,7 @@ from relais.whatsapp.authentication import (
     BySignature,
     BySignatureOrSecret,
     ByToken,
-    Guards,
+    HookGuard,
     NotAllowed,
     TooManyChecks,
     is_a_trial,
@@ -303,7 +303,7 @@ class Door:
             _hear, line=DatabaseLine(), carried_out=partial(measures.batch_stored, "statuses")
         )
         hook = Gathered if gathers else _plain
-        self.guards = Guards()
+        self.guards = HookGuard()
         from_twilio, from_studio = BySignature(self.guards), BySignatureOrSecret(self.guards)
         self.hooks: tuple[Hook, ...] = (
             hook("/api/twilio/message", from_twilio, _of_our_bot, self.messages, _nothing_to_say),

@@ -69,7 +69,7 @@ class Unfetchable(Exception):
     """It will never be had: not ours to fetch, too large, or deleted. `str()` is one of PERMANENT_MEDIA_ERRORS."""
 
 
-class RefusedForNow(requests.exceptions.RequestException):
+class RetryableRefusal(requests.exceptions.RequestException):
     """A refusal that may pass: a file that is not there yet, credentials being changed, a host that is busy."""
 
     def __init__(self, why: str, retry_after: float | None = None) -> None:
@@ -122,7 +122,7 @@ def _address_of(media: Media) -> str:
     listed = client.media_of(found["message"])
     position = int(found["position"])
     if position >= len(listed):
-        raise RefusedForNow("not listed")
+        raise RetryableRefusal("not listed")
     return listed[position][0]
 
 
@@ -154,7 +154,7 @@ def _download(url: str) -> Download:
                     content = _body(answer)
                     return Download(content, filename_in(answer.headers.get("Content-Disposition", "")))
                 address, with_credentials = _next_hop(address, answer.headers["Location"]), False
-    raise RefusedForNow("too many redirects")
+    raise RetryableRefusal("too many redirects")
 
 
 def _ours(url: str) -> str:
@@ -193,7 +193,7 @@ def _body(answer: requests.Response) -> bytes:
     if answer.status_code != requests.codes.ok:
         # Also 401 and 404, which Twilio gives while a file is being copied and while a token is being changed.
         pause = retry_after_seconds(answer.headers, now=timezone.now())
-        raise RefusedForNow(f"HTTP {answer.status_code}", pause)
+        raise RetryableRefusal(f"HTTP {answer.status_code}", pause)
     content = bytearray()
     deadline = time.monotonic() + DOWNLOAD_DEADLINE_SECONDS
     for chunk in answer.iter_content(CHUNK):
@@ -201,7 +201,7 @@ def _body(answer: requests.Response) -> bytes:
         if len(content) > LARGEST:
             raise Unfetchable(MEDIA_TOO_LARGE)
         if time.monotonic() > deadline:
-            raise RefusedForNow("too slow")
+            raise RetryableRefusal("too slow")
     return bytes(content)
 
 

@@ -142,7 +142,7 @@ def test_a_probe_without_an_answer_has_an_end(listener, monkeypatch):
     probe.close()
 
 
-class NoBell:
+class SilentBell:
     def pause(self, seconds):
         threading.Event().wait(min(seconds, 0.02))
 
@@ -153,7 +153,7 @@ def test_the_supervisor_stops_the_ill_and_starts_it_again(tmp_path, monkeypatch,
     monkeypatch.setattr(supervisor, "tell", lambda sentence, **ids: told.append(sentence))
     program = f"{manner}import time; print('begun', flush=True); time.sleep(600)"
     child = Child("jobs", [sys.executable, "-c", program], log=tmp_path / "jobs.log", patience=0.2)
-    here = Supervisor(NoBell(), tmp_path)
+    here = Supervisor(SilentBell(), tmp_path)
     here.health = HealthWatch(lambda: Story.__new__(Story), restart_after=0.0)
     monkeypatch.setattr(Story, "result", lambda self: STUCK)
     here.start(child)

@@ -20,7 +20,7 @@ from relais.whatsapp.authentication import (
     SMALL_BODY_BYTES,
     BySignatureOrSecret,
     ByToken,
-    Guards,
+    HookGuard,
     NotAllowed,
 )
 from relais.whatsapp.hooks import MAX_FORM_FIELDS
@@ -170,7 +170,7 @@ def test_large_calls_of_addresses_refused_lately_wait_apart(monkeypatch):
     monkeypatch.setattr(authentication, "_is_signed_by_twilio", slow)
 
     async def story():
-        guards = Guards()
+        guards = HookGuard()
         for _ in range(MAX_REFUSED_CALLS):
             guards.refused_calls.failed(STRANGER)
         large = b"x" * (SMALL_BODY_BYTES + 1)
@@ -257,7 +257,7 @@ def call_with(secret):
 
 
 def test_beyond_the_limit_a_stranger_s_secret_is_not_even_compared():
-    guards = Guards()
+    guards = HookGuard()
     by_secret = BySignatureOrSecret(guards)
     right = settings.ENVIRONMENT.studio_webhook_secret
     for n in range(MAX_SECRET_GUESSES):
@@ -267,7 +267,7 @@ def test_beyond_the_limit_a_stranger_s_secret_is_not_even_compared():
 
 
 def test_where_the_right_secret_came_from_it_goes_on_to_be_taken():
-    guards = Guards()
+    guards = HookGuard()
     by_secret = BySignatureOrSecret(guards)
     right = settings.ENVIRONMENT.studio_webhook_secret
     assert outcome(by_secret, call_with(right), STRANGER) == "let in"
@@ -280,7 +280,7 @@ def test_where_the_right_secret_came_from_it_goes_on_to_be_taken():
 def test_what_is_no_token_is_not_looked_up(monkeypatch):
     monkeypatch.setattr(authentication, "_is_known_token", lambda token: pytest.fail("it was looked up"))
     for given in ("", "Bearer ", "Bearer relais_short", "Bearer x" * 50, "Basic relais_" + "x" * 43):
-        assert outcome(ByToken(Guards()), raw(authorization=given), STRANGER) == "refused"
+        assert outcome(ByToken(HookGuard()), raw(authorization=given), STRANGER) == "refused"
 
 
 def test_guesses_of_tokens_wait_for_one_another_and_for_nobody_else(twilio, monkeypatch):

@@ -167,7 +167,7 @@ def test_it_is_tried_for_a_day_with_growing_pauses():
 
 def test_a_pause_that_the_host_asks_for_is_kept(picture, double):
     double.fault("media", "429", times=1, retry_after=120)
-    with pytest.raises(fetching.RefusedForNow) as refusal:
+    with pytest.raises(fetching.RetryableRefusal) as refusal:
         fetching.fetch(picture)
     decision = tasks.MediaRetryStrategy().get_retry_decision(
         exception=refusal.value, job=SimpleNamespace(attempts=0)
@@ -177,7 +177,7 @@ def test_a_pause_that_the_host_asks_for_is_kept(picture, double):
 
 def test_a_host_that_drips_is_cut_off(picture, monkeypatch):
     monkeypatch.setattr(fetching, "DOWNLOAD_DEADLINE_SECONDS", -1.0)
-    with pytest.raises(fetching.RefusedForNow):
+    with pytest.raises(fetching.RetryableRefusal):
         fetching.fetch(picture)
     assert Media.objects.get().state == "waiting"
 

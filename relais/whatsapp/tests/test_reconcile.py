@@ -14,7 +14,7 @@ from relais.conversations.receive import InboundMessage, receive
 from relais.emulator.testing import running_double
 from relais.whatsapp import client, comparison, reconcile
 from relais.whatsapp.inbound import message_of
-from relais.whatsapp.media import RefusedForNow, fetch
+from relais.whatsapp.media import RetryableRefusal, fetch
 from relais.whatsapp.models import LogReading
 from relais.whatsapp.overheard import write_down
 from relais.whatsapp.params import clean
@@ -339,7 +339,7 @@ def test_a_picture_that_the_list_does_not_have_is_asked_for_again(known, never, 
     look(hours=25)
     double.clear_faults()
     monkeypatch.setattr(client, "media_of", lambda sid: [])
-    with pytest.raises(RefusedForNow):
+    with pytest.raises(RetryableRefusal):
         fetch(Media.objects.get())
 
 
