@@ -83,7 +83,7 @@ def test_the_draft_of_each_conversation_is_kept(told, awa, chat, fatou_writes, c
         left = "Object.keys(localStorage).filter(key => key.startsWith('relais:draft:')).length"
         assert page.evaluate(left) == 1
         page.evaluate("document.querySelector('form[data-forgets]').requestSubmit()")
-        page.wait_for_url("**/accounts/login/**")
+        expect(page).to_have_url(re.compile("/accounts/login/$"))
         assert page.evaluate(left) == 0
 
     told(story)

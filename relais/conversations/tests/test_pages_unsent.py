@@ -90,7 +90,7 @@ class TestASessionThatEnds:
             field_of(page).fill("et celui-ci n'est pas fini")
             page.unroute("**/send")
             Session.objects.all().delete()
-            page.wait_for_url(re.compile("/accounts/login/"))
+            expect(page).to_have_url(re.compile("/accounts/login/"))
             signs_in(page, awa)
             expect(field_of(page)).to_have_value("et celui-ci n'est pas fini")
             expect(page.locator(".is-unsent .bubble__text")).to_have_text("celui-ci n'est pas parti")
@@ -233,7 +233,7 @@ class TestWhoseItIs:
             is_live(page)
             field_of(page).fill("le mien")
             Session.objects.all().delete()
-            page.wait_for_url(re.compile("/accounts/login/"))
+            expect(page).to_have_url(re.compile("/accounts/login/"))
             held_by_awa.reassign(koffi, by=mariam, at=clock.now)
             signs_in(page, koffi)
             expect(field_of(page)).to_have_value("")
@@ -253,7 +253,7 @@ class TestWhoseItIs:
             else:
                 page.goto(f"{stage.url}/accounts/logout/")
                 page.locator("main form[data-forgets] button").click()
-            page.wait_for_url(re.compile("/accounts/login/"))
+            expect(page).to_have_url(re.compile("/accounts/login/"))
             assert page.evaluate(KEPT) == 1
 
         told(story)

@@ -156,7 +156,7 @@ def test_who_may_not_enter_any_more_sees_the_sign_in_page(told, awa, held_by_awa
         page = stage.opens(awa, f"/dashboard/chat/{held_by_awa.pk}")
         is_live(page)
         awa.deactivate(by=nadia, at=clock.now)
-        page.wait_for_url(re.compile("/accounts/login/"))
+        expect(page).to_have_url(re.compile("/accounts/login/"))
 
     told(story)
 

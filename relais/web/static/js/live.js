@@ -11,6 +11,7 @@ const chat = document.getElementById("chat");
 const sign = document.getElementById("live-state");
 const channels = [];
 let counts = "";
+let isSigningOut = false;
 
 function announce(frame) {
   const name = ["message", "event", "delivery"].includes(frame.kind) ? "frame" : frame.kind;
@@ -25,8 +26,14 @@ function showState() {
   sign.textContent = sign.dataset[state] ?? "";
 }
 
+// The server closes the sockets before it answers the sign-out: a reload would cancel that navigation.
+document.addEventListener("submit", ({ target }) => {
+  if (target.matches("[data-forgets]")) isSigningOut = true;
+});
+
 // The page, asked for again, is the sign-in page or says that this is out of reach. Never in a circle.
 function left(code) {
+  if (isSigningOut) return;
   if (SIGNED_OUT.has(code) && isBeingFilledIn()) return sayItEnded();
   const last = Number(sessionStorage.getItem("relais:left") ?? 0);
   if (Date.now() - last < AGAIN) return;
