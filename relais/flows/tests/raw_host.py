@@ -50,7 +50,7 @@ class RawHost(threading.Thread):
     def __init__(self, behaviour, address):
         super().__init__(daemon=True)
         self._behaviour, self._address, self.url = behaviour, address, ""
-        self._ready = threading.Event()
+        self._ready, self._answers = threading.Event(), set()
         self.start()
         self._ready.wait(10)
 
@@ -63,15 +63,21 @@ class RawHost(threading.Thread):
             self.url = f"http://{self._address}:{server.sockets[0].getsockname()[1]}"
             self._ready.set()
             await self._ended.wait()
+        for answer in self._answers:
+            answer.cancel()
+        await asyncio.gather(*self._answers)
+        await asyncio.sleep(0)  # the loop closes aborted transports in its next round
 
     async def _answer(self, reader, writer):
+        self._answers.add(asyncio.current_task())
         try:
             await reader.readuntil(b"\r\n\r\n")
             await self._behaviour(writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
-            writer.close()
+            # A client that reads no more keeps a closed transport open until its buffer is empty.
+            writer.transport.abort()
 
     def stop(self):
         self._loop.call_soon_threadsafe(self._ended.set)
