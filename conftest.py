@@ -71,8 +71,8 @@ def fatou_writes(db: None, clock: Clock) -> Callable[..., Any]:
     """Fatou writes; returns the conversation as it then is."""
 
     def writes(text: str = "Bonjour", *, address: str = FATOU, name: str = "Fatou", **fields: Any) -> Any:
+        from relais.conversations.inbound import InboundMessage, receive
         from relais.conversations.models import Conversation
-        from relais.conversations.receive import InboundMessage, receive
 
         message = InboundMessage(
             sid=fields.pop("sid", None) or new_sid(),
@@ -96,7 +96,7 @@ def with_bot(fatou_writes: Callable[..., Any]) -> Any:
 
 @pytest.fixture
 def waiting(with_bot: Any, clock: Clock) -> Any:
-    from relais.conversations.history import BOT
+    from relais.conversations.events import BOT
 
     with_bot.ask_for_agent(by=BOT, at=clock.passes(seconds=5), reason="le client le demande")
     return with_bot

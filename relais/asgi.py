@@ -20,17 +20,17 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from relais.accounts.sign_in_delay import DelayedResponses
-from relais.conversations.feed import Feed
-from relais.live import measures
+from relais.accounts.login_delay import DelayedResponses
+from relais.conversations.live_source import Feed
+from relais.live import metrics
 from relais.live.endpoint import Live
 from relais.live.pool import open_pool
 from relais.ops import health
 from relais.ops.watch import exposition
-from relais.ops.watch.keeping import pools
+from relais.ops.watch.metrics_store import pools
 from relais.shell import LoopbackOnly, NothingToGuess, Pages, static_files
 from relais.web.headers import StrictTransportSecurity, is_https
-from relais.whatsapp.hooks import Door
+from relais.whatsapp.inbound.hooks import Door
 
 NATIVE_THREADS = 4
 """What native routes may do at once in threads; hooks bring a bound of their own."""
@@ -81,7 +81,7 @@ async def _lifespan(application: Starlette) -> AsyncIterator[None]:
     async with open_pool() as pool, state.live.running(pool), state.door.open():
         state.pool = pool
         pools.stats["native"] = pool.get_stats
-        measures.watch(state.live)
+        metrics.watch(state.live)
         yield
 
 

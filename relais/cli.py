@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from relais.environment import ROOT, BadEnvironment, Environment, load
+from relais.ops.errors import Refused
 from relais.ops.process import end_soon_after
-from relais.ops.refused import Refused
 from relais.text import has_visible_characters
 
 ROLES = ("agent", "supervisor", "admin", "super_admin")
@@ -133,7 +133,7 @@ def jobs(options: argparse.Namespace) -> int:
     environment = _environment()
     alone = _database(environment) if options.after is None else nullcontext()
     with alone, _journal("jobs", environment):
-        import relais.whatsapp.sender  # noqa: F401 (large: loaded while the tables are prepared)
+        import relais.whatsapp.outbound.sender  # noqa: F401 (large: loaded while the tables are prepared)
         from relais.jobs import run
 
         _wait_until_prepared(options)
@@ -280,11 +280,11 @@ def flow_check(options: argparse.Namespace) -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Each measurement is a file of `relais.ops.bench` with `measure(options)` and `told(figures)`; one whose figures
+    """Each measurement is a file of `relais.bench` with `measure(options)` and `told(figures)`; one whose figures
     can be wrong has `failed(figures)`."""
     # Told to end, it ends what it started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    measurement = import_module(f"relais.ops.bench.{options.measurement}")
+    measurement = import_module(f"relais.bench.{options.measurement}")
     figures = measurement.measure(options)
     for line in measurement.told(figures):
         print(line)
@@ -305,7 +305,7 @@ def flow_import(options: argparse.Namespace) -> None:
     with _desk():
         from django.utils import timezone
 
-        from relais.flows.keep import CannotImport, import_file
+        from relais.flows.import_export import CannotImport, import_file
 
         try:
             revisions = import_file(
@@ -347,7 +347,7 @@ def _flow_sid(given: str, option: str) -> str:
 
 
 def flow_export(options: argparse.Namespace) -> None:
-    from relais.flows.export import CannotExport, for_twilio, is_here, read
+    from relais.flows.studio_export import CannotExport, for_twilio, is_here, read
 
     try:
         text = read(options.source) if is_here(options.source) else _kept_flow(options.source)
@@ -371,7 +371,7 @@ def _seen_from_outside(environment: Environment) -> str:
 
 def _kept_flow(name: str) -> str:
     with _desk():
-        from relais.flows.keep import published_text
+        from relais.flows.import_export import published_text
 
         text = published_text(name)
     if text is None:
@@ -426,14 +426,14 @@ def _django() -> None:
 def _journal(kind: str, environment: Environment) -> Iterator[None]:
     """What this process does from here on is told in lines, its end included."""
     _django()
-    from relais.ops import journal
+    from relais.ops import log_handler
 
-    journal.begin(kind, environment.data_dir / "log")
-    journal.log.info("process started")
+    log_handler.begin(kind, environment.data_dir / "log")
+    log_handler.log.info("process started")
     try:
         yield
     finally:
-        journal.log.info("process stopped")
+        log_handler.log.info("process stopped")
 
 
 @contextmanager
@@ -465,7 +465,7 @@ def _reach_database(environment: Environment) -> None:
 def _desk() -> Iterator[None]:
     environment = _environment()
     with _database(environment):
-        from relais.ops.journal import begin_audit_trail
+        from relais.ops.log_handler import begin_audit_trail
 
         begin_audit_trail(environment.data_dir / "log")
         yield

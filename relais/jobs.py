@@ -16,7 +16,7 @@ import django
 from django.db import DatabaseError, InterfaceError, connection
 
 if TYPE_CHECKING:
-    from relais.whatsapp.sender import Sender
+    from relais.whatsapp.outbound.sender import Sender
 
 log = logging.getLogger(__name__)
 QUEUE_CONCURRENCY = {
@@ -39,7 +39,7 @@ JOB_THREADS = 2 * AT_ONCE
 def run() -> int:
     """Until SIGTERM or SIGINT; then claims are finished, and 0 is returned."""
     django.setup()
-    from relais.ops.watch.keeping import keeping
+    from relais.ops.watch.metrics_store import keeping
 
     with keeping("jobs"):
         return asyncio.run(_run())
@@ -47,7 +47,7 @@ def run() -> int:
 
 async def _run() -> int:
     from relais.ops.job_tracker import job_tracker
-    from relais.whatsapp.sender import Sender
+    from relais.whatsapp.outbound.sender import Sender
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

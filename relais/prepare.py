@@ -47,7 +47,7 @@ def _is_our_turn(cursor: Any) -> bool:
 def _first_flow() -> None:
     from django.utils import timezone
 
-    from relais.flows.first_flow import publish_first_flow
+    from relais.flows.default_flow import publish_first_flow
 
     publish_first_flow(at=timezone.now())
 

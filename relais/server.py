@@ -12,9 +12,14 @@ import uvicorn
 from relais.connections import ConnectionLimits, limits_for_this_process, protocols
 from relais.environment import LOOPBACK, Environment
 from relais.ops.port import listen
-from relais.ops.watch.keeping import keeping
+from relais.ops.watch.metrics_store import keeping
 
-PARTS = ("relais.shell", "relais.conversations.feed", "relais.live.endpoint", "relais.whatsapp.hooks")
+PARTS = (
+    "relais.shell",
+    "relais.conversations.live_source",
+    "relais.live.endpoint",
+    "relais.whatsapp.inbound.hooks",
+)
 
 
 def load_parts() -> None:

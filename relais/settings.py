@@ -25,7 +25,7 @@ _public = urlsplit(PUBLIC_BASE_URL)
 _LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS = _LOOPBACK if DEMO else [*_LOOPBACK, _public.hostname or "localhost", ENVIRONMENT.host]
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
-CSRF_FAILURE_VIEW = "relais.conversations.answers.csrf_failure"
+CSRF_FAILURE_VIEW = "relais.conversations.views.responses.csrf_failure"
 
 INSTALLED_APPS = [
     "relais.web",  # first: its templates stand before allauth's of the same name
@@ -51,7 +51,7 @@ INSTALLED_APPS = [
     "relais.ops.watch",
 ]
 MIDDLEWARE = [
-    "relais.accounts.sign_in_delay.sign_in_delay",
+    "relais.accounts.login_delay.sign_in_delay",
     "relais.web.middleware.CompressText",
     "relais.web.middleware.security_headers",
     "relais.web.middleware.live_position",
@@ -78,7 +78,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "relais.web.context.page",
-                "relais.ops.watch.light.on_every_page",
+                "relais.ops.watch.alert_badge.on_every_page",
             ],
             "builtins": [
                 "django.templatetags.i18n",
@@ -151,7 +151,7 @@ ACCOUNT_FORMS = {
     "user_token": "relais.accounts.forms.PasswordResetTokenForm",
 }
 ACCOUNT_RATE_LIMITS = {
-    # Failed sign-ins are counted by `relais.accounts.failures`.
+    # Failed sign-ins are counted by `relais.accounts.login_throttle`.
     "login": None,
     "login_failed": None,
 }

@@ -3,11 +3,11 @@
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from relais.conversations import pages
+from relais.conversations.views import pages
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/dashboard")),
-    path("accounts/", include("relais.accounts.entrance_urls")),
+    path("accounts/", include("relais.accounts.auth_urls")),
     path("dashboard/", include("relais.conversations.urls")),
     path("dashboard/", include("relais.accounts.urls")),
     path("dashboard/", include("relais.company.urls")),

@@ -8,12 +8,12 @@ import pytest
 from relais.accounts import audit
 from relais.accounts import urls as of_users
 from relais.accounts.models import Team, User
+from relais.company import company_settings
 from relais.company import urls as of_settings
-from relais.company import words
 from relais.flows import urls as of_flows
-from relais.flows.keep import import_file
+from relais.flows.import_export import import_file
 from relais.flows.models import Flow
-from relais.ops.lines import Line
+from relais.ops.log_format import Line
 
 pytestmark = pytest.mark.django_db
 A_FLOW = {
@@ -119,13 +119,15 @@ def test_what_is_refused_leaves_no_line(nadias, nadia, trail):
 
 
 def test_a_setting_is_changed(nadias, nadia, trail):
-    form = {word.key: words.value_of(word) for word in words.EDITABLE} | {"brand": "Étoile"}
+    form = {word.key: company_settings.value_of(word) for word in company_settings.EDITABLE} | {
+        "brand": "Étoile"
+    }
     lines = trail.of(lambda: nadias.post("/dashboard/settings", form))
     assert lines == [{"act": "setting changed", "actor": nadia.pk, "setting": "brand"}]
 
 
 def test_a_test_message_is_sent(nadias, nadia, trail, monkeypatch):
-    monkeypatch.setattr("relais.company.door.send_test", lambda to, text: "SM" + "1" * 32)
+    monkeypatch.setattr("relais.company.messenger.send_test", lambda to, text: "SM" + "1" * 32)
     form = {"to": "+212600000001", "text": "Essai"}
     lines = trail.of(lambda: nadias.post("/dashboard/settings/test", form))
     assert lines == [{"act": "test message sent", "actor": nadia.pk, "sid": "SM" + "1" * 32}]

@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 
 from relais import cli
 from relais.accounts.models import ApiToken
-from relais.company import words
+from relais.company import company_settings
 from relais.conversations.fragments import FINAL_REASONS
 from relais.conversations.lifecycle import Status
 from relais.conversations.models import DeliveryState, EventType
@@ -27,7 +27,8 @@ from relais.emulator.testing import ServerThread
 from relais.flows import library
 from relais.ops.arrows import MAY_IMPORT
 from relais.ops.health import DUTIES
-from relais.whatsapp import errors, hooks
+from relais.whatsapp import errors
+from relais.whatsapp.inbound import hooks
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -66,7 +67,7 @@ def test_no_page_speaks_of_a_variable_that_is_none(path):
 
 
 def test_every_word_of_the_company_is_in_settings():
-    known = {word.key for word in vars(words).values() if isinstance(word, words.Word)}
+    known = {word.key for word in vars(company_settings).values() if isinstance(word, company_settings.Word)}
     assert known <= set(re.findall(r"^\| `(\w+)`", page("settings.md"), re.M))
 
 
@@ -74,10 +75,10 @@ def test_a_word_without_a_field_on_the_page_says_so():
     rows = dict(
         re.findall(r"^\| `(\w+)` \| (.+?) \|", page("settings.md").split("## Words of the company")[1], re.M)
     )
-    assert {word.key for word in words.EDITABLE} == {
+    assert {word.key for word in company_settings.EDITABLE} == {
         key for key, on in rows.items() if on != "not on the page"
     }
-    assert all(rows[word.key] == f"« {word.label._args[0]} »" for word in words.EDITABLE)
+    assert all(rows[word.key] == f"« {word.label._args[0]} »" for word in company_settings.EDITABLE)
 
 
 def test_every_event_type_state_and_reason_is_in_history():
@@ -136,7 +137,7 @@ def test_every_name_of_a_free_input_is_in_hooks():
     chapter = page("hooks.md").split("\n## free-input\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (`[^|]+`) \| `(\w+)`", chapter, re.M)
     assert {name: field for names, field in rows for name in re.findall(r"`(\w+)`", names)} == (
-        words.FIELD_NAMES.default()
+        company_settings.FIELD_NAMES.default()
     )
 
 

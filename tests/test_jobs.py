@@ -28,7 +28,7 @@ def test_slow_jobs_leave_a_thread_for_the_signs_of_life(monkeypatch):
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    monkeypatch.setattr("relais.whatsapp.sender.Sender", Sender)
+    monkeypatch.setattr("relais.whatsapp.outbound.sender.Sender", Sender)
     monkeypatch.setattr(jobs, "_work", slow_jobs)
     monkeypatch.setattr(jobs, "_write_beats", beat)
     monkeypatch.setattr(jobs, "BEAT_EVERY", 0.05)

@@ -7,7 +7,7 @@ import pytest
 from django.utils import translation
 
 import relais
-from relais.company import words
+from relais.company import company_settings
 from relais.flows.library import path_of
 from relais.flows.library.build import BUILDERS
 from relais.typography import NO_BREAK_SPACE, typeset, typeset_markdown
@@ -103,7 +103,7 @@ def test_what_the_bot_says(name):
     assert typeset(text) == text
 
 
-@pytest.mark.parametrize("word", words.EDITABLE, ids=lambda word: word.key)
+@pytest.mark.parametrize("word", company_settings.EDITABLE, ids=lambda word: word.key)
 def test_what_the_company_says_at_first(word):
     assert not isinstance(word.default(), str) or typeset(word.default()) == word.default()
 

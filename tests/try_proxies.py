@@ -27,9 +27,9 @@ from twilio.request_validator import RequestValidator
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from relais.bench.desk import PASSWORD, Desk
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
-from relais.ops.bench.desk import PASSWORD, Desk
 from relais.ops.port import free_port
 from relais.ops.process import dies_with_parent
 

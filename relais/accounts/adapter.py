@@ -12,8 +12,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from relais.accounts.failures import Attempt
-from relais.accounts.sign_in_delay import delay_answer
+from relais.accounts.login_delay import delay_answer
+from relais.accounts.login_throttle import Attempt
 
 log = logging.getLogger(__name__)
 

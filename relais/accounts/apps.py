@@ -7,6 +7,6 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from relais.accounts import comings
+        from relais.accounts import auth_logging
 
-        comings.listen()
+        auth_logging.listen()

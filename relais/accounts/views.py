@@ -16,10 +16,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from relais.accounts import audit
-from relais.accounts.access import UserRequest, at_least
 from relais.accounts.forms import InvitationForm, PersonForm
 from relais.accounts.invitation import invite_by_email, password_link
 from relais.accounts.models import LastSuperAdmin, Role, User
+from relais.accounts.permissions import UserRequest, at_least
 
 LINK = "password_link"
 """Where the session keeps a link until the next page has shown it."""

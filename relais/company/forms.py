@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from relais.accounts import audit
 from relais.accounts.models import User
 from relais.accounts.validators import validate_visible
-from relais.company.words import EDITABLE, Word, value_of, write
+from relais.company.company_settings import EDITABLE, Word, value_of, write
 
 LONGEST_TEXT = 1600
 """WhatsApp's, as for a text an agent writes."""

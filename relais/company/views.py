@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from relais.accounts import audit
-from relais.accounts.access import UserRequest, at_least
 from relais.accounts.models import Role
-from relais.company import door
+from relais.accounts.permissions import UserRequest, at_least
+from relais.company import messenger
 from relais.company.forms import TestMessageForm, WordsForm
 
 
@@ -37,8 +37,8 @@ def test_message(request: UserRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, test=form, status=422)
     try:
-        sid = door.send_test(form.cleaned_data["to"], form.cleaned_data["text"])
-    except door.NotSent as refusal:
+        sid = messenger.send_test(form.cleaned_data["to"], form.cleaned_data["text"])
+    except messenger.NotSent as refusal:
         return _page(request, test=form, refusal=str(refusal), status=422)
     audit.record("test message sent", actor=request.user.pk, sid=sid)
     return _page(request, test=form, sid=sid)
@@ -48,10 +48,10 @@ def _page(request: HttpRequest, *, status: int = 200, **shown: Any) -> HttpRespo
     shown = {
         "form": WordsForm(),
         "test": TestMessageForm(),
-        "state": door.state(),
-        "credentials": door.credentials(),
-        "addresses": door.addresses(),
-        "studio_addresses": door.studio_addresses(),
+        "state": messenger.state(),
+        "credentials": messenger.credentials(),
+        "addresses": messenger.addresses(),
+        "studio_addresses": messenger.studio_addresses(),
         "is_https": settings.PUBLIC_BASE_URL.startswith("https://"),
         **shown,
     }

@@ -19,7 +19,7 @@ class ConversationsConfig(AppConfig):
 
 def _release(sender: object, *, user: Any, by: Any, at: Any, **more: Any) -> None:
     """Who leaves gives back what he held, in the same transaction."""
-    from relais.conversations.history import SYSTEM, Author
+    from relais.conversations.events import SYSTEM, Author
     from relais.conversations.lifecycle import release_all
 
     release_all(user, at=at, by=Author.of(by) if by else SYSTEM)

@@ -15,9 +15,9 @@ from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
 from relais.clients.addresses import readable
-from relais.conversations import lines, message_content, rows
+from relais.conversations import event_text, list_rows, message_display
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
-from relais.conversations.saying import sentence_for
+from relais.conversations.outbound import sentence_for
 from relais.text import has_visible_characters
 
 SIDES = {"client": "client", "agent": "agent", "bot": "bot", "system": "bot", "api": "bot"}
@@ -66,19 +66,19 @@ def _content(event: ConversationEvent) -> dict[str, Any]:
     """Text and fields, else what stands in their place: no bubble is ever empty."""
     content = event.metadata.get("content", {})
     is_seen = has_visible_characters(event.body)
-    fields = [(label, linked(value)) for label, value in message_content.fields_of(content)]
+    fields = [(label, linked(value)) for label, value in message_display.fields_of(content)]
     shows_else = bool(fields) or any(
         event.metadata.get(name) for name in ("media", "media_url", "content_sid")
     )
     return {
         "text": linked(event.body) if is_seen else "",
         "fields": fields,
-        "placeholder": "" if is_seen or shows_else else message_content.placeholder(content),
+        "placeholder": "" if is_seen or shows_else else message_display.placeholder(content),
     }
 
 
 def line_context(event: ConversationEvent) -> dict[str, Any]:
-    return {"event": event, "sentence": lines.sentence_of(event), "quote": lines.quote_of(event)}
+    return {"event": event, "sentence": event_text.sentence_of(event), "quote": event_text.quote_of(event)}
 
 
 def delivery_context(delivery: MessageDelivery, event: ConversationEvent | None = None) -> dict[str, Any]:
@@ -93,15 +93,15 @@ def delivery_context(delivery: MessageDelivery, event: ConversationEvent | None 
 
 
 def row_context(conversation: Conversation) -> dict[str, Any]:
-    closes = rows.window_closes(conversation)
+    closes = list_rows.window_closes(conversation)
     moment = now()
     return {
         "conversation": conversation,
         "situation": conversation.situation.value,
-        "last": rows.last_line(conversation),
-        "since": rows.since(conversation),
+        "last": list_rows.last_line(conversation),
+        "since": list_rows.since(conversation),
         "closes": closes,
-        "is_near": bool(closes and moment < closes < moment + rows.NEAR),
+        "is_near": bool(closes and moment < closes < moment + list_rows.NEAR),
         "is_closed": bool(closes and closes <= moment),
     }
 

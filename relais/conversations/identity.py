@@ -17,7 +17,7 @@ from relais.clients.models import Client, ClientAddress
 from relais.conversations.models import Conversation
 
 if TYPE_CHECKING:
-    from relais.conversations.receive import InboundMessage
+    from relais.conversations.inbound import InboundMessage
 
 # Every message of a client may name his two addresses: nearly always they are known to be his.
 NOT_LINKED = """

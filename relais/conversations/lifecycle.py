@@ -1,6 +1,6 @@
 """The life of a conversation. Nothing outside this file changes `status`, `agent` or `epoch`.
 
-Opening is the columns' defaults (`receive.sql`): with the bot, in the main menu. Four situations follow:
+Opening is the columns' defaults (`inbound.sql`): with the bot, in the main menu. Four situations follow:
 
     bot (active) · waiting (transferred, no agent) · held (transferred, agent) · ended (the rest)
 
@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from relais.accounts.models import User
-from relais.conversations.history import SYSTEM, Author, History
+from relais.conversations.events import SYSTEM, Author, History
 
 if TYPE_CHECKING:
     from relais.conversations.models import Conversation, Conversations

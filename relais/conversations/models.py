@@ -16,10 +16,10 @@ from relais.accounts.models import Team, User
 from relais.clients.addresses import CHANNEL, match_key
 from relais.clients.models import Client, ClientAddress
 from relais.conversations import media_types
-from relais.conversations.fate import DOUBT, LONGEST_PAUSE, Fate
-from relais.conversations.inputs import Inputs, in_words
+from relais.conversations.client_answers import Inputs, in_words
+from relais.conversations.delivery_states import DOUBT, LONGEST_PAUSE, Fate
 from relais.conversations.lifecycle import ENDED, OPEN, Lifecycle, Situation, Status
-from relais.conversations.saying import Saying
+from relais.conversations.outbound import Saying
 from relais.text import ascii_digits
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from relais.conversations.fate import LONGEST_PAUSE, mark_claimed
+from relais.conversations.delivery_states import LONGEST_PAUSE, mark_claimed
 from relais.conversations.models import Deliveries, MessageDelivery
-from relais.conversations.rate_limit import RateLimit, SendBudget
+from relais.conversations.send_rate_limit import RateLimit, SendBudget
 
 SLICE = 4
 """Tokens to wait for when there are none left: fewer, larger claims cost less."""

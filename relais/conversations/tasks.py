@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from procrastinate.contrib.django import app
 
-from relais.company import words
+from relais.company import company_settings
 from relais.conversations.lifecycle import end_silent
 from relais.conversations.models import Conversation
 
@@ -13,5 +13,5 @@ from relais.conversations.models import Conversation
 @app.task(name="relais.conversations.tasks.end_silent_conversations", queueing_lock="end_silent", priority=1)
 def end_silent_conversations(timestamp: int) -> None:
     at = datetime.fromtimestamp(timestamp, UTC)
-    silent_since = at - timedelta(hours=words.value_of(words.SILENCE_HOURS))
+    silent_since = at - timedelta(hours=company_settings.value_of(company_settings.SILENCE_HOURS))
     end_silent(Conversation.objects.all(), silent_since=silent_since, at=at)

@@ -2,7 +2,7 @@
 
 from django.urls import re_path
 
-from relais.conversations import actions, pages
+from relais.conversations.views import actions, pages
 
 CHAT = r"^chat/(?P<pk>[0-9]{1,19})"
 

@@ -7,8 +7,8 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from relais.emulator import control, rest
-from relais.emulator.cut import Cuttable
-from relais.emulator.double import Double
+from relais.emulator.connection_abort import Cuttable
+from relais.emulator.twilio_double import Double
 
 
 def build_app(double: Double) -> ASGIApp:

@@ -10,10 +10,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from relais.emulator.addresses import BadNumber, is_whatsapp, whatsapp_address
-from relais.emulator.double import Double
 from relais.emulator.faults import BadRule
 from relais.emulator.media import LARGEST
 from relais.emulator.settings import BadSetting
+from relais.emulator.twilio_double import Double
 from relais.typography import typeset
 
 LONGEST_WAIT = 30.0

@@ -8,8 +8,8 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from relais.emulator.api_errors import ERROR_SENTENCES
 from relais.emulator.media import Media
-from relais.emulator.refusals import ERROR_SENTENCES
 
 TERMINAL = ("failed", "undelivered", "read")
 

@@ -12,14 +12,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from relais.emulator import media, outgoing, refusals
-from relais.emulator.cut import cut, fall_silent
-from relais.emulator.double import Double
+from relais.emulator import api_errors, media, send_validation
+from relais.emulator.api_errors import Refusal
+from relais.emulator.connection_abort import cut, fall_silent
 from relais.emulator.executions import Execution
 from relais.emulator.faults import Rule
-from relais.emulator.listing import Page, matching
+from relais.emulator.message_list import Page, matching
 from relais.emulator.messages import Message, rfc2822
-from relais.emulator.refusals import Refusal
+from relais.emulator.twilio_double import Double
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Operation = Callable[[Double, Request], Awaitable[Response]]
@@ -51,7 +51,7 @@ async def unknown(request: Request, error: Exception) -> Response:
     """What the double does not do is not there."""
     if request.url.path.startswith("/control/"):
         return JSONResponse({"error": f"{request.method} {request.url.path}: no such control."}, 404)
-    return refused(refusals.not_found(request.url.path))
+    return refused(api_errors.not_found(request.url.path))
 
 
 @operation("create")
@@ -65,8 +65,10 @@ async def create_message(double: Double, request: Request) -> Response:
     if gone := await _trouble(double, request, "create", facts):
         return gone
     if rule := double.faults.strike("create", ["reject"], **facts):
-        raise Refusal(int(rule.status or 400), rule.code, refusals.ERROR_SENTENCES.get(rule.code, "Refused"))
-    asked = outgoing.parse(form, double.settings.senders)
+        raise Refusal(
+            int(rule.status or 400), rule.code, api_errors.ERROR_SENTENCES.get(rule.code, "Refused")
+        )
+    asked = send_validation.parse(form, double.settings.senders)
     # Struck before the message exists, so that a reader of the list never sees a rule half used.
     after = double.faults.strike("create", ["no_answer", "5xx_accepted", "late_answer"], **facts)
     message = double.accept(asked)
@@ -82,7 +84,7 @@ async def _lost_answer(request: Request, rule: Rule) -> Response | None:
         await asyncio.sleep(rule.ms / 1000)
         return None
     if rule.fault == "5xx_accepted":
-        raise refusals.broken(int(rule.status or 500))
+        raise api_errors.broken(int(rule.status or 500))
     return await _no_answer(request, rule)
 
 
@@ -137,7 +139,7 @@ async def media_content(double: Double, request: Request) -> Response:
         return RedirectResponse(rule.location, 307)
     kept = double.media.get(_one_media(request, message).sid)
     if kept is None:
-        raise refusals.not_found(request.url.path)
+        raise api_errors.not_found(request.url.path)
     return Response(kept[1], media_type=kept[0].content_type, headers=double.media.headers(kept[0]))
 
 
@@ -168,7 +170,7 @@ async def end_execution(double: Double, request: Request) -> Response:
         return gone
     form = parse_qs((await request.body()).decode())
     if form.get("Status") != ["ended"]:
-        raise refusals.bad_parameter("Status must be 'ended'.")
+        raise api_errors.bad_parameter("Status must be 'ended'.")
     execution.status = "ended"
     execution.updated_at = double.clock.now()
     return JSONResponse(execution.as_rest())
@@ -206,9 +208,9 @@ def _authenticate(double: Double, request: Request) -> None:
     except (binascii.Error, ValueError):
         credentials = b""
     if scheme.lower() != "basic" or not hmac.compare_digest(credentials, expected.encode()):
-        raise refusals.not_authenticated()
+        raise api_errors.not_authenticated()
     if request.path_params.get("account", double.settings.account_sid) != double.settings.account_sid:
-        raise refusals.not_found(request.url.path)
+        raise api_errors.not_found(request.url.path)
 
 
 async def _trouble(double: Double, request: Request, on: str, facts: Mapping[str, str]) -> Response | None:
@@ -220,9 +222,9 @@ async def _trouble(double: Double, request: Request, on: str, facts: Mapping[str
     if rule is None:
         return None
     if rule.fault == "429":
-        raise refusals.too_many(rule.retry_after)
+        raise api_errors.too_many(rule.retry_after)
     if rule.fault == "5xx":
-        raise refusals.broken(int(rule.status or 503))
+        raise api_errors.broken(int(rule.status or 503))
     if rule.fault == "no_answer":
         return await _no_answer(request, rule)
     await cut(request)
@@ -237,7 +239,7 @@ async def _no_answer(request: Request, rule: Rule) -> Response:
 def _message(double: Double, request: Request) -> Message:
     message = double.messages.get(request.path_params["sid"])
     if message is None:
-        raise refusals.not_found(request.url.path)
+        raise api_errors.not_found(request.url.path)
     return message
 
 
@@ -245,13 +247,13 @@ def _one_media(request: Request, message: Message) -> media.Media:
     for each in message.media:
         if each.sid == request.path_params["media"]:
             return each
-    raise refusals.not_found(request.url.path)
+    raise api_errors.not_found(request.url.path)
 
 
 def _execution(double: Double, request: Request) -> Execution:
     execution = double.executions.get(request.path_params["flow"], request.path_params["sid"])
     if execution is None:
-        raise refusals.not_found(request.url.path)
+        raise api_errors.not_found(request.url.path)
     return execution
 
 

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from relais.emulator import people
+from relais.emulator import demo_clients
 from relais.emulator.app import build_app
-from relais.emulator.double import Double
 from relais.emulator.settings import DEMO_SENDER, Settings
+from relais.emulator.twilio_double import Double
 from relais.environment import LOOPBACK, ROOT, Environment, load
 
 HOOK = "/api/twilio/message#rc=3&rp=5xx,ct,rt"
@@ -49,7 +49,7 @@ def configured(environment: Environment) -> Double:
         retry_pause_ms=1000,
     )
     double = Double(settings)
-    for name, number in people.DEMO:
+    for name, number in demo_clients.DEMO:
         double.people.add(name, number)
     return double
 

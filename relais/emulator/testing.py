@@ -21,10 +21,10 @@ from twilio.rest import Client
 
 from relais.emulator.addresses import is_whatsapp, whatsapp_address
 from relais.emulator.app import build_app
-from relais.emulator.double import Double
 from relais.emulator.faults import Rule
 from relais.emulator.messages import Message
 from relais.emulator.settings import DEMO_SENDER, Settings
+from relais.emulator.twilio_double import Double
 
 ACCOUNT = "AC" + "0123456789abcdef" * 2
 TOKEN = "f" * 32

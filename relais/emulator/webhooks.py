@@ -11,8 +11,8 @@ import aiohttp
 from twilio.request_validator import RequestValidator
 from yarl import URL
 
-from relais.emulator import overrides
-from relais.emulator.overrides import Overrides
+from relais.emulator import connection_overrides
+from relais.emulator.connection_overrides import Overrides
 from relais.emulator.settings import Settings
 from relais.emulator.sids import new_sid
 
@@ -36,7 +36,7 @@ class Webhooks:
 
     async def post(self, url: str, params: Mapping[str, str], token: str = "") -> Outcome:
         """Posts until the desk takes it or the tries are used up. `token` stays the same over all tries of an event."""
-        address, asked = overrides.split(url)
+        address, asked = connection_overrides.split(url)
         headers = self._headers(address, params, token or new_sid("ID"))
         deadline = time.monotonic() + asked.total / 1000
         outcome = Outcome()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from relais.flows import starts
+from relais.flows import triggers
 from relais.flows.engine.flow import Flow, Problem, Widget
 from relais.flows.engine.parse import read
 from relais.flows.engine.templates import FILTERS, BadTemplate, used
@@ -26,7 +26,7 @@ class Report:
     """What is wrong with a flow, errors first, each kind in the order of the states; and what each start comes to."""
 
     problems: tuple[Problem, ...]
-    verdicts: tuple[starts.Verdict, ...] = ()
+    verdicts: tuple[triggers.Verdict, ...] = ()
 
 
 def check(definition: Mapping[str, Any] | str) -> tuple[Problem, ...]:
@@ -39,7 +39,7 @@ def examine(definition: Mapping[str, Any] | str) -> Report:
     if _size(definition) > LARGEST_DEFINITION:
         found.append(Problem("too_large", "Twilio takes a definition of 1 MB at most", level="warning"))
     found.sort(key=lambda problem: problem.level != "error")
-    return Report(tuple(found), starts.verdicts(flow, found) if flow and not problems else ())
+    return Report(tuple(found), triggers.verdicts(flow, found) if flow and not problems else ())
 
 
 def check_file(file: Path) -> tuple[Problem, ...]:
@@ -100,9 +100,9 @@ def _problems_of(flow: Flow) -> Iterator[Problem]:
     if len(flow.widgets) > MOST_STATES:
         said = f"Twilio takes {MOST_STATES} states at most, and here are {len(flow.widgets)}"
         yield Problem("too_many_states", said, path="#/states", level="warning")
-    yield from starts.problems_of(flow)
-    connected = starts.reached(flow, starts.connected(flow))
-    judged = starts.reached(flow, starts.judged(flow))
+    yield from triggers.problems_of(flow)
+    connected = triggers.reached(flow, triggers.connected(flow))
+    judged = triggers.reached(flow, triggers.judged(flow))
     for problem in flow.problems:
         yield problem if problem.state in judged else _beside(problem)
     for widget in flow.widgets.values():
@@ -143,7 +143,7 @@ def _of_transitions(flow: Flow, widget: Widget) -> Iterator[Problem]:
                 "choose one, or let it lead nowhere"
             )
             problem = Problem("dangling_next", said, widget.name, f"{transition.path}/next")
-            is_judged = not is_start or transition.event in starts.judged(flow)
+            is_judged = not is_start or transition.event in triggers.judged(flow)
             yield problem if is_judged else _beside(problem)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from relais.flows.engine import Flow, Transition, Widget
-from relais.flows.route import Route
+from relais.flows.execution_path import Route
 
 WIDTH, HEAD, ROW, FOOT = 256, 50, 22, 6
 COLUMN_GAP, DOWN_GAP, SIDE_GAP, MARGIN = 72, 26, 20, 20

@@ -15,10 +15,10 @@ from django.db import transaction
 
 from relais.clients.addresses import BadAddress, canonical
 from relais.conversations.channels import conversation_with, open_conversation
-from relais.conversations.history import BOT
+from relais.conversations.events import BOT
 from relais.conversations.lifecycle import Refusal, Situation
 from relais.conversations.models import Conversation, MessageDelivery, SenderPace
-from relais.conversations.saying import Template, Unsayable, refusal_reason
+from relais.conversations.outbound import Template, Unsayable, refusal_reason
 from relais.flows import engine
 
 

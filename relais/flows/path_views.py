@@ -8,14 +8,14 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from relais.conversations.answers import AgentRequest, signed_in
+from relais.conversations.views.responses import AgentRequest, signed_in
 from relais.flows import engine
 from relais.flows.drawing import draw
+from relais.flows.execution_path import route
+from relais.flows.labels import texts
 from relais.flows.models import Execution
-from relais.flows.route import route
 from relais.flows.runner import parsed
 from relais.flows.views import ICONS
-from relais.flows.wording import texts
 
 LAST = 20
 

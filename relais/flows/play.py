@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from relais.flows import pretended
+from relais.flows import sample_payloads
 from relais.flows.engine import (
     PACIFIC,
     Answered,
@@ -38,7 +38,7 @@ from relais.flows.engine import (
     step,
 )
 from relais.flows.engine.effects import as_mapping
-from relais.flows.pretended import CLIENT, DESK, EXECUTION, FLOW
+from relais.flows.sample_payloads import CLIENT, DESK, EXECUTION, FLOW
 
 WAITING = "waiting"
 # A longer number is a phone number, which a client may well answer with.
@@ -179,7 +179,9 @@ class Play:
         self.messages += 1
         media = MEDIA.fullmatch(line)
         body = media[2] if media else line
-        params = pretended.message(self.messages, body, contact=self.contact, profile_name=self.profile_name)
+        params = sample_payloads.message(
+            self.messages, body, contact=self.contact, profile_name=self.profile_name
+        )
         if media:
             kind = mimetypes.guess_type(media[1].partition("?")[0])[0] or "application/octet-stream"
             params |= {"NumMedia": "1", "MediaUrl0": media[1], "MediaContentType0": kind}

@@ -17,12 +17,12 @@ from django.db import transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from relais.company import words
-from relais.conversations.history import BOT
+from relais.company import company_settings
+from relais.conversations.events import BOT
 from relais.conversations.lifecycle import Refusal, Situation
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
-from relais.conversations.saying import Template
-from relais.flows import engine, functions, measures, other_recipients, own_hooks
+from relais.conversations.outbound import Template
+from relais.flows import engine, local_functions, local_hooks, metrics, other_recipients
 from relais.flows.models import Execution, Flow, Revision
 
 A_SECOND = timedelta(seconds=1)
@@ -159,7 +159,7 @@ def _begin(conversation: Conversation, at: datetime) -> Execution | None:
             flow_sid=flow.sid,
             contact=conversation.address.address,
             channel=conversation.sender,
-            data=_handed_over(handed_back) | {"brand": words.brand()},
+            data=_handed_over(handed_back) | {"brand": company_settings.brand()},
             zone=flow.zone or settings.TIME_ZONE,
         ),
         now=at,
@@ -181,7 +181,7 @@ def _next_word(conversation: Conversation, execution: Execution, at: datetime) -
     Twilio: it answers nothing, and the history says so. While nobody knows whether it was, it is left for later.
     """
     new = _written(conversation, since=execution.consumed_seq)
-    keeps = bool(words.value_of(words.KEEP_EARLY_ANSWERS))
+    keeps = bool(company_settings.value_of(company_settings.KEEP_EARLY_ANSWERS))
     for event in new:
         if event.came_too_late:
             execution.consumed_seq = event.seq
@@ -241,7 +241,7 @@ def _ref_of_question(execution: Execution) -> int:
 # -- a step, and what it entails ---------------------------------------------------------------------
 
 
-@measures.step()
+@metrics.step()
 def _take_on(
     conversation: Conversation, execution: Execution, given: Sequence[engine.Input], at: datetime
 ) -> Errand | None:
@@ -271,7 +271,7 @@ def _carry_out(
             reason = str(effect.attributes.get("reason") or "")
             conversation.ask_for_agent(by=BOT, at=at, reason=reason, attributes=effect.attributes)
         case engine.Warn():
-            measures.ERRORS.inc()
+            metrics.ERRORS.inc()
             conversation.append(
                 "error", by=BOT, at=at, body=effect.message, metadata={"state": effect.widget}
             )
@@ -304,10 +304,12 @@ def _call(
     execution: Execution, effect: engine.CallHttp | engine.RunFunction, at: datetime
 ) -> engine.Answered | None:
     request = effect.as_request()
-    if isinstance(effect, engine.RunFunction) and (known := functions.find(effect.url, effect.function_sid)):
-        return functions.answer(known, effect)
-    if own_hooks.is_own(request.url):
-        return own_hooks.answer(request, ref=effect.ref, event=execution.about, at=at)
+    if isinstance(effect, engine.RunFunction) and (
+        known := local_functions.find(effect.url, effect.function_sid)
+    ):
+        return local_functions.answer(known, effect)
+    if local_hooks.is_own(request.url):
+        return local_hooks.answer(request, ref=effect.ref, event=execution.about, at=at)
     execution.pending = asdict(request) | {"ref": effect.ref}
     return None
 

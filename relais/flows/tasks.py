@@ -102,13 +102,13 @@ def _is_last(job: Job, error: BaseException) -> bool:
 
 def _fetch(errand: Errand, *, waits_if_busy: bool) -> Answered:
     """Raises HostBusy when it is worth waiting for the host; after that the flow takes its branch for a failure."""
-    from relais.flows import http
+    from relais.flows import http_client
     from relais.flows.engine import Answered
     from relais.flows.host_limits import HostBusy, host_limiter
 
     try:
         with host_limiter.request_to(errand.url):
-            return http.fetch(errand)
+            return http_client.fetch(errand)
     except HostBusy:
         if waits_if_busy:
             raise

@@ -14,8 +14,8 @@ from typing import Literal, TypedDict
 
 from django.core import signing
 
-from relais.company import words
-from relais.flows import hearsay, own_hooks, pretended
+from relais.company import company_settings
+from relais.flows import local_hooks, sample_payloads, simulated_hooks
 from relais.flows.engine import (
     Answered,
     AskForAgent,
@@ -39,7 +39,7 @@ from relais.flows.engine import (
     start,
     step,
 )
-from relais.flows.pretended import CLIENT, DESK, EXECUTION, FLOW
+from relais.flows.sample_payloads import CLIENT, DESK, EXECUTION, FLOW
 
 PROFILE = "Fatou"
 SALT = "relais.flows.trial"
@@ -59,7 +59,7 @@ class Memory(TypedDict):
     revision: int
     now: str
     state: State | None
-    client: hearsay.Client
+    client: simulated_hooks.Client
     lines: list[Line]
     path: list[str]
     messages: int
@@ -92,7 +92,7 @@ class Trial:
         self._tell("client", text)
         params = self._message(text)
         if self.memory["state"] is None or self.is_over:
-            data = {"brand": words.brand()}
+            data = {"brand": company_settings.brand()}
             context = Context(EXECUTION, FLOW, CLIENT, DESK, data=data, zone=self.zone)
             trigger = Trigger.message(params, event=self.flow.message_start)
             self.memory["state"] = start(self.flow, trigger=trigger, context=context, now=self.now)
@@ -146,7 +146,9 @@ class Trial:
 
     def _answer(self, effect: CallHttp | RunFunction) -> Answered:
         request, was = effect.as_request(), self.memory["client"]
-        client, said = hearsay.answer(request, was) if own_hooks.is_own(request.url) else (was, None)
+        client, said = (
+            simulated_hooks.answer(request, was) if local_hooks.is_own(request.url) else (was, None)
+        )
         self.memory["client"] = client
         if said is None:
             self._tell("note", request.url[:200], code="unanswered", state=effect.widget)
@@ -154,7 +156,7 @@ class Trial:
         if client["status"] == "transferred" != was["status"]:
             self._tell("note", code="agent", state=effect.widget)
         body = json.dumps(said, ensure_ascii=False)
-        return Answered(effect.ref, status=200, content_type=own_hooks.JSON, body=body)
+        return Answered(effect.ref, status=200, content_type=local_hooks.JSON, body=body)
 
     def _went_by(self, state: str) -> None:
         if self.memory["path"][-1:] != [state]:
@@ -168,7 +170,7 @@ class Trial:
 
     def _message(self, text: str) -> dict[str, str]:
         self.memory["messages"] += 1
-        return pretended.message(self.memory["messages"], text, profile_name=PROFILE)
+        return sample_payloads.message(self.memory["messages"], text, profile_name=PROFILE)
 
 
 def fresh(revision: int, *, at: datetime) -> Memory:
@@ -176,7 +178,7 @@ def fresh(revision: int, *, at: datetime) -> Memory:
         "revision": revision,
         "now": at.astimezone(UTC).isoformat(),
         "state": None,
-        "client": hearsay.stranger(),
+        "client": simulated_hooks.stranger(),
         "lines": [],
         "path": [],
         "messages": 0,

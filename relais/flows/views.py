@@ -19,16 +19,16 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from relais.accounts import audit
-from relais.accounts.access import UserRequest, at_least
 from relais.accounts.models import Role
+from relais.accounts.permissions import UserRequest, at_least
 from relais.flows import check, engine, trial
 from relais.flows.drawing import draw
 from relais.flows.engine import Problem
+from relais.flows.execution_path import route
 from relais.flows.forms import ImportForm, NewFlowForm, SidForm
+from relais.flows.labels import KINDS, UNKNOWN_KIND, texts
 from relais.flows.models import Flow, NotPublished, NotStartedByMessages, Revision
-from relais.flows.route import route
 from relais.flows.runner import parsed, published_subflows
-from relais.flows.wording import KINDS, UNKNOWN_KIND, texts
 
 ICONS = sorted({icon for _name, icon in (*KINDS.values(), UNKNOWN_KIND)})
 

@@ -13,7 +13,7 @@ from django.utils.crypto import constant_time_compare
 from starlette.requests import HTTPConnection
 
 from relais.live.pool import Database
-from relais.live.source import Source, Viewer
+from relais.live.protocol import Source, Viewer
 
 SESSIONS = (
     "select session_key, session_data from django_session where session_key = any(%s) and expire_date > now()"

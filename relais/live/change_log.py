@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from relais.live.source import Place
+from relais.live.protocol import Place
 
 MAX_ENTRIES = 2_000
 POSITION = re.compile(r"([0-9a-f]{16})\.([0-9]{1,18})", re.ASCII)

@@ -19,15 +19,15 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from relais.live import auth, change_log
-from relais.live.doorkeeper import ROUND, Doorkeeper
+from relais.live.conversation_subscriptions import Threads
 from relais.live.frames import Frame, as_array
-from relais.live.listen import Listener
-from relais.live.lists import Lists
+from relais.live.list_subscriptions import Lists
+from relais.live.notify_listener import Listener
 from relais.live.pool import Gate, Pool
+from relais.live.protocol import Head, Source, Viewer
 from relais.live.rendering import Renderer
+from relais.live.session_watch import ROUND, Doorkeeper
 from relais.live.socket import NOT_UNDERSTOOD, OUT_OF_REACH, SIGNED_OUT, TOO_SLOW, Socket, say_goodbye
-from relais.live.source import Head, Source, Viewer
-from relais.live.threads import Threads
 
 log = logging.getLogger(__name__)
 LOOK_ROUND = 5.0

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from relais.live.source import Mark
+from relais.live.protocol import Mark
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from django.utils import translation
 
 from relais.live import frames
 from relais.live.frames import Frame
-from relais.live.source import Mark, Source
+from relais.live.protocol import Mark, Source
 
 THREADS = 2
 KEPT = 2_000

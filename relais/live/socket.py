@@ -9,9 +9,9 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from relais.live import measures
+from relais.live import metrics
 from relais.live.frames import Frame
-from relais.live.source import Viewer
+from relais.live.protocol import Viewer
 
 SIGNED_OUT, OUT_OF_REACH, COME_BACK, TOO_SLOW, NOT_UNDERSTOOD = 4401, 4404, 1012, 1013, 1008
 LONGEST_QUEUE = 256
@@ -69,7 +69,7 @@ class Socket:
                     await self.websocket.send_text(frame.text)
             except GONE:
                 return
-            measures.frames(frame.kind).inc()
+            metrics.frames(frame.kind).inc()
 
     async def _until_it_leaves(self) -> None:
         """Pages have nothing to say here; reading is how one learns that they went."""
@@ -79,7 +79,7 @@ class Socket:
 
 async def say_goodbye(websocket: WebSocket, code: int) -> None:
     """A code reaches the page only over an open socket; one that takes nothing any more is left to itself."""
-    measures.closed(code)
+    metrics.closed(code)
     with suppress(*GONE, TimeoutError):
         async with asyncio.timeout(PATIENCE):
             await websocket.close(code)

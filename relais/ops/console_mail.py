@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.mail.backends.console import EmailBackend as Console
 
-from relais.ops.logs import LONG, open_log, set_aside, write_line
+from relais.ops.log_files import LONG, open_log, set_aside, write_line
 
 
 class EmailBackend(Console):

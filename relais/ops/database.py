@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from relais.ops.logs import last_lines, open_log
+from relais.ops.errors import Refused
+from relais.ops.log_files import last_lines, open_log
 from relais.ops.process import as_user, dies_with_parent, lives
-from relais.ops.refused import Refused
 
 NAME = "relais"
 SETTINGS = {

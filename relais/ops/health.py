@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from relais.ops.progress import PROGRESS, READY, Progress, periodic_intervals
+from relais.ops.job_progress import PROGRESS, READY, Progress, periodic_intervals
 
 DUTIES = ("jobs", "sender")
 STALE = 15

@@ -3,7 +3,7 @@
 import errno
 import socket
 
-from relais.ops.refused import Refused
+from relais.ops.errors import Refused
 
 GONE = 60_000
 """Milliseconds after which a connection whose other side acknowledges nothing is dropped, with what waits for it."""

@@ -18,14 +18,14 @@ from relais.data_folder import DataFolder
 from relais.environment import Environment
 from relais.ops import database, port
 from relais.ops.banner import answers_well, banner
-from relais.ops.bell import Bell, Rung
-from relais.ops.child import Child
+from relais.ops.child_process import Child
 from relais.ops.disk import is_full
-from relais.ops.health_watch import HealthProbe, HealthWatch
-from relais.ops.lines import in_words, instant
-from relais.ops.logs import Tail, keep_short, last_lines, write_line
+from relais.ops.errors import Refused
+from relais.ops.health_watchdog import HealthProbe, HealthWatch
+from relais.ops.log_files import Tail, keep_short, last_lines, write_line
+from relais.ops.log_format import in_words, instant
 from relais.ops.process import lives
-from relais.ops.refused import Refused
+from relais.ops.signals import Bell, Rung
 
 STDOUT_FD = 1
 RELAIS = (sys.executable, "-P", "-m", "relais")

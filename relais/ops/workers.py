@@ -22,8 +22,8 @@ from procrastinate.worker import Worker
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from relais.ops.clock_jump import as_long_as_time_goes_on, forget_the_future
 from relais.ops.job_tracker import job_tracker
-from relais.ops.set_back import as_long_as_time_goes_on, forget_the_future
 
 log = logging.getLogger(__name__)
 RESTART_PAUSE_SECONDS = 1.0

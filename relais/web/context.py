@@ -8,8 +8,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from relais.company import words
-from relais.web.rail import section_at, sections_for
+from relais.company import company_settings
+from relais.web.sidebar import section_at, sections_for
 
 
 def page(request: HttpRequest) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "demo": settings.DEMO,
         "languages": settings.LANGUAGES,
         # Asked only by the pages that show it, so that an error page needs no database.
-        "brand": SimpleLazyObject(words.brand),
+        "brand": SimpleLazyObject(company_settings.brand),
         "sections": SimpleLazyObject(
             lambda: sections_for(request.user) if request.user.is_authenticated else []
         ),

@@ -37,7 +37,7 @@ class MediaRetryStrategy(BaseRetryStrategy):
     name="relais.whatsapp.tasks.fetch_media", queue="media", retry=MediaRetryStrategy(), pass_context=True
 )
 def fetch_media(context: JobContext, media_id: int) -> None:
-    from relais.whatsapp.media import fetch, give_up
+    from relais.whatsapp.media.download import fetch, give_up
 
     waiting = Media.objects.filter(pk=media_id, state=MediaState.WAITING)
     for media in waiting.select_related("event__conversation"):
@@ -52,14 +52,14 @@ def fetch_media(context: JobContext, media_id: int) -> None:
 
 @app.task(name="relais.whatsapp.tasks.end_executions", retry=TRIES)
 def end_executions(conversation_id: int) -> None:
-    from relais.whatsapp.executions import end_executions_of
+    from relais.whatsapp.studio_executions import end_executions_of
 
     end_executions_of(Conversation.objects.select_related("address").get(pk=conversation_id))
 
 
 @app.task(name="relais.whatsapp.tasks.look_up_message", retry=TRIES)
 def look_up_message(sid: str) -> None:
-    from relais.whatsapp.overheard import write_down
+    from relais.whatsapp.reconcile.studio_messages import write_down
 
     write_down(sid, at=timezone.now())
 
@@ -67,14 +67,14 @@ def look_up_message(sid: str) -> None:
 @app.periodic(cron="* * * * *")
 @app.task(name="relais.whatsapp.tasks.look_at_log", queueing_lock="look_at_log", priority=1)
 def look_at_log(timestamp: int) -> None:
-    from relais.whatsapp import reconcile
+    from relais.whatsapp.reconcile import schedule
 
-    reconcile.look(began=BEGAN)
+    schedule.look(began=BEGAN)
 
 
 @app.periodic(cron="17 * * * *")
 @app.task(name="relais.whatsapp.tasks.look_back_in_log", queueing_lock="look_back_in_log", priority=1)
 def look_back_in_log(timestamp: int) -> None:
-    from relais.whatsapp import reconcile
+    from relais.whatsapp.reconcile import schedule
 
-    reconcile.look_back(began=BEGAN)
+    schedule.look_back(began=BEGAN)

@@ -8,11 +8,11 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST, require_safe
 
 from relais.conversations import fragments
-from relais.conversations.answers import AgentRequest, back, done, signed_in, wants_json
 from relais.conversations.models import ConversationEvent, Media, MediaState
-from relais.whatsapp import media as fetching
-from relais.whatsapp.content_disposition import content_disposition
-from relais.whatsapp.media import SHOWN_INLINE, path_of
+from relais.conversations.views.responses import AgentRequest, back, done, signed_in, wants_json
+from relais.whatsapp.media import download as fetching
+from relais.whatsapp.media.content_disposition import content_disposition
+from relais.whatsapp.media.download import SHOWN_INLINE, path_of
 
 
 @require_POST

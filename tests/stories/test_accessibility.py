@@ -9,9 +9,9 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from relais.conversations.history import BOT
+from relais.conversations.events import BOT
+from relais.conversations.inbound import InboundMedia
 from relais.conversations.models import GIVEN_UP, Conversation, Media
-from relais.conversations.receive import InboundMedia
 from relais.flows.models import Flow
 from relais.flows.tests.test_pages import begins, greets
 from relais.live.tests import test_page

@@ -9,8 +9,8 @@ import pytest
 import requests
 from twilio.request_validator import RequestValidator
 
+from relais.bench.desk import running_desk
 from relais.emulator.testing import wait_for
-from relais.ops.bench.desk import running_desk
 from relais.ops.port import free_port
 from tests.cast import new_sid
 

@@ -5,7 +5,7 @@
 
 import argparse
 
-from relais.ops.bench import faults
+from relais.bench import faults
 
 
 def test_nothing_is_lost_said_twice_or_out_of_order_whatever_dies(capfd):

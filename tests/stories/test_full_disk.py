@@ -12,8 +12,8 @@ import pytest
 import requests
 from twilio.request_validator import RequestValidator
 
+from relais.bench.desk import Desk
 from relais.emulator.testing import running_double, wait_for
-from relais.ops.bench.desk import Desk
 from relais.ops.database import dsn
 from relais.ops.port import free_port
 from tests.cast import new_sid

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
+from relais.bench.desk import Desk, running_desk
 from relais.emulator.testing import running_double, wait_for
-from relais.ops.bench.desk import Desk, running_desk
 from relais.ops.port import free_port
 from tests.cast import FATOU
 

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 import requests
 
+from relais.bench.desk import running_desk
 from relais.emulator.testing import running_double, wait_for
-from relais.ops.bench.desk import running_desk
 from relais.ops.database import dsn
 from relais.ops.port import free_port
 from tests.cast import FATOU

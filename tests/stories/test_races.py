@@ -2,7 +2,7 @@
 
 import pytest
 
-from relais.ops.bench.races import race
+from relais.bench.races import race
 
 
 @pytest.mark.django_db(transaction=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from relais.ops.bench.desk import Desk, running_desk
+from relais.bench.desk import Desk, running_desk
 from relais.typography import typeset
 from tests.accessibility import THEMES, in_theme, violations
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 import psycopg
 import pytest
 
+from relais.bench.desk import running_desk
 from relais.emulator.testing import wait_for
-from relais.ops.bench.desk import running_desk
 from relais.ops.database import dsn
 
 DEFERRED = "select coalesce(max(defer_timestamp), 0) from procrastinate_periodic_defers"

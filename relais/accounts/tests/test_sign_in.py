@@ -16,10 +16,10 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from relais.accounts.demo import PASSWORD as DEMO_PASSWORD
 from relais.accounts.demo import make_accounts
-from relais.accounts.failures import PERIOD, Attempt, network_of
 from relais.accounts.invitation import password_link
+from relais.accounts.login_delay import DELAY_HEADER, DelayedResponses
+from relais.accounts.login_throttle import PERIOD, Attempt, network_of
 from relais.accounts.models import SignInFailure, User
-from relais.accounts.sign_in_delay import DELAY_HEADER, DelayedResponses
 from relais.accounts.tasks import send_password_reset
 
 pytestmark = pytest.mark.django_db

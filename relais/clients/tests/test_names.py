@@ -9,9 +9,9 @@ from relais.accounts.models import User
 from relais.clients.models import Client
 from relais.company.forms import WordsForm
 from relais.conversations import fragments
-from relais.conversations.inputs import in_words
-from relais.conversations.lines import sentence_of
-from relais.conversations.saying import Unsayable, clean
+from relais.conversations.client_answers import in_words
+from relais.conversations.event_text import sentence_of
+from relais.conversations.outbound import Unsayable, clean
 from relais.flows.forms import NewFlowForm
 from tests.cast import FATOU
 

@@ -3,10 +3,10 @@
 import pytest
 
 from relais.accounts.models import Role
-from relais.company import words
+from relais.company import company_settings
 from relais.company.models import Setting
 from relais.whatsapp import client as twilio
-from relais.whatsapp import state
+from relais.whatsapp import connection_status
 from tests.cast import said_to_client
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +22,7 @@ def nadias(client, nadia):
 
 
 def sets(browser, **changed):
-    form = {word.key: words.value_of(word) for word in words.EDITABLE} | changed
+    form = {word.key: company_settings.value_of(word) for word in company_settings.EDITABLE} | changed
     return browser.post("/dashboard/settings", form)
 
 
@@ -38,7 +38,7 @@ def test_it_is_for_admins_only(client, awa, role):
 def test_each_word_has_its_field_on_the_page(nadias):
     """One without would keep the others from being saved."""
     page = nadias.get("/dashboard/settings").content.decode()
-    assert [word.key for word in words.EDITABLE if f'name="{word.key}"' not in page] == []
+    assert [word.key for word in company_settings.EDITABLE if f'name="{word.key}"' not in page] == []
 
 
 def test_the_texts_are_shown_as_the_client_reads_them(nadias):
@@ -87,9 +87,9 @@ def test_the_addresses_for_twilio_are_there_to_be_copied_and_no_secret_is(nadias
 
 
 def test_refused_signatures_stand_out(nadias, monkeypatch):
-    monkeypatch.setattr(state, "refusals", state._Refusals())
+    monkeypatch.setattr(connection_status, "refusals", connection_status._Refusals())
     assert "signature" not in nadias.get("/dashboard/settings").content.decode()
-    state.refused_signature("/api/twilio/message")
+    connection_status.refused_signature("/api/twilio/message")
     page = nadias.get("/dashboard/settings").content.decode()
     assert "Des appels ont été refusés pour leur signature." in page and 'href="/dashboard/state"' in page
 

@@ -8,10 +8,10 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from relais.clients.models import Client, ClientAddress
-from relais.conversations.lines import sentence_of
+from relais.conversations.event_text import sentence_of
+from relais.conversations.inbound import InboundMessage, receive
 from relais.conversations.models import Conversation, ConversationEvent
-from relais.conversations.receive import InboundMessage, receive
-from relais.conversations.saying import Unsayable
+from relais.conversations.outbound import Unsayable
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, new_sid, said_to_client, story_of
 
 USER_ID = "whatsapp:FI.9xYabc"
@@ -132,7 +132,7 @@ def test_known_addresses_are_asked_for_once_in_a_batch(clock):
 @pytest.fixture
 def two_clients(held_by_awa, fatou_writes, clock):
     """The number's conversation is held, the id's waits: nobody knew that both are Fatou."""
-    from relais.conversations.history import BOT
+    from relais.conversations.events import BOT
 
     clock.passes(minutes=5)
     waiting = fatou_writes("allô ?", address=USER_ID, name="F.")

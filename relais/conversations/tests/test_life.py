@@ -6,7 +6,7 @@ import pytest
 
 from relais.accounts.models import User
 from relais.conversations import lifecycle
-from relais.conversations.history import BOT
+from relais.conversations.events import BOT
 from relais.conversations.lifecycle import NotAllowed, Situation, TooLate, end_silent
 from relais.conversations.models import Conversation
 from relais.typography import typeset
@@ -417,7 +417,7 @@ def test_the_past_cannot_be_rewritten(with_bot):
 
 @pytest.mark.django_db(transaction=True)
 def test_nobody_is_given_a_conversation_on_his_way_out(fatou_writes, clock):
-    from relais.conversations.tests.test_receive import at_once
+    from relais.conversations.tests.test_inbound import at_once
 
     for n in range(40):
         leaving = User.objects.create(

@@ -7,9 +7,9 @@ from django.db import connection
 from django.utils import timezone
 
 from relais.conversations import outbox
-from relais.conversations.history import BOT
+from relais.conversations.events import BOT
 from relais.conversations.models import MessageDelivery, SenderPace
-from relais.conversations.tests.test_receive import at_once
+from relais.conversations.tests.test_inbound import at_once
 from tests.cast import OUR_NUMBER, MachineClock
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from relais.clients.models import Client as Person
-from relais.conversations.history import Author
+from relais.conversations.events import Author
 from relais.conversations.models import Conversation, ConversationEvent
 from tests.cast import Clock
 

@@ -6,9 +6,9 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from relais.conversations.history import BOT
+from relais.conversations.events import BOT
+from relais.conversations.inbound import InboundMedia
 from relais.conversations.models import GIVEN_UP, Conversation, Media
-from relais.conversations.receive import InboundMedia
 from relais.live.tests import test_page
 from relais.live.tests.test_page import Stage, is_live
 from tests.cast import Clock, said_to_client

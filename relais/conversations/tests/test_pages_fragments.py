@@ -7,10 +7,10 @@ import pytest
 from django.template.loader import render_to_string
 
 from relais.conversations import fragments
-from relais.conversations.history import BOT, Author
+from relais.conversations.events import BOT, Author
+from relais.conversations.inbound import InboundMedia
 from relais.conversations.models import ConversationEvent, Media
-from relais.conversations.receive import InboundMedia
-from relais.conversations.situations import standing_of
+from relais.conversations.permissions import standing_of
 from tests.cast import story_of
 
 pytestmark = pytest.mark.django_db
@@ -239,8 +239,8 @@ def words(html):
 
 @pytest.mark.django_db
 def test_what_the_bot_sent_beside_its_text_is_shown(with_bot, clock):
-    from relais.conversations.history import BOT
-    from relais.conversations.saying import Template
+    from relais.conversations.events import BOT
+    from relais.conversations.outbound import Template
 
     picture = with_bot.say_as_program("Voici", by=BOT, at=clock.now, media_url="https://example.com/e.jpg")
     assert 'href="https://example.com/e.jpg"' in fragments.message(picture.event)

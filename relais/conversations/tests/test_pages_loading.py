@@ -10,9 +10,9 @@ import pytest
 from django.utils import timezone, translation
 from playwright.sync_api import expect
 
-from relais.conversations.history import BOT
+from relais.conversations.events import BOT
+from relais.conversations.inbound import InboundMedia
 from relais.conversations.models import Media
-from relais.conversations.receive import InboundMedia
 from relais.conversations.tests import test_pages_browser
 from relais.live.tests import test_page
 from relais.live.tests.test_page import Stage, is_live

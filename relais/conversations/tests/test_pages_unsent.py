@@ -102,7 +102,7 @@ class TestASessionThatEnds:
         told(story, expecting="ERR_FAILED|WebSocket|401")
 
     def test_a_form_that_is_being_filled_in_stays_and_can_be_sent_later(self, told, nadia):
-        from relais.company import words
+        from relais.company import company_settings
 
         def story(stage: Stage) -> None:
             page = stage.opens(nadia, "/dashboard/settings")
@@ -122,7 +122,7 @@ class TestASessionThatEnds:
             with page.expect_navigation():
                 page.get_by_role("button", name="Enregistrer").click()
             expect(page.get_by_label("Marque")).to_have_value("Étoile d'Afrique")
-            assert words.brand() == "Étoile d'Afrique"
+            assert company_settings.brand() == "Étoile d'Afrique"
 
         told(story, expecting="401|WebSocket")
 

@@ -8,8 +8,8 @@ from relais.flows.engine.effects import Effect
 from relais.flows.engine.flow import Flow, Widget
 from relais.flows.engine.inputs import Context, Input, Said, Started, Trigger
 from relais.flows.engine.limits import LimitReached
-from relais.flows.engine.run import Done, Into, Run
 from relais.flows.engine.state import Frame, State
+from relais.flows.engine.step_context import Done, Into, Run
 from relais.flows.engine.values import plain, plain_object
 from relais.flows.engine.widgets import kind_of, subflow
 from relais.flows.engine.widgets.messages import note_outcome

@@ -6,30 +6,28 @@ from collections.abc import Mapping
 
 from django import template
 
-from relais.flows import wording
+from relais.flows import labels
 from relais.flows.drawing import Drawing, Exit
 from relais.flows.engine import Problem
 
 register = template.Library()
 NARROW, BROAD = frozenset("iljtfrI.,:;'|!()[] ·"), frozenset("mwMWOQ@%—…")
 
-register.filter("kind", wording.kind)
-register.filter("kind_icon", wording.icon)
-register.filter("event_word", wording.event)
-register.filter("gist", wording.gist)
-register.filter("facts", wording.facts)
-register.filter("sentence", wording.sentence)
-register.filter("explanation", wording.explanation)
-register.filter("end_reason", wording.ended)
-register.filter("verdict", wording.verdict)
+register.filter("kind", labels.kind)
+register.filter("kind_icon", labels.icon)
+register.filter("event_word", labels.event)
+register.filter("gist", labels.gist)
+register.filter("facts", labels.facts)
+register.filter("sentence", labels.sentence)
+register.filter("explanation", labels.explanation)
+register.filter("end_reason", labels.ended)
+register.filter("verdict", labels.verdict)
 
 
 @register.filter
 def events(exit: Exit) -> str:
     """All that leads to one target, in words, each once."""
-    return " · ".join(
-        dict.fromkeys(wording.event(transition, exit.source) for transition in exit.transitions)
-    )
+    return " · ".join(dict.fromkeys(labels.event(transition, exit.source) for transition in exit.transitions))
 
 
 @register.filter

@@ -8,7 +8,7 @@ import pytest
 from relais.flows import library
 from relais.flows.drawing import ENTRY, WIDTH, draw
 from relais.flows.engine import parse
-from relais.flows.route import route
+from relais.flows.execution_path import route
 
 
 def state(name, *nexts, kind="send-message"):

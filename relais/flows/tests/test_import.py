@@ -5,7 +5,7 @@ import json
 import pytest
 
 from relais.flows.engine.tests.stage import flow_of, say
-from relais.flows.keep import CannotImport, import_file
+from relais.flows.import_export import CannotImport, import_file
 from relais.flows.models import Flow
 from relais.flows.tests.test_runner import bot_runs
 from tests.cast import said_to_client

@@ -8,9 +8,9 @@ import pytest
 from django.db import OperationalError, connection
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from relais.company import words
+from relais.company import company_settings
+from relais.conversations.event_text import sentence_of
 from relais.conversations.lifecycle import Situation
-from relais.conversations.lines import sentence_of
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.flows import engine, runner
 from relais.flows.models import Execution, Flow
@@ -121,7 +121,7 @@ def test_a_repeated_job_does_nothing(question, fatou_writes, clock):
 
 @pytest.fixture
 def as_at_twilio(db):
-    words.write(words.KEEP_EARLY_ANSWERS, False)
+    company_settings.write(company_settings.KEEP_EARLY_ANSWERS, False)
 
 
 def test_what_came_before_the_question_left_answers_nothing(question, fatou_writes, clock, as_at_twilio):
@@ -346,7 +346,7 @@ def test_a_foreign_host_is_asked_between_two_transactions(fatou_writes, clock):
 
 @pytest.mark.parametrize("host", ["https://[{{trigger.message.Body}}", "https://a℀b"])
 def test_what_is_no_address_takes_the_failed_branch(fatou_writes, clock, host):
-    from relais.flows import http
+    from relais.flows import http_client
 
     published(
         flow_of(
@@ -357,7 +357,7 @@ def test_what_is_no_address_takes_the_failed_branch(fatou_writes, clock, host):
         clock,
     )
     conversation = fatou_writes("mercedes")
-    bot_runs(conversation, clock, fetch=http.fetch)
+    bot_runs(conversation, clock, fetch=http_client.fetch)
     assert said_to_client(conversation) == ["Nous ne savons pas."]
 
 
@@ -369,7 +369,7 @@ def test_no_connection_is_held_while_a_host_is_asked(fatou_writes, clock, monkey
         held.append(connection.connection)
         return engine.Answered(errand.ref, status=200, content_type="text/plain", body="")
 
-    monkeypatch.setattr("relais.flows.http.request", request)
+    monkeypatch.setattr("relais.flows.http_client.request", request)
     run_bot_with_requests(attempt(0), conversation.pk)
     assert held == [None]
 
@@ -492,7 +492,7 @@ def test_while_a_flow_waits_nobody_is_asked_for_patience_and_no_silence_ends_it(
 ):
     from datetime import timedelta
 
-    from relais.conversations.history import BOT
+    from relais.conversations.events import BOT
     from relais.conversations.lifecycle import end_silent
 
     conversation = fatou_writes("mercedes")
@@ -527,7 +527,7 @@ def test_without_a_flow_the_bot_is_silent(fatou_writes, clock):
 
 
 def test_two_jobs_at_once_ask_once(question, fatou_writes, clock, transactional_db):
-    from relais.conversations.tests.test_receive import at_once
+    from relais.conversations.tests.test_inbound import at_once
 
     for n in range(10):
         conversation = fatou_writes("mercedes", address=f"whatsapp:+2124{n:08d}")
@@ -549,7 +549,7 @@ def test_what_was_asked_is_known_by_its_sid_when_it_is_answered(fatou_writes, cl
 
 
 def test_a_function_known_here_is_run_here(fatou_writes, clock):
-    from relais.flows.functions import function
+    from relais.flows.local_functions import function
 
     @function("https://functions.example/prix")
     def prix(parameters):

@@ -11,9 +11,9 @@ from procrastinate.contrib.django import DjangoApp, app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from relais import jobs
-from relais.company import words
+from relais.company import company_settings
 from relais.emulator.testing import wait_for
-from relais.flows import engine, host_limits, http, tasks
+from relais.flows import engine, host_limits, http_client, tasks
 from relais.flows.host_limits import HostBusy, HostLimiter
 from relais.flows.models import Execution
 from relais.flows.tests.raw_host import ENDLESS, SLOW_HOSTS, raw_hosts
@@ -68,13 +68,13 @@ def waiting_requests():
 def test_a_bot_that_asks_a_host_goes_on_in_a_job_for_requests(fatou_writes, clock, limiter, monkeypatch):
     published(asks_a_host_when_told("https://crm.example"), clock)
     conversation = fatou_writes("bonjour")
-    monkeypatch.setattr(http, "fetch", None)
+    monkeypatch.setattr(http_client, "fetch", None)
     tasks.run_bot(attempt(0), conversation.pk)
     tasks.run_bot(attempt(0), conversation.pk)
     [job] = waiting_requests()
     assert (job.queue_name, job.lock) == ("flow_requests", f"bot:{conversation.pk}")
     assert job.args == {"conversation_id": conversation.pk}
-    monkeypatch.setattr(http, "fetch", lambda errand: engine.Answered(errand.ref, status=200))
+    monkeypatch.setattr(http_client, "fetch", lambda errand: engine.Answered(errand.ref, status=200))
     tasks.run_bot_with_requests(attempt(0), **job.args)
     assert said_to_client(conversation) == ["Trouvé."]
 
@@ -180,13 +180,13 @@ def workers_at_work(monkeypatch):
 @pytest.mark.django_db(transaction=True)
 def test_slow_hosts_hold_up_nobody_whose_bot_asks_none(fatou_writes, clock, limiter, monkeypatch):
     """Each kind of slow host, and more conversations that wait for them than there are slots of all kinds."""
-    monkeypatch.setattr(http, "REQUEST_TIMEOUT_SECONDS", 2 * WITHIN)
-    monkeypatch.setattr(http, "MAX_REDIRECTS", ENDLESS)
+    monkeypatch.setattr(http_client, "REQUEST_TIMEOUT_SECONDS", 2 * WITHIN)
+    monkeypatch.setattr(http_client, "MAX_REDIRECTS", ENDLESS)
     published(asks_a_host_when_told("{{trigger.message.Body}}"), clock)
     slots = jobs.QUEUE_CONCURRENCY[tasks.REQUEST_QUEUE]
     with workers_at_work(monkeypatch), raw_hosts() as host:
         urls = [host(behaviour) for behaviour in SLOW_HOSTS]
-        words.write(words.FLOW_HOSTS, [urlsplit(url).hostname for url in urls])
+        company_settings.write(company_settings.FLOW_HOSTS, [urlsplit(url).hostname for url in urls])
         for n in range(4 + sum(jobs.QUEUE_CONCURRENCY.values())):
             fatou_writes(urls[n % len(urls)], address=f"whatsapp:+2126{n:08d}")
         under_way = limiter._under_way

@@ -5,7 +5,7 @@ from django.conf import settings
 from django.test import Client
 
 from relais.accounts.models import User
-from relais.conversations.history import BOT
+from relais.conversations.events import BOT
 from relais.conversations.models import Conversation
 from relais.live.tests.desk import refused_status, signed_in
 

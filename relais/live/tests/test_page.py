@@ -12,7 +12,7 @@ from django.conf import settings as configured
 from django.db import connection
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from relais.conversations.receive import InboundMessage, receive
+from relais.conversations.inbound import InboundMessage, receive
 from relais.live.tests.desk import Desk, signed_in
 from relais.prepare import static_files
 from tests.cast import FATOU, OUR_NUMBER, new_sid

@@ -7,7 +7,7 @@ import re
 import pytest
 from django.db import connection
 
-from relais.conversations import pages
+from relais.conversations.views import pages
 from relais.live.change_log import MAX_ENTRIES, ChangeLog
 from relais.live.tests.desk import wait_until
 

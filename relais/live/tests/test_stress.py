@@ -12,8 +12,8 @@ from django.conf import settings as configured
 from django.db import connection
 from twilio.request_validator import RequestValidator
 
-from relais.conversations.receive import InboundMessage, receive
-from relais.live import endpoint, listen, pool, threads
+from relais.conversations.inbound import InboundMessage, receive
+from relais.live import conversation_subscriptions, endpoint, notify_listener, pool
 from relais.live import socket as live_socket
 from relais.live.tests.desk import Desk, wait_until
 from tests.cast import FATOU, OUR_NUMBER, new_sid
@@ -60,8 +60,8 @@ def stopped(application: str) -> Iterator[None]:
 @pytest.fixture
 def small_queues(monkeypatch):
     monkeypatch.setattr(live_socket, "LONGEST_QUEUE", 20)
-    monkeypatch.setattr(threads, "TOLD", 10)
-    monkeypatch.setattr(threads, "READ", 100)
+    monkeypatch.setattr(conversation_subscriptions, "TOLD", 10)
+    monkeypatch.setattr(conversation_subscriptions, "READ", 100)
 
 
 def test_who_was_away_for_long_gets_all_of_it_once_and_in_order(desk, awa, with_bot):
@@ -166,8 +166,8 @@ def test_what_the_holder_reads_in_one_process_is_read_in_all(
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(listen, "SILENCE", 0.1)
-    monkeypatch.setattr(listen, "LONGEST", 0.2)
+    monkeypatch.setattr(notify_listener, "SILENCE", 0.1)
+    monkeypatch.setattr(notify_listener, "LONGEST", 0.2)
     monkeypatch.setattr(pool, "CHECK", 0.2)
     monkeypatch.setattr(pool, "LONGEST", 0.2)
 

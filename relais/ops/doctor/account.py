@@ -9,12 +9,12 @@ from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, urldefrag, urlsplit
 
-from relais.company.door import RETRY
+from relais.company.messenger import RETRY
 from relais.emulator.settings import DEMO_SENDER
 from relais.environment import THE_THREE, Environment
-from relais.ops.doctor import outside
-from relais.ops.doctor.finding import Finding, failed, ok, unverified, warning
-from relais.ops.doctor.patient import Patient
+from relais.ops.doctor import http_probe
+from relais.ops.doctor.context import Patient
+from relais.ops.doctor.result import Finding, failed, ok, unverified, warning
 from relais.whatsapp import client
 
 SANDBOX = DEMO_SENDER
@@ -66,7 +66,7 @@ def _ill_formed(told: Environment) -> Iterator[Finding]:
 
 def _judge_account(patient: Patient) -> Finding:
     try:
-        answer = outside.ask_twilio(patient)
+        answer = http_probe.ask_twilio(patient)
     except (client.NotNow, client.Unanswered) as error:
         return _away(error)
     if answer.status_code in (401, 403, 404):

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from relais.ops.doctor import outside
-from relais.ops.doctor.finding import Finding, failed, ok, unverified
-from relais.ops.doctor.patient import Patient
+from relais.ops.doctor import http_probe
+from relais.ops.doctor.context import Patient
+from relais.ops.doctor.result import Finding, failed, ok, unverified
 from relais.whatsapp.client import NotNow, TwilioRefused, Unanswered
 
 FAR = timedelta(seconds=5)
@@ -45,12 +45,12 @@ def _clocks(patient: Patient) -> Iterator[tuple[str, datetime]]:
     with suppress(psycopg.Error), patient.database() as db:
         (theirs,) = db.execute("select clock_timestamp()").fetchone() or (patient.now(),)
         yield "the database's", theirs
-    with suppress(outside.Unreachable):
-        if theirs := _date(outside.call(patient, "GET", "/api/live").headers.get("Date")):
+    with suppress(http_probe.Unreachable):
+        if theirs := _date(http_probe.call(patient, "GET", "/api/live").headers.get("Date")):
             yield "that of the public address", theirs
     if patient.live:
         with suppress(NotNow, TwilioRefused, Unanswered):
-            if theirs := _date(outside.ask_twilio(patient).headers.get("Date")):
+            if theirs := _date(http_probe.ask_twilio(patient).headers.get("Date")):
                 yield "Twilio's", theirs
 
 

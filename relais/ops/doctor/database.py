@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from relais.ops.doctor.finding import Finding, failed, ok, warning
-from relais.ops.doctor.patient import Patient
+from relais.ops.doctor.context import Patient
+from relais.ops.doctor.result import Finding, failed, ok, warning
 
 OLDEST = 150_000
 EXTENSIONS = ("pg_trgm", "unaccent")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from relais.environment import ROOT
 from relais.ops.disk import LITTLE_ROOM, ROOM
-from relais.ops.doctor.finding import Finding, failed, ok, warning
-from relais.ops.doctor.patient import Patient
+from relais.ops.doctor.context import Patient
+from relais.ops.doctor.result import Finding, failed, ok, warning
 
 FEW_FILES = 1_000
 

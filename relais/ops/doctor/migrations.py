@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import psycopg
 
-from relais.ops.doctor.finding import Finding, failed, ok
-from relais.ops.doctor.patient import Patient
+from relais.ops.doctor.context import Patient
+from relais.ops.doctor.result import Finding, failed, ok
 
 APPLIED = "select app, name from django_migrations"
 

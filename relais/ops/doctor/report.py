@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from relais.environment import ROOT, Environment, load
-from relais.ops.doctor.finding import Finding, State
-from relais.ops.doctor.patient import Patient
-from relais.ops.refused import Refused
+from relais.ops.doctor.context import Patient
+from relais.ops.doctor.result import Finding, State
+from relais.ops.errors import Refused
 
 START = 15.0
 """Seconds that the embedded database gets to start, when it does not run."""
@@ -33,7 +33,7 @@ def report(*, live: bool, as_json: bool) -> int:
     django.setup()
     # Whatever is wrong is told as a finding, and a line of a log among them would break the JSON.
     logging.disable()
-    from relais.ops.doctor.examination import examine
+    from relais.ops.doctor.runner import examine
 
     with _database(environment) as why_not:
         findings = examine(Patient(environment, live=live, without_database=why_not))

@@ -9,7 +9,7 @@ from django.db import connection
 from relais.live.tests.desk import Desk, wait_until
 from relais.ops import health
 from relais.ops.health import STALE, beat, record_completions
-from relais.ops.progress import periodic_intervals
+from relais.ops.job_progress import periodic_intervals
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WELL = {"status": "ok", "database": "ok", "jobs": "ok", "sender": "ok", "live": "ok"}

@@ -8,7 +8,7 @@ import pytest
 LARGE = {"aiohttp", "babel", "liquid", "phonenumbers", "requests", "twilio.rest"}
 PREPARE = "import django; django.setup(); import relais.prepare"
 WEB = "import relais.asgi"
-JOBS = "import django; django.setup(); import relais.jobs, relais.whatsapp.sender"
+JOBS = "import django; django.setup(); import relais.jobs, relais.whatsapp.outbound.sender"
 
 
 @pytest.mark.parametrize(
@@ -28,5 +28,5 @@ def test_the_web_server_loads_its_parts_before_the_static_files_are_there():
     loaded = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout
-    assert "relais.whatsapp.hooks" in loaded.split()
+    assert "relais.whatsapp.inbound.hooks" in loaded.split()
     assert "relais.asgi" not in loaded.split()

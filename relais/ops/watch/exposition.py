@@ -23,9 +23,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from relais.accounts.models import ApiToken, TokenRefused
-from relais.ops.progress import Progress, periodic_intervals
-from relais.ops.watch import facts
-from relais.ops.watch.keeping import FRESH
+from relais.ops.job_progress import Progress, periodic_intervals
+from relais.ops.watch import queries
+from relais.ops.watch.metrics_store import FRESH
 
 LOOPBACK = ("127.0.0.1", "::1")
 LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
@@ -158,7 +158,7 @@ def _add(families: dict[str, Metric], more: object, **labels: str) -> None:
 
 def of_the_database() -> Iterator[Metric]:
     now = timezone.now()
-    outbox = facts.outbox()
+    outbox = queries.outbox()
     age = (now - outbox.oldest_at).total_seconds() if outbox.oldest_at else 0.0
     yield GaugeMetricFamily("relais_outbox_messages", "Messages that wait to be sent.", value=outbox.waiting)
     yield GaugeMetricFamily("relais_outbox_oldest_seconds", "Age of the oldest of them.", value=max(0.0, age))
@@ -166,19 +166,19 @@ def of_the_database() -> Iterator[Metric]:
         "relais_outbox_uncertain_messages", "Messages nobody knows the fate of.", value=outbox.uncertain
     )
     beats = GaugeMetricFamily("relais_heartbeat_age_seconds", "Since the last sign of life.", labels=["duty"])
-    for duty, at in facts.beats().items():
+    for duty, at in queries.beats().items():
         beats.add_metric([duty], (now - at).total_seconds())
     yield beats
     jobs = GaugeMetricFamily(
         "relais_jobs", "Jobs that are due, at work, or failed for good.", labels=["task", "state"]
     )
-    for task, counts in facts.jobs().items():
+    for task, counts in queries.jobs().items():
         for state in ("waiting", "doing", "failed"):
             jobs.add_metric([task, state], getattr(counts, state))
     yield jobs
-    yield from of_progress(facts.progress())
+    yield from of_progress(queries.progress())
     yield from of_the_comparison(now)
-    open_now, most, _ = facts.connections()
+    open_now, most, _ = queries.connections()
     yield GaugeMetricFamily("relais_database_connections", "Connections open on the server.", value=open_now)
     yield GaugeMetricFamily("relais_database_connections_max", "How many may be.", value=most)
 
@@ -205,9 +205,11 @@ def of_progress(progress: Progress) -> Iterator[Metric]:
 
 def of_the_comparison(now: datetime) -> Iterator[Metric]:
     """Twilio's own log of messages, against what stands here."""
-    from relais.whatsapp import reconcile  # With the SDK behind it, which web has no need of at its start.
+    from relais.whatsapp.reconcile import (
+        schedule,  # With the SDK behind it, which web has no need of at its start.
+    )
 
-    told = reconcile.state(at=now)
+    told = schedule.state(at=now)
     if told is None:
         return
     if told.last_ok_at:

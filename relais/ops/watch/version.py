@@ -12,7 +12,7 @@ import django
 from django.utils import timezone
 
 from relais.environment import ROOT
-from relais.ops.watch import facts
+from relais.ops.watch import queries
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def version() -> Version:
         since=STARTED,
         python=platform.python_version(),
         django=django.get_version(),
-        postgresql=facts.connections()[2],
+        postgresql=queries.connections()[2],
     )
 
 

@@ -10,11 +10,11 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
-from relais.accounts.access import at_least
 from relais.accounts.models import Role
-from relais.ops.watch.figures import figures
-from relais.ops.watch.light import light
-from relais.ops.watch.signs import Level, signs
+from relais.accounts.permissions import at_least
+from relais.ops.watch.alert_badge import light
+from relais.ops.watch.checks import Level, signs
+from relais.ops.watch.stats import figures
 from relais.ops.watch.version import version
 
 View = Callable[[HttpRequest], HttpResponse]

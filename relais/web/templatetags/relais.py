@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from lucide.templatetags import lucide as icons
 
-from relais.company.words import BRAND_MARK
+from relais.company.company_settings import BRAND_MARK
 from relais.web import times
 
 register = template.Library()

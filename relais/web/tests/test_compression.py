@@ -5,9 +5,9 @@ import gzip
 import pytest
 from django.utils import timezone
 
+from relais.conversations.inbound import InboundMedia
 from relais.conversations.models import Media
-from relais.conversations.receive import InboundMedia
-from relais.whatsapp.media import path_of
+from relais.whatsapp.media.download import path_of
 from tests.cast import Clock
 
 pytestmark = pytest.mark.django_db

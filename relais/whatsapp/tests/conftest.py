@@ -17,9 +17,9 @@ from twilio.request_validator import RequestValidator
 
 from relais.emulator.testing import RunningDouble, ServerThread, running_double
 from relais.whatsapp import client
-from relais.whatsapp.clock import SharedClock
-from relais.whatsapp.hooks import Door
-from relais.whatsapp.sender import Sender, call, write
+from relais.whatsapp.database_clock import SharedClock
+from relais.whatsapp.inbound.hooks import Door
+from relais.whatsapp.outbound.sender import Sender, call, write
 from tests.cast import FATOU, OUR_NUMBER, new_sid
 
 

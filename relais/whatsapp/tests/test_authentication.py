@@ -12,8 +12,8 @@ from django.conf import settings
 
 from relais.conversations.models import ConversationEvent
 from relais.live.tests.desk import wait_until
-from relais.whatsapp import authentication, signature
-from relais.whatsapp.authentication import (
+from relais.whatsapp.inbound import authentication, signature
+from relais.whatsapp.inbound.authentication import (
     MAX_REFUSED_CALLS,
     MAX_SECRET_GUESSES,
     MAX_WAITING_CHECKS,
@@ -23,8 +23,8 @@ from relais.whatsapp.authentication import (
     HookGuard,
     NotAllowed,
 )
-from relais.whatsapp.hooks import MAX_FORM_FIELDS
-from relais.whatsapp.signature import RawRequest, is_signed
+from relais.whatsapp.inbound.hooks import MAX_FORM_FIELDS
+from relais.whatsapp.inbound.signature import RawRequest, is_signed
 
 from .conftest import inbound
 

@@ -7,9 +7,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from relais.conversations.history import BOT
-from relais.conversations.receive import InboundMessage, receive
-from relais.whatsapp import doubts
+from relais.conversations.events import BOT
+from relais.conversations.inbound import InboundMessage, receive
+from relais.whatsapp.outbound import uncertain_sends
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, MachineClock, new_sid
 
 from .conftest import at_work
@@ -43,7 +43,7 @@ def step(request):
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(doubts, "LOG_ASKED_AGAIN_AFTER", timedelta(seconds=1))
+    monkeypatch.setattr(uncertain_sends, "LOG_ASKED_AGAIN_AFTER", timedelta(seconds=1))
 
 
 def the_clock_is_set(step):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relais.whatsapp.content_disposition import content_disposition, filename_in
+from relais.whatsapp.media.content_disposition import content_disposition, filename_in
 
 
 def as_http_libraries_hand_it_out(text):

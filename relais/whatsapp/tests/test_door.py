@@ -10,12 +10,12 @@ import psycopg
 import pytest
 from django.db import connection
 
-from relais.conversations.history import SYSTEM
+from relais.conversations.events import SYSTEM
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.emulator.testing import wait_for
 from relais.live.pool import conninfo
-from relais.whatsapp import database_line, hooks
-from relais.whatsapp.delivery import News, hear
+from relais.whatsapp.inbound import batch_connection, hooks
+from relais.whatsapp.inbound.status_callbacks import News, hear
 from tests.cast import FATOU, OUR_NUMBER, new_sid
 
 from .conftest import Twilio, inbound
@@ -91,7 +91,7 @@ def test_too_many_waiting_are_sent_away_at_once(door, twilio, monkeypatch):
 
 
 def test_a_conversation_that_someone_keeps_harms_no_other(door, crowd, aside, fatou_sends, monkeypatch):
-    monkeypatch.setattr(database_line, "A_WHILE", "100ms")
+    monkeypatch.setattr(batch_connection, "A_WHILE", "100ms")
     monkeypatch.setattr(door.messages, "patience", 2)
     monkeypatch.setattr(door.messages, "max_wait_seconds", 2)
     fatou_sends()
@@ -105,7 +105,7 @@ def test_a_conversation_that_someone_keeps_harms_no_other(door, crowd, aside, fa
 
 
 def test_what_a_conversation_is_kept_from_is_stored_once_it_is_free(twilio, aside, fatou_sends, monkeypatch):
-    monkeypatch.setattr(database_line, "A_WHILE", "50ms")
+    monkeypatch.setattr(batch_connection, "A_WHILE", "50ms")
     fatou_sends()
     hers = f"select 1 from conversations where id = {Conversation.objects.get().pk} for update"
     with ThreadPoolExecutor(1) as another:
@@ -121,7 +121,7 @@ def test_what_a_conversation_is_kept_from_is_stored_once_it_is_free(twilio, asid
 def test_a_locked_table_ends_in_503_and_the_repeated_message_is_stored_once(
     door, crowd, twilio, aside, monkeypatch
 ):
-    monkeypatch.setattr(database_line, "A_WHILE", "100ms")
+    monkeypatch.setattr(batch_connection, "A_WHILE", "100ms")
     monkeypatch.setattr(door.messages, "patience", 2)
     monkeypatch.setattr(door.messages, "max_wait_seconds", 2)
     messages = [inbound() for _ in range(5)]
@@ -148,7 +148,7 @@ def test_studio_s_other_hooks_hang_no_longer_than_twilio_waits(twilio, with_bot,
 
 def test_a_frozen_connection_is_given_up_and_the_next_message_takes_another(door, twilio, aside, monkeypatch):
     monkeypatch.setattr(door.messages, "patience", 2)
-    monkeypatch.setattr(database_line, "A_WHILE", "30s")
+    monkeypatch.setattr(batch_connection, "A_WHILE", "30s")
     frozen, message = [], inbound()
     waiting = (
         "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
@@ -257,7 +257,7 @@ def test_one_batch_tells_of_many_and_what_is_unknown_harms_none(left, clock):
 
 
 def test_a_status_is_noted_only_with_the_commit(door, left, twilio, aside, monkeypatch):
-    monkeypatch.setattr(database_line, "A_WHILE", "100ms")
+    monkeypatch.setattr(batch_connection, "A_WHILE", "100ms")
     monkeypatch.setattr(door.statuses, "patience", 2)
     monkeypatch.setattr(door.statuses, "max_wait_seconds", 2)
     [delivery] = left(1)

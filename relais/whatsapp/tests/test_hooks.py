@@ -13,10 +13,10 @@ from twilio.request_validator import RequestValidator
 
 from relais.accounts.models import ApiToken
 from relais.clients.models import Client, ClientAddress
-from relais.conversations.history import BOT
+from relais.conversations.events import BOT
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
-from relais.whatsapp import state
-from relais.whatsapp.delivery import fail
+from relais.whatsapp import connection_status
+from relais.whatsapp.inbound.status_callbacks import fail
 from tests.cast import FATOU, OUR_NUMBER, new_sid, said_to_client, story_of
 
 from .conftest import inbound
@@ -59,10 +59,10 @@ def test_too_much_in_pieces_is_refused_too(twilio):
 
 @pytest.mark.parametrize("hook", ALL)
 def test_the_unsigned_are_refused_and_counted(twilio, hook):
-    before = state.refusals.count
+    before = connection_status.refusals.count
     answer = twilio.calls(f"/api/twilio/{hook}", {}, signed=False)
     assert (answer.status_code, answer.json()["success"]) == (403, "false")
-    assert state.refusals.count == before + 1
+    assert connection_status.refusals.count == before + 1
     assert Conversation.objects.count() == 0
 
 
@@ -114,7 +114,7 @@ def test_all_that_is_missing_is_named_at_once(twilio):
 
 
 def test_what_cannot_be_stored_is_503_and_tells_nothing(twilio, monkeypatch):
-    from relais.whatsapp import hooks
+    from relais.whatsapp.inbound import hooks
 
     def gone(*args, **kwargs):
         raise OperationalError("connection to server at 10.0.0.1 failed")
@@ -126,7 +126,7 @@ def test_what_cannot_be_stored_is_503_and_tells_nothing(twilio, monkeypatch):
 
 
 def test_a_fault_of_ours_is_500_and_tells_nothing(twilio, monkeypatch):
-    from relais.whatsapp import hooks
+    from relais.whatsapp.inbound import hooks
 
     monkeypatch.setattr(hooks, "receive", lambda *a, **k: 1 / 0)
     answer = twilio.calls("/api/twilio/message", inbound())

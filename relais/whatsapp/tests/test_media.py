@@ -12,12 +12,12 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from relais.conversations import fragments
+from relais.conversations.inbound import InboundMedia
 from relais.conversations.media_types import OFFICE
 from relais.conversations.models import MEDIA_TOO_LARGE, Conversation, Media
-from relais.conversations.receive import InboundMedia
 from relais.jobs import QUEUE_CONCURRENCY
-from relais.whatsapp import media as fetching
 from relais.whatsapp import tasks
+from relais.whatsapp.media import download as fetching
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 64
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,15 +9,16 @@ import pytest
 from django.db import DataError, connection
 from django.utils import timezone
 
+from relais.conversations.inbound import InboundMessage, receive
 from relais.conversations.models import Conversation, ConversationEvent, Media, MessageDelivery
-from relais.conversations.receive import InboundMessage, receive
 from relais.emulator.testing import running_double
-from relais.whatsapp import client, comparison, reconcile
-from relais.whatsapp.inbound import message_of
-from relais.whatsapp.media import RetryableRefusal, fetch
+from relais.whatsapp import client
+from relais.whatsapp.inbound.messages import message_of
+from relais.whatsapp.inbound.params import clean
+from relais.whatsapp.media.download import RetryableRefusal, fetch
 from relais.whatsapp.models import LogReading
-from relais.whatsapp.overheard import write_down
-from relais.whatsapp.params import clean
+from relais.whatsapp.reconcile import diff, schedule
+from relais.whatsapp.reconcile.studio_messages import write_down
 from relais.whatsapp.tasks import BEGAN, look_at_log, look_back_in_log
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, story_of
 
@@ -28,12 +29,12 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 64
 def look(*, sleep=lambda seconds: None, **later):
     """At the log, as if so much time had passed."""
     passed = timedelta(**(later or {"seconds": 60}))
-    reconcile.look(began=BEGAN, clock=lambda: timezone.now() + passed, sleep=sleep)
+    schedule.look(began=BEGAN, clock=lambda: timezone.now() + passed, sleep=sleep)
 
 
 def look_back(*, sleep=lambda seconds: None, **later):
     passed = timedelta(**(later or {"seconds": 60}))
-    reconcile.look_back(began=BEGAN, clock=lambda: timezone.now() + passed, sleep=sleep)
+    schedule.look_back(began=BEGAN, clock=lambda: timezone.now() + passed, sleep=sleep)
 
 
 @pytest.fixture(autouse=True)
@@ -155,7 +156,7 @@ def test_where_twilio_never_called_us_the_bot_does_not_speak(never):
     conversation = Conversation.objects.get()
     assert jobs(BOT) == []
     assert story_of(conversation) == ["message_received", "agent_transfer"]
-    assert reconcile.state(at=timezone.now()).is_called is False
+    assert schedule.state(at=timezone.now()).is_called is False
 
 
 def test_what_came_by_the_log_does_not_count_as_called(never, double):
@@ -191,13 +192,13 @@ def test_a_hook_at_the_same_moment_leaves_one(known, never, monkeypatch):
     """It commits between our reading the log and our receiving the message."""
     lost = never("Vous êtes là ?")
     by_hook = InboundMessage(sid=lost.sid, address=FATOU, sender=OUR_NUMBER, body=lost.body, bot_here=True)
-    as_usual = comparison.take_in
+    as_usual = diff.take_in
 
     def hook_first(*args, **kwargs):
         receive([by_hook], at=timezone.now())
         return as_usual(*args, **kwargs)
 
-    monkeypatch.setattr(comparison, "take_in", hook_first)
+    monkeypatch.setattr(diff, "take_in", hook_first)
     look(hours=3)
     event = ConversationEvent.objects.get(message_sid=lost.sid)
     assert "recovered" not in event.metadata
@@ -209,7 +210,7 @@ def test_while_hooks_come_the_log_is_read_again_and_again_and_each_message_is_th
     known, double, monkeypatch
 ):
     """Without the half minute's grace: hooks, their repetitions and two looks all want the same messages."""
-    monkeypatch.setattr(comparison, "HOOK_FIRST", timedelta())
+    monkeypatch.setattr(diff, "HOOK_FIRST", timedelta())
     double.fault("inbound", "never", probability=0.4)
     double.fault("inbound", "redelivery", probability=0.4)
     double.settings.inbound_in_order = False
@@ -247,9 +248,9 @@ def test_what_a_client_wrote_comes_in_its_order(known, never):
 
 
 def test_many_pages_are_read_and_many_missing_taken_in_by_and_by(known, never, double, monkeypatch):
-    monkeypatch.setitem(reconcile.PAGES, "near", 2)
-    monkeypatch.setattr(comparison, "MOST", 3)
-    monkeypatch.setattr(comparison, "CHUNK", 4)
+    monkeypatch.setitem(schedule.PAGES, "near", 2)
+    monkeypatch.setattr(diff, "MOST", 3)
+    monkeypatch.setattr(diff, "CHUNK", 4)
     for n in range(8):
         never(str(n), who=(FATOU, IBRAHIM)[n % 2])
     before = double.requests("list")
@@ -262,7 +263,7 @@ def test_many_pages_are_read_and_many_missing_taken_in_by_and_by(known, never, d
 
 
 def test_a_busy_desk_asks_for_larger_pages(known, double, monkeypatch):
-    monkeypatch.setitem(reconcile.PAGES, "near", 2)
+    monkeypatch.setitem(schedule.PAGES, "near", 2)
     for n in range(9):
         double.client_writes(FATOU, str(n))
     asked = [double.requests("list")]
@@ -298,7 +299,7 @@ def test_one_whose_picture_cannot_be_listed_keeps_back_only_its_own_client(known
 
 def test_pictures_that_cannot_be_listed_keep_back_no_text_of_others(known, never, double):
     """However many they are: none of those is asked for any more, and the look goes on."""
-    several = [f"whatsapp:+2126100000{n:02d}" for n in range(comparison.MOST_FAILURES + 1)]
+    several = [f"whatsapp:+2126100000{n:02d}" for n in range(diff.MOST_FAILURES + 1)]
     for who in several:
         never("voilà", who=who, media=(PNG, "image/png", "photo.png"))
     never("Bonjour", who=IBRAHIM)
@@ -347,14 +348,14 @@ def test_one_that_cannot_be_stored_keeps_back_only_its_own_client(known, never, 
     never("empoisonné")
     never("et donc ?")
     never("Bonjour", who=IBRAHIM)
-    as_usual = comparison.take_in
+    as_usual = diff.take_in
 
     def poisoned(message, *args, **kwargs):
         if message.body == "empoisonné":
             raise DataError("no such character")
         return as_usual(message, *args, **kwargs)
 
-    monkeypatch.setattr(comparison, "take_in", poisoned)
+    monkeypatch.setattr(diff, "take_in", poisoned)
     look()
     assert Conversation.objects.filter(address__address=IBRAHIM).exists()
     assert (known.events.count(), reading().left) == (1, 2)
@@ -623,8 +624,8 @@ def test_while_one_of_ours_is_undecided_what_the_bot_said_waits(known, studio, d
 
 @pytest.fixture
 def small_pages(monkeypatch):
-    monkeypatch.setitem(reconcile.PAGES, "near", 3)
-    monkeypatch.setitem(reconcile.PAGES, "back", 3)
+    monkeypatch.setitem(schedule.PAGES, "near", 3)
+    monkeypatch.setitem(schedule.PAGES, "back", 3)
 
 
 def recovered_bodies():
@@ -657,13 +658,13 @@ def test_what_was_read_before_a_page_failed_for_good_is_taken_in_and_the_rest_la
     look()
     assert recovered_bodies() == [str(n) for n in range(2, 8)]
     assert (reading().missing, reading().recovered) == (6, 6)
-    assert (reading().completed_until, reading().last_error) == (open_since, reconcile.AT_SEA)
-    assert not reconcile.state(at=timezone.now()).is_complete
+    assert (reading().completed_until, reading().last_error) == (open_since, schedule.AT_SEA)
+    assert not schedule.state(at=timezone.now()).is_complete
     double.clear_faults()
     look(minutes=2)
     assert sorted(recovered_bodies()) == [str(n) for n in range(8)]
     assert reading().completed_until > open_since
-    assert reconcile.state(at=timezone.now()).is_complete
+    assert schedule.state(at=timezone.now()).is_complete
 
 
 def test_a_list_of_what_was_sent_that_breaks_off_keeps_no_client_back(known, never, double, small_pages):
@@ -698,7 +699,7 @@ def test_where_twilio_wants_a_long_pause_nobody_waits_for_it(known, never, doubl
     double.fault("list", "429", retry_after=60)
     pauses = []
     look(sleep=pauses.append)
-    assert (pauses, reading().last_error) == ([], reconcile.AT_SEA)
+    assert (pauses, reading().last_error) == ([], schedule.AT_SEA)
 
 
 def test_while_it_waits_for_a_page_its_lease_is_kept(known, never, double):
@@ -708,7 +709,7 @@ def test_while_it_waits_for_a_page_its_lease_is_kept(known, never, double):
     def sleep(seconds):
         passed[0] += timedelta(seconds=90)  # As long as a page that hangs takes.
 
-    reconcile.look(began=BEGAN, clock=lambda: timezone.now() + passed[0], sleep=sleep)
+    schedule.look(began=BEGAN, clock=lambda: timezone.now() + passed[0], sleep=sleep)
     assert (reading().last_error, reading().near_until) == ("", None)
 
 
@@ -717,10 +718,10 @@ def test_a_look_back_that_broke_off_is_not_forgotten_by_the_next_minute(known, n
     look_back()
     double.clear_faults()
     look(minutes=2)
-    assert (reading().last_error, reading().back_error) == ("", reconcile.AT_SEA)
-    assert not reconcile.state(at=timezone.now()).is_complete
+    assert (reading().last_error, reading().back_error) == ("", schedule.AT_SEA)
+    assert not schedule.state(at=timezone.now()).is_complete
     look_back(hours=1)
-    assert reconcile.state(at=timezone.now()).is_complete
+    assert schedule.state(at=timezone.now()).is_complete
 
 
 @pytest.mark.parametrize("fault", ["429", "5xx", "dropped"])
@@ -731,7 +732,7 @@ def test_a_log_that_cannot_be_read_does_no_harm_and_is_read_again(known, never, 
     double.fault("list", fault)
     for minutes in (2, 3):
         look(minutes=minutes)
-    assert (reading().last_ok_at, reading().last_error) == (well, reconcile.AT_SEA)
+    assert (reading().last_ok_at, reading().last_error) == (well, schedule.AT_SEA)
     assert len([r for r in caplog.records if "cannot be read" in r.message]) == 1
     double.clear_faults()
     look(minutes=4)
@@ -743,16 +744,16 @@ def test_twilio_away_is_told_by_how_long_ago_it_was_last_well(known, double):
     with double.away():
         look(seconds=1)
     at = timezone.now()
-    levels = [reconcile.state(at=at + timedelta(minutes=n)).level for n in (1, 6, 16)]
+    levels = [schedule.state(at=at + timedelta(minutes=n)).level for n in (1, 6, 16)]
     assert levels == ["good", "attention", "danger"]
-    assert reconcile.state(at=at).error == reconcile.AT_SEA
+    assert schedule.state(at=at).error == schedule.AT_SEA
 
 
 def test_without_an_account_nothing_is_read_or_told(settings, db):
     settings.ENVIRONMENT = replace(settings.ENVIRONMENT, twilio_account_sid="", whatsapp_number="")
     look()
     look_back()
-    assert reconcile.state(at=timezone.now()) is None
+    assert schedule.state(at=timezone.now()) is None
     assert not LogReading.objects.exists()
 
 

@@ -11,13 +11,13 @@ from django.db import connection
 from django.utils import timezone
 from urllib3.exceptions import MaxRetryError
 
-from relais.conversations.history import BOT
+from relais.conversations.events import BOT
 from relais.conversations.models import Conversation, MessageDelivery
-from relais.conversations.tests.test_receive import at_once
+from relais.conversations.tests.test_inbound import at_once
 from relais.whatsapp import client
-from relais.whatsapp import sender as sender_module
-from relais.whatsapp.doubts import doubt_lapsed_claims
-from relais.whatsapp.sender import Sender
+from relais.whatsapp.outbound import sender as sender_module
+from relais.whatsapp.outbound.sender import Sender
+from relais.whatsapp.outbound.uncertain_sends import doubt_lapsed_claims
 from tests.cast import FATOU, MachineClock
 
 from .conftest import at_work, send

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from relais.whatsapp.signature import FORM, RawRequest, basic_credentials, is_signed, knows_the_secret
+from relais.whatsapp.inbound.signature import FORM, RawRequest, basic_credentials, is_signed, knows_the_secret
 
 TOKEN = "12345"
 PUBLISHED = {

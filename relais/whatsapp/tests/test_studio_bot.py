@@ -9,9 +9,9 @@ from django.db import connection
 from django.utils import timezone
 
 from relais.conversations.models import Conversation
-from relais.whatsapp import client, executions
-from relais.whatsapp.executions import end_executions_of
-from relais.whatsapp.overheard import write_down
+from relais.whatsapp import client, studio_executions
+from relais.whatsapp.reconcile.studio_messages import write_down
+from relais.whatsapp.studio_executions import end_executions_of
 from tests.cast import FATOU, OUR_NUMBER, story_of
 
 from .conftest import inbound
@@ -53,7 +53,7 @@ def test_else_all_of_this_client_in_the_flow_are_ended(double, twilio):
 
 
 def test_a_page_of_executions_that_fails_is_asked_for_again(double, twilio, monkeypatch):
-    monkeypatch.setattr(executions, "PAGE_SIZE", 2)
+    monkeypatch.setattr(studio_executions, "PAGE_SIZE", 2)
     monkeypatch.setattr(client, "PAGE_RETRY_PAUSES_SECONDS", (0.0,))
     mine = [double.starts_execution(FLOW, FATOU) for _n in range(5)]
     twilio.calls("/api/twilio/incoming", inbound())
@@ -66,7 +66,7 @@ def test_a_page_of_executions_that_fails_is_asked_for_again(double, twilio, monk
 def test_executions_on_the_pages_that_twilio_gave_are_ended_before_the_rest_is_tried_again(
     double, twilio, monkeypatch
 ):
-    monkeypatch.setattr(executions, "PAGE_SIZE", 2)
+    monkeypatch.setattr(studio_executions, "PAGE_SIZE", 2)
     monkeypatch.setattr(client, "PAGE_RETRY_PAUSES_SECONDS", (0.0,))
     mine = [double.starts_execution(FLOW, FATOU) for _n in range(5)]
     twilio.calls("/api/twilio/incoming", inbound())

@@ -7,9 +7,9 @@ import pytest
 from relais.accounts.models import ApiToken
 from relais.clients.models import Client, OptOut
 from relais.conversations.models import Conversation, ConversationEvent
-from relais.conversations.saying import Unsayable
-from relais.whatsapp.inbound import message_of
-from relais.whatsapp.params import clean
+from relais.conversations.outbound import Unsayable
+from relais.whatsapp.inbound.messages import message_of
+from relais.whatsapp.inbound.params import clean
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER
 
 from .conftest import inbound
@@ -173,7 +173,7 @@ def test_help_changes_nothing(fatou_sends, may_be_told):
 
 
 def test_in_one_batch_the_last_word_counts(fatou_sends, may_be_told, clock):
-    from relais.conversations.receive import receive
+    from relais.conversations.inbound import receive
 
     receive([parsed(Body=text, MessageSid=f"SM{text}") for text in ("STOP", "Bonjour")], at=clock.now)
     assert may_be_told()
@@ -182,7 +182,7 @@ def test_in_one_batch_the_last_word_counts(fatou_sends, may_be_told, clock):
 
 
 def test_a_stop_that_comes_late_does_not_undo_what_was_written_since(fatou_sends, may_be_told, clock):
-    from relais.conversations.receive import receive
+    from relais.conversations.inbound import receive
 
     stop = replace(parsed(Body="STOP"), occurred_at=clock.now)
     receive([parsed(Body="Bonjour")], at=clock.passes(minutes=5))

@@ -13,7 +13,7 @@ from relais.flows.engine.widgets import (
     unsupported,
 )
 from relais.flows.engine.widgets import run_function as function
-from relais.flows.engine.widgets.kind import Kind
+from relais.flows.engine.widgets.base import Kind
 
 KINDS: dict[str, Kind] = {
     kind.type: kind

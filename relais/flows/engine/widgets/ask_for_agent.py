@@ -4,9 +4,9 @@ from typing import ClassVar
 
 from relais.flows.engine.effects import AskForAgent
 from relais.flows.engine.flow import Json, Widget
-from relais.flows.engine.run import Done, Run
+from relais.flows.engine.step_context import Done, Run
 from relais.flows.engine.values import object_of
-from relais.flows.engine.widgets.kind import Kind
+from relais.flows.engine.widgets.base import Kind
 
 
 class AskKind(Kind):

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from relais.flows.engine.effects import FORM, CallHttp
 from relais.flows.engine.flow import Problem, Widget
 from relais.flows.engine.inputs import Answered, Input
-from relais.flows.engine.run import Done, Run
 from relais.flows.engine.state import Waiting
+from relais.flows.engine.step_context import Done, Run
 from relais.flows.engine.twilio_hosts import is_twilio_api
-from relais.flows.engine.widgets import answers
-from relais.flows.engine.widgets.kind import Kind
+from relais.flows.engine.widgets import http_outputs
+from relais.flows.engine.widgets.base import Kind
 
 METHODS = ("GET", "POST")
 AUTH = ("add_twilio_auth", "send_twilio_credentials")
@@ -44,7 +44,7 @@ class HttpRequest(Kind):
     def resume(self, run: Run, widget: Widget, waiting: Waiting, input: Input) -> Done | None:
         if not isinstance(input, Answered) or input.ref != waiting["ref"]:
             return None
-        return answers.done(input, run.outputs(widget), success="success", failure="failed")
+        return http_outputs.done(input, run.outputs(widget), success="success", failure="failed")
 
     def problems(self, widget: Widget) -> Iterator[Problem]:
         method = widget.text("method").strip()

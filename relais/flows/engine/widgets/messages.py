@@ -8,7 +8,7 @@ from relais.flows.engine.effects import Say
 from relais.flows.engine.flow import Json, Problem, Widget
 from relais.flows.engine.inputs import Said
 from relais.flows.engine.limits import MESSAGE_CHARACTERS
-from relais.flows.engine.run import Run
+from relais.flows.engine.step_context import Run
 
 OUR_ADDRESS = "{{flow.channel.address}}"
 THEIR_ADDRESS = "{{contact.channel.address}}"

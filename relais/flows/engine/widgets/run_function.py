@@ -3,10 +3,10 @@
 from relais.flows.engine.effects import RunFunction
 from relais.flows.engine.flow import Widget
 from relais.flows.engine.inputs import Answered, Input
-from relais.flows.engine.run import Done, Run
 from relais.flows.engine.state import Waiting
-from relais.flows.engine.widgets import answers
-from relais.flows.engine.widgets.kind import Kind
+from relais.flows.engine.step_context import Done, Run
+from relais.flows.engine.widgets import http_outputs
+from relais.flows.engine.widgets.base import Kind
 
 CONCURRENCY = "x-twilio-function-concurrency"
 
@@ -27,7 +27,7 @@ class Function(Kind):
     def resume(self, run: Run, widget: Widget, waiting: Waiting, input: Input) -> Done | None:
         if not isinstance(input, Answered) or input.ref != waiting["ref"]:
             return None
-        done = answers.done(input, run.outputs(widget), success="success", failure="fail", below=400)
+        done = http_outputs.done(input, run.outputs(widget), success="success", failure="fail", below=400)
         told = {name.lower(): value for name, value in input.headers.items()}.get(CONCURRENCY)
         if not done.outputs or told is None:
             return done

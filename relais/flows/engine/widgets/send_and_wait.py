@@ -11,10 +11,10 @@ from relais.flows.engine.conditions import number
 from relais.flows.engine.effects import Wait
 from relais.flows.engine.flow import Problem, Widget
 from relais.flows.engine.inputs import Input, MessageArrived, Said, TimedOut
-from relais.flows.engine.run import Done, Run
 from relais.flows.engine.state import Waiting
+from relais.flows.engine.step_context import Done, Run
 from relais.flows.engine.values import plain_object
-from relais.flows.engine.widgets.kind import Kind
+from relais.flows.engine.widgets.base import Kind
 from relais.flows.engine.widgets.messages import THEIR_ADDRESS, Message, compose, problems_of, send
 from relais.flows.engine.widgets.trigger import CONVERSATION, conversation_of
 

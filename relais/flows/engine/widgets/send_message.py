@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from relais.flows.engine.flow import Problem, Widget
 from relais.flows.engine.inputs import Input, Said
-from relais.flows.engine.run import Done, Run
 from relais.flows.engine.state import Waiting
-from relais.flows.engine.widgets.kind import Kind
+from relais.flows.engine.step_context import Done, Run
+from relais.flows.engine.widgets.base import Kind
 from relais.flows.engine.widgets.messages import THEIR_ADDRESS, compose, problems_of, send
 
 

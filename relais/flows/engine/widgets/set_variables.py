@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from relais.flows.engine.flow import Json, Problem, Widget, as_text
-from relais.flows.engine.run import Done, Run
+from relais.flows.engine.step_context import Done, Run
 from relais.flows.engine.values import typed
-from relais.flows.engine.widgets.kind import Kind
+from relais.flows.engine.widgets.base import Kind
 from relais.flows.engine.widgets.typed_values import typed_value
 
 

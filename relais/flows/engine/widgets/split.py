@@ -13,8 +13,8 @@ from relais.flows.engine.conditions import (
 from relais.flows.engine.flow import Condition, Problem, Transition, Widget
 from relais.flows.engine.limits import TIMED_OUT_MATCH_OPERATIONS
 from relais.flows.engine.regular_expressions import BadPattern, MatchTimeout, pattern
-from relais.flows.engine.run import Done, Run
-from relais.flows.engine.widgets.kind import Kind
+from relais.flows.engine.step_context import Done, Run
+from relais.flows.engine.widgets.base import Kind
 
 READERS = {
     "less_than": (number, "a number"),

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from relais.flows.engine.flow import Json, Problem, Widget, as_text
-from relais.flows.engine.run import Done, Into, Run
 from relais.flows.engine.state import Frame
-from relais.flows.engine.widgets.kind import Kind
+from relais.flows.engine.step_context import Done, Into, Run
+from relais.flows.engine.widgets.base import Kind
 from relais.flows.engine.widgets.typed_values import typed_value
 
 

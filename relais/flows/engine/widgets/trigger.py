@@ -6,9 +6,9 @@ from typing import Any
 
 from relais.flows.engine.flow import MESSAGE_STARTS, Json, Problem, Widget
 from relais.flows.engine.inputs import STARTS, Context, Trigger
-from relais.flows.engine.run import Done, Run
+from relais.flows.engine.step_context import Done, Run
 from relais.flows.engine.values import object_of, plain_object
-from relais.flows.engine.widgets.kind import Kind
+from relais.flows.engine.widgets.base import Kind
 
 CONVERSATION = "incomingConversationMessage"
 NOT_HERE = ("incomingCall",)

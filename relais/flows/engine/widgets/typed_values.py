@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 
 from relais.flows.engine.flow import Json, Widget, as_text
-from relais.flows.engine.run import Run
+from relais.flows.engine.step_context import Run
 from relais.flows.engine.values import as_number, plain
 
 JSON_TYPES = frozenset({"json", "json_object", "json_array", "object", "array"})

@@ -1,8 +1,8 @@
 """Any other widget: it is named when the flow is loaded, and fails when the flow reaches it."""
 
 from relais.flows.engine.flow import Widget
-from relais.flows.engine.run import Done, Run
-from relais.flows.engine.widgets.kind import Kind
+from relais.flows.engine.step_context import Done, Run
+from relais.flows.engine.widgets.base import Kind
 
 FAILURES = ("failed", "fail", "failure", "callFailure", "failedToEnqueue", "deliveryFailure", "error")
 # What a widget without a failure of its own does when nothing came of it.

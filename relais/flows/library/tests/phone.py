@@ -26,7 +26,7 @@ from relais.flows.engine import (
     start,
     step,
 )
-from relais.flows.engine.run import Run
+from relais.flows.engine.step_context import Run
 
 FATOU, DESK = "whatsapp:+212612000001", "whatsapp:+14155238886"
 BOT_SID = library.PLACEHOLDER_SUBFLOW

@@ -16,11 +16,11 @@ from relais.conversations.models import Conversation
 from relais.emulator.testing import ServerThread
 from relais.flows import library
 from relais.flows.engine import Answered, CallHttp, parse
-from relais.flows.export import for_twilio, read
 from relais.flows.library.tests import phone as phones
 from relais.flows.library.tests.phone import Phone
+from relais.flows.studio_export import for_twilio, read
 from relais.typography import typeset
-from relais.whatsapp.hooks import Door
+from relais.whatsapp.inbound.hooks import Door
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

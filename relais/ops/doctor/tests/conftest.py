@@ -12,9 +12,10 @@ from psycopg.conninfo import make_conninfo
 from starlette.applications import Starlette
 
 from relais.emulator.testing import RunningDouble, ServerThread, running_double
-from relais.ops.doctor.finding import Finding, State
-from relais.ops.doctor.patient import Patient
-from relais.whatsapp import client, hooks
+from relais.ops.doctor.context import Patient
+from relais.ops.doctor.result import Finding, State
+from relais.whatsapp import client
+from relais.whatsapp.inbound import hooks
 
 TOKEN = "0123456789abcdef" * 2
 SECRET = "un-secret-pour-studio"

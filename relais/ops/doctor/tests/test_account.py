@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from relais.ops.doctor import account, trials
+from relais.ops.doctor import account, assumptions
 from relais.ops.doctor.tests.conftest import SECRET, only_fault, states, written_to
-from relais.whatsapp import assumptions, client
+from relais.whatsapp import assumptions as twilio_assumptions
+from relais.whatsapp import client
 
 OURS = "https://desk.example/api/twilio/message#rc=3&rp=5xx,ct,rt"
 FLOW = "FW" + "0" * 32
@@ -38,7 +39,7 @@ def test_without_live_twilio_is_not_asked(connected, double):
     assert states(account.look_at_credentials, quiet) == ["ok"]
     assert states(account.look_at_sender_number, quiet) == ["unverified"]
     assert states(account.look_at_hooks, quiet) == ["unverified"]
-    assert list(trials.look(quiet)) == []
+    assert list(assumptions.look(quiet)) == []
     assert not double.double.requests
 
 
@@ -82,7 +83,7 @@ def test_a_twilio_that_is_overrun_is_told(connected, double, status, code):
 )
 def test_an_account_that_is_not_at_work_is_told(connected, monkeypatch, text, state, sentence):
     answer = type("Answer", (), {"status_code": 200, "text": text})
-    monkeypatch.setattr(account.outside, "ask_twilio", lambda patient: answer)
+    monkeypatch.setattr(account.http_probe, "ask_twilio", lambda patient: answer)
     fault = only_fault(account.look_at_credentials, connected)
     assert (fault.state, sentence in fault.sentence) == (state, True)
 
@@ -165,15 +166,15 @@ def test_a_flow_that_twilio_does_not_show_is_unverified(connected):
 
 def test_every_assumption_says_what_is_assumed():
     """Those that are tried tell what came of it; the others' sentence is printed."""
-    named = {name for name in vars(assumptions) if name.isupper()}
-    assumed = trials.assumed()
+    named = {name for name in vars(twilio_assumptions) if name.isupper()}
+    assumed = assumptions.assumed()
     assert set(assumed) == named
-    assert [name for name in named - set(trials.TRIALS) if not assumed[name]] == []
-    assert set(trials.TRIALS) <= named
+    assert [name for name in named - set(assumptions.TRIALS) if not assumed[name]] == []
+    assert set(assumptions.TRIALS) <= named
 
 
 def test_what_cannot_be_tried_is_unverified(connected):
-    told = list(trials.look(connected))
+    told = list(assumptions.look(connected))
     assert {each.state for each in told} == {"unverified"}
     assert any(each.sentence.startswith("STUDIO_SIGNS_ITS_HTTP_WIDGET: ") for each in told)
 
@@ -181,10 +182,14 @@ def test_what_cannot_be_tried_is_unverified(connected):
 def test_the_log_shows_whether_we_know_every_status_and_its_order(connected, double, monkeypatch):
     for text in ("bonjour", "vous êtes là ?"):
         double.client_writes("+212600000001", text, wait=False)
-    tried = [each for each in trials.look(connected) if each.sentence.partition(":")[0] in trials.TRIALS]
-    assert [each.state for each in tried] == ["ok"] * len(trials.TRIALS)
-    monkeypatch.setattr(trials, "ON_THE_WAY", set())
-    assert any("statuses that we do not know: received" in each.sentence for each in trials.look(connected))
+    tried = [
+        each for each in assumptions.look(connected) if each.sentence.partition(":")[0] in assumptions.TRIALS
+    ]
+    assert [each.state for each in tried] == ["ok"] * len(assumptions.TRIALS)
+    monkeypatch.setattr(assumptions, "ON_THE_WAY", set())
+    assert any(
+        "statuses that we do not know: received" in each.sentence for each in assumptions.look(connected)
+    )
 
 
 def test_a_log_that_is_not_newest_first_is_told(clock):
@@ -192,13 +197,13 @@ def test_a_log_that_is_not_newest_first_is_told(clock):
         return client.Message("SM", "inbound", "", "", "", "sent", None, at, at)
 
     earlier, later = sent(clock.now), sent(clock.passes(minutes=5))
-    assert trials._order([later, earlier]).state == "ok"
-    assert trials._order([earlier, later]).state == "warning"
-    assert trials._order([earlier]).state == "unverified"
+    assert assumptions._order([later, earlier]).state == "ok"
+    assert assumptions._order([earlier, later]).state == "warning"
+    assert assumptions._order([earlier]).state == "unverified"
 
 
 def test_a_log_that_cannot_be_read_leaves_all_unverified(connected, double):
     double.fault("list", "429")
-    told = list(trials.look(connected))
+    told = list(assumptions.look(connected))
     assert {each.state for each in told} == {"unverified"}
     assert any("cannot be read" in each.sentence for each in told)

@@ -7,10 +7,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from relais.ops.doctor import database, duties, migrations
+from relais.ops.doctor import database, migrations, workers
 from relais.ops.doctor.tests.conftest import only_fault, states, written_to
 from relais.ops.health import beat, record_completions
-from relais.ops.progress import periodic_intervals
+from relais.ops.job_progress import periodic_intervals
 from relais.whatsapp.models import LogReading
 from tests.cast import OUR_NUMBER
 
@@ -118,11 +118,11 @@ def at_work(ask):
 
 
 def test_jobs_and_sender_at_work_are_well(with_database, at_work):
-    assert states(duties.look_at_jobs, with_database) == ["ok"]
-    assert states(duties.look_at_sender, with_database) == ["ok"]
+    assert states(workers.look_at_jobs, with_database) == ["ok"]
+    assert states(workers.look_at_sender, with_database) == ["ok"]
 
 
-@pytest.mark.parametrize("look", [duties.look_at_jobs, duties.look_at_sender])
+@pytest.mark.parametrize("look", [workers.look_at_jobs, workers.look_at_sender])
 def test_nobody_at_work_is_not_running(with_database, look):
     fault = only_fault(look, with_database)
     assert fault.state == "failed"
@@ -130,7 +130,7 @@ def test_nobody_at_work_is_not_running(with_database, look):
     assert "bin/up" in fault.advice
 
 
-@pytest.mark.parametrize("look", [duties.look_at_jobs, duties.look_at_sender])
+@pytest.mark.parametrize("look", [workers.look_at_jobs, workers.look_at_sender])
 def test_a_stale_heartbeat_says_since_when(with_database, at_work, ask, look):
     ask("update heartbeats set at = now() - interval '3 minutes'")
     fault = only_fault(look, with_database)
@@ -140,15 +140,15 @@ def test_a_stale_heartbeat_says_since_when(with_database, at_work, ask, look):
 
 def test_a_process_without_a_worker_is_told(with_database, at_work, ask):
     ask("update procrastinate_workers set last_heartbeat = now() - interval '1 minute'")
-    assert "no worker" in only_fault(duties.look_at_jobs, with_database).sentence
+    assert "no worker" in only_fault(workers.look_at_jobs, with_database).sentence
 
 
 def test_a_periodic_job_that_does_not_succeed_is_named(with_database, at_work):
     beat("jobs", running=4000)
     record_completions({f"task {task}": 1.0 for task in periodic_intervals()})
-    assert states(duties.look_at_jobs, with_database) == ["ok"]
+    assert states(workers.look_at_jobs, with_database) == ["ok"]
     record_completions({"task relais.flows.tasks.wake_bots": 90.0})
-    fault = only_fault(duties.look_at_jobs, with_database)
+    fault = only_fault(workers.look_at_jobs, with_database)
     assert (fault.state, fault.sentence) == (
         "failed",
         "The periodic job wake_bots has not succeeded for 90 s.",
@@ -163,7 +163,7 @@ def test_a_queue_that_nobody_works_at_is_named(with_database, at_work, ask):
         " values ('other', 'a', now() - interval '200 seconds')"
     )
     ask("update procrastinate_events set at = now() - interval '200 seconds'")
-    fault = only_fault(duties.look_at_jobs, with_database)
+    fault = only_fault(workers.look_at_jobs, with_database)
     assert (fault.state, "queue other" in fault.sentence) == ("failed", True)
 
 
@@ -173,15 +173,15 @@ def test_a_job_that_failed_for_good_is_named(with_database, at_work, ask):
     )
     ask("update procrastinate_jobs set status = 'doing'")
     ask("update procrastinate_jobs set status = 'failed'")
-    fault = only_fault(duties.look_at_jobs, with_database)
+    fault = only_fault(workers.look_at_jobs, with_database)
     assert (fault.state, "run_bot × 1" in fault.sentence) == ("warning", True)
     ask("update procrastinate_events set at = now() - interval '2 days'")
-    assert states(duties.look_at_jobs, with_database) == ["ok"]
+    assert states(workers.look_at_jobs, with_database) == ["ok"]
 
 
 def test_a_job_whose_worker_died_is_counted(with_database, at_work, ask):
     ask("insert into procrastinate_jobs (queue_name, task_name, status) values ('default', 'a', 'doing')")
-    assert "1 begun by a worker that is gone" in only_fault(duties.look_at_jobs, with_database).sentence
+    assert "1 begun by a worker that is gone" in only_fault(workers.look_at_jobs, with_database).sentence
 
 
 def test_a_job_that_nobody_takes_is_counted(with_database, at_work, ask):
@@ -189,14 +189,14 @@ def test_a_job_that_nobody_takes_is_counted(with_database, at_work, ask):
         "insert into procrastinate_jobs (queue_name, task_name, scheduled_at) values "
         "('default', 'a', now() - interval '2 hours'), ('default', 'b', now() + interval '2 hours')"
     )
-    fault = only_fault(duties.look_at_jobs, with_database)
+    fault = only_fault(workers.look_at_jobs, with_database)
     assert fault.sentence == "1 waiting, the oldest for 2 h."
 
 
 def test_a_message_that_waits_for_long_is_a_fault(with_database, at_work, ask, held_by_awa, awa, clock):
     held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
     ask("update message_deliveries set created_at = now() - interval '10 minutes'")
-    fault = only_fault(duties.look_at_sender, with_database)
+    fault = only_fault(workers.look_at_sender, with_database)
     assert fault.state == "failed"
     assert "the oldest for 10 min" in fault.sentence
 
@@ -204,7 +204,7 @@ def test_a_message_that_waits_for_long_is_a_fault(with_database, at_work, ask, h
 def test_a_doubt_is_counted(with_database, at_work, ask, held_by_awa, awa, clock):
     held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
     ask("update message_deliveries set state = 'uncertain', created_at = now()")
-    fault = only_fault(duties.look_at_sender, with_database)
+    fault = only_fault(workers.look_at_sender, with_database)
     assert (fault.state, fault.sentence[:4]) == ("warning", "Of 2")
 
 
@@ -225,23 +225,23 @@ def reading(with_database):
 
 
 def test_a_log_read_to_its_end_is_well(reading, with_database):
-    [finding] = duties.look_at_message_log(with_database)
+    [finding] = workers.look_at_message_log(with_database)
     assert (finding.state, "0 missing" in finding.sentence) == ("ok", True)
 
 
 @pytest.mark.parametrize("error", ["last_error", "back_error"])
 def test_a_look_that_broke_off_claims_nothing_about_the_rest(reading, with_database, error):
     reading(missing=0, **{error: "Twilio ne répond pas."})
-    fault = only_fault(duties.look_at_message_log, with_database)
+    fault = only_fault(workers.look_at_message_log, with_database)
     assert (fault.state, "incomplete" in fault.sentence) == ("warning", True)
     assert "0 missing" not in fault.sentence
 
 
 def test_a_log_not_read_to_its_end_for_long_is_a_failure(reading, with_database):
     reading(last_ok_at=timezone.now() - timedelta(hours=3))
-    fault = only_fault(duties.look_at_message_log, with_database)
+    fault = only_fault(workers.look_at_message_log, with_database)
     assert (fault.state, "3 h ago" in fault.sentence) == ("failed", True)
 
 
 def test_a_log_that_was_never_read_is_unverified(with_database):
-    assert states(duties.look_at_message_log, with_database) == ["unverified"]
+    assert states(workers.look_at_message_log, with_database) == ["unverified"]

@@ -6,10 +6,10 @@ import threading
 import psycopg
 import pytest
 
-from relais.ops.doctor import examination
-from relais.ops.doctor.examination import LOOKS, examine
-from relais.ops.doctor.finding import failed, ok, unverified, warning
+from relais.ops.doctor import runner
 from relais.ops.doctor.report import told
+from relais.ops.doctor.result import failed, ok, unverified, warning
+from relais.ops.doctor.runner import LOOKS, examine
 from relais.ops.doctor.tests.conftest import SECRET, TOKEN, written_to
 
 
@@ -45,7 +45,7 @@ def test_json_is_a_list_with_the_same(capsys):
 
 
 def test_a_look_that_hangs_is_a_finding(patient, monkeypatch):
-    monkeypatch.setattr(examination, "PATIENCE", 0.05)
+    monkeypatch.setattr(runner, "PATIENCE", 0.05)
     never = threading.Event()
 
     def hangs(patient):
@@ -57,7 +57,7 @@ def test_a_look_that_hangs_is_a_finding(patient, monkeypatch):
 
 
 def test_all_looks_together_have_a_bound(patient, monkeypatch):
-    monkeypatch.setattr(examination, "IN_ALL", 0.0)
+    monkeypatch.setattr(runner, "IN_ALL", 0.0)
     never = threading.Event()
 
     def hangs(patient):

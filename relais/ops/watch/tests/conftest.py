@@ -1,10 +1,10 @@
 import pytest
 from django.utils import timezone
 
-from relais.live import measures
+from relais.live import metrics
 from relais.ops import health
-from relais.ops.watch.keeping import keeper
-from relais.ops.watch.light import light
+from relais.ops.watch.alert_badge import light
+from relais.ops.watch.metrics_store import keeper
 from relais.ops.watch.models import Tally
 
 
@@ -14,7 +14,7 @@ def nothing_happened_yet(db):
     keeper.add_up()
     Tally.objects.all().delete()
     light.forget()
-    measures.LISTENING.set_function(lambda: 1.0)  # It may be that of an application that has ended.
+    metrics.LISTENING.set_function(lambda: 1.0)  # It may be that of an application that has ended.
 
 
 @pytest.fixture

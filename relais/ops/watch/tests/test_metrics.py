@@ -14,12 +14,12 @@ from relais.accounts.models import ApiToken
 from relais.conversations.models import MessageDelivery
 from relais.live.tests.desk import Desk
 from relais.ops import health
-from relais.ops.progress import periodic_intervals
+from relais.ops.job_progress import periodic_intervals
 from relais.ops.watch import exposition
 from relais.ops.watch.exposition import exposed
-from relais.ops.watch.keeping import Keeper, Place
+from relais.ops.watch.metrics_store import Keeper, Place
 from relais.ops.watch.models import Snapshot, Tally
-from relais.whatsapp import measures
+from relais.whatsapp import metrics
 from relais.whatsapp.models import LogReading
 from tests.cast import OUR_NUMBER
 
@@ -83,7 +83,7 @@ def test_what_jobs_completed_is_told(db):
 
 
 def test_what_other_processes_counted_is_told_beside_our_own(db):
-    measures.hook_answered("/api/twilio/status", 204, 0.002)
+    metrics.hook_answered("/api/twilio/status", 204, 0.002)
     theirs = '# TYPE relais_sends counter\nrelais_sends_total{outcome="accepted",code=""} 7.0\n'
     Snapshot.objects.create(process="elsewhere:1", kind="jobs", text=theirs, at=timezone.now())
     Snapshot.objects.create(
@@ -100,8 +100,8 @@ def test_a_process_leaves_what_it_counted_and_adds_it_up_once(db):
     keeper = Keeper()
     keeper.add_up()
     Tally.objects.all().delete()
-    measures.signature_refused("/api/twilio/message")
-    measures.signature_refused("/api/twilio/message")
+    metrics.signature_refused("/api/twilio/message")
+    metrics.signature_refused("/api/twilio/message")
     keeper.add_up()
     keeper.add_up()
     [tally] = Tally.objects.all()

@@ -7,14 +7,15 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from relais.conversations.models import MessageDelivery
-from relais.live import measures as live_measures
+from relais.live import metrics as live_measures
 from relais.ops import health
-from relais.ops.progress import periodic_intervals
-from relais.ops.watch import signs as signs_module
-from relais.ops.watch.light import light
+from relais.ops.job_progress import periodic_intervals
+from relais.ops.watch import checks as signs_module
+from relais.ops.watch.alert_badge import light
+from relais.ops.watch.checks import CONFIGURATION_ERRORS, Level, signs
 from relais.ops.watch.models import Tally
-from relais.ops.watch.signs import CONFIGURATION_ERRORS, Level, signs
-from relais.whatsapp import measures, reconcile
+from relais.whatsapp import metrics
+from relais.whatsapp.reconcile import schedule
 
 pytestmark = pytest.mark.django_db
 MINUTES = timedelta(minutes=1)
@@ -24,7 +25,7 @@ BAD = "signatures_refused /api/twilio/message"
 @pytest.fixture(autouse=True)
 def enough_room_and_no_account_to_compare(monkeypatch):
     monkeypatch.setattr(signs_module, "ROOM", 0)
-    monkeypatch.setattr(reconcile, "state", lambda *, at=None: None)
+    monkeypatch.setattr(schedule, "state", lambda *, at=None: None)
 
 
 def sign(title, at=None):
@@ -83,7 +84,7 @@ def test_why_it_waits_is_said(held_by_awa, awa, clock, happened):
 
 
 def test_a_refused_signature_is_red_at_once_and_fades(well, happened, client):
-    measures.signature_refused("/api/twilio/message")
+    metrics.signature_refused("/api/twilio/message")
     assert sign("Appels de Twilio").level == Level.DANGER
     Tally.objects.all().delete()
     happened(BAD, 3, ago=20 * MINUTES)
@@ -150,22 +151,22 @@ def test_little_room_is_red(well, monkeypatch):
 
 
 def test_a_comparison_that_broke_off_never_says_that_nothing_is_missing(well, monkeypatch):
-    told = reconcile.LogState(
+    told = schedule.LogState(
         last_ok_at=timezone.now() - 2 * MINUTES, completed_until=None, missing=0, left=0, foreign=0, recovered=0,
-        statuses=0, overheard=0, error=reconcile.AT_SEA, is_called=True, level="good",
+        statuses=0, overheard=0, error=schedule.AT_SEA, is_called=True, level="good",
     )  # fmt: skip
-    monkeypatch.setattr(reconcile, "state", lambda *, at=None: told)
+    monkeypatch.setattr(schedule, "state", lambda *, at=None: told)
     sentence = sign("Vérification").sentence
     assert "Vérification incomplète" in sentence
     assert "manquant" not in sentence
 
 
 def test_a_comparison_that_is_late_is_as_bad_as_it_says(well, monkeypatch):
-    told = reconcile.LogState(
+    told = schedule.LogState(
         last_ok_at=timezone.now() - 20 * MINUTES, completed_until=None, missing=0, left=0, foreign=0, recovered=0,
-        statuses=0, overheard=0, error=reconcile.AT_SEA, is_called=True, level="danger",
+        statuses=0, overheard=0, error=schedule.AT_SEA, is_called=True, level="danger",
     )  # fmt: skip
-    monkeypatch.setattr(reconcile, "state", lambda *, at=None: told)
+    monkeypatch.setattr(schedule, "state", lambda *, at=None: told)
     seen = sign("Vérification")
     assert (seen.level, "il y a 20 min" in seen.sentence) == (Level.DANGER, True)
     assert seen.todo.startswith("Twilio ne répond pas.")

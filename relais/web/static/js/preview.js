@@ -1,5 +1,5 @@
 // [data-preview-of="id"] shows what a client will read while the text, or the brand, is being typed.
-const MARK = "{marque}"; // BRAND_MARK in company/words.py
+const MARK = "{marque}"; // BRAND_MARK in company/company_settings.py
 
 document.querySelectorAll("[data-preview-of]").forEach((bubble) => {
   const text = document.getElementById(bubble.dataset.previewOf);

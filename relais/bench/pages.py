@@ -1,0 +1,225 @@
+"""How long the pages take that agents live in, on a small and on a large database, side by side in one run.
+
+Each stands in a data folder that `fill` made (and makes now where it is missing), under one `relais web`, asked over
+HTTP by someone signed in. The two are asked in turn, so that a busy moment of the machine strikes both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+import requests
+
+from relais.bench import sample_texts
+from relais.bench.desk import Person
+from relais.bench.fill import environment_of, fill, folder_for, is_filled
+from relais.emulator.testing import wait_for
+from relais.environment import ROOT
+from relais.ops.database import dsn
+from relais.ops.errors import Refused
+from relais.ops.port import free_port
+
+SMALL = (1_000, 20_000)
+READER, PASSWORD = "agent1@relais.test", "relais-demo"
+START = 120.0
+"""Seconds for a web server to start; one that finds an older database migrates it first."""
+SHOWN = re.compile(r' id="(?:row|event|message)-[0-9]')
+
+LONGEST = """
+select c.id, c.seq from conversations c join users u on u.id = c.agent_id
+ where u.email = %s and c.status = 'transferred' order by c.seq desc limit 1
+"""
+SHORT = """
+select id from conversations where status = 'completed' and seq < 12 and team_id is null
+ order by last_activity_at desc limit 1
+"""
+DEEP = """
+select (extract(epoch from last_activity_at) * 1000000)::bigint::text || '-' || id from conversations
+ order by last_activity_at desc, id desc offset (select count(*) * 9 / 10 from conversations) limit 1
+"""
+ADDRESS = "select address from client_addresses order by id offset (select count(*) / 2 from client_addresses) limit 1"
+BUSIEST = (
+    "select agent_id from conversations where agent_id is not null group by 1 order by count(*) desc limit 1"
+)
+
+
+@dataclass
+class Site:
+    """A filled folder under a web server, and someone signed in who asks for its pages."""
+
+    folder: Path
+    url: str
+    paths: dict[str, dict[str, str]]
+    """By group and name."""
+    reader: requests.Session = field(default_factory=requests.Session)
+    cold: dict[tuple[str, str], float] = field(default_factory=dict)
+    rows: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How many conversations and events each page shows."""
+    warm: defaultdict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def pages(self) -> Iterator[tuple[str, str]]:
+        return ((group, name) for group, named in self.paths.items() for name in named)
+
+    def ask(self, page: tuple[str, str]) -> float:
+        """Milliseconds from the request to the last byte of the page."""
+        group, name = page
+        begun = time.perf_counter()
+        answer = self.reader.get(self.url + self.paths[group][name], timeout=START, allow_redirects=False)
+        took = (time.perf_counter() - begun) * 1000
+        if answer.status_code != 200:
+            raise RuntimeError(f"{self.paths[group][name]} was answered {answer.status_code}")
+        self.rows[page] = len(SHOWN.findall(answer.text))
+        return took
+
+    def p50(self, page: tuple[str, str]) -> float:
+        return statistics.median(self.warm[page])
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    small, large = SMALL, (options.conversations, options.events)
+    with ExitStack() as stack:
+        sizes = dict.fromkeys((small, large))
+        opened = {numbers: stack.enter_context(_site(_filled(*numbers))) for numbers in sizes}
+        sites = [opened[small], opened[large]]
+        for page in sites[0].pages():
+            for site in sites:
+                site.cold[page] = site.ask(page)
+        for _ in range(options.rounds):
+            for page in sites[0].pages():
+                for site in sites:
+                    site.warm[page].append(site.ask(page))
+        return {"rounds": options.rounds, "small": small, "large": large, **_figures(*sites)}
+
+
+def told(figures: dict[str, Any]) -> Iterator[str]:
+    yield "milliseconds, {} conversations | {} conversations".format(
+        *(f"{figures[size][0]:,}" for size in ("small", "large"))
+    )
+    for name, page in figures["pages"].items():
+        shows = "{rows_small} | {rows_large} rows".format_map(page)
+        yield f"  {name:30} {page['p50_ms_small']:7} | {page['p50_ms_large']:7}   × {page['ratio']:<5} {shows}"
+    for group in GROUPS:
+        yield (
+            f"{group}: p50 {figures[f'{group}_p50_ms_small']} | {figures[f'{group}_p50_ms_large']}, "
+            f"p95 {figures[f'{group}_p95_ms_small']} | {figures[f'{group}_p95_ms_large']}, "
+            f"cold {figures[f'{group}_cold_ms_small']} | {figures[f'{group}_cold_ms_large']}; "
+            f"at most × {figures[f'{group}_ratio']}"
+        )
+
+
+GROUPS = ("inbox", "chat", "conversations")
+
+
+def _filled(conversations: int, events: int) -> Path:
+    folder = folder_for(conversations, events)
+    if not is_filled(folder):
+        fill(folder, conversations=conversations, events=events)
+    return folder
+
+
+@contextmanager
+def _site(folder: Path) -> Iterator[Site]:
+    port = free_port()
+    url = f"http://localhost:{port}"
+    with (folder / "log" / "bench.log").open("wb") as output:
+        web = subprocess.Popen(
+            [sys.executable, "-m", "relais", "web"],
+            cwd=ROOT, env=environment_of(folder) | {"RELAIS_PORT": str(port)},
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            wait_for(lambda: _answers(url) or web.poll() is not None, START, "relais web to answer")
+            if web.poll() is not None:
+                raise Refused(f"The web server did not start; {output.name} says why.")
+            site = Site(folder, url, _paths(folder))
+            site.reader = Person(site, READER, PASSWORD).http  # type: ignore[arg-type]
+            yield site
+        finally:
+            web.terminate()
+            web.wait(30)
+
+
+def _answers(url: str) -> bool:
+    with suppress(requests.RequestException):
+        return requests.get(f"{url}/api/ready", timeout=3).status_code == 200
+    return False
+
+
+def _paths(folder: Path) -> dict[str, dict[str, str]]:
+    with psycopg.connect(dsn(folder)) as db:
+        long, seq = db.execute(LONGEST, [READER]).fetchall()[0]
+        [short] = db.execute(SHORT).fetchall()[0]
+        [deep] = db.execute(DEEP).fetchall()[0]
+        [agent] = db.execute(BUSIEST).fetchall()[0]
+        [address] = db.execute(ADDRESS).fetchall()[0]
+    name = f"{sample_texts.FIRST_NAMES[0]} {sample_texts.LAST_NAMES[0]}".lower()
+    listed = "/dashboard/conversations"
+    return {
+        "inbox": {"overview": "/dashboard", "pending": "/dashboard/pending", "active": "/dashboard/active"},
+        "chat": {
+            "a long one": f"/dashboard/chat/{long}",
+            "the middle of it": f"/dashboard/chat/{long}?before={seq // 2}",
+            "a short one": f"/dashboard/chat/{short}",
+        },
+        "conversations": {
+            "the first page": listed,
+            "a page far down": f"{listed}?after={deep}",
+            "by name": f"{listed}?q={quote(name)}",
+            "by first name": f"{listed}?q={quote(sample_texts.FIRST_NAMES[0])}",
+            "by number": f"{listed}?q={address[-7:]}",
+            "of nobody": f"{listed}?q=zzyzx",
+            "ended": f"{listed}?status=ended",
+            "abandoned": f"{listed}?status=abandoned",
+            "in trouble": f"{listed}?status=trouble",
+            "of an agent": f"{listed}?agent={agent}&status=completed",
+            "of today": f"{listed}?from=today",
+        },
+    }
+
+
+def _figures(small: Site, large: Site) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    ratios = {page: round(large.p50(page) / small.p50(page), 2) for page in small.pages()}
+    for group in GROUPS:
+        for size, site in (("small", small), ("large", large)):
+            warm = sorted(took for page, times in site.warm.items() if page[0] == group for took in times)
+            figures |= {
+                f"{group}_p50_ms_{size}": round(statistics.median(warm), 1),
+                f"{group}_p95_ms_{size}": round(warm[int(len(warm) * 0.95)], 1),
+                f"{group}_cold_ms_{size}": round(
+                    max(t for page, t in site.cold.items() if page[0] == group), 1
+                ),
+            }
+        # The worst of its pages, which an average would hide; those that show more in the large one tell nothing.
+        figures[f"{group}_ratio"] = max(
+            (
+                ratio
+                for page, ratio in ratios.items()
+                if page[0] == group and small.rows[page] == large.rows[page]
+            ),
+            default=None,
+        )
+    figures["pages"] = {
+        f"{page[0]}: {page[1]}": {
+            "p50_ms_small": round(small.p50(page), 1),
+            "p50_ms_large": round(large.p50(page), 1),
+            "rows_small": small.rows[page],
+            "rows_large": large.rows[page],
+            "ratio": ratio,
+        }
+        for page, ratio in ratios.items()
+    }
+    return figures

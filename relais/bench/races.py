@@ -1,0 +1,167 @@
+"""Many agents reach for the same conversation at the same instant, over and over: each time one has it.
+
+Real transactions on a PostgreSQL of its own; a race counts as won rightly when one rival succeeded, all others were
+told who it was, and the conversation, its history and its outbox say the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from relais.ops.errors import Refused
+from relais.ops.temporary_environment import installation
+
+AT_ONCE = 250
+"""Conversations opened together."""
+PATIENCE = 120.0
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    with installation(database=True) as variables:
+        os.environ.update(variables)
+        os.environ["DJANGO_SETTINGS_MODULE"] = "relais.settings"
+        _prepare(variables)
+        import django
+
+        django.setup()
+        # Else each event would be a line of the output.
+        logging.getLogger("relais").setLevel(logging.WARNING)
+        from django.db import connection
+
+        try:
+            began = time.monotonic()
+            wrong = race(options.races, _agents(options.rivals))
+            seconds = time.monotonic() - began
+        finally:
+            connection.close()
+            connection.close_pool()  # type: ignore[attr-defined]
+    return {
+        "races": options.races,
+        "rivals": options.rivals,
+        "wrong": len(wrong),
+        "examples": wrong[:10],
+        "seconds": round(seconds, 1),
+    }
+
+
+def _prepare(variables: dict[str, str]) -> None:
+    prepared = subprocess.run(
+        [sys.executable, "-m", "relais", "prepare"],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if prepared.returncode:
+        raise Refused(f"The tables could not be made: {prepared.stderr.strip()}")
+
+
+def told(figures: dict[str, Any]) -> Iterator[str]:
+    yield (
+        f"{figures['races']:,} races of {figures['rivals']} agents in {figures['seconds']} s: "
+        f"{figures['races'] - figures['wrong']:,} had one winner"
+    )
+    yield from figures["examples"]
+
+
+def failed(figures: dict[str, Any]) -> bool:
+    return bool(figures["wrong"])
+
+
+def race(races: int, agents: Sequence[Any], *, seconds: float = float("inf")) -> list[str]:
+    """What was wrong, a line for each race; stops early when the time is over."""
+    until = time.monotonic() + seconds
+    wrong: list[str] = []
+    for first in range(0, races, AT_ONCE):
+        if time.monotonic() > until:
+            break
+        opened = _open(first, min(AT_ONCE, races - first))
+        for conversation, outcomes in _run(opened, agents).items():
+            wrong += _judged(conversation, outcomes)
+    return wrong
+
+
+def _open(first: int, number: int) -> list[int]:
+    from django.utils import timezone
+
+    from relais.conversations.inbound import InboundMessage, receive
+
+    messages = [
+        InboundMessage(
+            sid=f"SM{n:032x}",
+            address=f"whatsapp:+2126{n:08d}",
+            sender="whatsapp:+212522000000",
+            body="bonjour",
+        )
+        for n in range(first, first + number)
+    ]
+    return [received.conversation_id for received in receive(messages, at=timezone.now()).values()]
+
+
+def _run(conversations: Sequence[int], agents: Sequence[Any]) -> dict[int, list[str]]:
+    """All agents reach for each conversation in turn, together; what each came to, by conversation."""
+    start = threading.Barrier(len(agents))
+    outcomes: dict[int, list[str]] = {conversation: [] for conversation in conversations}
+
+    def rival(agent: Any) -> None:
+        from django.db import connection
+
+        try:
+            for conversation in conversations:
+                start.wait(PATIENCE)
+                outcomes[conversation].append(_reach_for(conversation, agent))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=rival, args=(agent,)) for agent in agents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def _reach_for(conversation: int, agent: Any) -> str:
+    from django.utils import timezone
+
+    from relais.conversations.lifecycle import TooLate
+    from relais.conversations.models import Conversation
+
+    try:
+        Conversation.objects.get(pk=conversation).take_over(agent, at=timezone.now())
+    except TooLate as late:
+        return f"late: {late.agent}"
+    except Exception as error:
+        return f"failed: {error!r}"
+    return f"won: {agent}"
+
+
+def _judged(conversation: int, outcomes: Sequence[str]) -> Iterator[str]:
+    from relais.conversations.models import Conversation
+
+    found = Conversation.objects.select_related("agent").get(pk=conversation)
+    rivals, kinds = len(outcomes), Counter(found.events.values_list("event_type", flat=True))
+    right = [f"late: {found.agent}"] * (rivals - 1) + [f"won: {found.agent}"]
+    if sorted(outcomes) != right or found.epoch != 1 or kinds["agent_takeover"] != 1:
+        taken = f"{kinds['agent_takeover']} take-overs, epoch {found.epoch}, held by {found.agent_id}"
+        yield f"conversation {conversation}: {sorted(outcomes)}; {taken}"
+    elif found.deliveries.count() != 1:
+        yield f"conversation {conversation}: the client is told {found.deliveries.count()} times"
+
+
+def _agents(number: int) -> list[Any]:
+    from relais.accounts.models import User
+
+    return [
+        User.objects.create_user(email=f"agent{n}@example.com", full_name=f"Agent {n}", role="agent")
+        for n in range(number)
+    ]

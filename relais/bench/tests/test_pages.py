@@ -1,0 +1,87 @@
+"""A filled folder keeps every promise, and its pages are asked for over HTTP."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from relais.bench import fill, pages
+from relais.bench.tests.promises import PROMISES
+from relais.ops.database import running
+from relais.ops.errors import Refused
+
+CONVERSATIONS, EVENTS = 60, 1_500
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, Any]]]:
+    folder = tmp_path_factory.mktemp("bench") / "bench" / f"{CONVERSATIONS}-{EVENTS}"
+    yield folder, fill.fill(folder, conversations=CONVERSATIONS, events=EVENTS)
+
+
+def test_as_many_are_made_as_were_asked_for_and_every_promise_is_kept(
+    filled: tuple[Path, dict[str, Any]],
+) -> None:
+    folder, figures = filled
+    assert (figures["conversations"], figures["events"]) == (CONVERSATIONS, EVENTS)
+    with running(folder) as dsn, psycopg.connect(dsn) as db:
+        broken = {name: db.execute(query).fetchall() for name, query in PROMISES.items()}
+        assert not {name: rows for name, rows in broken.items() if rows}
+        situations = db.execute(
+            "select status, agent_id is null, count(*) from conversations where ended_at is null group by 1, 2"
+        ).fetchall()
+        assert sorted(situations) == [
+            ("active", True, 10),
+            ("transferred", False, 7),
+            ("transferred", True, 5),
+        ]
+        [following] = db.execute("select nextval(pg_get_serial_sequence('conversations', 'id'))").fetchall()[
+            0
+        ]
+        assert following == CONVERSATIONS + 1
+        [missing] = db.execute(
+            "select count(*) from pg_constraint where conrelid = 'conversation_events'::regclass and contype in ('p', 'u', 'f')"
+        ).fetchall()[0]
+        assert missing == 6, "a key was not made again"
+
+
+def test_the_pages_are_measured_on_both_sizes(
+    filled: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = filled
+    monkeypatch.setenv("RELAIS_DATA_DIR", str(folder.parent.parent))
+    monkeypatch.setattr(pages, "SMALL", (CONVERSATIONS, EVENTS))
+    options = argparse.Namespace(conversations=CONVERSATIONS, events=EVENTS, rounds=1)
+    figures = pages.measure(options)
+    for group in pages.GROUPS:
+        for size in ("small", "large"):
+            assert 0 < figures[f"{group}_p50_ms_{size}"] <= figures[f"{group}_p95_ms_{size}"]
+            assert figures[f"{group}_cold_ms_{size}"] > 0
+        assert figures[f"{group}_ratio"] > 0
+    assert figures["pages"]["chat: a long one"]["rows_small"] > 20, "the chat was shown with its lists"
+    assert "inbox: overview" in "\n".join(pages.told(figures))
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letters").touch()
+    with pytest.raises(Refused, match="holds something else"):
+        fill.fill(tmp_path, conversations=10, events=100)
+    assert (tmp_path / "letters").exists()
+
+
+def test_a_folder_in_use_is_left_alone(filled: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = filled
+    with running(folder), pytest.raises(Refused, match="in use"):
+        fill.fill(folder, conversations=CONVERSATIONS, events=EVENTS)
+    assert fill.is_filled(folder)
+
+
+def test_a_conversation_has_three_events_at_least(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="3 events at least"):
+        fill.fill(tmp_path / "new", conversations=10, events=29)
+    assert not (tmp_path / "new").exists()

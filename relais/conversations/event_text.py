@@ -1,0 +1,137 @@
+"""What happened, in a sentence: the lines between the messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as _noop
+
+from relais.clients.addresses import readable
+from relais.conversations.client_answers import in_words
+from relais.text import has_visible_characters
+
+if TYPE_CHECKING:
+    from relais.conversations.models import ConversationEvent
+
+
+def sentence_of(event: ConversationEvent) -> str:
+    """Who did what. What the client said, if anything, is `quote_of` the event, and stands beside it."""
+    return SENTENCES.get(event.event_type, _other)(event)
+
+
+def quote_of(event: ConversationEvent) -> str:
+    in_metadata = event.event_type in ("agent_transfer", "agent_release")
+    quote = str(event.metadata.get("reason", "")) if in_metadata else event.body
+    return quote if has_visible_characters(quote) else ""
+
+
+FIELDS = {
+    "client_full_name": _noop("Nom"),
+    "email": _noop("E-mail"),
+    "vin": _noop("VIN"),
+    "carte_vip": _noop("Carte VIP"),
+    "is_client": _noop("Déjà client"),
+}
+
+
+def _who(event: ConversationEvent) -> str:
+    return (event.author_name if has_visible_characters(event.author_name) else "") or {
+        "client": _("Le client"),
+        "bot": _("Le bot"),
+        "agent": _("Un agent"),
+        "api": _("Un programme"),
+    }.get(event.author_kind, _("Relais"))
+
+
+def _asked(event: ConversationEvent) -> str:
+    if "to" in event.metadata and event.metadata["to"] == event.author_id:
+        return _taken(event)
+    if "to" in event.metadata:
+        return _("%(who)s a confié la conversation à %(agent)s") % {
+            "who": _who(event),
+            "agent": event.metadata.get("to_name") or _("un agent"),
+        }
+    if event.author_kind == "agent":
+        return _("%(who)s a demandé un agent") % {"who": _who(event)}
+    return _("Un agent est demandé")
+
+
+def _taken(event: ConversationEvent) -> str:
+    return _("%(who)s a pris la conversation") % {"who": _who(event)}
+
+
+def _released(event: ConversationEvent) -> str:
+    if event.metadata.get("to") == "queue":
+        agent = event.metadata.get("previous_agent") or _("L'agent")
+        return _("%(agent)s n'est plus là : la conversation attend un agent") % {"agent": agent}
+    return _("%(who)s a rendu la conversation au bot") % {"who": _who(event)}
+
+
+def _closed(event: ConversationEvent) -> str:
+    if "continues_in" in event.metadata:
+        return _("C'est la même personne : la suite est dans la conversation n° %(number)s") % {
+            "number": event.metadata["continues_in"]
+        }
+    return _("%(who)s a clôturé la conversation") % {"who": _who(event)}
+
+
+def _noted(event: ConversationEvent) -> str:
+    if "continues" in event.metadata:
+        return _("C'est la même personne que dans la conversation n° %(number)s, qui continue ici") % {
+            "number": event.metadata["continues"]
+        }
+    if "to" in event.metadata:
+        return _wrote_to_other(event)
+    if "unread" in event.metadata:
+        text = str(event.metadata.get("text", ""))
+        return _("Non lu par le bot : « %(text)s »") % {"text": text} if text else _("Non lu par le bot")
+    return _("Note de %(who)s") % {"who": _who(event)}
+
+
+def _wrote_to_other(event: ConversationEvent) -> str:
+    """The bot's flow did."""
+    to = readable(str(event.metadata["to"]))
+    if "from" not in event.metadata:
+        return _("Le bot a écrit à %(to)s") % {"to": to}
+    sender = readable(str(event.metadata["from"]))
+    return _("Le bot a écrit à %(to)s depuis le %(from)s") % {"to": to, "from": sender}
+
+
+def _chose(event: ConversationEvent) -> str:
+    menu = in_words(str(event.metadata.get("menu_choice", "")))
+    return _("Menu « %(menu)s »") % {"menu": menu} if menu else _("Choix dans un menu")
+
+
+def _answered(event: ConversationEvent) -> str:
+    step = FIELDS.get(str(event.metadata.get("field", ""))) or in_words(str(event.metadata.get("step", "")))
+    return _("Réponse à « %(step)s »") % {"step": _(step)} if step else _("Réponse au bot")
+
+
+def _went_wrong(event: ConversationEvent) -> str:
+    if "withheld" in event.metadata:
+        return _("Un message automatique a été retenu : il n'avait plus lieu d'être")
+    if event.author_kind == "bot":
+        return _("Le bot a rencontré une erreur")
+    return _("Une erreur s'est produite")
+
+
+SENTENCES: dict[str, Callable[[ConversationEvent], str]] = {
+    "agent_transfer": _asked,
+    "agent_takeover": _taken,
+    "agent_release": _released,
+    "conversation_closed": _closed,
+    "menu_choice": _chose,
+    "free_input": _answered,
+    "invalid_input": lambda event: _("Le bot n'a pas compris"),
+    "flow_start": lambda event: _("Le bot commence son parcours"),
+    "flow_complete": lambda event: _("Le bot a terminé son parcours"),
+    "timeout": lambda event: _("Terminée sans suite : le client n'a plus répondu"),
+    "error": _went_wrong,
+    "note": _noted,
+}
+
+
+def _other(event: ConversationEvent) -> str:
+    return str(event.get_event_type_display())

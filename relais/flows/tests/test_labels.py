@@ -1,0 +1,99 @@
+"""Everything the engine and the check can say has words for people."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.utils.translation import override
+
+from relais import flows
+from relais.flows import labels
+from relais.flows.engine import Problem, parse
+from relais.flows.engine.conditions import CONDITIONS
+from relais.flows.engine.limits import REASONS
+from relais.flows.engine.widgets import KINDS
+from relais.flows.templatetags.flows import fit
+from relais.typography import typeset
+
+ROOM = Path(flows.__file__).parent
+
+
+def codes():
+    sources = [path for path in ROOM.rglob("*.py") if "tests" not in path.parts]
+    return {code for path in sources for code in re.findall(r'Problem\(\s*"([a-z_]+)"', path.read_text())}
+
+
+def test_each_problem_has_a_sentence():
+    assert codes()
+    assert codes() <= set(labels.PROBLEMS)
+
+
+def test_each_widget_event_condition_and_end_has_a_word():
+    assert set(KINDS) <= set(labels.KINDS)
+    known = {event for kind in KINDS.values() for event in kind.events}
+    assert known - set(labels.EVENTS) <= {
+        "match",
+        "incomingCall",
+        "incomingConversationMessage",
+        "composerStarted",
+    }
+    assert set(CONDITIONS) == set(labels.CONDITIONS)
+    assert set(REASONS) <= set(labels.END_REASONS)
+
+
+def test_a_problem_nobody_knew_keeps_its_own_words():
+    assert labels.sentence(Problem("new", "something new")) == "something new"
+
+
+@pytest.fixture
+def shop():
+    return parse(
+        {
+            "initial_state": "t",
+            "states": [
+                {"name": "t", "type": "trigger", "transitions": []},
+                {
+                    "name": "set",
+                    "type": "set-variables",
+                    "properties": {"variables": [{"key": "hello", "value": "Bonjour {{flow.variables.who}}"}, {"key": "who", "value": "Fatou"}]},
+                },
+                {"name": "say", "type": "send-message", "properties": {"body": "{% if x %}Pardon.{% endif %}{{flow.variables.hello}}"}},
+                {
+                    "name": "choose",
+                    "type": "split-based-on",
+                    "properties": {"input": "{{widgets.ask.inbound.Body}}"},
+                    "transitions": [
+                        {"event": "noMatch"},
+                        {"event": "match", "conditions": [{"type": "equal_to", "value": "1", "arguments": ["{{widgets.ask.inbound.Body}}"]}]},
+                        {"event": "match", "conditions": [{"type": "equal_to", "value": "true", "arguments": ["{{widgets.in.parsed.agent_mode}}"]}]},
+                    ],
+                },
+            ],
+        }
+    )  # fmt: skip
+
+
+def test_a_message_is_told_as_it_reads(shop):
+    assert labels.gist(shop.widgets["say"], labels.texts(shop)) == "Bonjour Fatou"
+
+
+def test_a_choice_is_told_by_its_condition(shop):
+    choose = shop.widgets["choose"]
+    with override("fr"):
+        assert [labels.event(t, choose) for t in choose.transitions] == ["sinon", "= 1", "agent_mode = true"]
+
+
+def test_a_variable_that_names_itself_ends():
+    assert len(labels.read("{{flow.variables.a}}", {"a": "{{flow.variables.a}}" * 500})) <= labels.LONGEST
+
+
+def test_text_is_cut_to_its_room():
+    assert fit("court", 200) == "court"
+    cut = fit("un texte bien trop long pour sa case", 80)
+    assert cut.endswith("…") and len(cut) < 15
+
+
+def test_a_problem_tells_which_event_it_is_about():
+    found = Problem("no_branch", "nothing follows “timeout”: the flow ends there without a word", "ask")
+    assert labels.explanation(found) == typeset("« timeout »")
+    assert labels.explanation(Problem("bad_regex", "missing )")) == "missing )"
