@@ -40,10 +40,10 @@ def new_sid() -> str:
     return f"SM{next(_sids):032x}"
 
 
-def story_of(conversation: Any) -> list[str]:
+def event_types_of(conversation: Any) -> list[str]:
     """What happened, in order, one word each."""
     return list(conversation.events.order_by("seq").values_list("event_type", flat=True))
 
 
-def said_to_client(conversation: Any) -> list[str]:
+def messages_to_client(conversation: Any) -> list[str]:
     return [d.event.body for d in conversation.deliveries.select_related("event").order_by("id")]

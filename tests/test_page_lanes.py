@@ -33,7 +33,7 @@ async def turns(*tasks):
         await asyncio.sleep(0)
 
 
-def told(story):
+def run_story(story):
     return asyncio.run(story())
 
 
@@ -55,7 +55,7 @@ def test_threads_are_handed_on_in_order():
             await turns()
         assert (order, one.free, one.waiting) == (["a", "b", "c"], 1, 0)
 
-    told(story)
+    run_story(story)
 
 
 def test_a_full_queue_refuses_at_once():
@@ -70,7 +70,7 @@ def test_a_full_queue_refuses_at_once():
         await waits
         assert one.waiting == 0
 
-    told(story)
+    run_story(story)
 
 
 def test_who_fills_the_queue_makes_room_for_another_address():
@@ -90,7 +90,7 @@ def test_who_fills_the_queue_makes_room_for_another_address():
         assert (greedy[0].done(), greedy[1].done(), modest.done()) == (True, False, True)
         greedy[1].cancel()
 
-    told(story)
+    run_story(story)
 
 
 def test_who_goes_away_is_not_served_and_leaves_no_gap():
@@ -107,7 +107,7 @@ def test_who_goes_away_is_not_served_and_leaves_no_gap():
         await stays
         assert (one.free, one.waiting) == (0, 0)
 
-    told(story)
+    run_story(story)
 
 
 def test_who_waits_too_long_is_refused():
@@ -119,7 +119,7 @@ def test_who_waits_too_long_is_refused():
         one.release()
         assert (one.free, one.waiting) == (1, 0)
 
-    told(story)
+    run_story(story)
 
 
 def test_a_cancelled_request_gives_its_thread_on():
@@ -133,7 +133,7 @@ def test_a_cancelled_request_gives_its_thread_on():
         await asyncio.gather(cancelled, return_exceptions=True)
         assert (one.free, one.waiting) == (1, 0)
 
-    told(story)
+    run_story(story)
 
 
 # -- the pages of a desk ---------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from tests.cast import MachineClock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-told = test_page.told
+run_story = test_page.run_story
 DIALOGS = {"close-dialog": "Clôturer", "hand-back-dialog": "Rendre au bot", "reassign-dialog": "Réattribuer"}
 
 
@@ -65,7 +65,7 @@ def chats(fatou_writes, awa, koffi, mariam, clock):
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_what_anyone_sees_before_signing_in(told, theme):
+def test_what_anyone_sees_before_signing_in(run_story, theme):
     def story(stage: Stage) -> None:
         context = stage.browser.new_context(locale="fr-FR")
         page, broken = context.new_page(), []
@@ -83,22 +83,22 @@ def test_what_anyone_sees_before_signing_in(told, theme):
         broken += violations(page, theme, "not found")
         assert broken == []
 
-    told(story)
+    run_story(story)
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_the_lists_and_conversations_of_an_agent(told, theme, awa, chats):
+def test_the_lists_and_conversations_of_an_agent(run_story, theme, awa, chats):
     lists = ["/dashboard", "/dashboard/pending", "/dashboard/active", "/dashboard/active?tab=mine"]
     searches = ["/dashboard/conversations", "/dashboard/conversations?q=nobody"]
 
     def story(stage: Stage) -> None:
         assert_no_violation(stage, awa, [*lists, *searches, *chats.values()], theme)
 
-    told(story)
+    run_story(story)
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_what_opens_over_a_conversation(told, theme, mariam, chats):
+def test_what_opens_over_a_conversation(run_story, theme, mariam, chats):
     def story(stage: Stage) -> None:
         page = stage.opens(mariam, chats["koffis"], in_theme(theme))
         is_live(page)
@@ -119,11 +119,11 @@ def test_what_opens_over_a_conversation(told, theme, mariam, chats):
         broken += violations(page, theme, "the client's sheet")
         assert broken == []
 
-    told(story)
+    run_story(story)
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_the_pages_of_an_admin(told, theme, nadia, awa, chats):
+def test_the_pages_of_an_admin(run_story, theme, nadia, awa, chats):
     flow = Flow.objects.create(name="Accueil", answers=True)
     flow.add_revision(greets(), by="Nadia Benali", at=timezone.now()).publish(at=timezone.now())
     begins(Conversation.objects.get(pk=chats["bot"].rpartition("/")[2]), flow.published)
@@ -138,7 +138,7 @@ def test_the_pages_of_an_admin(told, theme, nadia, awa, chats):
     def story(stage: Stage) -> None:
         assert_no_violation(stage, nadia, paths, theme)
 
-    told(story)
+    run_story(story)
 
 
 # -- on a phone ---------------------------------------------------------------------------------------------
@@ -148,16 +148,16 @@ def on_a_phone(page: Page) -> None:
     page.set_viewport_size(NARROW)  # type: ignore[arg-type]
 
 
-def test_on_a_phone_the_send_button_has_its_name(told, awa, chats):
+def test_on_a_phone_the_send_button_has_its_name(run_story, awa, chats):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, chats["mine"], on_a_phone)
         expect(page.get_by_role("button", name="Envoyer", exact=True)).to_be_visible()
 
-    told(story)
+    run_story(story)
 
 
 @pytest.mark.parametrize("path", ["/dashboard/pending", "mine"])
-def test_on_a_phone_offline_is_said_and_covers_nothing(told, awa, chats, path):
+def test_on_a_phone_offline_is_said_and_covers_nothing(run_story, awa, chats, path):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, chats.get(path, path), on_a_phone)
         is_live(page)
@@ -169,7 +169,7 @@ def test_on_a_phone_offline_is_said_and_covers_nothing(told, awa, chats, path):
         assert strip and title
         assert strip["y"] + strip["height"] <= title["y"]
 
-    told(story, expecting="ERR_INTERNET_DISCONNECTED")
+    run_story(story, expecting="ERR_INTERNET_DISCONNECTED")
 
 
 def is_cut(page: Page, selector: str) -> bool:
@@ -186,7 +186,7 @@ def is_cut(page: Page, selector: str) -> bool:
     return page.locator(selector).first.evaluate(script)
 
 
-def test_on_a_phone_a_supervisor_reads_name_and_situation_whole(told, mariam, chats, koffi):
+def test_on_a_phone_a_supervisor_reads_name_and_situation_whole(run_story, mariam, chats, koffi):
     koffi.full_name = "Koffi Anselme Mensah-Adjavon"
     koffi.save()
 
@@ -199,14 +199,14 @@ def test_on_a_phone_a_supervisor_reads_name_and_situation_whole(told, mariam, ch
                 expect(button).to_be_in_viewport(ratio=1)
             assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
 
-    told(story)
+    run_story(story)
 
 
 # -- by keyboard --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("button", DIALOGS.values())
-def test_focus_returns_to_what_opened_a_dialog(told, mariam, chats, button):
+def test_focus_returns_to_what_opened_a_dialog(run_story, mariam, chats, button):
     def story(stage: Stage) -> None:
         page = stage.opens(mariam, chats["koffis"])
         is_live(page)
@@ -224,10 +224,10 @@ def test_focus_returns_to_what_opened_a_dialog(told, mariam, chats, button):
             expect(dialog).to_be_hidden()
             expect(opener).to_be_focused()
 
-    told(story)
+    run_story(story)
 
 
-def test_focus_returns_although_the_head_was_renewed_meanwhile(told, mariam, chats, fatou_writes):
+def test_focus_returns_although_the_head_was_renewed_meanwhile(run_story, mariam, chats, fatou_writes):
     def story(stage: Stage) -> None:
         page = stage.opens(mariam, chats["koffis"])
         is_live(page)
@@ -244,10 +244,10 @@ def test_focus_returns_although_the_head_was_renewed_meanwhile(told, mariam, cha
         expect(page.locator("#situation")).not_to_have_attribute("data-rev", re.compile(f"^{revision}$"))
         expect(opener).to_be_focused()
 
-    told(story)
+    run_story(story)
 
 
-def test_focus_returns_after_the_clients_sheet(told, awa, chats):
+def test_focus_returns_after_the_clients_sheet(run_story, awa, chats):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, chats["mine"], on_a_phone)
         opener = page.get_by_role("link", name="Fiche du client")
@@ -258,4 +258,4 @@ def test_focus_returns_after_the_clients_sheet(told, awa, chats):
         expect(page.locator("#client")).to_be_hidden()
         expect(opener).to_be_focused()
 
-    told(story)
+    run_story(story)

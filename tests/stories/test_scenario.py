@@ -76,7 +76,7 @@ def test_the_doctor_finds_a_desk_that_works_well(demo: Desk) -> None:
     assert not demo.ask("select 1 from conversations")
 
 
-def told(desk: Desk, story: Callable[[Stage], None]) -> None:
+def run_story(desk: Desk, story: Callable[[Stage], None]) -> None:
     """In a thread of its own: Playwright's loop would otherwise be this whole test run's."""
 
     def run() -> None:
@@ -160,7 +160,7 @@ def test_from_the_first_word_to_the_close(demo: Desk) -> None:
         # By her name: the bot's answer may stand in the row already.
         expect(awa.locator(".row", has_text="Fatou Diallo")).to_have_attribute("data-situation", "bot")
 
-    told(demo, story)
+    run_story(demo, story)
 
 
 def test_who_asks_the_bot_for_an_agent_waits_for_one_and_then_hears_nobody_else(demo: Desk) -> None:
@@ -192,7 +192,7 @@ def test_who_asks_the_bot_for_an_agent_waits_for_one_and_then_hears_nobody_else(
         field.press("Enter")
         expect(said.nth(before)).to_have_text("Je vous écoute.")
 
-    told(demo, story)
+    run_story(demo, story)
 
 
 def test_two_agents_see_each_other_s_moves(demo: Desk) -> None:
@@ -222,7 +222,7 @@ def test_two_agents_see_each_other_s_moves(demo: Desk) -> None:
         field.press("Enter")
         expect(koffi.locator(".message--agent .bubble__text").last).to_have_text("Bonjour Salma")
 
-    told(demo, story)
+    run_story(demo, story)
 
 
 def test_a_page_that_lost_its_connection_catches_up(demo: Desk) -> None:
@@ -246,7 +246,7 @@ def test_a_page_that_lost_its_connection_catches_up(demo: Desk) -> None:
             t for t in stage.troubles if "ERR_CONNECTION" not in t and "WebSocket" not in t and "502" not in t
         ]
 
-    told(demo, story)
+    run_story(demo, story)
 
 
 def test_the_log_tells_all_that_happened_and_nothing_that_was_said(demo: Desk) -> None:
@@ -288,4 +288,4 @@ def test_the_phone_breaks_no_rule_of_accessibility(demo: Desk, theme: str) -> No
         expect(bubbles(phone, FATOU).first).to_be_visible()  # type: ignore[attr-defined]
         assert list(violations(phone, theme, "/simulator")) == []
 
-    told(demo, story)
+    run_story(demo, story)

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 
 from relais.accounts.models import LastSuperAdmin, Team, User
-from tests.cast import story_of
+from tests.cast import event_types_of
 
 pytestmark = pytest.mark.django_db
 
@@ -140,7 +140,7 @@ def test_who_is_deactivated_gives_back_what_he_held(nadias, awa, held_by_awa):
     nadias.post(f"/dashboard/users/{awa.pk}/deactivate")
     held_by_awa.refresh_from_db()
     assert held_by_awa.agent is None
-    assert story_of(held_by_awa)[-1] == "agent_release"
+    assert event_types_of(held_by_awa)[-1] == "agent_release"
 
 
 def test_who_is_reactivated_comes_back(nadias, awa, clock):

@@ -7,7 +7,7 @@ from relais.company import company_settings
 from relais.company.models import Setting
 from relais.whatsapp import client as twilio
 from relais.whatsapp import connection_status
-from tests.cast import said_to_client
+from tests.cast import messages_to_client
 
 pytestmark = pytest.mark.django_db
 
@@ -50,7 +50,7 @@ def test_the_texts_are_shown_as_the_client_reads_them(nadias):
 def test_a_new_brand_and_text_are_what_the_next_client_is_told(nadias, with_bot, awa, clock):
     assert sets(nadias, brand="Étoile", take_over_text="Ici {marque}.").status_code == 302
     with_bot.take_over(awa, at=clock.now)
-    assert said_to_client(with_bot) == ["Ici Étoile."]
+    assert messages_to_client(with_bot) == ["Ici Étoile."]
 
 
 def test_what_is_as_at_first_leaves_no_row(nadias):

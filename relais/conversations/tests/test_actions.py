@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
-from tests.cast import Clock, said_to_client, story_of
+from tests.cast import Clock, event_types_of, messages_to_client
 
 pytestmark = pytest.mark.django_db
 
@@ -58,7 +58,7 @@ def test_taking_over_a_waiting_client(waiting, awa):
         "duration_seconds": None,
     }
     assert state_of(waiting) == ("transferred", awa.pk)
-    assert said_to_client(waiting)[-1].startswith("Vous êtes maintenant en contact avec un agent")
+    assert messages_to_client(waiting)[-1].startswith("Vous êtes maintenant en contact avec un agent")
 
 
 def test_taking_over_from_the_bot(with_bot, awa):
@@ -68,7 +68,7 @@ def test_taking_over_from_the_bot(with_bot, awa):
 def test_taking_over_twice_is_answered_the_same_and_told_once(waiting, awa):
     first, second = (Desk(awa).does("take-over", waiting).json() for _ in range(2))
     assert first == second
-    assert story_of(waiting).count("agent_takeover") == 1
+    assert event_types_of(waiting).count("agent_takeover") == 1
 
 
 def test_the_second_agent_comes_too_late_and_learns_who_was_faster(held_by_awa, koffi):
@@ -128,13 +128,13 @@ def test_the_same_ref_is_answered_as_the_first_time_and_said_once(held_by_awa, a
     first = Desk(awa).does("send", held_by_awa, message="Bonjour", ref="r1").json()
     second = Desk(awa).does("send", held_by_awa, message="Bonjour", ref="r1").json()
     assert first["event_id"] == second["event_id"]
-    assert said_to_client(held_by_awa).count("Bonjour") == 1
+    assert messages_to_client(held_by_awa).count("Bonjour") == 1
 
 
 def test_without_a_ref_each_is_a_message_of_its_own(held_by_awa, awa):
     for _ in range(2):
         Desk(awa).does("send", held_by_awa, message="Bonjour")
-    assert said_to_client(held_by_awa).count("Bonjour") == 2
+    assert messages_to_client(held_by_awa).count("Bonjour") == 2
 
 
 def test_the_same_ref_in_another_conversation_says_something_else(held_by_awa, awa, fatou_writes, clock):
@@ -161,7 +161,7 @@ def test_nothing_is_not_sent(held_by_awa, awa, text):
 
 def test_a_nul_is_taken_out(held_by_awa, awa):
     Desk(awa).does("send", held_by_awa, message="a\x00b", ref="r\x00")
-    assert said_to_client(held_by_awa)[-1] == "ab"
+    assert messages_to_client(held_by_awa)[-1] == "ab"
 
 
 def test_a_ref_has_64_signs_at_most(held_by_awa, awa):
@@ -229,7 +229,7 @@ def test_the_holder_closes_and_the_client_is_told(held_by_awa, awa):
     answer = Desk(awa).does("close", held_by_awa)
     assert (answer.status_code, answer.json()["status"]) == (200, "completed")
     assert answer.json()["duration_seconds"] >= 0
-    assert said_to_client(held_by_awa)[-1].startswith("Merci d'avoir contacté")
+    assert messages_to_client(held_by_awa)[-1].startswith("Merci d'avoir contacté")
 
 
 def test_a_browser_that_closes_is_led_to_the_list_with_a_word(held_by_awa, awa):
@@ -252,7 +252,7 @@ def test_an_agent_does_not_close_what_nobody_holds(waiting, awa):
 @pytest.mark.parametrize(("tell", "told"), [({}, 0), ({"tell_client": "1"}, 1), ({"tell_client": "0"}, 0)])
 def test_a_supervisor_closes_what_nobody_holds_and_chooses_to_tell(waiting, mariam, tell, told):
     assert Desk(mariam).does("close", waiting, **tell).json()["status"] == "completed"
-    assert len(said_to_client(waiting)) == told
+    assert len(messages_to_client(waiting)) == told
 
 
 def test_closing_twice_is_too_late(ended, awa):
@@ -350,7 +350,7 @@ def test_what_failed_is_said_again_once(failed, awa):
     )
     assert first["success"]
     assert first["event_id"] == second["event_id"] != failed.event_id
-    assert said_to_client(failed.conversation).count("Bonjour") == 2
+    assert messages_to_client(failed.conversation).count("Bonjour") == 2
 
 
 def test_what_arrived_is_not_said_again(failed, awa):

@@ -12,7 +12,7 @@ from relais.conversations.event_text import sentence_of
 from relais.conversations.inbound import InboundMessage, receive
 from relais.conversations.models import Conversation, ConversationEvent
 from relais.conversations.outbound import Unsayable
-from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, new_sid, said_to_client, story_of
+from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, event_types_of, messages_to_client, new_sid
 
 USER_ID = "whatsapp:FI.9xYabc"
 OTHER_NUMBER = "whatsapp:+14155238887"
@@ -151,8 +151,8 @@ def test_the_held_one_of_two_conversations_goes_on(two_clients, fatou_writes, aw
     waiting.refresh_from_db()
     assert (then.pk, then.agent, then.epoch) == (held.pk, awa, held.epoch)
     assert (waiting.status, waiting.is_open) == ("completed", False)
-    assert story_of(waiting)[-1] == "conversation_closed"
-    assert said_to_client(waiting) == [], "the client hears nothing of it"
+    assert event_types_of(waiting)[-1] == "conversation_closed"
+    assert messages_to_client(waiting) == [], "the client hears nothing of it"
     last = waiting.events.last()
     assert str(held.pk) in sentence_of(last)
     assert str(waiting.pk) in sentence_of(then.events.get(event_type="note"))

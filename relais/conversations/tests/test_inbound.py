@@ -10,7 +10,7 @@ from relais.clients.models import Client, ClientAddress
 from relais.conversations.inbound import InboundMedia, InboundMessage, receive
 from relais.conversations.lifecycle import end_silent
 from relais.conversations.models import WINDOW, Conversation, ConversationEvent
-from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, new_sid, story_of
+from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, event_types_of, new_sid
 
 
 def message(body="Bonjour", *, address=FATOU, sid=None, **fields):
@@ -37,11 +37,11 @@ def test_many_at_once_keep_their_order_and_leave_no_hole(clock):
 def test_a_repeated_message_writes_nothing_and_is_answered_as_the_first_time(waiting, clock):
     first = message("allô")
     answer = receive([first], at=clock.now)[first.sid]
-    story = story_of(waiting)
+    story = event_types_of(waiting)
     again = receive([first, first], at=clock.passes(minutes=30))[first.sid]
     assert again == answer
     assert answer.waiting_due
-    assert story_of(waiting) == story
+    assert event_types_of(waiting) == story
 
 
 @pytest.mark.django_db

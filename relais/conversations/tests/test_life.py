@@ -10,7 +10,7 @@ from relais.conversations.events import BOT
 from relais.conversations.lifecycle import NotAllowed, Situation, TooLate, end_silent
 from relais.conversations.models import Conversation
 from relais.typography import typeset
-from tests.cast import said_to_client, story_of
+from tests.cast import event_types_of, messages_to_client
 
 pytestmark = pytest.mark.django_db
 
@@ -31,23 +31,23 @@ def test_client_writes_to_the_bot(with_bot, fatou_writes):
     again = fatou_writes("encore")
     assert again.pk == with_bot.pk
     assert again.situation is Situation.BOT
-    assert story_of(again) == ["message_received", "message_received"]
-    assert said_to_client(again) == []
+    assert event_types_of(again) == ["message_received", "message_received"]
+    assert messages_to_client(again) == []
 
 
 def test_client_writes_while_waiting_and_is_asked_for_patience_once(waiting, fatou_writes, clock):
     fatou_writes("il y a quelqu'un ?")
     fatou_writes("allô")
-    assert said_to_client(waiting) == [WAIT]
+    assert messages_to_client(waiting) == [WAIT]
     clock.passes(minutes=11)
-    assert said_to_client(fatou_writes("toujours là")) == [WAIT, WAIT]
+    assert messages_to_client(fatou_writes("toujours là")) == [WAIT, WAIT]
 
 
 def test_client_writes_to_the_holder_and_it_is_unread(held_by_awa, fatou_writes, awa):
     conversation = fatou_writes("j'ai une question")
     assert conversation.agent == awa
     assert conversation.is_unread
-    assert said_to_client(conversation) == [TAKEN_OVER]
+    assert messages_to_client(conversation) == [TAKEN_OVER]
 
 
 def test_client_writes_after_the_end_and_opens_a_new_conversation(ended, fatou_writes):
@@ -59,7 +59,7 @@ def test_client_writes_after_the_end_and_opens_a_new_conversation(ended, fatou_w
 
 def test_a_client_given_to_a_silent_agent_is_asked_for_patience(waiting, koffi, mariam, fatou_writes, clock):
     waiting.reassign(koffi, by=mariam, at=clock.passes(minutes=1))
-    assert said_to_client(fatou_writes("allô ?")) == [WAIT]
+    assert messages_to_client(fatou_writes("allô ?")) == [WAIT]
 
 
 # -- flow or API asks for an agent -------------------------------------------------------------------
@@ -73,9 +73,9 @@ def test_asking_for_an_agent_from_the_bot(with_bot, clock):
 
 
 def test_asking_for_an_agent_while_waiting_does_nothing(waiting, clock):
-    before = story_of(waiting)
+    before = event_types_of(waiting)
     assert waiting.ask_for_agent(by=BOT, at=clock.now) is True
-    assert story_of(waiting) == before
+    assert event_types_of(waiting) == before
 
 
 def test_asking_for_an_agent_while_held_does_nothing(held_by_awa, awa, clock):
@@ -93,8 +93,8 @@ def test_asking_for_an_agent_after_the_end_is_too_late(ended, clock):
 def test_take_over_from_the_bot(with_bot, awa, clock):
     with_bot.take_over(awa, at=clock.now)
     assert (with_bot.situation, with_bot.agent, with_bot.epoch) == (Situation.HELD, awa, 1)
-    assert story_of(with_bot) == ["message_received", "agent_takeover", "message_sent"]
-    assert said_to_client(with_bot) == [TAKEN_OVER]
+    assert event_types_of(with_bot) == ["message_received", "agent_takeover", "message_sent"]
+    assert messages_to_client(with_bot) == [TAKEN_OVER]
     assert not with_bot.is_unread
 
 
@@ -106,9 +106,9 @@ def test_take_over_of_who_waits(waiting, awa, clock):
 
 
 def test_take_over_by_the_holder_again_says_nothing(held_by_awa, awa, clock):
-    before = story_of(held_by_awa)
+    before = event_types_of(held_by_awa)
     held_by_awa.take_over(awa, at=clock.now)
-    assert story_of(held_by_awa) == before
+    assert event_types_of(held_by_awa) == before
     assert held_by_awa.epoch == 1
 
 
@@ -132,23 +132,23 @@ def test_take_over_after_the_end_is_too_late(ended, koffi, clock):
 def test_complete_by_the_bot(with_bot, clock):
     assert with_bot.complete(by=BOT, at=clock.passes(seconds=42)) is True
     assert (with_bot.status, with_bot.duration_seconds, with_bot.epoch) == ("completed", 42, 0)
-    assert said_to_client(with_bot) == []
+    assert messages_to_client(with_bot) == []
 
 
 @pytest.mark.parametrize("situation", ["waiting", "held_by_awa"])
 def test_complete_while_a_human_is_asked_for_or_holds_does_nothing(situation, request, clock):
     conversation = request.getfixturevalue(situation)
-    before = story_of(conversation)
+    before = event_types_of(conversation)
     assert conversation.complete(by=BOT, at=clock.now) is False
     assert conversation.is_open
-    assert story_of(conversation) == before
+    assert event_types_of(conversation) == before
 
 
 def test_complete_again_is_a_success_with_the_same_duration(with_bot, clock):
     with_bot.complete(by=BOT, at=clock.passes(seconds=42))
     assert with_bot.complete(by=BOT, at=clock.passes(minutes=5)) is True
     assert with_bot.duration_seconds == 42
-    assert story_of(with_bot).count("flow_complete") == 1
+    assert event_types_of(with_bot).count("flow_complete") == 1
 
 
 # -- close -------------------------------------------------------------------------------------------
@@ -163,31 +163,31 @@ def test_close_of_what_nobody_holds_is_for_supervisors_and_says_nothing(
         conversation.close(awa, at=clock.now)
     conversation.close(mariam, at=clock.now)
     assert (conversation.status, conversation.epoch) == ("completed", 1)
-    assert said_to_client(conversation) == []
+    assert messages_to_client(conversation) == []
 
 
 def test_close_by_a_supervisor_can_tell_the_client(waiting, mariam, clock):
     waiting.close(mariam, at=clock.now, tell_client=True)
-    assert said_to_client(waiting) == [CLOSED]
+    assert messages_to_client(waiting) == [CLOSED]
 
 
 def test_close_of_what_was_taken_over_meanwhile_tells_the_client(waiting, awa, mariam, clock):
     as_mariam_saw_it = Conversation.objects.get(pk=waiting.pk)
     waiting.take_over(awa, at=clock.passes(minutes=1))
     as_mariam_saw_it.close(mariam, at=clock.passes(minutes=1))
-    assert len(said_to_client(waiting)) == 2
+    assert len(messages_to_client(waiting)) == 2
 
 
 def test_close_by_the_holder_tells_the_client(held_by_awa, awa, clock):
     held_by_awa.close(awa, at=clock.passes(minutes=2))
     assert (held_by_awa.status, held_by_awa.agent, held_by_awa.epoch) == ("completed", awa, 2)
     assert held_by_awa.duration_seconds == 130
-    assert said_to_client(held_by_awa) == [TAKEN_OVER, CLOSED]
+    assert messages_to_client(held_by_awa) == [TAKEN_OVER, CLOSED]
 
 
 def test_close_by_a_supervisor_of_what_another_holds(held_by_awa, mariam, clock):
     held_by_awa.close(mariam, at=clock.now)
-    assert said_to_client(held_by_awa)[-1] == CLOSED
+    assert messages_to_client(held_by_awa)[-1] == CLOSED
 
 
 def test_close_by_another_agent_is_not_allowed(held_by_awa, koffi, clock):
@@ -222,7 +222,7 @@ def test_hand_back_of_who_waits_is_for_supervisors(waiting, awa, mariam, clock):
 def test_hand_back_by_the_holder_or_a_supervisor_says_nothing(held_by_awa, who, request, clock):
     held_by_awa.hand_back(request.getfixturevalue(who), at=clock.now, reason="fin")
     assert (held_by_awa.situation, held_by_awa.agent, held_by_awa.epoch) == (Situation.BOT, None, 2)
-    assert said_to_client(held_by_awa) == [TAKEN_OVER]
+    assert messages_to_client(held_by_awa) == [TAKEN_OVER]
     release = held_by_awa.events.get(event_type="agent_release")
     assert release.metadata == {"to": "bot", "reason": "fin", "previous_agent": "Awa Diop"}
 
@@ -255,10 +255,10 @@ def test_reassign_of_what_the_bot_has_is_too_late(with_bot, koffi, mariam, clock
 @pytest.mark.parametrize("situation", ["waiting", "held_by_awa"])
 def test_reassign_by_a_supervisor(situation, request, koffi, mariam, clock):
     conversation = request.getfixturevalue(situation)
-    epoch, said = conversation.epoch, said_to_client(conversation)
+    epoch, said = conversation.epoch, messages_to_client(conversation)
     conversation.reassign(koffi, by=mariam, at=clock.now)
     assert (conversation.agent, conversation.epoch) == (koffi, epoch + 1)
-    assert said_to_client(conversation) == said
+    assert messages_to_client(conversation) == said
     assert conversation.is_unread
 
 
@@ -277,9 +277,9 @@ def test_reassign_to_who_is_out_of_reach_or_gone_is_refused(waiting, mariam, kof
 
 
 def test_reassign_to_the_holder_changes_nothing(held_by_awa, awa, mariam, clock):
-    before = story_of(held_by_awa)
+    before = event_types_of(held_by_awa)
     held_by_awa.reassign(awa, by=mariam, at=clock.now)
-    assert story_of(held_by_awa) == before
+    assert event_types_of(held_by_awa) == before
 
 
 def test_reassign_after_the_end_is_too_late(ended, koffi, mariam, clock):
@@ -297,15 +297,15 @@ def test_a_deactivated_holder_gives_everything_back_to_the_queue(
     held_by_awa.refresh_from_db()
     assert (held_by_awa.situation, held_by_awa.epoch) == (Situation.WAITING, 2)
     assert held_by_awa.transferred_at == clock.now
-    assert story_of(held_by_awa)[-1] == "agent_release"
-    assert said_to_client(fatou_writes("allô ?"))[-1] == WAIT
+    assert event_types_of(held_by_awa)[-1] == "agent_release"
+    assert messages_to_client(fatou_writes("allô ?"))[-1] == WAIT
 
 
 def test_a_deleted_holder_leaves_a_readable_history(held_by_awa, awa):
     awa.delete()
     held_by_awa.refresh_from_db()
     assert held_by_awa.situation is Situation.WAITING
-    assert story_of(held_by_awa).count("agent_release") == 1
+    assert event_types_of(held_by_awa).count("agent_release") == 1
     assert held_by_awa.events.get(event_type="agent_takeover").author_name == "Awa Diop"
 
 
@@ -313,7 +313,7 @@ def test_a_deleted_holder_of_what_ended_is_forgotten_there(ended, awa):
     awa.delete()
     ended.refresh_from_db()
     assert (ended.agent_id, ended.situation) == (None, Situation.ENDED)
-    assert "agent_release" not in story_of(ended)
+    assert "agent_release" not in event_types_of(ended)
 
 
 # -- silence -----------------------------------------------------------------------------------------

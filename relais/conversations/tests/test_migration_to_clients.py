@@ -6,7 +6,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from relais.clients.models import Client, ClientAddress, OptOut
 from relais.conversations.models import Conversation
-from tests.cast import OUR_NUMBER, story_of
+from tests.cast import OUR_NUMBER, event_types_of
 
 BEFORE = [("clients", "0001_initial"), ("conversations", "0009_recent_claims_of_a_number")]
 ROWS = """
@@ -52,7 +52,7 @@ def test_two_forms_of_a_number_become_one_client_and_opt_outs_move(before, awa):
     held, closed, older, *_ = Conversation.objects.order_by("pk")
     assert {each.client_id for each in (held, closed, older)} == {kept.pk}
     assert (held.situation.value, closed.status, older.status) == ("held", "completed", "completed")
-    assert story_of(closed) == ["conversation_closed"]
+    assert event_types_of(closed) == ["conversation_closed"]
     assert closed.events.get().metadata["continues_in"] == held.pk
     assert ClientAddress.objects.get(address="whatsapp:+212600000001").match_key == "whatsapp:+212600000001"
     assert set(OptOut.objects.values_list("sender", flat=True)) == {OUR_NUMBER, "whatsapp:+14155238887"}

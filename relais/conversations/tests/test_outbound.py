@@ -7,7 +7,7 @@ from relais.conversations.events import BOT, Author
 from relais.conversations.lifecycle import NotAllowed, TooLate
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.outbound import LONGEST, Template, Unsayable, clean
-from tests.cast import said_to_client, story_of
+from tests.cast import event_types_of, messages_to_client
 
 pytestmark = pytest.mark.django_db
 PROGRAM = Author("api", "CRM")
@@ -25,7 +25,7 @@ def test_the_same_ref_says_it_once_even_after_the_end(held_by_awa, awa, clock):
     first = held_by_awa.say_as_agent("une fois", agent=awa, at=clock.now, ref="r1")
     held_by_awa.close(awa, at=clock.passes(seconds=5))
     assert held_by_awa.say_as_agent("deux fois", agent=awa, at=clock.now, ref="r1").pk == first.pk
-    assert said_to_client(held_by_awa).count("une fois") == 1
+    assert messages_to_client(held_by_awa).count("une fois") == 1
 
 
 @pytest.mark.parametrize("situation", ["with_bot", "waiting"])
@@ -124,7 +124,7 @@ def test_a_word_claimed_before_the_take_over_stands_above_it(with_bot, awa, cloc
     said = with_bot.say_as_program("Menu : 1, 2, 3", by=BOT, at=clock.now)
     assert said.claim(by="p", at=clock.now)
     with_bot.take_over(awa, at=clock.passes(seconds=1))
-    assert story_of(with_bot)[-3:] == ["message_sent", "agent_takeover", "message_sent"]
+    assert event_types_of(with_bot)[-3:] == ["message_sent", "agent_takeover", "message_sent"]
 
 
 # -- order -------------------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ from relais.conversations.inbound import InboundMedia
 from relais.conversations.models import GIVEN_UP, Conversation, Media
 from relais.live.tests import test_page
 from relais.live.tests.test_page import Stage, is_live
-from tests.cast import Clock, said_to_client
+from tests.cast import Clock, messages_to_client
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-told = test_page.told
+run_story = test_page.run_story
 NARROW = {"width": 390, "height": 844}
 
 
@@ -39,7 +39,7 @@ def agents_words(page):
     return page.locator(".message--agent .bubble__text")
 
 
-def test_enter_sends_and_shift_enter_breaks_the_line(told, awa, chat, held_by_awa):
+def test_enter_sends_and_shift_enter_breaks_the_line(run_story, awa, chat, held_by_awa):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, chat)
         field = field_of(page)
@@ -51,12 +51,12 @@ def test_enter_sends_and_shift_enter_breaks_the_line(told, awa, chat, held_by_aw
         expect(agents_words(page)).to_have_text(["un\ndeux"])
         expect(field).to_have_value("")
         expect(page.locator(".is-unsent")).to_have_count(0)
-        assert said_to_client(held_by_awa)[-1] == "un\ndeux"
+        assert messages_to_client(held_by_awa)[-1] == "un\ndeux"
 
-    told(story)
+    run_story(story)
 
 
-def test_enter_that_ends_a_composition_sends_nothing(told, awa, chat, held_by_awa):
+def test_enter_that_ends_a_composition_sends_nothing(run_story, awa, chat, held_by_awa):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, chat)
         field_of(page).fill("にほん")
@@ -64,10 +64,10 @@ def test_enter_that_ends_a_composition_sends_nothing(told, awa, chat, held_by_aw
         expect(field_of(page)).to_have_value("にほん")
         expect(page.locator(".message--agent")).to_have_count(0)
 
-    told(story)
+    run_story(story)
 
 
-def test_the_draft_of_each_conversation_is_kept(told, awa, chat, fatou_writes, clock):
+def test_the_draft_of_each_conversation_is_kept(run_story, awa, chat, fatou_writes, clock):
     other = fatou_writes("Bonjour", address="whatsapp:+2250700000099", name="Ibrahim")
     other.take_over(awa, at=clock.now)
 
@@ -86,10 +86,10 @@ def test_the_draft_of_each_conversation_is_kept(told, awa, chat, fatou_writes, c
         expect(page).to_have_url(re.compile("/accounts/login/$"))
         assert page.evaluate(left) == 0
 
-    told(story)
+    run_story(story)
 
 
-def test_the_counter_counts_code_points_and_too_much_is_not_sent(told, awa, chat):
+def test_the_counter_counts_code_points_and_too_much_is_not_sent(run_story, awa, chat):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, chat)
         counter = page.locator("[data-counter]")
@@ -101,10 +101,10 @@ def test_the_counter_counts_code_points_and_too_much_is_not_sent(told, awa, chat
         expect(field_of(page)).to_have_value("😀" * 1601)
         expect(page.locator(".message--agent")).to_have_count(0)
 
-    told(story)
+    run_story(story)
 
 
-def test_a_lost_answer_is_no_second_message(told, awa, chat, held_by_awa):
+def test_a_lost_answer_is_no_second_message(run_story, awa, chat, held_by_awa):
     """The server has it and the browser does not know: the frame, or the retry under the same ref, says so."""
 
     def story(stage: Stage) -> None:
@@ -127,12 +127,12 @@ def test_a_lost_answer_is_no_second_message(told, awa, chat, held_by_awa):
         page.get_by_role("button", name="Réessayer").click()
         expect(page.locator(".is-unsent")).to_have_count(0)
         expect(agents_words(page)).to_have_text(["une seule fois"])
-        assert said_to_client(held_by_awa).count("une seule fois") == 1
+        assert messages_to_client(held_by_awa).count("une seule fois") == 1
 
-    told(story, expecting="ERR_FAILED|WebSocket")
+    run_story(story, expecting="ERR_FAILED|WebSocket")
 
 
-def test_what_was_refused_can_be_taken_back_into_the_field(told, awa, chat, clock):
+def test_what_was_refused_can_be_taken_back_into_the_field(run_story, awa, chat, clock):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, chat)
         is_live(page)
@@ -144,11 +144,11 @@ def test_what_was_refused_can_be_taken_back_into_the_field(told, awa, chat, cloc
         page.get_by_role("button", name="Modifier").click()
         expect(field_of(page)).to_have_value("trop tard\net ceci")
 
-    told(story, expecting="422")
+    run_story(story, expecting="422")
 
 
 def test_what_is_typed_outlives_the_loss_of_the_conversation(
-    told, awa, koffi, mariam, chat, held_by_awa, clock
+    run_story, awa, koffi, mariam, chat, held_by_awa, clock
 ):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, chat)
@@ -160,10 +160,10 @@ def test_what_is_typed_outlives_the_loss_of_the_conversation(
         held_by_awa.reassign(awa, by=mariam, at=clock.now)
         expect(field_of(page)).to_have_value("je suis en train")
 
-    told(story)
+    run_story(story)
 
 
-def test_what_is_typed_outlives_every_other_event(told, awa, chat, held_by_awa, fatou_writes, clock):
+def test_what_is_typed_outlives_every_other_event(run_story, awa, chat, held_by_awa, fatou_writes, clock):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, chat)
         is_live(page)
@@ -174,10 +174,10 @@ def test_what_is_typed_outlives_every_other_event(told, awa, chat, held_by_awa, 
         expect(field_of(page)).to_have_value("je suis en train")
         expect(field_of(page)).to_be_focused()
 
-    told(story)
+    run_story(story)
 
 
-def test_the_page_stays_at_the_newest_unless_the_reader_has_scrolled_up(told, awa, chat, fatou_writes):
+def test_the_page_stays_at_the_newest_unless_the_reader_has_scrolled_up(run_story, awa, chat, fatou_writes):
     def story(stage: Stage) -> None:
         for n in range(40):
             fatou_writes(f"ligne {n}")
@@ -194,10 +194,10 @@ def test_the_page_stays_at_the_newest_unless_the_reader_has_scrolled_up(told, aw
         expect(page.locator(".message").last).to_be_in_viewport()
         expect(pill).to_be_hidden()
 
-    told(story)
+    run_story(story)
 
 
-def test_earlier_messages_come_as_the_reader_scrolls_up(told, awa, chat, fatou_writes):
+def test_earlier_messages_come_as_the_reader_scrolls_up(run_story, awa, chat, fatou_writes):
     def story(stage: Stage) -> None:
         for n in range(150):
             fatou_writes(f"ligne {n}")
@@ -211,10 +211,10 @@ def test_earlier_messages_come_as_the_reader_scrolls_up(told, awa, chat, fatou_w
         assert words == ["mercedes", *(f"ligne {n}" for n in range(150))]
         expect(page.locator(".day")).to_have_count(1)
 
-    told(story)
+    run_story(story)
 
 
-def test_what_failed_is_said_again_from_the_bubble(told, awa, chat, held_by_awa, clock):
+def test_what_failed_is_said_again_from_the_bubble(run_story, awa, chat, held_by_awa, clock):
     def story(stage: Stage) -> None:
         delivery = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
         delivery.failed(at=clock.now, code=63024, error="Ce numéro ne peut pas recevoir ce message.")
@@ -222,12 +222,12 @@ def test_what_failed_is_said_again_from_the_bubble(told, awa, chat, held_by_awa,
         page.get_by_role("button", name="Renvoyer").click()
         expect(agents_words(page)).to_have_text(["Bonjour", "Bonjour"])
         expect(page.get_by_role("button", name="Renvoyer")).to_have_count(0)
-        assert said_to_client(held_by_awa).count("Bonjour") == 2
+        assert messages_to_client(held_by_awa).count("Bonjour") == 2
 
-    told(story)
+    run_story(story)
 
 
-def test_a_picture_that_was_given_up_is_tried_again(told, awa, fatou_writes):
+def test_a_picture_that_was_given_up_is_tried_again(run_story, awa, fatou_writes):
     url = "https://api.twilio.com/2010-04-01/Accounts/AC/Messages/MM/Media/ME"
     conversation = fatou_writes("voilà", media=(InboundMedia(url, "image/png"),))
     Media.objects.update(state="failed", error=GIVEN_UP)
@@ -239,20 +239,20 @@ def test_a_picture_that_was_given_up_is_tried_again(told, awa, fatou_writes):
         expect(page.locator(".message--client")).to_have_count(1)
         assert Media.objects.get().state == "waiting"
 
-    told(story)
+    run_story(story)
 
 
-def test_a_colleague_is_not_offered_to_say_it_again(told, awa, koffi, chat, held_by_awa, clock):
+def test_a_colleague_is_not_offered_to_say_it_again(run_story, awa, koffi, chat, held_by_awa, clock):
     def story(stage: Stage) -> None:
         held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now).failed(at=clock.now, code=None, error="")
         page = stage.opens(koffi, chat)
         expect(page.locator('.delivery[data-state="failed"]')).to_be_visible()
         expect(page.get_by_role("button", name="Renvoyer")).to_have_count(0)
 
-    told(story)
+    run_story(story)
 
 
-def test_rows_come_move_and_go_by_the_lists_own_rule(told, awa, koffi, fatou_writes, clock):
+def test_rows_come_move_and_go_by_the_lists_own_rule(run_story, awa, koffi, fatou_writes, clock):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, "/dashboard/pending")
         is_live(page)
@@ -266,10 +266,10 @@ def test_rows_come_move_and_go_by_the_lists_own_rule(told, awa, koffi, fatou_wri
         second.take_over(koffi, at=clock.now)
         expect(page.locator(".row__open")).to_have_text(["Première"])
 
-    told(story)
+    run_story(story)
 
 
-def test_filters_are_asked_at_once_and_stay_in_the_address(told, awa, with_bot, fatou_writes):
+def test_filters_are_asked_at_once_and_stay_in_the_address(run_story, awa, with_bot, fatou_writes):
     def story(stage: Stage) -> None:
         fatou_writes("Bonjour", address="whatsapp:+2250700000099", name="Ibrahim")
         page = stage.opens(awa, "/dashboard/conversations")
@@ -281,10 +281,10 @@ def test_filters_are_asked_at_once_and_stay_in_the_address(told, awa, with_bot, 
         expect(page.get_by_label("Nom ou téléphone")).to_have_value("ibra")
         expect(page.locator(".row__open")).to_have_text(["Ibrahim"])
 
-    told(story)
+    run_story(story)
 
 
-def test_closing_asks_first(told, awa, chat, held_by_awa):
+def test_closing_asks_first(run_story, awa, chat, held_by_awa):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, chat)
         page.get_by_role("button", name="Clôturer").click()
@@ -295,10 +295,10 @@ def test_closing_asks_first(told, awa, chat, held_by_awa):
         expect(page.get_by_text("Conversation avec Fatou clôturée.")).to_be_visible()
         assert not Conversation.objects.get(pk=held_by_awa.pk).is_open
 
-    told(story)
+    run_story(story)
 
 
-def test_on_a_phone_one_thing_at_a_time(told, awa, chat):
+def test_on_a_phone_one_thing_at_a_time(run_story, awa, chat):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, chat, lambda page: page.set_viewport_size(NARROW))
         expect(field_of(page)).to_be_in_viewport()
@@ -313,7 +313,7 @@ def test_on_a_phone_one_thing_at_a_time(told, awa, chat):
         expect(page).to_have_url(re.compile("/dashboard/active"))
         assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
 
-    told(story)
+    run_story(story)
 
 
 def box_of(locator):
@@ -324,7 +324,7 @@ def box_of(locator):
 @pytest.mark.parametrize(
     "text", ["Oui", "Un texte assez long pour que sa bulle soit aussi large que possible " * 3]
 )
-def test_why_a_message_failed_stands_under_its_text(told, awa, chat, held_by_awa, clock, text):
+def test_why_a_message_failed_stands_under_its_text(run_story, awa, chat, held_by_awa, clock, text):
     delivery = held_by_awa.say_as_agent(text, agent=awa, at=clock.now)
     delivery.failed(at=clock.now, code=63003, error="Ce numéro n'est pas sur WhatsApp.")
 
@@ -333,10 +333,10 @@ def test_why_a_message_failed_stands_under_its_text(told, awa, chat, held_by_awa
         message = page.locator(f"#message-{delivery.event_id}")
         assert box_of(message.locator(".delivery__trouble"))[0] == box_of(message.locator(".bubble__text"))[0]
 
-    told(story)
+    run_story(story)
 
 
-def test_every_page_is_as_wide_as_the_others(told, nadia):
+def test_every_page_is_as_wide_as_the_others(run_story, nadia):
     paths = ["", "/pending", "/active", "/conversations", "/users", "/users/invite", f"/users/{nadia.pk}"]
     paths += ["/settings", "/state", "/flows", "/flows/import"]
 
@@ -351,4 +351,4 @@ def test_every_page_is_as_wide_as_the_others(told, nadia):
             widths[path] = (left, right)
         assert len(set(widths.values())) == 1, widths
 
-    told(story)
+    run_story(story)

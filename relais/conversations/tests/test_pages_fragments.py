@@ -11,7 +11,7 @@ from relais.conversations.events import BOT, Author
 from relais.conversations.inbound import InboundMedia
 from relais.conversations.models import ConversationEvent, Media
 from relais.conversations.permissions import standing_of
-from tests.cast import story_of
+from tests.cast import event_types_of
 
 pytestmark = pytest.mark.django_db
 
@@ -228,7 +228,7 @@ def test_pictures_and_documents_are_links_of_ours(fatou_writes):
 
 def test_a_note_of_a_deleted_user_keeps_his_name(with_bot, clock):
     with_bot.append("agent_takeover", by=Author("agent", "Ancien Collègue", 99), at=clock.now)
-    assert story_of(with_bot)[-2:] == ["agent_takeover", "message_sent"]
+    assert event_types_of(with_bot)[-2:] == ["agent_takeover", "message_sent"]
     assert "Ancien Collègue" in fragments.line(with_bot.events.get(event_type="agent_takeover"))
 
 

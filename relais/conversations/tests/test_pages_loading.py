@@ -19,7 +19,7 @@ from relais.live.tests.test_page import Stage, is_live
 from relais.web.times import ZONE_COOKIE, in_words, zone_named
 
 pytestmark = pytest.mark.django_db(transaction=True)
-told, chat, clock = test_page.told, test_pages_browser.chat, test_pages_browser.clock
+run_story, chat, clock = test_page.run_story, test_pages_browser.chat, test_pages_browser.clock
 IBRAHIM = {"address": "whatsapp:+2250700000002", "name": "Ibrahim"}
 COLD_BYTES, NEXT_BYTES = 60_000, 15_000
 LAYOUT_SHIFT = 0.05
@@ -64,7 +64,7 @@ class TestOneRendering:
     @pytest.mark.parametrize(
         "path", ["/dashboard", "/dashboard/active", "/dashboard/pending", "/dashboard/conversations"]
     )
-    def test_of_a_page_with_lists(self, told, awa, held_by_awa, fatou_writes, path):
+    def test_of_a_page_with_lists(self, run_story, awa, held_by_awa, fatou_writes, path):
         def story(stage: Stage) -> None:
             asked = []
 
@@ -80,9 +80,9 @@ class TestOneRendering:
             expect(page.locator('.rail [data-count="active"]')).to_have_text("2")
             assert asked == [[path]]
 
-        told(story)
+        run_story(story)
 
-    def test_of_a_conversation(self, told, awa, chat, fatou_writes):
+    def test_of_a_conversation(self, run_story, awa, chat, fatou_writes):
         def story(stage: Stage) -> None:
             asked = []
             page = stage.opens(awa, chat, lambda page: asked.append(rendered(page)))
@@ -92,9 +92,9 @@ class TestOneRendering:
             expect(page.locator('.rail [data-count="active"]')).to_have_text("2")
             assert asked == [[chat]]
 
-        told(story)
+        run_story(story)
 
-    def test_what_came_between_the_page_and_its_socket_is_there(self, told, awa, with_bot, fatou_writes):
+    def test_what_came_between_the_page_and_its_socket_is_there(self, run_story, awa, with_bot, fatou_writes):
         def story(stage: Stage) -> None:
             asked, new = [], []
 
@@ -110,9 +110,9 @@ class TestOneRendering:
             expect(page.locator(f"#row-{new[0].pk}")).to_contain_text("entre les deux")
             assert asked == [["/dashboard/active"]]
 
-        told(story)
+        run_story(story)
 
-    def test_the_figures_alone_are_asked_again_when_they_moved(self, told, awa, with_bot, fatou_writes):
+    def test_the_figures_alone_are_asked_again_when_they_moved(self, run_story, awa, with_bot, fatou_writes):
         def story(stage: Stage) -> None:
             asked = []
             page = stage.opens(awa, "/dashboard", lambda page: asked.append(rendered(page)))
@@ -121,11 +121,11 @@ class TestOneRendering:
                 fatou_writes("encore un", **IBRAHIM)
             assert asked == [["/dashboard", "/dashboard/figures"]]
 
-        told(story)
+        run_story(story)
 
 
 class TestLateAnswers:
-    def test_a_list_asked_again_does_not_undo_a_filter(self, told, awa, with_bot, fatou_writes):
+    def test_a_list_asked_again_does_not_undo_a_filter(self, run_story, awa, with_bot, fatou_writes):
         fatou_writes("Bonjour", **IBRAHIM)
 
         def story(stage: Stage) -> None:
@@ -150,10 +150,10 @@ class TestLateAnswers:
             assert [urlsplit(url).query for url in asked][0] == ""
             assert "q=ibra" in asked[-1]
 
-        told(story)
+        run_story(story)
 
     def test_a_filter_s_answer_does_not_come_over_what_is_typed_since(
-        self, told, awa, with_bot, fatou_writes
+        self, run_story, awa, with_bot, fatou_writes
     ):
         fatou_writes("Bonjour", **IBRAHIM)
 
@@ -173,10 +173,10 @@ class TestLateAnswers:
                 expect(page.locator(".row")).to_have_count(2)
             expect(page.locator(".row__open")).to_have_text(["Fatou"])
 
-        told(story)
+        run_story(story)
 
     def test_a_situation_asked_for_earlier_does_not_come_over_a_later_one(
-        self, told, awa, mariam, chat, held_by_awa, clock
+        self, run_story, awa, mariam, chat, held_by_awa, clock
     ):
         def story(stage: Stage) -> None:
             page = stage.opens(mariam, chat)
@@ -197,10 +197,10 @@ class TestLateAnswers:
             page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
             expect(page.locator("#situation")).to_have_attribute("data-situation", "ended")
 
-        told(story)
+        run_story(story)
 
 
-def test_a_chat_is_small_over_the_wire_and_the_next_one_smaller(told, awa, chat, busy_desk):
+def test_a_chat_is_small_over_the_wire_and_the_next_one_smaller(run_story, awa, chat, busy_desk):
     def story(stage: Stage) -> None:
         taken = []
 
@@ -220,7 +220,7 @@ def test_a_chat_is_small_over_the_wire_and_the_next_one_smaller(told, awa, chat,
         is_live(page)
         assert 1_000 < sum(taken) <= NEXT_BYTES, taken
 
-    told(story)
+    run_story(story)
 
 
 def a_picture(width=60, height=90):
@@ -233,7 +233,7 @@ def a_picture(width=60, height=90):
 
 
 class TestSteady:
-    def test_pictures_move_nothing_when_they_come(self, told, awa, chat, fatou_writes):
+    def test_pictures_move_nothing_when_they_come(self, run_story, awa, chat, fatou_writes):
         url = "https://api.twilio.com/2010-04-01/Accounts/AC/Messages/MM/Media/ME"
         for n in range(3):
             fatou_writes(f"photo {n}", media=(InboundMedia(f"{url}{n}", "image/png"),))
@@ -256,10 +256,10 @@ class TestSteady:
             page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
             assert page.evaluate("shifts.reduce((sum, shift) => sum + shift, 0)") < LAYOUT_SHIFT
 
-        told(story)
+        run_story(story)
 
     @pytest.mark.parametrize("path", ["/dashboard", "/dashboard/active", "/dashboard/conversations", ""])
-    def test_a_page_stands_where_it_was_painted_first(self, told, awa, chat, busy_desk, path):
+    def test_a_page_stands_where_it_was_painted_first(self, run_story, awa, chat, busy_desk, path):
         def story(stage: Stage) -> None:
             page = stage.opens(awa, path or chat, lambda page: page.add_init_script(SHIFTS))
             is_live(page)
@@ -267,9 +267,9 @@ class TestSteady:
             page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
             assert page.evaluate("shifts.reduce((sum, shift) => sum + shift, 0)") < LAYOUT_SHIFT
 
-        told(story)
+        run_story(story)
 
-    def test_back_finds_the_list_as_it_was_left(self, told, awa, busy_desk):
+    def test_back_finds_the_list_as_it_was_left(self, run_story, awa, busy_desk):
         def story(stage: Stage) -> None:
             page = stage.opens(awa, "/dashboard/active?tab=mine")
             is_live(page)
@@ -286,9 +286,9 @@ class TestSteady:
             expect(page.locator("#list")).to_be_visible()
             assert page.evaluate("document.getElementById('main').scrollTop") == 0
 
-        told(story)
+        run_story(story)
 
-    def test_the_arrow_of_a_chat_goes_back_to_the_list_it_came_from(self, told, awa, held_by_awa):
+    def test_the_arrow_of_a_chat_goes_back_to_the_list_it_came_from(self, run_story, awa, held_by_awa):
         def story(stage: Stage) -> None:
             page = stage.opens(
                 awa,
@@ -302,9 +302,9 @@ class TestSteady:
             page.get_by_role("link", name="Retour à la liste").click()
             expect(page).to_have_url(re.compile("/dashboard/active"))
 
-        told(story)
+        run_story(story)
 
-    def test_the_list_beside_a_chat_stays_where_it_was(self, told, awa, chat, busy_desk):
+    def test_the_list_beside_a_chat_stays_where_it_was(self, run_story, awa, chat, busy_desk):
         def story(stage: Stage) -> None:
             page = stage.opens(awa, chat)
             is_live(page)
@@ -313,7 +313,7 @@ class TestSteady:
             expect(page).not_to_have_url(re.compile(chat))
             expect(page.locator(".desk__list")).to_have_js_property("scrollTop", 500)
 
-        told(story)
+        run_story(story)
 
 
 NEW_YORK = "America/New_York"
@@ -323,7 +323,7 @@ TIMES = "(all) => all.map((time) => [time.dateTime, time.dataset.time, time.text
 
 class TestTimes:
     def test_are_written_in_the_readers_zone_before_any_script_runs(
-        self, told, awa, chat, fatou_writes, clock
+        self, run_story, awa, chat, fatou_writes, clock
     ):
         clock.passes(days=-3)
         for _ in range(4):
@@ -340,10 +340,10 @@ class TestTimes:
             assert page.locator("#thread time").evaluate_all(TIMES) == shown
             assert len(shown) > 6
 
-        told(story, expecting="ERR_FAILED")
+        run_story(story, expecting="ERR_FAILED")
 
     @pytest.mark.parametrize("language", ["fr", "en"])
-    def test_are_the_same_words_as_the_scripts_write(self, told, awa, with_bot, language):
+    def test_are_the_same_words_as_the_scripts_write(self, run_story, awa, with_bot, language):
         awa.language = language
         awa.save()
         moments = [
@@ -379,7 +379,7 @@ class TestTimes:
                 ours = [in_words(datetime.fromisoformat(at), kind, now=now) for at, kind in wanted]
             assert dict(zip(map(tuple, wanted), written, strict=True)) == dict(zip(wanted, ours, strict=True))
 
-        told(story)
+        run_story(story)
 
 
 @pytest.mark.parametrize(
@@ -406,7 +406,7 @@ def test_a_zone_that_is_one_is_used(client, awa, with_bot):
 
 
 def test_messages_are_grouped_by_the_server_as_by_the_scripts(
-    told, awa, chat, held_by_awa, fatou_writes, clock
+    run_story, awa, chat, held_by_awa, fatou_writes, clock
 ):
     for seconds in (0, 60, 119, 121, 86_400, 5):
         clock.passes(seconds=seconds)
@@ -424,4 +424,4 @@ def test_messages_are_grouped_by_the_server_as_by_the_scripts(
         assert page.locator("#thread > .message").evaluate_all(classes) == arranged
         assert sum("is-continued" in each for _, each in arranged) >= 3
 
-    told(story, expecting="ERR_FAILED")
+    run_story(story, expecting="ERR_FAILED")

@@ -11,10 +11,10 @@ from relais.conversations.tests import test_pages_browser
 from relais.conversations.tests.test_pages_browser import agents_words, field_of
 from relais.live.tests import test_page
 from relais.live.tests.test_page import Stage, is_live
-from tests.cast import said_to_client
+from tests.cast import messages_to_client
 
 pytestmark = pytest.mark.django_db(transaction=True)
-told, chat, clock = test_page.told, test_pages_browser.chat, test_pages_browser.clock
+run_story, chat, clock = test_page.run_story, test_pages_browser.chat, test_pages_browser.clock
 PASSWORD = "un bon mot de passe"
 KEPT = "Object.keys(localStorage).filter(key => /^relais:(draft|unsent):/.test(key)).length"
 
@@ -39,7 +39,7 @@ def swallows_the_first(page):
 
 
 class TestASessionThatEnds:
-    def test_what_was_sent_then_goes_after_signing_in_in_another_tab(self, told, awa, chat, held_by_awa):
+    def test_what_was_sent_then_goes_after_signing_in_in_another_tab(self, run_story, awa, chat, held_by_awa):
         def story(stage: Stage) -> None:
             page = stage.opens(awa, chat, without_sockets)
             Session.objects.all().delete()
@@ -55,12 +55,12 @@ class TestASessionThatEnds:
             page.get_by_role("button", name="Réessayer").click()
             expect(page.locator(".is-unsent")).to_have_count(0)
             expect(agents_words(page)).to_have_text(["êtes-vous là demain ?"])
-            assert said_to_client(held_by_awa).count("êtes-vous là demain ?") == 1
+            assert messages_to_client(held_by_awa).count("êtes-vous là demain ?") == 1
             assert page.evaluate(KEPT) == 0
 
-        told(story, expecting="401|ERR_FAILED|WebSocket")
+        run_story(story, expecting="401|ERR_FAILED|WebSocket")
 
-    def test_a_new_token_is_used_as_soon_as_the_browser_has_one(self, told, awa, chat, held_by_awa):
+    def test_a_new_token_is_used_as_soon_as_the_browser_has_one(self, run_story, awa, chat, held_by_awa):
         def story(stage: Stage) -> None:
             page = stage.opens(awa, chat, without_sockets)
             other = page.context.new_page()
@@ -75,10 +75,10 @@ class TestASessionThatEnds:
             page.get_by_role("dialog").get_by_role("button", name="Clôturer").click()
             expect(page.get_by_text("Conversation avec Fatou clôturée.")).to_be_visible()
 
-        told(story, expecting="ERR_FAILED|WebSocket")
+        run_story(story, expecting="ERR_FAILED|WebSocket")
 
     def test_the_page_that_is_led_to_the_sign_in_comes_back_with_every_word(
-        self, told, awa, chat, held_by_awa
+        self, run_story, awa, chat, held_by_awa
     ):
         def story(stage: Stage) -> None:
             page = stage.opens(awa, chat)
@@ -97,11 +97,11 @@ class TestASessionThatEnds:
             page.get_by_role("button", name="Réessayer").click()
             expect(agents_words(page)).to_have_text(["celui-ci n'est pas parti"])
             expect(page.locator(".is-unsent")).to_have_count(0)
-            assert said_to_client(held_by_awa).count("celui-ci n'est pas parti") == 1
+            assert messages_to_client(held_by_awa).count("celui-ci n'est pas parti") == 1
 
-        told(story, expecting="ERR_FAILED|WebSocket|401")
+        run_story(story, expecting="ERR_FAILED|WebSocket|401")
 
-    def test_a_form_that_is_being_filled_in_stays_and_can_be_sent_later(self, told, nadia):
+    def test_a_form_that_is_being_filled_in_stays_and_can_be_sent_later(self, run_story, nadia):
         from relais.company import company_settings
 
         def story(stage: Stage) -> None:
@@ -124,11 +124,11 @@ class TestASessionThatEnds:
             expect(page.get_by_label("Marque")).to_have_value("Étoile d'Afrique")
             assert company_settings.brand() == "Étoile d'Afrique"
 
-        told(story, expecting="401|WebSocket")
+        run_story(story, expecting="401|WebSocket")
 
 
 class TestAReload:
-    def test_while_the_answer_is_on_its_way_says_nothing_twice(self, told, awa, chat, held_by_awa):
+    def test_while_the_answer_is_on_its_way_says_nothing_twice(self, run_story, awa, chat, held_by_awa):
         """The server has it and its answer takes long; the page is loaded anew meanwhile."""
 
         def story(stage: Stage) -> None:
@@ -144,11 +144,11 @@ class TestAReload:
             expect(agents_words(page)).to_have_text(["une fois"])
             expect(page.locator(".is-unsent")).to_have_count(0)
             assert page.evaluate(KEPT) == 0
-            assert said_to_client(held_by_awa).count("une fois") == 1
+            assert messages_to_client(held_by_awa).count("une fois") == 1
 
-        told(story, expecting="ERR_|WebSocket")
+        run_story(story, expecting="ERR_|WebSocket")
 
-    def test_before_the_server_has_it_sends_it_under_the_same_ref(self, told, awa, chat, held_by_awa):
+    def test_before_the_server_has_it_sends_it_under_the_same_ref(self, run_story, awa, chat, held_by_awa):
         def story(stage: Stage) -> None:
             page = stage.opens(awa, chat, without_sockets)
             never_arrives = swallows_the_first(page)
@@ -160,11 +160,11 @@ class TestAReload:
             expect(page.locator(".message--agent:not(.is-unsent)")).to_contain_text(["encore en route"])
             expect(page.locator(".is-unsent")).to_have_count(0)
             assert again.value.post_data == never_arrives[0].request.post_data
-            assert said_to_client(held_by_awa).count("encore en route") == 1
+            assert messages_to_client(held_by_awa).count("encore en route") == 1
 
-        told(story, expecting="ERR_|WebSocket")
+        run_story(story, expecting="ERR_|WebSocket")
 
-    def test_after_a_while_asks_whether_it_is_still_to_be_sent(self, told, awa, chat, held_by_awa):
+    def test_after_a_while_asks_whether_it_is_still_to_be_sent(self, run_story, awa, chat, held_by_awa):
         def story(stage: Stage) -> None:
             page = stage.opens(awa, chat, without_sockets)
             swallows_the_first(page)
@@ -179,13 +179,13 @@ class TestAReload:
             )
             page.reload()
             expect(page.locator(".is-unsent .delivery__trouble")).to_contain_text("L'envoi a été interrompu")
-            assert "d'hier" not in said_to_client(held_by_awa)
+            assert "d'hier" not in messages_to_client(held_by_awa)
             page.get_by_role("button", name="Réessayer").click()
             expect(agents_words(page)).to_have_text(["d'hier"])
 
-        told(story, expecting="ERR_|WebSocket")
+        run_story(story, expecting="ERR_|WebSocket")
 
-    def test_in_a_browser_that_keeps_garbage_still_shows_the_page(self, told, awa, chat, held_by_awa):
+    def test_in_a_browser_that_keeps_garbage_still_shows_the_page(self, run_story, awa, chat, held_by_awa):
         def story(stage: Stage) -> None:
             page = stage.opens(awa, chat)
             page.evaluate(f"localStorage.setItem('relais:unsent:{awa.pk}:{held_by_awa.pk}', '{{\"x')")
@@ -194,9 +194,9 @@ class TestAReload:
             field_of(page).press("Enter")
             expect(agents_words(page)).to_have_text(["tout va bien"])
 
-        told(story)
+        run_story(story)
 
-    def test_what_was_refused_is_still_there_with_its_reason(self, told, awa, chat, clock):
+    def test_what_was_refused_is_still_there_with_its_reason(self, run_story, awa, chat, clock):
         def story(stage: Stage) -> None:
             page = stage.opens(awa, chat, without_sockets)
             Conversation.objects.update(last_inbound_at=clock.passes(days=-2))
@@ -207,11 +207,11 @@ class TestAReload:
             expect(page.locator(".is-unsent .bubble__text")).to_have_text("trop tard")
             expect(page.locator(".is-unsent .delivery__trouble")).to_contain_text("plus de 24 h")
 
-        told(story, expecting="422|ERR_|WebSocket")
+        run_story(story, expecting="422|ERR_|WebSocket")
 
 
 class TestWhoseItIs:
-    def test_leaving_the_page_does_not_stop_what_was_sent(self, told, awa, chat, held_by_awa):
+    def test_leaving_the_page_does_not_stop_what_was_sent(self, run_story, awa, chat, held_by_awa):
         def story(stage: Stage) -> None:
             page = stage.opens(awa, chat)
             is_live(page)
@@ -221,12 +221,12 @@ class TestWhoseItIs:
             page.goto(stage.url + chat)
             expect(agents_words(page)).to_have_text(["je pars"])
             expect(page.locator(".is-unsent")).to_have_count(0)
-            assert said_to_client(held_by_awa).count("je pars") == 1
+            assert messages_to_client(held_by_awa).count("je pars") == 1
 
-        told(story)
+        run_story(story)
 
     def test_another_user_of_the_browser_does_not_see_it(
-        self, told, awa, koffi, mariam, chat, held_by_awa, clock
+        self, run_story, awa, koffi, mariam, chat, held_by_awa, clock
     ):
         def story(stage: Stage) -> None:
             page = stage.opens(awa, chat)
@@ -238,10 +238,10 @@ class TestWhoseItIs:
             signs_in(page, koffi)
             expect(field_of(page)).to_have_value("")
 
-        told(story, expecting="401|WebSocket")
+        run_story(story, expecting="401|WebSocket")
 
     @pytest.mark.parametrize("by", ["menu", "page"])
-    def test_signing_out_takes_the_own_words_along_and_no_others(self, told, awa, chat, by):
+    def test_signing_out_takes_the_own_words_along_and_no_others(self, run_story, awa, chat, by):
         def story(stage: Stage) -> None:
             page = stage.opens(awa, chat)
             is_live(page)
@@ -256,10 +256,10 @@ class TestWhoseItIs:
             expect(page).to_have_url(re.compile("/accounts/login/"))
             assert page.evaluate(KEPT) == 1
 
-        told(story)
+        run_story(story)
 
     def test_a_supervisor_s_close_leaves_the_holder_his_unsent_text(
-        self, told, awa, mariam, chat, held_by_awa, clock
+        self, run_story, awa, mariam, chat, held_by_awa, clock
     ):
         def story(stage: Stage) -> None:
             page = stage.opens(awa, chat)
@@ -281,10 +281,10 @@ class TestWhoseItIs:
             page.reload()
             expect(kept).to_have_count(0)
 
-        told(story)
+        run_story(story)
 
 
-def test_too_long_a_text_says_the_limit_and_stays(told, awa, chat, held_by_awa):
+def test_too_long_a_text_says_the_limit_and_stays(run_story, awa, chat, held_by_awa):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, chat)
         problem = page.get_by_role("alert").filter(has_text="WhatsApp en prend")
@@ -301,11 +301,11 @@ def test_too_long_a_text_says_the_limit_and_stays(told, awa, chat, held_by_awa):
         field_of(page).press("Enter")
         expect(agents_words(page)).to_have_count(1)
 
-    told(story)
+    run_story(story)
 
 
 def test_a_socket_whose_upgrade_hangs_is_given_up_and_the_page_says_so(
-    told, awa, chat, held_by_awa, fatou_writes
+    run_story, awa, chat, held_by_awa, fatou_writes
 ):
     """A proxy that takes the upgrade and answers nothing: the socket neither opens nor closes."""
 
@@ -317,4 +317,4 @@ def test_a_socket_whose_upgrade_hangs_is_given_up_and_the_page_says_so(
         fatou_writes("M'entendez-vous ?")
         expect(page.locator(".message").last).to_contain_text("M'entendez-vous ?", timeout=10_000)
 
-    told(story)
+    run_story(story)

@@ -8,7 +8,7 @@ from relais.flows.engine.tests.stage import flow_of, say
 from relais.flows.import_export import CannotImport, import_file
 from relais.flows.models import Flow
 from relais.flows.tests.test_runner import bot_runs
-from tests.cast import said_to_client
+from tests.cast import messages_to_client
 
 pytestmark = pytest.mark.django_db
 
@@ -63,7 +63,7 @@ def test_a_sub_flow_that_comes_along_is_found_by_its_parent(file, imports, fatou
     assert parent.missing_subflows() == []
     conversation = fatou_writes("bonjour")
     bot_runs(conversation, clock)
-    assert said_to_client(conversation) == ["[7]"]
+    assert messages_to_client(conversation) == ["[7]"]
 
 
 def test_a_sub_flow_imported_by_itself_takes_its_sid_from_the_command(file, imports):
@@ -142,4 +142,4 @@ def test_a_flow_for_conversations_answers(file, imports, fatou_writes, clock):
     imports(file(definition), answers=True)
     conversation = fatou_writes("bonjour")
     bot_runs(conversation, clock)
-    assert said_to_client(conversation) == [f"Hi {conversation.address.address} bonjour"]
+    assert messages_to_client(conversation) == [f"Hi {conversation.address.address} bonjour"]

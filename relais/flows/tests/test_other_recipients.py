@@ -8,7 +8,7 @@ from relais.conversations import fragments
 from relais.conversations.lifecycle import NotAllowed, Situation
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.flows.tests.test_runner import bot_runs, flow_of, published, says, state, to
-from tests.cast import IBRAHIM, OUR_NUMBER, said_to_client, story_of
+from tests.cast import IBRAHIM, OUR_NUMBER, event_types_of, messages_to_client
 
 pytestmark = pytest.mark.django_db
 
@@ -41,7 +41,7 @@ def test_it_goes_to_the_other_and_both_histories_say_so(flow, fatou_writes, cloc
     flow()
     conversation = fatou_writes("rappelez-moi")
     bot_runs(conversation, clock)
-    assert said_to_client(conversation) == ["C'est transmis."]
+    assert messages_to_client(conversation) == ["C'est transmis."]
     delivery = ibrahims.deliveries.get()
     assert (delivery.event.body, delivery.event.author_kind, delivery.state) == (TEXT, "bot", "queued")
     assert delivery.event.metadata == {"from_conversation": conversation.pk}
@@ -56,7 +56,7 @@ def test_the_other_may_be_written_as_people_write_numbers(flow, fatou_writes, cl
     ibrahims = fatou_writes("bonjour", address=IBRAHIM)
     flow(to=written)
     bot_runs(fatou_writes("rappelez-moi"), clock)
-    assert said_to_client(ibrahims) == [TEXT]
+    assert messages_to_client(ibrahims) == [TEXT]
 
 
 def test_a_conversation_that_ended_is_opened_anew(flow, fatou_writes, clock, mariam):
@@ -65,7 +65,7 @@ def test_a_conversation_that_ended_is_opened_anew(flow, fatou_writes, clock, mar
     flow()
     bot_runs(fatou_writes("rappelez-moi"), clock)
     new = Conversation.objects.open().get(address=old.address)
-    assert (new.situation, said_to_client(new), said_to_client(old)) == (Situation.BOT, [TEXT], [])
+    assert (new.situation, messages_to_client(new), messages_to_client(old)) == (Situation.BOT, [TEXT], [])
 
 
 def test_his_window_counts_and_not_the_clients(flow, fatou_writes, clock):
@@ -74,10 +74,10 @@ def test_his_window_counts_and_not_the_clients(flow, fatou_writes, clock):
     flow()
     conversation = fatou_writes("rappelez-moi")
     bot_runs(conversation, clock)
-    assert said_to_client(ibrahims) == []
+    assert messages_to_client(ibrahims) == []
     assert kept(conversation) == ("window_closed", TEXT, IBRAHIM)
-    assert said_to_client(conversation)[-1] == "Non : window_closed"
-    assert "note" not in story_of(conversation)
+    assert messages_to_client(conversation)[-1] == "Non : window_closed"
+    assert "note" not in event_types_of(conversation)
 
 
 def test_his_refusal_counts(flow, fatou_writes, clock):
@@ -92,11 +92,11 @@ def test_his_refusal_counts(flow, fatou_writes, clock):
 def test_an_agent_who_talks_with_him_is_not_interrupted(flow, fatou_writes, clock, awa):
     ibrahims = fatou_writes("bonjour", address=IBRAHIM)
     ibrahims.take_over(awa, at=clock.now)
-    before = said_to_client(ibrahims)
+    before = messages_to_client(ibrahims)
     flow()
     conversation = fatou_writes("rappelez-moi")
     bot_runs(conversation, clock)
-    assert (kept(conversation)[0], said_to_client(ibrahims)) == ("held_by_agent", before)
+    assert (kept(conversation)[0], messages_to_client(ibrahims)) == ("held_by_agent", before)
 
 
 def test_an_agent_who_takes_his_conversation_withholds_it(flow, fatou_writes, clock, awa):
@@ -125,7 +125,7 @@ def test_what_has_nowhere_to_go_is_refused_with_its_reason(flow, fatou_writes, c
     conversation = fatou_writes("rappelez-moi")
     bot_runs(conversation, clock)
     assert kept(conversation)[:2] == (reason, TEXT)
-    assert said_to_client(conversation)[-1] == f"Non : {reason}"
+    assert messages_to_client(conversation)[-1] == f"Non : {reason}"
     assert Conversation.objects.count() == 1
     [leaving] = MessageDelivery.objects.filter(state="queued")
     assert leaving.event.body == f"Non : {reason}"
@@ -137,8 +137,8 @@ def test_another_number_of_ours_has_a_conversation_of_its_own(flow, fatou_writes
     conversation = fatou_writes("rappelez-moi")
     assert conversation.sender == OUR_NUMBER and there.pk != conversation.pk
     bot_runs(conversation, clock)
-    assert said_to_client(there) == [TEXT]
-    assert said_to_client(conversation) == ["C'est transmis."]
+    assert messages_to_client(there) == [TEXT]
+    assert messages_to_client(conversation) == ["C'est transmis."]
     note = conversation.events.get(event_type="note")
     assert note.metadata["from"] == SECOND_NUMBER
     assert "depuis le +1 415-523-0000" in fragments.event(note)
@@ -158,7 +158,7 @@ def test_a_template_may_be_the_first_message_to_an_address(flow, fatou_writes, c
         OUR_NUMBER,
     )
     assert new.deliveries.get().event.metadata["content_sid"] == TEMPLATE["content_sid"]
-    assert said_to_client(conversation) == ["C'est transmis."]
+    assert messages_to_client(conversation) == ["C'est transmis."]
     came = fatou_writes("bonjour", address=IBRAHIM)
     assert came.pk == new.pk, "what he then writes comes to the same conversation"
 
@@ -182,8 +182,8 @@ def test_a_repeated_job_sends_it_once(flow, fatou_writes, clock):
     conversation = fatou_writes("rappelez-moi")
     for _again in range(3):
         bot_runs(conversation, clock)
-    assert said_to_client(ibrahims) == [TEXT]
-    assert story_of(conversation).count("note") == 1
+    assert messages_to_client(ibrahims) == [TEXT]
+    assert event_types_of(conversation).count("note") == 1
 
 
 def test_a_question_for_somebody_else_is_asked_of_nobody(fatou_writes, clock):
@@ -193,7 +193,7 @@ def test_a_question_for_somebody_else_is_asked_of_nobody(fatou_writes, clock):
     published(flow_of(question, says("raté", "Pas demandé.")), clock)
     conversation = fatou_writes("rappelez-moi")
     bot_runs(conversation, clock)
-    assert said_to_client(conversation) == ["Pas demandé."]
+    assert messages_to_client(conversation) == ["Pas demandé."]
     assert not MessageDelivery.objects.filter(event__body=TEXT).exists()
     assert IBRAHIM in conversation.events.get(event_type="error").body
 

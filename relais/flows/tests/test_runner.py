@@ -16,7 +16,7 @@ from relais.flows import engine, runner
 from relais.flows.models import Execution, Flow
 from relais.flows.runner import run
 from relais.flows.tasks import TRIES, run_bot, run_bot_with_requests, wake_bots
-from tests.cast import said_to_client, story_of
+from tests.cast import event_types_of, messages_to_client
 
 pytestmark = pytest.mark.django_db
 
@@ -99,12 +99,12 @@ def question(clock):
 def test_the_first_word_starts_the_flow_and_the_next_answers_it(question, fatou_writes, clock):
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
-    assert said_to_client(conversation) == ["Votre nom ?"]
+    assert messages_to_client(conversation) == ["Votre nom ?"]
     assert conversation.bot_waits_until is not None
     twilio_takes_all(clock)
     clock.passes(seconds=3)
     bot_runs(fatou_writes("Fatou"), clock)
-    assert said_to_client(conversation) == ["Votre nom ?", "Merci Fatou."]
+    assert messages_to_client(conversation) == ["Votre nom ?", "Merci Fatou."]
     execution = conversation.executions.get()
     assert (execution.end_reason, execution.path) == ("completed", ["nom", "merci"])
     conversation.refresh_from_db()
@@ -115,8 +115,8 @@ def test_a_repeated_job_does_nothing(question, fatou_writes, clock):
     conversation = fatou_writes("mercedes")
     for _again in range(3):
         bot_runs(conversation, clock)
-    assert said_to_client(conversation) == ["Votre nom ?"]
-    assert story_of(conversation).count("flow_start") == 1
+    assert messages_to_client(conversation) == ["Votre nom ?"]
+    assert event_types_of(conversation).count("flow_start") == 1
 
 
 @pytest.fixture
@@ -130,15 +130,15 @@ def test_what_came_before_the_question_left_answers_nothing(question, fatou_writ
     clock.passes(seconds=1)
     bot_runs(fatou_writes("trop tôt"), clock)
     bot_runs(conversation, clock)
-    assert said_to_client(conversation) == ["Votre nom ?"]
-    assert story_of(conversation).count("note") == 1
+    assert messages_to_client(conversation) == ["Votre nom ?"]
+    assert event_types_of(conversation).count("note") == 1
     note = conversation.events.get(event_type="note")
     assert " ".join(sentence_of(note).split()) == "Non lu par le bot : « trop tôt »"
     clock.passes(seconds=1)
     twilio_takes_all(clock)
     clock.passes(seconds=1)
     bot_runs(fatou_writes("Fatou"), clock)
-    assert said_to_client(conversation)[-1] == "Merci Fatou."
+    assert messages_to_client(conversation)[-1] == "Merci Fatou."
 
 
 @pytest.mark.parametrize(("accepted_after", "said"), [(1, "Merci Fatou."), (3, "Votre nom ?")])
@@ -157,7 +157,7 @@ def test_what_comes_while_the_question_leaves_is_judged_once_that_is_known(
     asked.accepted("SM" + "a" * 32, at=accepted_at)
     assert Execution.objects.due(clock.now).count() == 1
     bot_runs(conversation, clock)
-    assert said_to_client(conversation)[-1] == said
+    assert messages_to_client(conversation)[-1] == said
     assert not Execution.objects.due(clock.now).exists()
 
 
@@ -174,19 +174,19 @@ def test_what_reached_us_too_late_answers_nothing_and_wakes_nobody_again(
     fatou_writes("des heures après", occurred_at=clock.now, bot_here=False)
     assert Execution.objects.due(clock.now).count() == 1
     bot_runs(conversation, clock)
-    assert said_to_client(conversation) == ["Votre nom ?"]
+    assert messages_to_client(conversation) == ["Votre nom ?"]
     assert not Execution.objects.due(clock.now).exists()
     fatou_writes("Fatou", occurred_at=asked_at.replace(microsecond=0))
     bot_runs(conversation, clock)
-    assert said_to_client(conversation)[-1] == "Merci Fatou."
+    assert messages_to_client(conversation)[-1] == "Merci Fatou."
 
 
 def test_what_reached_us_too_late_starts_no_flow(question, fatou_writes, clock):
     conversation = fatou_writes("hier", occurred_at=clock.now - timedelta(days=1), bot_here=False)
     bot_runs(conversation, clock)
-    assert said_to_client(conversation) == []
+    assert messages_to_client(conversation) == []
     bot_runs(fatou_writes("aujourd'hui"), clock)
-    assert said_to_client(conversation) == ["Votre nom ?"]
+    assert messages_to_client(conversation) == ["Votre nom ?"]
     assert conversation.executions.get().about.body == "aujourd'hui"
 
 
@@ -210,15 +210,15 @@ def test_what_comes_within_the_second_answers_the_question(question, fatou_write
     conversation = fatou_writes("bonjour")
     fatou_writes("Fatou")
     bot_runs(conversation, clock)
-    assert said_to_client(conversation) == ["Votre nom ?", "Merci Fatou."]
-    assert "note" not in story_of(conversation)
+    assert messages_to_client(conversation) == ["Votre nom ?", "Merci Fatou."]
+    assert "note" not in event_types_of(conversation)
 
 
 def test_what_comes_before_the_question_has_left_answers_it(question, fatou_writes, clock):
     conversation = fatou_writes("bonjour")
     bot_runs(conversation, clock)
     bot_runs(fatou_writes("Fatou"), clock)
-    assert said_to_client(conversation)[-1] == "Merci Fatou."
+    assert messages_to_client(conversation)[-1] == "Merci Fatou."
 
 
 def test_silence_ends_the_wait(question, fatou_writes, clock):
@@ -229,7 +229,7 @@ def test_silence_ends_the_wait(question, fatou_writes, clock):
     clock.passes(hours=1, seconds=1)
     assert Execution.objects.due(clock.now).count() == 1
     bot_runs(conversation, clock)
-    assert said_to_client(conversation)[-1] == "Au revoir."
+    assert messages_to_client(conversation)[-1] == "Au revoir."
     assert not Execution.objects.due(clock.passes(days=40)).exists()
 
 
@@ -244,7 +244,7 @@ def test_a_question_that_did_not_arrive_takes_its_own_branch(clock, fatou_writes
     question.failed(at=clock.now, code=63012, error="panne")
     assert Execution.objects.due(clock.now).count() == 1
     bot_runs(conversation, clock)
-    assert said_to_client(conversation)[-1] == "Écrivez-nous de nouveau."
+    assert messages_to_client(conversation)[-1] == "Écrivez-nous de nouveau."
 
 
 def test_taking_over_ends_the_execution_and_mutes_the_bot(question, fatou_writes, awa, clock):
@@ -254,7 +254,7 @@ def test_taking_over_ends_the_execution_and_mutes_the_bot(question, fatou_writes
     execution = conversation.executions.get()
     assert (execution.end_reason, execution.awaits_reply) == ("taken_over", False)
     bot_runs(fatou_writes("Fatou"), clock)
-    assert "Merci Fatou." not in said_to_client(conversation)
+    assert "Merci Fatou." not in messages_to_client(conversation)
     stale = conversation.deliveries.order_by("id").first()
     assert not stale.claim(by="t", at=clock.now)
 
@@ -268,7 +268,7 @@ def test_handing_back_starts_the_flow_anew_with_what_went_before(fatou_writes, a
     bot_runs(conversation, clock)
     assert not conversation.executions.exists()
     bot_runs(fatou_writes("et maintenant ?"), clock)
-    assert said_to_client(conversation)[-1] == "Après Awa Diop : essai pris."
+    assert messages_to_client(conversation)[-1] == "Après Awa Diop : essai pris."
 
 
 def test_our_own_hooks_are_answered_in_the_same_transaction(fatou_writes, clock):
@@ -299,9 +299,9 @@ def test_our_own_hooks_are_answered_in_the_same_transaction(fatou_writes, clock)
     )
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
-    assert said_to_client(conversation) == ["false mercedes false", "true sav"]
+    assert messages_to_client(conversation) == ["false mercedes false", "true sav"]
     assert conversation.situation is Situation.WAITING
-    assert story_of(conversation).count("message_received") == 1
+    assert event_types_of(conversation).count("message_received") == 1
 
 
 def test_a_flow_that_completes_ends_the_conversation_and_itself(fatou_writes, clock):
@@ -339,7 +339,7 @@ def test_a_foreign_host_is_asked_between_two_transactions(fatou_writes, clock):
         )
 
     bot_runs(conversation, clock, fetch=crm)
-    assert said_to_client(conversation) == ["Diallo"]
+    assert messages_to_client(conversation) == ["Diallo"]
     [key] = asked
     assert key.startswith(conversation.executions.get().sid)
 
@@ -358,7 +358,7 @@ def test_what_is_no_address_takes_the_failed_branch(fatou_writes, clock, host):
     )
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock, fetch=http_client.fetch)
-    assert said_to_client(conversation) == ["Nous ne savons pas."]
+    assert messages_to_client(conversation) == ["Nous ne savons pas."]
 
 
 def test_no_connection_is_held_while_a_host_is_asked(fatou_writes, clock, monkeypatch, transactional_db):
@@ -410,7 +410,7 @@ def test_a_bot_that_fails_again_and_again_leaves_the_first_word_to_a_person(
         assert conversation.situation is Situation.BOT
     assert tries(conversation, TRIES - 1) is None
     assert conversation.situation is Situation.WAITING
-    assert story_of(conversation) == ["message_received", "error", "agent_transfer"]
+    assert event_types_of(conversation) == ["message_received", "error", "agent_transfer"]
 
 
 def test_an_execution_that_fails_on_a_word_ends_and_is_not_woken_again(
@@ -429,17 +429,17 @@ def test_an_execution_that_fails_on_a_word_ends_and_is_not_woken_again(
     assert (conversation.situation, conversation.bot_waits_until) == (Situation.WAITING, None)
     assert not Execution.objects.due(clock.passes(hours=30)).exists()
     run_bot(attempt(0), conversation.pk)
-    assert story_of(conversation)[-2:] == ["error", "agent_transfer"], "said once"
+    assert event_types_of(conversation)[-2:] == ["error", "agent_transfer"], "said once"
 
 
 def test_a_database_that_is_away_is_no_fault_of_the_bot(question, fatou_writes, clock, stumbles):
     conversation = fatou_writes("mercedes")
     stumbles.error = OperationalError("gone")
     assert tries(conversation, 50) is not None
-    assert story_of(conversation) == ["message_received"]
+    assert event_types_of(conversation) == ["message_received"]
     stumbles.error = None
     bot_runs(conversation, clock)
-    assert said_to_client(conversation) == ["Votre nom ?"]
+    assert messages_to_client(conversation) == ["Votre nom ?"]
 
 
 def test_a_bot_that_fails_takes_nothing_from_the_agent_who_came_first(
@@ -448,7 +448,7 @@ def test_a_bot_that_fails_takes_nothing_from_the_agent_who_came_first(
     conversation = fatou_writes("mercedes")
     conversation.take_over(awa, at=clock.passes(seconds=1))
     runner.give_up(conversation.pk, at=clock.now)
-    assert "error" not in story_of(conversation)
+    assert "error" not in event_types_of(conversation)
 
 
 def test_a_job_killed_while_it_asked_makes_the_same_request_again(fatou_writes, clock):
@@ -470,7 +470,7 @@ def test_a_job_killed_while_it_asked_makes_the_same_request_again(fatou_writes, 
 
     bot_runs(conversation, clock, fetch=answers)
     assert len(set(keys)) == 1 and len(keys) == 2
-    assert said_to_client(conversation) == ["ok"]
+    assert messages_to_client(conversation) == ["ok"]
 
 
 def test_an_answer_after_a_take_over_has_nobody_to_listen(fatou_writes, awa, clock):
@@ -484,7 +484,7 @@ def test_an_answer_after_a_take_over_has_nobody_to_listen(fatou_writes, awa, clo
         return engine.Answered(errand.ref, status=200, content_type="text/plain", body="")
 
     bot_runs(conversation, clock, fetch=slow)
-    assert "ok" not in said_to_client(conversation)
+    assert "ok" not in messages_to_client(conversation)
 
 
 def test_while_a_flow_waits_nobody_is_asked_for_patience_and_no_silence_ends_it(
@@ -501,7 +501,7 @@ def test_while_a_flow_waits_nobody_is_asked_for_patience_and_no_silence_ends_it(
     conversation.ask_for_agent(by=BOT, at=clock.now)
     clock.passes(minutes=1)
     fatou_writes("Fatou")
-    assert said_to_client(conversation) == ["Votre nom ?"]
+    assert messages_to_client(conversation) == ["Votre nom ?"]
     at = clock.passes(hours=30)
     assert end_silent(Conversation.objects.all(), silent_since=at - timedelta(hours=24), at=at) == 0
 
@@ -515,15 +515,15 @@ def test_running_executions_stay_on_their_revision(question, fatou_writes, clock
     )
     clock.passes(seconds=1)
     bot_runs(fatou_writes("Fatou"), clock)
-    assert said_to_client(conversation)[-1] == "Merci Fatou."
+    assert messages_to_client(conversation)[-1] == "Merci Fatou."
     bot_runs(fatou_writes("encore"), clock)
-    assert said_to_client(conversation)[-1] == "Tout neuf."
+    assert messages_to_client(conversation)[-1] == "Tout neuf."
 
 
 def test_without_a_flow_the_bot_is_silent(fatou_writes, clock):
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
-    assert said_to_client(conversation) == []
+    assert messages_to_client(conversation) == []
 
 
 def test_two_jobs_at_once_ask_once(question, fatou_writes, clock, transactional_db):
@@ -532,7 +532,7 @@ def test_two_jobs_at_once_ask_once(question, fatou_writes, clock, transactional_
     for n in range(10):
         conversation = fatou_writes("mercedes", address=f"whatsapp:+2124{n:08d}")
         at_once(lambda _n, c=conversation: runner.run(c.pk, fetch=no_network, clock=lambda: clock.now), 4)
-        assert said_to_client(conversation) == ["Votre nom ?"]
+        assert messages_to_client(conversation) == ["Votre nom ?"]
 
 
 def test_what_was_asked_is_known_by_its_sid_when_it_is_answered(fatou_writes, clock):
@@ -545,7 +545,7 @@ def test_what_was_asked_is_known_by_its_sid_when_it_is_answered(fatou_writes, cl
     sid = conversation.deliveries.get().sid
     clock.passes(seconds=3)
     bot_runs(fatou_writes("Fatou"), clock)
-    assert said_to_client(conversation)[-1] == sid
+    assert messages_to_client(conversation)[-1] == sid
 
 
 def test_a_function_known_here_is_run_here(fatou_writes, clock):
@@ -565,7 +565,7 @@ def test_a_function_known_here_is_run_here(fatou_writes, clock):
     published(flow_of(runs, says("dire", "{{widgets.prix.parsed.prix}} DH")), clock)
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
-    assert said_to_client(conversation) == ["202600 DH"]
+    assert messages_to_client(conversation) == ["202600 DH"]
 
 
 def test_a_picture_and_a_template_are_sent_as_such(fatou_writes, clock):
@@ -614,7 +614,7 @@ def goes_down(fatou_writes, clock, meanwhile):
     clock.passes(seconds=3)
     meanwhile()
     bot_runs(fatou_writes("Fatou"), clock)
-    return said_to_client(conversation)[1:]
+    return messages_to_client(conversation)[1:]
 
 
 def test_a_flow_below_stays_as_it_was_when_the_execution_began(above_another, fatou_writes, clock):

@@ -20,7 +20,7 @@ from relais.flows.tests.raw_host import ENDLESS, SLOW_HOSTS, raw_hosts
 from relais.flows.tests.test_runner import attempt, flow_of, posts, published, says, state, to
 from relais.live.pool import conninfo
 from relais.ops.workers import Workers
-from tests.cast import MachineClock, said_to_client
+from tests.cast import MachineClock, messages_to_client
 
 WITHIN = 30
 
@@ -76,7 +76,7 @@ def test_a_bot_that_asks_a_host_goes_on_in_a_job_for_requests(fatou_writes, cloc
     assert job.args == {"conversation_id": conversation.pk}
     monkeypatch.setattr(http_client, "fetch", lambda errand: engine.Answered(errand.ref, status=200))
     tasks.run_bot_with_requests(attempt(0), **job.args)
-    assert said_to_client(conversation) == ["Trouvé."]
+    assert messages_to_client(conversation) == ["Trouvé."]
 
 
 @pytest.mark.django_db
@@ -84,7 +84,7 @@ def test_a_bot_that_asks_nobody_needs_no_job_for_requests(fatou_writes, clock):
     published(asks_a_host_when_told("https://crm.example"), clock)
     conversation = fatou_writes("vite")
     tasks.run_bot(attempt(0), conversation.pk)
-    assert said_to_client(conversation) == ["Tout de suite."]
+    assert messages_to_client(conversation) == ["Tout de suite."]
     assert not waiting_requests().exists()
 
 
@@ -108,13 +108,13 @@ def test_a_busy_host_is_asked_later_and_after_that_has_failed(fatou_writes, cloc
     for count in range(len(tasks.BUSY_PAUSES_SECONDS)):
         [job] = waiting_requests()
         assert job.args.get("busy_count", 0) == count
-        assert said_to_client(conversation) == []
+        assert messages_to_client(conversation) == []
         waiting_requests().delete()
         tasks.run_bot_with_requests(attempt(0), **job.args)
     [job] = waiting_requests()
     assert job.scheduled_at and job.lock == f"bot:{conversation.pk}"
     tasks.run_bot_with_requests(attempt(0), **job.args)
-    assert said_to_client(conversation) == ["Plus tard."]
+    assert messages_to_client(conversation) == ["Plus tard."]
 
 
 @pytest.mark.django_db
@@ -192,6 +192,6 @@ def test_slow_hosts_hold_up_nobody_whose_bot_asks_none(fatou_writes, clock, limi
         under_way = limiter._under_way
         wait_for(lambda: under_way.total() == slots, WITHIN, "all slots for requests to be taken")
         quick = fatou_writes("vite", address="whatsapp:+212700000000")
-        wait_for(lambda: said_to_client(quick) == ["Tout de suite."], WITHIN, "the other bot to answer")
+        wait_for(lambda: messages_to_client(quick) == ["Tout de suite."], WITHIN, "the other bot to answer")
         assert max(under_way.values()) <= host_limits.MAX_REQUESTS_PER_HOST
         ProcrastinateJob.objects.filter(status="todo").delete()

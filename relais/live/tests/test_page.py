@@ -44,7 +44,7 @@ class Stage:
 
 
 @pytest.fixture
-def told(transactional_db, settings, tmp_path_factory, monkeypatch):
+def run_story(transactional_db, settings, tmp_path_factory, monkeypatch):
     """Plays a story in a thread of its own: Playwright's loop would otherwise be this whole test run's."""
     # The stories' verbs are called between two turns of that loop, never inside of it.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
@@ -52,11 +52,11 @@ def told(transactional_db, settings, tmp_path_factory, monkeypatch):
     settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "relais.web.storage.Storage"}}
     static_files()
 
-    def told(story: Callable[[Stage], None], *, expecting: str = "^$") -> None:
+    def run_story(story: Callable[[Stage], None], *, expecting: str = "^$") -> None:
         def play() -> None:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
-                stage = Stage(browser, told.desk)  # type: ignore[attr-defined]
+                stage = Stage(browser, run_story.desk)  # type: ignore[attr-defined]
                 try:
                     story(stage)
                 finally:
@@ -67,8 +67,8 @@ def told(transactional_db, settings, tmp_path_factory, monkeypatch):
         with ThreadPoolExecutor(1) as alone:
             alone.submit(play).result()
 
-    with Desk() as told.desk:  # type: ignore[attr-defined]
-        yield told
+    with Desk() as run_story.desk:  # type: ignore[attr-defined]
+        yield run_story
 
 
 def is_live(*pages: Page) -> None:
@@ -76,17 +76,17 @@ def is_live(*pages: Page) -> None:
         expect(page.locator("#live-state")).to_have_attribute("data-state", "live")
 
 
-def test_what_the_client_writes_appears(told, awa, held_by_awa, fatou_writes):
+def test_what_the_client_writes_appears(run_story, awa, held_by_awa, fatou_writes):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, f"/dashboard/chat/{held_by_awa.pk}")
         is_live(page)
         fatou_writes("Je cherche une Classe A")
         expect(page.locator(".message").last).to_contain_text("Je cherche une Classe A")
 
-    told(story)
+    run_story(story)
 
 
-def test_ticks_move_in_the_bubble(told, awa, held_by_awa, clock):
+def test_ticks_move_in_the_bubble(run_story, awa, held_by_awa, clock):
     def story(stage: Stage) -> None:
         delivery = held_by_awa.say_as_agent("Bonjour Fatou", agent=awa, at=clock.now)
         page = stage.opens(awa, f"/dashboard/chat/{held_by_awa.pk}")
@@ -97,10 +97,10 @@ def test_ticks_move_in_the_bubble(told, awa, held_by_awa, clock):
         expect(tick).to_have_attribute("data-state", "read")
         expect(page.locator(f"#message-{delivery.event_id}")).to_have_count(1)
 
-    told(story)
+    run_story(story)
 
 
-def test_after_a_cut_each_message_is_there_once_and_in_order(told, awa, held_by_awa, fatou_writes):
+def test_after_a_cut_each_message_is_there_once_and_in_order(run_story, awa, held_by_awa, fatou_writes):
     written = [f"message {n}" for n in range(12)]
 
     def story(stage: Stage) -> None:
@@ -108,16 +108,16 @@ def test_after_a_cut_each_message_is_there_once_and_in_order(told, awa, held_by_
         is_live(page)
         for n, text in enumerate(written):
             if n % 4 == 1:
-                told.desk.ends_all_sockets(1013)
+                run_story.desk.ends_all_sockets(1013)
             fatou_writes(text)
         expect(page.locator(".message--client")).to_have_count(1 + len(written))
         assert page.locator(".message--client .bubble__text").all_text_contents() == ["mercedes", *written]
         is_live(page)
 
-    told(story)
+    run_story(story)
 
 
-def test_without_sockets_the_page_says_so_and_still_keeps_up(told, awa, held_by_awa, fatou_writes):
+def test_without_sockets_the_page_says_so_and_still_keeps_up(run_story, awa, held_by_awa, fatou_writes):
     def story(stage: Stage) -> None:
         page = stage.opens(
             awa,
@@ -130,10 +130,10 @@ def test_without_sockets_the_page_says_so_and_still_keeps_up(told, awa, held_by_
         fatou_writes("M'entendez-vous ?")
         expect(page.locator(".message").last).to_contain_text("M'entendez-vous ?", timeout=15_000)
 
-    told(story)
+    run_story(story)
 
 
-def test_a_network_that_goes_away_is_noticed_and_all_is_shown_afterwards(told, awa, held_by_awa, clock):
+def test_a_network_that_goes_away_is_noticed_and_all_is_shown_afterwards(run_story, awa, held_by_awa, clock):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, f"/dashboard/chat/{held_by_awa.pk}")
         is_live(page)
@@ -148,30 +148,30 @@ def test_a_network_that_goes_away_is_noticed_and_all_is_shown_afterwards(told, a
         assert shown == ["mercedes", *(text.body for text in texts)]
         expect(page.locator(".day")).to_have_count(1)
 
-    told(story, expecting="ERR_INTERNET_DISCONNECTED")
+    run_story(story, expecting="ERR_INTERNET_DISCONNECTED")
 
 
-def test_who_may_not_enter_any_more_sees_the_sign_in_page(told, awa, held_by_awa, nadia, clock):
+def test_who_may_not_enter_any_more_sees_the_sign_in_page(run_story, awa, held_by_awa, nadia, clock):
     def story(stage: Stage) -> None:
         page = stage.opens(awa, f"/dashboard/chat/{held_by_awa.pk}")
         is_live(page)
         awa.deactivate(by=nadia, at=clock.now)
         expect(page).to_have_url(re.compile("/accounts/login/"))
 
-    told(story)
+    run_story(story)
 
 
-def test_what_goes_out_of_reach_leaves_the_screen(told, koffi, with_bot, sales):
+def test_what_goes_out_of_reach_leaves_the_screen(run_story, koffi, with_bot, sales):
     def story(stage: Stage) -> None:
         page = stage.opens(koffi, f"/dashboard/chat/{with_bot.pk}")
         is_live(page)
         type(with_bot).objects.filter(pk=with_bot.pk).update(team=sales)
         expect(page.locator(".message")).to_have_count(0)
 
-    told(story, expecting="404")
+    run_story(story, expecting="404")
 
 
-def test_rows_and_counts_move(told, koffi, with_bot, fatou_writes):
+def test_rows_and_counts_move(run_story, koffi, with_bot, fatou_writes):
     def story(stage: Stage) -> None:
         page = stage.opens(koffi, "/dashboard/active")
         is_live(page)
@@ -181,10 +181,10 @@ def test_rows_and_counts_move(told, koffi, with_bot, fatou_writes):
         expect(page.locator(f"#row-{new.pk}")).to_be_visible()
         expect(count).to_have_text("2")
 
-    told(story)
+    run_story(story)
 
 
-def test_two_agents_look_and_both_see_who_took_over(told, awa, koffi, waiting, clock):
+def test_two_agents_look_and_both_see_who_took_over(run_story, awa, koffi, waiting, clock):
     def story(stage: Stage) -> None:
         pages = [stage.opens(who, f"/dashboard/chat/{waiting.pk}") for who in (awa, koffi)]
         is_live(*pages)
@@ -192,4 +192,4 @@ def test_two_agents_look_and_both_see_who_took_over(told, awa, koffi, waiting, c
         for page in pages:
             expect(page.locator(".line--agent_takeover")).to_contain_text("Awa Diop")
 
-    told(story)
+    run_story(story)

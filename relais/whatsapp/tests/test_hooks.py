@@ -17,7 +17,7 @@ from relais.conversations.events import BOT
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.whatsapp import connection_status
 from relais.whatsapp.inbound.status_callbacks import fail
-from tests.cast import FATOU, OUR_NUMBER, new_sid, said_to_client, story_of
+from tests.cast import FATOU, OUR_NUMBER, event_types_of, messages_to_client, new_sid
 
 from .conftest import inbound
 
@@ -221,7 +221,7 @@ def test_the_waiting_text_is_ours_to_say_only_where_the_bot_is_ours(waiting, twi
     Conversation.objects.update(last_activity_at="2026-03-01T00:00:00Z")
     answer = twilio.calls("/api/twilio/incoming", inbound()).json()
     assert answer["waiting_due"] == "true"
-    assert said_to_client(waiting) == []
+    assert messages_to_client(waiting) == []
 
 
 # -- /incoming ---------------------------------------------------------------------------------------
@@ -310,7 +310,7 @@ def test_a_repeated_menu_choice_changes_nothing(twilio, with_bot):
     }
     first = twilio.calls("/api/twilio/menu-choice", params).json()
     assert twilio.calls("/api/twilio/menu-choice", params).json() == first
-    assert story_of(with_bot).count("menu_choice") == 1
+    assert event_types_of(with_bot).count("menu_choice") == 1
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_late_choices_and_inputs_are_kept_with_the_ended_conversation(twilio, en
     assert twilio.calls("/api/twilio/free-input", given).json()["success"] == "true"
     ended.refresh_from_db()
     assert ended.status == "completed"
-    assert story_of(ended)[-2:] == ["menu_choice", "free_input"]
+    assert event_types_of(ended)[-2:] == ["menu_choice", "free_input"]
 
 
 def test_agent_transfer(twilio, with_bot):
@@ -362,7 +362,7 @@ def test_agent_transfer(twilio, with_bot):
         answer = twilio.calls("/api/twilio/agent-transfer", params).json()
         assert answer.pop("message")
         assert answer == {"success": "true", "transferred": "true", "status": "transferred"}
-    assert story_of(with_bot).count("agent_transfer") == 1
+    assert event_types_of(with_bot).count("agent_transfer") == 1
 
 
 def test_agent_transfer_after_the_end_is_no_error_of_http(twilio, ended):
@@ -524,7 +524,7 @@ def test_a_program_writes_to_a_client(twilio, crm, wrote_just_now):
 def test_a_program_s_ref_says_it_once(twilio, crm, wrote_just_now):
     first = asks(twilio, crm, phone_number=FATOU, message="Prête", ref="order-7").json()
     assert asks(twilio, crm, phone_number=FATOU, message="Prête", ref="order-7").json() == first
-    assert said_to_client(wrote_just_now) == ["Prête"]
+    assert messages_to_client(wrote_just_now) == ["Prête"]
 
 
 def test_a_program_s_ref_says_it_once_even_after_the_end(twilio, crm, wrote_just_now):
@@ -540,7 +540,7 @@ def test_a_token_that_is_good_no_longer_is_told_so(twilio, crm, wrote_just_now, 
     answer = asks(twilio, crm, phone_number=FATOU, message="Prête")
     assert answer.status_code == 403
     assert word in answer.json()["error"]
-    assert said_to_client(wrote_just_now) == []
+    assert messages_to_client(wrote_just_now) == []
 
 
 def test_a_token_serves_until_it_expires(twilio, crm, wrote_just_now):

@@ -20,7 +20,7 @@ from relais.whatsapp.models import LogReading
 from relais.whatsapp.reconcile import diff, schedule
 from relais.whatsapp.reconcile.studio_messages import write_down
 from relais.whatsapp.tasks import BEGAN, look_at_log, look_back_in_log
-from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, story_of
+from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, event_types_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 64
@@ -108,7 +108,7 @@ def test_after_hours_a_person_is_asked_instead(known, never):
     assert len(jobs(BOT)) == before
     known.refresh_from_db()
     assert (known.status, known.agent) == ("transferred", None)
-    assert story_of(known)[-2:] == ["message_received", "agent_transfer"]
+    assert event_types_of(known)[-2:] == ["message_received", "agent_transfer"]
 
 
 def test_what_the_conversation_went_on_without_is_only_shown(known, never, double):
@@ -135,7 +135,7 @@ def test_its_holder_sees_it_unread_and_nobody_else_is_asked(known, never, awa):
     look(hours=3)
     known.refresh_from_db()
     assert (known.agent, known.is_unread) == (awa, True)
-    assert story_of(known)[-1] == "message_received"
+    assert event_types_of(known)[-1] == "message_received"
 
 
 def test_one_written_after_someone_else_answered_from_the_console_is_not_answered(known, never, double):
@@ -155,7 +155,7 @@ def test_where_twilio_never_called_us_the_bot_does_not_speak(never):
     look()
     conversation = Conversation.objects.get()
     assert jobs(BOT) == []
-    assert story_of(conversation) == ["message_received", "agent_transfer"]
+    assert event_types_of(conversation) == ["message_received", "agent_transfer"]
     assert schedule.state(at=timezone.now()).is_called is False
 
 
@@ -202,7 +202,7 @@ def test_a_hook_at_the_same_moment_leaves_one(known, never, monkeypatch):
     look(hours=3)
     event = ConversationEvent.objects.get(message_sid=lost.sid)
     assert "recovered" not in event.metadata
-    assert story_of(known) == ["message_received", "message_received"]
+    assert event_types_of(known) == ["message_received", "message_received"]
     assert (reading().missing, reading().recovered) == (0, 0)
 
 
@@ -550,7 +550,7 @@ def test_one_of_ours_that_is_undecided_is_not_taken_for_a_foreign_one(known, awa
     double.sdk().messages.create(to=FATOU, from_=OUR_NUMBER, body=delivery.event.body)
     double.wait_until_idle()
     look(minutes=6)
-    assert (reading().foreign, story_of(known).count("message_sent")) == (0, 1)
+    assert (reading().foreign, event_types_of(known).count("message_sent")) == (0, 1)
     delivery.refresh_from_db()
     assert delivery.state == "uncertain"
 
@@ -574,7 +574,7 @@ def test_what_studio_did_not_tell_us_of_is_expected_and_never_answered_by_us(kno
     event = ConversationEvent.objects.get(message_sid=lost.sid)
     assert "recovered" not in event.metadata
     assert (len(jobs(BOT)), reading().missing, reading().overheard) == (before, 0, 1)
-    assert story_of(known) == ["message_received", "message_received"]
+    assert event_types_of(known) == ["message_received", "message_received"]
 
 
 def test_what_the_bot_at_twilio_said_is_appended_between_what_the_client_wrote(known, never, studio, double):
@@ -679,7 +679,7 @@ def test_a_list_of_what_was_sent_that_breaks_off_keeps_no_client_back(known, nev
     double.fault("list", "5xx", match={"from": OUR_NUMBER, "page": "1"})
     look(seconds=90)
     assert recovered_bodies() == ["Bonjour ?"]
-    assert (len(jobs(BOT)), story_of(known)[-1]) == (before, "agent_transfer")
+    assert (len(jobs(BOT)), event_types_of(known)[-1]) == (before, "agent_transfer")
 
 
 def test_what_is_younger_than_where_it_broke_off_is_answered_by_the_bot(known, never, double, small_pages):

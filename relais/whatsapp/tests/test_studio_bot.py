@@ -12,7 +12,7 @@ from relais.conversations.models import Conversation
 from relais.whatsapp import client, studio_executions
 from relais.whatsapp.reconcile.studio_messages import write_down
 from relais.whatsapp.studio_executions import end_executions_of
-from tests.cast import FATOU, OUR_NUMBER, story_of
+from tests.cast import FATOU, OUR_NUMBER, event_types_of
 
 from .conftest import inbound
 
@@ -98,7 +98,7 @@ def test_what_the_bot_said_is_appended_once(overheard):
     for _again in range(2):
         write_down(overheard, at=timezone.now())
     conversation = Conversation.objects.get()
-    assert story_of(conversation) == ["message_received", "message_sent"]
+    assert event_types_of(conversation) == ["message_received", "message_sent"]
     event = conversation.events.get(event_type="message_sent")
     assert (event.author_kind, event.body) == ("bot", "Bienvenue chez Mercedes-Benz.")
     assert event.delivery.sid == overheard
@@ -118,10 +118,10 @@ def test_while_one_of_ours_is_undecided_it_waits(overheard, awa):
     delivery = conversation.deliveries.get()
     delivery.claim(by="p", at=timezone.now())
     write_down(overheard, at=timezone.now())
-    assert story_of(conversation).count("message_sent") == 1
+    assert event_types_of(conversation).count("message_sent") == 1
     delivery.accepted("SM" + "f" * 32, at=timezone.now())
     write_down(overheard, at=timezone.now())
-    assert story_of(conversation).count("message_sent") == 2
+    assert event_types_of(conversation).count("message_sent") == 2
 
 
 def test_one_of_ours_that_stays_uncertain_does_not_hide_it_for_ever(overheard, awa):
@@ -131,9 +131,9 @@ def test_one_of_ours_that_stays_uncertain_does_not_hide_it_for_ever(overheard, a
     delivery.claim(by="p", at=at)
     delivery.doubt(at=at, error="?")
     write_down(overheard, at=at + timedelta(minutes=1))
-    assert story_of(conversation).count("message_sent") == 1
+    assert event_types_of(conversation).count("message_sent") == 1
     write_down(overheard, at=at + timedelta(minutes=3))
-    assert story_of(conversation).count("message_sent") == 2
+    assert event_types_of(conversation).count("message_sent") == 2
 
 
 def test_ours_that_is_still_asked_about_is_not_taken_for_what_the_bot_said(double, overheard, awa):
@@ -144,12 +144,12 @@ def test_ours_that_is_still_asked_about_is_not_taken_for_what_the_bot_said(doubl
     delivery.doubt(at=at, error="?")
     ours = double.sdk().messages.create(to=FATOU, from_=OUR_NUMBER, body=delivery.event.body).sid
     write_down(ours, at=at + timedelta(minutes=3))
-    assert story_of(conversation).count("message_sent") == 1
+    assert event_types_of(conversation).count("message_sent") == 1
     conversation.deliveries.update(ask_after=None)
     write_down(ours, at=at + timedelta(minutes=30))
-    assert story_of(conversation).count("message_sent") == 2
+    assert event_types_of(conversation).count("message_sent") == 2
 
 
 def test_what_twilio_does_not_know_is_left_alone(overheard):
     write_down("SM" + "0" * 32, at=timezone.now())
-    assert story_of(Conversation.objects.get()) == ["message_received"]
+    assert event_types_of(Conversation.objects.get()) == ["message_received"]
