@@ -21,7 +21,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from relais.accounts.login_delay import DelayedResponses
-from relais.conversations.live_source import Feed
+from relais.conversations.live_source import ConversationSource
 from relais.live import metrics
 from relais.live.endpoint import Live
 from relais.live.pool import open_pool
@@ -38,7 +38,7 @@ NATIVE_THREADS = 4
 
 def make_application(*, gathers: bool = True) -> Starlette:
     """A new shell with a pool and a listener of its own, so that a test can run two on one database."""
-    live, door = Live(Feed()), Door(gathers=gathers)
+    live, door = Live(ConversationSource()), Door(gathers=gathers)
     application = Starlette(
         routes=[
             *door.routes,

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from relais.conversations.models import ConversationEvent
 
 
-def sentence_of(event: ConversationEvent) -> str:
-    """Who did what. What the client said, if anything, is `quote_of` the event, and stands beside it."""
+def event_sentence(event: ConversationEvent) -> str:
+    """Who did what. What the client said, if anything, is `event_quote` the event, and stands beside it."""
     return SENTENCES.get(event.event_type, _other)(event)
 
 
-def quote_of(event: ConversationEvent) -> str:
+def event_quote(event: ConversationEvent) -> str:
     in_metadata = event.event_type in ("agent_transfer", "agent_release")
     quote = str(event.metadata.get("reason", "")) if in_metadata else event.body
     return quote if has_visible_characters(quote) else ""

@@ -28,7 +28,7 @@ FINAL_REASONS = ("taken_over", "ended", "resent")
 
 
 def event(event: ConversationEvent, group: str = "") -> str:
-    return message(event, group) if event.is_spoken else line(event)
+    return message(event, group) if event.is_spoken else event_line(event)
 
 
 def message(event: ConversationEvent, group: str = "") -> str:
@@ -36,8 +36,8 @@ def message(event: ConversationEvent, group: str = "") -> str:
     return render_to_string("conversations/_message.html", message_context(event) | {"group": group})
 
 
-def line(event: ConversationEvent) -> str:
-    return render_to_string("conversations/_line.html", line_context(event))
+def event_line(event: ConversationEvent) -> str:
+    return render_to_string("conversations/_line.html", event_line_context(event))
 
 
 def delivery(delivery: MessageDelivery) -> str:
@@ -77,8 +77,12 @@ def _content(event: ConversationEvent) -> dict[str, Any]:
     }
 
 
-def line_context(event: ConversationEvent) -> dict[str, Any]:
-    return {"event": event, "sentence": event_text.sentence_of(event), "quote": event_text.quote_of(event)}
+def event_line_context(event: ConversationEvent) -> dict[str, Any]:
+    return {
+        "event": event,
+        "sentence": event_text.event_sentence(event),
+        "quote": event_text.event_quote(event),
+    }
 
 
 def delivery_context(delivery: MessageDelivery, event: ConversationEvent | None = None) -> dict[str, Any]:

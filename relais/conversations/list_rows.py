@@ -66,7 +66,7 @@ class LastLine:
         return self.filename or media_types.label_of(self.media)
 
 
-def listed(conversations: Conversations) -> Conversations:
+def with_row_data(conversations: Conversations) -> Conversations:
     """The same conversations, with all that their rows show."""
     return conversations.select_related("address", "client", "agent", "team").annotate(said_last=_said_last())
 
@@ -97,7 +97,7 @@ def _said_last() -> Subquery:
 
 
 def last_line(conversation: Conversation) -> LastLine | None:
-    """Of a conversation that came through `listed`; another is asked for by itself."""
+    """Of a conversation that came through `with_row_data`; another is asked for by itself."""
     said: dict[str, Any] | None
     if hasattr(conversation, "said_last"):
         said = conversation.said_last

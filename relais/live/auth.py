@@ -13,7 +13,7 @@ from django.utils.crypto import constant_time_compare
 from starlette.requests import HTTPConnection
 
 from relais.live.pool import Database
-from relais.live.protocol import Source, Viewer
+from relais.live.protocol import LiveSource, Viewer
 
 SESSIONS = (
     "select session_key, session_data from django_session where session_key = any(%s) and expire_date > now()"
@@ -26,7 +26,7 @@ def session_key(connection: HTTPConnection) -> str:
     return key if key.isalnum() else ""
 
 
-async def viewers(source: Source, db: Database, keys: Collection[str]) -> dict[str, Viewer]:
+async def viewers(source: LiveSource, db: Database, keys: Collection[str]) -> dict[str, Viewer]:
     """Who is signed in by which of these sessions; the others are signed in no more."""
     sessions = await (await db.execute(SESSIONS, [list(keys)])).fetchall()
     claims = {key: claim for key, data in sessions if (claim := _claim(data))}

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from relais.live.protocol import Place
+from relais.live.protocol import TeamScope
 
 MAX_ENTRIES = 2_000
 POSITION = re.compile(r"([0-9a-f]{16})\.([0-9]{1,18})", re.ASCII)
 
-ChangedThreads: TypeAlias = dict[int, set[Place]]
+ChangedThreads: TypeAlias = dict[int, set[TeamScope]]
 """By thread: where it stood before it was moved, if it was."""
 
 
@@ -26,7 +26,7 @@ ChangedThreads: TypeAlias = dict[int, set[Place]]
 class ChangeLogEntry:
     number: int
     thread: int
-    left: tuple[Place, ...]
+    left: tuple[TeamScope, ...]
 
 
 @dataclass
@@ -44,7 +44,7 @@ class ChangeLog:
         """Also read by the threads of pages: `number` is raised after everything it stands for is noted."""
         return f"{self.process}.{self.number}"
 
-    def note(self, threads: Iterable[int], left: tuple[Place, ...] = ()) -> None:
+    def note(self, threads: Iterable[int], left: tuple[TeamScope, ...] = ()) -> None:
         for thread in threads:
             self.entries.append(ChangeLogEntry(self.number + 1, thread, left))
             if len(self.entries) > MAX_ENTRIES:

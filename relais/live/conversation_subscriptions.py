@@ -11,15 +11,15 @@ from typing import TypeAlias
 from relais.live import metrics
 from relais.live.frames import Frame, caught_up
 from relais.live.pool import Gate, Pool, lent
-from relais.live.protocol import Changes, Head, Mark, Place, Source
+from relais.live.protocol import Change, ChangeBatch, ConversationVersion, LiveSource, TeamScope
 from relais.live.rendering import Renderer
 from relais.live.socket import OUT_OF_REACH, Socket
 
-Frames: TypeAlias = Mapping[str, Mapping[Mark, Frame]]
+Frames: TypeAlias = Mapping[str, Mapping[Change, Frame]]
 """By language."""
 
 READ = 1_000
-"""Changes that one who catches up reads at a time; what he gets is bounded by how fast he takes it."""
+"""ChangeBatch that one who catches up reads at a time; what he gets is bounded by how fast he takes it."""
 TOLD = 100
 """More changes than this of one thread at once are not pushed: those who look read them for themselves."""
 PACE = 0.01
@@ -31,14 +31,14 @@ class Watch:
     """A thread that someone looks at."""
 
     rev: int
-    place: Place
+    scope: TeamScope
     sockets: set[Socket] = field(default_factory=set)
     live: set[Socket] = field(default_factory=set)
     """Those that were told all up to `rev`, and are told what is new. The others still read what they missed."""
 
 
 class Threads:
-    def __init__(self, source: Source, renderer: Renderer, pool: Pool, gate: Gate) -> None:
+    def __init__(self, source: LiveSource, renderer: Renderer, pool: Pool, gate: Gate) -> None:
         self.source = source
         self.renderer = renderer
         self.pool = pool
@@ -51,10 +51,10 @@ class Threads:
 
     # -- who looks ----------------------------------------------------------------------------------------
 
-    def join(self, thread: int, socket: Socket, head: Head) -> None:
-        self.watched.setdefault(thread, Watch(head.rev, head.place)).sockets.add(socket)
+    def join(self, thread: int, socket: Socket, version: ConversationVersion) -> None:
+        self.watched.setdefault(thread, Watch(version.rev, version.scope)).sockets.add(socket)
         self.thread_of[socket] = thread
-        self.hear([thread])  # What came between the reading of `head` and now was told to nobody.
+        self.hear([thread])  # What came between the reading of the version and now was told to nobody.
 
     def leave(self, socket: Socket) -> None:
         thread = self.thread_of.pop(socket, None)
@@ -67,8 +67,8 @@ class Threads:
     def look_again(self, socket: Socket) -> None:
         """His reach may be another now, or the thread may stand elsewhere."""
         if socket in self.thread_of:
-            place = self.watched[self.thread_of[socket]].place
-            if not self.source.may_see(socket.viewer, place):
+            scope = self.watched[self.thread_of[socket]].scope
+            if not self.source.may_see(socket.viewer, scope):
                 socket.end(OUT_OF_REACH)
 
     async def frames(self, thread: int, socket: Socket, rev: int) -> AsyncIterator[Frame]:
@@ -78,11 +78,11 @@ class Threads:
         """
         watch, greeted = self.watched[thread], False
         while True:
-            changes = await self._changes(thread, rev)
-            async for frame in self.renderer.missed(changes.marks, socket.viewer.language):
+            batch = await self._changes(thread, rev)
+            async for frame in self.renderer.missed(batch.changes, socket.viewer.language):
                 yield frame
-            rev = changes.until
-            if not changes.is_all or rev < watch.rev:
+            rev = batch.until_rev
+            if not batch.is_complete or rev < watch.rev:
                 continue
             watch.live.add(socket)
             if not greeted:
@@ -97,15 +97,15 @@ class Threads:
     async def since(self, thread: int, rev: int, language: str) -> AsyncIterator[Frame]:
         """All that is newer than `rev`, and that this was all."""
         while True:
-            changes = await self._changes(thread, rev)
-            async for frame in self.renderer.missed(changes.marks, language):
+            batch = await self._changes(thread, rev)
+            async for frame in self.renderer.missed(batch.changes, language):
                 yield frame
-            rev = changes.until
-            if changes.is_all:
+            rev = batch.until_rev
+            if batch.is_complete:
                 break
         yield caught_up(rev)
 
-    async def _changes(self, thread: int, rev: int) -> Changes:
+    async def _changes(self, thread: int, rev: int) -> ChangeBatch:
         async with self.gate.lent() as db:
             return (await self.source.changes(db, {thread: rev}, READ))[thread]
 
@@ -124,8 +124,12 @@ class Threads:
         """The net under the notifications: has anything moved of which we were not told?"""
         if self.watched:
             async with lent(self.pool) as db:
-                heads = await self.source.heads(db, list(self.watched))
-            self.hear(t for t, head in heads.items() if t in self.watched and head.rev > self.watched[t].rev)
+                versions = await self.source.versions(db, list(self.watched))
+            self.hear(
+                t
+                for t, version in versions.items()
+                if t in self.watched and version.rev > self.watched[t].rev
+            )
 
     async def tell(self) -> None:
         """Once there is news: read it of all threads at once, render it, and hand it to those who look."""
@@ -147,20 +151,20 @@ class Threads:
         async with lent(self.pool) as db:
             since = {thread: watch.rev for thread, watch in watches.items()}
             news = await self.source.changes(db, since, TOLD)
-        for thread, changes in news.items():
-            watches[thread].place = changes.head.place
+        for thread, batch in news.items():
+            watches[thread].scope = batch.version.scope
             for socket in list(watches[thread].sockets):
                 self.look_again(socket)
-        marks = [mark for changes in news.values() if changes.is_all for mark in changes.marks]
+        changes = [change for batch in news.values() if batch.is_complete for change in batch.changes]
         languages = {socket.viewer.language for watch in watches.values() for socket in watch.live}
-        frames = {language: await self.renderer.parts(marks, language) for language in languages}
+        frames = {language: await self.renderer.parts(changes, language) for language in languages}
         # From here on without a pause: whoever goes live stands before all of this, or after all of it.
-        for thread, changes in news.items():
-            self._push(watches[thread], changes, frames)
+        for thread, batch in news.items():
+            self._push(watches[thread], batch, frames)
 
-    def _push(self, watch: Watch, changes: Changes, frames: Frames) -> None:
+    def _push(self, watch: Watch, batch: ChangeBatch, frames: Frames) -> None:
         """Nothing to a socket in a language that nobody had when the frames were made: it reads for itself."""
-        if not changes.is_all:
+        if not batch.is_complete:
             watch.live, behind = set(), watch.live
             for socket in behind:
                 socket.push(None)
@@ -170,7 +174,7 @@ class Threads:
                 watch.live.discard(socket)
                 socket.push(None)
                 continue
-            for mark in changes.marks:
-                if mark in told:
-                    socket.push(told[mark])
-        watch.rev = changes.head.rev
+            for change in batch.changes:
+                if change in told:
+                    socket.push(told[change])
+        watch.rev = batch.version.rev

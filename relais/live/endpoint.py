@@ -24,7 +24,7 @@ from relais.live.frames import Frame, as_array
 from relais.live.list_subscriptions import Lists
 from relais.live.notify_listener import Listener
 from relais.live.pool import Gate, Pool
-from relais.live.protocol import Head, Source, Viewer
+from relais.live.protocol import ConversationVersion, LiveSource, Viewer
 from relais.live.rendering import Renderer
 from relais.live.session_watch import ROUND, Doorkeeper
 from relais.live.socket import NOT_UNDERSTOOD, OUT_OF_REACH, SIGNED_OUT, TOO_SLOW, Socket, say_goodbye
@@ -36,7 +36,7 @@ AFTER_FAILURE = 0.5
 COMPRESSED = [Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)]
 NEVER_KEPT = {"Cache-Control": "no-store"}
 NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
-NOWHERE = Head(0, None)
+NOWHERE = ConversationVersion(0, None)
 NO_DATABASE = (psycopg.Error, DatabaseError, TimeoutError, OSError)
 
 
@@ -57,7 +57,7 @@ class Live:
     listener: Listener
     gate: Gate
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: LiveSource) -> None:
         self.source = source
         self.routes = [
             WebSocketRoute("/live", self.socket),
@@ -87,15 +87,17 @@ class Live:
             await say_goodbye(websocket, code)
 
     async def _serve(self, websocket: WebSocket) -> int | None:
-        viewer, thread, head = await self._admitted(websocket)
+        viewer, thread, version = await self._admitted(websocket)
         socket = Socket(websocket, auth.session_key(websocket), viewer)
         self.doorkeeper.enter(socket)
         try:
             if thread is None:
                 return await socket.converse(self.lists.frames(socket, _position(websocket)))
             else:
-                self.threads.join(thread, socket, head)
-                return await socket.converse(self.threads.frames(thread, socket, _since(websocket, head.rev)))
+                self.threads.join(thread, socket, version)
+                return await socket.converse(
+                    self.threads.frames(thread, socket, _since(websocket, version.rev))
+                )
         finally:
             self.threads.leave(socket)
             self.lists.leave(socket)
@@ -113,15 +115,15 @@ class Live:
         return Response(as_array(frames), media_type="application/json", headers=NEVER_KEPT)
 
     async def _frames_now(self, request: Request) -> list[Frame]:
-        viewer, thread, head = await self._admitted(request)
+        viewer, thread, version = await self._admitted(request)
         if thread is not None:
-            since = self.threads.since(thread, _since(request, head.rev), viewer.language)
+            since = self.threads.since(thread, _since(request, version.rev), viewer.language)
             return [frame async for frame in since]
         return await self.lists.frames_since(viewer, _position(request), self.gate)
 
     # -- who may ------------------------------------------------------------------------------------------
 
-    async def _admitted(self, connection: HTTPConnection) -> tuple[Viewer, int | None, Head]:
+    async def _admitted(self, connection: HTTPConnection) -> tuple[Viewer, int | None, ConversationVersion]:
         """Who asks, and for which thread, if not for lists. Raises Refused."""
         async with self.gate.lent() as db:
             key = auth.session_key(connection)
@@ -131,10 +133,10 @@ class Live:
             thread = _thread(connection)
             if thread is None:
                 return viewer, None, NOWHERE
-            head = (await self.source.heads(db, [thread])).get(thread)
-        if head is None or not self.source.may_see(viewer, head.place):
+            version = (await self.source.versions(db, [thread])).get(thread)
+        if version is None or not self.source.may_see(viewer, version.scope):
             raise _unknown()
-        return viewer, thread, head
+        return viewer, thread, version
 
     # -- what keeps it going ------------------------------------------------------------------------------
 
@@ -147,8 +149,10 @@ class Live:
         self.doorkeeper = Doorkeeper(self.source, pool, changed=self._viewer_changed)
         self.listener = Listener(
             {
-                self.source.changed: self._hear_changed,
-                self.source.moved: lambda payload: self.lists.hear_moved(*self.source.moved_from(payload)),
+                self.source.changed_channel: self._hear_changed,
+                self.source.moved_channel: lambda payload: self.lists.hear_moved(
+                    *self.source.parse_moved(payload)
+                ),
                 "users": self._hear_user,
                 "sessions": self.doorkeeper.hear_session,
             },

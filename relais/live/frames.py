@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from relais.live.protocol import Mark
+from relais.live.protocol import Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,10 @@ def position(where: str) -> Frame:
     return _frame({"kind": "position", "position": where})
 
 
-def part(mark: Mark, html: str) -> Frame:
+def part(change: Change, html: str) -> Frame:
     """A piece of a thread, which replaces what the page has under that id."""
-    where = {"id": mark.id, "conversation": mark.thread, "seq": mark.seq, "rev": mark.rev}
-    return _frame({"kind": mark.kind, **where, "html": html}, mark.rev)
+    where = {"id": change.id, "conversation": change.conversation, "seq": change.seq, "rev": change.rev}
+    return _frame({"kind": change.kind, **where, "html": html}, change.rev)
 
 
 def row(thread: int, rev: int, html: str) -> Frame:

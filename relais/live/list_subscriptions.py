@@ -13,7 +13,7 @@ from relais.live import frames
 from relais.live.change_log import ChangedThreads, ChangeLog
 from relais.live.frames import REFRESH, Frame
 from relais.live.pool import Gate, Pool, lent
-from relais.live.protocol import Head, Mark, Place, Source, Viewer
+from relais.live.protocol import Change, ConversationVersion, LiveSource, TeamScope, Viewer
 from relais.live.rendering import Renderer
 from relais.live.socket import Socket
 
@@ -38,7 +38,7 @@ class News:
     """What happened since the last round."""
 
     changed: set[int] = field(default_factory=set)
-    left: defaultdict[int, set[Place]] = field(default_factory=lambda: defaultdict(set))
+    left: defaultdict[int, set[TeamScope]] = field(default_factory=lambda: defaultdict(set))
     """Where threads stood before they were moved."""
     too_much: bool = False
 
@@ -103,14 +103,14 @@ def who_may_ask_again(lines: Iterable[Line]) -> set[int]:
 
 
 class Lists:
-    def __init__(self, source: Source, renderer: Renderer, pool: Pool) -> None:
+    def __init__(self, source: LiveSource, renderer: Renderer, pool: Pool) -> None:
         self.source = source
         self.renderer = renderer
         self.pool = pool
         self.log = ChangeLog()
         self.lines: dict[Socket, Line] = {}
         self.news = News()
-        self.known: dict[int, Head] = {}
+        self.known: dict[int, ConversationVersion] = {}
         self.stirred = asyncio.Event()
         self.last_turn = 0.0
 
@@ -149,7 +149,7 @@ class Lists:
             self.news.changed.update(threads)
             self.stirred.set()
 
-    def hear_moved(self, thread: int, left: Place) -> None:
+    def hear_moved(self, thread: int, left: TeamScope) -> None:
         self.log.note([thread], left=(left,))
         if self.lines:
             self.news.left[thread].add(left)
@@ -168,13 +168,13 @@ class Lists:
             self.known.clear()
             return
         async with lent(self.pool) as db:
-            latest = await self.source.latest(db)
-        for thread, head in latest.items():
+            latest = await self.source.latest_versions(db)
+        for thread, version in latest.items():
             before = self.known.get(thread)
-            if self.known and head != before:
+            if self.known and version != before:
                 self.hear([thread])
-                if before and before.place != head.place:
-                    self.hear_moved(thread, before.place)
+                if before and before.scope != version.scope:
+                    self.hear_moved(thread, before.scope)
         self.known = dict(latest)
         self.stirred.set()  # The counts, too, are counted again.
 
@@ -186,14 +186,14 @@ class Lists:
         if missed is not None and len(missed) > MOST_CHANGES:
             missed = None
         async with gate.lent() as db:
-            heads = await self.source.heads(db, list(missed or ()))
-            tally = await self.source.tally(db)
-        counted = frames.counts(tally.of(viewer))
-        seen = self._seen_by(viewer, heads.keys(), heads, missed or {})
+            versions = await self.source.versions(db, list(missed or ()))
+            counts = await self.source.open_counts(db)
+        counted = frames.counts(counts.for_viewer(viewer))
+        seen = self._seen_by(viewer, versions.keys(), versions, missed or {})
         if missed is None or len(seen) > MAX_POLLED_ROWS:
             return [REFRESH, counted]
-        rows = await self._rows({viewer.language: [t for t, shown in seen.items() if shown]}, heads)
-        gone = [frames.row(thread, heads[thread].rev, "") for thread, shown in seen.items() if not shown]
+        rows = await self._rows({viewer.language: [t for t, shown in seen.items() if shown]}, versions)
+        gone = [frames.row(thread, versions[thread].rev, "") for thread, shown in seen.items() if not shown]
         return [*rows[viewer.language].values(), *gone, counted, frames.position(now)]
 
     # -- telling ------------------------------------------------------------------------------------------
@@ -220,41 +220,45 @@ class Lists:
         changed = set() if too_much else news.changed
         waiting = {thread for line in self.lines.values() for thread in (*line.rows, *line.missed)}
         async with lent(self.pool) as db:
-            heads = await self.source.heads(db, changed | waiting)
-            tally = await self.source.tally(db)
-        self.known.update(heads)
-        changed &= heads.keys()
+            versions = await self.source.versions(db, changed | waiting)
+            counts = await self.source.open_counts(db)
+        self.known.update(versions)
+        changed &= versions.keys()
         by_reach: dict[Hashable, dict[int, bool]] = {}
         for number, (socket, line) in enumerate([*self.lines.items()]):
             if number % (5 * AT_ONCE) == 0:
                 await asyncio.sleep(0)
             line.stale |= too_much
-            line.counts = tally.of(socket.viewer)
-            self._note_missed(socket.viewer, line, heads)
+            line.counts = counts.for_viewer(socket.viewer)
+            self._note_missed(socket.viewer, line, versions)
             reach = socket.viewer.reach
             if reach not in by_reach:
-                by_reach[reach] = self._seen_by(socket.viewer, changed, heads, news.left)
+                by_reach[reach] = self._seen_by(socket.viewer, changed, versions, news.left)
             line.note(by_reach[reach], changed)
-        await self._give_each_its_turn(heads)
+        await self._give_each_its_turn(versions)
 
-    def _note_missed(self, viewer: Viewer, line: Line, heads: Mapping[int, Head]) -> None:
+    def _note_missed(self, viewer: Viewer, line: Line, versions: Mapping[int, ConversationVersion]) -> None:
         missed, line.missed = line.missed, {}
         if missed:
-            line.note(self._seen_by(viewer, missed.keys() & heads.keys(), heads, missed), missed.keys())
+            line.note(self._seen_by(viewer, missed.keys() & versions.keys(), versions, missed), missed.keys())
 
     def _seen_by(
-        self, viewer: Viewer, changed: Set[int], heads: Mapping[int, Head], left: Mapping[int, set[Place]]
+        self,
+        viewer: Viewer,
+        changed: Set[int],
+        versions: Mapping[int, ConversationVersion],
+        left: Mapping[int, set[TeamScope]],
     ) -> dict[int, bool]:
         """What changed within his reach, to be shown, and what left it, to be taken away."""
         seen: dict[int, bool] = {}
         for thread in changed:
-            if self.source.may_see(viewer, heads[thread].place):
+            if self.source.may_see(viewer, versions[thread].scope):
                 seen[thread] = True
-            elif any(self.source.may_see(viewer, place) for place in left.get(thread, ())):
+            elif any(self.source.may_see(viewer, scope) for scope in left.get(thread, ())):
                 seen[thread] = False
         return seen
 
-    async def _give_each_its_turn(self, heads: Mapping[int, Head]) -> None:
+    async def _give_each_its_turn(self, versions: Mapping[int, ConversationVersion]) -> None:
         # From here the next round is counted: by its beginning, one that read quickly would come too early for all.
         self.last_turn = now = time.monotonic()
         first = who_may_ask_again(self.lines.values())
@@ -263,7 +267,7 @@ class Lists:
             for socket, line in self.lines.items()
             if (turn := line.next(now, may_refresh=id(line) in first))
         }
-        rows = await self._rendered(turns, heads)
+        rows = await self._rendered(turns, versions)
         for number, (socket, turn) in enumerate(turns.items()):
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -272,32 +276,32 @@ class Lists:
                 continue
             thread, shown = turn
             if not shown:
-                socket.push(frames.row(thread, heads[thread].rev, ""))
+                socket.push(frames.row(thread, versions[thread].rev, ""))
             elif (row := rows.get(socket.viewer.language, {}).get(thread)) and self._still_sees(
-                socket, heads[thread]
+                socket, versions[thread]
             ):
                 socket.push(row)
 
-    def _still_sees(self, socket: Socket, head: Head) -> bool:
+    def _still_sees(self, socket: Socket, version: ConversationVersion) -> bool:
         """His reach may have become another while the row was rendered."""
-        return self.source.may_see(socket.viewer, head.place)
+        return self.source.may_see(socket.viewer, version.scope)
 
     async def _rendered(
-        self, turns: Mapping[Socket, Frame | tuple[int, bool]], heads: Mapping[int, Head]
+        self, turns: Mapping[Socket, Frame | tuple[int, bool]], versions: Mapping[int, ConversationVersion]
     ) -> dict[str, dict[int, Frame]]:
         """The rows to be shown, each once per language, by language and thread."""
         wanted: defaultdict[str, set[int]] = defaultdict(set)
         for socket, turn in turns.items():
             if isinstance(turn, tuple) and turn[1]:
                 wanted[socket.viewer.language].add(turn[0])
-        return await self._rows(wanted, heads)
+        return await self._rows(wanted, versions)
 
     async def _rows(
-        self, wanted: Mapping[str, Iterable[int]], heads: Mapping[int, Head]
+        self, wanted: Mapping[str, Iterable[int]], versions: Mapping[int, ConversationVersion]
     ) -> dict[str, dict[int, Frame]]:
         return {
             language: await self.renderer.rows(
-                [Mark("row", t, t, 0, heads[t].rev) for t in threads], language
+                [Change("row", t, t, 0, versions[t].rev) for t in threads], language
             )
             for language, threads in wanted.items()
         }

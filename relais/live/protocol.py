@@ -1,4 +1,4 @@
-"""What `live` asks of whoever knows the domain: what changed, who may see it, and how it looks."""
+"""The port through which `live` reads the domain: what changed, who may see it, its HTML. The desk implements it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Protocol, TypeAlias
 
 from relais.live.pool import Database
 
-Place: TypeAlias = Hashable
-"""Where a thread stands, as far as reach goes; only the source understands it."""
+TeamScope: TypeAlias = Hashable
+"""What decides which viewers reach a conversation. Opaque here; only the source understands it."""
 
 
 class Viewer(Protocol):
-    """Who looks. Two are equal when nothing that matters here differs."""
+    """The user behind a socket. Two are equal when nothing that matters to `live` differs."""
 
     @property
     def id(self) -> int: ...
@@ -25,67 +25,71 @@ class Viewer(Protocol):
     def language(self) -> str: ...
     @property
     def reach(self) -> Hashable:
-        """What decides where he may look; a socket does not outlive a change of it."""
+        """What decides which conversations the viewer may see. A socket does not outlive a change of it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """How far a thread has come."""
+class ConversationVersion:
+    """The latest revision of a conversation, and who may see it."""
 
     rev: int
-    place: Place
-    read: int = 0
-    """How far it was read, which raises no rev."""
+    scope: TeamScope
+    read_seq: int = 0
+    """The last event that was read. Reading raises no rev."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """Something to be shown, not yet rendered: `id` is unique within `kind`."""
+class Change:
+    """Something to show that is not rendered yet. `id` is unique within `kind`."""
 
     kind: str
     id: int
-    thread: int
+    conversation: int
     seq: int
     rev: int
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    head: Head
-    marks: Sequence[Mark]
+class ChangeBatch:
+    """Changes of one conversation, up to a limit."""
+
+    version: ConversationVersion
+    changes: Sequence[Change]
     """In order of `rev`."""
-    until: int
-    """All up to this rev is among `marks`."""
+    until_rev: int
+    """Every change up to this rev is in `changes`."""
 
     @property
-    def is_all(self) -> bool:
-        return self.until >= self.head.rev
+    def is_complete(self) -> bool:
+        return self.until_rev >= self.version.rev
 
 
-class Tally(Protocol):
-    def of(self, viewer: Viewer) -> dict[str, int]: ...
+class OpenCounts(Protocol):
+    """How many conversations are open."""
+
+    def for_viewer(self, viewer: Viewer) -> dict[str, int]: ...
 
 
-class Source(Protocol):
-    changed: str
-    """The channel that tells which threads changed: ids with commas, or `*`."""
-    moved: str
-    """The channel that tells where a thread stood before it was moved."""
+class LiveSource(Protocol):
+    changed_channel: str
+    """The NOTIFY channel that names the changed conversations: ids separated by commas, or `*`."""
+    moved_channel: str
+    """The NOTIFY channel that names the scope a conversation had before it was moved to another."""
 
-    def moved_from(self, payload: str) -> tuple[int, Place]: ...
-    def may_see(self, viewer: Viewer, place: Place) -> bool: ...
+    def parse_moved(self, payload: str) -> tuple[int, TeamScope]: ...
+    def may_see(self, viewer: Viewer, scope: TeamScope) -> bool: ...
     async def viewers(self, db: Database, ids: Collection[int]) -> Mapping[int, Viewer]: ...
-    async def heads(self, db: Database, threads: Collection[int]) -> Mapping[int, Head]: ...
-    async def latest(self, db: Database) -> Mapping[int, Head]:
-        """The threads that moved last; a net under the notifications, for lists."""
+    async def versions(self, db: Database, ids: Collection[int]) -> Mapping[int, ConversationVersion]: ...
+    async def latest_versions(self, db: Database) -> Mapping[int, ConversationVersion]:
+        """The conversations that changed last. Lists poll this in case a notification is lost."""
         ...
 
-    async def changes(self, db: Database, since: Mapping[int, int], most: int) -> Mapping[int, Changes]:
-        """What each thread shows that is newer than the rev given, as of one moment: the first `most` or so."""
+    async def changes(self, db: Database, since: Mapping[int, int], limit: int) -> Mapping[int, ChangeBatch]:
+        """What each conversation shows that is newer than the given rev, in one snapshot: about `limit` of each."""
         ...
 
-    async def tally(self, db: Database) -> Tally: ...
-    def render(self, marks: Sequence[Mark]) -> Sequence[str]:
+    async def open_counts(self, db: Database) -> OpenCounts: ...
+    def render(self, changes: Sequence[Change]) -> Sequence[str]:
         """Their HTML in the active language, empty for what cannot be shown. Called in a thread."""
         ...

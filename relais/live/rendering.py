@@ -12,7 +12,7 @@ from django.utils import translation
 
 from relais.live import frames
 from relais.live.frames import Frame
-from relais.live.protocol import Mark, Source
+from relais.live.protocol import Change, LiveSource
 
 THREADS = 2
 KEPT = 2_000
@@ -22,54 +22,56 @@ SLICE = 50
 
 
 class Renderer:
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: LiveSource) -> None:
         self.source = source
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="render")
         self.catching_up = asyncio.Semaphore(THREADS - 1)
-        self.kept: OrderedDict[tuple[Mark, str], Frame] = OrderedDict()
+        self.kept: OrderedDict[tuple[Change, str], Frame] = OrderedDict()
 
-    async def parts(self, marks: Sequence[Mark], language: str) -> dict[Mark, Frame]:
+    async def parts(self, changes: Sequence[Change], language: str) -> dict[Change, Frame]:
         """Their frames, in the same order; what cannot be shown has none."""
-        kept = {mark: self.kept[mark, language] for mark in marks if (mark, language) in self.kept}
-        missing = [mark for mark in marks if mark not in kept]
-        made: dict[Mark, Frame] = {}
+        kept = {change: self.kept[change, language] for change in changes if (change, language) in self.kept}
+        missing = [change for change in changes if change not in kept]
+        made: dict[Change, Frame] = {}
         for start in range(0, len(missing), SLICE):
             some = missing[start : start + SLICE]
-            for mark, html in zip(some, await self._html(some, language), strict=True):
+            for change, html in zip(some, await self._html(some, language), strict=True):
                 if html:
-                    made[mark] = frames.part(mark, html)
+                    made[change] = frames.part(change, html)
         self._keep(made, language)
         found = kept | made
-        return {mark: found[mark] for mark in marks if mark in found}
+        return {change: found[change] for change in changes if change in found}
 
-    async def missed(self, marks: Sequence[Mark], language: str) -> AsyncIterator[Frame]:
+    async def missed(self, changes: Sequence[Change], language: str) -> AsyncIterator[Frame]:
         """Theirs in order, a slice at a time; however many catch up, one thread is left for what is new."""
-        for start in range(0, len(marks), SLICE):
+        for start in range(0, len(changes), SLICE):
             async with self.catching_up:
-                made = await self.parts(marks[start : start + SLICE], language)
+                made = await self.parts(changes[start : start + SLICE], language)
             for frame in made.values():
                 yield frame
 
-    async def rows(self, marks: Sequence[Mark], language: str) -> dict[int, Frame]:
+    async def rows(self, changes: Sequence[Change], language: str) -> dict[int, Frame]:
         """By thread. Never remembered: a line also shows what has no rev of its own, such as a colleague's name."""
-        html = await self._html(marks, language) if marks else []
+        html = await self._html(changes, language) if changes else []
         return {
-            m.thread: frames.row(m.thread, m.rev, text) for m, text in zip(marks, html, strict=True) if text
+            m.conversation: frames.row(m.conversation, m.rev, text)
+            for m, text in zip(changes, html, strict=True)
+            if text
         }
 
-    async def _html(self, marks: Sequence[Mark], language: str) -> Sequence[str]:
+    async def _html(self, changes: Sequence[Change], language: str) -> Sequence[str]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.threads, self._render, marks, language)
+        return await loop.run_in_executor(self.threads, self._render, changes, language)
 
-    def _render(self, marks: Sequence[Mark], language: str) -> Sequence[str]:
+    def _render(self, changes: Sequence[Change], language: str) -> Sequence[str]:
         try:
             with translation.override(language):
-                return self.source.render(marks)
+                return self.source.render(changes)
         finally:
             connection.close()  # Back to Django's pool: there is no request here whose end would do it.
 
-    def _keep(self, made: dict[Mark, Frame], language: str) -> None:
-        self.kept.update(((mark, language), frame) for mark, frame in made.items())
+    def _keep(self, made: dict[Change, Frame], language: str) -> None:
+        self.kept.update(((change, language), frame) for change, frame in made.items())
         while len(self.kept) > KEPT:
             self.kept.popitem(last=False)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from relais.live import auth
 from relais.live.pool import Pool, lent
-from relais.live.protocol import Source
+from relais.live.protocol import LiveSource
 from relais.live.socket import COME_BACK, SIGNED_OUT, Socket
 
 ROUND = 20.0
@@ -15,7 +15,7 @@ ROUND = 20.0
 
 
 class Doorkeeper:
-    def __init__(self, source: Source, pool: Pool, *, changed: Callable[[Socket], None]) -> None:
+    def __init__(self, source: LiveSource, pool: Pool, *, changed: Callable[[Socket], None]) -> None:
         """`changed` is called for a socket whose viewer is not what he was."""
         self.source = source
         self.pool = pool

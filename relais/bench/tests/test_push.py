@@ -8,7 +8,7 @@ import pytest
 from relais.bench import push
 from relais.bench.push.watchers import SAID, OnList, OnThread, Seen
 from relais.live import frames
-from relais.live.protocol import Mark
+from relais.live.protocol import Change
 
 
 def on_the_wire(text: str) -> bytes:
@@ -19,7 +19,7 @@ def on_the_wire(text: str) -> bytes:
 
 def message(number: int) -> str:
     html = f"<p>{SAID.format(number)} {'é' * 200}</p>"
-    return frames.part(Mark("message", 10 + number, 7, number, number), html).text
+    return frames.part(Change("message", 10 + number, 7, number, number), html).text
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 50, 10_000])

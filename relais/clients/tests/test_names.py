@@ -10,7 +10,7 @@ from relais.clients.models import Client
 from relais.company.forms import WordsForm
 from relais.conversations import fragments
 from relais.conversations.client_answers import in_words
-from relais.conversations.event_text import sentence_of
+from relais.conversations.event_text import event_sentence
 from relais.conversations.outbound import Unsayable, clean
 from relais.flows.forms import NewFlowForm
 from tests.cast import FATOU
@@ -44,8 +44,8 @@ def test_an_invisible_answer_is_no_name(with_bot, clock, name):
     client = Client.objects.get()
     assert (client.client_full_name, client.attributes) == ("", {})
     event = with_bot.events.filter(event_type="free_input").first()
-    assert "Fatou" not in sentence_of(event)
-    assert "<q" not in fragments.line(event)
+    assert "Fatou" not in event_sentence(event)
+    assert "<q" not in fragments.event_line(event)
 
 
 def test_a_name_once_known_is_not_replaced_by_nothing(fatou_writes):

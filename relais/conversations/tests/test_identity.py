@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from relais.clients.models import Client, ClientAddress
-from relais.conversations.event_text import sentence_of
+from relais.conversations.event_text import event_sentence
 from relais.conversations.inbound import InboundMessage, receive
 from relais.conversations.models import Conversation, ConversationEvent
 from relais.conversations.outbound import Unsayable
@@ -154,8 +154,8 @@ def test_the_held_one_of_two_conversations_goes_on(two_clients, fatou_writes, aw
     assert event_types_of(waiting)[-1] == "conversation_closed"
     assert messages_to_client(waiting) == [], "the client hears nothing of it"
     last = waiting.events.last()
-    assert str(held.pk) in sentence_of(last)
-    assert str(waiting.pk) in sentence_of(then.events.get(event_type="note"))
+    assert str(held.pk) in event_sentence(last)
+    assert str(waiting.pk) in event_sentence(then.events.get(event_type="note"))
     assert Client.objects.count() == 1
     assert waiting.client_id == then.client_id
 

@@ -1,25 +1,25 @@
-"""What sockets are told by plain SQL is what pages are told by Django."""
+"""The live source: its plain SQL gives sockets what the querysets give pages."""
 
 import asyncio
 
 import pytest
 
 from relais.accounts.models import Role, Team, User
-from relais.conversations.live_source import Feed, may_see
+from relais.conversations.live_source import ConversationSource, may_see
 from relais.conversations.models import Conversation
 from relais.live.pool import connect
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def asked(question):
-    """What the feed answers over a connection of its own."""
+def from_source(query):
+    """What the source returns over a connection of its own."""
 
-    async def ask():
+    async def run():
         async with await connect() as db:
-            return await question(Feed(), db)
+            return await query(ConversationSource(), db)
 
-    return asyncio.run(ask())
+    return asyncio.run(run())
 
 
 @pytest.fixture
@@ -67,20 +67,20 @@ def _bot():
     return BOT
 
 
-def test_who_may_see_what_is_decided_alike(everyone, everything):
-    viewers = asked(lambda feed, db: feed.viewers(db, [user.pk for user in everyone]))
-    heads = asked(lambda feed, db: feed.heads(db, [one.pk for one in everything]))
+def test_may_see_equals_reachable_conversations(everyone, everything):
+    viewers = from_source(lambda source, db: source.viewers(db, [user.pk for user in everyone]))
+    versions = from_source(lambda source, db: source.versions(db, [one.pk for one in everything]))
     for user in everyone:
-        reached = {pk for pk, head in heads.items() if may_see(viewers[user.pk], head.place)}
+        reached = {pk for pk, version in versions.items() if may_see(viewers[user.pk], version.scope)}
         assert reached == set(user.reachable_conversations().values_list("pk", flat=True)), user.email
 
 
-def test_numbers_are_counted_alike(everyone, everything):
-    viewers = asked(lambda feed, db: feed.viewers(db, [user.pk for user in everyone]))
-    numbers = asked(lambda feed, db: feed.tally(db))
+def test_open_counts_equal_the_querysets(everyone, everything):
+    viewers = from_source(lambda source, db: source.viewers(db, [user.pk for user in everyone]))
+    counts = from_source(lambda source, db: source.open_counts(db))
     for user in everyone:
         reach = user.reachable_conversations()
-        assert numbers.of(viewers[user.pk]) == {
+        assert counts.for_viewer(viewers[user.pk]) == {
             "active": reach.attended().count(),
             "bot": reach.with_bot().count(),
             "held": reach.held().count(),
@@ -90,26 +90,26 @@ def test_numbers_are_counted_alike(everyone, everything):
         }, user.email
 
 
-def test_a_viewer_is_the_user_as_he_is(awa, sales):
+def test_a_viewer_has_the_fields_of_the_user(awa, sales):
     User.objects.filter(pk=awa.pk).update(team=sales, language="en")
     awa.refresh_from_db()
-    viewer = asked(lambda feed, db: feed.viewers(db, [awa.pk]))[awa.pk]
+    viewer = from_source(lambda source, db: source.viewers(db, [awa.pk]))[awa.pk]
     for name in ("id", "password", "is_active", "language", "role", "team_id"):
         assert getattr(viewer, name) == getattr(awa, name)
 
 
-def test_every_rev_of_a_conversation_is_accounted_for(held_by_awa, awa, fatou_writes, clock):
+def test_every_rev_of_a_conversation_has_a_change(held_by_awa, awa, fatou_writes, clock):
     fatou_writes("bonjour")
     held_by_awa.say_as_agent("oui ?", agent=awa, at=clock.now)
-    changes = asked(lambda feed, db: feed.changes(db, {held_by_awa.pk: 0}, 100))[held_by_awa.pk]
+    batch = from_source(lambda source, db: source.changes(db, {held_by_awa.pk: 0}, 100))[held_by_awa.pk]
     held_by_awa.refresh_from_db()
-    assert changes.head.rev == held_by_awa.rev
-    assert {mark.rev for mark in changes.marks} == set(range(1, held_by_awa.rev + 1))
-    assert [mark.rev for mark in changes.marks] == sorted(mark.rev for mark in changes.marks)
+    assert batch.version.rev == held_by_awa.rev
+    assert {change.rev for change in batch.changes} == set(range(1, held_by_awa.rev + 1))
+    assert [change.rev for change in batch.changes] == sorted(change.rev for change in batch.changes)
 
 
-def test_the_threads_that_moved_last_come_with_where_they_stand(fatou_writes, sales):
+def test_the_latest_versions_come_with_their_team(fatou_writes, sales):
     one = fatou_writes("bonjour")
     Conversation.objects.filter(pk=one.pk).update(team=sales)
-    head = asked(lambda feed, db: feed.latest(db))[one.pk]
-    assert (head.rev, head.place) == (one.rev, sales.pk)
+    version = from_source(lambda source, db: source.latest_versions(db))[one.pk]
+    assert (version.rev, version.scope) == (one.rev, sales.pk)

@@ -26,9 +26,9 @@ def test_each_piece_has_one_root_that_live_frames_find_by_its_id(held_by_awa, aw
     assert fragments.message(said.event).startswith(f'<li id="message-{said.event_id}"')
     assert f'<div id="delivery-{said.pk}"' in fragments.message(said.event)
     assert fragments.delivery(said).startswith(f'<div id="delivery-{said.pk}"')
-    assert fragments.line(line).startswith(f'<li id="event-{line.pk}"')
+    assert fragments.event_line(line).startswith(f'<li id="event-{line.pk}"')
     assert fragments.row(held_by_awa).startswith(f'<li id="row-{held_by_awa.pk}"')
-    for html in (fragments.message(said.event), fragments.line(line), fragments.row(held_by_awa)):
+    for html in (fragments.message(said.event), fragments.event_line(line), fragments.row(held_by_awa)):
         assert html.count("<li ") == html.count("</li>") == 1
 
 
@@ -134,7 +134,7 @@ def test_events_are_sentences(waiting, awa, mariam, koffi, clock):
     waiting.take_over(awa, at=clock.passes(seconds=1))
     waiting.hand_back(awa, at=clock.passes(seconds=1))
     waiting.close(mariam, at=clock.passes(seconds=1))
-    told = [words(fragments.line(e)) for e in waiting.events.order_by("seq") if not e.is_spoken]
+    told = [words(fragments.event_line(e)) for e in waiting.events.order_by("seq") if not e.is_spoken]
     assert [sentence.rpartition(" · ")[0] for sentence in told] == [
         "Un agent est demandé : le client le demande",
         "Awa Diop a pris la conversation",
@@ -157,7 +157,7 @@ def test_every_kind_of_event_can_be_shown(with_bot, clock):
             author_kind="system",
             created_at=clock.now,
         )
-        assert words(fragments.line(event))
+        assert words(fragments.event_line(event))
 
 
 KINDS = [choice for choice, _ in ConversationEvent._meta.get_field("event_type").choices]
@@ -229,7 +229,7 @@ def test_pictures_and_documents_are_links_of_ours(fatou_writes):
 def test_a_note_of_a_deleted_user_keeps_his_name(with_bot, clock):
     with_bot.append("agent_takeover", by=Author("agent", "Ancien Collègue", 99), at=clock.now)
     assert event_types_of(with_bot)[-2:] == ["agent_takeover", "message_sent"]
-    assert "Ancien Collègue" in fragments.line(with_bot.events.get(event_type="agent_takeover"))
+    assert "Ancien Collègue" in fragments.event_line(with_bot.events.get(event_type="agent_takeover"))
 
 
 def words(html):

@@ -195,13 +195,14 @@ def _queues(user: User) -> dict[str, list[str]]:
 
 def _first(conversations: Conversations, order: Order) -> list[str]:
     return [
-        fragments.row(found) for found in page_of(list_rows.listed(conversations), order, size=ASIDE).rows
+        fragments.row(found)
+        for found in page_of(list_rows.with_row_data(conversations), order, size=ASIDE).rows
     ]
 
 
 def _page(request: AgentRequest, conversations: Conversations, order: Order) -> dict[str, Any]:
     page: Page = page_of(
-        list_rows.listed(conversations),
+        list_rows.with_row_data(conversations),
         order,
         size=ROWS,
         after=request.GET.get("after", ""),

@@ -9,7 +9,7 @@ from django.db import OperationalError, connection
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from relais.company import company_settings
-from relais.conversations.event_text import sentence_of
+from relais.conversations.event_text import event_sentence
 from relais.conversations.lifecycle import Situation
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.flows import engine, runner
@@ -133,7 +133,7 @@ def test_what_came_before_the_question_left_answers_nothing(question, fatou_writ
     assert messages_to_client(conversation) == ["Votre nom ?"]
     assert event_types_of(conversation).count("note") == 1
     note = conversation.events.get(event_type="note")
-    assert " ".join(sentence_of(note).split()) == "Non lu par le bot : « trop tôt »"
+    assert " ".join(event_sentence(note).split()) == "Non lu par le bot : « trop tôt »"
     clock.passes(seconds=1)
     twilio_takes_all(clock)
     clock.passes(seconds=1)

@@ -179,7 +179,7 @@ def test_a_broken_piece_does_not_silence_the_others(desk, awa, with_bot, fatou_w
             raise ValueError(event.body)
         return f"<p>{event.body}</p>"
 
-    monkeypatch.setitem(live_source.LOOKS, "message", (live_source.LOOKS["message"][0], looks))
+    monkeypatch.setitem(live_source.RENDERERS, "message", (live_source.RENDERERS["message"][0], looks))
     page = desk.look_at(with_bot, awa)
     page.until("caught-up")
     fatou_writes("cassé")

@@ -11,7 +11,7 @@ PACKAGE = Path(relais.__file__).parent
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 IDS = {
     "attempt", "by", "child", "code", "conversation", "count", "delivery", "error", "event", "sid", "each", "event_id", "job", "kind", "media",
-    "outcome", "path", "last_path", "ref", "seconds", "seq", "state", "task", "user", "why", "step", "channel", "mark", "of",
+    "outcome", "path", "last_path", "ref", "seconds", "seq", "state", "task", "user", "why", "step", "channel", "change", "of",
     "act", "actor", "api_token", "flow", "revision", "role", "setting", "team",
 }  # fmt: skip
 """What may stand beside an event; documented in docs/operating.md by kinds."""
