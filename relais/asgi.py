@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from relais.accounts.login_delay import DelayedResponses
+from relais.accounts.login_delay import DelayedResponseMiddleware
 from relais.conversations.live_source import ConversationSource
 from relais.live import metrics
 from relais.live.endpoint import Live
@@ -57,7 +57,7 @@ def make_application(*, gathers: bool = True) -> Starlette:
     )
     application.state.live, application.state.door = live, door
     application.router.redirect_slashes = False
-    application.router.default = DelayedResponses(Pages(django))
+    application.router.default = DelayedResponseMiddleware(Pages(django))
     return application
 
 

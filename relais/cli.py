@@ -13,12 +13,12 @@ from importlib import import_module
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+from relais.accounts.roles import Role
 from relais.environment import ROOT, BadEnvironment, Environment, load
 from relais.ops.errors import Refused
 from relais.ops.process import end_soon_after
 from relais.text import has_visible_characters
 
-ROLES = ("agent", "supervisor", "admin", "super_admin")
 BAD_USE, FAILURE = 2, 1
 
 MEASUREMENTS: dict[str, tuple[str, dict[str, tuple[int | str, str]]]] = {
@@ -164,7 +164,7 @@ def user_create(options: argparse.Namespace) -> None:
     asked = {
         "email": _asked(options.email, "E-mail: ", "--email"),
         "full_name": _asked(options.name, "Name: ", "--name"),
-        "role": _role(_asked(options.role, f"Role ({', '.join(ROLES)}): ", "--role")),
+        "role": _role(_asked(options.role, f"Role ({', '.join(Role)}): ", "--role")),
         "password": _asked(options.password, "Password: ", "--password", hidden=True),
     }
     with _desk():
@@ -256,12 +256,12 @@ def token_revoke(options: argparse.Namespace) -> None:
 def say(options: argparse.Namespace) -> None:
     text = _asked(options.text, "Text: ", "--text")
     with _desk():
-        from relais.clients.addresses import BadAddress
+        from relais.clients.addresses import InvalidAddress
         from relais.whatsapp.client import TwilioRefused, send_test
 
         try:
             print(send_test(options.to, text))
-        except BadAddress as error:
+        except InvalidAddress as error:
             raise BadUse(str(error)) from error
         except TwilioRefused as refusal:
             raise Failed(str(refusal)) from refusal
@@ -488,8 +488,9 @@ def _fits(model: Any, column: str, given: str, option: str) -> None:
 
 
 def _role(given: str) -> str:
-    if given not in ROLES:
-        raise BadUse(f"“{given}” is no role: it must be {', '.join(ROLES[:-1])} or {ROLES[-1]}.")
+    *others, last = Role
+    if given not in set(Role):
+        raise BadUse(f"“{given}” is no role: it must be {', '.join(others)} or {last}.")
     return given
 
 
@@ -532,7 +533,7 @@ def _parser() -> argparse.ArgumentParser:
     create = command("create", user_create, "Make a user; asks for what is missing.", users)
     create.add_argument("--email")
     create.add_argument("--name")
-    create.add_argument("--role", help=" | ".join(ROLES))
+    create.add_argument("--role", help=" | ".join(Role))
     create.add_argument("--password")
 
     tokens = commands.add_parser("token", help="Tokens for programs.").add_subparsers(

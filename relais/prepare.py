@@ -20,9 +20,9 @@ def prepare() -> None:
     tables()
     static_files()
     if settings.DEMO:
-        from relais.accounts.demo import make_accounts
+        from relais.accounts.demo import create_demo_users
 
-        make_accounts()
+        create_demo_users()
 
 
 def tables() -> None:

@@ -51,7 +51,7 @@ INSTALLED_APPS = [
     "relais.ops.watch",
 ]
 MIDDLEWARE = [
-    "relais.accounts.login_delay.sign_in_delay",
+    "relais.accounts.login_delay.login_delay_middleware",
     "relais.web.middleware.CompressText",
     "relais.web.middleware.security_headers",
     "relais.web.middleware.live_position",

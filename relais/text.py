@@ -12,6 +12,10 @@ _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn", "Mc
 _BLANK_CHARACTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\U0001d159\ufffc\U00013441")
 
 
+MAX_MESSAGE_CHARACTERS = 1_600
+"""What Twilio accepts as the body of a WhatsApp message, in code points."""
+
+
 def has_visible_characters(text: str) -> bool:
     """Whether a reader sees anything of it.
 
@@ -38,6 +42,13 @@ def _is_never_drawn(code_point: int) -> bool:
         or 0xFDD0 <= code_point <= 0xFDEF
         or code_point & 0xFFFE == 0xFFFE
     )
+
+
+def sanitize_for_postgres(text: str) -> str:
+    """The text without what PostgreSQL stores neither as text nor as JSON: NUL, and halves of surrogate pairs."""
+    if text.isprintable():  # as nearly all texts are: neither of the two is printable
+        return text
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def ascii_digits(text: str) -> str:

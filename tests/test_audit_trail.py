@@ -119,7 +119,7 @@ def test_what_is_refused_leaves_no_line(nadias, nadia, trail):
 
 
 def test_a_setting_is_changed(nadias, nadia, trail):
-    form = {word.key: company_settings.value_of(word) for word in company_settings.EDITABLE} | {
+    form = {word.key: company_settings.get_value(word) for word in company_settings.EDITABLE} | {
         "brand": "Étoile"
     }
     lines = trail.of(lambda: nadias.post("/dashboard/settings", form))
@@ -127,7 +127,7 @@ def test_a_setting_is_changed(nadias, nadia, trail):
 
 
 def test_a_test_message_is_sent(nadias, nadia, trail, monkeypatch):
-    monkeypatch.setattr("relais.company.messenger.send_test", lambda to, text: "SM" + "1" * 32)
+    monkeypatch.setattr("relais.company.messenger.send_test_message", lambda to, text: "SM" + "1" * 32)
     form = {"to": "+212600000001", "text": "Essai"}
     lines = trail.of(lambda: nadias.post("/dashboard/settings/test", form))
     assert lines == [{"act": "test message sent", "actor": nadia.pk, "sid": "SM" + "1" * 32}]

@@ -67,7 +67,11 @@ def test_no_page_speaks_of_a_variable_that_is_none(path):
 
 
 def test_every_word_of_the_company_is_in_settings():
-    known = {word.key for word in vars(company_settings).values() if isinstance(word, company_settings.Word)}
+    known = {
+        word.key
+        for word in vars(company_settings).values()
+        if isinstance(word, company_settings.SettingDefinition)
+    }
     assert known <= set(re.findall(r"^\| `(\w+)`", page("settings.md"), re.M))
 
 
@@ -137,7 +141,7 @@ def test_every_name_of_a_free_input_is_in_hooks():
     chapter = page("hooks.md").split("\n## free-input\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (`[^|]+`) \| `(\w+)`", chapter, re.M)
     assert {name: field for names, field in rows for name in re.findall(r"`(\w+)`", names)} == (
-        company_settings.FIELD_NAMES.default()
+        company_settings.INPUT_FIELD_MAP.default()
     )
 
 

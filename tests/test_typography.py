@@ -11,7 +11,7 @@ from relais.company import company_settings
 from relais.flows.library import path_of
 from relais.flows.library.build import BUILDERS
 from relais.typography import NO_BREAK_SPACE, typeset, typeset_markdown
-from relais.web.translations import said_in_sources
+from relais.web.translations import extract_messages
 
 PACKAGE = Path(relais.__file__).parent
 DOCUMENTS = sorted((PACKAGE.parent / "docs" / "fr").glob("*.md"))
@@ -56,7 +56,7 @@ def shown(message):
 
 def test_every_text_of_a_page():
     with translation.override("fr"):
-        texts = [text for message in said_in_sources() if message.id for text in shown(message)]
+        texts = [text for message in extract_messages() if message.id for text in shown(message)]
     assert len(texts) > 500
     assert [text for text in texts if typeset(text) != text] == []
 

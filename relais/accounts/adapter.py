@@ -12,8 +12,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from relais.accounts.login_delay import delay_answer
-from relais.accounts.login_throttle import Attempt
+from relais.accounts.login_delay import delay_response
+from relais.accounts.login_throttle import LoginThrottle
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Adapter(DefaultAccountAdapter):
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         attempt = self._attempt(request, credentials)
-        delay_answer(request, attempt.delay_seconds(now()))
+        delay_response(request, attempt.delay_seconds(now()))
         attempt.wait_for_others()
         if attempt.is_one_too_many(now()):
             log.warning("sign-in refused: too many failures")
@@ -59,5 +59,5 @@ class Adapter(DefaultAccountAdapter):
         # allauth's name for it: called once a new password was set by a link.
         self._attempt(request, credentials).forgive()
 
-    def _attempt(self, request: HttpRequest, credentials: dict[str, Any]) -> Attempt:
-        return Attempt(credentials.get("email", ""), self.get_client_ip(request))
+    def _attempt(self, request: HttpRequest, credentials: dict[str, Any]) -> LoginThrottle:
+        return LoginThrottle(credentials.get("email", ""), self.get_client_ip(request))

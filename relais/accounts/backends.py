@@ -12,12 +12,12 @@ class Backend(AuthenticationBackend):
     """E-mail and password. The demo's accounts, whose password is public, exist only in a demo."""
 
     def user_can_authenticate(self, user: Any) -> bool:
-        return super().user_can_authenticate(user) and may_enter_here(user)
+        return super().user_can_authenticate(user) and may_sign_in(user)
 
     def _check_password(self, user: Any, password: str) -> Any:
         # Before the password is looked at: allauth lets a user with the right password pass to its own checks.
-        return super()._check_password(user, password) if user and may_enter_here(user) else None
+        return super()._check_password(user, password) if user and may_sign_in(user) else None
 
 
-def may_enter_here(user: Any) -> bool:
+def may_sign_in(user: Any) -> bool:
     return settings.DEMO or not user.is_demo

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from relais.accounts.models import Role, User
+from relais.accounts.models import User
+from relais.accounts.roles import Role
 
 PASSWORD = "relais-demo"  # noqa: S105
 PEOPLE = (
@@ -16,7 +17,7 @@ PEOPLE = (
 
 
 @transaction.atomic
-def make_accounts() -> list[User]:
+def create_demo_users() -> list[User]:
     """Make those that are missing; what a visitor changed of the others stays."""
     known = {user.email: user for user in User.objects.filter(email__in=[email for email, *_ in PEOPLE])}
     return [

@@ -10,17 +10,18 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from relais.accounts import audit
-from relais.accounts.backends import may_enter_here
-from relais.accounts.models import Language, Role, Team, User
+from relais.accounts.backends import may_sign_in
+from relais.accounts.models import ROLE_CHOICES, Language, Team, User
+from relais.accounts.roles import Role
 from relais.accounts.tasks import send_password_reset
 from relais.accounts.validators import validate_visible
 
 
-class PersonForm(forms.Form):
+class UserForm(forms.Form):
     """Who a person is here. The team is chosen, or named and made."""
 
     full_name = forms.CharField(label=_("Nom"), max_length=120, validators=[validate_visible])
-    role = forms.ChoiceField(label=_("Rôle"), choices=Role.choices)
+    role = forms.ChoiceField(label=_("Rôle"), choices=ROLE_CHOICES)
     team = forms.ModelChoiceField(
         label=_("Équipe"), queryset=Team.objects.all(), required=False, empty_label=_("Aucune équipe")
     )
@@ -31,7 +32,7 @@ class PersonForm(forms.Form):
     def clean_new_team(self) -> str:
         return " ".join(self.cleaned_data["new_team"].split())
 
-    def team_meant(self, *, by: User) -> Team | None:
+    def chosen_team(self, *, by: User) -> Team | None:
         name = self.cleaned_data["new_team"]
         if not name:
             return self.cleaned_data["team"]
@@ -46,7 +47,7 @@ class PersonForm(forms.Form):
     def save(self, user: User, *, by: User) -> None:
         """Raises LastSuperAdmin."""
         role, full_name = self.cleaned_data["role"], self.cleaned_data["full_name"]
-        team = self.team_meant(by=by)
+        team = self.chosen_team(by=by)
         if role != user.role:
             user.change_role(role)
             audit.record("role changed", actor=by.pk, user=user.pk, role=role)
@@ -57,7 +58,7 @@ class PersonForm(forms.Form):
         User.objects.filter(pk=user.pk).update(full_name=full_name, team=team)
 
 
-class InvitationForm(PersonForm):
+class InvitationForm(UserForm):
     email = forms.EmailField(label=_("E-mail"), max_length=254)
     language = forms.ChoiceField(label=_("Langue"), choices=Language.choices, initial=Language.FRENCH)
     field_order = ("full_name", "email", "role", "language", "team", "new_team")
@@ -79,7 +80,7 @@ class InvitationForm(PersonForm):
             full_name=said["full_name"],
             role=said["role"],
             language=said["language"],
-            team=self.team_meant(by=by),
+            team=self.chosen_team(by=by),
         )
         audit.record("user created", actor=by.pk, user=user.pk, role=user.role)
         return user
@@ -103,4 +104,4 @@ class PasswordResetTokenForm(UserTokenForm):
 
     def _get_user(self, uidb36: str) -> User | None:
         user = super()._get_user(uidb36)
-        return user if user and user.is_active and may_enter_here(user) else None
+        return user if user and user.is_active and may_sign_in(user) else None

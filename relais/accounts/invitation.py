@@ -12,7 +12,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import translation
 
-from relais.accounts.backends import may_enter_here
+from relais.accounts.backends import may_sign_in
 from relais.accounts.models import User
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def invite_by_email(user: User, link: str) -> bool:
 
 def send_reset_mail(user: User) -> None:
     """Send a link in the person's language. Raises what the mail server raises."""
-    if may_enter_here(user):
+    if may_sign_in(user):
         with translation.override(user.language):
             context = {"user": user, "password_reset_url": password_link(user)}
             get_adapter().render_mail("account/email/password_reset_key", user.email, context).send()

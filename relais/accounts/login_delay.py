@@ -13,11 +13,11 @@ DELAY_HEADER = "X-Relais-Delay-Seconds"
 """Between the page and the shell only; it never leaves this process."""
 
 
-def delay_answer(request: HttpRequest, seconds: float) -> None:
+def delay_response(request: HttpRequest, seconds: float) -> None:
     request.META[DELAY_HEADER] = seconds
 
 
-def sign_in_delay(
+def login_delay_middleware(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
     """Django's middleware: tells the shell for how long to keep the answer."""
@@ -31,7 +31,7 @@ def sign_in_delay(
     return answer
 
 
-class DelayedResponses:
+class DelayedResponseMiddleware:
     """The shell's part: the thread is free again while the answer waits."""
 
     def __init__(self, app: ASGIApp, sleep: Callable[[float], object] = asyncio.sleep) -> None:

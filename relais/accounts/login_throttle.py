@@ -28,7 +28,7 @@ FAILURES_PER_DELAY_SECOND_OF_ACCOUNT, FAILURES_PER_DELAY_SECOND_IN_ALL = 5, 100
 MAX_DELAY_SECONDS = 10
 
 
-class Attempt:
+class LoginThrottle:
     """Someone at an address who wants to sign in as an account."""
 
     def __init__(self, email: str, address: str) -> None:

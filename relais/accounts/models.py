@@ -13,20 +13,16 @@ from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from relais.accounts.signals import user_left
+from relais.accounts.roles import Role, is_at_least
+from relais.accounts.signals import user_deactivated
 from relais.text import has_visible_characters
 
-
-class Role(models.TextChoices):
-    """A ladder: each role may do all that the ones before it may."""
-
-    AGENT = "agent", pgettext_lazy("role", "Agent")
-    SUPERVISOR = "supervisor", pgettext_lazy("role", "Superviseur")
-    ADMIN = "admin", pgettext_lazy("role", "Administrateur")
-    SUPER_ADMIN = "super_admin", pgettext_lazy("role", "Super administrateur")
-
-
-LADDER = list(Role.values)
+ROLE_CHOICES = [
+    (Role.AGENT.value, pgettext_lazy("role", "Agent")),
+    (Role.SUPERVISOR.value, pgettext_lazy("role", "Superviseur")),
+    (Role.ADMIN.value, pgettext_lazy("role", "Administrateur")),
+    (Role.SUPER_ADMIN.value, pgettext_lazy("role", "Super administrateur")),
+]
 
 
 class LastSuperAdmin(Exception):
@@ -86,7 +82,7 @@ class Users(BaseUserManager["User"]):
 class User(AbstractBaseUser):
     email = models.EmailField(_("e-mail"), unique=True)
     full_name = models.CharField(_("nom"), max_length=120)
-    role = models.CharField(_("rôle"), max_length=16, choices=Role.choices, default=Role.AGENT)
+    role = models.CharField(_("rôle"), max_length=16, choices=ROLE_CHOICES, default=Role.AGENT.value)
     team = models.ForeignKey(
         Team,
         verbose_name=_("équipe"),
@@ -116,14 +112,16 @@ class User(AbstractBaseUser):
         ordering = (Lower("full_name"), "id")
         constraints = [
             models.UniqueConstraint(Lower("email"), name="one_user_per_email"),
-            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="role_is_on_the_ladder"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=[role.value for role in Role]), name="role_is_on_the_ladder"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.full_name if has_visible_characters(self.full_name) else self.email
 
-    def is_at_least(self, role: str) -> bool:
-        return LADDER.index(self.role) >= LADDER.index(role)
+    def is_at_least(self, role: Role) -> bool:
+        return is_at_least(self.role, role)
 
     def reachable_conversations(self) -> Any:
         """The conversations this user may see, as a queryset; nothing else decides it (for sockets: `may_see`)."""
@@ -156,11 +154,11 @@ class User(AbstractBaseUser):
 
     @transaction.atomic
     def deactivate(self, *, by: User | None, at: Any) -> None:
-        """Close the door to this user; whoever listens to `user_left` takes over what he held."""
+        """Close the door to this user; whoever listens to `user_deactivated` takes over what he held."""
         self._leave_a_super_admin()
         if User.objects.filter(pk=self.pk, is_active=True).update(is_active=False):
             self.is_active = False
-            user_left.send(User, user=self, by=by, at=at)
+            user_deactivated.send(User, user=self, by=by, at=at)
 
     def reactivate(self) -> None:
         User.objects.filter(pk=self.pk).update(is_active=True)
@@ -208,7 +206,7 @@ class ApiToken(models.Model):
         return cls.objects.create(name=name, hash=cls.hash_of(token), expires_at=expires_at), token
 
     @classmethod
-    def of(cls, token: str, *, at: datetime) -> ApiToken | None:
+    def authenticate(cls, token: str, *, at: datetime) -> ApiToken | None:
         """Raises TokenRefused when it was good once."""
         known = cls.objects.filter(hash=cls.hash_of(token)).first() if token else None
         if known and known.state(at=at) != TokenState.VALID:
@@ -224,7 +222,7 @@ class ApiToken(models.Model):
         """Whether it was not revoked before."""
         return bool(ApiToken.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=at))
 
-    def was_used(self, *, at: datetime) -> None:
+    def record_use(self, *, at: datetime) -> None:
         """Noted once a minute at most: a busy program's row would be written with each of its calls."""
         if self.last_used_at is None or self.last_used_at < at - timedelta(minutes=1):
             ApiToken.objects.filter(pk=self.pk).update(last_used_at=at)

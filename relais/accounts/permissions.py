@@ -1,4 +1,4 @@
-"""Who may open a page: roles as a decorator."""
+"""Permissions of views: a decorator that requires a role."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
-from relais.accounts.models import Role, User
+from relais.accounts.models import User
+from relais.accounts.roles import Role
 
 View = Callable[..., HttpResponse]
 
 
-class UserRequest(HttpRequest):
-    """A request of someone who is signed in."""
+class AuthenticatedRequest(HttpRequest):
+    """The request that a view under `role_required` gets: its user is signed in."""
 
     user: User
 
 
-def at_least(role: Role) -> Callable[[View], View]:
-    """Only for people of this role and above: others get 403, the anonymous are led to the sign-in."""
+def role_required(role: Role) -> Callable[[View], View]:
+    """Require this role or one above it: other users get 403, anonymous ones the sign-in page."""
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path() if request.method == "GET" else "/dashboard")
             if not request.user.is_at_least(role):
                 raise PermissionDenied
             return view(request, *args, **kwargs)
 
-        return guarded
+        return wrapper
 
     return decorate

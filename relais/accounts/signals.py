@@ -2,5 +2,5 @@
 
 from django.dispatch import Signal
 
-user_left = Signal()
+user_deactivated = Signal()
 """A user was deactivated, inside the transaction that did it. Arguments: `user`, `by` (User or None), `at`."""

@@ -16,23 +16,24 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from relais.accounts import audit
-from relais.accounts.forms import InvitationForm, PersonForm
+from relais.accounts.forms import InvitationForm, UserForm
 from relais.accounts.invitation import invite_by_email, password_link
-from relais.accounts.models import LastSuperAdmin, Role, User
-from relais.accounts.permissions import UserRequest, at_least
+from relais.accounts.models import LastSuperAdmin, User
+from relais.accounts.permissions import AuthenticatedRequest, role_required
+from relais.accounts.roles import Role
 
 LINK = "password_link"
 """Where the session keeps a link until the next page has shown it."""
 
 
-@at_least(Role.SUPER_ADMIN)
-def users(request: UserRequest) -> HttpResponse:
+@role_required(Role.SUPER_ADMIN)
+def users(request: AuthenticatedRequest) -> HttpResponse:
     people = User.objects.select_related("team").order_by("-is_active", Lower("full_name"), "pk")
     return render(request, "accounts/users.html", {"people": people})
 
 
-@at_least(Role.SUPER_ADMIN)
-def invite(request: UserRequest) -> HttpResponse:
+@role_required(Role.SUPER_ADMIN)
+def invite(request: AuthenticatedRequest) -> HttpResponse:
     form = InvitationForm(request.POST or None)
     if not form.is_valid():
         return render(request, "accounts/invite.html", {"form": form}, status=422 if form.is_bound else 200)
@@ -44,10 +45,10 @@ def invite(request: UserRequest) -> HttpResponse:
     return _show_link(request, person, link)
 
 
-@at_least(Role.SUPER_ADMIN)
-def user(request: UserRequest, pk: int) -> HttpResponse:
+@role_required(Role.SUPER_ADMIN)
+def user(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     person = get_object_or_404(User.objects.select_related("team"), pk=pk)
-    form = PersonForm(request.POST or None, initial=_as_form(person))
+    form = UserForm(request.POST or None, initial=_as_form(person))
     if form.is_valid() and _carried_out(request, lambda: form.save(person, by=request.user)):
         messages.success(request, _("Enregistré."))
         return redirect("users")
@@ -59,24 +60,24 @@ def _as_form(person: User) -> dict[str, Any]:
     return {"full_name": person.full_name, "role": person.role, "team": person.team_id}
 
 
-def on_one_person(verb: Callable[[UserRequest, User], HttpResponse]) -> Callable[..., HttpResponse]:
-    @at_least(Role.SUPER_ADMIN)
+def on_one_person(verb: Callable[[AuthenticatedRequest, User], HttpResponse]) -> Callable[..., HttpResponse]:
+    @role_required(Role.SUPER_ADMIN)
     @require_POST
     @wraps(verb)
-    def view(request: UserRequest, pk: int) -> HttpResponse:
+    def view(request: AuthenticatedRequest, pk: int) -> HttpResponse:
         return verb(request, get_object_or_404(User, pk=pk))
 
     return view
 
 
 @on_one_person
-def link(request: UserRequest, person: User) -> HttpResponse:
+def link(request: AuthenticatedRequest, person: User) -> HttpResponse:
     audit.record("reset link created", actor=request.user.pk, user=person.pk)
     return _show_link(request, person, password_link(person))
 
 
 @on_one_person
-def deactivate(request: UserRequest, person: User) -> HttpResponse:
+def deactivate(request: AuthenticatedRequest, person: User) -> HttpResponse:
     if _carried_out(request, lambda: person.deactivate(by=request.user, at=now())):
         audit.record("user deactivated", actor=request.user.pk, user=person.pk)
         messages.success(request, _("%(name)s ne peut plus se connecter.") % {"name": person.full_name})
@@ -84,14 +85,14 @@ def deactivate(request: UserRequest, person: User) -> HttpResponse:
 
 
 @on_one_person
-def reactivate(request: UserRequest, person: User) -> HttpResponse:
+def reactivate(request: AuthenticatedRequest, person: User) -> HttpResponse:
     person.reactivate()
     audit.record("user reactivated", actor=request.user.pk, user=person.pk)
     messages.success(request, _("%(name)s peut de nouveau se connecter.") % {"name": person.full_name})
     return redirect("users")
 
 
-def _carried_out(request: UserRequest, verb: Callable[[], None]) -> bool:
+def _carried_out(request: AuthenticatedRequest, verb: Callable[[], None]) -> bool:
     try:
         with transaction.atomic():
             verb()
@@ -101,7 +102,7 @@ def _carried_out(request: UserRequest, verb: Callable[[], None]) -> bool:
     return True
 
 
-def _show_link(request: UserRequest, person: User, link: str) -> HttpResponse:
+def _show_link(request: AuthenticatedRequest, person: User, link: str) -> HttpResponse:
     # By way of the session, so that a reload of the page neither repeats the act nor shows the link again.
     request.session[LINK] = {str(person.pk): link}
     return redirect("user", person.pk)

@@ -44,15 +44,15 @@ _OTHER_FORMS = (
 )
 
 
-class BadAddress(ValueError):
+class InvalidAddress(ValueError):
     """The text is no address we could write to; the message is a sentence for a person."""
 
 
-def canonical(text: str) -> str:
+def canonical_address(text: str) -> str:
     """Bring an address or phone number to its one form.
 
     `+212 600-00 00 00`, `00212600000000`, `WhatsApp: 212600000000` and `whatsapp:+212600000000` are the same client.
-    Raises BadAddress.
+    Raises InvalidAddress.
     """
     bare = text.strip()
     named_channel = bare.lower().startswith(CHANNEL)
@@ -66,7 +66,7 @@ def canonical(text: str) -> str:
             return f"{CHANNEL}+{digits}"
     elif named_channel and _OPAQUE.match(bare):
         return CHANNEL + bare
-    raise BadAddress(
+    raise InvalidAddress(
         _("« %(given)s » n'est pas un numéro au format international (+212…).") % {"given": text[:60]}
     )
 
@@ -104,7 +104,7 @@ def phone_number(address: str) -> str | None:
     return bare if bare.startswith("+") else None
 
 
-def readable(address: str) -> str:
+def format_address(address: str) -> str:
     """The number grouped as in its country (`+212 600-000000`), or the opaque name."""
     number = phone_number(address)
     if number is None:

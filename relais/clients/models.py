@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.db.models.functions import Now
 
-from relais.clients.addresses import match_key, readable
+from relais.clients.addresses import format_address, match_key
 from relais.text import has_visible_characters
 
 
@@ -86,18 +86,18 @@ class ClientAddress(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.readable
+        return self.formatted
 
     def save(self, *, update_fields: Iterable[str] | None = None, **options: Any) -> None:
         self.match_key = match_key(self.address)
         super().save(update_fields=update_fields, **options)
 
     @property
-    def readable(self) -> str:
-        return readable(self.address)
+    def formatted(self) -> str:
+        return format_address(self.address)
 
 
-def known_form(address: str) -> str:
+def known_address_form(address: str) -> str:
     """The form in which a client of ours writes from it, else the address as it is."""
     known = ClientAddress.objects.filter(match_key=match_key(address))
     return known.values_list("address", flat=True).first() or address

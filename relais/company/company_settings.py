@@ -13,11 +13,11 @@ from django.utils.translation import gettext_lazy as _
 from relais.company.models import Setting
 from relais.typography import typeset
 
-BRAND_MARK = "{marque}"
+BRAND_PLACEHOLDER = "{marque}"
 
 
 @dataclass(frozen=True)
-class Word:
+class SettingDefinition:
     key: str
     label: Any
     help: Any
@@ -26,20 +26,20 @@ class Word:
     """`str` in one line, `list` for long text, `tuple` for one word a line, `int`, `bool`, `dict` for pairs."""
 
 
-BRAND = Word(
+BRAND = SettingDefinition(
     "brand",
     _("Nom de la marque"),
     _("Affiché partout et repris dans les textes par {marque}."),
     lambda: settings.RELAIS_BRAND,
 )
-TAKE_OVER_TEXT = Word(
+TAKE_OVER_TEXT = SettingDefinition(
     "take_over_text",
     _("À la prise en charge"),
     _("Envoyé au client quand un agent prend la conversation."),
     lambda: typeset("Vous êtes maintenant en contact avec un agent {marque}. Comment puis-je vous aider ?"),
     list,
 )
-CLOSE_TEXT = Word(
+CLOSE_TEXT = SettingDefinition(
     "close_text",
     _("À la clôture"),
     _("Envoyé au client quand un agent clôture la conversation."),
@@ -49,21 +49,21 @@ CLOSE_TEXT = Word(
     ),
     list,
 )
-WAITING_TEXT = Word(
+WAITING_TEXT = SettingDefinition(
     "waiting_text",
     _("En attente d'un agent"),
     _("Envoyé au client qui écrit pendant qu'il attend un agent, au plus toutes les dix minutes."),
     lambda: typeset("Votre demande est bien reçue. Un agent {marque} vous répond dès que possible."),
     list,
 )
-SILENCE_HOURS = Word(
+INACTIVITY_HOURS = SettingDefinition(
     "silence_hours",
     _("Silence avant la fin (heures)"),
     _("Une conversation que personne ne tient se termine après ce silence du client."),
     lambda: 24,
     int,
 )
-FIELD_NAMES = Word(
+INPUT_FIELD_MAP = SettingDefinition(
     "field_names",
     _("Champs du client"),
     _("Le nom d'une étape du bot et le champ du client qu'elle remplit."),
@@ -81,21 +81,21 @@ FIELD_NAMES = Word(
     },
     dict,
 )
-KEEP_EARLY_ANSWERS = Word(
+BUFFER_EARLY_REPLIES = SettingDefinition(
     "keep_early_answers",
     _("Garder les réponses en avance"),
     _("Ce que le client écrit avant que la question du bot ne soit partie répond à la question suivante."),
     lambda: True,
     bool,
 )
-FLOW_HOSTS = Word(
+FLOW_HOSTS = SettingDefinition(
     "flow_hosts",
     _("Machines internes que le bot peut appeler"),
     _("Une par ligne. Les adresses publiques sont toujours permises."),
     list,
     tuple,
 )
-SEND_RATE = Word(
+SEND_RATE = SettingDefinition(
     "send_rate",
     _("Messages par seconde"),
     _("Au plus, pour chacun de vos numéros. WhatsApp en accepte 80, sauf accord particulier."),
@@ -107,28 +107,28 @@ EDITABLE = (
     TAKE_OVER_TEXT,
     CLOSE_TEXT,
     WAITING_TEXT,
-    SILENCE_HOURS,
-    KEEP_EARLY_ANSWERS,
+    INACTIVITY_HOURS,
+    BUFFER_EARLY_REPLIES,
     FLOW_HOSTS,
     SEND_RATE,
 )
 
 
-def value_of(word: Word) -> Any:
+def get_value(word: SettingDefinition) -> Any:
     row = Setting.objects.filter(key=word.key).first()
     return word.default() if row is None else row.value
 
 
 def brand() -> str:
-    return str(value_of(BRAND))
+    return str(get_value(BRAND))
 
 
-def text_of(word: Word) -> str:
+def render_text(word: SettingDefinition) -> str:
     """The text as the client reads it, the brand put in."""
-    return str(value_of(word)).replace(BRAND_MARK, brand())
+    return str(get_value(word)).replace(BRAND_PLACEHOLDER, brand())
 
 
-def write(word: Word, value: Any) -> None:
+def set_value(word: SettingDefinition, value: Any) -> None:
     """Store a value; the default itself leaves no row, so that a later default is followed."""
     if value == word.default():
         Setting.objects.filter(key=word.key).delete()

@@ -10,13 +10,11 @@ from django.utils.translation import gettext_lazy as _
 from relais.accounts import audit
 from relais.accounts.models import User
 from relais.accounts.validators import validate_visible
-from relais.company.company_settings import EDITABLE, Word, value_of, write
-
-LONGEST_TEXT = 1600
-"""WhatsApp's, as for a text an agent writes."""
+from relais.company.company_settings import EDITABLE, SettingDefinition, get_value, set_value
+from relais.text import MAX_MESSAGE_CHARACTERS
 
 
-def _field(word: Word) -> forms.Field:
+def _field(word: SettingDefinition) -> forms.Field:
     shown = {"label": word.label, "help_text": word.help}
     if word.kind is bool:
         return forms.BooleanField(required=False, **shown)
@@ -26,7 +24,9 @@ def _field(word: Word) -> forms.Field:
         return forms.IntegerField(min_value=1, max_value=24 * 30, **shown)
     if word.kind is list:
         text = forms.Textarea(attrs={"rows": 3})
-        return forms.CharField(max_length=LONGEST_TEXT, widget=text, validators=[validate_visible], **shown)
+        return forms.CharField(
+            max_length=MAX_MESSAGE_CHARACTERS, widget=text, validators=[validate_visible], **shown
+        )
     return forms.CharField(max_length=80, validators=[validate_visible], **shown)
 
 
@@ -45,13 +45,13 @@ class WordsForm(forms.Form):
         super().__init__(*args, **kwargs)
         for word in EDITABLE:
             self.fields[word.key] = _field(word)
-            self.initial.setdefault(word.key, value_of(word))
+            self.initial.setdefault(word.key, get_value(word))
 
     def save(self, *, by: User) -> None:
         for word in EDITABLE:
             value = self.cleaned_data[word.key]
-            if value != value_of(word):
-                write(word, value)
+            if value != get_value(word):
+                set_value(word, value)
                 audit.record("setting changed", actor=by.pk, setting=word.key)
 
     def texts(self) -> list[forms.BoundField]:
@@ -68,5 +68,5 @@ class TestMessageForm(forms.Form):
         widget=forms.TextInput(attrs={"type": "tel", "placeholder": "+212 6…", "autocomplete": "off"}),
     )
     text = forms.CharField(
-        label=_("Message"), max_length=LONGEST_TEXT, widget=forms.Textarea(attrs={"rows": 2})
+        label=_("Message"), max_length=MAX_MESSAGE_CHARACTERS, widget=forms.Textarea(attrs={"rows": 2})
     )

@@ -11,26 +11,26 @@ from typing import Any
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-HOOKS = ("incoming", "menu-choice", "free-input", "agent-transfer", "complete")
-RETRY = "#rc=3&rp=5xx,ct,rt"
+STUDIO_HOOKS = ("incoming", "menu-choice", "free-input", "agent-transfer", "complete")
+RETRY_FRAGMENT = "#rc=3&rp=5xx,ct,rt"
 """Asks Twilio to call again after a failure, a connection or a read that timed out."""
 
 
-class NotSent(Exception):
+class CannotSendTestMessage(Exception):
     """Why a test message did not leave, as a sentence for a person."""
 
 
-def state() -> dict[str, Any]:
+def connection_summary() -> dict[str, Any]:
     """How the connection is doing: `connected sender base_url bot refused_signatures last_inbound_at …`."""
     return import_string(f"{settings.MESSENGER}.connection_status.summary")()
 
 
-def verification(*, at: datetime) -> Any:
+def reconciliation_state(*, at: datetime) -> Any:
     """How reading the messenger's own log is doing: a `LogState`, or None when no account is connected."""
     return import_string(f"{settings.MESSENGER}.reconcile.schedule.state")(at=at)
 
 
-def credentials() -> dict[str, bool]:
+def configured_credentials() -> dict[str, bool]:
     """Which of the environment's secrets are set; never what they are."""
     environment = settings.ENVIRONMENT
     return {
@@ -42,21 +42,21 @@ def credentials() -> dict[str, bool]:
     }
 
 
-def addresses() -> dict[str, str]:
+def webhook_urls() -> dict[str, str]:
     """What to paste into Twilio's console."""
     hooks = settings.PUBLIC_BASE_URL + "/api/twilio/"
-    return {"message": f"{hooks}message{RETRY}", "status": f"{hooks}status{RETRY}"}
+    return {"message": f"{hooks}message{RETRY_FRAGMENT}", "status": f"{hooks}status{RETRY_FRAGMENT}"}
 
 
-def studio_addresses() -> list[str]:
+def studio_hook_urls() -> list[str]:
     """For the HTTP widgets of a Studio flow; without the secret, which stands in the environment only."""
-    return [f"{settings.PUBLIC_BASE_URL}/api/twilio/{name}" for name in HOOKS]
+    return [f"{settings.PUBLIC_BASE_URL}/api/twilio/{name}" for name in STUDIO_HOOKS]
 
 
-def send_test(to: str, text: str) -> str:
-    """Send a message outside any conversation; gives its SID. Raises NotSent."""
+def send_test_message(to: str, text: str) -> str:
+    """Send a message outside any conversation; gives its SID. Raises CannotSendTestMessage."""
     refused = import_string(f"{settings.MESSENGER}.client.TwilioRefused")
     try:
         return import_string(f"{settings.MESSENGER}.client.send_test")(to, text)
     except (refused, ValueError) as refusal:  # ValueError: the number is none
-        raise NotSent(str(refusal)) from refusal
+        raise CannotSendTestMessage(str(refusal)) from refusal

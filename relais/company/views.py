@@ -13,14 +13,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from relais.accounts import audit
-from relais.accounts.models import Role
-from relais.accounts.permissions import UserRequest, at_least
+from relais.accounts.permissions import AuthenticatedRequest, role_required
+from relais.accounts.roles import Role
 from relais.company import messenger
 from relais.company.forms import TestMessageForm, WordsForm
 
 
-@at_least(Role.ADMIN)
-def company(request: UserRequest) -> HttpResponse:
+@role_required(Role.ADMIN)
+def company(request: AuthenticatedRequest) -> HttpResponse:
     form = WordsForm(request.POST or None)
     if not form.is_valid():
         return _page(request, form=form, status=422 if form.is_bound else 200)
@@ -30,15 +30,15 @@ def company(request: UserRequest) -> HttpResponse:
     return redirect("settings")
 
 
-@at_least(Role.ADMIN)
+@role_required(Role.ADMIN)
 @require_POST
-def test_message(request: UserRequest) -> HttpResponse:
+def test_message(request: AuthenticatedRequest) -> HttpResponse:
     form = TestMessageForm(request.POST)
     if not form.is_valid():
         return _page(request, test=form, status=422)
     try:
-        sid = messenger.send_test(form.cleaned_data["to"], form.cleaned_data["text"])
-    except messenger.NotSent as refusal:
+        sid = messenger.send_test_message(form.cleaned_data["to"], form.cleaned_data["text"])
+    except messenger.CannotSendTestMessage as refusal:
         return _page(request, test=form, refusal=str(refusal), status=422)
     audit.record("test message sent", actor=request.user.pk, sid=sid)
     return _page(request, test=form, sid=sid)
@@ -48,10 +48,10 @@ def _page(request: HttpRequest, *, status: int = 200, **shown: Any) -> HttpRespo
     shown = {
         "form": WordsForm(),
         "test": TestMessageForm(),
-        "state": messenger.state(),
-        "credentials": messenger.credentials(),
-        "addresses": messenger.addresses(),
-        "studio_addresses": messenger.studio_addresses(),
+        "state": messenger.connection_summary(),
+        "credentials": messenger.configured_credentials(),
+        "addresses": messenger.webhook_urls(),
+        "studio_addresses": messenger.studio_hook_urls(),
         "is_https": settings.PUBLIC_BASE_URL.startswith("https://"),
         **shown,
     }

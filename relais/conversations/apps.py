@@ -11,9 +11,9 @@ class ConversationsConfig(AppConfig):
         from django.db.models.signals import pre_delete
 
         from relais.accounts.models import User
-        from relais.accounts.signals import user_left
+        from relais.accounts.signals import user_deactivated
 
-        user_left.connect(_release, sender=User)
+        user_deactivated.connect(_release, sender=User)
         pre_delete.connect(_release_before_deletion, sender=User)
 
 

@@ -53,7 +53,7 @@ class Inputs:
     ) -> bool:
         """The client answered the step of that name. True when it is now kept with the client."""
         locked = self.locked()
-        field = company_settings.value_of(company_settings.FIELD_NAMES).get(step, "")
+        field = company_settings.get_value(company_settings.INPUT_FIELD_MAP).get(step, "")
         told = {"step": step, "field": field} | ({"message_sid": message_sid} if message_sid else {})
         repeated = (
             message_sid and locked.events.filter(event_type="free_input", metadata__contains=told).exists()

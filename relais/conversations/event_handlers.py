@@ -36,14 +36,14 @@ def of(event: ConversationEvent, *, at: datetime) -> None:
 
 def tell_who_answers_now(event: ConversationEvent, at: datetime) -> None:
     event.conversation.say_by_itself(
-        company_settings.text_of(company_settings.TAKE_OVER_TEXT), by=SYSTEM, at=at
+        company_settings.render_text(company_settings.TAKE_OVER_TEXT), by=SYSTEM, at=at
     )
 
 
 def tell_it_is_closed(event: ConversationEvent, at: datetime) -> None:
     if event.metadata.get("tell_client"):
         event.conversation.say_by_itself(
-            company_settings.text_of(company_settings.CLOSE_TEXT), by=SYSTEM, at=at
+            company_settings.render_text(company_settings.CLOSE_TEXT), by=SYSTEM, at=at
         )
 
 
@@ -52,7 +52,7 @@ def ask_for_patience(event: ConversationEvent, at: datetime) -> None:
     if event.waiting_due and event.metadata.get("bot_here"):
         conversation = event.conversation
         conversation.say_by_itself(
-            company_settings.text_of(company_settings.WAITING_TEXT),
+            company_settings.render_text(company_settings.WAITING_TEXT),
             by=SYSTEM,
             at=at,
             epoch=conversation.epoch,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as _noop
 
-from relais.clients.addresses import readable
+from relais.clients.addresses import format_address
 from relais.conversations.client_answers import in_words
 from relais.text import has_visible_characters
 
@@ -92,10 +92,10 @@ def _noted(event: ConversationEvent) -> str:
 
 def _wrote_to_other(event: ConversationEvent) -> str:
     """The bot's flow did."""
-    to = readable(str(event.metadata["to"]))
+    to = format_address(str(event.metadata["to"]))
     if "from" not in event.metadata:
         return _("Le bot a écrit à %(to)s") % {"to": to}
-    sender = readable(str(event.metadata["from"]))
+    sender = format_address(str(event.metadata["from"]))
     return _("Le bot a écrit à %(to)s depuis le %(from)s") % {"to": to, "from": sender}
 
 

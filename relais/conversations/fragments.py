@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
-from relais.clients.addresses import readable
+from relais.clients.addresses import format_address
 from relais.conversations import event_text, list_rows, message_display
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.conversations.outbound import sentence_for
@@ -56,7 +56,7 @@ def message_context(event: ConversationEvent) -> dict[str, Any]:
         "by": _author(event),
         **_content(event),
         **_late(event),
-        "recipient": readable(event.metadata["to"]) if event.is_to_other else "",
+        "recipient": format_address(event.metadata["to"]) if event.is_to_other else "",
         "attached": [linked(address) for address in event.metadata.get("media_url", ())],
         **(delivery_context(delivery, event) if delivery else {}),
     }

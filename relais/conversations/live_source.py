@@ -16,14 +16,13 @@ from django.db import DatabaseError
 from django.db.models import prefetch_related_objects
 from psycopg.rows import class_row
 
-from relais.accounts.models import LADDER, Role
+from relais.accounts.roles import Role, is_at_least
 from relais.conversations import fragments, list_rows
 from relais.conversations.models import SPOKEN, Conversation, ConversationEvent, MessageDelivery
 from relais.live.pool import Database
 from relais.live.protocol import Change, ChangeBatch, ConversationVersion, TeamScope
 
 log = logging.getLogger(__name__)
-SUPERVISORS = frozenset(LADDER[LADDER.index(Role.SUPERVISOR) :])
 LATEST_LIMIT = 100
 
 VIEWERS_SQL = """
@@ -87,7 +86,9 @@ class Viewer:
 
 def may_see(viewer: Viewer, team_id: int | None) -> bool:
     """Whether this user may see a conversation of that team. Must agree with `User.reachable_conversations()`."""
-    return viewer.is_active and (viewer.role in SUPERVISORS or team_id is None or team_id == viewer.team_id)
+    return viewer.is_active and (
+        is_at_least(viewer.role, Role.SUPERVISOR) or team_id is None or team_id == viewer.team_id
+    )
 
 
 class OpenCounts:

@@ -245,7 +245,7 @@ class Conversation(Lifecycle, Saying, Inputs, models.Model):
 
     @property
     def client_name(self) -> str:
-        return self.client.name or self.address.readable
+        return self.client.name or self.address.formatted
 
     @property
     def menus(self) -> list[str]:

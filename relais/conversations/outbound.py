@@ -15,12 +15,11 @@ from django.utils.translation import gettext as _
 from relais.accounts.models import User
 from relais.conversations.events import Author
 from relais.conversations.lifecycle import NotAllowed, Refusal, Situation, TooLate
-from relais.text import has_visible_characters
+from relais.text import MAX_MESSAGE_CHARACTERS, has_visible_characters, sanitize_for_postgres
 
 if TYPE_CHECKING:
     from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 
-LONGEST = 1600
 """Unicode code points that Twilio accepts in one message."""
 
 
@@ -36,7 +35,7 @@ def sentence_for(code: str) -> str:
     return {
         "empty": _("Le message est vide."),
         "too_long": _("Le message dépasse %(longest)s caractères. Coupez-le en plusieurs messages.")
-        % {"longest": LONGEST},
+        % {"longest": MAX_MESSAGE_CHARACTERS},
         "window_closed": _(
             "WhatsApp n'accepte plus de texte libre : plus de 24 h depuis le dernier message du client. "
             "Attendez qu'il écrive de nouveau."
@@ -64,17 +63,12 @@ def refusal_reason(refusal: Refusal) -> str:
     return refusal.code
 
 
-def storable(text: str) -> str:
-    """PostgreSQL stores neither NUL nor half a surrogate pair, in text or in JSON."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()
-
-
 def clean(text: str) -> str:
     """The text as it can be stored and sent: no NUL, no half of a surrogate pair, no blank edge. Raises Unsayable."""
-    kept = storable(text).replace("\r\n", "\n").strip()
+    kept = sanitize_for_postgres(text).replace("\r\n", "\n").strip()
     if not has_visible_characters(kept):
         raise Unsayable("empty")
-    if len(kept) > LONGEST:
+    if len(kept) > MAX_MESSAGE_CHARACTERS:
         raise Unsayable("too_long")
     return kept
 
@@ -152,7 +146,7 @@ class Saying:
         locked = self.locked()
         return locked._say(
             "message_sent",
-            storable(text),
+            sanitize_for_postgres(text),
             by=by,
             at=at,
             epoch=locked.epoch,

@@ -7,11 +7,10 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from relais.accounts.models import LADDER, Role, User
+from relais.accounts.models import User
+from relais.accounts.roles import Role, roles_at_least
 from relais.conversations.lifecycle import Situation
 from relais.conversations.models import Conversation
-
-SUPERVISORS = LADDER[LADDER.index(Role.SUPERVISOR) :]
 
 
 @dataclass(frozen=True)
@@ -67,5 +66,5 @@ def could_hold(conversation: Conversation) -> QuerySet[User]:
     """Whom a supervisor may choose: those within whose reach it is, save who holds it. `reassign` decides."""
     users = User.objects.active()
     if conversation.team_id:
-        users = users.filter(Q(team=conversation.team_id) | Q(role__in=SUPERVISORS))
+        users = users.filter(Q(team=conversation.team_id) | Q(role__in=roles_at_least(Role.SUPERVISOR)))
     return users.exclude(pk=conversation.agent_id) if conversation.agent_id else users

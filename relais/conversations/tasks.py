@@ -13,5 +13,5 @@ from relais.conversations.models import Conversation
 @app.task(name="relais.conversations.tasks.end_silent_conversations", queueing_lock="end_silent", priority=1)
 def end_silent_conversations(timestamp: int) -> None:
     at = datetime.fromtimestamp(timestamp, UTC)
-    silent_since = at - timedelta(hours=company_settings.value_of(company_settings.SILENCE_HOURS))
+    silent_since = at - timedelta(hours=company_settings.get_value(company_settings.INACTIVITY_HOURS))
     end_silent(Conversation.objects.all(), silent_since=silent_since, at=at)

@@ -54,7 +54,7 @@ class Destination:
 
 def fetch(errand: Errand) -> engine.Answered:
     """The answer, or why there is none. Never raises: a flow has a branch for it."""
-    allowed_hosts = frozenset(company_settings.value_of(company_settings.FLOW_HOSTS))
+    allowed_hosts = frozenset(company_settings.get_value(company_settings.FLOW_HOSTS))
     if not connection.in_atomic_block:
         # A slow host keeps a job waiting, never one of the database's few connections.
         connection.close()

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from relais.clients.addresses import BadAddress, canonical
+from relais.clients.addresses import InvalidAddress, canonical_address
 from relais.conversations.channels import conversation_with, open_conversation
 from relais.conversations.events import BOT
 from relais.conversations.lifecycle import Refusal, Situation
@@ -70,12 +70,12 @@ def refuse(
 def _addresses(effect: engine.Say) -> tuple[str, str]:
     """To and from, canonical. Raises Unsayable."""
     try:
-        to = canonical(effect.to)
-    except BadAddress as error:
+        to = canonical_address(effect.to)
+    except InvalidAddress as error:
         raise Unsayable("bad_address") from error
     try:
-        return to, canonical(effect.sender)
-    except BadAddress as error:
+        return to, canonical_address(effect.sender)
+    except InvalidAddress as error:
         raise Unsayable("not_our_number") from error
 
 

@@ -181,7 +181,7 @@ def _next_word(conversation: Conversation, execution: Execution, at: datetime) -
     Twilio: it answers nothing, and the history says so. While nobody knows whether it was, it is left for later.
     """
     new = _written(conversation, since=execution.consumed_seq)
-    keeps = bool(company_settings.value_of(company_settings.KEEP_EARLY_ANSWERS))
+    keeps = bool(company_settings.get_value(company_settings.BUFFER_EARLY_REPLIES))
     for event in new:
         if event.came_too_late:
             execution.consumed_seq = event.seq

@@ -19,8 +19,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from relais.accounts import audit
-from relais.accounts.models import Role
-from relais.accounts.permissions import UserRequest, at_least
+from relais.accounts.permissions import AuthenticatedRequest, role_required
+from relais.accounts.roles import Role
 from relais.flows import check, engine, trial
 from relais.flows.drawing import draw
 from relais.flows.engine import Problem
@@ -29,20 +29,21 @@ from relais.flows.forms import ImportForm, NewFlowForm, SidForm
 from relais.flows.labels import KINDS, UNKNOWN_KIND, texts
 from relais.flows.models import Flow, NotPublished, NotStartedByMessages, Revision
 from relais.flows.runner import parsed, published_subflows
+from relais.text import MAX_MESSAGE_CHARACTERS
 
 ICONS = sorted({icon for _name, icon in (*KINDS.values(), UNKNOWN_KIND)})
 
 
 @require_safe
-@at_least(Role.ADMIN)
-def flows(request: UserRequest) -> HttpResponse:
+@role_required(Role.ADMIN)
+def flows(request: AuthenticatedRequest) -> HttpResponse:
     shown = {"flows": Flow.objects.with_running(), "bot": settings.ENVIRONMENT.bot}
     return render(request, "flows/flows.html", shown)
 
 
 @require_safe
-@at_least(Role.ADMIN)
-def flow(request: UserRequest, pk: int) -> HttpResponse:
+@role_required(Role.ADMIN)
+def flow(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Flow, pk=pk)
     revision = _asked_revision(found, request.GET.get("revision", ""))
     shown = {
@@ -59,8 +60,8 @@ def flow(request: UserRequest, pk: int) -> HttpResponse:
 # -- bringing in and taking out ---------------------------------------------------------------------------
 
 
-@at_least(Role.ADMIN)
-def import_flow(request: UserRequest) -> HttpResponse:
+@role_required(Role.ADMIN)
+def import_flow(request: AuthenticatedRequest) -> HttpResponse:
     form = NewFlowForm(
         request.POST or None, request.FILES or None, initial={"sid": request.GET.get("sid", "")[:34]}
     )
@@ -78,8 +79,8 @@ def import_flow(request: UserRequest) -> HttpResponse:
     return _imported(request, revision)
 
 
-@at_least(Role.ADMIN)
-def import_revision(request: UserRequest, pk: int) -> HttpResponse:
+@role_required(Role.ADMIN)
+def import_revision(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Flow, pk=pk)
     form = ImportForm(request.POST or None, request.FILES or None)
     if not form.is_valid():
@@ -93,20 +94,20 @@ def import_revision(request: UserRequest, pk: int) -> HttpResponse:
     return _imported(request, revision)
 
 
-def _import_page(request: UserRequest, form: ImportForm, found: Flow | None = None) -> HttpResponse:
+def _import_page(request: AuthenticatedRequest, form: ImportForm, found: Flow | None = None) -> HttpResponse:
     shown = {"form": form, "flow": found, "problems": form.problems}
     return render(request, "flows/import.html", shown, status=422 if form.is_bound else 200)
 
 
-def _imported(request: UserRequest, revision: Revision) -> HttpResponse:
+def _imported(request: AuthenticatedRequest, revision: Revision) -> HttpResponse:
     said = _("Révision %(number)s importée en brouillon. Essayez-la, puis publiez-la.")
     messages.success(request, said % {"number": revision.number})
     return _to_revision(revision)
 
 
 @require_safe
-@at_least(Role.ADMIN)
-def export(request: UserRequest, pk: int, number: int) -> HttpResponse:
+@role_required(Role.ADMIN)
+def export(request: AuthenticatedRequest, pk: int, number: int) -> HttpResponse:
     revision = get_object_or_404(Revision.objects.select_related("flow"), flow=pk, number=number)
     text = json.dumps(revision.definition, ensure_ascii=False, indent=2) + "\n"
     name = f"{slugify(revision.flow.name) or 'parcours'}-{revision.number}.json"
@@ -121,8 +122,8 @@ def export(request: UserRequest, pk: int, number: int) -> HttpResponse:
 
 
 @require_POST
-@at_least(Role.ADMIN)
-def publish(request: UserRequest, pk: int, number: int) -> HttpResponse:
+@role_required(Role.ADMIN)
+def publish(request: AuthenticatedRequest, pk: int, number: int) -> HttpResponse:
     revision = get_object_or_404(Revision, flow=pk, number=number)
     if _errors(revision) and not request.POST.get("anyway"):
         messages.error(request, _("Cette révision a des erreurs. Cochez « Publier malgré les erreurs »."))
@@ -157,8 +158,8 @@ def _who_stays(revision: Revision) -> str:
 
 
 @require_POST
-@at_least(Role.ADMIN)
-def answer_clients(request: UserRequest, pk: int) -> HttpResponse:
+@role_required(Role.ADMIN)
+def answer_clients(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Flow, pk=pk)
     try:
         found.answer_clients()
@@ -173,8 +174,8 @@ def answer_clients(request: UserRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@at_least(Role.ADMIN)
-def change_sid(request: UserRequest, pk: int) -> HttpResponse:
+@role_required(Role.ADMIN)
+def change_sid(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Flow, pk=pk)
     form = SidForm(request.POST, flow=found)
     if not form.is_valid():
@@ -194,15 +195,15 @@ def change_sid(request: UserRequest, pk: int) -> HttpResponse:
 # -- trying -----------------------------------------------------------------------------------------------
 
 
-@at_least(Role.ADMIN)
-def attempt(request: UserRequest, pk: int, number: int) -> HttpResponse:
+@role_required(Role.ADMIN)
+def attempt(request: AuthenticatedRequest, pk: int, number: int) -> HttpResponse:
     revision = get_object_or_404(Revision.objects.select_related("flow"), flow=pk, number=number)
     memory = trial.opened(request.POST.get("memory", ""), revision=revision.pk)
     tried = _trial(revision, memory or trial.fresh(revision.pk, at=now()))
     if tried is None:
         messages.error(request, _("Cette révision ne peut plus être exécutée."))
         return _to_revision(revision)
-    said = request.POST.get("say", "").strip()[:1600]
+    said = request.POST.get("say", "").strip()[:MAX_MESSAGE_CHARACTERS]
     if "pass" in request.POST:
         tried.let_pass(trial.AN_HOUR)
     elif said and "restart" not in request.POST:

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from relais.accounts.models import Role, User
+from relais.accounts.models import User
+from relais.accounts.roles import Role
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Section:
     path: str
     label: Any
     icon: str
-    role: str = Role.AGENT
+    role: Role = Role.AGENT
     count: str = ""
     """The name of the figure beside it in the `counts` frames."""
     light: bool = False

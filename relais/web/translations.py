@@ -67,7 +67,7 @@ def in_template(file: Any, keywords: Any, comment_tags: Any, options: Any) -> It
     return extract_python(io.BytesIO(flat.encode()), keywords, comment_tags, options)
 
 
-def said_in_sources() -> Catalog:
+def extract_messages() -> Catalog:
     catalog = Catalog(charset="utf-8")
     found = extract_from_dir(PACKAGE, METHODS, keywords=KEYWORDS, comment_tags=("Translators:",))
     for _file, _line, message, comments, context in found:
@@ -78,7 +78,7 @@ def said_in_sources() -> Catalog:
 def brought_up_to_date(language: str) -> Catalog:
     """The catalogue as the sources want it, with the translations known so far."""
     catalog = _read(language)
-    catalog.update(said_in_sources(), no_fuzzy_matching=True)
+    catalog.update(extract_messages(), no_fuzzy_matching=True)
     if language == SOURCE:
         for message in list(catalog):
             _keep_french(catalog, message)

@@ -26,8 +26,8 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from relais.clients.addresses import canonical
-from relais.clients.models import known_form
+from relais.clients.addresses import canonical_address
+from relais.clients.models import known_address_form
 from relais.whatsapp.errors import code_of, sentence_of
 from relais.whatsapp.retry_after import retry_after_seconds
 
@@ -327,7 +327,11 @@ def back_off(attempt: int) -> float:
 def send_test(to: str, text: str) -> str:
     """Send a message outside any conversation, to try the connection; returns its SID."""
     try:
-        return create(to=known_form(canonical(to)), sender=settings.ENVIRONMENT.whatsapp_number, body=text)
+        return create(
+            to=known_address_form(canonical_address(to)),
+            sender=settings.ENVIRONMENT.whatsapp_number,
+            body=text,
+        )
     except NotNow as error:
         raise TwilioRefused(None, AWAY) from error
     except Unanswered as error:

@@ -15,10 +15,10 @@ from django.utils.timezone import now
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from relais.accounts.demo import PASSWORD as DEMO_PASSWORD
-from relais.accounts.demo import make_accounts
+from relais.accounts.demo import create_demo_users
 from relais.accounts.invitation import password_link
-from relais.accounts.login_delay import DELAY_HEADER, DelayedResponses
-from relais.accounts.login_throttle import PERIOD, Attempt, network_of
+from relais.accounts.login_delay import DELAY_HEADER, DelayedResponseMiddleware
+from relais.accounts.login_throttle import PERIOD, LoginThrottle, network_of
 from relais.accounts.models import SignInFailure, User
 from relais.accounts.tasks import send_password_reset
 
@@ -113,7 +113,7 @@ def test_what_counts_as_one_address(address, network):
 
 
 def fails_from_everywhere(email, times, at):
-    account = Attempt(email, "").account
+    account = LoginThrottle(email, "").account
     SignInFailure.objects.bulk_create(
         SignInFailure(account=account, address=f"192.0.2.{number % 250}", at=at) for number in range(times)
     )
@@ -150,7 +150,7 @@ def test_the_shell_keeps_a_late_answer_and_tells_nobody_for_how_long():
     async def send(message):
         sent.append(message)
 
-    asyncio.run(DelayedResponses(page, sleep)({"type": "http"}, None, send))
+    asyncio.run(DelayedResponseMiddleware(page, sleep)({"type": "http"}, None, send))
     assert waited == [(2.5, [])]
     assert sent[0]["headers"] == [(b"content-type", b"text/html")]
 
@@ -206,8 +206,8 @@ def test_who_is_deactivated_is_out_at_once_and_does_not_come_back(client, awa, c
 
 
 def test_the_demo_has_four_people_however_often_they_are_made():
-    make_accounts()
-    make_accounts()
+    create_demo_users()
+    create_demo_users()
     assert sorted(User.objects.values_list("email", "role")) == [
         ("admin@relais.test", "super_admin"),
         ("agent1@relais.test", "agent"),
@@ -217,7 +217,7 @@ def test_the_demo_has_four_people_however_often_they_are_made():
 
 
 def test_the_people_of_the_demo_come_in_only_in_a_demo(client, settings):
-    make_accounts()
+    create_demo_users()
     settings.DEMO = True
     assert signs_in(client, "agent1@relais.test", DEMO_PASSWORD).status_code == 302
     assert is_in(client)
@@ -334,7 +334,7 @@ def test_who_is_deactivated_gets_no_link_and_an_earlier_one_is_spent(client, awa
 
 
 def test_outside_a_demo_its_people_get_no_link(client, mailoutbox, settings):
-    demo = make_accounts()[0]
+    demo = create_demo_users()[0]
     asks_for_a_link(client, demo.email)
     assert mailoutbox == []
     assert (
@@ -347,7 +347,7 @@ def test_every_refused_sign_in_costs_one_hash(client, awa, koffi, clock, monkeyp
     """Else the time of the answer would tell who has an account, who is invited and who was deactivated."""
     invited = User.objects.create_user("ali@example.com", full_name="Ali Omar")
     koffi.deactivate(by=None, at=clock.now)
-    make_accounts()
+    create_demo_users()
     hashed = []
     encode = MD5PasswordHasher.encode
     monkeypatch.setattr(

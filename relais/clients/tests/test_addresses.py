@@ -3,7 +3,13 @@
 import phonenumbers
 import pytest
 
-from relais.clients.addresses import BadAddress, canonical, is_same_address, match_key, national_forms
+from relais.clients.addresses import (
+    InvalidAddress,
+    canonical_address,
+    is_same_address,
+    match_key,
+    national_forms,
+)
 
 SAME = [
     ("+5215512345678", "+525512345678"),
@@ -21,16 +27,18 @@ SAME = [
 
 @pytest.mark.parametrize(("one", "other"), SAME)
 def test_both_forms_of_a_number_are_one_phone(one, other):
-    assert is_same_address(canonical(one), canonical(other))
-    assert is_same_address(canonical(other), canonical(one))
-    assert match_key(match_key(canonical(one))) == match_key(canonical(one))
+    assert is_same_address(canonical_address(one), canonical_address(other))
+    assert is_same_address(canonical_address(other), canonical_address(one))
+    assert match_key(match_key(canonical_address(one))) == match_key(canonical_address(one))
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
 def test_each_form_of_a_number_leads_to_the_other(one, other):
-    forms = {canonical(one), canonical(other)}
-    assert forms <= set(national_forms(canonical(one))) & set(national_forms(canonical(other)))
-    assert national_forms(canonical(one))[0] == canonical(one)
+    forms = {canonical_address(one), canonical_address(other)}
+    assert forms <= set(national_forms(canonical_address(one))) & set(
+        national_forms(canonical_address(other))
+    )
+    assert national_forms(canonical_address(one))[0] == canonical_address(one)
 
 
 @pytest.mark.parametrize("address", ["whatsapp:FI.9xY", "whatsapp:+212612345678", "whatsapp:+551133334444"])
@@ -55,7 +63,7 @@ def test_the_newer_form_is_a_number_of_its_country(newer):
     ],
 )
 def test_two_phones_stay_two(one, other):
-    assert not is_same_address(canonical(one), canonical(other))
+    assert not is_same_address(canonical_address(one), canonical_address(other))
 
 
 @pytest.mark.parametrize(
@@ -67,9 +75,9 @@ def test_what_has_no_other_form_is_its_own_key(address):
 
 @pytest.mark.parametrize("digits", ["+٢١٢٦١٢٣٤٥٦٧٨", "+۲۱۲۶۱۲۳۴۵۶۷۸", "００212 612 345 678"])
 def test_digits_of_every_script_are_a_number(digits):
-    assert canonical(digits) == "whatsapp:+212612345678"
+    assert canonical_address(digits) == "whatsapp:+212612345678"
 
 
 def test_a_superscript_is_no_digit():
-    with pytest.raises(BadAddress):
-        canonical("+21261234567²")
+    with pytest.raises(InvalidAddress):
+        canonical_address("+21261234567²")

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
-from relais.accounts.forms import InvitationForm, PersonForm
+from relais.accounts.forms import InvitationForm, UserForm
 from relais.accounts.models import User
 from relais.clients.models import Client
 from relais.company.forms import WordsForm
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 @pytest.mark.parametrize("name", INVISIBLE)
 def test_the_number_is_shown_in_place_of_an_invisible_profile_name(fatou_writes, name):
     conversation = fatou_writes("Bonjour", name=name)
-    assert conversation.client_name == conversation.address.readable
+    assert conversation.client_name == conversation.address.formatted
     assert "+212" in fragments.row(conversation)
     event = conversation.events.get()
     assert "Client" in fragments.message(event)
@@ -57,7 +57,7 @@ def test_a_name_once_known_is_not_replaced_by_nothing(fatou_writes):
 
 @pytest.mark.parametrize("name", INVISIBLE)
 def test_nobody_and_nothing_gets_a_name_that_shows_nothing(name, awa):
-    form = PersonForm({"full_name": name, "role": "agent", "new_team": name})
+    form = UserForm({"full_name": name, "role": "agent", "new_team": name})
     assert {"full_name"} <= form.errors.keys()
     assert "full_name" in InvitationForm({"full_name": name}).errors
     assert "name" in NewFlowForm({"name": name, "text": "{}"}).errors
@@ -69,7 +69,7 @@ def test_nobody_and_nothing_gets_a_name_that_shows_nothing(name, awa):
 
 
 def test_a_team_gets_no_name_that_shows_nothing():
-    form = PersonForm({"full_name": "Awa", "role": "agent", "new_team": "\u3164"})
+    form = UserForm({"full_name": "Awa", "role": "agent", "new_team": "\u3164"})
     assert "new_team" in form.errors
 
 

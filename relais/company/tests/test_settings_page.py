@@ -2,7 +2,7 @@
 
 import pytest
 
-from relais.accounts.models import Role
+from relais.accounts.roles import Role
 from relais.company import company_settings
 from relais.company.models import Setting
 from relais.whatsapp import client as twilio
@@ -22,7 +22,7 @@ def nadias(client, nadia):
 
 
 def sets(browser, **changed):
-    form = {word.key: company_settings.value_of(word) for word in company_settings.EDITABLE} | changed
+    form = {word.key: company_settings.get_value(word) for word in company_settings.EDITABLE} | changed
     return browser.post("/dashboard/settings", form)
 
 

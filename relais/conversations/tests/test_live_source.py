@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from relais.accounts.models import Role, Team, User
+from relais.accounts.models import Team, User
+from relais.accounts.roles import Role
 from relais.conversations.live_source import ConversationSource, may_see
 from relais.conversations.models import Conversation
 from relais.live.pool import connect
@@ -33,7 +34,7 @@ def everyone(db):
             team=team,
             is_active=active,
         )
-        for role in Role.values
+        for role in Role
         for number, team in enumerate(teams)
         for active in (True, False)
     ]

@@ -6,7 +6,8 @@ from relais.clients.models import ClientAddress
 from relais.conversations.events import BOT, Author
 from relais.conversations.lifecycle import NotAllowed, TooLate
 from relais.conversations.models import Conversation, MessageDelivery
-from relais.conversations.outbound import LONGEST, Template, Unsayable, clean
+from relais.conversations.outbound import Template, Unsayable, clean
+from relais.text import MAX_MESSAGE_CHARACTERS
 from tests.cast import event_types_of, messages_to_client
 
 pytestmark = pytest.mark.django_db
@@ -52,7 +53,7 @@ def test_after_the_end_it_is_too_late_to_speak(ended, awa, clock):
         (" \n\t ", "empty"),
         ("\u200b\u200d", "empty"),
         ("\x00", "empty"),
-        ("é" * (LONGEST + 1), "too_long"),
+        ("é" * (MAX_MESSAGE_CHARACTERS + 1), "too_long"),
     ],
 )
 def test_a_text_that_cannot_go_is_refused_by_name(held_by_awa, awa, clock, text, code):
@@ -61,7 +62,9 @@ def test_a_text_that_cannot_go_is_refused_by_name(held_by_awa, awa, clock, text,
     assert refusal.value.code == code
 
 
-@pytest.mark.parametrize("text", ["𝔐" * LONGEST, "مرحبا", "👩🏽‍🔧 ok", "<b>gras</b>", "a\u202eb"])
+@pytest.mark.parametrize(
+    "text", ["𝔐" * MAX_MESSAGE_CHARACTERS, "مرحبا", "👩🏽‍🔧 ok", "<b>gras</b>", "a\u202eb"]
+)
 def test_any_script_goes_as_it_is(held_by_awa, awa, clock, text):
     assert held_by_awa.say_as_agent(text, agent=awa, at=clock.now).event.body == text
 

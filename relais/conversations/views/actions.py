@@ -15,9 +15,9 @@ from django.views.decorators.http import require_POST
 from relais.accounts.models import User
 from relais.conversations.lifecycle import Refusal
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
-from relais.conversations.outbound import storable
 from relais.conversations.views import pages, responses
 from relais.conversations.views.responses import AgentRequest, Unfit, signed_in
+from relais.text import sanitize_for_postgres
 
 LONGEST_REF = 64
 
@@ -175,7 +175,7 @@ def _within_reach(request: AgentRequest, pk: int) -> Conversation:
 
 def _text(request: AgentRequest, name: str) -> str:
     """A field of the form, or of a JSON object; always text that can be stored, whatever was sent."""
-    return storable(_given(request, name))
+    return sanitize_for_postgres(_given(request, name))
 
 
 def _given(request: AgentRequest, name: str) -> str:

@@ -17,9 +17,10 @@ from relais.conversations.dashboard_stats import figures_for
 from relais.conversations.keyset_pagination import Order, Page, page_of
 from relais.conversations.lifecycle import Refusal
 from relais.conversations.models import Conversation, Conversations, MessageDelivery
-from relais.conversations.outbound import LONGEST, sentence_for
+from relais.conversations.outbound import sentence_for
 from relais.conversations.permissions import could_hold, standing_of
 from relais.conversations.views.responses import AgentRequest, signed_in, status_of
+from relais.text import MAX_MESSAGE_CHARACTERS
 
 ROWS = 50
 ASIDE = 30
@@ -141,7 +142,7 @@ def _situation(request: AgentRequest, conversation: Conversation) -> dict[str, A
         "client": conversation.client,
         "standing": standing,
         "silence": sentence_for(standing.silence) if standing.silence else "",
-        "longest": LONGEST,
+        "longest": MAX_MESSAGE_CHARACTERS,
         # One name per composed message, also where no script renews it: a double click says nothing twice.
         "ref": secrets.token_urlsafe(16),
         "opted_out_since": conversation.opted_out_since(),
@@ -181,7 +182,7 @@ def _other_conversations(user: User, conversation: Conversation) -> list[Convers
 
 
 def _verification(user: User) -> dict[str, Any]:
-    return {"verification": messenger.verification(at=now()) if user.is_supervisor else None}
+    return {"verification": messenger.reconciliation_state(at=now()) if user.is_supervisor else None}
 
 
 def _queues(user: User) -> dict[str, list[str]]:

@@ -62,7 +62,7 @@ def server():
 
 @pytest.fixture
 def listed():
-    company_settings.write(company_settings.FLOW_HOSTS, ["127.0.0.1"])
+    company_settings.set_value(company_settings.FLOW_HOSTS, ["127.0.0.1"])
 
 
 def asks(server, path, method="GET", body="", at="", **more):

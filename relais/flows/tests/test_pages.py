@@ -7,7 +7,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils.timezone import now
 
-from relais.accounts.models import Role
+from relais.accounts.roles import Role
 from relais.flows import library
 from relais.flows.models import Execution, Flow
 from relais.typography import typeset

@@ -121,7 +121,7 @@ def test_a_repeated_job_does_nothing(question, fatou_writes, clock):
 
 @pytest.fixture
 def as_at_twilio(db):
-    company_settings.write(company_settings.KEEP_EARLY_ANSWERS, False)
+    company_settings.set_value(company_settings.BUFFER_EARLY_REPLIES, False)
 
 
 def test_what_came_before_the_question_left_answers_nothing(question, fatou_writes, clock, as_at_twilio):

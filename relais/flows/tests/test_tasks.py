@@ -186,7 +186,7 @@ def test_slow_hosts_hold_up_nobody_whose_bot_asks_none(fatou_writes, clock, limi
     slots = jobs.QUEUE_CONCURRENCY[tasks.REQUEST_QUEUE]
     with workers_at_work(monkeypatch), raw_hosts() as host:
         urls = [host(behaviour) for behaviour in SLOW_HOSTS]
-        company_settings.write(company_settings.FLOW_HOSTS, [urlsplit(url).hostname for url in urls])
+        company_settings.set_value(company_settings.FLOW_HOSTS, [urlsplit(url).hostname for url in urls])
         for n in range(4 + sum(jobs.QUEUE_CONCURRENCY.values())):
             fatou_writes(urls[n % len(urls)], address=f"whatsapp:+2126{n:08d}")
         under_way = limiter._under_way

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, urldefrag, urlsplit
 
-from relais.company.messenger import RETRY
+from relais.company.messenger import RETRY_FRAGMENT
 from relais.emulator.settings import DEMO_SENDER
 from relais.environment import THE_THREE, Environment
 from relais.ops.doctor import http_probe
@@ -131,7 +131,9 @@ def judge_webhook(webhook: Mapping[str, Any], told: Environment) -> Iterator[Fin
     """The bot runs here: the sender calls our door for messages."""
     ours = f"{told.public_base_url}/api/twilio/message"
     given, fragment = urldefrag(str(webhook.get("callback_url") or ""))
-    advice = f"In Twilio's console, at the sender, “When a message comes in”: {ours}{RETRY}, by POST."
+    advice = (
+        f"In Twilio's console, at the sender, “When a message comes in”: {ours}{RETRY_FRAGMENT}, by POST."
+    )
     if not given:
         yield failed(
             "The sender calls nobody when a client writes.",
@@ -161,7 +163,7 @@ def judge_studio(webhook: Mapping[str, Any], told: Environment) -> Iterator[Find
     if status != ours:
         yield failed(
             f"The sender tells statuses to {_shown(status)}: what the bot says is not seen here.",
-            f"In Twilio's console, at the sender, “Status callback URL”: {ours}{RETRY}.",
+            f"In Twilio's console, at the sender, “Status callback URL”: {ours}{RETRY_FRAGMENT}.",
         )
     else:
         yield ok("The sender tells us the statuses of what the bot says.")

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 from prometheus_client import REGISTRY
 
-from relais.company.messenger import HOOKS
+from relais.company.messenger import STUDIO_HOOKS
 from relais.ops.disk import LITTLE_ROOM, ROOM
 from relais.ops.job_progress import Progress, periodic_intervals
 from relais.ops.watch import queries
@@ -31,7 +31,7 @@ from relais.whatsapp.errors import sentence_of
 from relais.whatsapp.reconcile import schedule
 
 LONGEST_WAIT = timedelta(minutes=1)
-OF_TWILIO = [f"/api/twilio/{name}" for name in ("message", "status", *HOOKS)]
+OF_TWILIO = [f"/api/twilio/{name}" for name in ("message", "status", *STUDIO_HOOKS)]
 CROWDED = 0.85
 MANY_FAILURES = 5
 REASONS = {

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from relais.accounts.bearer import bearer_token
 from relais.accounts.models import ApiToken, TokenRefused
 from relais.ops.job_progress import Progress, periodic_intervals
 from relais.ops.watch import queries
@@ -74,12 +75,12 @@ def is_from_here(request: Request) -> bool:
 
 
 def _knows_a_token(request: Request) -> bool:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    token = bearer_token(request.headers.get("authorization", ""))
     at = timezone.now()
     try:
-        known = ApiToken.of(token.strip(), at=at) if scheme.lower() == "bearer" else None
+        known = ApiToken.authenticate(token, at=at)
         if known:
-            known.was_used(at=at)
+            known.record_use(at=at)
         return known is not None
     except (DatabaseError, InterfaceError):
         return False

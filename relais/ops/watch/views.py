@@ -10,8 +10,8 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
-from relais.accounts.models import Role
-from relais.accounts.permissions import at_least
+from relais.accounts.permissions import role_required
+from relais.accounts.roles import Role
 from relais.ops.watch.alert_badge import light
 from relais.ops.watch.checks import Level, signs
 from relais.ops.watch.stats import figures
@@ -33,7 +33,7 @@ def asked_again(view: View) -> View:
 
 
 @asked_again
-@at_least(Role.ADMIN)
+@role_required(Role.ADMIN)
 def state(request: HttpRequest) -> HttpResponse:
     at = timezone.now()
     found = signs(at)
@@ -51,6 +51,6 @@ def state(request: HttpRequest) -> HttpResponse:
 
 
 @asked_again
-@at_least(Role.ADMIN)
+@role_required(Role.ADMIN)
 def state_light(request: HttpRequest) -> HttpResponse:
     return render(request, "watch/_light.html", {"light_is_red": light.is_red()})

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from lucide.templatetags import lucide as icons
 
-from relais.company.company_settings import BRAND_MARK
+from relais.company.company_settings import BRAND_PLACEHOLDER
 from relais.web import times
 
 register = template.Library()
@@ -72,4 +72,4 @@ def moment(at: datetime | None, kind: str = "moment") -> SafeString | str:
 @register.filter
 def in_the_name_of(text: object, brand: object) -> str:
     """A text of the company's as the client reads it."""
-    return str(text or "").replace(BRAND_MARK, str(brand or ""))
+    return str(text or "").replace(BRAND_PLACEHOLDER, str(brand or ""))

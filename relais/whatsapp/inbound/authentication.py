@@ -14,12 +14,12 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from relais.accounts.bearer import bearer_token
 from relais.accounts.models import ApiToken
 from relais.whatsapp.inbound.auth_throttle import FailureLimiter
 from relais.whatsapp.inbound.signature import (
     RawRequest,
     basic_credentials,
-    bearer,
     is_signed,
     knows_the_secret,
     trial_key,
@@ -136,7 +136,7 @@ class ByToken(Authentication):
         self._lane = CapacityLimiter(1)
 
     def may_pass(self, head: RawRequest) -> bool:
-        return TOKEN.fullmatch(bearer(head)) is not None
+        return TOKEN.fullmatch(bearer_token(head.authorization)) is not None
 
     async def check(self, raw: RawRequest, host: str) -> None:
         if not self.may_pass(raw):
@@ -145,7 +145,7 @@ class ByToken(Authentication):
             raise self._refused_guess(host)
         if self._lane.statistics().tasks_waiting >= MAX_WAITING_CHECKS:
             raise TooManyChecks
-        if not await to_thread.run_sync(_is_known_token, bearer(raw), limiter=self._lane):
+        if not await to_thread.run_sync(_is_known_token, bearer_token(raw.authorization), limiter=self._lane):
             raise self._refused_guess(host)
         self.guards.guesses.succeeded(host)
 
@@ -167,6 +167,6 @@ def is_a_trial(raw: RawRequest) -> bool:
 def _is_known_token(token: str) -> bool:
     """Raises TokenRefused when it was good once."""
     try:
-        return ApiToken.of(token, at=timezone.now()) is not None
+        return ApiToken.authenticate(token, at=timezone.now()) is not None
     finally:
         connection.close()

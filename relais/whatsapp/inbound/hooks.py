@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from relais.accounts.bearer import bearer_token
 from relais.accounts.models import ApiToken, TokenRefused
 from relais.conversations.inbound import InboundMessage, Received, receive
 from relais.whatsapp import connection_status, metrics
@@ -42,7 +43,7 @@ from relais.whatsapp.inbound.batcher import Gather, NotTaken
 from relais.whatsapp.inbound.messages import message_of
 from relais.whatsapp.inbound.params import Invalid, Params, params_of
 from relais.whatsapp.inbound.send_api import send_message
-from relais.whatsapp.inbound.signature import RawRequest, bearer
+from relais.whatsapp.inbound.signature import RawRequest
 from relais.whatsapp.inbound.status_callbacks import News, hear, news_of
 
 log = logging.getLogger(__name__)
@@ -272,7 +273,9 @@ def _of_studio(verb: Callable[[Params], dict[str, Any]]) -> Callable[[Params, Ra
 
 
 def _send_message(params: Params, raw: RawRequest) -> Response:
-    status_code, answer = send_message(params, program=ApiToken.of(bearer(raw), at=timezone.now()))
+    status_code, answer = send_message(
+        params, program=ApiToken.authenticate(bearer_token(raw.authorization), at=timezone.now())
+    )
     return JSONResponse(answer, status_code)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from relais.clients.addresses import CHANNEL, BadAddress, canonical, phone_number
+from relais.clients.addresses import CHANNEL, InvalidAddress, canonical_address, phone_number
 from relais.conversations.inbound import Consent, InboundMedia, InboundMessage
 from relais.text import has_visible_characters
 from relais.whatsapp.assumptions import (
@@ -81,8 +81,8 @@ def _other_address(params: Params, address: str) -> str:
     if not USER_ID.fullmatch(user_id) or not bare or bare in user_id:
         return ""
     try:
-        return canonical(bare)
-    except BadAddress:
+        return canonical_address(bare)
+    except InvalidAddress:
         return ""
 
 
@@ -101,8 +101,8 @@ def _keyword(text: str) -> bool:
 
 def _address(params: Params, name: str) -> str:
     try:
-        return canonical(params.text(name))
-    except BadAddress as error:
+        return canonical_address(params.text(name))
+    except InvalidAddress as error:
         raise Invalid(**{name: str(error)}) from error
 
 

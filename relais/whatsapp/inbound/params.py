@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from relais.text import sanitize_for_postgres
 from relais.whatsapp.inbound.signature import RawRequest
 
 LONGEST_SID = 100
@@ -77,14 +78,10 @@ def _as_text(value: Any) -> str:
 def clean(given: dict[str, list[str]]) -> Params:
     """As text that can be stored."""
     params = Params(
-        {_storable(name): [_storable(value) for value in values] for name, values in given.items()}
+        {
+            sanitize_for_postgres(name): [sanitize_for_postgres(value) for value in values]
+            for name, values in given.items()
+        }
     )
     params.cleaned = params != given
     return params
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL stores neither NUL nor half a surrogate pair; neither is printable, as nearly all texts are."""
-    if text.isprintable():
-        return text
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()

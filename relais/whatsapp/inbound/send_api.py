@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from relais.accounts.models import ApiToken
-from relais.clients.addresses import BadAddress, canonical, match_key
+from relais.clients.addresses import InvalidAddress, canonical_address, match_key
 from relais.conversations.channels import conversation_with
 from relais.conversations.events import Author
 from relais.conversations.lifecycle import TooLate
@@ -25,7 +25,7 @@ LONGEST_REF = 64
 def send_message(params: Params, *, program: ApiToken | None) -> tuple[int, dict[str, Any]]:
     """The status and body of the answer. Raises Invalid and studio.Unknown."""
     if program:
-        program.was_used(at=timezone.now())
+        program.record_use(at=timezone.now())
     params.required("phone_number", "message")
     ref = params.text("ref").strip() or None
     if ref and len(ref) > LONGEST_REF:
@@ -54,8 +54,8 @@ def send_message(params: Params, *, program: ApiToken | None) -> tuple[int, dict
 def _conversation(params: Params, ref: str | None) -> Conversation:
     """The one named, else where that ref was said, else the open one, else one opened as an earlier one was."""
     try:
-        address = canonical(params.text("phone_number"))
-    except BadAddress as error:
+        address = canonical_address(params.text("phone_number"))
+    except InvalidAddress as error:
         raise Invalid(phone_number=str(error)) from error
     of_client = Conversation.objects.filter(client__addresses__match_key=match_key(address))
     channel = of_client.filter(sender=settings.ENVIRONMENT.whatsapp_number)

@@ -144,11 +144,6 @@ def knows_the_secret(request: RawRequest, secret: str) -> bool:
     return bool(secret) and hmac.compare_digest(given.encode(), f"studio:{secret}".encode())
 
 
-def bearer(request: RawRequest) -> str:
-    scheme, _, token = request.authorization.partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
-
-
 def basic_credentials(authorization: str) -> str:
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":

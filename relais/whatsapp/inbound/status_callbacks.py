@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from django.db import transaction
 from django.db.models import Q
 
-from relais.clients.addresses import BadAddress, canonical, match_key
+from relais.clients.addresses import InvalidAddress, canonical_address, match_key
 from relais.clients.models import ClientAddress
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.whatsapp.assumptions import ACCEPTED_STATUSES, FAILED_STATUSES
@@ -126,8 +126,8 @@ def _is_to(delivery: MessageDelivery, to: str) -> bool:
     if not to:
         return True
     try:
-        key = match_key(canonical(to))
-    except BadAddress:
+        key = match_key(canonical_address(to))
+    except InvalidAddress:
         return False
     addresses = ClientAddress.objects.filter(client=delivery.conversation.client_id)
     return addresses.filter(match_key=key).exists()

@@ -199,7 +199,7 @@ class Sender:
 def _rate() -> float:
     """A word that is no number stops nobody."""
     with suppress(TypeError, ValueError):
-        return max(1.0, float(company_settings.value_of(company_settings.SEND_RATE)))
+        return max(1.0, float(company_settings.get_value(company_settings.SEND_RATE)))
     return float(company_settings.SEND_RATE.default())
 
 

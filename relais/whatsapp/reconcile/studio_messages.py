@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from procrastinate.contrib.django import app
 
-from relais.clients.addresses import BadAddress, canonical, match_key
+from relais.clients.addresses import InvalidAddress, canonical_address, match_key
 from relais.conversations.events import BOT
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.whatsapp.assumptions import FAILED_STATUSES
@@ -66,8 +66,8 @@ def _conversation_of(message: client.Message) -> Conversation | None:
     if not message.direction.startswith("outbound"):
         return None
     try:
-        address, sender = canonical(message.to), canonical(message.from_)
-    except BadAddress:
+        address, sender = canonical_address(message.to), canonical_address(message.from_)
+    except InvalidAddress:
         return None
     channel = Conversation.objects.filter(client__addresses__match_key=match_key(address), sender=sender)
     return channel.open().first() or channel.order_by("-id").first()

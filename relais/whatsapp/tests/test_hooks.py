@@ -556,7 +556,7 @@ def test_the_use_of_a_token_is_noted_once_a_minute(twilio, crm, wrote_just_now):
     asks(twilio, crm, phone_number=FATOU, message="Prête")
     token.refresh_from_db()
     assert token.last_used_at == first
-    token.was_used(at=first + timedelta(seconds=61))
+    token.record_use(at=first + timedelta(seconds=61))
     token.refresh_from_db()
     assert token.last_used_at == first + timedelta(seconds=61)
 

@@ -366,7 +366,7 @@ def test_what_was_called_does_not_go_back_although_nothing_could_be_written(menu
 
 @pytest.mark.parametrize(("word", "rate"), [(80, 80), (400, 400), (0, 1), ("vite", 80)])
 def test_a_rate_that_is_none_stops_nobody(word, rate, db):
-    company_settings.write(company_settings.SEND_RATE, word)
+    company_settings.set_value(company_settings.SEND_RATE, word)
     assert sender_module._rate() == rate
 
 
