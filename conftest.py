@@ -7,17 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from django.utils import timezone
 
 from tests.cast import FATOU, OUR_NUMBER, Clock, new_sid
 
-# A browser on a busy machine with two processors shows a page after five seconds only, now and then.
-expect.set_options(timeout=15_000)
+pytest_plugins = ["tests.web_server", "tests.browser"]
 
 
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def clock_starts_now(clock: Clock) -> None:
+    """For pages, which compare what they show with the machine's clock."""
+    clock.now = timezone.now()
 
 
 def _user(name: str, role: str, **fields: Any) -> Any:

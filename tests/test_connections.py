@@ -18,9 +18,9 @@ from websockets.sync.client import connect
 
 from relais import connections
 from relais.connections import ConnectionLimits, limits_for_this_process, protocols
-from relais.live.tests.desk import wait_until
 from relais.server import _config
 from relais.whatsapp.inbound.batch_connection import DatabaseLine
+from tests.web_server import wait_until
 
 LIMITS = {"idle_seconds": 60, "header_seconds": 60, "body_seconds": 60, "linger_seconds": 60}
 HOOK = b"POST /api/hook HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"

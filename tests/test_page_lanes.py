@@ -8,10 +8,10 @@ import pytest
 import requests
 from django.conf import settings
 
-from relais.live.tests.desk import Desk, signed_in, wait_until
 from relais.page_lanes import ClientGone, Lane, Overloaded
 from relais.shell import PAGE_LANES, Pages
 from relais.web import overload
+from tests.web_server import WebServer, session_cookie, wait_until
 
 SESSION = {settings.SESSION_COOKIE_NAME: "abc123"}
 
@@ -136,7 +136,7 @@ def test_a_cancelled_request_gives_its_thread_on():
     run_story(story)
 
 
-# -- the pages of a desk ---------------------------------------------------------------------------------
+# -- the pages of the web process ---------------------------------------------------------------------------------
 
 
 class Held:
@@ -160,26 +160,26 @@ def held():
 
 
 @pytest.fixture
-def desk(transactional_db, held, monkeypatch):
+def web_server(transactional_db, held, monkeypatch):
     bounds = {name: {"threads": 1, "max_waiting": 1} for name in PAGE_LANES}
     monkeypatch.setattr("relais.shell.PAGE_LANES", bounds)
-    with Desk() as desk:
-        desk.application.router.default = desk.pages = Pages(held)
-        yield desk
+    with WebServer() as web_server:
+        web_server.application.router.default = web_server.pages = Pages(held)
+        yield web_server
         held.going_on.set()
 
 
-def ask(desk, path="/dashboard", method="GET", cookies=SESSION, **options):
-    url = f"http://127.0.0.1:{desk.port}{path}"
+def ask(web_server, path="/dashboard", method="GET", cookies=SESSION, **options):
+    url = f"http://127.0.0.1:{web_server.port}{path}"
     return requests.request(method, url, timeout=30, cookies=cookies, **options)
 
 
 @pytest.fixture
-def crowd(desk, held):
+def crowd(web_server, held):
     """One page is being made, another waits: the lane is full."""
     answers = []
-    threads = [threading.Thread(target=lambda: answers.append(ask(desk))) for _ in range(2)]
-    lane = desk.pages.lanes["pages"].lane
+    threads = [threading.Thread(target=lambda: answers.append(ask(web_server))) for _ in range(2)]
+    lane = web_server.pages.lanes["pages"].lane
     for number, thread in enumerate(threads):
         thread.start()
         wait_until(lambda number=number: (lane.free, lane.waiting) == (0, number))
@@ -189,8 +189,8 @@ def crowd(desk, held):
         thread.join()
 
 
-def test_a_page_too_many_tries_again_by_itself(desk, crowd):
-    answer = ask(desk)
+def test_a_page_too_many_tries_again_by_itself(web_server, crowd):
+    answer = ask(web_server)
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) in overload.RETRY_SECONDS
     [seconds] = re.findall(r'<meta http-equiv="refresh" content="(\d+)">', answer.text)
@@ -203,21 +203,27 @@ def test_a_page_too_many_tries_again_by_itself(desk, crowd):
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_it_speaks_the_language_chosen_in_the_browser(desk, crowd):
-    answer = ask(desk, cookies=SESSION | {settings.LANGUAGE_COOKIE_NAME: "en"})
+def test_it_speaks_the_language_chosen_in_the_browser(web_server, crowd):
+    answer = ask(web_server, cookies=SESSION | {settings.LANGUAGE_COOKIE_NAME: "en"})
     assert answer.headers["Content-Language"] == "en"
     assert "reloads by itself" in answer.text
 
 
-def test_a_program_is_told_in_json(desk, crowd):
+def test_a_program_is_told_in_json(web_server, crowd):
     answer = ask(
-        desk, "/dashboard/chat/1/send", "POST", data={"message": "x"}, headers={"Accept": "application/json"}
+        web_server,
+        "/dashboard/chat/1/send",
+        "POST",
+        data={"message": "x"},
+        headers={"Accept": "application/json"},
     )
     assert (answer.status_code, answer.json()["success"], answer.json()["code"]) == (503, False, "overloaded")
 
 
-def test_a_form_loses_nothing_and_is_sent_again_by_a_button(desk, crowd):
-    answer = ask(desk, "/dashboard/settings?a=1", "POST", data={"text": 'é "<b>', "empty": "", "csrf": "t"})
+def test_a_form_loses_nothing_and_is_sent_again_by_a_button(web_server, crowd):
+    answer = ask(
+        web_server, "/dashboard/settings?a=1", "POST", data={"text": 'é "<b>', "empty": "", "csrf": "t"}
+    )
     assert answer.status_code == 503
     assert "http-equiv" not in answer.text
     fields = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', answer.text)
@@ -233,19 +239,19 @@ def test_a_form_loses_nothing_and_is_sent_again_by_a_button(desk, crowd):
         ("/dashboard/settings", {"data": {f"f{n}": "" for n in range(101)}}),
     ],
 )
-def test_what_does_not_fit_into_a_page_is_not_kept_there(desk, crowd, path, sent):
-    answer = ask(desk, path, "POST", **sent)
+def test_what_does_not_fit_into_a_page_is_not_kept_there(web_server, crowd, path, sent):
+    answer = ask(web_server, path, "POST", **sent)
     assert (answer.status_code, "<input" in answer.text) == (503, False)
     assert '<a href="">' in answer.text
 
 
-def test_sign_ins_visitors_pictures_and_pages_do_not_wait_for_one_another(desk, crowd, held):
+def test_sign_ins_visitors_pictures_and_pages_do_not_wait_for_one_another(web_server, crowd, held):
     others = [
         ("/accounts/login/", "POST", {}),
         ("/accounts/login/", "GET", {}),
         ("/dashboard/media/1", "GET", SESSION),
     ]
-    threads = [threading.Thread(target=ask, args=(desk, *other)) for other in others]
+    threads = [threading.Thread(target=ask, args=(web_server, *other)) for other in others]
     for thread in threads:
         thread.start()
     wait_until(lambda: len(held.begun) == 4)
@@ -254,29 +260,29 @@ def test_sign_ins_visitors_pictures_and_pages_do_not_wait_for_one_another(desk, 
         thread.join()
 
 
-def test_a_password_is_never_written_into_a_page(desk, held):
+def test_a_password_is_never_written_into_a_page(web_server, held):
     form = {"login": "awa@relais.test", "password": "un bon mot de passe"}
     threads = [
-        threading.Thread(target=ask, args=(desk, "/accounts/login/", "POST", {}), kwargs={"data": form})
+        threading.Thread(target=ask, args=(web_server, "/accounts/login/", "POST", {}), kwargs={"data": form})
         for _ in range(2)
     ]
-    lane = desk.pages.lanes["sign_in"].lane
+    lane = web_server.pages.lanes["sign_in"].lane
     for number, thread in enumerate(threads):
         thread.start()
         wait_until(lambda number=number: (lane.free, lane.waiting) == (0, number))
-    answer = ask(desk, "/accounts/login/", "POST", {}, data=form)
+    answer = ask(web_server, "/accounts/login/", "POST", {}, data=form)
     assert (answer.status_code, "mot de passe" in answer.text) == (503, False)
     held.going_on.set()
     for thread in threads:
         thread.join()
 
 
-def test_who_closes_his_page_while_it_waits_is_not_served(desk, held):
-    lane = desk.pages.lanes["pages"].lane
-    first = threading.Thread(target=ask, args=(desk,))
+def test_who_closes_his_page_while_it_waits_is_not_served(web_server, held):
+    lane = web_server.pages.lanes["pages"].lane
+    first = threading.Thread(target=ask, args=(web_server,))
     first.start()
     wait_until(lambda: held.begun)
-    with desk.narrow() as plain:
+    with web_server.connect_with_small_buffer() as plain:
         plain.sendall(
             f"GET /left HTTP/1.1\r\nHost: x\r\nCookie: {settings.SESSION_COOKIE_NAME}=a\r\n\r\n".encode()
         )
@@ -287,26 +293,26 @@ def test_who_closes_his_page_while_it_waits_is_not_served(desk, held):
     assert held.begun == ["/dashboard"]
 
 
-def test_a_thread_is_free_before_a_slow_client_has_taken_the_page(desk, held):
+def test_a_thread_is_free_before_a_slow_client_has_taken_the_page(web_server, held):
     """A page that is larger than all that lies between, and nobody reads it."""
 
     def large(environ, start_response):
         start_response("200 OK", [])
         return (b"x" * 4096 for _ in range(200))
 
-    desk.application.router.default = pages = Pages(large)
-    with desk.narrow() as plain:
+    web_server.application.router.default = pages = Pages(large)
+    with web_server.connect_with_small_buffer() as plain:
         plain.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         assert plain.recv(1)
         wait_until(lambda: pages.lanes["anonymous"].lane.free == 1)
 
 
-def test_a_page_that_fails_gives_its_thread_back(desk, held):
+def test_a_page_that_fails_gives_its_thread_back(web_server, held):
     def broken(environ, start_response):
         raise RuntimeError("broken")
 
-    desk.application.router.default = pages = Pages(broken)
-    assert [ask(desk).status_code for _ in range(3)] == [500] * 3
+    web_server.application.router.default = pages = Pages(broken)
+    assert [ask(web_server).status_code for _ in range(3)] == [500] * 3
     assert pages.lanes["pages"].lane.free == 1
 
 
@@ -317,6 +323,6 @@ def test_hooks_have_connections_that_no_page_can_take():
 
 
 def test_a_signed_in_page_still_comes(transactional_db, awa):
-    with Desk() as desk:
-        answer = ask(desk, cookies={settings.SESSION_COOKIE_NAME: signed_in(awa)})
+    with WebServer() as web_server:
+        answer = ask(web_server, cookies={settings.SESSION_COOKIE_NAME: session_cookie(awa)})
         assert answer.status_code == 200

@@ -14,14 +14,12 @@ from relais.conversations.inbound import InboundMedia
 from relais.conversations.models import GIVEN_UP, Conversation, Media
 from relais.flows.models import Flow
 from relais.flows.tests.test_pages import begins, greets
-from relais.live.tests import test_page
-from relais.live.tests.test_page import Stage, is_live
 from tests.accessibility import NARROW, THEMES, WIDE, in_theme, violations
+from tests.browser import Browsers, expect_live
 from tests.cast import MachineClock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-run_story = test_page.run_story
 DIALOGS = {"close-dialog": "Clôturer", "hand-back-dialog": "Rendre au bot", "reassign-dialog": "Réattribuer"}
 
 
@@ -30,11 +28,11 @@ def clock() -> MachineClock:
     return MachineClock()
 
 
-def assert_no_violation(stage: Stage, user: Any, paths: list[str], theme: str) -> None:
-    page = stage.opens(user, paths[0], in_theme(theme))
+def assert_no_violation(browsers: Browsers, user: Any, paths: list[str], theme: str) -> None:
+    page = browsers.open_page(user, paths[0], in_theme(theme))
     broken: list[str] = []
     for path in paths:
-        page.goto(stage.url + path)
+        page.goto(browsers.url + path)
         broken += violations(page, theme, path)
     assert broken == []
 
@@ -66,20 +64,20 @@ def chats(fatou_writes, awa, koffi, mariam, clock):
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_what_anyone_sees_before_signing_in(run_story, theme):
-    def story(stage: Stage) -> None:
-        context = stage.browser.new_context(locale="fr-FR")
+    def story(browsers: Browsers) -> None:
+        context = browsers.browser.new_context(locale="fr-FR")
         page, broken = context.new_page(), []
         in_theme(theme)(page)
         for path in ("/accounts/login/", "/accounts/password/reset/", "/accounts/password/reset/done/"):
-            page.goto(stage.url + path)
+            page.goto(browsers.url + path)
             broken += violations(page, theme, path)
-        page.goto(stage.url + "/accounts/login/")
+        page.goto(browsers.url + "/accounts/login/")
         page.locator("[name=login]").fill("nobody@example.com")
         page.locator("[name=password]").fill("wrong")
         page.keyboard.press("Enter")
         expect(page.locator(".notice")).to_be_visible()
         broken += violations(page, theme, "a refused sign-in")
-        page.goto(stage.url + "/no-such-page")
+        page.goto(browsers.url + "/no-such-page")
         broken += violations(page, theme, "not found")
         assert broken == []
 
@@ -91,17 +89,17 @@ def test_the_lists_and_conversations_of_an_agent(run_story, theme, awa, chats):
     lists = ["/dashboard", "/dashboard/pending", "/dashboard/active", "/dashboard/active?tab=mine"]
     searches = ["/dashboard/conversations", "/dashboard/conversations?q=nobody"]
 
-    def story(stage: Stage) -> None:
-        assert_no_violation(stage, awa, [*lists, *searches, *chats.values()], theme)
+    def story(browsers: Browsers) -> None:
+        assert_no_violation(browsers, awa, [*lists, *searches, *chats.values()], theme)
 
     run_story(story)
 
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_what_opens_over_a_conversation(run_story, theme, mariam, chats):
-    def story(stage: Stage) -> None:
-        page = stage.opens(mariam, chats["koffis"], in_theme(theme))
-        is_live(page)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(mariam, chats["koffis"], in_theme(theme))
+        expect_live(page)
         broken = list(violations(page, theme, "a supervisor's view"))
         for dialog, button in DIALOGS.items():
             page.set_viewport_size(WIDE)  # type: ignore[arg-type]
@@ -112,7 +110,7 @@ def test_what_opens_over_a_conversation(run_story, theme, mariam, chats):
         page.set_viewport_size(WIDE)  # type: ignore[arg-type]
         page.get_by_role("button", name="Compte de").click()
         broken += violations(page, theme, "the account's menu")
-        page.goto(stage.url + chats["koffis"])
+        page.goto(browsers.url + chats["koffis"])
         page.set_viewport_size(NARROW)  # type: ignore[arg-type]
         page.get_by_role("link", name="Fiche du client").click()
         expect(page.locator("#client")).to_be_visible()
@@ -135,8 +133,8 @@ def test_the_pages_of_an_admin(run_story, theme, nadia, awa, chats):
         f"{chats['bot']}/path",
     ]
 
-    def story(stage: Stage) -> None:
-        assert_no_violation(stage, nadia, paths, theme)
+    def story(browsers: Browsers) -> None:
+        assert_no_violation(browsers, nadia, paths, theme)
 
     run_story(story)
 
@@ -149,8 +147,8 @@ def on_a_phone(page: Page) -> None:
 
 
 def test_on_a_phone_the_send_button_has_its_name(run_story, awa, chats):
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, chats["mine"], on_a_phone)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chats["mine"], on_a_phone)
         expect(page.get_by_role("button", name="Envoyer", exact=True)).to_be_visible()
 
     run_story(story)
@@ -158,9 +156,9 @@ def test_on_a_phone_the_send_button_has_its_name(run_story, awa, chats):
 
 @pytest.mark.parametrize("path", ["/dashboard/pending", "mine"])
 def test_on_a_phone_offline_is_said_and_covers_nothing(run_story, awa, chats, path):
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, chats.get(path, path), on_a_phone)
-        is_live(page)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chats.get(path, path), on_a_phone)
+        expect_live(page)
         page.context.set_offline(True)
         state = page.locator("#live-state")
         expect(state).to_have_attribute("data-state", "lost")
@@ -169,7 +167,7 @@ def test_on_a_phone_offline_is_said_and_covers_nothing(run_story, awa, chats, pa
         assert strip and title
         assert strip["y"] + strip["height"] <= title["y"]
 
-    run_story(story, expecting="ERR_INTERNET_DISCONNECTED")
+    run_story(story, allow_console_errors="ERR_INTERNET_DISCONNECTED")
 
 
 def is_cut(page: Page, selector: str) -> bool:
@@ -190,9 +188,9 @@ def test_on_a_phone_a_supervisor_reads_name_and_situation_whole(run_story, maria
     koffi.full_name = "Koffi Anselme Mensah-Adjavon"
     koffi.save()
 
-    def story(stage: Stage) -> None:
+    def story(browsers: Browsers) -> None:
         for name in ("koffis", "waiting"):
-            page = stage.opens(mariam, chats[name], on_a_phone)
+            page = browsers.open_page(mariam, chats[name], on_a_phone)
             assert not is_cut(page, ".chat__who h1")
             assert not is_cut(page, ".chat__where .chip")
             for button in page.locator(".chat__actions .button").all():
@@ -207,9 +205,9 @@ def test_on_a_phone_a_supervisor_reads_name_and_situation_whole(run_story, maria
 
 @pytest.mark.parametrize("button", DIALOGS.values())
 def test_focus_returns_to_what_opened_a_dialog(run_story, mariam, chats, button):
-    def story(stage: Stage) -> None:
-        page = stage.opens(mariam, chats["koffis"])
-        is_live(page)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(mariam, chats["koffis"])
+        expect_live(page)
         opener = page.locator(".chat__actions").get_by_role("button", name=button)
         for leave in ("Escape", "Annuler"):
             opener.focus()
@@ -228,9 +226,9 @@ def test_focus_returns_to_what_opened_a_dialog(run_story, mariam, chats, button)
 
 
 def test_focus_returns_although_the_head_was_renewed_meanwhile(run_story, mariam, chats, fatou_writes):
-    def story(stage: Stage) -> None:
-        page = stage.opens(mariam, chats["koffis"])
-        is_live(page)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(mariam, chats["koffis"])
+        expect_live(page)
         opener = page.locator(".chat__actions").get_by_role("button", name="Rendre au bot")
         opener.focus()
         page.keyboard.press("Enter")
@@ -248,8 +246,8 @@ def test_focus_returns_although_the_head_was_renewed_meanwhile(run_story, mariam
 
 
 def test_focus_returns_after_the_clients_sheet(run_story, awa, chats):
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, chats["mine"], on_a_phone)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chats["mine"], on_a_phone)
         opener = page.get_by_role("link", name="Fiche du client")
         opener.focus()
         page.keyboard.press("Enter")

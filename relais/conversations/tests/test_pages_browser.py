@@ -3,32 +3,17 @@
 import re
 
 import pytest
-from django.utils import timezone
 from playwright.sync_api import expect
 
 from relais.conversations.events import BOT
 from relais.conversations.inbound import InboundMedia
 from relais.conversations.models import GIVEN_UP, Conversation, Media
-from relais.live.tests import test_page
-from relais.live.tests.test_page import Stage, is_live
-from tests.cast import Clock, messages_to_client
+from tests.browser import Browsers, expect_live
+from tests.cast import messages_to_client
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock_starts_now")]
 
-run_story = test_page.run_story
 NARROW = {"width": 390, "height": 844}
-
-
-@pytest.fixture
-def clock():
-    clock = Clock()
-    clock.now = timezone.now()
-    return clock
-
-
-@pytest.fixture
-def chat(held_by_awa):
-    return f"/dashboard/chat/{held_by_awa.pk}"
 
 
 def field_of(page):
@@ -40,8 +25,8 @@ def agents_words(page):
 
 
 def test_enter_sends_and_shift_enter_breaks_the_line(run_story, awa, chat, held_by_awa):
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, chat)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
         field = field_of(page)
         expect(field).to_be_focused()
         field.press_sequentially("un")
@@ -57,8 +42,8 @@ def test_enter_sends_and_shift_enter_breaks_the_line(run_story, awa, chat, held_
 
 
 def test_enter_that_ends_a_composition_sends_nothing(run_story, awa, chat, held_by_awa):
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, chat)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
         field_of(page).fill("にほん")
         field_of(page).dispatch_event("keydown", {"key": "Enter", "isComposing": True})
         expect(field_of(page)).to_have_value("にほん")
@@ -71,12 +56,12 @@ def test_the_draft_of_each_conversation_is_kept(run_story, awa, chat, fatou_writ
     other = fatou_writes("Bonjour", address="whatsapp:+2250700000099", name="Ibrahim")
     other.take_over(awa, at=clock.now)
 
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, chat)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
         field_of(page).fill("pas encore fini")
-        page.goto(f"{stage.url}/dashboard/chat/{other.pk}")
+        page.goto(f"{browsers.url}/dashboard/chat/{other.pk}")
         expect(page.get_by_role("textbox", name="Votre message à Ibrahim")).to_have_value("")
-        page.goto(stage.url + chat)
+        page.goto(browsers.url + chat)
         expect(field_of(page)).to_have_value("pas encore fini")
 
         # Who signs out leaves nothing of it to the next one at this desk.
@@ -90,8 +75,8 @@ def test_the_draft_of_each_conversation_is_kept(run_story, awa, chat, fatou_writ
 
 
 def test_the_counter_counts_code_points_and_too_much_is_not_sent(run_story, awa, chat):
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, chat)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
         counter = page.locator("[data-counter]")
         field_of(page).fill("😀" * 1399)
         expect(counter).to_be_hidden()
@@ -107,10 +92,12 @@ def test_the_counter_counts_code_points_and_too_much_is_not_sent(run_story, awa,
 def test_a_lost_answer_is_no_second_message(run_story, awa, chat, held_by_awa):
     """The server has it and the browser does not know: the frame, or the retry under the same ref, says so."""
 
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, chat, lambda page: page.route("**/live**", lambda route: route.abort()))
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(
+            awa, chat, lambda page: page.route("**/live**", lambda route: route.abort())
+        )
         page.route_web_socket(re.compile("/live"), lambda socket: None)
-        page.goto(stage.url + chat)
+        page.goto(browsers.url + chat)
         lost = [True]
 
         def loses_the_first(route):
@@ -129,13 +116,13 @@ def test_a_lost_answer_is_no_second_message(run_story, awa, chat, held_by_awa):
         expect(agents_words(page)).to_have_text(["une seule fois"])
         assert messages_to_client(held_by_awa).count("une seule fois") == 1
 
-    run_story(story, expecting="ERR_FAILED|WebSocket")
+    run_story(story, allow_console_errors="ERR_FAILED|WebSocket")
 
 
 def test_what_was_refused_can_be_taken_back_into_the_field(run_story, awa, chat, clock):
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, chat)
-        is_live(page)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
+        expect_live(page)
         Conversation.objects.update(last_inbound_at=clock.passes(days=-2))
         field_of(page).fill("trop tard")
         field_of(page).press("Enter")
@@ -144,15 +131,15 @@ def test_what_was_refused_can_be_taken_back_into_the_field(run_story, awa, chat,
         page.get_by_role("button", name="Modifier").click()
         expect(field_of(page)).to_have_value("trop tard\net ceci")
 
-    run_story(story, expecting="422")
+    run_story(story, allow_console_errors="422")
 
 
 def test_what_is_typed_outlives_the_loss_of_the_conversation(
     run_story, awa, koffi, mariam, chat, held_by_awa, clock
 ):
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, chat)
-        is_live(page)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
+        expect_live(page)
         field_of(page).fill("je suis en train")
         held_by_awa.reassign(koffi, by=mariam, at=clock.now)
         expect(page.locator("#composer")).to_contain_text("Koffi Mensah tient cette conversation")
@@ -164,9 +151,9 @@ def test_what_is_typed_outlives_the_loss_of_the_conversation(
 
 
 def test_what_is_typed_outlives_every_other_event(run_story, awa, chat, held_by_awa, fatou_writes, clock):
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, chat)
-        is_live(page)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
+        expect_live(page)
         field_of(page).fill("je suis en train")
         fatou_writes("encore moi")
         held_by_awa.answer("collect_vin", said="WDD2050071R123456", at=clock.now)
@@ -178,11 +165,11 @@ def test_what_is_typed_outlives_every_other_event(run_story, awa, chat, held_by_
 
 
 def test_the_page_stays_at_the_newest_unless_the_reader_has_scrolled_up(run_story, awa, chat, fatou_writes):
-    def story(stage: Stage) -> None:
+    def story(browsers: Browsers) -> None:
         for n in range(40):
             fatou_writes(f"ligne {n}")
-        page = stage.opens(awa, chat)
-        is_live(page)
+        page = browsers.open_page(awa, chat)
+        expect_live(page)
         pill = page.get_by_role("button", name="Nouveau message")
         fatou_writes("la suite")
         expect(page.locator(".message").last).to_be_in_viewport()
@@ -198,10 +185,10 @@ def test_the_page_stays_at_the_newest_unless_the_reader_has_scrolled_up(run_stor
 
 
 def test_earlier_messages_come_as_the_reader_scrolls_up(run_story, awa, chat, fatou_writes):
-    def story(stage: Stage) -> None:
+    def story(browsers: Browsers) -> None:
         for n in range(150):
             fatou_writes(f"ligne {n}")
-        page = stage.opens(awa, chat)
+        page = browsers.open_page(awa, chat)
         expect(page.locator(".message")).to_have_count(60)
         page.locator(".earlier").scroll_into_view_if_needed()
         expect(page.locator(".message")).to_have_count(120)
@@ -215,10 +202,10 @@ def test_earlier_messages_come_as_the_reader_scrolls_up(run_story, awa, chat, fa
 
 
 def test_what_failed_is_said_again_from_the_bubble(run_story, awa, chat, held_by_awa, clock):
-    def story(stage: Stage) -> None:
+    def story(browsers: Browsers) -> None:
         delivery = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
         delivery.failed(at=clock.now, code=63024, error="Ce numéro ne peut pas recevoir ce message.")
-        page = stage.opens(awa, chat)
+        page = browsers.open_page(awa, chat)
         page.get_by_role("button", name="Renvoyer").click()
         expect(agents_words(page)).to_have_text(["Bonjour", "Bonjour"])
         expect(page.get_by_role("button", name="Renvoyer")).to_have_count(0)
@@ -232,8 +219,8 @@ def test_a_picture_that_was_given_up_is_tried_again(run_story, awa, fatou_writes
     conversation = fatou_writes("voilà", media=(InboundMedia(url, "image/png"),))
     Media.objects.update(state="failed", error=GIVEN_UP)
 
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, f"/dashboard/chat/{conversation.pk}")
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, f"/dashboard/chat/{conversation.pk}")
         page.get_by_role("button", name="Réessayer").click()
         expect(page.get_by_text("Photo en cours de réception")).to_be_visible()
         expect(page.locator(".message--client")).to_have_count(1)
@@ -243,9 +230,9 @@ def test_a_picture_that_was_given_up_is_tried_again(run_story, awa, fatou_writes
 
 
 def test_a_colleague_is_not_offered_to_say_it_again(run_story, awa, koffi, chat, held_by_awa, clock):
-    def story(stage: Stage) -> None:
+    def story(browsers: Browsers) -> None:
         held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now).failed(at=clock.now, code=None, error="")
-        page = stage.opens(koffi, chat)
+        page = browsers.open_page(koffi, chat)
         expect(page.locator('.delivery[data-state="failed"]')).to_be_visible()
         expect(page.get_by_role("button", name="Renvoyer")).to_have_count(0)
 
@@ -253,9 +240,9 @@ def test_a_colleague_is_not_offered_to_say_it_again(run_story, awa, koffi, chat,
 
 
 def test_rows_come_move_and_go_by_the_lists_own_rule(run_story, awa, koffi, fatou_writes, clock):
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, "/dashboard/pending")
-        is_live(page)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, "/dashboard/pending")
+        expect_live(page)
         expect(page.get_by_text("Personne n'attend.")).to_be_visible()
         first = fatou_writes("Bonjour", name="Première")
         second = fatou_writes("Bonjour", address="whatsapp:+2250700000099", name="Deuxième")
@@ -270,9 +257,9 @@ def test_rows_come_move_and_go_by_the_lists_own_rule(run_story, awa, koffi, fato
 
 
 def test_filters_are_asked_at_once_and_stay_in_the_address(run_story, awa, with_bot, fatou_writes):
-    def story(stage: Stage) -> None:
+    def story(browsers: Browsers) -> None:
         fatou_writes("Bonjour", address="whatsapp:+2250700000099", name="Ibrahim")
-        page = stage.opens(awa, "/dashboard/conversations")
+        page = browsers.open_page(awa, "/dashboard/conversations")
         expect(page.locator(".row")).to_have_count(2)
         page.get_by_label("Nom ou téléphone").press_sequentially("ibra")
         expect(page.locator(".row__open")).to_have_text(["Ibrahim"])
@@ -285,8 +272,8 @@ def test_filters_are_asked_at_once_and_stay_in_the_address(run_story, awa, with_
 
 
 def test_closing_asks_first(run_story, awa, chat, held_by_awa):
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, chat)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
         page.get_by_role("button", name="Clôturer").click()
         page.get_by_role("dialog").get_by_role("button", name="Annuler").click()
         assert Conversation.objects.get(pk=held_by_awa.pk).is_open
@@ -299,8 +286,8 @@ def test_closing_asks_first(run_story, awa, chat, held_by_awa):
 
 
 def test_on_a_phone_one_thing_at_a_time(run_story, awa, chat):
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, chat, lambda page: page.set_viewport_size(NARROW))
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat, lambda page: page.set_viewport_size(NARROW))
         expect(field_of(page)).to_be_in_viewport()
         expect(page.locator(".desk__list")).to_be_hidden()
         expect(page.locator("#client")).to_be_hidden()
@@ -328,8 +315,8 @@ def test_why_a_message_failed_stands_under_its_text(run_story, awa, chat, held_b
     delivery = held_by_awa.say_as_agent(text, agent=awa, at=clock.now)
     delivery.failed(at=clock.now, code=63003, error="Ce numéro n'est pas sur WhatsApp.")
 
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, chat)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
         message = page.locator(f"#message-{delivery.event_id}")
         assert box_of(message.locator(".delivery__trouble"))[0] == box_of(message.locator(".bubble__text"))[0]
 
@@ -340,13 +327,13 @@ def test_every_page_is_as_wide_as_the_others(run_story, nadia):
     paths = ["", "/pending", "/active", "/conversations", "/users", "/users/invite", f"/users/{nadia.pk}"]
     paths += ["/settings", "/state", "/flows", "/flows/import"]
 
-    def story(stage: Stage) -> None:
-        page = stage.opens(
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(
             nadia, "/dashboard", lambda page: page.set_viewport_size({"width": 1920, "height": 900})
         )
         widths = {}
         for path in paths:
-            page.goto(f"{stage.url}/dashboard{path}")
+            page.goto(f"{browsers.url}/dashboard{path}")
             left, _top, right, _bottom = box_of(page.locator(".page"))
             widths[path] = (left, right)
         assert len(set(widths.values())) == 1, widths

@@ -13,13 +13,10 @@ from playwright.sync_api import expect
 from relais.conversations.events import BOT
 from relais.conversations.inbound import InboundMedia
 from relais.conversations.models import Media
-from relais.conversations.tests import test_pages_browser
-from relais.live.tests import test_page
-from relais.live.tests.test_page import Stage, is_live
 from relais.web.times import ZONE_COOKIE, in_words, zone_named
+from tests.browser import Browsers, expect_live
 
-pytestmark = pytest.mark.django_db(transaction=True)
-run_story, chat, clock = test_page.run_story, test_pages_browser.chat, test_pages_browser.clock
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock_starts_now")]
 IBRAHIM = {"address": "whatsapp:+2250700000002", "name": "Ibrahim"}
 COLD_BYTES, NEXT_BYTES = 60_000, 15_000
 LAYOUT_SHIFT = 0.05
@@ -65,15 +62,15 @@ class TestOneRendering:
         "path", ["/dashboard", "/dashboard/active", "/dashboard/pending", "/dashboard/conversations"]
     )
     def test_of_a_page_with_lists(self, run_story, awa, held_by_awa, fatou_writes, path):
-        def story(stage: Stage) -> None:
+        def story(browsers: Browsers) -> None:
             asked = []
 
             def watch(page):
                 page.clock.install()
                 asked.append(rendered(page))
 
-            page = stage.opens(awa, path, watch)
-            is_live(page)
+            page = browsers.open_page(awa, path, watch)
+            expect_live(page)
             expect(page.locator('.rail [data-count="active"]')).to_have_text("1")
             page.clock.fast_forward(10_000)
             fatou_writes("et encore", **IBRAHIM)
@@ -83,10 +80,10 @@ class TestOneRendering:
         run_story(story)
 
     def test_of_a_conversation(self, run_story, awa, chat, fatou_writes):
-        def story(stage: Stage) -> None:
+        def story(browsers: Browsers) -> None:
             asked = []
-            page = stage.opens(awa, chat, lambda page: asked.append(rendered(page)))
-            is_live(page)
+            page = browsers.open_page(awa, chat, lambda page: asked.append(rendered(page)))
+            expect_live(page)
             expect(page.locator('.rail [data-count="active"]')).to_have_text("1")
             fatou_writes("et encore", **IBRAHIM)
             expect(page.locator('.rail [data-count="active"]')).to_have_text("2")
@@ -95,7 +92,7 @@ class TestOneRendering:
         run_story(story)
 
     def test_what_came_between_the_page_and_its_socket_is_there(self, run_story, awa, with_bot, fatou_writes):
-        def story(stage: Stage) -> None:
+        def story(browsers: Browsers) -> None:
             asked, new = [], []
 
             def writes_before_the_scripts(route):
@@ -106,17 +103,17 @@ class TestOneRendering:
                 page.route(re.compile(r"/static/js/lists"), writes_before_the_scripts)
                 asked.append(rendered(page))
 
-            page = stage.opens(awa, "/dashboard/active", prepare)
+            page = browsers.open_page(awa, "/dashboard/active", prepare)
             expect(page.locator(f"#row-{new[0].pk}")).to_contain_text("entre les deux")
             assert asked == [["/dashboard/active"]]
 
         run_story(story)
 
     def test_the_figures_alone_are_asked_again_when_they_moved(self, run_story, awa, with_bot, fatou_writes):
-        def story(stage: Stage) -> None:
+        def story(browsers: Browsers) -> None:
             asked = []
-            page = stage.opens(awa, "/dashboard", lambda page: asked.append(rendered(page)))
-            is_live(page)
+            page = browsers.open_page(awa, "/dashboard", lambda page: asked.append(rendered(page)))
+            expect_live(page)
             with page.expect_response(re.compile("/dashboard/figures")):
                 fatou_writes("encore un", **IBRAHIM)
             assert asked == [["/dashboard", "/dashboard/figures"]]
@@ -128,9 +125,9 @@ class TestLateAnswers:
     def test_a_list_asked_again_does_not_undo_a_filter(self, run_story, awa, with_bot, fatou_writes):
         fatou_writes("Bonjour", **IBRAHIM)
 
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, "/dashboard/conversations")
-            is_live(page)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, "/dashboard/conversations")
+            expect_live(page)
             held, asked = [], []
             by_itself = re.compile(r"/dashboard/conversations")
 
@@ -157,9 +154,9 @@ class TestLateAnswers:
     ):
         fatou_writes("Bonjour", **IBRAHIM)
 
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, "/dashboard/conversations")
-            is_live(page)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, "/dashboard/conversations")
+            expect_live(page)
             held = []
             page.route(re.compile("q=ibra(&|$)"), lambda route: held.append(route))
             search = page.get_by_label("Nom ou téléphone")
@@ -178,12 +175,12 @@ class TestLateAnswers:
     def test_a_situation_asked_for_earlier_does_not_come_over_a_later_one(
         self, run_story, awa, mariam, chat, held_by_awa, clock
     ):
-        def story(stage: Stage) -> None:
-            page = stage.opens(mariam, chat)
-            is_live(page)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(mariam, chat)
+            expect_live(page)
             held = []
 
-            earlier = page.context.request.get(f"{stage.url}{chat}/situation").text()
+            earlier = page.context.request.get(f"{browsers.url}{chat}/situation").text()
 
             def hold_the_first(route):
                 return route.continue_() if held else held.append(route)
@@ -201,7 +198,7 @@ class TestLateAnswers:
 
 
 def test_a_chat_is_small_over_the_wire_and_the_next_one_smaller(run_story, awa, chat, busy_desk):
-    def story(stage: Stage) -> None:
+    def story(browsers: Browsers) -> None:
         taken = []
 
         def count(page):
@@ -209,15 +206,15 @@ def test_a_chat_is_small_over_the_wire_and_the_next_one_smaller(run_story, awa, 
             wire.send("Network.enable")
             wire.on("Network.loadingFinished", lambda finished: taken.append(finished["encodedDataLength"]))
 
-        page = stage.opens(awa, chat, count)
-        is_live(page)
+        page = browsers.open_page(awa, chat, count)
+        expect_live(page)
         expect(page.locator(".row")).to_have_count(60)
         cold, requests = sum(taken), len(taken)
         assert 10_000 < cold <= COLD_BYTES, taken
         assert requests <= 8
         taken.clear()
-        page.goto(f"{stage.url}/dashboard/chat/{busy_desk.pk}")
-        is_live(page)
+        page.goto(f"{browsers.url}/dashboard/chat/{busy_desk.pk}")
+        expect_live(page)
         assert 1_000 < sum(taken) <= NEXT_BYTES, taken
 
     run_story(story)
@@ -240,15 +237,15 @@ class TestSteady:
             fatou_writes(f"et un mot à ce sujet, numéro {n}")
         Media.objects.update(state="stored", content_type="image/png", size=100)
 
-        def story(stage: Stage) -> None:
+        def story(browsers: Browsers) -> None:
             held = []
 
             def prepare(page):
                 page.add_init_script(SHIFTS)
                 page.route(re.compile("/dashboard/media/"), lambda route: held.append(route))
 
-            page = stage.opens(awa, chat, prepare)
-            is_live(page)
+            page = browsers.open_page(awa, chat, prepare)
+            expect_live(page)
             expect(page.locator(".bubble__picture").last).to_be_visible()
             for route in list(held):
                 route.fulfill(body=a_picture(), content_type="image/png")
@@ -260,9 +257,9 @@ class TestSteady:
 
     @pytest.mark.parametrize("path", ["/dashboard", "/dashboard/active", "/dashboard/conversations", ""])
     def test_a_page_stands_where_it_was_painted_first(self, run_story, awa, chat, busy_desk, path):
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, path or chat, lambda page: page.add_init_script(SHIFTS))
-            is_live(page)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, path or chat, lambda page: page.add_init_script(SHIFTS))
+            expect_live(page)
             expect(page.locator('.rail [data-count="active"]')).not_to_be_empty()
             page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
             assert page.evaluate("shifts.reduce((sum, shift) => sum + shift, 0)") < LAYOUT_SHIFT
@@ -270,9 +267,9 @@ class TestSteady:
         run_story(story)
 
     def test_back_finds_the_list_as_it_was_left(self, run_story, awa, busy_desk):
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, "/dashboard/active?tab=mine")
-            is_live(page)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, "/dashboard/active?tab=mine")
+            expect_live(page)
             page.locator("#main").evaluate("main => main.scrollTo(0, 700)")
             row = page.locator(".row__open").nth(15)
             row.click()
@@ -289,8 +286,8 @@ class TestSteady:
         run_story(story)
 
     def test_the_arrow_of_a_chat_goes_back_to_the_list_it_came_from(self, run_story, awa, held_by_awa):
-        def story(stage: Stage) -> None:
-            page = stage.opens(
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(
                 awa,
                 "/dashboard/conversations?q=fatou",
                 lambda page: page.set_viewport_size({"width": 390, "height": 844}),
@@ -298,16 +295,16 @@ class TestSteady:
             page.locator(".row__open").first.click()
             page.get_by_role("link", name="Retour à la liste").click()
             expect(page).to_have_url(re.compile(r"conversations\?q=fatou"))
-            page.goto(f"{stage.url}/dashboard/chat/{held_by_awa.pk}")
+            page.goto(f"{browsers.url}/dashboard/chat/{held_by_awa.pk}")
             page.get_by_role("link", name="Retour à la liste").click()
             expect(page).to_have_url(re.compile("/dashboard/active"))
 
         run_story(story)
 
     def test_the_list_beside_a_chat_stays_where_it_was(self, run_story, awa, chat, busy_desk):
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, chat)
-            is_live(page)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            expect_live(page)
             page.locator(".desk__list").evaluate("list => list.scrollTo(0, 500)")
             page.locator(".desk__list .row__open").nth(12).click()
             expect(page).not_to_have_url(re.compile(chat))
@@ -330,17 +327,17 @@ class TestTimes:
             clock.passes(hours=7)
             fatou_writes("encore")
 
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, chat, timezone_id=NEW_YORK)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat, timezone_id=NEW_YORK)
             assert [c["value"] for c in page.context.cookies() if c["name"] == ZONE_COOKIE] == [NEW_YORK]
-            is_live(page)
+            expect_live(page)
             page.route(re.compile("/static/js/(?!theme)"), lambda route: route.abort())
             shown = page.locator("#thread time").evaluate_all(TIMES)
             page.reload()
             assert page.locator("#thread time").evaluate_all(TIMES) == shown
             assert len(shown) > 6
 
-        run_story(story, expecting="ERR_FAILED")
+        run_story(story, allow_console_errors="ERR_FAILED")
 
     @pytest.mark.parametrize("language", ["fr", "en"])
     def test_are_the_same_words_as_the_scripts_write(self, run_story, awa, with_bot, language):
@@ -352,9 +349,9 @@ class TestTimes:
             *(timedelta(days=d, hours=5, seconds=30) for d in (3, 4, 5, 6, 7, 8, 30, 100, 300, 400, 800)),
         ]
 
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, "/dashboard/active", timezone_id=NEW_YORK)
-            is_live(page)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, "/dashboard/active", timezone_id=NEW_YORK)
+            expect_live(page)
             now = timezone.now()
             wanted = [
                 ((now - ago).isoformat(), kind)
@@ -414,9 +411,9 @@ def test_messages_are_grouped_by_the_server_as_by_the_scripts(
     for seconds in (3, 5):
         held_by_awa.say_as_agent(f"réponse {seconds}", agent=awa, at=clock.passes(seconds=seconds))
 
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, chat)
-        is_live(page)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
+        expect_live(page)
         classes = "(all) => all.map(({ id, className }) => [id, [...className.split(' ')].sort().join(' ')])"
         arranged = page.locator("#thread > .message").evaluate_all(classes)
         page.route(re.compile("/static/js/(?!theme)"), lambda route: route.abort())
@@ -424,4 +421,4 @@ def test_messages_are_grouped_by_the_server_as_by_the_scripts(
         assert page.locator("#thread > .message").evaluate_all(classes) == arranged
         assert sum("is-continued" in each for _, each in arranged) >= 3
 
-    run_story(story, expecting="ERR_FAILED")
+    run_story(story, allow_console_errors="ERR_FAILED")

@@ -7,14 +7,11 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
 from relais.conversations.models import Conversation
-from relais.conversations.tests import test_pages_browser
 from relais.conversations.tests.test_pages_browser import agents_words, field_of
-from relais.live.tests import test_page
-from relais.live.tests.test_page import Stage, is_live
+from tests.browser import Browsers, expect_live
 from tests.cast import messages_to_client
 
-pytestmark = pytest.mark.django_db(transaction=True)
-run_story, chat, clock = test_page.run_story, test_pages_browser.chat, test_pages_browser.clock
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock_starts_now")]
 PASSWORD = "un bon mot de passe"
 KEPT = "Object.keys(localStorage).filter(key => /^relais:(draft|unsent):/.test(key)).length"
 
@@ -40,8 +37,8 @@ def swallows_the_first(page):
 
 class TestASessionThatEnds:
     def test_what_was_sent_then_goes_after_signing_in_in_another_tab(self, run_story, awa, chat, held_by_awa):
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, chat, without_sockets)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat, without_sockets)
             Session.objects.all().delete()
             field_of(page).fill("êtes-vous là demain ?")
             field_of(page).press("Enter")
@@ -58,13 +55,13 @@ class TestASessionThatEnds:
             assert messages_to_client(held_by_awa).count("êtes-vous là demain ?") == 1
             assert page.evaluate(KEPT) == 0
 
-        run_story(story, expecting="401|ERR_FAILED|WebSocket")
+        run_story(story, allow_console_errors="401|ERR_FAILED|WebSocket")
 
     def test_a_new_token_is_used_as_soon_as_the_browser_has_one(self, run_story, awa, chat, held_by_awa):
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, chat, without_sockets)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat, without_sockets)
             other = page.context.new_page()
-            other.goto(f"{stage.url}/accounts/logout/")
+            other.goto(f"{browsers.url}/accounts/logout/")
             other.locator("main form[data-forgets] button").click()
             signs_in(other, awa)
             expect(other.locator(".shell")).to_be_visible()
@@ -75,14 +72,14 @@ class TestASessionThatEnds:
             page.get_by_role("dialog").get_by_role("button", name="Clôturer").click()
             expect(page.get_by_text("Conversation avec Fatou clôturée.")).to_be_visible()
 
-        run_story(story, expecting="ERR_FAILED|WebSocket")
+        run_story(story, allow_console_errors="ERR_FAILED|WebSocket")
 
     def test_the_page_that_is_led_to_the_sign_in_comes_back_with_every_word(
         self, run_story, awa, chat, held_by_awa
     ):
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, chat)
-            is_live(page)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            expect_live(page)
             page.route("**/send", lambda route: route.abort())
             field_of(page).fill("celui-ci n'est pas parti")
             field_of(page).press("Enter")
@@ -99,14 +96,14 @@ class TestASessionThatEnds:
             expect(page.locator(".is-unsent")).to_have_count(0)
             assert messages_to_client(held_by_awa).count("celui-ci n'est pas parti") == 1
 
-        run_story(story, expecting="ERR_FAILED|WebSocket|401")
+        run_story(story, allow_console_errors="ERR_FAILED|WebSocket|401")
 
     def test_a_form_that_is_being_filled_in_stays_and_can_be_sent_later(self, run_story, nadia):
         from relais.company import company_settings
 
-        def story(stage: Stage) -> None:
-            page = stage.opens(nadia, "/dashboard/settings")
-            is_live(page)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(nadia, "/dashboard/settings")
+            expect_live(page)
             page.get_by_label("Marque").fill("Étoile d'Afrique")
             Session.objects.all().delete()
             notices = page.locator(".notice--error", has_text="Votre session est terminée")
@@ -124,15 +121,15 @@ class TestASessionThatEnds:
             expect(page.get_by_label("Marque")).to_have_value("Étoile d'Afrique")
             assert company_settings.brand() == "Étoile d'Afrique"
 
-        run_story(story, expecting="401|WebSocket")
+        run_story(story, allow_console_errors="401|WebSocket")
 
 
 class TestAReload:
     def test_while_the_answer_is_on_its_way_says_nothing_twice(self, run_story, awa, chat, held_by_awa):
         """The server has it and its answer takes long; the page is loaded anew meanwhile."""
 
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, chat, without_sockets)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat, without_sockets)
             held = []
             page.route("**/send", lambda route: held.append((route, route.fetch())))
             field_of(page).fill("une fois")
@@ -146,11 +143,11 @@ class TestAReload:
             assert page.evaluate(KEPT) == 0
             assert messages_to_client(held_by_awa).count("une fois") == 1
 
-        run_story(story, expecting="ERR_|WebSocket")
+        run_story(story, allow_console_errors="ERR_|WebSocket")
 
     def test_before_the_server_has_it_sends_it_under_the_same_ref(self, run_story, awa, chat, held_by_awa):
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, chat, without_sockets)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat, without_sockets)
             never_arrives = swallows_the_first(page)
             field_of(page).fill("encore en route")
             with page.expect_request("**/send"):
@@ -162,11 +159,11 @@ class TestAReload:
             assert again.value.post_data == never_arrives[0].request.post_data
             assert messages_to_client(held_by_awa).count("encore en route") == 1
 
-        run_story(story, expecting="ERR_|WebSocket")
+        run_story(story, allow_console_errors="ERR_|WebSocket")
 
     def test_after_a_while_asks_whether_it_is_still_to_be_sent(self, run_story, awa, chat, held_by_awa):
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, chat, without_sockets)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat, without_sockets)
             swallows_the_first(page)
             field_of(page).fill("d'hier")
             with page.expect_request("**/send"):
@@ -183,11 +180,11 @@ class TestAReload:
             page.get_by_role("button", name="Réessayer").click()
             expect(agents_words(page)).to_have_text(["d'hier"])
 
-        run_story(story, expecting="ERR_|WebSocket")
+        run_story(story, allow_console_errors="ERR_|WebSocket")
 
     def test_in_a_browser_that_keeps_garbage_still_shows_the_page(self, run_story, awa, chat, held_by_awa):
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, chat)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
             page.evaluate(f"localStorage.setItem('relais:unsent:{awa.pk}:{held_by_awa.pk}', '{{\"x')")
             page.reload()
             field_of(page).fill("tout va bien")
@@ -197,8 +194,8 @@ class TestAReload:
         run_story(story)
 
     def test_what_was_refused_is_still_there_with_its_reason(self, run_story, awa, chat, clock):
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, chat, without_sockets)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat, without_sockets)
             Conversation.objects.update(last_inbound_at=clock.passes(days=-2))
             field_of(page).fill("trop tard")
             field_of(page).press("Enter")
@@ -207,18 +204,18 @@ class TestAReload:
             expect(page.locator(".is-unsent .bubble__text")).to_have_text("trop tard")
             expect(page.locator(".is-unsent .delivery__trouble")).to_contain_text("plus de 24 h")
 
-        run_story(story, expecting="422|ERR_|WebSocket")
+        run_story(story, allow_console_errors="422|ERR_|WebSocket")
 
 
 class TestWhoseItIs:
     def test_leaving_the_page_does_not_stop_what_was_sent(self, run_story, awa, chat, held_by_awa):
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, chat)
-            is_live(page)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            expect_live(page)
             field_of(page).fill("je pars")
             field_of(page).press("Enter")
-            page.goto(f"{stage.url}/dashboard/active")
-            page.goto(stage.url + chat)
+            page.goto(f"{browsers.url}/dashboard/active")
+            page.goto(browsers.url + chat)
             expect(agents_words(page)).to_have_text(["je pars"])
             expect(page.locator(".is-unsent")).to_have_count(0)
             assert messages_to_client(held_by_awa).count("je pars") == 1
@@ -228,9 +225,9 @@ class TestWhoseItIs:
     def test_another_user_of_the_browser_does_not_see_it(
         self, run_story, awa, koffi, mariam, chat, held_by_awa, clock
     ):
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, chat)
-            is_live(page)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            expect_live(page)
             field_of(page).fill("le mien")
             Session.objects.all().delete()
             expect(page).to_have_url(re.compile("/accounts/login/"))
@@ -238,20 +235,20 @@ class TestWhoseItIs:
             signs_in(page, koffi)
             expect(field_of(page)).to_have_value("")
 
-        run_story(story, expecting="401|WebSocket")
+        run_story(story, allow_console_errors="401|WebSocket")
 
     @pytest.mark.parametrize("by", ["menu", "page"])
     def test_signing_out_takes_the_own_words_along_and_no_others(self, run_story, awa, chat, by):
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, chat)
-            is_live(page)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            expect_live(page)
             field_of(page).fill("le mien")
             page.evaluate("localStorage.setItem('relais:draft:99999:1', 'celui de Koffi')")
             assert page.evaluate(KEPT) == 2
             if by == "menu":
                 page.evaluate("document.querySelector('.menu form[data-forgets]').requestSubmit()")
             else:
-                page.goto(f"{stage.url}/accounts/logout/")
+                page.goto(f"{browsers.url}/accounts/logout/")
                 page.locator("main form[data-forgets] button").click()
             expect(page).to_have_url(re.compile("/accounts/login/"))
             assert page.evaluate(KEPT) == 1
@@ -261,9 +258,9 @@ class TestWhoseItIs:
     def test_a_supervisor_s_close_leaves_the_holder_his_unsent_text(
         self, run_story, awa, mariam, chat, held_by_awa, clock
     ):
-        def story(stage: Stage) -> None:
-            page = stage.opens(awa, chat)
-            is_live(page)
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            expect_live(page)
             field_of(page).fill("je n'avais pas fini")
             held_by_awa.close(mariam, at=clock.now)
             kept = page.locator(".composer__kept")
@@ -285,8 +282,8 @@ class TestWhoseItIs:
 
 
 def test_too_long_a_text_says_the_limit_and_stays(run_story, awa, chat, held_by_awa):
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, chat)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
         problem = page.get_by_role("alert").filter(has_text="WhatsApp en prend")
         field_of(page).fill("é" * 1601)
         expect(problem).to_be_hidden()
@@ -309,8 +306,8 @@ def test_a_socket_whose_upgrade_hangs_is_given_up_and_the_page_says_so(
 ):
     """A proxy that takes the upgrade and answers nothing: the socket neither opens nor closes."""
 
-    def story(stage: Stage) -> None:
-        page = stage.opens(
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(
             awa, chat, lambda page: page.add_init_script("window.WebSocket = class { close() {} };")
         )
         expect(page.locator("#live-state")).to_have_attribute("data-state", "polling", timeout=10_000)

@@ -10,18 +10,18 @@ from relais.conversations.inbound import InboundMessage, receive
 from relais.conversations.models import Conversation
 from relais.live import endpoint
 from relais.live import socket as live_socket
-from relais.live.tests.desk import wait_until
 from tests.cast import FATOU, OUR_NUMBER, new_sid
+from tests.web_server import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_what_fatou_writes_is_on_awas_screen(desk, awa, with_bot, fatou_writes):
-    page = desk.look_at(with_bot, awa)
-    assert page.next() == {"kind": "caught-up", "rev": with_bot.rev}
+def test_what_fatou_writes_is_on_awas_screen(web_server, awa, with_bot, fatou_writes):
+    page = web_server.watch_conversation(with_bot, awa)
+    assert page.next_frame() == {"kind": "caught-up", "rev": with_bot.rev}
     with_bot = fatou_writes("une autre question")
     event = with_bot.events.get(body="une autre question")
-    frame = page.next()
+    frame = page.next_frame()
     html = frame.pop("html")
     assert frame == {
         "kind": "message",
@@ -34,7 +34,7 @@ def test_what_fatou_writes_is_on_awas_screen(desk, awa, with_bot, fatou_writes):
     assert "une autre question" in html
 
 
-def test_a_page_that_was_away_gets_all_it_missed_in_order(desk, awa, held_by_awa, fatou_writes, clock):
+def test_a_page_that_was_away_gets_all_it_missed_in_order(web_server, awa, held_by_awa, fatou_writes, clock):
     seen = held_by_awa.rev
     fatou_writes("un")
     delivery = held_by_awa.say_as_agent("deux", agent=awa, at=clock.now)
@@ -42,7 +42,7 @@ def test_a_page_that_was_away_gets_all_it_missed_in_order(desk, awa, held_by_awa
     fatou_writes("trois")
     held_by_awa.refresh_from_db()
 
-    *missed, last = desk.look_at(held_by_awa, awa, since=seen).frames_until("caught-up")
+    *missed, last = web_server.watch_conversation(held_by_awa, awa, since=seen).frames_until("caught-up")
     assert last["rev"] == held_by_awa.rev
     assert [frame["rev"] for frame in missed] == sorted(frame["rev"] for frame in missed)
     assert all(frame["rev"] > seen for frame in missed)
@@ -51,65 +51,68 @@ def test_a_page_that_was_away_gets_all_it_missed_in_order(desk, awa, held_by_awa
     assert {frame["id"] for frame in missed if frame["kind"] == "delivery"} >= {delivery.pk}
 
 
-def test_from_the_very_beginning_lines_and_messages_come_as_they_happened(desk, awa, held_by_awa):
-    *frames, _ = desk.look_at(held_by_awa, awa, since=0).frames_until("caught-up")
+def test_from_the_very_beginning_lines_and_messages_come_as_they_happened(web_server, awa, held_by_awa):
+    *frames, _ = web_server.watch_conversation(held_by_awa, awa, since=0).frames_until("caught-up")
     kinds = [(frame["kind"], frame["seq"]) for frame in frames if frame["kind"] != "delivery"]
     spoken = [("message" if e.is_spoken else "event", e.seq) for e in held_by_awa.events.order_by("seq")]
     assert kinds == spoken
 
 
-def test_a_tick_moves(desk, awa, held_by_awa, clock):
-    page = desk.look_at(held_by_awa, awa)
-    page.until("caught-up")
+def test_a_tick_moves(web_server, awa, held_by_awa, clock):
+    page = web_server.watch_conversation(held_by_awa, awa)
+    page.wait_for("caught-up")
     delivery = held_by_awa.say_as_agent("bonjour", agent=awa, at=clock.now)
-    assert page.until("message", id=delivery.event_id)["rev"] == delivery.rev
+    assert page.wait_for("message", id=delivery.event_id)["rev"] == delivery.rev
     delivery.advance("delivered", at=clock.passes(seconds=2), sid=new_sid())
-    frame = page.until("delivery", rev=delivery.rev)
+    frame = page.wait_for("delivery", rev=delivery.rev)
     assert (frame["id"], frame["seq"]) == (delivery.pk, delivery.event.seq)
     assert f'id="delivery-{delivery.pk}"' in frame["html"]
 
 
-def test_a_picture_that_arrives_shows_its_message_again(desk, awa, with_bot, fatou_writes):
+def test_a_picture_that_arrives_shows_its_message_again(web_server, awa, with_bot, fatou_writes):
     from relais.conversations.inbound import InboundMedia
 
-    page = desk.look_at(with_bot, awa)
-    page.until("caught-up")
+    page = web_server.watch_conversation(with_bot, awa)
+    page.wait_for("caught-up")
     with_bot = fatou_writes("", media=(InboundMedia("https://api.twilio.com/x", "image/jpeg"),))
     event = with_bot.events.latest("seq")
-    first = page.until("message", id=event.pk)
+    first = page.wait_for("message", id=event.pk)
     event.media.get().settle("stored", content_type="image/jpeg", size=3)
     with_bot.refresh_from_db()
-    again = page.until("message", id=event.pk)
+    again = page.wait_for("message", id=event.pk)
     assert (first["rev"], again["rev"]) == (event.rev, with_bot.rev)
-    *missed, _ = desk.look_at(with_bot, awa, since=event.rev).frames_until("caught-up")
+    *missed, _ = web_server.watch_conversation(with_bot, awa, since=event.rev).frames_until("caught-up")
     assert [(frame["kind"], frame["id"], frame["rev"]) for frame in missed] == [
         ("message", event.pk, with_bot.rev)
     ]
 
 
-def test_each_reads_in_his_own_language(desk, awa, koffi, held_by_awa, clock):
+def test_each_reads_in_his_own_language(web_server, awa, koffi, held_by_awa, clock):
     type(koffi).objects.filter(pk=koffi.pk).update(language="en")
-    awas, koffis = desk.look_at(held_by_awa, awa), desk.look_at(held_by_awa, koffi)
-    awas.until("caught-up"), koffis.until("caught-up")
+    awas, koffis = (
+        web_server.watch_conversation(held_by_awa, awa),
+        web_server.watch_conversation(held_by_awa, koffi),
+    )
+    awas.wait_for("caught-up"), koffis.wait_for("caught-up")
     held_by_awa.close(awa, at=clock.now)
     closed = held_by_awa.events.get(event_type="conversation_closed")
-    french, english = awas.until("event", id=closed.pk), koffis.until("event", id=closed.pk)
+    french, english = awas.wait_for("event", id=closed.pk), koffis.wait_for("event", id=closed.pk)
     assert "clôtur" in french.pop("html")
     english.pop("html")
     assert french == english
 
 
-def test_when_the_listening_is_cut_nothing_is_missed(desk, awa, with_bot, fatou_writes):
-    page = desk.look_at(with_bot, awa)
-    page.until("caught-up")
+def test_when_the_listening_is_cut_nothing_is_missed(web_server, awa, with_bot, fatou_writes):
+    page = web_server.watch_conversation(with_bot, awa)
+    page.wait_for("caught-up")
     with connection.cursor() as cursor:
         cursor.execute("""
             select pg_terminate_backend(pid) from pg_stat_activity
              where datname = current_database() and application_name = 'relais listen' """)
         assert cursor.rowcount == 1
     written = [fatou_writes(f"message {n}").events.latest("seq").pk for n in range(5)]
-    assert [page.until("message")["id"] for _ in written] == written
-    wait_until(lambda: desk.live.hears)
+    assert [page.wait_for("message")["id"] for _ in written] == written
+    wait_until(lambda: web_server.live.hears)
 
 
 @pytest.fixture
@@ -117,32 +120,34 @@ def often(monkeypatch):
     monkeypatch.setattr(endpoint, "LOOK_ROUND", 0.2)
 
 
-def test_what_no_notification_told_is_found_by_looking_round(often, desk, awa, with_bot, fatou_writes):
-    page, lists = desk.look_at(with_bot, awa), desk.page(awa)
-    page.until("caught-up"), lists.until("counts", bot=1)
-    wait_until(lambda: desk.live.lists.known)
+def test_what_no_notification_told_is_found_by_looking_round(often, web_server, awa, with_bot, fatou_writes):
+    page, lists = web_server.watch_conversation(with_bot, awa), web_server.open_socket(awa)
+    page.wait_for("caught-up"), lists.wait_for("counts", bot=1)
+    wait_until(lambda: web_server.live.lists.known)
     with connection.cursor() as cursor:
         cursor.execute("alter table conversations disable trigger user")
     try:
         event = fatou_writes("personne ne l'a dit").events.latest("seq")
-        assert page.until("message")["id"] == event.pk
-        assert lists.until("row")["rev"] == event.rev
+        assert page.wait_for("message")["id"] == event.pk
+        assert lists.wait_for("row")["rev"] == event.rev
     finally:
         with connection.cursor() as cursor:
             cursor.execute("alter table conversations enable trigger user")
 
 
-def test_a_page_that_does_not_read_is_sent_away_and_holds_up_nobody(desk, awa, koffi, with_bot, monkeypatch):
+def test_a_page_that_does_not_read_is_sent_away_and_holds_up_nobody(
+    web_server, awa, koffi, with_bot, monkeypatch
+):
     monkeypatch.setattr(live_socket, "LONGEST_QUEUE", 20)
-    with desk.unread(f"/live?conversation={with_bot.pk}", koffi) as slow:
-        quick = desk.look_at(with_bot, awa)
-        quick.until("caught-up")
-        watch = desk.live.threads.watched[with_bot.pk]
+    with web_server.slow_socket(f"/live?conversation={with_bot.pk}", koffi) as slow:
+        quick = web_server.watch_conversation(with_bot, awa)
+        quick.wait_for("caught-up")
+        watch = web_server.live.threads.watched[with_bot.pk]
         wait_until(lambda: len(watch.sockets) == 2)
         for _ in range(400):
             message = InboundMessage(sid=new_sid(), address=FATOU, sender=OUR_NUMBER, body="𝔐" * 1600)
             event = receive([message], at=with_bot.started_at)[message.sid].event_id
-            assert quick.until("message")["id"] == event
+            assert quick.wait_for("message")["id"] == event
             if len(watch.sockets) == 1:
                 break
         assert len(watch.sockets) == 1
@@ -151,8 +156,11 @@ def test_a_page_that_does_not_read_is_sent_away_and_holds_up_nobody(desk, awa, k
             last = last[-4:] + (slow.recv(65536) or pytest.fail("it was not told why"))
 
 
-def test_every_process_tells_the_same(desk, second_desk, awa, koffi, with_bot, fatou_writes):
-    pages = [desk.look_at(with_bot, awa, since=0), second_desk.look_at(with_bot, koffi, since=0)]
+def test_every_process_tells_the_same(web_server, second_web_server, awa, koffi, with_bot, fatou_writes):
+    pages = [
+        web_server.watch_conversation(with_bot, awa, since=0),
+        second_web_server.watch_conversation(with_bot, koffi, since=0),
+    ]
     fatou_writes("à tous")
     with_bot.refresh_from_db()
     last = with_bot.events.latest("seq").pk
@@ -162,16 +170,16 @@ def test_every_process_tells_the_same(desk, second_desk, awa, koffi, with_bot, f
     assert stories[0] == stories[1]
 
 
-def test_without_a_socket_the_same_frames_come_as_one_answer(desk, awa, held_by_awa):
+def test_without_a_socket_the_same_frames_come_as_one_answer(web_server, awa, held_by_awa):
     path = f"/live?conversation={held_by_awa.pk}"
-    told = desk.page(awa, f"{path}&since=0").frames_until("caught-up")
-    answer = desk.get(f"{path}&since=0", awa)
+    told = web_server.open_socket(awa, f"{path}&since=0").frames_until("caught-up")
+    answer = web_server.get(f"{path}&since=0", awa)
     assert answer.json() == told
     assert answer.headers["Cache-Control"] == "no-store"
-    assert desk.get(path, awa).json() == [{"kind": "caught-up", "rev": held_by_awa.rev}]
+    assert web_server.get(path, awa).json() == [{"kind": "caught-up", "rev": held_by_awa.rev}]
 
 
-def test_a_broken_piece_does_not_silence_the_others(desk, awa, with_bot, fatou_writes, monkeypatch):
+def test_a_broken_piece_does_not_silence_the_others(web_server, awa, with_bot, fatou_writes, monkeypatch):
     from relais.conversations import live_source
 
     def looks(event):
@@ -180,25 +188,25 @@ def test_a_broken_piece_does_not_silence_the_others(desk, awa, with_bot, fatou_w
         return f"<p>{event.body}</p>"
 
     monkeypatch.setitem(live_source.RENDERERS, "message", (live_source.RENDERERS["message"][0], looks))
-    page = desk.look_at(with_bot, awa)
-    page.until("caught-up")
+    page = web_server.watch_conversation(with_bot, awa)
+    page.wait_for("caught-up")
     fatou_writes("cassé")
     fatou_writes("entier")
-    assert page.next()["html"] == "<p>entier</p>"
+    assert page.next_frame()["html"] == "<p>entier</p>"
 
 
-def test_the_client_is_shown_as_what_he_wrote_and_never_as_markup(desk, awa, with_bot, fatou_writes):
-    page = desk.look_at(with_bot, awa)
-    page.until("caught-up")
+def test_the_client_is_shown_as_what_he_wrote_and_never_as_markup(web_server, awa, with_bot, fatou_writes):
+    page = web_server.watch_conversation(with_bot, awa)
+    page.wait_for("caught-up")
     fatou_writes("<script>alert(1)</script>\x01")
-    assert "<script>" not in page.until("message")["html"]
+    assert "<script>" not in page.wait_for("message")["html"]
 
 
-def test_the_frames_of_one_conversation_do_not_reach_another(desk, awa, with_bot, fatou_writes):
+def test_the_frames_of_one_conversation_do_not_reach_another(web_server, awa, with_bot, fatou_writes):
     other = fatou_writes("ailleurs", address="whatsapp:+2250700000002", name="Ibrahim")
-    page = desk.look_at(with_bot, awa)
-    page.until("caught-up")
+    page = web_server.watch_conversation(with_bot, awa)
+    page.wait_for("caught-up")
     fatou_writes("encore ailleurs", address="whatsapp:+2250700000002", name="Ibrahim")
     fatou_writes("ici")
-    assert page.next()["conversation"] == with_bot.pk != other.pk
+    assert page.next_frame()["conversation"] == with_bot.pk != other.pk
     assert ClientAddress.objects.count() == Conversation.objects.count() == 2

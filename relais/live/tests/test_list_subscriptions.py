@@ -21,10 +21,10 @@ IBRAHIM = {"address": "whatsapp:+2250700000002", "name": "Ibrahim"}
 
 @pytest.mark.django_db(transaction=True)
 class TestLists:
-    def test_the_page_asks_for_its_list_and_is_told_the_counts(self, desk, awa, held_by_awa):
-        page = desk.page(awa)
-        assert page.next() == {"kind": "refresh"}
-        assert page.next() == {
+    def test_the_page_asks_for_its_list_and_is_told_the_counts(self, web_server, awa, held_by_awa):
+        page = web_server.open_socket(awa)
+        assert page.next_frame() == {"kind": "refresh"}
+        assert page.next_frame() == {
             "kind": "counts",
             "active": 1,
             "bot": 0,
@@ -35,68 +35,70 @@ class TestLists:
         }
 
     def test_a_row_follows_what_happens_and_the_counts_with_it(
-        self, desk, awa, koffi, with_bot, fatou_writes, clock
+        self, web_server, awa, koffi, with_bot, fatou_writes, clock
     ):
-        page = desk.page(koffi)
-        page.until("counts", bot=1)
+        page = web_server.open_socket(koffi)
+        page.wait_for("counts", bot=1)
         with_bot.take_over(awa, at=clock.now)
-        row = page.until("row", conversation=with_bot.pk)
+        row = page.wait_for("row", conversation=with_bot.pk)
         assert f'id="row-{with_bot.pk}"' in row["html"]
         assert f'data-agent="{awa.pk}"' in row["html"]
         assert set(row) == {"kind", "conversation", "rev", "html"}
-        assert page.until("counts", held=1)["mine"] == 0
+        assert page.wait_for("counts", held=1)["mine"] == 0
         fatou_writes("encore")
-        assert "encore" in page.until("row")["html"]
+        assert "encore" in page.wait_for("row")["html"]
 
-    def test_a_new_conversation_appears(self, desk, awa, fatou_writes):
-        page = desk.page(awa)
-        page.until("counts")
+    def test_a_new_conversation_appears(self, web_server, awa, fatou_writes):
+        page = web_server.open_socket(awa)
+        page.wait_for("counts")
         new = fatou_writes("bonjour")
-        assert page.until("row")["conversation"] == new.pk
-        assert page.until("counts")["bot"] == 1
+        assert page.wait_for("row")["conversation"] == new.pk
+        assert page.wait_for("counts")["bot"] == 1
 
-    def test_reading_takes_the_unread_mark_away(self, desk, awa, held_by_awa, fatou_writes):
+    def test_reading_takes_the_unread_mark_away(self, web_server, awa, held_by_awa, fatou_writes):
         unread = fatou_writes("une question")
-        page = desk.page(awa)
-        page.until("counts", unread_mine=1)
+        page = web_server.open_socket(awa)
+        page.wait_for("counts", unread_mine=1)
         unread.read_by(awa)
-        page.until("counts", unread_mine=0)
+        page.wait_for("counts", unread_mine=0)
 
-    def test_the_outsider_hears_nothing(self, desk, yao, sales, with_bot, fatou_writes):
+    def test_the_outsider_hears_nothing(self, web_server, yao, sales, with_bot, fatou_writes):
         Conversation.objects.filter(pk=with_bot.pk).update(team=sales)
-        page = desk.page(yao)
-        assert page.until("counts")["bot"] == 0
+        page = web_server.open_socket(yao)
+        assert page.wait_for("counts")["bot"] == 0
         fatou_writes("pour les ventes seulement")
         seen = fatou_writes("pour tous", **IBRAHIM)
         frames = page.frames_until("counts", bot=1)
         assert {frame["conversation"] for frame in frames if frame["kind"] == "row"} == {seen.pk}
 
-    def test_what_leaves_his_reach_is_taken_from_his_list(self, desk, awa, yao, mariam, sales, with_bot):
-        awas, mariams = desk.page(awa), desk.page(mariam)
-        awas.until("counts", bot=1), mariams.until("counts", bot=1)
+    def test_what_leaves_his_reach_is_taken_from_his_list(
+        self, web_server, awa, yao, mariam, sales, with_bot
+    ):
+        awas, mariams = web_server.open_socket(awa), web_server.open_socket(mariam)
+        awas.wait_for("counts", bot=1), mariams.wait_for("counts", bot=1)
         Conversation.objects.filter(pk=with_bot.pk).update(team=sales, rev=with_bot.rev + 1)
         gone = {"kind": "row", "conversation": with_bot.pk, "rev": with_bot.rev + 1, "html": ""}
-        assert awas.until("row") == gone
-        assert awas.until("counts")["bot"] == 0
-        assert mariams.until("row")["html"]
-        yaos = desk.page(yao)
-        assert yaos.until("counts")["bot"] == 0
+        assert awas.wait_for("row") == gone
+        assert awas.wait_for("counts")["bot"] == 0
+        assert mariams.wait_for("row")["html"]
+        yaos = web_server.open_socket(yao)
+        assert yaos.wait_for("counts")["bot"] == 0
         Conversation.objects.filter(pk=with_bot.pk).update(team=yao.team, rev=with_bot.rev + 2)
-        assert yaos.until("row")["html"]
-        assert mariams.until("row", rev=with_bot.rev + 2)["html"]
+        assert yaos.wait_for("row")["html"]
+        assert mariams.wait_for("row", rev=with_bot.rev + 2)["html"]
 
-    def test_a_flood_is_a_few_frames_and_a_new_list(self, desk, awa, fatou_writes):
-        page = desk.page(awa)
-        page.until("counts")
+    def test_a_flood_is_a_few_frames_and_a_new_list(self, web_server, awa, fatou_writes):
+        page = web_server.open_socket(awa)
+        page.wait_for("counts")
         began = time.monotonic()
         for n in range(30):
             fatou_writes("bonjour", address=f"whatsapp:+2126000010{n:02}", name=f"Client {n}")
         frames = []
         while not {"refresh", 30} <= {frame.get("bot", frame["kind"]) for frame in frames}:
-            frames.append(page.next())
+            frames.append(page.next_frame())
         assert len(frames) <= 4 * (time.monotonic() - began) + 1
 
-    def test_many_changes_in_one_statement_are_a_new_list(self, desk, awa, fatou_writes):
+    def test_many_changes_in_one_statement_are_a_new_list(self, web_server, awa, fatou_writes):
         some = fatou_writes("bonjour")
         channel = {
             "address_id": some.address_id,
@@ -104,25 +106,25 @@ class TestLists:
             "status": "completed",
             "ended_at": some.started_at,
         }
-        page = desk.page(awa)
-        page.until("counts", bot=1)
+        page = web_server.open_socket(awa)
+        page.wait_for("counts", bot=1)
         Conversation.objects.bulk_create(
             [Conversation(sender=f"whatsapp:+1{n:09}", **channel) for n in range(500)]
         )
-        assert page.until("refresh")
+        assert page.wait_for("refresh")
 
-    def test_without_a_socket_the_page_asks_again_and_is_told_the_counts(self, desk, mariam, waiting):
-        refresh, counts = desk.get("/live", mariam).json()
+    def test_without_a_socket_the_page_asks_again_and_is_told_the_counts(self, web_server, mariam, waiting):
+        refresh, counts = web_server.get("/live", mariam).json()
         assert refresh == {"kind": "refresh"}
         assert (counts["kind"], counts["pending"], counts["active"]) == ("counts", 1, 0)
 
     def test_each_is_told_the_numbers_of_his_own_reach(
-        self, desk, awa, yao, mariam, sales, with_bot, fatou_writes
+        self, web_server, awa, yao, mariam, sales, with_bot, fatou_writes
     ):
         fatou_writes("bonjour", **IBRAHIM)
         Conversation.objects.filter(pk=with_bot.pk).update(team=sales)
         User.objects.filter(pk=awa.pk).update(team=sales)
-        assert [desk.get("/live", who).json()[1]["bot"] for who in (awa, yao, mariam)] == [2, 1, 2]
+        assert [web_server.get("/live", who).json()[1]["bot"] for who in (awa, yao, mariam)] == [2, 1, 2]
 
 
 class TestOneLine:

@@ -3,83 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
-from django.conf import settings as configured
-from django.db import connection
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
 from relais.conversations.inbound import InboundMessage, receive
-from relais.live.tests.desk import Desk, signed_in
-from relais.prepare import static_files
+from tests.browser import Browsers, expect_live
 from tests.cast import FATOU, OUR_NUMBER, new_sid
 
 pytestmark = pytest.mark.django_db(transaction=True)
-CHROMIUM = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-
-
-class Stage:
-    """Browsers, one for each person, and all that their consoles complain of."""
-
-    def __init__(self, browser: Browser, desk: Desk) -> None:
-        self.browser = browser
-        self.url = f"http://127.0.0.1:{desk.port}"
-        self.troubles: list[str] = []
-
-    def opens(
-        self, user: Any, path: str, prepare: Callable[[Page], object] = lambda page: None, **options: Any
-    ) -> Page:
-        context = self.browser.new_context(locale="fr-FR", **options)
-        cookie = {"name": configured.SESSION_COOKIE_NAME, "value": signed_in(user), "url": self.url}
-        context.add_cookies([cookie])  # type: ignore[list-item]
-        page = context.new_page()
-        page.on("console", lambda said: self.troubles.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        prepare(page)
-        page.goto(self.url + path)
-        return page
-
-
-@pytest.fixture
-def run_story(transactional_db, settings, tmp_path_factory, monkeypatch):
-    """Plays a story in a thread of its own: Playwright's loop would otherwise be this whole test run's."""
-    # The stories' verbs are called between two turns of that loop, never inside of it.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    settings.STATIC_ROOT = tmp_path_factory.getbasetemp() / "static"
-    settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "relais.web.storage.Storage"}}
-    static_files()
-
-    def run_story(story: Callable[[Stage], None], *, expecting: str = "^$") -> None:
-        def play() -> None:
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
-                stage = Stage(browser, run_story.desk)  # type: ignore[attr-defined]
-                try:
-                    story(stage)
-                finally:
-                    browser.close()
-                    connection.close()
-                assert [said for said in stage.troubles if not re.search(expecting, said)] == []
-
-        with ThreadPoolExecutor(1) as alone:
-            alone.submit(play).result()
-
-    with Desk() as run_story.desk:  # type: ignore[attr-defined]
-        yield run_story
-
-
-def is_live(*pages: Page) -> None:
-    for page in pages:
-        expect(page.locator("#live-state")).to_have_attribute("data-state", "live")
 
 
 def test_what_the_client_writes_appears(run_story, awa, held_by_awa, fatou_writes):
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, f"/dashboard/chat/{held_by_awa.pk}")
-        is_live(page)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, f"/dashboard/chat/{held_by_awa.pk}")
+        expect_live(page)
         fatou_writes("Je cherche une Classe A")
         expect(page.locator(".message").last).to_contain_text("Je cherche une Classe A")
 
@@ -87,12 +25,12 @@ def test_what_the_client_writes_appears(run_story, awa, held_by_awa, fatou_write
 
 
 def test_ticks_move_in_the_bubble(run_story, awa, held_by_awa, clock):
-    def story(stage: Stage) -> None:
+    def story(browsers: Browsers) -> None:
         delivery = held_by_awa.say_as_agent("Bonjour Fatou", agent=awa, at=clock.now)
-        page = stage.opens(awa, f"/dashboard/chat/{held_by_awa.pk}")
+        page = browsers.open_page(awa, f"/dashboard/chat/{held_by_awa.pk}")
         tick = page.locator(f"#message-{delivery.event_id} .delivery")
         expect(tick).to_have_attribute("data-state", "queued")
-        is_live(page)
+        expect_live(page)
         delivery.advance("read", at=clock.now, sid="SM" + "1" * 32)
         expect(tick).to_have_attribute("data-state", "read")
         expect(page.locator(f"#message-{delivery.event_id}")).to_have_count(1)
@@ -103,23 +41,23 @@ def test_ticks_move_in_the_bubble(run_story, awa, held_by_awa, clock):
 def test_after_a_cut_each_message_is_there_once_and_in_order(run_story, awa, held_by_awa, fatou_writes):
     written = [f"message {n}" for n in range(12)]
 
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, f"/dashboard/chat/{held_by_awa.pk}")
-        is_live(page)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, f"/dashboard/chat/{held_by_awa.pk}")
+        expect_live(page)
         for n, text in enumerate(written):
             if n % 4 == 1:
-                run_story.desk.ends_all_sockets(1013)
+                run_story.server.close_all_sockets(1013)
             fatou_writes(text)
         expect(page.locator(".message--client")).to_have_count(1 + len(written))
         assert page.locator(".message--client .bubble__text").all_text_contents() == ["mercedes", *written]
-        is_live(page)
+        expect_live(page)
 
     run_story(story)
 
 
 def test_without_sockets_the_page_says_so_and_still_keeps_up(run_story, awa, held_by_awa, fatou_writes):
-    def story(stage: Stage) -> None:
-        page = stage.opens(
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(
             awa,
             f"/dashboard/chat/{held_by_awa.pk}",
             lambda page: page.route_web_socket(re.compile("/live"), lambda socket: socket.close()),
@@ -134,27 +72,27 @@ def test_without_sockets_the_page_says_so_and_still_keeps_up(run_story, awa, hel
 
 
 def test_a_network_that_goes_away_is_noticed_and_all_is_shown_afterwards(run_story, awa, held_by_awa, clock):
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, f"/dashboard/chat/{held_by_awa.pk}")
-        is_live(page)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, f"/dashboard/chat/{held_by_awa.pk}")
+        expect_live(page)
         page.context.set_offline(True)
         expect(page.locator("#live-state")).to_have_attribute("data-state", "lost")
         texts = [InboundMessage(new_sid(), FATOU, OUR_NUMBER, f"pendant ce temps {n}") for n in range(300)]
         receive(texts, at=clock.now)
         page.context.set_offline(False)
-        is_live(page)
+        expect_live(page)
         expect(page.locator(".message--client").last).to_contain_text("pendant ce temps 299")
         shown = page.locator(".message--client .bubble__text").all_text_contents()
         assert shown == ["mercedes", *(text.body for text in texts)]
         expect(page.locator(".day")).to_have_count(1)
 
-    run_story(story, expecting="ERR_INTERNET_DISCONNECTED")
+    run_story(story, allow_console_errors="ERR_INTERNET_DISCONNECTED")
 
 
 def test_who_may_not_enter_any_more_sees_the_sign_in_page(run_story, awa, held_by_awa, nadia, clock):
-    def story(stage: Stage) -> None:
-        page = stage.opens(awa, f"/dashboard/chat/{held_by_awa.pk}")
-        is_live(page)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, f"/dashboard/chat/{held_by_awa.pk}")
+        expect_live(page)
         awa.deactivate(by=nadia, at=clock.now)
         expect(page).to_have_url(re.compile("/accounts/login/"))
 
@@ -162,19 +100,19 @@ def test_who_may_not_enter_any_more_sees_the_sign_in_page(run_story, awa, held_b
 
 
 def test_what_goes_out_of_reach_leaves_the_screen(run_story, koffi, with_bot, sales):
-    def story(stage: Stage) -> None:
-        page = stage.opens(koffi, f"/dashboard/chat/{with_bot.pk}")
-        is_live(page)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(koffi, f"/dashboard/chat/{with_bot.pk}")
+        expect_live(page)
         type(with_bot).objects.filter(pk=with_bot.pk).update(team=sales)
         expect(page.locator(".message")).to_have_count(0)
 
-    run_story(story, expecting="404")
+    run_story(story, allow_console_errors="404")
 
 
 def test_rows_and_counts_move(run_story, koffi, with_bot, fatou_writes):
-    def story(stage: Stage) -> None:
-        page = stage.opens(koffi, "/dashboard/active")
-        is_live(page)
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(koffi, "/dashboard/active")
+        expect_live(page)
         count = page.locator('.rail [data-count="active"]')
         expect(count).to_have_text("1")
         new = fatou_writes("bonjour", address="whatsapp:+2250700000002", name="Ibrahim")
@@ -185,9 +123,9 @@ def test_rows_and_counts_move(run_story, koffi, with_bot, fatou_writes):
 
 
 def test_two_agents_look_and_both_see_who_took_over(run_story, awa, koffi, waiting, clock):
-    def story(stage: Stage) -> None:
-        pages = [stage.opens(who, f"/dashboard/chat/{waiting.pk}") for who in (awa, koffi)]
-        is_live(*pages)
+    def story(browsers: Browsers) -> None:
+        pages = [browsers.open_page(who, f"/dashboard/chat/{waiting.pk}") for who in (awa, koffi)]
+        expect_live(*pages)
         waiting.take_over(awa, at=clock.now)
         for page in pages:
             expect(page.locator(".line--agent_takeover")).to_contain_text("Awa Diop")

@@ -15,8 +15,8 @@ from twilio.request_validator import RequestValidator
 from relais.conversations.inbound import InboundMessage, receive
 from relais.live import conversation_subscriptions, endpoint, notify_listener, pool
 from relais.live import socket as live_socket
-from relais.live.tests.desk import Desk, wait_until
 from tests.cast import FATOU, OUR_NUMBER, new_sid
+from tests.web_server import WebServer, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 IBRAHIM = {"address": "whatsapp:+2250700000002", "name": "Ibrahim"}
@@ -64,64 +64,69 @@ def small_queues(monkeypatch):
     monkeypatch.setattr(conversation_subscriptions, "READ", 100)
 
 
-def test_who_was_away_for_long_gets_all_of_it_once_and_in_order(desk, awa, with_bot):
+def test_who_was_away_for_long_gets_all_of_it_once_and_in_order(web_server, awa, with_bot):
     missed = many_messages(with_bot, 2_000)
-    page = desk.look_at(with_bot, awa, since=with_bot.rev)
+    page = web_server.watch_conversation(with_bot, awa, since=with_bot.rev)
     frames = page.frames_until("caught-up")
     assert [frame["id"] for frame in frames[:-1]] == missed
     assert frames[-1]["rev"] == with_bot.rev + 2_000
 
 
 def test_nothing_is_queued_for_who_still_catches_up_and_others_do_not_wait(
-    small_queues, desk, awa, koffi, with_bot, fatou_writes
+    small_queues, web_server, awa, koffi, with_bot, fatou_writes
 ):
     missed = many_messages(with_bot, 400, "𝔐" * 1500)
-    slow = desk.look_at(with_bot, koffi, since=with_bot.rev, sock=desk.narrow())
-    quick = desk.look_at(with_bot, awa)
-    quick.until("caught-up")
+    slow = web_server.watch_conversation(
+        with_bot, koffi, since=with_bot.rev, sock=web_server.connect_with_small_buffer()
+    )
+    quick = web_server.watch_conversation(with_bot, awa)
+    quick.wait_for("caught-up")
     for n in range(60):
         event = fatou_writes(f"encore {n}").events.latest("seq")
-        assert quick.until("message")["id"] == event.pk
+        assert quick.wait_for("message")["id"] == event.pk
         missed.append(event.pk)
-    assert len(desk.live.threads.watched[with_bot.pk].live) == 1
+    assert len(web_server.live.threads.watched[with_bot.pk].live) == 1
     assert messages_until(slow, missed[-1]) == missed
 
 
-def test_a_flood_is_read_by_those_who_look_and_closes_nobody(small_queues, desk, awa, koffi, with_bot):
+def test_a_flood_is_read_by_those_who_look_and_closes_nobody(small_queues, web_server, awa, koffi, with_bot):
     type(koffi).objects.filter(pk=koffi.pk).update(language="en")
-    pages = [desk.look_at(with_bot, who) for who in (awa, koffi)]
+    pages = [web_server.watch_conversation(with_bot, who) for who in (awa, koffi)]
     for page in pages:
-        page.until("caught-up")
+        page.wait_for("caught-up")
     flood = many_messages(with_bot, 300)
     later = many_messages(with_bot, 3)
     for page in pages:
         assert messages_until(page, later[-1]) == flood + later
 
 
-def test_who_takes_nothing_for_long_is_sent_away(desk, koffi, with_bot, monkeypatch):
+def test_who_takes_nothing_for_long_is_sent_away(web_server, koffi, with_bot, monkeypatch):
     monkeypatch.setattr(live_socket, "PATIENCE", 0.2)
     many_messages(with_bot, 200)
-    with desk.unread(f"/live?conversation={with_bot.pk}&since=0", koffi):
-        wait_until(lambda: desk.live.doorkeeper.inside)
-        wait_until(lambda: not desk.live.doorkeeper.inside)
+    with web_server.slow_socket(f"/live?conversation={with_bot.pk}&since=0", koffi):
+        wait_until(lambda: web_server.live.doorkeeper.inside)
+        wait_until(lambda: not web_server.live.doorkeeper.inside)
 
 
 def test_who_died_without_a_word_is_noticed(transactional_db, awa):
-    with Desk(ws_ping_interval=0.2, ws_ping_timeout=0.2) as desk, desk.unread("/live", awa):
-        wait_until(lambda: desk.live.lists.lines)
-        wait_until(lambda: not desk.live.lists.lines)
+    with (
+        WebServer(ws_ping_interval=0.2, ws_ping_timeout=0.2) as web_server,
+        web_server.slow_socket("/live", awa),
+    ):
+        wait_until(lambda: web_server.live.lists.lines)
+        wait_until(lambda: not web_server.live.lists.lines)
 
 
 # -- two processes ----------------------------------------------------------------------------------------
 
 
-def twilio_calls(desk, number):
+def twilio_calls(web_server, number):
     path = "/api/twilio/message"
     params = {"MessageSid": new_sid(), "From": FATOU, "To": OUR_NUMBER, "Body": f"message {number}"}
     token, public = configured.ENVIRONMENT.twilio_auth_token, configured.ENVIRONMENT.public_base_url
     signature = RequestValidator(token).compute_signature(public + path, params)
     answer = requests.post(
-        f"http://127.0.0.1:{desk.port}{path}",
+        f"http://127.0.0.1:{web_server.port}{path}",
         data=params,
         headers={"X-Twilio-Signature": signature},
         timeout=10,
@@ -129,11 +134,13 @@ def twilio_calls(desk, number):
     assert answer.status_code == 200
 
 
-def test_whichever_process_a_message_comes_in_by_all_show_the_same(desk, second_desk, awa, koffi, with_bot):
-    both = (desk, second_desk)
-    pages = [at.look_at(with_bot, who) for at in both for who in (awa, koffi)]
+def test_whichever_process_a_message_comes_in_by_all_show_the_same(
+    web_server, second_web_server, awa, koffi, with_bot
+):
+    both = (web_server, second_web_server)
+    pages = [at.watch_conversation(with_bot, who) for at in both for who in (awa, koffi)]
     for page in pages:
-        page.until("caught-up")
+        page.wait_for("caught-up")
     with ThreadPoolExecutor(6) as twilio:
         list(twilio.map(lambda n: twilio_calls(both[n % 2], n), range(60)))
     events = list(with_bot.events.filter(seq__gt=with_bot.seq).order_by("rev").values_list("pk", flat=True))
@@ -145,15 +152,15 @@ def test_whichever_process_a_message_comes_in_by_all_show_the_same(desk, second_
 def dots(page, conversation):
     """Whether the row is shown as unread, each time that it comes."""
     while True:
-        yield 'data-unread="true"' in page.until("row", conversation=conversation.pk)["html"]
+        yield 'data-unread="true"' in page.wait_for("row", conversation=conversation.pk)["html"]
 
 
 def test_what_the_holder_reads_in_one_process_is_read_in_all(
-    desk, second_desk, awa, held_by_awa, fatou_writes
+    web_server, second_web_server, awa, held_by_awa, fatou_writes
 ):
-    pages = [at.page(awa) for at in (desk, second_desk)]
+    pages = [at.open_socket(awa) for at in (web_server, second_web_server)]
     for page in pages:
-        page.until("counts", mine=1)
+        page.wait_for("counts", mine=1)
     unread = fatou_writes("une question")
     seen = [dots(page, unread) for page in pages]
     assert [next(each) for each in seen] == [True, True]
@@ -172,23 +179,25 @@ def impatient(monkeypatch):
     monkeypatch.setattr(pool, "LONGEST", 0.2)
 
 
-def test_a_network_that_swallows_what_is_told_is_noticed(impatient, desk, awa, with_bot, fatou_writes):
-    page = desk.look_at(with_bot, awa)
-    page.until("caught-up")
+def test_a_network_that_swallows_what_is_told_is_noticed(impatient, web_server, awa, with_bot, fatou_writes):
+    page = web_server.watch_conversation(with_bot, awa)
+    page.wait_for("caught-up")
     with stopped("relais listen"):
-        wait_until(lambda: not desk.live.hears)
+        wait_until(lambda: not web_server.live.hears)
         event = fatou_writes("qui l'entend ?").events.latest("seq")
-        wait_until(lambda: desk.live.hears)
-        assert page.until("message")["id"] == event.pk
+        wait_until(lambda: web_server.live.hears)
+        assert page.wait_for("message")["id"] == event.pk
 
 
-def test_questions_that_a_network_swallows_are_asked_again(impatient, desk, awa, with_bot, fatou_writes):
-    page, lists = desk.look_at(with_bot, awa), desk.page(awa)
-    page.until("caught-up"), lists.until("counts")
+def test_questions_that_a_network_swallows_are_asked_again(
+    impatient, web_server, awa, with_bot, fatou_writes
+):
+    page, lists = web_server.watch_conversation(with_bot, awa), web_server.open_socket(awa)
+    page.wait_for("caught-up"), lists.wait_for("counts")
     with stopped("relais live"):
         event = fatou_writes("encore là ?").events.latest("seq")
-        assert page.until("message")["id"] == event.pk
-        assert lists.until("refresh")
+        assert page.wait_for("message")["id"] == event.pk
+        assert lists.wait_for("refresh")
 
 
 @pytest.fixture
@@ -197,12 +206,12 @@ def often(monkeypatch):
 
 
 def test_reading_that_no_notification_told_is_found_by_looking_round(
-    often, desk, awa, held_by_awa, fatou_writes
+    often, web_server, awa, held_by_awa, fatou_writes
 ):
     unread = fatou_writes("une question")
-    page = desk.page(awa)
-    page.until("counts", unread_mine=1)
-    wait_until(lambda: desk.live.lists.known)
+    page = web_server.open_socket(awa)
+    page.wait_for("counts", unread_mine=1)
+    wait_until(lambda: web_server.live.lists.known)
     switch_triggers("disable")
     try:
         unread.read_by(awa)

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 import pytest
 from django.db import connection
 
-from relais.live.tests.desk import Desk, wait_until
 from relais.ops import health
 from relais.ops.health import STALE, beat, record_completions
 from relais.ops.job_progress import periodic_intervals
+from tests.web_server import WebServer, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WELL = {"status": "ok", "database": "ok", "jobs": "ok", "sender": "ok", "live": "ok"}
@@ -17,7 +17,7 @@ WELL = {"status": "ok", "database": "ok", "jobs": "ok", "sender": "ok", "live": 
 
 @pytest.fixture
 def desk(transactional_db):
-    with Desk() as desk:
+    with WebServer() as desk:
         yield desk
 
 

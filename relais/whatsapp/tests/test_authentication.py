@@ -11,7 +11,6 @@ import pytest
 from django.conf import settings
 
 from relais.conversations.models import ConversationEvent
-from relais.live.tests.desk import wait_until
 from relais.whatsapp.inbound import authentication, signature
 from relais.whatsapp.inbound.authentication import (
     MAX_REFUSED_CALLS,
@@ -25,6 +24,7 @@ from relais.whatsapp.inbound.authentication import (
 )
 from relais.whatsapp.inbound.hooks import MAX_FORM_FIELDS
 from relais.whatsapp.inbound.signature import RawRequest, is_signed
+from tests.web_server import wait_until
 
 from .conftest import inbound
 

@@ -12,7 +12,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from relais.accounts.models import ApiToken
 from relais.conversations.models import MessageDelivery
-from relais.live.tests.desk import Desk
 from relais.ops import health
 from relais.ops.job_progress import periodic_intervals
 from relais.ops.watch import exposition
@@ -22,6 +21,7 @@ from relais.ops.watch.models import Snapshot, Tally
 from relais.whatsapp import metrics
 from relais.whatsapp.models import LogReading
 from tests.cast import OUR_NUMBER
+from tests.web_server import WebServer
 
 pytestmark = pytest.mark.django_db
 
@@ -136,7 +136,7 @@ def test_without_a_database_what_this_process_counted_is_told_all_the_same(db, m
 
 @pytest.fixture
 def desk(transactional_db):
-    with Desk() as desk:
+    with WebServer() as desk:
         yield desk
 
 
