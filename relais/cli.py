@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from relais.accounts.roles import Role
 from relais.environment import ROOT, BadEnvironment, Environment, load
-from relais.ops.errors import Refused
+from relais.ops.errors import OperationError
 from relais.ops.process import end_soon_after
 from relais.text import has_visible_characters
 
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options) or 0)
     except (BadEnvironment, BadUse) as error:
         return _complain(error, BAD_USE)
-    except (Failed, Refused) as error:
+    except (Failed, OperationError) as error:
         return _complain(error, FAILURE)
     except KeyboardInterrupt:
         return 130

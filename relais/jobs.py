@@ -117,16 +117,16 @@ async def _beat(sender: Sender, threads: ThreadPoolExecutor) -> None:
 
 
 def _write_beats(sender: Sender) -> None:
-    from relais.ops.health import beat, record_completions
+    from relais.ops.health import record_completions, record_heartbeat
     from relais.ops.job_tracker import job_tracker
 
     try:
         now, completed = time.monotonic(), job_tracker.unrecorded()
         record_completions({name: now - at for name, at in completed.items()})
         job_tracker.mark_recorded(completed)
-        beat("jobs", running=now - BEGAN_AT)
+        record_heartbeat("jobs", uptime_seconds=now - BEGAN_AT)
         if time.monotonic() - sender.looked_at < FRESH:
-            beat("sender")
+            record_heartbeat("sender")
     except (DatabaseError, InterfaceError) as error:
         log.warning("no sign of life could be left", extra={"error": type(error).__name__})
     except Exception:

@@ -25,7 +25,7 @@ from relais.conversations.models import DeliveryState, EventType
 from relais.emulator.faults import KINDS
 from relais.emulator.testing import ServerThread
 from relais.flows import library
-from relais.ops.health import DUTIES
+from relais.ops.health import HEARTBEAT_NAMES
 from relais.ops.tests.test_import_rules import ROOMS
 from relais.whatsapp import errors
 from relais.whatsapp.inbound import hooks
@@ -161,7 +161,7 @@ def test_every_log_is_in_the_troubleshooting():
 
 
 def test_every_part_of_health_is_explained():
-    parts = {"database", "live", *DUTIES}
+    parts = {"database", "live", *HEARTBEAT_NAMES}
     assert parts <= set(re.findall(r"^\| `(\w+)` \|", page("fr/depannage.md"), re.M))
     example = re.search(r'\{"status": "ok".*\}', page("operating.md"))
     assert example and set(json.loads(example[0])) == {"status", *parts}

@@ -22,7 +22,7 @@ from relais.bench.desk import OURS
 from relais.data_folder import DataFolder
 from relais.environment import ROOT, data_folder_of
 from relais.ops.database import running
-from relais.ops.errors import Refused
+from relais.ops.errors import OperationError
 
 MARK = "filled.json"
 SLICE = 500
@@ -80,9 +80,9 @@ def is_filled(folder: Path) -> bool:
 
 
 def fill(folder: Path, *, conversations: int, events: int) -> dict[str, Any]:
-    """Make the folder anew. Raises Refused when it holds something else, or the numbers fit no history."""
+    """Make the folder anew. Raises OperationError when it holds something else, or the numbers fit no history."""
     if events < synthetic_data.FEWEST * conversations:
-        raise Refused(
+        raise OperationError(
             f"A conversation has {synthetic_data.FEWEST} events at least: ask for more events, or fewer conversations."
         )
     _make_room(folder)
@@ -118,9 +118,9 @@ def _make_room(folder: Path) -> None:
     """Only what a fill made, whole or broken off, is ever removed."""
     begun = _begun(folder)
     if folder.exists() and not is_filled(folder) and not begun.exists() and any(folder.iterdir()):
-        raise Refused(f"The folder {folder} holds something else: choose another by --folder.")
+        raise OperationError(f"The folder {folder} holds something else: choose another by --folder.")
     if _is_in_use(folder):
-        raise Refused(f"The database in {folder} is in use: stop the Relais that runs on it.")
+        raise OperationError(f"The database in {folder} is in use: stop the Relais that runs on it.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     begun.touch()
     shutil.rmtree(folder, ignore_errors=True)
@@ -152,7 +152,7 @@ def _prepare(folder: Path) -> None:
         cwd=ROOT, env=environment_of(folder), capture_output=True, text=True, check=False,
     )  # fmt: skip
     if prepared.returncode:
-        raise Refused(f"The tables could not be made: {prepared.stderr.strip()}")
+        raise OperationError(f"The tables could not be made: {prepared.stderr.strip()}")
 
 
 def environment_of(folder: Path) -> dict[str, str]:

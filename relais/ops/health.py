@@ -1,8 +1,8 @@
-"""Is Relais well: the addresses that a monitor asks, and the heartbeat by which jobs and the sender show life.
+"""Health checks for a monitor (`/api/live`, `/api/ready`, `/api/health`), and the heartbeats of jobs and sender.
 
-A heartbeat proves life, not work: whether jobs are done stands in `progress.py`.
+A heartbeat proves that a process runs, not that it works: `job_progress.py` measures whether jobs are completed.
 
-Native and quick on purpose: they answer within two seconds when the database is gone and all pages wait for it.
+Starlette routes, not Django views: they answer within two seconds while the database is down and pages wait for it.
 """
 
 from __future__ import annotations
@@ -23,38 +23,37 @@ from starlette.routing import Route
 
 from relais.ops.job_progress import PROGRESS, READY, Progress, periodic_intervals
 
-DUTIES = ("jobs", "sender")
-STALE = 15
-"""Seconds without a heartbeat after which a duty counts as dead; one beat is written every 4."""
-PATIENCE = 1.5
-"""Seconds that the database gets to answer."""
+HEARTBEAT_NAMES = ("jobs", "sender")
+STALE_AFTER_SECONDS = 15
+"""A heartbeat is written every 4 seconds."""
+DATABASE_TIMEOUT_SECONDS = 1.5
 
-LATE_CONFIRMED_AFTER = 0.3
-"""Seconds: a job that waited behind its lock is old and ready for the moment until it is taken."""
+CONFIRM_LATE_AFTER_SECONDS = 0.3
+"""A job that waited behind its lock looks late in the moment between its release and its fetch: read twice."""
 
-BEAT = """
+WRITE_HEARTBEAT = """
 insert into heartbeats (name, process, at, started_at) values (%s, %s, now(), now() - make_interval(secs => %s))
 on conflict (name) do update set process = excluded.process, at = excluded.at, started_at = excluded.started_at
 """
-COMPLETED = """
+WRITE_COMPLETIONS = """
 insert into job_completions (name, completed_at)
 select name, now() - make_interval(secs => age) from unnest(%s::text[], %s::float[]) as completed(name, age)
 on conflict (name) do update set completed_at = excluded.completed_at
 """
-ALIVE = "select name from heartbeats where at > now() - make_interval(secs => %s)"
+READ_HEARTBEATS = "select name from heartbeats where at > now() - make_interval(secs => %s)"
 
 
-def beat(name: str, *, running: float = 0.0) -> None:
-    """Say that `name`, one of DUTIES, is being done by this process, which has been `running` for so many seconds."""
+def record_heartbeat(name: str, *, uptime_seconds: float = 0.0) -> None:
+    """Write the heartbeat of `name`, one of HEARTBEAT_NAMES, for this process."""
     with connection.cursor() as cursor:
-        cursor.execute(BEAT, [name, f"{socket.gethostname()}:{os.getpid()}", running])
+        cursor.execute(WRITE_HEARTBEAT, [name, f"{socket.gethostname()}:{os.getpid()}", uptime_seconds])
 
 
 def record_completions(ages: Mapping[str, float]) -> None:
-    """How many seconds ago jobs were completed last, by the names of JobCompletion."""
+    """`ages`: seconds since the last completion, by the name of a JobCompletion."""
     if ages:
         with connection.cursor() as cursor:
-            cursor.execute(COMPLETED, [list(ages), list(ages.values())])
+            cursor.execute(WRITE_COMPLETIONS, [list(ages), list(ages.values())])
 
 
 async def live(request: Request) -> JSONResponse:
@@ -62,51 +61,52 @@ async def live(request: Request) -> JSONResponse:
 
 
 async def ready(request: Request) -> JSONResponse:
-    return _answer({"database": "gone" if await _alive(request.app.state.pool) is None else "ok"})
+    readings = await _read_within_timeout(request.app.state.pool)
+    return _response({"database": "down" if readings is None else "ok"})
 
 
 async def health(request: Request) -> JSONResponse:
-    vital = await _alive(request.app.state.pool)
-    parts = {"database": "gone" if vital is None else "ok"}
-    for duty in DUTIES:
-        parts[duty] = "unknown" if vital is None else "ok" if duty in vital.duties else "silent"
-    if vital and vital.progress and parts["jobs"] == "ok":
-        parts["jobs"] = vital.progress.state(periodic_intervals())
-    parts["live"] = "ok" if request.app.state.live.hears else "deaf"
-    return _answer(parts)
+    readings = await _read_within_timeout(request.app.state.pool)
+    parts = {"database": "down" if readings is None else "ok"}
+    for name in HEARTBEAT_NAMES:
+        parts[name] = "unknown" if readings is None else "ok" if name in readings.alive else "stale"
+    if readings and readings.progress and parts["jobs"] == "ok":
+        parts["jobs"] = readings.progress.state(periodic_intervals())
+    parts["live"] = "ok" if request.app.state.live.hears else "not_listening"
+    return _response(parts)
 
 
 @dataclass
 class HealthReadings:
-    duties: set[object]
-    """Those that beat lately."""
+    alive: set[object]
+    """The names whose heartbeat is fresh."""
     progress: Progress | None = None
-    """None when it could not be told in time."""
+    """None when it could not be read within the timeout."""
 
 
-async def _alive(pool: AsyncConnectionPool[Any]) -> HealthReadings | None:
-    """What the database knows; None when it does not answer."""
-    found: list[HealthReadings] = []
-    asking = asyncio.create_task(_ask(pool, found))
-    done, _ = await asyncio.wait({asking}, timeout=PATIENCE)
+async def _read_within_timeout(pool: AsyncConnectionPool[Any]) -> HealthReadings | None:
+    """None when the database does not answer."""
+    readings: list[HealthReadings] = []
+    reading = asyncio.create_task(_read(pool, readings))
+    done, _ = await asyncio.wait({reading}, timeout=DATABASE_TIMEOUT_SECONDS)
     if done:
-        asking.result()
-    # Not waited for: a database that hangs keeps waiting whoever takes a question back, too.
-    asking.cancel()
-    return found[0] if found else None
+        reading.result()
+    # Do not await the cancelled task: on a database that hangs, cancelling a query hangs as well.
+    reading.cancel()
+    return readings[0] if readings else None
 
 
-async def _ask(pool: AsyncConnectionPool[Any], found: list[HealthReadings]) -> None:
-    """The heartbeats first: nobody may take the database for gone because jobs cannot be counted in time."""
+async def _read(pool: AsyncConnectionPool[Any], readings: list[HealthReadings]) -> None:
+    """Heartbeats first: the database is not down because counting jobs exceeds the timeout."""
     try:
         async with pool.connection() as db:
-            alive = {name for (name,) in await (await db.execute(ALIVE, [STALE])).fetchall()}
-            found.append(HealthReadings(alive))
+            rows = await (await db.execute(READ_HEARTBEATS, [STALE_AFTER_SECONDS])).fetchall()
+            readings.append(HealthReadings({name for (name,) in rows}))
             progress = await _progress(db)
             if progress.late_queues:
-                await asyncio.sleep(LATE_CONFIRMED_AFTER)
+                await asyncio.sleep(CONFIRM_LATE_AFTER_SECONDS)
                 progress = await _progress(db)
-            found[0].progress = progress
+            readings[0].progress = progress
     except (psycopg.Error, TimeoutError, OSError):
         pass
 
@@ -116,11 +116,11 @@ async def _progress(db: psycopg.AsyncConnection[Any]) -> Progress:
     return Progress.of(rows, await (await db.execute(READY)).fetchall())
 
 
-def _answer(parts: dict[str, str]) -> JSONResponse:
-    well = set(parts.values()) == {"ok"}
+def _response(parts: dict[str, str]) -> JSONResponse:
+    healthy = set(parts.values()) == {"ok"}
     return JSONResponse(
-        {"status": "ok" if well else "unwell"} | parts,
-        status_code=200 if well else 503,
+        {"status": "ok" if healthy else "unhealthy"} | parts,
+        status_code=200 if healthy else 503,
         headers={"Cache-Control": "no-store"},
     )
 

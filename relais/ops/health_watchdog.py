@@ -1,6 +1,6 @@
-"""Asks `/api/health` for the supervisor and says which child to restart because its health stays bad.
+"""The supervisor's watchdog: polls `/api/health` and names the child to restart when its health stays bad.
 
-Standard library only, and never blocking: the supervisor has one thread, and signals to attend to.
+Standard library only and non-blocking: the supervisor has one thread and must react to signals.
 """
 
 from __future__ import annotations
@@ -19,41 +19,42 @@ MAX_RESPONSE_BYTES = 65_536
 RESTART_AFTER_SECONDS = 60.0
 NO_ANSWER_RESTART_AFTER_SECONDS = 120.0
 MAX_RESTART_AFTER_SECONDS = 3600.0
-FORGIVEN_AFTER_SECONDS = 600.0
-"""Well for so long, a child is restarted as soon as the first time again."""
+RESET_BACKOFF_AFTER_SECONDS = 600.0
+"""Healthy for so long, a child's restart delay starts again from the first."""
 
 Health: TypeAlias = dict[str, str]
 NO_ANSWER: Health = {"web": "no answer"}
+NO_ANSWER_REASON = "/api/health is not answered"
 
 
 class HealthProbe:
-    """One question, asked step by step."""
+    """One non-blocking GET of `/api/health`."""
 
     def __init__(self, address: tuple[str, int]) -> None:
-        self._until = time.monotonic() + PROBE_TIMEOUT_SECONDS
+        self._deadline = time.monotonic() + PROBE_TIMEOUT_SECONDS
         self._received = b""
         self._socket = socket.create_connection(address, timeout=0.5)
         self._socket.sendall(b"GET /api/health HTTP/1.0\r\nHost: localhost\r\n\r\n")
         self._socket.setblocking(False)
 
     def result(self) -> Health | None:
-        """None until there is one."""
+        """None while the response is incomplete."""
         try:
             while select.select([self._socket], [], [], 0)[0]:
-                piece = self._socket.recv(4096)
-                self._received += piece
-                if not piece or len(self._received) > MAX_RESPONSE_BYTES:
-                    return parsed(self._received)
+                chunk = self._socket.recv(4096)
+                self._received += chunk
+                if not chunk or len(self._received) > MAX_RESPONSE_BYTES:
+                    return parse_health(self._received)
         except OSError:
             return NO_ANSWER
-        return None if time.monotonic() < self._until else NO_ANSWER
+        return None if time.monotonic() < self._deadline else NO_ANSWER
 
     def close(self) -> None:
         self._socket.close()
 
 
-def parsed(response: bytes) -> Health:
-    """The parts of the answer; none where another part of web, such as one that sheds load, answered."""
+def parse_health(response: bytes) -> Health:
+    """The parts and their states; empty when the response is not the health check's, such as one that sheds load."""
     if not response:
         return NO_ANSWER
     head, _, body = response.partition(b"\r\n\r\n")
@@ -64,27 +65,27 @@ def parsed(response: bytes) -> Health:
     return {}
 
 
-def ill_children(health: Health) -> dict[str, str]:
-    """The children at fault and why; nobody while the database is away, for which no restart helps.
+def unhealthy_children(health: Health) -> dict[str, str]:
+    """The unhealthy children and why. Empty while the database is down, since a restart does not help then.
 
-    A queue that is `late` makes progress: a restart would only hold it up.
+    A queue that is `late` makes progress: a restart would only delay it.
     """
     if health.get("database", "ok") != "ok":
         return {}
-    ill = {}
+    unhealthy = {}
     if health.get("web") == NO_ANSWER["web"]:
-        ill["web"] = "/api/health is not answered"
-    if health.get("live") == "deaf":
-        ill["web"] = "live is deaf"
-    if health.get("sender") == "silent":
-        ill["jobs"] = "the sender is silent"
-    if health.get("jobs") in ("silent", "stuck"):
-        ill["jobs"] = f"jobs is {health['jobs']}"
-    return ill
+        unhealthy["web"] = NO_ANSWER_REASON
+    if health.get("live") == "not_listening":
+        unhealthy["web"] = "live is not_listening"
+    if health.get("sender") == "stale":
+        unhealthy["jobs"] = "the sender is stale"
+    if health.get("jobs") in ("stale", "stuck"):
+        unhealthy["jobs"] = f"jobs is {health['jobs']}"
+    return unhealthy
 
 
-class HealthWatch:
-    """Decides; the supervisor restarts."""
+class HealthWatchdog:
+    """Decides who is to be restarted; the supervisor restarts."""
 
     def __init__(
         self,
@@ -98,20 +99,20 @@ class HealthWatch:
         self._next_probe_at = 0.0
         self._restart_after = restart_after
         self._clock = clock
-        self._ill_since: dict[str, float] = {}
+        self._unhealthy_since: dict[str, float] = {}
         self._restarts: dict[str, int] = {}
-        self._last_ill_at: dict[str, float] = {}
+        self._last_unhealthy_at: dict[str, float] = {}
 
     def children_to_restart(self) -> dict[str, str]:
-        """By name, and why. Ask every second or so; each child is named once and then has time to get well."""
-        health = self._latest()
-        return {} if health is None else self._judged(ill_children(health))
+        """Names and reasons. Call it about every second; a named child is not named again before its backoff ends."""
+        health = self._poll()
+        return {} if health is None else self._due_restarts(unhealthy_children(health))
 
     def reset(self) -> None:
-        """Nobody was ill: what happened had a reason that no restart removes."""
-        self._ill_since.clear()
+        """Forget who was unhealthy: the cause is one that a restart does not remove."""
+        self._unhealthy_since.clear()
 
-    def _latest(self) -> Health | None:
+    def _poll(self) -> Health | None:
         if self._probe is None:
             if self._clock() < self._next_probe_at:
                 return None
@@ -126,23 +127,23 @@ class HealthWatch:
             self._probe = None
         return health
 
-    def _judged(self, ill: dict[str, str]) -> dict[str, str]:
+    def _due_restarts(self, unhealthy: dict[str, str]) -> dict[str, str]:
         now, restart = self._clock(), {}
-        self._ill_since = {child: self._ill_since.get(child, now) for child in ill}
-        for child, why in ill.items():
-            if now - self._last_ill_at.get(child, now) > FORGIVEN_AFTER_SECONDS:
+        self._unhealthy_since = {child: self._unhealthy_since.get(child, now) for child in unhealthy}
+        for child, reason in unhealthy.items():
+            if now - self._last_unhealthy_at.get(child, now) > RESET_BACKOFF_AFTER_SECONDS:
                 self._restarts.pop(child, None)
-            self._last_ill_at[child] = now
-            ill_for = now - self._ill_since[child]
-            if ill_for >= self._patience(child, why):
-                restart[child] = f"{why} for {ill_for:.0f} s"
+            self._last_unhealthy_at[child] = now
+            seconds = now - self._unhealthy_since[child]
+            if seconds >= self._restart_delay(child, reason):
+                restart[child] = f"{reason} for {seconds:.0f} s"
                 self._restarts[child] = self._restarts.get(child, 0) + 1
-                del self._ill_since[child]
+                del self._unhealthy_since[child]
         return restart
 
-    def _patience(self, child: str, why: str) -> float:
-        """Twice as long after each restart that did not help, so that there is never a storm of them."""
+    def _restart_delay(self, child: str, reason: str) -> float:
+        """Exponential backoff: twice as long after each restart that did not help."""
         first = self._restart_after
-        if why == "/api/health is not answered":
+        if reason == NO_ANSWER_REASON:
             first *= NO_ANSWER_RESTART_AFTER_SECONDS / RESTART_AFTER_SECONDS
         return min(first * 2.0 ** min(self._restarts.get(child, 0), 10), MAX_RESTART_AFTER_SECONDS)

@@ -3,7 +3,7 @@
 import errno
 import socket
 
-from relais.ops.errors import Refused
+from relais.ops.errors import OperationError
 
 GONE = 60_000
 """Milliseconds after which a connection whose other side acknowledges nothing is dropped, with what waits for it."""
@@ -22,7 +22,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind(address)
         listener.listen(2048)
     except OSError as error:
-        raise Refused(_sentence(error, host, port)) from error
+        raise OperationError(_sentence(error, host, port)) from error
     return listener
 
 

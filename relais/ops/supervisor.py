@@ -20,8 +20,8 @@ from relais.ops import database, port
 from relais.ops.banner import answers_well, banner
 from relais.ops.child_process import Child
 from relais.ops.disk import is_full
-from relais.ops.errors import Refused
-from relais.ops.health_watchdog import HealthProbe, HealthWatch
+from relais.ops.errors import OperationError
+from relais.ops.health_watchdog import HealthProbe, HealthWatchdog
 from relais.ops.log_files import Tail, keep_short, last_lines, write_line
 from relais.ops.log_format import in_words, instant
 from relais.ops.process import lives
@@ -61,7 +61,7 @@ class Supervisor:
         self.waits_for_room = False
         self.waves: list[list[Child]] = []
         self.tails: dict[str, Tail] = {}
-        self.health: HealthWatch | None = None
+        self.health: HealthWatchdog | None = None
 
     # -- starting -----------------------------------------------------------------------------------------
 
@@ -81,7 +81,9 @@ class Supervisor:
         self._show_logs()
         self.waves.pop()
         if child.process is not None and child.process.returncode:
-            raise Refused(f"Relais could not be prepared; what it said stands above and in {child.log}.")
+            raise OperationError(
+                f"Relais could not be prepared; what it said stands above and in {child.log}."
+            )
 
     # -- running ------------------------------------------------------------------------------------------
 
@@ -117,7 +119,7 @@ class Supervisor:
         how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with {code}"
         if child.dies_too_often and not full:
             tail = "\n".join(f"  {line}" for line in last_lines(child.log, 15))
-            raise Refused(f"{child.name} {how}, for the fifth time in a minute: Relais stops.\n{tail}")
+            raise OperationError(f"{child.name} {how}, for the fifth time in a minute: Relais stops.\n{tail}")
         tell(f"{child.name} {how}; it is started again in {wait} s.", child=child.name, code=code)
 
     def _start_again(self, child: Child) -> None:
@@ -125,10 +127,10 @@ class Supervisor:
             return  # It would find no room to recover in, and die again.
         try:
             child.start()
-        except (OSError, Refused) as error:
+        except (OSError, OperationError) as error:
             tell(f"{child.name} could not be started: {error}", child=child.name)
             if child.note_death() and child.dies_too_often and not self.waits_for_room:
-                raise Refused(f"{child.name} cannot be started: Relais stops.") from error
+                raise OperationError(f"{child.name} cannot be started: Relais stops.") from error
 
     def _full_disk(self) -> bool:
         """No death counts while the disk is full; it is said when it begins and when it ends."""
@@ -241,7 +243,7 @@ def start_everything(
     supervisor.finish(child("prepare", "prepare", patience=5))
     os.close(prepared)
     address = listener.getsockname()[:2]
-    supervisor.health = HealthWatch(lambda: HealthProbe(address))
+    supervisor.health = HealthWatchdog(lambda: HealthProbe(address))
     _wait_until_well(supervisor, listener, logs)
     say(banner(environment))
     while True:
@@ -268,7 +270,7 @@ def only_one(folder: Path, bell: Bell) -> Iterator[int]:
             # One that was just killed still counts as alive for a moment, and its children for some seconds more.
             alive = holder.isdigit() and lives(int(holder))
             if time.monotonic() - began > (3 if alive else 20):
-                raise Refused(
+                raise OperationError(
                     f"Relais runs already on the data in {folder} (process {holder}): "
                     "stop that one, or choose another folder by RELAIS_DATA_DIR."
                 )

@@ -85,7 +85,7 @@ def test_pages_say_so_and_are_back_with_the_database(desk):
         assert "Traceback" not in gone
         assert "psycopg" not in gone
         health = requests.get(f"{desk.url}/api/health", timeout=5)
-        assert (health.status_code, health.json()["database"]) == (503, "gone")
+        assert (health.status_code, health.json()["database"]) == (503, "down")
         assert requests.get(f"{desk.url}/api/live", timeout=5).status_code == 200
     wait_for(lambda: page().status_code == 200, 60, "the page to be back")
     wait_for(desk.is_well, 60, "health to be back")

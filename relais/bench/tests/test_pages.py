@@ -13,7 +13,7 @@ import pytest
 from relais.bench import fill, pages
 from relais.bench.tests.promises import PROMISES
 from relais.ops.database import running
-from relais.ops.errors import Refused
+from relais.ops.errors import OperationError
 
 CONVERSATIONS, EVENTS = 60, 1_500
 
@@ -69,19 +69,19 @@ def test_the_pages_are_measured_on_both_sizes(
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letters").touch()
-    with pytest.raises(Refused, match="holds something else"):
+    with pytest.raises(OperationError, match="holds something else"):
         fill.fill(tmp_path, conversations=10, events=100)
     assert (tmp_path / "letters").exists()
 
 
 def test_a_folder_in_use_is_left_alone(filled: tuple[Path, dict[str, Any]]) -> None:
     folder, _ = filled
-    with running(folder), pytest.raises(Refused, match="in use"):
+    with running(folder), pytest.raises(OperationError, match="in use"):
         fill.fill(folder, conversations=CONVERSATIONS, events=EVENTS)
     assert fill.is_filled(folder)
 
 
 def test_a_conversation_has_three_events_at_least(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="3 events at least"):
+    with pytest.raises(OperationError, match="3 events at least"):
         fill.fill(tmp_path / "new", conversations=10, events=29)
     assert not (tmp_path / "new").exists()

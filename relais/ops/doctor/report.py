@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from relais.environment import ROOT, Environment, load
 from relais.ops.doctor.context import Patient
 from relais.ops.doctor.result import Finding, State
-from relais.ops.errors import Refused
+from relais.ops.errors import OperationError
 
 START = 15.0
 """Seconds that the embedded database gets to start, when it does not run."""
@@ -52,7 +52,7 @@ def _database(environment: Environment) -> Iterator[str]:
 
     def pause(seconds: float) -> None:
         if time.monotonic() > end:
-            raise Refused(f"it did not start within {START:.0f} s")
+            raise OperationError(f"it did not start within {START:.0f} s")
         time.sleep(seconds)
 
     with ExitStack() as stack:
@@ -63,7 +63,7 @@ def _database(environment: Environment) -> Iterator[str]:
                 stack.enter_context(joined(cluster))
             else:
                 why_not = "there is none yet, bin/up makes it"
-        except (Refused, OSError) as error:
+        except (OperationError, OSError) as error:
             why_not = str(error)
         yield why_not
 

@@ -9,7 +9,7 @@ import psycopg
 
 from relais.ops.doctor.context import Patient
 from relais.ops.doctor.result import Finding, failed, ok, unverified, warning
-from relais.ops.health import STALE
+from relais.ops.health import STALE_AFTER_SECONDS
 from relais.ops.job_progress import PROGRESS, READY, Progress, periodic_intervals
 
 LONGEST_WAIT = 60
@@ -61,7 +61,7 @@ def look_at_jobs(patient: Patient) -> Iterator[Finding]:
     advice = f"If it comes again, read {patient.log}/jobs.log."
     with patient.database() as db:
         alive, told = _sign_of_life(db, "jobs", patient)
-        (workers,) = _one(db, WORKERS, STALE)
+        (workers,) = _one(db, WORKERS, STALE_AFTER_SECONDS)
         faults = list(_without_progress(db, patient)) if alive and workers else []
         if faults:
             yield from faults
@@ -80,7 +80,7 @@ def look_at_jobs(patient: Patient) -> Iterator[Finding]:
             yield warning(
                 f"Jobs that failed for good within a day: {names}.", f"Read {patient.log}/jobs.log."
             )
-        (stalled,) = _one(db, STALLED, STALE)
+        (stalled,) = _one(db, STALLED, STALE_AFTER_SECONDS)
         if stalled:
             yield warning(
                 f"{stalled} begun by a worker that is gone.", f"A living worker takes them up again. {advice}"
@@ -151,7 +151,7 @@ def _sign_of_life(db: psycopg.Connection[Any], duty: str, patient: Patient) -> t
     if row is None:
         return False, "there never was a sign of life"
     process, seconds = row
-    return seconds <= STALE, f"last sign of life {_time(max(seconds, 0))} ago, from {process}"
+    return seconds <= STALE_AFTER_SECONDS, f"last sign of life {_time(max(seconds, 0))} ago, from {process}"
 
 
 def _not_running(told: str, patient: Patient) -> Finding:

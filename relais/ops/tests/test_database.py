@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from relais.ops.database import Cluster, Refused, dsn, running
+from relais.ops.database import Cluster, OperationError, dsn, running
 from relais.ops.tests.desk import until
 
 
@@ -39,7 +39,7 @@ def test_a_second_command_joins_the_running_one(tmp_path):
 
 
 def test_a_second_server_on_the_same_data_is_refused(tmp_path):
-    with running(tmp_path), pytest.raises(Refused, match="in use by process"):
+    with running(tmp_path), pytest.raises(OperationError, match="in use by process"):
         Cluster(tmp_path).start(patience=0.1)
 
 
@@ -78,7 +78,7 @@ def test_data_of_another_major_version_is_refused_with_a_sentence(tmp_path):
     with running(tmp_path):
         pass
     (tmp_path / "postgres" / "PG_VERSION").write_text("9.6\n")
-    with pytest.raises(Refused, match=r"made by PostgreSQL 9\.6"), running(tmp_path):
+    with pytest.raises(OperationError, match=r"made by PostgreSQL 9\.6"), running(tmp_path):
         pass
 
 

@@ -1,4 +1,4 @@
-"""What a monitor is told."""
+"""What `/api/health` reports to a monitor."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -7,12 +7,12 @@ import pytest
 from django.db import connection
 
 from relais.ops import health
-from relais.ops.health import STALE, beat, record_completions
+from relais.ops.health import STALE_AFTER_SECONDS, record_completions, record_heartbeat
 from relais.ops.job_progress import periodic_intervals
 from tests.web_server import WebServer, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-WELL = {"status": "ok", "database": "ok", "jobs": "ok", "sender": "ok", "live": "ok"}
+HEALTHY = {"status": "ok", "database": "ok", "jobs": "ok", "sender": "ok", "live": "ok"}
 
 
 @pytest.fixture
@@ -21,45 +21,49 @@ def desk(transactional_db):
         yield desk
 
 
-def test_all_is_well_while_jobs_and_sender_beat(desk):
-    beat("jobs")
-    beat("sender")
-    answer = desk.get("/api/health")
-    assert (answer.status_code, answer.json()) == (200, WELL)
-    assert answer.headers["Cache-Control"] == "no-store"
+def test_all_parts_are_ok_while_jobs_and_sender_write_heartbeats(desk):
+    record_heartbeat("jobs")
+    record_heartbeat("sender")
+    response = desk.get("/api/health")
+    assert (response.status_code, response.json()) == (200, HEALTHY)
+    assert response.headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("path", ["/api/health", "/api/live", "/live", "/api/twilio/message", "/static/none"])
-def test_what_is_native_is_data_and_nothing_to_guess(desk, path):
-    answer = desk.get(path)
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+def test_native_routes_forbid_content_sniffing(desk, path):
+    response = desk.get(path)
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
 
 
-def test_a_duty_that_never_began_is_named(desk):
-    beat("jobs")
-    answer = desk.get("/api/health")
-    assert (answer.status_code, answer.json()) == (503, WELL | {"status": "unwell", "sender": "silent"})
+def test_a_worker_that_never_started_is_stale(desk):
+    record_heartbeat("jobs")
+    response = desk.get("/api/health")
+    assert (response.status_code, response.json()) == (
+        503,
+        HEALTHY | {"status": "unhealthy", "sender": "stale"},
+    )
 
 
-def test_a_duty_that_stopped_is_named_and_one_that_comes_back_is_well(desk):
-    beat("jobs")
-    beat("sender")
+def test_a_worker_that_stopped_is_stale_until_its_next_heartbeat(desk):
+    record_heartbeat("jobs")
+    record_heartbeat("sender")
     with connection.cursor() as cursor:
         cursor.execute(
-            "update heartbeats set at = at - make_interval(secs => %s) where name = 'jobs'", [STALE + 1]
+            "update heartbeats set at = at - make_interval(secs => %s) where name = 'jobs'",
+            [STALE_AFTER_SECONDS + 1],
         )
-    assert desk.get("/api/health").json()["jobs"] == "silent"
-    beat("jobs")
+    assert desk.get("/api/health").json()["jobs"] == "stale"
+    record_heartbeat("jobs")
     assert desk.get("/api/health").status_code == 200
 
 
-def test_not_hearing_the_database_is_said(desk, monkeypatch):
-    beat("jobs")
-    beat("sender")
+def test_live_that_cannot_listen_to_the_database_is_reported(desk, monkeypatch):
+    record_heartbeat("jobs")
+    record_heartbeat("sender")
     monkeypatch.setattr(desk.live.listener, "hears", False)
-    answer = desk.get("/api/health")
-    assert (answer.status_code, answer.json()["live"]) == (503, "deaf")
+    response = desk.get("/api/health")
+    assert (response.status_code, response.json()["live"]) == (503, "not_listening")
 
 
 def test_the_process_lives_and_is_ready(desk):
@@ -67,17 +71,21 @@ def test_the_process_lives_and_is_ready(desk):
     assert desk.get("/api/ready").json() == {"status": "ok", "database": "ok"}
 
 
-def test_a_database_that_does_not_answer_is_named_in_time(desk):
+def test_a_database_that_does_not_answer_is_down_within_the_timeout(desk):
     with connection.cursor() as cursor:
         cursor.execute("begin; lock table heartbeats in access exclusive mode")
-        answer = desk.get("/api/health")
+        response = desk.get("/api/health")
         cursor.execute("rollback")
-    assert answer.elapsed.total_seconds() < 2.5
-    assert (answer.status_code, answer.json()["database"], answer.json()["jobs"]) == (503, "gone", "unknown")
+    assert response.elapsed.total_seconds() < 2.5
+    assert (response.status_code, response.json()["database"], response.json()["jobs"]) == (
+        503,
+        "down",
+        "unknown",
+    )
     wait_until(lambda: desk.get("/api/ready").status_code == 200)
 
 
-# -- work, not life ----------------------------------------------------------------------------------------
+# -- progress of jobs ----------------------------------------------------------------------------------------
 
 LONG = 10_000
 EVERY_FIVE_SECONDS, EACH_MINUTE, EACH_HOUR = (
@@ -88,9 +96,9 @@ EVERY_FIVE_SECONDS, EACH_MINUTE, EACH_HOUR = (
 
 
 def jobs_run(seconds):
-    """Both duties live; the process of the jobs began so many seconds ago."""
-    beat("jobs", running=seconds)
-    beat("sender")
+    """Both workers write heartbeats; the jobs process started so many seconds ago."""
+    record_heartbeat("jobs", uptime_seconds=seconds)
+    record_heartbeat("sender")
 
 
 def completed(ago, *names):
@@ -113,13 +121,13 @@ def a_job_waits(seconds, *, lock=None, queue="default", due=None):
 
 
 def jobs_are(desk):
-    answer = desk.get("/api/health")
-    assert (answer.status_code == 200) == (answer.json()["jobs"] == "ok")
-    assert answer.json() == WELL | {
-        "status": "ok" if answer.status_code == 200 else "unwell",
-        "jobs": answer.json()["jobs"],
+    response = desk.get("/api/health")
+    assert (response.status_code == 200) == (response.json()["jobs"] == "ok")
+    assert response.json() == HEALTHY | {
+        "status": "ok" if response.status_code == 200 else "unhealthy",
+        "jobs": response.json()["jobs"],
     }
-    return answer.json()["jobs"]
+    return response.json()["jobs"]
 
 
 def test_the_intervals_are_those_of_the_schedules():
@@ -138,19 +146,19 @@ def test_the_intervals_are_those_of_the_schedules():
         (EACH_HOUR, 3 * 3600 + 60, "stuck"),
     ],
 )
-def test_a_periodic_job_that_does_not_succeed_for_three_intervals_is_not_well(desk, task, seconds, state):
+def test_a_periodic_job_that_does_not_succeed_for_three_intervals_is_stuck(desk, task, seconds, state):
     jobs_run(10 * 3600)
     completed(1)
     completed(seconds, f"task {task}")
     assert jobs_are(desk) == state
 
 
-def test_one_that_never_succeeded_is_not_well_either(desk):
+def test_a_periodic_job_that_never_succeeded_is_stuck(desk):
     jobs_run(LONG)
     assert jobs_are(desk) == "stuck"
 
 
-def test_a_first_start_and_one_after_a_long_time_are_well(desk):
+def test_a_first_start_and_a_start_after_a_long_stop_are_ok(desk):
     jobs_run(2)
     assert jobs_are(desk) == "ok"
     completed(14 * 86_400)
@@ -158,7 +166,7 @@ def test_a_first_start_and_one_after_a_long_time_are_well(desk):
     assert jobs_are(desk) == "ok"
 
 
-def test_a_job_that_nobody_takes_is_not_well(desk):
+def test_a_queue_whose_jobs_nobody_fetches_is_stuck(desk):
     jobs_run(LONG)
     completed(1)
     a_job_waits(100)
@@ -175,7 +183,7 @@ def test_a_queue_that_makes_progress_is_late_and_not_stuck(desk):
     assert jobs_are(desk) == "late"
 
 
-def test_what_cannot_run_yet_keeps_nobody_waiting(desk):
+def test_a_job_that_cannot_run_yet_makes_no_queue_late(desk):
     jobs_run(LONG)
     completed(1)
     first = a_job_waits(500, lock="bot:1")
@@ -186,37 +194,37 @@ def test_what_cannot_run_yet_keeps_nobody_waiting(desk):
     assert jobs_are(desk) == "ok"
 
 
-def test_a_job_that_is_taken_at_this_moment_is_not_late(desk, monkeypatch):
-    """One that waited for its lock is old when its turn comes."""
+def test_a_job_that_is_fetched_between_two_reads_is_not_late(desk, monkeypatch):
+    """A job that waited for its lock is old once it may run."""
     jobs_run(LONG)
     completed(1)
     job = a_job_waits(400)
-    looks, progress = [], health._progress
+    reads, progress = [], health._progress
 
-    async def taken_after_the_first_look(db):
-        seen = await progress(db)
-        if not looks:
+    async def fetched_after_the_first_read(db):
+        result = await progress(db)
+        if not reads:
             await db.execute("update procrastinate_jobs set status = 'doing' where id = %s", [job])
-        looks.append(seen)
-        return seen
+        reads.append(result)
+        return result
 
-    monkeypatch.setattr(health, "_progress", taken_after_the_first_look)
+    monkeypatch.setattr(health, "_progress", fetched_after_the_first_read)
     assert jobs_are(desk) == "ok"
-    assert len(looks) == 2
+    assert len(reads) == 2
 
 
-def test_the_heartbeat_decides_where_progress_cannot_be_told_in_time(desk):
+def test_the_heartbeat_decides_when_progress_cannot_be_read_in_time(desk):
     jobs_run(LONG)
     with connection.cursor() as cursor:
         cursor.execute("begin; lock table procrastinate_jobs in access exclusive mode")
-        answer = desk.get("/api/health")
+        response = desk.get("/api/health")
         cursor.execute("rollback")
-    assert answer.elapsed.total_seconds() < 2.5
-    assert (answer.json()["database"], answer.json()["jobs"]) == ("ok", "ok")
+    assert response.elapsed.total_seconds() < 2.5
+    assert (response.json()["database"], response.json()["jobs"]) == ("ok", "ok")
 
 
 class HangingPool:
-    """Of a database that was frozen: whoever takes his question back is kept waiting as well."""
+    """The pool of a frozen database, on which cancelling a query hangs as well."""
 
     @asynccontextmanager
     async def connection(self):
@@ -227,21 +235,21 @@ class HangingPool:
         yield
 
 
-def test_a_database_that_hangs_is_gone_and_keeps_nobody_waiting(monkeypatch):
-    monkeypatch.setattr(health, "PATIENCE", 0.1)
+def test_a_database_that_hangs_is_down_and_blocks_nobody(monkeypatch):
+    monkeypatch.setattr(health, "DATABASE_TIMEOUT_SECONDS", 0.1)
 
-    async def answered():
-        began = asyncio.get_running_loop().time()
-        alive = await health._alive(HangingPool())
-        return alive, asyncio.get_running_loop().time() - began
+    async def timed_read():
+        started = asyncio.get_running_loop().time()
+        readings = await health._read_within_timeout(HangingPool())
+        return readings, asyncio.get_running_loop().time() - started
 
-    # Not asyncio.run, which waits for what was left behind.
+    # Not asyncio.run, which waits for the tasks that are left.
     loop = asyncio.new_event_loop()
-    alive, seconds = loop.run_until_complete(answered())
-    left = asyncio.all_tasks(loop)
-    for task in left:
+    readings, seconds = loop.run_until_complete(timed_read())
+    remaining = asyncio.all_tasks(loop)
+    for task in remaining:
         task.cancel()
-    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    loop.run_until_complete(asyncio.gather(*remaining, return_exceptions=True))
     loop.close()
-    assert alive is None
+    assert readings is None
     assert seconds < 2

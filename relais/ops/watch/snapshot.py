@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from relais.ops.health import STALE
+from relais.ops.health import STALE_AFTER_SECONDS
 from relais.ops.job_progress import Progress
 from relais.ops.watch import queries
 from relais.ops.watch.queries import Counted, FailedJobs, Jobs, Outbox
@@ -76,7 +76,7 @@ class Look:
         """For how long it has shown no sign of life; None while it lives."""
         last = self.beats.get(duty)
         silent = self.at - last if last else timedelta.max
-        return silent if silent > timedelta(seconds=STALE) else None
+        return silent if silent > timedelta(seconds=STALE_AFTER_SECONDS) else None
 
     def ago(self, moment: datetime | None) -> str:
         if moment is None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from relais.ops.doctor import database, migrations, workers
 from relais.ops.doctor.tests.conftest import only_fault, states, written_to
-from relais.ops.health import beat, record_completions
+from relais.ops.health import record_completions, record_heartbeat
 from relais.ops.job_progress import periodic_intervals
 from relais.whatsapp.models import LogReading
 from tests.cast import OUR_NUMBER
@@ -112,8 +112,8 @@ def ask(with_database):
 
 @pytest.fixture
 def at_work(ask):
-    beat("jobs")
-    beat("sender")
+    record_heartbeat("jobs")
+    record_heartbeat("sender")
     ask("insert into procrastinate_workers default values")
 
 
@@ -144,7 +144,7 @@ def test_a_process_without_a_worker_is_told(with_database, at_work, ask):
 
 
 def test_a_periodic_job_that_does_not_succeed_is_named(with_database, at_work):
-    beat("jobs", running=4000)
+    record_heartbeat("jobs", uptime_seconds=4000)
     record_completions({f"task {task}": 1.0 for task in periodic_intervals()})
     assert states(workers.look_at_jobs, with_database) == ["ok"]
     record_completions({"task relais.flows.tasks.wake_bots": 90.0})
@@ -156,7 +156,7 @@ def test_a_periodic_job_that_does_not_succeed_is_named(with_database, at_work):
 
 
 def test_a_queue_that_nobody_works_at_is_named(with_database, at_work, ask):
-    beat("jobs", running=4000)
+    record_heartbeat("jobs", uptime_seconds=4000)
     record_completions({f"task {task}": 1.0 for task in periodic_intervals()})
     ask(
         "insert into procrastinate_jobs (queue_name, task_name, scheduled_at)"

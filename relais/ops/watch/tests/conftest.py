@@ -20,8 +20,8 @@ def nothing_happened_yet(db):
 @pytest.fixture
 def well(nothing_happened_yet):
     """Jobs and the sender show life."""
-    health.beat("jobs")
-    health.beat("sender")
+    health.record_heartbeat("jobs")
+    health.record_heartbeat("sender")
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_the_database_and_the_machine_are_told(db):
 
 
 def test_what_jobs_completed_is_told(db):
-    health.beat("jobs", running=4000)
+    health.record_heartbeat("jobs", uptime_seconds=4000)
     health.record_completions({f"task {task}": 1.0 for task in periodic_intervals()})
     health.record_completions({"task relais.flows.tasks.wake_bots": 45.0})
     now = told()

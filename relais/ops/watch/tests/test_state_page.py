@@ -75,9 +75,9 @@ def test_a_message_that_waits_over_a_minute_is_red(well, held_by_awa, awa, clock
 def test_why_it_waits_is_said(held_by_awa, awa, clock, happened):
     waits_to_be_sent(held_by_awa, awa, clock, since=4 * MINUTES)
     assert sign("Envoi").todo.startswith("L'envoi est arrêté.")
-    from relais.ops.health import beat
+    from relais.ops.health import record_heartbeat
 
-    beat("sender")
+    record_heartbeat("sender")
     assert "jobs.log" in sign("Envoi").todo
     happened("sends later ")
     assert "status.twilio.com" in sign("Envoi").todo
@@ -120,7 +120,7 @@ def test_a_duty_without_a_sign_of_life_is_red(well, duty, title):
 
 
 def test_a_periodic_job_that_does_not_succeed_is_red(well):
-    health.beat("jobs", running=4000)
+    health.record_heartbeat("jobs", uptime_seconds=4000)
     health.record_completions({f"task {task}": 1.0 for task in periodic_intervals()})
     assert sign("Tâches").level == Level.GOOD
     health.record_completions({"task relais.flows.tasks.wake_bots": 45.0})
@@ -131,7 +131,7 @@ def test_a_periodic_job_that_does_not_succeed_is_red(well):
 
 @pytest.mark.parametrize(("completed", "words"), [(500.0, "personne ne la prend"), (3.0, "Trop de tâches")])
 def test_jobs_that_wait_too_long_are_red(well, completed, words):
-    health.beat("jobs", running=4000)
+    health.record_heartbeat("jobs", uptime_seconds=4000)
     health.record_completions({f"task {task}": 1.0 for task in periodic_intervals()})
     health.record_completions({"queue default": completed})
     with connection.cursor() as cursor:
