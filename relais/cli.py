@@ -286,7 +286,7 @@ def bench(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     measurement = import_module(f"relais.bench.{options.measurement}")
     figures = measurement.measure(options)
-    for line in measurement.told(figures):
+    for line in measurement.summary_lines(figures):
         print(line)
     if options.json:
         print(json.dumps(figures))

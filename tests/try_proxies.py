@@ -27,7 +27,7 @@ from twilio.request_validator import RequestValidator
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from relais.bench.desk import PASSWORD, Desk
+from relais.bench.instance import PASSWORD, RelaisInstance
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
 from relais.ops.port import free_port
@@ -168,7 +168,7 @@ def running(command: list[str]) -> Iterator[None]:
         process.wait(10)
 
 
-def nginx(folder: Path, port: int, desk: Desk) -> list[str]:
+def nginx(folder: Path, port: int, desk: RelaisInstance) -> list[str]:
     text = (
         example("nginx")
         .replace("443 ssl", f"127.0.0.1:{port} ssl")
@@ -179,7 +179,7 @@ def nginx(folder: Path, port: int, desk: Desk) -> list[str]:
     return ["nginx", "-c", str(folder / "nginx.conf")]
 
 
-def caddy(folder: Path, port: int, desk: Desk) -> list[str]:
+def caddy(folder: Path, port: int, desk: RelaisInstance) -> list[str]:
     text = (
         example("caddy")
         .replace("{\n", "{\n    admin off\n    auto_https off\n", 1)
@@ -200,7 +200,7 @@ def environment(port: int) -> dict[str, str]:
     }
 
 
-def tries(name: str, configure: Callable[[Path, int, Desk], list[str]]) -> bool:
+def tries(name: str, configure: Callable[[Path, int, RelaisInstance], list[str]]) -> bool:
     with tempfile.TemporaryDirectory(prefix="relais-proxy-") as scratch:
         folder, port = Path(scratch), free_port()
         subprocess.run(
@@ -209,7 +209,7 @@ def tries(name: str, configure: Callable[[Path, int, Desk], list[str]]) -> bool:
              "-keyout", str(folder / "relais.key"), "-out", str(folder / "relais.pem")],
             check=True, capture_output=True,
         )  # fmt: skip
-        desk = Desk(folder / "data", free_port(), environment(port))
+        desk = RelaisInstance(folder / "data", free_port(), environment(port))
         desk.start()
         try:
             desk.command(

@@ -1,4 +1,4 @@
-"""Measures: each file is one `relais bench` command, with processes and a database of its own.
+"""Benchmarks and fault injection: each file is one `relais bench` command, with processes and a database of its own.
 
-It never touches the database in use, and nothing imports it but the command line and the tests.
+It never touches the production database, and only the command line and the tests import it.
 """

@@ -1,4 +1,4 @@
-"""Loading tables by COPY: bare of indexes and of keys meanwhile, which are then made anew and so prove every row."""
+"""Bulk loading by COPY: indexes and constraints are dropped first and created again, which validates every row."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from contextlib import ExitStack, contextmanager
 import psycopg
 from psycopg import sql
 
-KEYS = """
+SELECT_CONSTRAINTS = """
 select conrelid::regclass::text, conname, contype in ('p', 'u'), pg_get_constraintdef(oid)
   from pg_constraint
  where contype in ('p', 'u', 'f')
    and (conrelid = any(%(tables)s::regclass[]) or confrelid = any(%(tables)s::regclass[]))
  order by contype = 'f'
 """
-INDEXES = """
+SELECT_INDEXES = """
 select indexrelid::regclass::text, pg_get_indexdef(indexrelid)
   from pg_index i where indrelid = any(%(tables)s::regclass[])
    and not exists (select 1 from pg_constraint where conindid = indexrelid)
 """
-SEQUENCE = "select setval(pg_get_serial_sequence(%s, 'id'), greatest(1, (select max(id) from {})))"
+RESET_SEQUENCE = "select setval(pg_get_serial_sequence(%s, 'id'), greatest(1, (select max(id) from {})))"
 
 
 @contextmanager
-def bare(dsn: str, tables: Iterable[str]) -> Iterator[None]:
-    """The tables without keys and indexes; afterwards all are there again, as they were, over what was loaded."""
+def without_indexes(dsn: str, tables: Iterable[str]) -> Iterator[None]:
+    """Drop keys and indexes of the tables within the block; afterwards create the same ones again."""
     with psycopg.connect(dsn, autocommit=True) as db:
-        keys = db.execute(KEYS, {"tables": list(tables)}).fetchall()
-        indexes = db.execute(INDEXES, {"tables": list(tables)}).fetchall()
+        keys = db.execute(SELECT_CONSTRAINTS, {"tables": list(tables)}).fetchall()
+        indexes = db.execute(SELECT_INDEXES, {"tables": list(tables)}).fetchall()
         for table, name, _, _ in reversed(keys):
             db.execute(f"alter table {table} drop constraint {_quoted(name)}")
         for name, _ in indexes:
@@ -58,7 +58,7 @@ def copy(dsn: str, tables: Mapping[str, str], slices: Iterable[Mapping[str, str]
         copies = {}
         for table, names in tables.items():
             db = stack.enter_context(psycopg.connect(dsn))
-            # No trigger of ours has anything to say here, and keys are proven afterwards.
+            # Triggers must not fire for generated rows, and the keys are validated afterwards.
             db.execute("set session_replication_role = replica")
             db.execute(sql.SQL("truncate {}").format(sql.Identifier(table)))
             columns = map(sql.Identifier, names.split())
@@ -72,9 +72,9 @@ def copy(dsn: str, tables: Mapping[str, str], slices: Iterable[Mapping[str, str]
                     copies[table].write(text)
 
 
-def settle(dsn: str, tables: Iterable[str]) -> None:
-    """Ids go on after the last; the planner knows what is there."""
+def reset_sequences_and_analyze(dsn: str, tables: Iterable[str]) -> None:
+    """Set each sequence behind the highest id and collect planner statistics."""
     with psycopg.connect(dsn, autocommit=True) as db:
         for table in tables:
-            db.execute(sql.SQL(SEQUENCE).format(sql.Identifier(table)), [table])
+            db.execute(sql.SQL(RESET_SEQUENCE).format(sql.Identifier(table)), [table])
         db.execute("vacuum (analyze)")

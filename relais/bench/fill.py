@@ -1,4 +1,4 @@
-"""A data folder of its own with many conversations: to measure the pages on, and to look at with `relais up`."""
+"""Generate a data folder with many conversations, to measure pages on and to open with `relais up`."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from typing import Any
 import psycopg
 
 from relais.bench import bulk_copy, sample_texts, synthetic_data
-from relais.bench.desk import OURS
+from relais.bench.instance import RELAIS_VARIABLES
 from relais.data_folder import DataFolder
 from relais.environment import ROOT, data_folder_of
 from relais.ops.database import running
 from relais.ops.errors import OperationError
 
-MARK = "filled.json"
-SLICE = 500
-"""Conversations written at once."""
-SETTINGS = {
-    # Nobody works on it yet: it is made anew when the machine fails meanwhile.
+MARKER_FILE = "filled.json"
+BATCH_CONVERSATIONS = 500
+"""Conversations per COPY batch."""
+POSTGRES_SETTINGS = {
+    # Durability is not needed: after a crash the folder is generated again.
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "fsync": "off",
@@ -40,17 +40,17 @@ SETTINGS = {
     "max_parallel_workers_per_gather": "2",
     "shared_buffers": "256MB",
 }
-AGENT = """
+INSERT_AGENT = """
 insert into users (email, full_name, role, password, is_active, language, is_demo)
 values (%s, %s, 'agent', '!', true, 'fr', false) returning id
 """
-AGENT_ONE = "select id, full_name from users where email = 'agent1@relais.test'"
-COUNTED = """
+SELECT_FIRST_AGENT = "select id, full_name from users where email = 'agent1@relais.test'"
+SELECT_COUNTS = """
 select (select count(*) from conversations), (select count(*) from conversation_events),
        (select count(*) from clients), (select count(*) from message_deliveries),
        pg_database_size(current_database()) / 1000000
 """
-REVISION = "select id from flow_revisions order by id limit 1"
+SELECT_REVISION = "select id from flow_revisions order by id limit 1"
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return fill(folder, conversations=options.conversations, events=options.events)
 
 
-def told(figures: dict[str, Any]) -> Iterator[str]:
+def summary_lines(figures: dict[str, Any]) -> Iterator[str]:
     made = "{conversations:,} conversations of {clients:,} clients with {events:,} events, {megabytes:,} MB"
     took = "in {seconds} s: {copy_s} s to copy them, {keys_s} s for keys, indexes and statistics"
     yield made.format_map(figures)
@@ -71,52 +71,53 @@ def told(figures: dict[str, Any]) -> Iterator[str]:
 
 
 def folder_for(conversations: int, events: int) -> Path:
-    """Where `fill` keeps one of that size, in the data folder, and `pages` looks for it."""
+    """The folder of that size inside the data folder; `pages` looks there."""
     return data_folder_of(ROOT, os.environ) / "bench" / f"{conversations}-{events}"
 
 
 def is_filled(folder: Path) -> bool:
-    return (folder / MARK).exists()
+    return (folder / MARKER_FILE).exists()
 
 
 def fill(folder: Path, *, conversations: int, events: int) -> dict[str, Any]:
-    """Make the folder anew. Raises OperationError when it holds something else, or the numbers fit no history."""
-    if events < synthetic_data.FEWEST * conversations:
+    """Generate the folder from scratch. Raises OperationError when it holds other files or there are too few events."""
+    if events < synthetic_data.MIN_EVENTS * conversations:
         raise OperationError(
-            f"A conversation has {synthetic_data.FEWEST} events at least: ask for more events, or fewer conversations."
+            f"A conversation has {synthetic_data.MIN_EVENTS} events at least: "
+            "ask for more events, or fewer conversations."
         )
-    _make_room(folder)
+    _clear_folder(folder)
     print(
         f"Making {conversations:,} conversations with {events:,} events in {folder} …",
         file=sys.stderr,
         flush=True,
     )
     begun = time.monotonic()
-    with running(folder, **SETTINGS) as dsn:
+    with running(folder, **POSTGRES_SETTINGS) as dsn:
         _prepare(folder)
         draw = random.Random(f"{conversations} {events}")  # noqa: S311
         now = int(time.time())
         rows = synthetic_data.Rows(_world(dsn), draw)
-        with bulk_copy.bare(dsn, synthetic_data.TABLES):
+        with bulk_copy.without_indexes(dsn, synthetic_data.TABLES):
             plans = synthetic_data.plans(conversations, events, rows.world, now, draw)
-            bulk_copy.copy(dsn, synthetic_data.TABLES, _slices(rows, plans))
+            bulk_copy.copy(dsn, synthetic_data.TABLES, _batches(rows, plans))
             copied = time.monotonic()
-        bulk_copy.settle(dsn, synthetic_data.TABLES)
+        bulk_copy.reset_sequences_and_analyze(dsn, synthetic_data.TABLES)
         figures = {
-            **_counted(dsn),
+            **_count_rows(dsn),
             "copy_s": round(copied - begun),
             "keys_s": round(time.monotonic() - copied),
             "seconds": round(time.monotonic() - begun, 1),
             "folder": str(folder),
         }
-    (folder / MARK).write_text(json.dumps(figures) + "\n")
-    _begun(folder).unlink()
+    (folder / MARKER_FILE).write_text(json.dumps(figures) + "\n")
+    _unfinished_marker(folder).unlink()
     return figures
 
 
-def _make_room(folder: Path) -> None:
-    """Only what a fill made, whole or broken off, is ever removed."""
-    begun = _begun(folder)
+def _clear_folder(folder: Path) -> None:
+    """Remove only what an earlier fill created, finished or not."""
+    begun = _unfinished_marker(folder)
     if folder.exists() and not is_filled(folder) and not begun.exists() and any(folder.iterdir()):
         raise OperationError(f"The folder {folder} holds something else: choose another by --folder.")
     if _is_in_use(folder):
@@ -129,7 +130,7 @@ def _make_room(folder: Path) -> None:
 
 
 def _is_in_use(folder: Path) -> bool:
-    """Whoever runs a database there holds this lock, and so does the database itself."""
+    """The supervisor of a running database and the database itself hold this lock."""
     try:
         with (folder / "postgres.lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -140,13 +141,13 @@ def _is_in_use(folder: Path) -> bool:
     return False
 
 
-def _begun(folder: Path) -> Path:
-    """Stands beside a folder that is not whole yet."""
+def _unfinished_marker(folder: Path) -> Path:
+    """The marker file beside a folder that is not complete yet."""
     return folder.with_name(folder.name + ".filling")
 
 
 def _prepare(folder: Path) -> None:
-    """Tables and the people of the demo, by the program itself."""
+    """Create the tables and the demo accounts by `relais prepare`."""
     prepared = subprocess.run(
         [sys.executable, "-m", "relais", "prepare"],
         cwd=ROOT, env=environment_of(folder), capture_output=True, text=True, check=False,
@@ -156,35 +157,35 @@ def _prepare(folder: Path) -> None:
 
 
 def environment_of(folder: Path) -> dict[str, str]:
-    """The variables of a demo in that folder, whatever is set here."""
-    clean = {name: value for name, value in os.environ.items() if not OURS.match(name)}
+    """The environment of a demo in that folder, without the Relais variables of this process."""
+    clean = {name: value for name, value in os.environ.items() if not RELAIS_VARIABLES.match(name)}
     return clean | {"RELAIS_DATA_DIR": str(folder), "RELAIS_ENV_FILE": os.devnull}
 
 
 def _world(dsn: str) -> synthetic_data.World:
     with psycopg.connect(dsn) as db:
-        agents = [*db.execute(AGENT_ONE).fetchall()]
+        agents = [*db.execute(SELECT_FIRST_AGENT).fetchall()]
         for number, name in enumerate(sample_texts.AGENTS, 3):
-            [id] = db.execute(AGENT, [f"agent{number}@relais.test", name]).fetchall()[0]
+            [id] = db.execute(INSERT_AGENT, [f"agent{number}@relais.test", name]).fetchall()[0]
             agents.append((id, name))
         teams = [
             db.execute("insert into teams (name) values (%s) returning id", [name]).fetchall()[0][0]
             for name in sample_texts.TEAMS
         ]
-        [revision] = db.execute(REVISION).fetchall()[0]
+        [revision] = db.execute(SELECT_REVISION).fetchall()[0]
     return synthetic_data.World(agents, teams, revision)
 
 
-def _slices(rows: synthetic_data.Rows, plans: list[synthetic_data.Plan]) -> Iterator[dict[str, str]]:
+def _batches(rows: synthetic_data.Rows, plans: list[synthetic_data.Plan]) -> Iterator[dict[str, str]]:
     for number, plan in enumerate(plans, 1):
         rows.add(plan)
-        if number % SLICE == 0:
+        if number % BATCH_CONVERSATIONS == 0:
             yield rows.take()
     yield rows.take()
 
 
-def _counted(dsn: str) -> dict[str, int]:
-    """What is there, by the tables themselves."""
+def _count_rows(dsn: str) -> dict[str, int]:
+    """Row counts and database size, read from the tables."""
     with psycopg.connect(dsn) as db:
-        found = db.execute(COUNTED).fetchall()[0]
-    return dict(zip(("conversations", "events", "clients", "deliveries", "megabytes"), found, strict=True))
+        counts = db.execute(SELECT_COUNTS).fetchall()[0]
+    return dict(zip(("conversations", "events", "clients", "deliveries", "megabytes"), counts, strict=True))

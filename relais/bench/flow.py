@@ -1,4 +1,4 @@
-"""How fast the engine is: a step of the dealer's flow, and loading 2,000 states. No database, no network."""
+"""Engine speed: the time of a step of the dealer's flow and of loading 2,000 states. No database, no network."""
 
 from __future__ import annotations
 
@@ -41,42 +41,44 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     }
 
 
-def told(figures: dict[str, float]) -> Iterator[str]:
+def summary_lines(figures: dict[str, float]) -> Iterator[str]:
     yield f"a step of the dealer's flow: median {figures['step_ms']} ms, p99 {figures['step_p99_ms']} ms"
     yield f"loading {figures['load_states']} states: {figures['load_s']} s"
 
 
 def _play(flow: engine.Flow) -> list[float]:
-    """A conversation, each step timed alone; our hooks are answered as if all were well."""
+    """Play a conversation and time each step; every call of our hooks succeeds."""
     now, durations = datetime(2026, 3, 2, 9, tzinfo=UTC), []
     context = engine.Context("FN1", "FW1", "whatsapp:+212600000001", "whatsapp:+14155238886")
     state = engine.start(flow, trigger=engine.Trigger.message({"Body": "bonjour"}), context=context, now=now)
     waiting: list[engine.Input] = [engine.Started()]
-    said = iter(ANSWERS)
+    answers = iter(ANSWERS)
     while waiting and state["ended"] is None:
-        given, now = waiting.pop(0), now + timedelta(seconds=5)
+        engine_input, now = waiting.pop(0), now + timedelta(seconds=5)
         begun = time.perf_counter()
-        state, effects = engine.step(flow, state, given, now=now)
+        state, effects = engine.step(flow, state, engine_input, now=now)
         durations.append(time.perf_counter() - begun)
-        waiting += [_well(effect.ref) for effect in effects if isinstance(effect, engine.CallHttp)]
-        if not waiting and engine.waits_for_reply(state) and (text := next(said, None)):
+        waiting += [
+            _successful_response(effect.ref) for effect in effects if isinstance(effect, engine.CallHttp)
+        ]
+        if not waiting and engine.waits_for_reply(state) and (text := next(answers, None)):
             waiting.append(engine.MessageArrived({"Body": text}))
     return durations
 
 
-def _well(ref: int) -> engine.Answered:
-    told = {
+def _successful_response(ref: int) -> engine.Answered:
+    payload = {
         "success": "true",
         "conversation_id": 1,
         "agent_mode": "false",
         "pending_agent": "false",
         "stored": "true",
     }
-    return engine.Answered(ref, status=200, content_type="application/json", body=json.dumps(told))
+    return engine.Answered(ref, status=200, content_type="application/json", body=json.dumps(payload))
 
 
 def _large_flow() -> dict[str, Any]:
-    """A chain of messages and splits, as large as Studio allows."""
+    """A chain of messages, as long as Studio allows."""
     states: list[dict[str, Any]] = [_state("Trigger", "trigger", "incomingMessage", "s1")]
     for n in range(1, STATES):
         following = f"s{n + 1}" if n + 1 < STATES else None

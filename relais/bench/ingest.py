@@ -1,6 +1,6 @@
-"""How many signed messages a web server takes and stores for good, beside the plain door and beside pgbench.
+"""Ingest throughput: signed messages stored durably per second, with batching, without it, and by pgbench.
 
-All three in turn, several times, on one durable database; at the end every acknowledged message is looked for.
+All three run in turn, several rounds, on one durable database; at the end every acknowledged message is verified.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 import psycopg
 import requests
 
-from relais.bench.ingest_load import Load
+from relais.bench.ingest_load_client import LoadJob
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
 from relais.ops import temporary_environment
@@ -32,50 +32,50 @@ from relais.ops.port import free_port, listen
 
 ROUNDS = 3
 CLIENTS = 2000
-WARM_UP = 2.0
-"""Seconds in which every client writes once, so that what is measured is not how fast clients become known."""
+WARM_UP_SECONDS = 2.0
+"""Every client writes once in this time, so that creating clients is not measured."""
 PGBENCH_CLIENTS = 8
-GATHERING = ("-m", "relais", "web", "--fd")
-PLAIN = ("-m", "relais", "web", "--plain-door", "--fd")
-SHAPE = """
+BATCHED_SERVER = ("-m", "relais", "web", "--fd")
+PLAIN_SERVER = ("-m", "relais", "web", "--plain-door", "--fd")
+CREATE_PGBENCH_TABLES = """
 create schema bench;
 create table bench.conversations (like public.conversations including all);
 create table bench.conversation_events (like public.conversation_events including all);
 """
-WRONG = """
+COUNT_WRONG = """
 select count(*) filter (where stored = 0), count(*) filter (where stored > 1)
   from (select count(e.id) as stored from acknowledged a left join conversation_events e on e.message_sid = a.sid
          group by a.sid) t
 """
-HOLES = """
+COUNT_GAPS = """
 select count(*) from conversations c
  where c.seq <> (select count(*) from conversation_events e where e.conversation_id = c.id)
 """
 
 
-class Wrong(Exception):
-    """What was acknowledged is not what is stored."""
+class StoredWrongly(Exception):
+    """The acknowledged messages differ from the stored ones."""
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Medians of the rounds, messages per second and milliseconds."""
-    with _durable() as (variables, dsn, folder):
+    with _durable_installation() as (variables, dsn, folder):
         rounds: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for _ in range(ROUNDS):
-            rounds["gathering"].append(_written(GATHERING, variables, folder, options))
-            rounds["plain"].append(_written(PLAIN, variables, folder, options))
+            rounds["gathering"].append(_run_load(BATCHED_SERVER, variables, folder, options))
+            rounds["plain"].append(_run_load(PLAIN_SERVER, variables, folder, options))
             rounds["pgbench"].append(_pgbench(dsn, folder, options.seconds))
-        told = {who: {name: _median(all, name) for name in all[0]} for who, all in rounds.items()}
-        stored = _stored_once(dsn, folder)
+        medians = {who: {name: _median(all, name) for name in all[0]} for who, all in rounds.items()}
+        stored = _check_stored_once(dsn, folder)
     return {
-        "rate": told["gathering"]["rate"],
-        "p99_ms": told["gathering"]["p99_ms"],
-        "plain_rate": told["plain"]["rate"],
-        "pgbench_rate": told["pgbench"]["rate"],
-        "ratio": round(told["gathering"]["rate"] / told["plain"]["rate"], 2),
-        "pgbench_ratio": round(told["gathering"]["rate"] / told["pgbench"]["rate"], 2),
-        "p50_ms": told["gathering"]["p50_ms"],
-        "plain_p99_ms": told["plain"]["p99_ms"],
+        "rate": medians["gathering"]["rate"],
+        "p99_ms": medians["gathering"]["p99_ms"],
+        "plain_rate": medians["plain"]["rate"],
+        "pgbench_rate": medians["pgbench"]["rate"],
+        "ratio": round(medians["gathering"]["rate"] / medians["plain"]["rate"], 2),
+        "pgbench_ratio": round(medians["gathering"]["rate"] / medians["pgbench"]["rate"], 2),
+        "p50_ms": medians["gathering"]["p50_ms"],
+        "plain_p99_ms": medians["plain"]["p99_ms"],
         "connections": options.connections,
         "seconds": options.seconds,
         "stored": stored,
@@ -83,7 +83,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def told(figures: dict[str, Any]) -> Iterator[str]:
+def summary_lines(figures: dict[str, Any]) -> Iterator[str]:
     yield (
         f"signed messages, {figures['connections']} connections: {figures['rate']:,.0f} a second, "
         f"half within {figures['p50_ms']} ms, 99 % within {figures['p99_ms']} ms"
@@ -100,24 +100,24 @@ def told(figures: dict[str, Any]) -> Iterator[str]:
 
 
 @contextmanager
-def _durable() -> Iterator[tuple[dict[str, str], str, Path]]:
-    """An installation of its own whose database waits for the disk, as in earnest."""
+def _durable_installation() -> Iterator[tuple[dict[str, str], str, Path]]:
+    """A temporary installation whose database runs with fsync, as in production."""
     with temporary_environment.installation(database=False) as variables:
         folder = Path(variables["RELAIS_DATA_DIR"])
         with running(folder / "cluster") as dsn:
             variables |= {"DATABASE_URL": dsn, "PUBLIC_BASE_URL": "https://desk.example.com"}
             subprocess.run([sys.executable, "-m", "relais", "prepare"], cwd=ROOT, env=variables, check=True)
             with psycopg.connect(dsn, autocommit=True) as database:
-                database.execute(SHAPE)
+                database.execute(CREATE_PGBENCH_TABLES)
             yield variables, dsn, folder
 
 
-def _written(
+def _run_load(
     server: tuple[str, ...], variables: dict[str, str], folder: Path, options: argparse.Namespace
 ) -> dict[str, Any]:
-    with _web(server, variables, folder) as port:
+    with _running_web(server, variables, folder) as port:
         run = secrets.token_hex(4)
-        load = Load(
+        load = LoadJob(
             port=port,
             path="/api/twilio/message",
             base_url=variables["PUBLIC_BASE_URL"],
@@ -127,12 +127,12 @@ def _written(
             run=run,
             clients=CLIENTS,
             connections=options.connections,
-            warm_up=WARM_UP,
+            warm_up=WARM_UP_SECONDS,
             seconds=options.seconds,
             acknowledged=str(folder / f"{run}.acknowledged"),
         )
         writer = subprocess.run(
-            [sys.executable, "-m", "relais.bench.ingest_load"],
+            [sys.executable, "-m", "relais.bench.ingest_load_client"],
             cwd=ROOT,
             env=variables,
             input=json.dumps(asdict(load)),
@@ -140,12 +140,12 @@ def _written(
             text=True,
             check=True,
         )
-    said: dict[str, Any] = json.loads(writer.stdout)
-    return said
+    result: dict[str, Any] = json.loads(writer.stdout)
+    return result
 
 
 @contextmanager
-def _web(server: tuple[str, ...], variables: dict[str, str], folder: Path) -> Iterator[int]:
+def _running_web(server: tuple[str, ...], variables: dict[str, str], folder: Path) -> Iterator[int]:
     port = free_port()
     listener = listen("127.0.0.1", port)
     with listener, (folder / "web.log").open("ab") as log:
@@ -194,18 +194,18 @@ def _pgbench(dsn: str, folder: Path, seconds: int) -> dict[str, Any]:
     return {"rate": round(float(rate[1]), 1)}
 
 
-def _stored_once(dsn: str, folder: Path) -> int:
-    """Raises Wrong unless each acknowledged message is there once, and no conversation has a hole."""
+def _check_stored_once(dsn: str, folder: Path) -> int:
+    """Raises StoredWrongly unless each acknowledged message is stored once and no `seq` has a gap."""
     with psycopg.connect(dsn) as database:
         database.execute("create temporary table acknowledged (sid text not null)")
         with database.cursor().copy("copy acknowledged from stdin") as copy:
             for file in folder.glob("*.acknowledged"):
                 copy.write(file.read_bytes())
-        lost, doubled = database.execute(WRONG).fetchone() or (1, 1)
-        [holes] = database.execute(HOLES).fetchone() or (1,)
+        lost, doubled = database.execute(COUNT_WRONG).fetchone() or (1, 1)
+        [holes] = database.execute(COUNT_GAPS).fetchone() or (1,)
         [count] = database.execute("select count(*) from acknowledged").fetchone() or (0,)
     if lost or doubled or holes:
-        raise Wrong(
+        raise StoredWrongly(
             f"{lost} acknowledged messages are lost, {doubled} doubled; {holes} histories have holes."
         )
     return int(count)

@@ -1,7 +1,7 @@
-"""How long the pages take that agents live in, on a small and on a large database, side by side in one run.
+"""Response times of the agents' pages on a small and a large database, side by side in one run.
 
-Each stands in a data folder that `fill` made (and makes now where it is missing), under one `relais web`, asked over
-HTTP by someone signed in. The two are asked in turn, so that a busy moment of the machine strikes both.
+Each database lies in a data folder that `fill` generates when it is missing, under a `relais web` of its own. A
+signed-in agent requests pages from both alternately, so that a busy moment of the machine affects both.
 """
 
 from __future__ import annotations
@@ -24,41 +24,43 @@ import psycopg
 import requests
 
 from relais.bench import sample_texts
-from relais.bench.desk import Person
 from relais.bench.fill import environment_of, fill, folder_for, is_filled
+from relais.bench.instance import SignedInUser
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
 from relais.ops.database import dsn
 from relais.ops.errors import OperationError
 from relais.ops.port import free_port
 
-SMALL = (1_000, 20_000)
-READER, PASSWORD = "agent1@relais.test", "relais-demo"
-START = 120.0
-"""Seconds for a web server to start; one that finds an older database migrates it first."""
-SHOWN = re.compile(r' id="(?:row|event|message)-[0-9]')
+SMALL_SIZE = (1_000, 20_000)
+READER_EMAIL, PASSWORD = "agent1@relais.test", "relais-demo"
+START_TIMEOUT_SECONDS = 120.0
+"""An older database is migrated first."""
+ROW_ID = re.compile(r' id="(?:row|event|message)-[0-9]')
 
-LONGEST = """
+SELECT_LONGEST = """
 select c.id, c.seq from conversations c join users u on u.id = c.agent_id
  where u.email = %s and c.status = 'transferred' order by c.seq desc limit 1
 """
-SHORT = """
+SELECT_SHORT = """
 select id from conversations where status = 'completed' and seq < 12 and team_id is null
  order by last_activity_at desc limit 1
 """
-DEEP = """
+SELECT_DEEP_CURSOR = """
 select (extract(epoch from last_activity_at) * 1000000)::bigint::text || '-' || id from conversations
  order by last_activity_at desc, id desc offset (select count(*) * 9 / 10 from conversations) limit 1
 """
-ADDRESS = "select address from client_addresses order by id offset (select count(*) / 2 from client_addresses) limit 1"
-BUSIEST = (
+SELECT_ADDRESS = """
+select address from client_addresses order by id offset (select count(*) / 2 from client_addresses) limit 1
+"""
+SELECT_BUSIEST_AGENT = (
     "select agent_id from conversations where agent_id is not null group by 1 order by count(*) desc limit 1"
 )
 
 
 @dataclass
 class Site:
-    """A filled folder under a web server, and someone signed in who asks for its pages."""
+    """A web server on a generated folder, and a signed-in session that requests its pages."""
 
     folder: Path
     url: str
@@ -77,23 +79,25 @@ class Site:
         """Milliseconds from the request to the last byte of the page."""
         group, name = page
         begun = time.perf_counter()
-        answer = self.reader.get(self.url + self.paths[group][name], timeout=START, allow_redirects=False)
-        took = (time.perf_counter() - begun) * 1000
-        if answer.status_code != 200:
-            raise RuntimeError(f"{self.paths[group][name]} was answered {answer.status_code}")
-        self.rows[page] = len(SHOWN.findall(answer.text))
-        return took
+        response = self.reader.get(
+            self.url + self.paths[group][name], timeout=START_TIMEOUT_SECONDS, allow_redirects=False
+        )
+        milliseconds = (time.perf_counter() - begun) * 1000
+        if response.status_code != 200:
+            raise RuntimeError(f"{self.paths[group][name]} was answered {response.status_code}")
+        self.rows[page] = len(ROW_ID.findall(response.text))
+        return milliseconds
 
     def p50(self, page: tuple[str, str]) -> float:
         return statistics.median(self.warm[page])
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    small, large = SMALL, (options.conversations, options.events)
+    small, large = SMALL_SIZE, (options.conversations, options.events)
     with ExitStack() as stack:
         sizes = dict.fromkeys((small, large))
-        opened = {numbers: stack.enter_context(_site(_filled(*numbers))) for numbers in sizes}
-        sites = [opened[small], opened[large]]
+        sites_by_size = {numbers: stack.enter_context(_site(_filled(*numbers))) for numbers in sizes}
+        sites = [sites_by_size[small], sites_by_size[large]]
         for page in sites[0].pages():
             for site in sites:
                 site.cold[page] = site.ask(page)
@@ -104,7 +108,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         return {"rounds": options.rounds, "small": small, "large": large, **_figures(*sites)}
 
 
-def told(figures: dict[str, Any]) -> Iterator[str]:
+def summary_lines(figures: dict[str, Any]) -> Iterator[str]:
     yield "milliseconds, {} conversations | {} conversations".format(
         *(f"{figures[size][0]:,}" for size in ("small", "large"))
     )
@@ -141,18 +145,22 @@ def _site(folder: Path) -> Iterator[Site]:
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
-            wait_for(lambda: _answers(url) or web.poll() is not None, START, "relais web to answer")
+            wait_for(
+                lambda: _is_ready(url) or web.poll() is not None,
+                START_TIMEOUT_SECONDS,
+                "relais web to answer",
+            )
             if web.poll() is not None:
                 raise OperationError(f"The web server did not start; {output.name} says why.")
             site = Site(folder, url, _paths(folder))
-            site.reader = Person(site, READER, PASSWORD).http  # type: ignore[arg-type]
+            site.reader = SignedInUser(site, READER_EMAIL, PASSWORD).http  # type: ignore[arg-type]
             yield site
         finally:
             web.terminate()
             web.wait(30)
 
 
-def _answers(url: str) -> bool:
+def _is_ready(url: str) -> bool:
     with suppress(requests.RequestException):
         return requests.get(f"{url}/api/ready", timeout=3).status_code == 200
     return False
@@ -160,11 +168,11 @@ def _answers(url: str) -> bool:
 
 def _paths(folder: Path) -> dict[str, dict[str, str]]:
     with psycopg.connect(dsn(folder)) as db:
-        long, seq = db.execute(LONGEST, [READER]).fetchall()[0]
-        [short] = db.execute(SHORT).fetchall()[0]
-        [deep] = db.execute(DEEP).fetchall()[0]
-        [agent] = db.execute(BUSIEST).fetchall()[0]
-        [address] = db.execute(ADDRESS).fetchall()[0]
+        long, seq = db.execute(SELECT_LONGEST, [READER_EMAIL]).fetchall()[0]
+        [short] = db.execute(SELECT_SHORT).fetchall()[0]
+        [deep] = db.execute(SELECT_DEEP_CURSOR).fetchall()[0]
+        [agent] = db.execute(SELECT_BUSIEST_AGENT).fetchall()[0]
+        [address] = db.execute(SELECT_ADDRESS).fetchall()[0]
     name = f"{sample_texts.FIRST_NAMES[0]} {sample_texts.LAST_NAMES[0]}".lower()
     listed = "/dashboard/conversations"
     return {
@@ -195,7 +203,12 @@ def _figures(small: Site, large: Site) -> dict[str, Any]:
     ratios = {page: round(large.p50(page) / small.p50(page), 2) for page in small.pages()}
     for group in GROUPS:
         for size, site in (("small", small), ("large", large)):
-            warm = sorted(took for page, times in site.warm.items() if page[0] == group for took in times)
+            warm = sorted(
+                milliseconds
+                for page, times in site.warm.items()
+                if page[0] == group
+                for milliseconds in times
+            )
             figures |= {
                 f"{group}_p50_ms_{size}": round(statistics.median(warm), 1),
                 f"{group}_p95_ms_{size}": round(warm[int(len(warm) * 0.95)], 1),
@@ -203,7 +216,7 @@ def _figures(small: Site, large: Site) -> dict[str, Any]:
                     max(t for page, t in site.cold.items() if page[0] == group), 1
                 ),
             }
-        # The worst of its pages, which an average would hide; those that show more in the large one tell nothing.
+        # The worst page, which an average would hide; pages with more rows in the large database do not compare.
         figures[f"{group}_ratio"] = max(
             (
                 ratio

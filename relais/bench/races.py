@@ -1,7 +1,7 @@
-"""Many agents reach for the same conversation at the same instant, over and over: each time one has it.
+"""Concurrent take-overs: several agents take over the same conversation at once, and exactly one may win.
 
-Real transactions on a PostgreSQL of its own; a race counts as won rightly when one rival succeeded, all others were
-told who it was, and the conversation, its history and its outbox say the same.
+Real transactions on a temporary PostgreSQL. A race is correct when one agent succeeded, all others got the winner's
+name, and the conversation, its history and its outbox agree.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any
 from relais.ops.errors import OperationError
 from relais.ops.temporary_environment import installation
 
-AT_ONCE = 250
-"""Conversations opened together."""
-PATIENCE = 120.0
+BATCH_SIZE = 250
+"""Conversations opened per batch."""
+BARRIER_TIMEOUT_SECONDS = 120.0
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         import django
 
         django.setup()
-        # Else each event would be a line of the output.
+        # Each event would otherwise be a line of output.
         logging.getLogger("relais").setLevel(logging.WARNING)
         from django.db import connection
 
@@ -65,7 +65,7 @@ def _prepare(variables: dict[str, str]) -> None:
         raise OperationError(f"The tables could not be made: {prepared.stderr.strip()}")
 
 
-def told(figures: dict[str, Any]) -> Iterator[str]:
+def summary_lines(figures: dict[str, Any]) -> Iterator[str]:
     yield (
         f"{figures['races']:,} races of {figures['rivals']} agents in {figures['seconds']} s: "
         f"{figures['races'] - figures['wrong']:,} had one winner"
@@ -78,15 +78,15 @@ def failed(figures: dict[str, Any]) -> bool:
 
 
 def race(races: int, agents: Sequence[Any], *, seconds: float = float("inf")) -> list[str]:
-    """What was wrong, a line for each race; stops early when the time is over."""
+    """The errors, a line per race; stops early when `seconds` are over."""
     until = time.monotonic() + seconds
     wrong: list[str] = []
-    for first in range(0, races, AT_ONCE):
+    for first in range(0, races, BATCH_SIZE):
         if time.monotonic() > until:
             break
-        opened = _open(first, min(AT_ONCE, races - first))
+        opened = _open(first, min(BATCH_SIZE, races - first))
         for conversation, outcomes in _run(opened, agents).items():
-            wrong += _judged(conversation, outcomes)
+            wrong += _check_outcome(conversation, outcomes)
     return wrong
 
 
@@ -108,7 +108,7 @@ def _open(first: int, number: int) -> list[int]:
 
 
 def _run(conversations: Sequence[int], agents: Sequence[Any]) -> dict[int, list[str]]:
-    """All agents reach for each conversation in turn, together; what each came to, by conversation."""
+    """All agents take over each conversation at once; returns their outcomes by conversation."""
     start = threading.Barrier(len(agents))
     outcomes: dict[int, list[str]] = {conversation: [] for conversation in conversations}
 
@@ -117,8 +117,8 @@ def _run(conversations: Sequence[int], agents: Sequence[Any]) -> dict[int, list[
 
         try:
             for conversation in conversations:
-                start.wait(PATIENCE)
-                outcomes[conversation].append(_reach_for(conversation, agent))
+                start.wait(BARRIER_TIMEOUT_SECONDS)
+                outcomes[conversation].append(_take_over(conversation, agent))
         finally:
             connection.close()
 
@@ -130,7 +130,7 @@ def _run(conversations: Sequence[int], agents: Sequence[Any]) -> dict[int, list[
     return outcomes
 
 
-def _reach_for(conversation: int, agent: Any) -> str:
+def _take_over(conversation: int, agent: Any) -> str:
     from django.utils import timezone
 
     from relais.conversations.lifecycle import TooLate
@@ -145,17 +145,17 @@ def _reach_for(conversation: int, agent: Any) -> str:
     return f"won: {agent}"
 
 
-def _judged(conversation: int, outcomes: Sequence[str]) -> Iterator[str]:
+def _check_outcome(conversation: int, outcomes: Sequence[str]) -> Iterator[str]:
     from relais.conversations.models import Conversation
 
-    found = Conversation.objects.select_related("agent").get(pk=conversation)
-    rivals, kinds = len(outcomes), Counter(found.events.values_list("event_type", flat=True))
-    right = [f"late: {found.agent}"] * (rivals - 1) + [f"won: {found.agent}"]
-    if sorted(outcomes) != right or found.epoch != 1 or kinds["agent_takeover"] != 1:
-        taken = f"{kinds['agent_takeover']} take-overs, epoch {found.epoch}, held by {found.agent_id}"
+    row = Conversation.objects.select_related("agent").get(pk=conversation)
+    rivals, kinds = len(outcomes), Counter(row.events.values_list("event_type", flat=True))
+    expected = [f"late: {row.agent}"] * (rivals - 1) + [f"won: {row.agent}"]
+    if sorted(outcomes) != expected or row.epoch != 1 or kinds["agent_takeover"] != 1:
+        taken = f"{kinds['agent_takeover']} take-overs, epoch {row.epoch}, held by {row.agent_id}"
         yield f"conversation {conversation}: {sorted(outcomes)}; {taken}"
-    elif found.deliveries.count() != 1:
-        yield f"conversation {conversation}: the client is told {found.deliveries.count()} times"
+    elif row.deliveries.count() != 1:
+        yield f"conversation {conversation}: the client gets {row.deliveries.count()} texts"
 
 
 def _agents(number: int) -> list[Any]:

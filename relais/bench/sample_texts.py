@@ -1,4 +1,4 @@
-"""What people say at a dealership in Casablanca and Abidjan, invented for databases to look at."""
+"""Sample names and messages of a dealership in Casablanca and Abidjan, for generated databases."""
 
 FIRST_NAMES = (
     "Fatou", "Aïcha", "Mariam", "Khadija", "Salma", "Imane", "Aminata", "Adjoua", "Nadia", "Zineb",

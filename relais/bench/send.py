@@ -1,6 +1,6 @@
-"""The outbox emptied: a whole desk sends many waiting messages through a double of Twilio, while persons write, too.
+"""Outbox throughput: a whole instance sends queued messages through a double of Twilio while an agent writes, too.
 
-First at the rate asked for, then with the limit lifted. Statuses come back all the while, as they do from Twilio.
+First at the configured rate, then without a limit. Status callbacks arrive throughout, as from Twilio.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Any
 
 import psycopg
 
-from relais.bench.faults.testbed import NUMBER, Stage, set_up
+from relais.bench.faults.testbed import NUMBER, Testbed, running_testbed
 from relais.clients.addresses import match_key
 from relais.emulator.testing import wait_for
 from relais.ops.database import dsn
 
-IN_A_CONVERSATION = 4
-HELD = 20
-"""Conversations that the person holds and writes to in turn."""
-WRITES_EVERY = 0.25
-SLOWEST = 0.5
-"""Of the rate: a run that falls below it is given up."""
-SLOWEST_LIFTED = 10.0
-"""Messages a second, where there is no rate."""
-LIFTED = 1_000_000
+MESSAGES_PER_CONVERSATION = 4
+HELD_CONVERSATIONS = 20
+"""The agent writes to these in turn."""
+WRITE_INTERVAL_SECONDS = 0.25
+MIN_RATE_SHARE = 0.5
+"""Of the rate: a slower run times out."""
+MIN_UNLIMITED_RATE = 10.0
+"""Messages per second without a limit."""
+UNLIMITED_RATE = 1_000_000
 
-CONVERSATIONS = """
+INSERT_CONVERSATIONS = """
 with made as (
   select nextval(pg_get_serial_sequence('clients', 'id')) as client_id, address, match_key
     from unnest(%(addresses)s::text[], %(keys)s::text[]) as t(address, match_key)
@@ -44,8 +44,8 @@ insert into conversations (address_id, client_id, sender, status, agent_id, seq,
 select id, client_id, %(sender)s, %(status)s, %(agent)s, %(events)s, %(events)s, now() from addresses_made
 returning id
 """
-# One after the other of each conversation, round and round: whoever leaves out of turn is noticed.
-MESSAGES = """
+# Round robin over the conversations, numbered: a message sent out of order is detected.
+INSERT_MESSAGES = """
 with said as (
   insert into conversation_events (conversation_id, seq, rev, event_type, author_kind, body)
   select id, n, n, 'message_sent', 'bot', %(word)s || ' ' || id || ' ' || n
@@ -58,7 +58,7 @@ select id, conversation_id, seq, 0 from said order by seq, conversation_id
 SET_RATE = (
     "insert into settings (key, value) values (%s, %s) on conflict (key) do update set value = excluded.value"
 )
-CLAIMED = """
+SELECT_CLAIMED_TIMES = """
 select claimed_at from message_deliveries d join conversation_events e on e.id = d.event_id
  where claimed_at between (select min(claimed_at) from message_deliveries d join conversation_events e
                             on e.id = d.event_id where e.body like %(word)s || ' %%')
@@ -66,29 +66,31 @@ select claimed_at from message_deliveries d join conversation_events e on e.id =
                             on e.id = d.event_id where e.body like %(word)s || ' %%')
  order by claimed_at
 """
-WRITTEN = """
+SELECT_AGENT_MESSAGES = """
 select e.body, d.created_at from message_deliveries d join conversation_events e on e.id = d.event_id
  where e.event_type = 'agent_message'
 """
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    with set_up(enforce_window=False) as stage:
-        held = _conversations(stage, HELD, 0, agent="awa@example.com", prefix="2250")
-        _set_rate(stage, options.rate)
-        limited = _emptied(stage, options.messages, word="limited", held=held, slowest=SLOWEST * options.rate)
-        waits = sorted(_waits(stage))
-        claimed = _claimed(stage, "limited")
-        _set_rate(stage, LIFTED)
-        lifted = _emptied(stage, options.messages, word="lifted", held=[], slowest=SLOWEST_LIFTED)
+    with running_testbed(enforce_window=False) as testbed:
+        held = _insert_conversations(testbed, HELD_CONVERSATIONS, 0, agent="awa@example.com", prefix="2250")
+        _set_rate(testbed, options.rate)
+        limited = _drain(
+            testbed, options.messages, word="limited", held=held, slowest=MIN_RATE_SHARE * options.rate
+        )
+        waits = sorted(_wait_seconds(testbed))
+        claimed = _claim_times(testbed, "limited")
+        _set_rate(testbed, UNLIMITED_RATE)
+        lifted = _drain(testbed, options.messages, word="lifted", held=[], slowest=MIN_UNLIMITED_RATE)
     return {
         "rate_set": options.rate,
         "messages": limited.messages,
         "seconds": round(limited.seconds, 1),
         "rate": round(limited.rate, 1),
-        "rate_most": limited.most,
+        "rate_most": limited.max_per_second,
         "claimed_rate": round((len(claimed) - 1) / (claimed[-1] - claimed[0]), 2),
-        "claimed_most": _most_in_a_second(claimed),
+        "claimed_most": _max_per_second(claimed),
         "of_persons": len(waits),
         "p50_wait_ms": round(1000 * waits[len(waits) // 2]),
         "p99_wait_ms": round(1000 * waits[int(len(waits) * 0.99)]),
@@ -99,7 +101,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def told(figures: dict[str, Any]) -> Iterator[str]:
+def summary_lines(figures: dict[str, Any]) -> Iterator[str]:
     yield (
         f"{figures['messages']} messages in {figures['seconds']} s: {figures['rate']} a second "
         f"of {figures['rate_set']}, at most {figures['rate_most']} in one"
@@ -117,78 +119,82 @@ def told(figures: dict[str, Any]) -> Iterator[str]:
     yield f"{order}, {figures['doubled']} doubled, {figures['lost']} lost"
 
 
-class Emptied:
-    """What the double took of the messages that begin with a word."""
+class DrainResult:
+    """Figures of the messages accepted by the double that begin with a word."""
 
     def __init__(self, word: str, number: int, accepted: list[dict[str, Any]]) -> None:
-        mine = [each for each in accepted if each["body"].startswith(f"{word} ")]
-        times = sorted(datetime.fromisoformat(each["at"]).timestamp() for each in mine)
-        bodies = Counter(each["body"] for each in mine)
-        self.messages = len(mine)
+        client_messages = [each for each in accepted if each["body"].startswith(f"{word} ")]
+        times = sorted(datetime.fromisoformat(each["at"]).timestamp() for each in client_messages)
+        bodies = Counter(each["body"] for each in client_messages)
+        self.messages = len(client_messages)
         self.seconds = times[-1] - times[0]
         self.doubled = sum(times - 1 for times in bodies.values())
         self.lost = number - len(bodies)
-        self.in_order = _in_order(mine)
+        self.in_order = _in_order(client_messages)
         everything = sorted(datetime.fromisoformat(each["at"]).timestamp() for each in accepted)
         meanwhile = [at for at in everything if times[0] <= at <= times[-1]]
         self.rate = (len(meanwhile) - 1) / self.seconds
-        """Of all that left from our number: the texts of persons count, too."""
-        self.most = _most_in_a_second(meanwhile)
+        """Of all messages sent from our number, the agent's texts included."""
+        self.max_per_second = _max_per_second(meanwhile)
 
 
-def _claimed(stage: Stage, word: str) -> list[float]:
-    """When each message was claimed while those that begin with a word left, those of persons among them."""
-    with psycopg.connect(dsn(stage.desk.folder)) as db:
-        return [at.timestamp() for (at,) in db.execute(CLAIMED, {"word": word}).fetchall()]
+def _claim_times(testbed: Testbed, word: str) -> list[float]:
+    """Claim times of all messages while those that begin with a word were sent, the agent's included."""
+    with psycopg.connect(dsn(testbed.desk.folder)) as db:
+        return [at.timestamp() for (at,) in db.execute(SELECT_CLAIMED_TIMES, {"word": word}).fetchall()]
 
 
 def _in_order(accepted: list[dict[str, Any]]) -> bool:
-    """Whether each client's messages were taken in the order of their numbers."""
+    """Whether each client's messages were accepted in the order of their numbers."""
     numbers: defaultdict[str, list[int]] = defaultdict(list)
     for each in accepted:
         numbers[each["to"]].append(int(each["body"].rsplit(" ", 1)[1]))
-    return all(earlier < later for taken in numbers.values() for earlier, later in pairwise(taken))
+    return all(
+        earlier < later
+        for accepted_messages in numbers.values()
+        for earlier, later in pairwise(accepted_messages)
+    )
 
 
-def _most_in_a_second(times: list[float]) -> int:
-    most = first = 0
-    for place, at in enumerate(times):
+def _max_per_second(times: list[float]) -> int:
+    highest = first = 0
+    for position, at in enumerate(times):
         while at - times[first] >= 1:
             first += 1
-        most = max(most, place - first + 1)
-    return most
+        highest = max(highest, position - first + 1)
+    return highest
 
 
-def _emptied(stage: Stage, messages: int, *, word: str, held: list[int], slowest: float) -> Emptied:
-    number = -(-messages // IN_A_CONVERSATION)
-    _conversations(stage, number, IN_A_CONVERSATION, word=word, prefix=f"212{len(word)}")
-    with Writing(stage, held):
-        wait_for(lambda: stage.outbox == 0, 60 + messages / slowest, "the outbox to be empty")
-    return Emptied(word, number * IN_A_CONVERSATION, stage.twilio.get("accepted")["messages"])
+def _drain(testbed: Testbed, messages: int, *, word: str, held: list[int], slowest: float) -> DrainResult:
+    number = -(-messages // MESSAGES_PER_CONVERSATION)
+    _insert_conversations(testbed, number, MESSAGES_PER_CONVERSATION, word=word, prefix=f"212{len(word)}")
+    with WritingAgent(testbed, held):
+        wait_for(lambda: testbed.outbox == 0, 60 + messages / slowest, "an empty outbox")
+    return DrainResult(word, number * MESSAGES_PER_CONVERSATION, testbed.twilio.get("accepted")["messages"])
 
 
-def _conversations(
-    stage: Stage, number: int, events: int, *, prefix: str, agent: str = "", word: str = ""
+def _insert_conversations(
+    testbed: Testbed, number: int, events: int, *, prefix: str, agent: str = "", word: str = ""
 ) -> list[int]:
-    """So many conversations, each with so many messages waiting, all at once. Returns their ids."""
+    """Insert conversations, each with `events` queued messages. Returns their ids."""
     status = "transferred" if agent else "active"
-    with psycopg.connect(dsn(stage.desk.folder)) as db:
+    with psycopg.connect(dsn(testbed.desk.folder)) as db:
         holder = db.execute("select id from users where email = %s", [agent]).fetchone()
         addresses = [f"whatsapp:+{prefix}{n:07}" for n in range(1, number + 1)]
-        given = {"sender": NUMBER, "status": status, "agent": holder and holder[0], "events": events}
-        given |= {"addresses": addresses, "keys": [match_key(address) for address in addresses]}
-        made = db.execute(CONVERSATIONS, given).fetchall()
-        conversations = [id for (id,) in made]
+        parameters = {"sender": NUMBER, "status": status, "agent": holder and holder[0], "events": events}
+        parameters |= {"addresses": addresses, "keys": [match_key(address) for address in addresses]}
+        rows = db.execute(INSERT_CONVERSATIONS, parameters).fetchall()
+        conversations = [id for (id,) in rows]
         if events:
-            db.execute(MESSAGES, {"word": word, "events": events, "conversations": conversations})
+            db.execute(INSERT_MESSAGES, {"word": word, "events": events, "conversations": conversations})
     return conversations
 
 
-class Writing:
-    """Within the block somebody writes a text now and then, each to another of the clients held."""
+class WritingAgent:
+    """Within the block an agent writes at an interval, to the held conversations in turn."""
 
-    def __init__(self, stage: Stage, held: list[int]) -> None:
-        self._person = stage.people["awa@example.com"]
+    def __init__(self, testbed: Testbed, held: list[int]) -> None:
+        self._agent = testbed.users["awa@example.com"]
         self._held = held
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._write)
@@ -202,20 +208,22 @@ class Writing:
 
     def _write(self) -> None:
         written = 0
-        while self._held and not self._stop.wait(WRITES_EVERY):
+        while self._held and not self._stop.wait(WRITE_INTERVAL_SECONDS):
             conversation = self._held[written % len(self._held)]
-            self._person.does("send", conversation, message=f"person {written}", ref=f"person {written}")
+            self._agent.post_action(
+                "send", conversation, message=f"person {written}", ref=f"person {written}"
+            )
             written += 1
 
 
-def _waits(stage: Stage) -> Iterator[float]:
-    """Seconds from the moment a person's text was taken in until Twilio had it."""
-    wait_for(lambda: stage.outbox == 0, 60, "the last texts of persons to leave")
-    accepted = {each["body"]: each["at"] for each in stage.twilio.get("accepted")["messages"]}
-    for body, created_at in stage.desk.ask(WRITTEN):
+def _wait_seconds(testbed: Testbed) -> Iterator[float]:
+    """Seconds from storing an agent's text until Twilio accepted it."""
+    wait_for(lambda: testbed.outbox == 0, 60, "the agent's last texts to be sent")
+    accepted = {each["body"]: each["at"] for each in testbed.twilio.get("accepted")["messages"]}
+    for body, created_at in testbed.desk.query(SELECT_AGENT_MESSAGES):
         yield (datetime.fromisoformat(accepted[body]) - created_at).total_seconds()
 
 
-def _set_rate(stage: Stage, rate: int) -> None:
-    with psycopg.connect(dsn(stage.desk.folder)) as db:
+def _set_rate(testbed: Testbed, rate: int) -> None:
+    with psycopg.connect(dsn(testbed.desk.folder)) as db:
         db.execute(SET_RATE, ["send_rate", str(rate)])

@@ -9,7 +9,7 @@ import pytest
 import requests
 from twilio.request_validator import RequestValidator
 
-from relais.bench.desk import running_desk
+from relais.bench.instance import running_instance
 from relais.emulator.testing import wait_for
 from relais.ops.port import free_port
 from tests.cast import new_sid
@@ -19,7 +19,7 @@ ACCOUNT, TOKEN, NUMBER = "AC" + "8" * 32, "b" * 32, "+212522000000"
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
-    with running_desk(
+    with running_instance(
         tmp_path_factory.mktemp("gone") / "data",
         port=(port := free_port()),
         TWILIO_ACCOUNT_SID=ACCOUNT,
@@ -69,14 +69,14 @@ def test_hooks_are_503_until_it_is_back_and_what_was_acknowledged_is_there(desk)
     assert set(answers) <= {200, 503}
     stored = {
         sid
-        for (sid,) in desk.ask("select message_sid from conversation_events where message_sid is not null")
+        for (sid,) in desk.query("select message_sid from conversation_events where message_sid is not null")
     }
     assert set(acknowledged) <= stored
-    assert desk.ask("select count(*) from conversations") == [(1,)]
+    assert desk.query("select count(*) from conversations") == [(1,)]
 
 
 def test_pages_say_so_and_are_back_with_the_database(desk):
-    awa = desk.hire("awa@example.com", "Awa")
+    awa = desk.create_agent("awa@example.com", "Awa")
     page = lambda: awa.http.get(f"{desk.url}/dashboard", timeout=15)  # noqa: E731
     assert page().status_code == 200
     with without_database(desk):
@@ -88,4 +88,4 @@ def test_pages_say_so_and_are_back_with_the_database(desk):
         assert (health.status_code, health.json()["database"]) == (503, "down")
         assert requests.get(f"{desk.url}/api/live", timeout=5).status_code == 200
     wait_for(lambda: page().status_code == 200, 60, "the page to be back")
-    wait_for(desk.is_well, 60, "health to be back")
+    wait_for(desk.is_healthy, 60, "health to be back")

@@ -12,7 +12,7 @@ import pytest
 import requests
 from twilio.request_validator import RequestValidator
 
-from relais.bench.desk import Desk
+from relais.bench.instance import RelaisInstance
 from relais.emulator.testing import running_double, wait_for
 from relais.ops.database import dsn
 from relais.ops.port import free_port
@@ -50,7 +50,7 @@ def small():
                 "TWILIO_API_BASE_URL": double.url,
                 "PUBLIC_BASE_URL": url,
             }
-            desk = Desk(
+            desk = RelaisInstance(
                 data, port, environment, within=["unshare", "--mount", "sh", "-c", MOUNTED, str(data)]
             )
             desk.start()
@@ -94,9 +94,9 @@ class Small:
     def has_room_again(self):
         (self.folder / "ballast").unlink()
 
-    def ask(self, query):
+    def query(self, statement):
         with psycopg.connect(dsn(self.folder), autocommit=True) as database:
-            return database.execute(query).fetchall()
+            return database.execute(statement).fetchall()
 
     def stored(self):
         return {
@@ -125,7 +125,7 @@ def awa_signs_in(small):
         small.desk.environment = environment | {"RELAIS_DATA_DIR": elsewhere}
         made = small.desk.command(*create)
     assert made.returncode == 0, made.stderr
-    return small.desk.person("awa@example.com", PASSWORD)
+    return small.desk.sign_in("awa@example.com", PASSWORD)
 
 
 def test_a_full_disk_stops_nothing_for_good(small):
@@ -134,7 +134,7 @@ def test_a_full_disk_stops_nothing_for_good(small):
     awa = awa_signs_in(small)
     page = lambda: awa.http.get(f"{desk.url}/dashboard", timeout=15)  # noqa: E731
     [[conversation]] = small.ask("select id from conversations")
-    taken = awa.does("take-over", conversation)
+    taken = awa.post_action("take-over", conversation)
     assert taken.status_code == 200, taken.text
 
     small.is_filled()
@@ -156,9 +156,9 @@ def test_a_full_disk_stops_nothing_for_good(small):
     small.has_room_again()
     wait_for(lambda: small.writes() == 200, 60, "the hooks to be back")
     wait_for(lambda: page().status_code == 200, 60, "the page to be back")
-    wait_for(desk.is_well, 60, "health to be back")
+    wait_for(desk.is_healthy, 60, "health to be back")
     assert set(small.answers) == {200, 503}
     assert set(small.acknowledged) <= small.stored()
-    assert awa.does("send", conversation, message="me revoilà", ref="r1").status_code == 200
+    assert awa.post_action("send", conversation, message="me revoilà", ref="r1").status_code == 200
     small.double.wait_for(lambda: small.double.accepted(body="me revoilà"), 30)
     assert "There is room again" in desk.output.read_text()

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from relais.bench.desk import Desk, running_desk
+from relais.bench.instance import RelaisInstance, running_instance
 from relais.emulator.testing import running_double, wait_for
 from relais.ops.port import free_port
 from tests.cast import FATOU
@@ -22,7 +22,7 @@ def stage(tmp_path_factory):
         running_double(
             account_sid=ACCOUNT, auth_token=TOKEN, sender=NUMBER, webhook=webhook, retry_pause_ms=1500
         ) as double,
-        running_desk(
+        running_instance(
             tmp_path_factory.mktemp("kills") / "data folder",
             port=port,
             TWILIO_ACCOUNT_SID=ACCOUNT,
@@ -32,7 +32,7 @@ def stage(tmp_path_factory):
             PUBLIC_BASE_URL=f"http://localhost:{port}",
         ) as desk,
     ):
-        yield desk, double, desk.hire("awa@example.com", "Awa Diop")
+        yield desk, double, desk.create_agent("awa@example.com", "Awa Diop")
 
 
 @pytest.fixture
@@ -42,17 +42,17 @@ def held(stage):
     double.clear_faults()
     client = f"whatsapp:+2126{random.randrange(10**8):08d}"
     double.client_writes(client, "mercedes", name="Fatou")
-    [[conversation]] = desk.ask(
+    [[conversation]] = desk.query(
         "select c.id from conversations c join client_addresses a on a.id = c.address_id where a.address = %s",
         client,
     )
-    assert awa.does("take-over", conversation).json()["success"] is True
+    assert awa.post_action("take-over", conversation).json()["success"] is True
     double.wait_for(lambda: double.seen_by(client), timeout=20)
     return conversation, client
 
 
-def deliveries(desk: Desk, conversation: int) -> list[tuple[str, str]]:
-    return desk.ask(
+def deliveries(desk: RelaisInstance, conversation: int) -> list[tuple[str, str]]:
+    return desk.query(
         "select e.body, d.state from message_deliveries d join conversation_events e on e.id = d.event_id"
         " where d.conversation_id = %s order by d.id",
         conversation,
@@ -74,9 +74,9 @@ def test_web_is_killed_while_clients_write(stage, held):
         desk.kill("web")
     writing.join()
     stored = "select body from conversation_events where conversation_id = %s and body like 'message %%' order by seq"
-    wait_for(lambda: len(desk.ask(stored, conversation)) >= len(texts), 60, "all messages to be stored")
-    assert [body for (body,) in desk.ask(stored, conversation)] == texts
-    wait_for(desk.is_well, 30)
+    wait_for(lambda: len(desk.query(stored, conversation)) >= len(texts), 60, "all messages to be stored")
+    assert [body for (body,) in desk.query(stored, conversation)] == texts
+    wait_for(desk.is_healthy, 30)
 
 
 def test_jobs_is_killed_while_twilio_takes_a_message(stage, held):
@@ -84,7 +84,7 @@ def test_jobs_is_killed_while_twilio_takes_a_message(stage, held):
     desk, double, awa = stage
     conversation, client = held
     double.fault("create", "no_answer", times=1, close=False)
-    awa.does("send", conversation, message="sous les coups", ref="k1")
+    awa.post_action("send", conversation, message="sous les coups", ref="k1")
     double.wait_for(lambda: double.accepted(to=client, body="sous les coups"))
     desk.kill("jobs")
     wait_for(
@@ -99,10 +99,10 @@ def test_jobs_is_killed_and_nothing_tells_what_became_of_the_message(stage, held
     conversation, client = held
     double.fault("create", "no_answer", times=1, close=False)
     double.fault("status", "never")
-    awa.does("send", conversation, message="arrivé ou non", ref="k2")
+    awa.post_action("send", conversation, message="arrivé ou non", ref="k2")
     double.wait_for(lambda: double.accepted(to=client, body="arrivé ou non"))
     desk.kill("jobs")
-    awa.does("send", conversation, message="ensuite", ref="k3")
+    awa.post_action("send", conversation, message="ensuite", ref="k3")
     wait_for(lambda: deliveries(desk, conversation)[-2][1] == "uncertain", 60, "the claim's lease to end")
     assert deliveries(desk, conversation)[-1][1] == "queued"
     assert len(double.accepted(to=client, body="arrivé ou non")) == 1
@@ -113,7 +113,7 @@ def test_jobs_is_killed_with_a_full_outbox(stage, held):
     conversation, client = held
     texts = [f"réponse {n}" for n in range(20)]
     for text in texts:
-        assert awa.does("send", conversation, message=text, ref=text).json()["success"] is True
+        assert awa.post_action("send", conversation, message=text, ref=text).json()["success"] is True
     desk.kill("jobs")
     wait_for(
         lambda: all(
@@ -139,12 +139,12 @@ def test_jobs_is_killed_while_the_bot_answers_many(stage):
         "select count(*) from flow_executions x join conversations c on c.id = x.conversation_id"
         f"{of_clients} and x.awaits_reply"
     )
-    wait_for(lambda: desk.ask(asking, clients) == [(len(clients),)], 60, "the bot to have asked each")
+    wait_for(lambda: desk.query(asking, clients) == [(len(clients),)], 60, "the bot to have asked each")
     under_way = (
         "select count(*) from message_deliveries d join conversations c on c.id = d.conversation_id"
         f"{of_clients} and d.state in ('sending', 'sent')"
     )
-    wait_for(lambda: desk.ask(under_way, clients) == [(0,)], 60, "what left to be known")
+    wait_for(lambda: desk.query(under_way, clients) == [(0,)], 60, "what left to be known")
     for client in clients:
         texts = [message.body for message in double.accepted(to=client)]
         assert len(texts) == len(set(texts)), texts
@@ -152,7 +152,7 @@ def test_jobs_is_killed_while_the_bot_answers_many(stage):
         "select a.address, count(*), count(distinct e.body) from conversation_events e"
         f" join conversations c on c.id = e.conversation_id{of_clients} and e.event_type = 'message_sent' group by 1"
     )
-    rows = desk.ask(said, clients)
+    rows = desk.query(said, clients)
     assert len(rows) == len(clients)
     assert all(times == texts for _address, times, texts in rows), rows
 
@@ -161,15 +161,15 @@ def test_fifty_take_overs_over_http_have_one_winner(stage):
     desk, double, awa = stage
     from concurrent.futures import ThreadPoolExecutor
 
-    people = [awa, *(desk.hire(f"a{n}@example.com", f"Agent {n}") for n in range(4))]
+    people = [awa, *(desk.create_agent(f"a{n}@example.com", f"Agent {n}") for n in range(4))]
     double.clear_faults()
     double.client_writes(FATOU, "qui me prend ?", name="Fatou")
-    [[conversation]] = desk.ask("select max(id) from conversations")
+    [[conversation]] = desk.query("select max(id) from conversations")
     with ThreadPoolExecutor(50) as pool:
-        answers = list(pool.map(lambda n: people[n % 5].does("take-over", conversation), range(50)))
+        answers = list(pool.map(lambda n: people[n % 5].post_action("take-over", conversation), range(50)))
     won = [a for a in answers if a.status_code == 200]
     lost = [a for a in answers if a.status_code == 409]
     assert len(won) == 10, [a.status_code for a in answers]  # The winner's other nine clicks are his own.
     assert len(lost) == 40, [(a.status_code, a.text[:200]) for a in answers]
     assert len({a.json()["agent"] for a in lost}) == 1
-    assert desk.ask("select epoch from conversations where id = %s", conversation) == [(1,)]
+    assert desk.query("select epoch from conversations where id = %s", conversation) == [(1,)]

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 import requests
 
-from relais.bench.desk import running_desk
+from relais.bench.instance import running_instance
 from relais.emulator.testing import running_double, wait_for
 from relais.ops.database import dsn
 from relais.ops.port import free_port
@@ -25,7 +25,7 @@ def stage(tmp_path_factory):
         running_double(
             account_sid=ACCOUNT, auth_token=TOKEN, sender=NUMBER, webhook=hook, retry_pause_ms=2000
         ) as double,
-        running_desk(
+        running_instance(
             tmp_path_factory.mktemp("crowded") / "data",
             port=port,
             TWILIO_ACCOUNT_SID=ACCOUNT,
@@ -35,7 +35,7 @@ def stage(tmp_path_factory):
             PUBLIC_BASE_URL=url,
         ) as desk,
     ):
-        yield desk, double, desk.hire("awa@example.com", "Awa")
+        yield desk, double, desk.create_agent("awa@example.com", "Awa")
 
 
 @contextmanager
@@ -64,8 +64,8 @@ def crowd(desk):
 def test_who_gets_no_connection_is_told_so_and_nothing_is_lost(stage):
     desk, double, awa = stage
     double.client_writes(FATOU, "mercedes", name="Fatou")
-    [[conversation]] = desk.ask("select id from conversations")
-    assert awa.does("take-over", conversation).status_code == 200
+    [[conversation]] = desk.query("select id from conversations")
+    assert awa.post_action("take-over", conversation).status_code == 200
     double.wait_for(lambda: double.seen_by(FATOU), 30)
     answers, texts = Counter(), [f"message {n}" for n in range(5)]
     page = lambda: awa.http.get(f"{desk.url}/dashboard", timeout=30)  # noqa: E731
@@ -81,13 +81,13 @@ def test_who_gets_no_connection_is_told_so_and_nothing_is_lost(stage):
         health = lambda: requests.get(f"{desk.url}/api/health", timeout=15).status_code  # noqa: E731
         wait_for(lambda: health() == 503, 30, "health to tell")
         assert requests.get(f"{desk.url}/api/live", timeout=5).status_code == 200
-        answers[awa.does("send", conversation, message="me voici", ref="r1").status_code] += 1
+        answers[awa.post_action("send", conversation, message="me voici", ref="r1").status_code] += 1
         assert set(answers) <= {200, 503}
         assert desk.process.poll() is None
-    wait_for(desk.is_well, 60, "health to be back")
+    wait_for(desk.is_healthy, 60, "health to be back")
     wait_for(lambda: page().status_code == 200, 30, "the page to be back")
-    assert awa.does("send", conversation, message="me voici", ref="r1").status_code == 200
+    assert awa.post_action("send", conversation, message="me voici", ref="r1").status_code == 200
     double.wait_for(lambda: double.accepted(body="me voici"), 30)
     stored = "select body from conversation_events where body like 'message _' order by seq"
-    wait_for(lambda: len(desk.ask(stored)) == len(texts), 30, "what Fatou wrote to be stored")
-    assert [body for (body,) in desk.ask(stored)] == texts
+    wait_for(lambda: len(desk.query(stored)) == len(texts), 30, "what Fatou wrote to be stored")
+    assert [body for (body,) in desk.query(stored)] == texts

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from relais.bench.desk import Desk, running_desk
+from relais.bench.instance import RelaisInstance, running_instance
 from relais.typography import typeset
 from tests.accessibility import THEMES, in_theme, violations
 
@@ -31,15 +31,15 @@ CHROMIUM = [
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with running_desk(tmp_path_factory.mktemp("demo") / "données d'essai") as desk:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelaisInstance]:
+    with running_instance(tmp_path_factory.mktemp("demo") / "données d'essai") as desk:
         yield desk
 
 
 class Stage:
     """Browsers side by side; every page's console must stay silent."""
 
-    def __init__(self, browser: Browser, desk: Desk) -> None:
+    def __init__(self, browser: Browser, desk: RelaisInstance) -> None:
         self.browser, self.desk = browser, desk
         self.troubles: list[str] = []
 
@@ -63,7 +63,7 @@ class Stage:
         return page
 
 
-def test_the_doctor_finds_a_desk_that_works_well(demo: Desk) -> None:
+def test_the_doctor_finds_a_desk_that_works_well(demo: RelaisInstance) -> None:
     looked = demo.command("doctor", "--live", "--json")
     found = json.loads(looked.stdout)
     tried = {each["name"] for each in found if each["state"] == "ok"}
@@ -76,7 +76,7 @@ def test_the_doctor_finds_a_desk_that_works_well(demo: Desk) -> None:
     assert not demo.ask("select 1 from conversations")
 
 
-def run_story(desk: Desk, story: Callable[[Stage], None]) -> None:
+def run_story(desk: RelaisInstance, story: Callable[[Stage], None]) -> None:
     """In a thread of its own: Playwright's loop would otherwise be this whole test run's."""
 
     def run() -> None:
@@ -108,7 +108,7 @@ def bubbles(phone: Page, client: str) -> object:
     return phone.locator(f'[data-phone="{client}"] .bubble:not(.mine) .text')
 
 
-def test_from_the_first_word_to_the_close(demo: Desk) -> None:
+def test_from_the_first_word_to_the_close(demo: RelaisInstance) -> None:
     def story(stage: Stage) -> None:
         phone = stage.phone()
         awa = stage.desk_of("agent1@relais.test", "/dashboard/active")
@@ -163,7 +163,7 @@ def test_from_the_first_word_to_the_close(demo: Desk) -> None:
     run_story(demo, story)
 
 
-def test_who_asks_the_bot_for_an_agent_waits_for_one_and_then_hears_nobody_else(demo: Desk) -> None:
+def test_who_asks_the_bot_for_an_agent_waits_for_one_and_then_hears_nobody_else(demo: RelaisInstance) -> None:
     def story(stage: Stage) -> None:
         phone = stage.phone()
         client = phone.locator("[data-chip]", has_text="Ibrahim").get_attribute("data-chip") or ""
@@ -195,7 +195,7 @@ def test_who_asks_the_bot_for_an_agent_waits_for_one_and_then_hears_nobody_else(
     run_story(demo, story)
 
 
-def test_two_agents_see_each_other_s_moves(demo: Desk) -> None:
+def test_two_agents_see_each_other_s_moves(demo: RelaisInstance) -> None:
 
     def story(stage: Stage) -> None:
         phone = stage.phone()
@@ -225,7 +225,7 @@ def test_two_agents_see_each_other_s_moves(demo: Desk) -> None:
     run_story(demo, story)
 
 
-def test_a_page_that_lost_its_connection_catches_up(demo: Desk) -> None:
+def test_a_page_that_lost_its_connection_catches_up(demo: RelaisInstance) -> None:
     def story(stage: Stage) -> None:
         phone = stage.phone()
         awa = stage.desk_of("agent1@relais.test", "/dashboard/active")
@@ -249,7 +249,7 @@ def test_a_page_that_lost_its_connection_catches_up(demo: Desk) -> None:
     run_story(demo, story)
 
 
-def test_the_log_tells_all_that_happened_and_nothing_that_was_said(demo: Desk) -> None:
+def test_the_log_tells_all_that_happened_and_nothing_that_was_said(demo: RelaisInstance) -> None:
     [[conversation]] = demo.ask("select conversation_id from conversation_events order by id limit 1")
     said = {body for (body,) in demo.ask("select body from conversation_events where length(body) > 5")}
     named = {
@@ -278,7 +278,7 @@ def test_the_log_tells_all_that_happened_and_nothing_that_was_said(demo: Desk) -
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_the_phone_breaks_no_rule_of_accessibility(demo: Desk, theme: str) -> None:
+def test_the_phone_breaks_no_rule_of_accessibility(demo: RelaisInstance, theme: str) -> None:
     def story(stage: Stage) -> None:
         phone = stage.phone()
         in_theme(theme)(phone)

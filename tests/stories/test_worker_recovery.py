@@ -7,7 +7,7 @@ from contextlib import suppress
 import psycopg
 import pytest
 
-from relais.bench.desk import running_desk
+from relais.bench.instance import running_instance
 from relais.emulator.testing import wait_for
 from relais.ops.database import dsn
 
@@ -25,12 +25,12 @@ where pid <> pg_backend_pid() and backend_type = 'client backend'
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
-    with running_desk(tmp_path_factory.mktemp("cut") / "data") as desk:
+    with running_instance(tmp_path_factory.mktemp("cut") / "data") as desk:
         yield desk
 
 
 def cut_all_connections(desk):
-    desk.ask(CUT)
+    desk.query(CUT)
 
 
 def kill_postmaster(desk):
@@ -41,13 +41,13 @@ def kill_postmaster(desk):
 def test_jobs_run_again_when_the_connection_breaks_in_the_middle_of_a_tick(desk, blow):
     with suppress(psycopg.OperationalError), psycopg.connect(dsn(desk.folder)) as locking:
         locking.execute("lock procrastinate_periodic_defers in access exclusive mode")
-        wait_for(lambda: desk.ask(WAITS) != [(0,)], 30, "the deferrer to wait for the lock")
+        wait_for(lambda: desk.query(WAITS) != [(0,)], 30, "the deferrer to wait for the lock")
         blow(desk)
-    wait_for(desk.is_well, 60, "health to be back")
-    [[before]], [[[job]]] = desk.ask(DEFERRED), desk.ask(DEFER)
+    wait_for(desk.is_healthy, 60, "health to be back")
+    [[before]], [[[job]]] = desk.query(DEFERRED), desk.query(DEFER)
     wait_for(
-        lambda: desk.ask("select count(*) from procrastinate_jobs where id = %s", job) == [(0,)],
+        lambda: desk.query("select count(*) from procrastinate_jobs where id = %s", job) == [(0,)],
         30,
         "a job to be done",
     )
-    wait_for(lambda: desk.ask(DEFERRED)[0][0] > before, 30, "periodic jobs to be deferred again")
+    wait_for(lambda: desk.query(DEFERRED)[0][0] > before, 30, "periodic jobs to be deferred again")

@@ -1,5 +1,5 @@
-"""What happens to the desk meanwhile: processes die, the database restarts, Twilio falls silent, connections are cut,
-the disk is full."""
+"""The injected faults: processes are killed, the database restarts, Twilio stops answering, connections are cut, the
+disk fills up."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
-from relais.bench.faults.readers import Readers
-from relais.bench.faults.testbed import Stage
+from relais.bench.faults.socket_readers import SocketReaders
+from relais.bench.faults.testbed import Testbed
 from relais.emulator.testing import wait_for
 
 RULES: list[dict[str, object]] = [
     {"on": "inbound", "fault": "redelivery", "probability": 0.1, "copies": 3},
     {"on": "inbound", "fault": "latency", "probability": 0.05, "ms": 300},
-    # Early on, whatever takes long to find out: a short run would only wait for it at its end.
+    # What takes long to detect comes early: a short run would otherwise wait for it at the end.
     {"on": "inbound", "fault": "never", "probability": 0.2, "times": 3},
     {"on": "inbound", "fault": "never", "probability": 0.001},
     {"on": "create", "fault": "429", "probability": 0.02, "retry_after": 1},
@@ -42,37 +42,37 @@ RULES: list[dict[str, object]] = [
     {"on": "list", "fault": "5xx", "probability": 0.1},
     {"on": "list", "fault": "429", "probability": 0.1},
 ]
-ROUND = (
+FAULT_KINDS = (
     "web", "jobs", "sockets", "silence", "database", "mid tick", "web", "jobs", "sockets", "long database", "mid tick",
 )  # fmt: skip
-TICK_WITHIN = 30.0
-"""Seconds until a periodic job is deferred, also when the process of the jobs was just killed."""
-WELL_WITHIN = 60.0
-LOCK_PERIODIC = "lock procrastinate_periodic_defers in access exclusive mode"
-WAITS_MID_TICK = """
+TICK_TIMEOUT_SECONDS = 30.0
+"""Until a periodic job is deferred, also after the jobs process was killed."""
+HEALTHY_TIMEOUT_SECONDS = 60.0
+LOCK_PERIODIC_DEFERS = "lock procrastinate_periodic_defers in access exclusive mode"
+WAITING_MID_TICK = """
 select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%%periodic%%'
 """
 CUT_CONNECTIONS = """
 select count(pg_terminate_backend(pid)) from pg_stat_activity
 where pid <> pg_backend_pid() and backend_type = 'client backend'
 """
-MOST_DEATHS = 3
-"""Of one process within a minute: at the fifth the supervisor gives up, as it should."""
+MAX_KILLS_PER_MINUTE = 3
+"""Of one process: at the fifth death the supervisor gives up, as designed."""
 
 
-class Blows:
+class FaultInjector:
     def __init__(
-        self, stage: Stage, readers: Readers, *, seed: int, pause: tuple[float, float], rounds: int
+        self, testbed: Testbed, readers: SocketReaders, *, seed: int, pause: tuple[float, float], rounds: int
     ) -> None:
         self.counts: Counter[str] = Counter()
-        self._stage = stage
+        self._stage = testbed
         self._readers = readers
-        self._chance = random.Random(f"{seed} blows")  # noqa: S311
+        self._random = random.Random(f"{seed} blows")  # noqa: S311
         self._pause = pause
-        self._rounds = rounds
-        self._round = (*ROUND, "full disk") if stage.has_small_disk else ROUND
-        self._deaths: dict[str, deque[float]] = {}
-        self._over = threading.Event()
+        self._round_count = rounds
+        self._fault_kinds = (*FAULT_KINDS, "full disk") if testbed.has_small_disk else FAULT_KINDS
+        self._kills: dict[str, deque[float]] = {}
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="blows")
         self.errors: list[str] = []
 
@@ -81,18 +81,18 @@ class Blows:
         self._thread.start()
 
     def stop(self) -> None:
-        self._over.set()
+        self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join()
-        self._stage.twilio.no_more_faults()
+        self._stage.twilio.clear_faults()
 
     @property
-    def had_a_round(self) -> bool:
-        return set(self.counts) >= set(self._round)
+    def has_injected_every_kind(self) -> bool:
+        return set(self.counts) >= set(self._fault_kinds)
 
     def _run(self) -> None:
-        for blow in self._coming():
-            if self._over.wait(self._chance.uniform(*self._pause)):
+        for fault in self._fault_sequence():
+            if self._stopping.wait(self._random.uniform(*self._pause)):
                 return
             try:
                 {
@@ -104,94 +104,94 @@ class Blows:
                     "long database": self._keep_database_away,
                     "mid tick": self._cut_mid_tick,
                     "full disk": self._fill_disk,
-                }[blow]()
+                }[fault]()
             except Exception as error:
-                self.errors.append(f"the blow “{blow}” failed: {error!r}")
+                self.errors.append(f"the fault “{fault}” could not be injected: {error!r}")
 
-    def _coming(self) -> Iterator[str]:
-        # What takes longest to heal comes first: Twilio's log is read once a minute, and a tick is waited for.
+    def _fault_sequence(self) -> Iterator[str]:
+        # What takes longest to repair comes first: Twilio's log is read once a minute, and a tick must be awaited.
         yield "long database"
         yield "mid tick"
-        for _round in range(self._rounds):
-            coming = list(self._round)
-            self._chance.shuffle(coming)
-            yield from coming
+        for _fault_kinds in range(self._round_count):
+            sequence = list(self._fault_kinds)
+            self._random.shuffle(sequence)
+            yield from sequence
 
-    # -- each blow ----------------------------------------------------------------------------------------
+    # -- each fault ---------------------------------------------------------------------------------------
 
     def _kill(self, name: str) -> None:
-        if self._may_die(name):
-            pid = self._stage.desk.child(name)
+        if self._may_kill(name):
+            pid = self._stage.desk.child_pid(name)
             os.kill(pid, signal.SIGKILL)
             self.counts[name] += 1
 
     def _cut_sockets(self) -> None:
-        self._readers.cut(self._chance)
+        self._readers.cut(self._random)
         self.counts["sockets"] += 1
 
     def _silence(self) -> None:
-        """Twilio takes connections and says nothing, for longer than a caller waits or shorter."""
+        """Twilio accepts connections and does not answer, for longer or shorter than the caller's time-out."""
         with _stopped(self._stage.twilio.process.pid):
-            self._over.wait(self._chance.uniform(1, 4))
+            self._stopping.wait(self._random.uniform(1, 4))
         self.counts["silence"] += 1
 
     def _stop_database(self) -> None:
-        if self._may_die("database"):
-            self._end_postgres(self._chance.choice((signal.SIGQUIT, signal.SIGKILL)))
+        if self._may_kill("database"):
+            self._end_postgres(self._random.choice((signal.SIGQUIT, signal.SIGKILL)))
             self.counts["database"] += 1
 
     def _keep_database_away(self) -> None:
-        """Longer than Twilio tries, so that some messages are given up: only its log still has them."""
-        if self._may_die("database"):
+        """Longer than Twilio retries, so that some messages are dropped: only its log still has them."""
+        if self._may_kill("database"):
             with _stopped(self._stage.desk.process.pid):
                 self._end_postgres(signal.SIGQUIT)
-                self._over.wait(self._chance.uniform(4, 7))
+                self._stopping.wait(self._random.uniform(4, 7))
             self.counts["long database"] += 1
 
     def _cut_mid_tick(self) -> None:
-        """All connections break, or the database dies, while a periodic job is being deferred."""
-        wait_for(self._stage.desk.is_well, WELL_WITHIN, "the desk to be over the last blow")
+        """Break all connections, or kill the database, while a periodic job is being deferred."""
+        wait_for(self._stage.desk.is_healthy, HEALTHY_TIMEOUT_SECONDS, "recovery from the previous fault")
         # The connection that holds the lock may be the first to break.
         with suppress(psycopg.OperationalError, TimeoutError), self._stage.desk.connect() as locking:
-            locking.execute(LOCK_PERIODIC)
-            wait_for(self._is_mid_tick, TICK_WITHIN, "a periodic job to be deferred")
-            if self._chance.random() < 0.5 and self._may_die("database"):
+            locking.execute(LOCK_PERIODIC_DEFERS)
+            wait_for(self._is_mid_tick, TICK_TIMEOUT_SECONDS, "a periodic job to be deferred")
+            if self._random.random() < 0.5 and self._may_kill("database"):
                 self._end_postgres(signal.SIGKILL)
                 self.counts["database"] += 1
             else:
-                self._stage.desk.ask(CUT_CONNECTIONS)
+                self._stage.desk.query(CUT_CONNECTIONS)
             self.counts["mid tick"] += 1
 
     def _is_mid_tick(self) -> bool:
-        return self._stage.desk.ask(WAITS_MID_TICK) != [(0,)]
+        return self._stage.desk.query(WAITING_MID_TICK) != [(0,)]
 
     def _fill_disk(self) -> None:
-        ballast = self._stage.desk.seen_folder / "ballast"
-        until = time.monotonic() + self._chance.uniform(4, 8)
+        ballast = self._stage.desk.visible_folder / "ballast"
+        until = time.monotonic() + self._random.uniform(4, 8)
         try:
             with ballast.open("ab", buffering=0) as file:
-                # Again and again: what the desk gives up meanwhile is room for it to go on with.
+                # Repeatedly: space that the desk frees meanwhile would let it continue.
                 while time.monotonic() < until:
                     with suppress(OSError):
                         while file.write(bytes(65_536)):
                             pass
-                    self._over.wait(0.1)
+                    self._stopping.wait(0.1)
         finally:
             ballast.unlink()
         self.counts["full disk"] += 1
 
     def _end_postgres(self, how: signal.Signals) -> None:
-        file = self._stage.desk.seen_folder / "postgres" / "postmaster.pid"
+        file = self._stage.desk.visible_folder / "postgres" / "postmaster.pid"
         with suppress(OSError, ValueError):
             os.kill(int(file.read_text().split()[0]), how)
 
-    def _may_die(self, name: str) -> bool:
-        died, now = self._deaths.setdefault(name, deque()), time.monotonic()
-        while died and now - died[0] > 60:
-            died.popleft()
-        if len(died) >= MOST_DEATHS:
+    def _may_kill(self, name: str) -> bool:
+        kills, now = self._kills.setdefault(name, deque()), time.monotonic()
+        while kills and now - kills[0] > 60:
+            kills.popleft()
+        if len(kills) >= MAX_KILLS_PER_MINUTE:
             return False
-        died.append(now)
+        kills.append(now)
         return True
 
 

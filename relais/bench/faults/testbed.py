@@ -1,4 +1,4 @@
-"""The whole desk and a double of Twilio, all as processes of their own, and the people at work there."""
+"""The processes under test: a whole Relais and a double of Twilio, and the signed-in agents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import requests
 
-from relais.bench.desk import START, Desk, Person
+from relais.bench.instance import START_TIMEOUT_SECONDS, RelaisInstance, SignedInUser
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
 from relais.ops.port import free_port
@@ -26,22 +26,22 @@ from relais.ops.process import dies_with_parent
 NUMBER = "whatsapp:+212522000000"
 AGENTS = ("awa", "koffi", "mariam", "salif")
 RETRY = "#rc=3&rp=5xx,ct,rt"
-"""What docs/operating.md tells people to write behind the webhook's address."""
+"""The fragment that docs/operating.md tells operators to append to the webhook's address."""
 ECHO = "↩ "
 SMALL_DISK_BYTES = 800 * 2**20
-"""Room for the database and its log of changes during a long run; a full disk is filled up to here, in memory."""
+"""Room for the database and its WAL during a long run; the full-disk fault fills it up, in memory."""
 MOUNT_SMALL_DISK = 'mount -t tmpfs -o size="$1",mode=755 tmpfs "$0" && shift && exec "$@"'
 
 
-class Twilio:
-    """The double in a process of its own, told what to do by its control API; may be called from any thread."""
+class TwilioDouble:
+    """The double in a process of its own, driven by its control API; thread-safe."""
 
     def __init__(self, environment: dict[str, str], output: Path) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = environment
         self._output = output
-        self._mine = threading.local()
+        self._thread_local = threading.local()
 
     def start(self) -> None:
         with self._output.open("ab") as output:
@@ -50,7 +50,7 @@ class Twilio:
                 cwd=ROOT, env=self._environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
                 preexec_fn=dies_with_parent(),
             )  # fmt: skip
-        wait_for(self._listens, START, "the double to listen")
+        wait_for(self._is_listening, START_TIMEOUT_SECONDS, "the double to listen")
 
     def stop(self) -> None:
         with suppress(ProcessLookupError):
@@ -59,35 +59,35 @@ class Twilio:
         self.process.wait()
 
     def get(self, path: str) -> dict[str, Any]:
-        return self._answered(self._http.get(f"{self.url}/control/{path}", timeout=60))
+        return self._checked_json(self._http.get(f"{self.url}/control/{path}", timeout=60))
 
     def post(self, path: str, body: Any) -> dict[str, Any]:
-        return self._answered(self._http.post(f"{self.url}/control/{path}", json=body, timeout=60))
+        return self._checked_json(self._http.post(f"{self.url}/control/{path}", json=body, timeout=60))
 
-    def no_more_faults(self) -> None:
+    def clear_faults(self) -> None:
         self._http.delete(f"{self.url}/control/faults", timeout=60)
 
     @property
     def _http(self) -> requests.Session:
-        if not hasattr(self._mine, "session"):
-            self._mine.session = requests.Session()
-            self._mine.session.trust_env = False
-        session: requests.Session = self._mine.session
+        if not hasattr(self._thread_local, "session"):
+            self._thread_local.session = requests.Session()
+            self._thread_local.session.trust_env = False
+        session: requests.Session = self._thread_local.session
         return session
 
-    def _listens(self) -> bool:
+    def _is_listening(self) -> bool:
         with suppress(requests.ConnectionError):
             return bool(self.get("state"))
         return False
 
     @staticmethod
-    def _answered(answer: requests.Response) -> dict[str, Any]:
-        answer.raise_for_status()
-        told: dict[str, Any] = answer.json()
-        return told
+    def _checked_json(response: requests.Response) -> dict[str, Any]:
+        response.raise_for_status()
+        payload: dict[str, Any] = response.json()
+        return payload
 
 
-WAITING = """
+SELECT_BACKLOG = """
 select greatest(
   (select count(*) from message_deliveries where state in ('queued', 'sending')),
   (select count(*) from procrastinate_jobs where status = 'todo' and task_name ~ '^relais.flows.tasks.run_bot'))
@@ -95,10 +95,10 @@ select greatest(
 
 
 @dataclass
-class Stage:
-    desk: Desk
-    twilio: Twilio
-    people: dict[str, Person]
+class Testbed:
+    desk: RelaisInstance
+    twilio: TwilioDouble
+    users: dict[str, SignedInUser]
     """By e-mail address."""
     has_small_disk: bool = False
     """Whether the data folder lies on a disk of its own that may be filled."""
@@ -106,18 +106,18 @@ class Stage:
     @property
     def outbox(self) -> int:
         undecided = "select count(*) from message_deliveries where state in ('queued', 'sending')"
-        return int(self.desk.ask(undecided)[0][0])
+        return int(self.desk.query(undecided)[0][0])
 
     @property
-    def waiting(self) -> int:
+    def backlog(self) -> int:
         """Messages that are to leave, or jobs of the bot that are to begin: whichever are more."""
-        return int(self.desk.ask(WAITING)[0][0])
+        return int(self.desk.query(SELECT_BACKLOG)[0][0])
 
 
-def may_mount() -> bool:
-    tried = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+def can_mount() -> bool:
+    command = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
     with suppress(FileNotFoundError):
-        return subprocess.run(tried, capture_output=True, check=False).returncode == 0
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
     return False
 
 
@@ -128,11 +128,11 @@ def _small_disk(folder: Path) -> list[str]:
 
 
 @contextmanager
-def set_up(*, keep: bool = False, small_disk: bool = False, **settings: Any) -> Iterator[Stage]:
+def running_testbed(*, keep: bool = False, small_disk: bool = False, **settings: Any) -> Iterator[Testbed]:
     """`settings` are the double's. Everything is gone after the block, the folder too unless it is to be kept."""
     with _folder(keep) as folder:
         port = free_port()
-        desk = Desk(
+        desk = RelaisInstance(
             folder / "data",
             port,
             {
@@ -141,17 +141,17 @@ def set_up(*, keep: bool = False, small_disk: bool = False, **settings: Any) -> 
                 "TWILIO_WHATSAPP_NUMBER": NUMBER.removeprefix("whatsapp:"),
                 "PUBLIC_BASE_URL": f"http://localhost:{port}",
             },
-            within=_small_disk(folder / "data") if small_disk else (),
+            command_prefix=_small_disk(folder / "data") if small_disk else (),
         )
-        twilio = Twilio(desk.environment, folder / "double.out")
+        twilio = TwilioDouble(desk.environment, folder / "double.out")
         desk.environment = desk.environment | {"TWILIO_API_BASE_URL": twilio.url}
         try:
             twilio.start()
             webhook = f"http://localhost:{port}/api/twilio/message{RETRY}"
             twilio.post("settings", {"senders": {NUMBER: webhook}, "keep_messages": 10**9} | settings)
             desk.start()
-            _teach(desk, folder / "echo.json")
-            yield Stage(desk, twilio, _people(desk), small_disk)
+            _import_echo_flow(desk, folder / "echo.json")
+            yield Testbed(desk, twilio, _create_agents(desk), small_disk)
         finally:
             _end(desk)
             twilio.stop()
@@ -166,7 +166,7 @@ def _folder(keep: bool) -> Iterator[Path]:
             yield Path(made)
 
 
-def _end(desk: Desk) -> None:
+def _end(desk: RelaisInstance) -> None:
     if not hasattr(desk, "process"):
         return
     with suppress(ProcessLookupError):
@@ -180,12 +180,12 @@ def _end(desk: Desk) -> None:
             desk.process.wait()
 
 
-def _people(desk: Desk) -> dict[str, Person]:
-    return {f"{name}@example.com": desk.hire(f"{name}@example.com", name.title()) for name in AGENTS}
+def _create_agents(desk: RelaisInstance) -> dict[str, SignedInUser]:
+    return {f"{name}@example.com": desk.create_agent(f"{name}@example.com", name.title()) for name in AGENTS}
 
 
-def _teach(desk: Desk, file: Path) -> None:
-    """The bot repeats each message once, so that what it should have said can be counted."""
+def _import_echo_flow(desk: RelaisInstance, file: Path) -> None:
+    """Publish a flow that repeats each message once, so that the bot's texts can be counted."""
     trigger = {"event": "incomingMessage", "next": "echo"}
     states = [
         {"name": "Trigger", "type": "trigger", "transitions": [trigger], "properties": {}},

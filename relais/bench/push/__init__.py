@@ -1,7 +1,7 @@
-"""From the hook to a thousand screens, beside a bare fan-out of the same frames.
+"""Push latency from the webhook to a thousand sockets, beside a bare fan-out of the same frames.
 
-Each page has two sockets: one on one of the threads, and its list. Every agent reaches every conversation, so each
-message is two or so frames to those who look at its thread, and news to every list.
+Each page has two sockets: a conversation's and the list's. Every agent reaches every conversation, so each message is
+about two frames to the pages of its conversation and a change on every list.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from relais.bench.desk import Desk, running_desk
+from relais.bench.instance import RelaisInstance, running_instance
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
 from relais.ops.port import free_port
 
-RATE = 100
-"""Messages a second, over all threads together."""
+MESSAGES_PER_SECOND = 100
+"""Over all conversations together."""
 TOKEN, NUMBER = "b" * 32, "+14155238886"
-LIMIT = 180.0
-"""Seconds beyond the measured ones that opening all sockets may take on a slow machine."""
+SETUP_TIMEOUT_SECONDS = 180.0
+"""For opening all sockets on a slow machine, beyond the measured time."""
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Milliseconds from just before a hook is called until a socket has read the frame of it, by percentiles."""
+    """Milliseconds from the webhook request until a socket has read its frame, as percentiles."""
     with tempfile.TemporaryDirectory(prefix="relais-push-") as folder:
         scratch = Path(folder)
-        work = {"seconds": options.seconds, "rate": RATE, "token": TOKEN, "number": NUMBER}
+        work = {"seconds": options.seconds, "rate": MESSAGES_PER_SECOND, "token": TOKEN, "number": NUMBER}
         with _desk(scratch / "data") as desk:
-            work |= _crowd(desk, options.sockets, options.threads)
-            pushed = _watched(desk.port, work, scratch / "frames.json")
-        with _bare(scratch / "frames.json") as port:
-            bare = _watched(port, work)
+            work |= _seed_data(desk, options.sockets, options.threads)
+            pushed = _run_load_client(desk.port, work, scratch / "frames.json")
+        with _running_bare_fan_out(scratch / "frames.json") as port:
+            bare = _run_load_client(port, work)
     return _figures(options, pushed, bare)
 
 
-def told(figures: dict[str, Any]) -> Iterator[str]:
+def summary_lines(figures: dict[str, Any]) -> Iterator[str]:
     yield (
         f"{figures['sockets']} pages on {figures['threads']} threads and their lists, "
         f"{figures['rate']} messages a second: {figures['frames']} frames"
@@ -93,57 +93,57 @@ def _percentile(sorted_seconds: Sequence[float], percent: int) -> float:
 
 
 @contextmanager
-def _desk(folder: Path) -> Iterator[Desk]:
+def _desk(folder: Path) -> Iterator[RelaisInstance]:
     port = free_port()
     account = {"TWILIO_ACCOUNT_SID": "AC" + "7" * 32, "TWILIO_AUTH_TOKEN": TOKEN}
-    # Nothing is said to anyone here: no double is needed, and whoever tried would reach nobody.
+    # Nothing is sent here, so no double is needed; an attempt would reach a closed port.
     nobody = {"TWILIO_WHATSAPP_NUMBER": NUMBER, "TWILIO_API_BASE_URL": "http://127.0.0.1:9"}
     public = f"http://localhost:{port}"
-    with running_desk(folder, port=port, PUBLIC_BASE_URL=public, **account, **nobody) as desk:
+    with running_instance(folder, port=port, PUBLIC_BASE_URL=public, **account, **nobody) as desk:
         yield desk
 
 
-def _crowd(desk: Desk, pages: int, threads: int) -> dict[str, Any]:
-    asked = [sys.executable, "-m", "relais.bench.push.crowd", str(pages), str(threads)]
-    made = subprocess.run(asked, cwd=ROOT, env=desk.environment, stdout=subprocess.PIPE, check=True)
+def _seed_data(desk: RelaisInstance, pages: int, threads: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "relais.bench.push.seed_data", str(pages), str(threads)]
+    made = subprocess.run(command, cwd=ROOT, env=desk.environment, stdout=subprocess.PIPE, check=True)
     crowd: dict[str, Any] = json.loads(made.stdout)
     return crowd | {"url": desk.url}
 
 
-def _watched(port: int, work: dict[str, Any], keep: Path | None = None) -> dict[str, Any]:
-    """What a process of its own saw that calls the hooks and reads all sockets; `keep`: the frames it read."""
-    asked = [
+def _run_load_client(port: int, work: dict[str, Any], keep: Path | None = None) -> dict[str, Any]:
+    """Run the load client in a process of its own; `keep` is the file for the frames it read."""
+    command = [
         sys.executable,
         "-m",
-        "relais.bench.push.watchers",
+        "relais.bench.push.load_client",
         str(port),
         *([str(keep)] if keep else []),
     ]
-    seen = subprocess.run(
-        asked,
+    measurements = subprocess.run(
+        command,
         cwd=ROOT,
         input=json.dumps(work).encode(),
         stdout=subprocess.PIPE,
-        timeout=work["seconds"] + LIMIT,
+        timeout=work["seconds"] + SETUP_TIMEOUT_SECONDS,
         check=True,
     )
-    figures: dict[str, Any] = json.loads(seen.stdout)
+    figures: dict[str, Any] = json.loads(measurements.stdout)
     return figures
 
 
 @contextmanager
-def _bare(frames: Path) -> Iterator[int]:
+def _running_bare_fan_out(frames: Path) -> Iterator[int]:
     port = free_port()
-    asked = [sys.executable, "-m", "relais.bench.push.bare", str(port), str(frames)]
-    process = subprocess.Popen(asked, cwd=ROOT, stdin=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "relais.bench.push.bare_fan_out", str(port), str(frames)]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL)
     try:
-        wait_for(lambda: _listens(port), 20, "the bare fan-out to listen")
+        wait_for(lambda: _is_listening(port), 20, "the bare fan-out to listen")
         yield port
     finally:
         process.terminate()
         process.wait(20)
 
 
-def _listens(port: int) -> bool:
+def _is_listening(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

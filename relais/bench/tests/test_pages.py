@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from relais.bench import fill, pages
-from relais.bench.tests.promises import PROMISES
+from relais.bench.tests.invariants import INVARIANTS
 from relais.ops.database import running
 from relais.ops.errors import OperationError
 
@@ -24,13 +24,13 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dic
     yield folder, fill.fill(folder, conversations=CONVERSATIONS, events=EVENTS)
 
 
-def test_as_many_are_made_as_were_asked_for_and_every_promise_is_kept(
+def test_as_many_are_made_as_were_asked_for_and_every_invariant_holds(
     filled: tuple[Path, dict[str, Any]],
 ) -> None:
     folder, figures = filled
     assert (figures["conversations"], figures["events"]) == (CONVERSATIONS, EVENTS)
     with running(folder) as dsn, psycopg.connect(dsn) as db:
-        broken = {name: db.execute(query).fetchall() for name, query in PROMISES.items()}
+        broken = {name: db.execute(query).fetchall() for name, query in INVARIANTS.items()}
         assert not {name: rows for name, rows in broken.items() if rows}
         situations = db.execute(
             "select status, agent_id is null, count(*) from conversations where ended_at is null group by 1, 2"
@@ -55,7 +55,7 @@ def test_the_pages_are_measured_on_both_sizes(
 ) -> None:
     folder, _ = filled
     monkeypatch.setenv("RELAIS_DATA_DIR", str(folder.parent.parent))
-    monkeypatch.setattr(pages, "SMALL", (CONVERSATIONS, EVENTS))
+    monkeypatch.setattr(pages, "SMALL_SIZE", (CONVERSATIONS, EVENTS))
     options = argparse.Namespace(conversations=CONVERSATIONS, events=EVENTS, rounds=1)
     figures = pages.measure(options)
     for group in pages.GROUPS:
@@ -64,7 +64,7 @@ def test_the_pages_are_measured_on_both_sizes(
             assert figures[f"{group}_cold_ms_{size}"] > 0
         assert figures[f"{group}_ratio"] > 0
     assert figures["pages"]["chat: a long one"]["rows_small"] > 20, "the chat was shown with its lists"
-    assert "inbox: overview" in "\n".join(pages.told(figures))
+    assert "inbox: overview" in "\n".join(pages.summary_lines(figures))
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:

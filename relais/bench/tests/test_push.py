@@ -6,7 +6,7 @@ import asyncio
 import pytest
 
 from relais.bench import push
-from relais.bench.push.watchers import SAID, OnList, OnThread, Seen
+from relais.bench.push.load_client import MESSAGE_TEMPLATE, ConversationSocket, ListSocket, Measurements
 from relais.live import frames
 from relais.live.protocol import Change
 
@@ -18,56 +18,56 @@ def on_the_wire(text: str) -> bytes:
 
 
 def message(number: int) -> str:
-    html = f"<p>{SAID.format(number)} {'é' * 200}</p>"
+    html = f"<p>{MESSAGE_TEMPLATE.format(number)} {'é' * 200}</p>"
     return frames.part(Change("message", 10 + number, 7, number, number), html).text
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 50, 10_000])
 def test_frames_are_read_whole_however_they_arrive(cut):
-    seen = Seen()
-    seen.posted = {1: 0.0, 2: 0.0}
+    measurements = Measurements()
+    measurements.posted = {1: 0.0, 2: 0.0}
     wire = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
     wire += b"".join(map(on_the_wire, (frames.caught_up(0).text, message(1), message(2))))
 
     async def read():
-        socket = OnThread(seen, b"")
+        socket = ConversationSocket(measurements, b"")
         for at in range(0, len(wire), cut):
             socket.data_received(wire[at : at + cut])
         await socket.ready
 
     asyncio.run(read())
-    assert seen.got == {1: 1, 2: 1}
-    assert (len(seen.thread), seen.out_of_order) == (2, 0)
-    assert seen.kept[2] == message(2)
+    assert measurements.got == {1: 1, 2: 1}
+    assert (len(measurements.thread), measurements.out_of_order) == (2, 0)
+    assert measurements.kept[2] == message(2)
 
 
 def test_what_comes_again_or_too_early_is_counted():
-    seen = Seen()
-    seen.posted = {1: 0.0, 2: 0.0}
+    measurements = Measurements()
+    measurements.posted = {1: 0.0, 2: 0.0}
 
     async def read():
-        socket = OnThread(seen, b"")
+        socket = ConversationSocket(measurements, b"")
         socket.is_open = True
         for text in (frames.caught_up(0).text, message(2), message(1), message(1)):
             socket.data_received(on_the_wire(text))
 
     asyncio.run(read())
-    assert seen.got == {1: 2, 2: 1}
-    assert seen.out_of_order == 2
+    assert measurements.got == {1: 2, 2: 1}
+    assert measurements.out_of_order == 2
 
 
 def test_a_row_is_as_old_as_the_message_it_shows():
-    seen = Seen()
-    seen.posted = {3: 0.0}
+    measurements = Measurements()
+    measurements.posted = {3: 0.0}
 
     async def read():
-        socket = OnList(seen, b"")
+        socket = ListSocket(measurements, b"")
         socket.is_open = True
-        for text in (frames.REFRESH.text, frames.row(7, 9, f"<p>{SAID.format(3)}</p>").text):
+        for text in (frames.REFRESH.text, frames.row(7, 9, f"<p>{MESSAGE_TEMPLATE.format(3)}</p>").text):
             socket.data_received(on_the_wire(text))
 
     asyncio.run(read())
-    assert (len(seen.row), seen.list_frames) == (1, 1)
+    assert (len(measurements.row), measurements.list_frames) == (1, 1)
 
 
 def test_the_figures_stand_beside_those_of_the_bare_fan_out():
@@ -80,4 +80,4 @@ def test_the_figures_stand_beside_those_of_the_bare_fan_out():
     )
     assert (figures["p50_ms"], figures["p99_ms"], figures["beyond_p99_ms"]) == (10.0, 30.0, 29.0)
     assert (figures["frames"], figures["rate"]) == (100, 100.0)
-    assert all(isinstance(line, str) for line in push.told(figures))
+    assert all(isinstance(line, str) for line in push.summary_lines(figures))

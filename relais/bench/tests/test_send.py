@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from relais.bench.send import Emptied, told
+from relais.bench.send import DrainResult, summary_lines
 
 BEGUN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
-def taken(*messages):
+def accepted(*messages):
     return [
         {"to": to, "body": body, "at": (BEGUN + timedelta(seconds=at)).isoformat()}
         for to, body, at in messages
@@ -15,10 +15,10 @@ def taken(*messages):
 
 
 def test_what_the_double_took_is_counted():
-    figures = Emptied(
+    figures = DrainResult(
         "run",
         4,
-        taken(
+        accepted(
             ("a", "run 1 1", 0.0),
             ("b", "run 2 1", 0.5),
             ("b", "person 1", 0.6),
@@ -28,18 +28,18 @@ def test_what_the_double_took_is_counted():
         ),
     )
     assert (figures.messages, figures.seconds, figures.rate) == (4, 2.0, 2.0)
-    assert figures.most == 4, "a person's text is one of those that left"
+    assert figures.max_per_second == 4, "a person's text is one of those that left"
     assert (figures.in_order, figures.doubled, figures.lost) == (True, 0, 0)
 
 
 def test_one_out_of_turn_one_twice_and_one_lost_are_noticed():
-    figures = Emptied(
+    figures = DrainResult(
         "run",
         3,
-        taken(("a", "run 1 2", 0.0), ("a", "run 1 1", 0.5), ("b", "run 2 1", 1), ("b", "run 2 1", 2)),
+        accepted(("a", "run 1 2", 0.0), ("a", "run 1 1", 0.5), ("b", "run 2 1", 1), ("b", "run 2 1", 2)),
     )
     assert (figures.in_order, figures.doubled, figures.lost) == (False, 1, 0)
-    assert Emptied("run", 3, taken(("a", "run 1 1", 0.0), ("a", "run 1 2", 0.5))).lost == 1
+    assert DrainResult("run", 3, accepted(("a", "run 1 1", 0.0), ("a", "run 1 2", 0.5))).lost == 1
 
 
 def test_the_figures_are_told():
@@ -47,4 +47,4 @@ def test_the_figures_are_told():
         "rate_set": 80, "messages": 2400, "seconds": 30.0, "rate": 80.0, "rate_most": 88, "claimed_rate": 80.0, "claimed_most": 84, "of_persons": 100, "p50_wait_ms": 40,
         "p99_wait_ms": 90, "unlimited_rate": 200.0, "order_ok": True, "doubled": 0, "lost": 0,
     }  # fmt: skip
-    assert list(told(figures))[-1] == "in order, 0 doubled, 0 lost"
+    assert list(summary_lines(figures))[-1] == "in order, 0 doubled, 0 lost"

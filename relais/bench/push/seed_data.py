@@ -1,6 +1,6 @@
-"""Fills the database of the desk it is started for: agents with open sessions, and conversations they hold.
+"""Seeds the database of an instance: agents with open sessions and conversations that they hold.
 
-`python -m relais.bench.push.crowd PAGES THREADS` prints, as JSON, what the watchers need to know of them.
+`python -m relais.bench.push.seed_data PAGES THREADS` prints cookies, clients and conversations as JSON.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _agents(number: int) -> list[Any]:
 
 
 def _sessions(agents: list[Any]) -> list[str]:
-    """Made at once: signing in a thousand times would take minutes, by design."""
+    """Created directly: a thousand sign-ins would take minutes because of password hashing."""
     from django.conf import settings
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
     from django.contrib.sessions.backends.db import SessionStore
@@ -62,7 +62,7 @@ def _sessions(agents: list[Any]) -> list[str]:
 
 
 def _conversations(clients: list[str], agents: list[Any]) -> list[int]:
-    """Each held by somebody, so that no bot answers: what is measured is the way in and out to the screens."""
+    """Each is held by an agent, so that no bot answers: only ingest and push are measured."""
     from django.conf import settings
     from django.db import transaction
     from django.utils.timezone import now
@@ -80,7 +80,7 @@ def _conversations(clients: list[str], agents: list[Any]) -> list[int]:
     with transaction.atomic():
         for n, conversation in enumerate(Conversation.objects.filter(pk__in=ids)):
             conversation.take_over(agents[n % len(agents)], at=now())
-        # What a take-over says was said: nobody is there to send it to.
+        # The take-over texts count as delivered: there is no Twilio to send them to.
         MessageDelivery.objects.update(state="read")
     return ids
 
@@ -89,5 +89,5 @@ if __name__ == "__main__":
     import django
 
     django.setup()
-    logging.disable(logging.INFO)  # What is made here did not happen to anyone.
+    logging.disable(logging.INFO)  # Seeding must not fill the log.
     print(json.dumps(main(int(sys.argv[1]), int(sys.argv[2]))))

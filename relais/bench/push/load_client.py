@@ -1,7 +1,7 @@
-"""Calls the hooks as Twilio would, at an even pace, and reads every socket; no more of either than is needed.
+"""Calls the webhook at a constant rate and reads every socket, as cheaply as possible.
 
-`python -m relais.bench.push.watchers PORT [KEEP]` takes its work from standard input and prints what it saw. It
-shares the machine with whom it measures, so it parses frames by hand, and looks into equal ones once.
+`python -m relais.bench.push.load_client PORT [KEEP]` reads its job from standard input and prints
+measurements. It shares the machine with the server, so it parses frames by hand and equal frames once.
 """
 
 from __future__ import annotations
@@ -25,23 +25,24 @@ from urllib.parse import urlencode
 import uvloop
 from twilio.request_validator import RequestValidator
 
-AT_ONCE = 32
-"""Sockets opened at a time."""
-LATEST = 5.0
-"""Seconds that the last frames may take."""
-WARM = 1
-"""Seconds before the measured ones: the first frame of a process waits for its templates to be read."""
+MAX_CONCURRENT_HANDSHAKES = 32
+LAST_FRAME_TIMEOUT_SECONDS = 5.0
+WARM_UP_SECONDS = 1
+"""The first frame of a process waits for its templates to be loaded."""
 KIND = re.compile(rb'\{"kind":"([a-z-]+)"')
 NUMBER = re.compile(rb"No ([0-9]+)\.")
 REV = re.compile(rb'"rev":([0-9]+)')
 LENGTH = re.compile(rb"content-length: ([0-9]+)", re.IGNORECASE)
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
-SAID = "No {}. Bonjour, je voudrais prendre rendez-vous pour la révision de ma Classe C, jeudi matin si possible."
+MESSAGE_TEMPLATE = (
+    "No {}. Bonjour, je voudrais prendre rendez-vous pour la révision de ma Classe C, "
+    "jeudi matin si possible."
+)
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one frame says; equal bytes say the same."""
+class ParsedFrame:
+    """One parsed frame; equal bytes are parsed once."""
 
     kind: str
     number: int
@@ -50,7 +51,7 @@ class Told:
     text: str
 
     @classmethod
-    def by(cls, payload: bytes) -> Told:
+    def from_bytes(cls, payload: bytes) -> ParsedFrame:
         kind, number, rev = KIND.match(payload), NUMBER.search(payload), REV.search(payload)
         return cls(
             kind[1].decode() if kind else "",
@@ -60,15 +61,15 @@ class Told:
         )
 
 
-class Seen:
-    """What came, and when. Times are those of the loop, in seconds."""
+class Measurements:
+    """What was received and when. Times are monotonic seconds."""
 
     def __init__(self) -> None:
         self.posted: dict[int, float] = {}
         self.measured_from = 0
         """The first message whose times count."""
         self.begun = 0.0
-        self.known: dict[bytes, Told] = {}
+        self.known: dict[bytes, ParsedFrame] = {}
         self.answered: list[float] = []
         self.thread: list[float] = []
         self.row: list[float] = []
@@ -78,21 +79,21 @@ class Seen:
         self.kept: dict[int, str] = {}
         self.kept_of_list: list[tuple[float, str]] = []
 
-    def told(self, payload: bytes) -> Told:
-        told = self.known.get(payload)
-        if told is None:
-            told = self.known[payload] = Told.by(payload)
-        return told
+    def parse(self, payload: bytes) -> ParsedFrame:
+        frame = self.known.get(payload)
+        if frame is None:
+            frame = self.known[payload] = ParsedFrame.from_bytes(payload)
+        return frame
 
 
 class Socket(asyncio.Protocol):
-    """One socket of a page: says its handshake, and then reads frames as servers send them."""
+    """One socket of a page: sends its handshake, then reads unmasked server frames."""
 
-    def __init__(self, seen: Seen, request: bytes) -> None:
-        self.seen = seen
+    def __init__(self, measurements: Measurements, request: bytes) -> None:
+        self.measurements = measurements
         self.request = request
         self.keeps = False
-        """What it reads, for the bare fan-out."""
+        """Whether it records what it reads, for the bare fan-out."""
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.rest = b""
         self.is_open = False
@@ -118,7 +119,7 @@ class Socket(asyncio.Protocol):
         self.rest = self._frames(data, now)
 
     def _frames(self, data: bytes, now: float) -> bytes:
-        """Hears each whole frame; returns what is left."""
+        """Handle each complete frame; return the remaining bytes."""
         at, end = 0, len(data)
         while end - at >= 2:
             start, size = at + 2, data[at + 1]
@@ -134,48 +135,48 @@ class Socket(asyncio.Protocol):
 
     def _frame(self, kind: int, payload: bytes, now: float) -> None:
         if kind == TEXT:
-            told = self.seen.told(payload)
+            frame = self.measurements.parse(payload)
             if self.ready.done():
-                self.hear(told, now)
-            elif told.kind in ("caught-up", "refresh"):
+                self.on_frame(frame, now)
+            elif frame.kind in ("caught-up", "refresh"):
                 self.ready.set_result(None)
         elif kind == PING:
-            # Masked by zeros, which leaves it as it is.
+            # A mask of zeros leaves the payload unchanged.
             self.transport.write(bytes([0x80 | PONG, 0x80 | len(payload), 0, 0, 0, 0]) + payload)
         elif kind == CLOSE:
-            self.seen.refused += 1
+            self.measurements.refused += 1
             self.transport.close()
 
-    def hear(self, told: Told, now: float) -> None:
+    def on_frame(self, frame: ParsedFrame, now: float) -> None:
         raise NotImplementedError
 
 
-class OnThread(Socket):
+class ConversationSocket(Socket):
     rev = -1
 
-    def hear(self, told: Told, now: float) -> None:
-        if told.kind != "message":
+    def on_frame(self, frame: ParsedFrame, now: float) -> None:
+        if frame.kind != "message":
             return
-        seen = self.seen
-        if told.number >= seen.measured_from:
-            seen.thread.append(now - seen.posted[told.number])
-        seen.got[told.number] += 1
-        seen.out_of_order += told.rev <= self.rev
-        self.rev = told.rev
-        seen.kept[told.number] = told.text
+        measurements = self.measurements
+        if frame.number >= measurements.measured_from:
+            measurements.thread.append(now - measurements.posted[frame.number])
+        measurements.got[frame.number] += 1
+        measurements.out_of_order += frame.rev <= self.rev
+        self.rev = frame.rev
+        measurements.kept[frame.number] = frame.text
 
 
-class OnList(Socket):
-    def hear(self, told: Told, now: float) -> None:
-        self.seen.list_frames += 1
-        if told.kind == "row" and told.number >= self.seen.measured_from:
-            self.seen.row.append(now - self.seen.posted[told.number])
-        if self.keeps and self.seen.begun:
-            self.seen.kept_of_list.append((now - self.seen.begun, told.text))
+class ListSocket(Socket):
+    def on_frame(self, frame: ParsedFrame, now: float) -> None:
+        self.measurements.list_frames += 1
+        if frame.kind == "row" and frame.number >= self.measurements.measured_from:
+            self.measurements.row.append(now - self.measurements.posted[frame.number])
+        if self.keeps and self.measurements.begun:
+            self.measurements.kept_of_list.append((now - self.measurements.begun, frame.text))
 
 
-class Caller(asyncio.Protocol):
-    """A connection by which Twilio calls: one call at a time."""
+class HookConnection(asyncio.Protocol):
+    """A keep-alive connection with one request at a time."""
 
     def __init__(self) -> None:
         self.answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -200,17 +201,17 @@ class Caller(asyncio.Protocol):
         return await self.answered
 
 
-class Hooks:
-    """Calls at an even pace, whether or not what was called before has been answered."""
+class HookCaller:
+    """Open-loop load: calls at a constant rate, whether or not earlier calls were answered."""
 
-    def __init__(self, port: int, work: Mapping[str, Any], seen: Seen) -> None:
-        self.port, self.work, self.seen = port, work, seen
+    def __init__(self, port: int, work: Mapping[str, Any], measurements: Measurements) -> None:
+        self.port, self.work, self.measurements = port, work, measurements
         self.validator = RequestValidator(work["token"])
-        self.idle: list[Caller] = []
-        dice = random.Random(1)  # noqa: S311 (the same threads in both runs)
-        calls = work["rate"] * (WARM + work["seconds"])
-        self.thread_of = [dice.randrange(len(work["clients"])) for _ in range(calls)]
-        seen.measured_from = work["rate"] * WARM
+        self.idle: list[HookConnection] = []
+        rng = random.Random(1)  # noqa: S311 (the same threads in both runs)
+        calls = work["rate"] * (WARM_UP_SECONDS + work["seconds"])
+        self.thread_of = [rng.randrange(len(work["clients"])) for _ in range(calls)]
+        measurements.measured_from = work["rate"] * WARM_UP_SECONDS
 
     def _request(self, number: int, thread: int) -> bytes:
         params = {
@@ -218,7 +219,7 @@ class Hooks:
             "AccountSid": "AC" + "7" * 32,
             "From": self.work["clients"][thread],
             "To": f"whatsapp:{self.work['number']}",
-            "Body": SAID.format(number),
+            "Body": MESSAGE_TEMPLATE.format(number),
             "NumMedia": "0",
             "ProfileName": f"Client {thread}",
         }
@@ -232,9 +233,9 @@ class Hooks:
         return head.encode() + body
 
     async def call_all(self) -> None:
-        # Signed beforehand, so that the pace is even.
+        # Signed beforehand, so that the rate is constant.
         requests = [self._request(number, thread) for number, thread in enumerate(self.thread_of)]
-        self.seen.begun = begun = time.monotonic()
+        self.measurements.begun = begun = time.monotonic()
         calls = set()
         for number, request in enumerate(requests):
             await asyncio.sleep(begun + number / self.work["rate"] - time.monotonic())
@@ -245,18 +246,18 @@ class Hooks:
 
     async def _call(self, number: int, request: bytes) -> None:
         caller = await self._caller()
-        self.seen.posted[number] = time.monotonic()
-        self.seen.untaken += not await caller.call(request)
-        if number >= self.seen.measured_from:
-            self.seen.answered.append(time.monotonic() - self.seen.posted[number])
+        self.measurements.posted[number] = time.monotonic()
+        self.measurements.untaken += not await caller.call(request)
+        if number >= self.measurements.measured_from:
+            self.measurements.answered.append(time.monotonic() - self.measurements.posted[number])
         self.idle.append(caller)
 
-    async def _caller(self) -> Caller:
-        """One that has nothing to do; the server hangs up on those that were idle for some seconds."""
+    async def _caller(self) -> HookConnection:
+        """An idle connection; the server closes those that were idle for some seconds."""
         while self.idle:
             if not (caller := self.idle.pop()).transport.is_closing():
                 return caller
-        _, caller = await asyncio.get_running_loop().create_connection(Caller, "127.0.0.1", self.port)
+        _, caller = await asyncio.get_running_loop().create_connection(HookConnection, "127.0.0.1", self.port)
         return caller
 
 
@@ -272,55 +273,57 @@ def _handshake(port: int, path: str, cookie: str) -> bytes:
     ).encode()
 
 
-async def _open_all(port: int, work: Mapping[str, Any], seen: Seen) -> Counter[int]:
-    """A thread and a list for each cookie; how many look at each thread."""
-    ids, some = work["conversations"], asyncio.Semaphore(AT_ONCE)
+async def _open_all(port: int, work: Mapping[str, Any], measurements: Measurements) -> Counter[int]:
+    """Open a conversation's socket and a list's for each cookie; return the number of sockets per conversation."""
+    ids, semaphore = work["conversations"], asyncio.Semaphore(MAX_CONCURRENT_HANDSHAKES)
 
     async def opened(kind: type[Socket], path: str, cookie: str) -> Socket:
-        async with some:
+        async with semaphore:
             _, socket = await asyncio.get_running_loop().create_connection(
-                lambda: kind(seen, _handshake(port, path, cookie)), "127.0.0.1", port
+                lambda: kind(measurements, _handshake(port, path, cookie)), "127.0.0.1", port
             )
             await asyncio.wait_for(socket.ready, 60)
             return socket
 
-    places = [(n % len(ids), cookie) for n, cookie in enumerate(work["cookies"])]
-    await asyncio.gather(*(opened(OnThread, f"/live?conversation={ids[n]}", cookie) for n, cookie in places))
-    first, *_ = await asyncio.gather(*(opened(OnList, "/live", cookie) for _, cookie in places))
+    assignments = [(n % len(ids), cookie) for n, cookie in enumerate(work["cookies"])]
+    await asyncio.gather(
+        *(opened(ConversationSocket, f"/live?conversation={ids[n]}", cookie) for n, cookie in assignments)
+    )
+    first, *_ = await asyncio.gather(*(opened(ListSocket, "/live", cookie) for _, cookie in assignments))
     first.keeps = True
-    return Counter(n for n, _ in places)
+    return Counter(n for n, _ in assignments)
 
 
-async def watch(port: int, work: Mapping[str, Any], keep: Path | None) -> dict[str, Any]:
-    seen = Seen()
-    looking = await _open_all(port, work, seen)
-    hooks = Hooks(port, work, seen)
-    # Two thousand sockets are many objects to go through, and there is nothing to be found among them.
+async def run(port: int, work: Mapping[str, Any], keep: Path | None) -> dict[str, Any]:
+    measurements = Measurements()
+    watcher_counts = await _open_all(port, work, measurements)
+    hooks = HookCaller(port, work, measurements)
+    # A full collection over two thousand sockets would take long and free nothing.
     gc.collect()
     gc.disable()
     await hooks.call_all()
-    expected = Counter({n: looking[thread] for n, thread in enumerate(hooks.thread_of)})
-    latest = time.monotonic() + LATEST
-    while expected - seen.got and time.monotonic() < latest:
+    expected = Counter({n: watcher_counts[thread] for n, thread in enumerate(hooks.thread_of)})
+    latest = time.monotonic() + LAST_FRAME_TIMEOUT_SECONDS
+    while expected - measurements.got and time.monotonic() < latest:
         await asyncio.sleep(0.05)
     if keep:
         ids = work["conversations"]
-        messages = {sid_of(n): [str(ids[hooks.thread_of[n]]), text] for n, text in seen.kept.items()}
-        keep.write_text(json.dumps({"messages": messages, "lists": seen.kept_of_list}))
+        messages = {sid_of(n): [str(ids[hooks.thread_of[n]]), text] for n, text in measurements.kept.items()}
+        keep.write_text(json.dumps({"messages": messages, "lists": measurements.kept_of_list}))
     return {
-        "hook": sorted(seen.answered),
-        "thread": sorted(seen.thread),
-        "row": sorted(seen.row),
-        "list_frames": seen.list_frames,
-        "missing": (expected - seen.got).total(),
-        "doubled": (seen.got - expected).total(),
-        "out_of_order": seen.out_of_order,
-        "refused": seen.refused,
-        "untaken": seen.untaken,
-        "posted": len(seen.posted) - seen.measured_from,
+        "hook": sorted(measurements.answered),
+        "thread": sorted(measurements.thread),
+        "row": sorted(measurements.row),
+        "list_frames": measurements.list_frames,
+        "missing": (expected - measurements.got).total(),
+        "doubled": (measurements.got - expected).total(),
+        "out_of_order": measurements.out_of_order,
+        "refused": measurements.refused,
+        "untaken": measurements.untaken,
+        "posted": len(measurements.posted) - measurements.measured_from,
     }
 
 
 if __name__ == "__main__":
     kept = Path(sys.argv[2]) if len(sys.argv) > 2 else None
-    print(json.dumps(uvloop.run(watch(int(sys.argv[1]), json.load(sys.stdin), kept))))
+    print(json.dumps(uvloop.run(run(int(sys.argv[1]), json.load(sys.stdin), kept))))

@@ -1,6 +1,6 @@
 """What holds in every database of ours and that no constraint says: a query for each, which must find nothing."""
 
-PROMISES = {
+INVARIANTS = {
     "seq has no gap, and rev goes with it": """
         select conversation_id from (
           select conversation_id, seq, rev, lag(rev, 1, 0::bigint) over w as before, row_number() over w as nth

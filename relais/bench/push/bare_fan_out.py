@@ -1,7 +1,7 @@
-"""The same frames to the same sockets, and nothing else: what the machine and the web server cost by themselves.
+"""The baseline: the same frames to the same sockets and nothing else, the cost of machine and web server alone.
 
-`python -m relais.bench.push.bare PORT FRAMES` sends what the watchers kept in the file FRAMES: the frames of a
-message to its thread when its hook is called, those of lists at the moments they came.
+`python -m relais.bench.push.bare_fan_out PORT FRAMES` sends what the load client recorded in the file FRAMES:
+a message's frames to its conversation when the webhook is called, those of lists at their recorded times.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 SID = re.compile(rb"MessageSid=(SM[0-9a-f]{32})")
-AT_ONCE = 20
-"""Sockets told in one go, as in the desk: those of a thread need not wait for all lists."""
+SOCKETS_PER_BATCH = 20
+"""Sockets per turn of the loop, as in the desk: a conversation's sockets do not wait for all lists."""
 
 
-class Bare:
+class BareFanOut:
     def __init__(self, kept: Path) -> None:
-        told = json.loads(kept.read_text())
-        self.of_messages: dict[str, tuple[str, str]] = told["messages"]
-        self.of_lists: list[tuple[float, str]] = told["lists"]
+        frames = json.loads(kept.read_text())
+        self.of_messages: dict[str, tuple[str, str]] = frames["messages"]
+        self.of_lists: list[tuple[float, str]] = frames["lists"]
         self.sockets: defaultdict[str, set[WebSocket]] = defaultdict(set)
         self.playing: asyncio.Task[None] | None = None
         self.routes = [
@@ -50,8 +50,8 @@ class Bare:
     async def message(self, request: Request) -> Response:
         self.playing = self.playing or asyncio.create_task(self._play())
         found = SID.search(await request.body())
-        if found and (told := self.of_messages.get(found[1].decode())):  # Nobody looks at some threads.
-            thread, text = told
+        if found and (message := self.of_messages.get(found[1].decode())):  # Nobody looks at some threads.
+            thread, text = message
             await _send(self.sockets[thread], text)
         return Response("<Response/>", media_type="text/xml")
 
@@ -64,13 +64,13 @@ class Bare:
 
 async def _send(sockets: Iterable[WebSocket], text: str) -> None:
     for number, websocket in enumerate(list(sockets)):
-        if number % AT_ONCE == 0:
+        if number % SOCKETS_PER_BATCH == 0:
             await asyncio.sleep(0)
         await websocket.send_text(text)
 
 
 if __name__ == "__main__":
-    application = Starlette(routes=Bare(Path(sys.argv[2])).routes)
+    application = Starlette(routes=BareFanOut(Path(sys.argv[2])).routes)
     uvicorn.run(
         application,
         port=int(sys.argv[1]),

@@ -1,6 +1,6 @@
-"""Writes as Twilio does, on many connections at once, and costs little: `python -m relais.bench.ingest_load`.
+"""A cheap load generator that calls the webhook as Twilio does, on many connections.
 
-The job is read from standard input and told on standard output, both as JSON.
+`python -m relais.bench.ingest_load_client` reads the job from standard input and prints the result, both as JSON.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from urllib.parse import quote_plus
 import uvloop
 
 TEXT = "Bonjour je voudrais un rendez-vous pour la révision de ma voiture samedi matin s'il vous plaît merci"
-LENGTH = re.compile(rb"(?i)\r\ncontent-length: *([0-9]+)")
+CONTENT_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *([0-9]+)")
 
 
 @dataclass(frozen=True)
-class Load:
+class LoadJob:
     port: int
     path: str
     base_url: str
@@ -34,29 +34,29 @@ class Load:
     account: str
     sender: str
     run: str
-    """Eight hexadecimal digits that no other load on the same database has."""
+    """Eight hexadecimal digits, unique per load on the same database."""
     clients: int
     connections: int
     warm_up: float
     seconds: float
     acknowledged: str
-    """The file that the acknowledged messages' sids are written to, one a line."""
+    """The file that receives the SIDs of acknowledged messages, one per line."""
 
 
 @dataclass
-class Told:
+class LoadResult:
     rate: float
     p50_ms: float
     p99_ms: float
     acknowledged: int
     refused: int
     cpu: float
-    """Of one core, what the load itself took."""
+    """The CPU share of one core that the load generator used."""
 
 
-def requests_of(load: Load) -> Iterator[tuple[str, bytes]]:
-    """A sid and the whole signed request, for ever. Each client writes once before any writes again."""
-    dice = random.Random(load.run)  # noqa: S311
+def requests_of(load: LoadJob) -> Iterator[tuple[str, bytes]]:
+    """Yield SIDs with signed requests endlessly. Each client writes once before any writes again."""
+    rng = random.Random(load.run)  # noqa: S311
     url, token = f"{load.base_url}{load.path}", load.token.encode()
     head = f"POST {load.path} HTTP/1.1\r\nHost: localhost:{load.port}\r\n".encode() + (
         b"Content-Type: application/x-www-form-urlencoded; charset=UTF-8\r\nUser-Agent: TwilioProxy/1.1\r\n"
@@ -64,16 +64,16 @@ def requests_of(load: Load) -> Iterator[tuple[str, bytes]]:
     )
     for n in range(10**9):
         sid = f"SM{load.run}{n:024x}"
-        number = f"2126{n % load.clients if n < load.clients else dice.randrange(load.clients):08d}"
-        params = _parameters(load, sid, number, TEXT[: dice.randint(5, len(TEXT))])
+        number = f"2126{n % load.clients if n < load.clients else rng.randrange(load.clients):08d}"
+        params = _parameters(load, sid, number, TEXT[: rng.randint(5, len(TEXT))])
         signed = url + "".join(name + value for name, value in params)
         signature = base64.b64encode(hmac.digest(token, signed.encode(), "sha1"))
         body = "&".join(f"{name}={quote_plus(value)}" for name, value in params).encode()
         yield sid, head + signature + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 
-def _parameters(load: Load, sid: str, number: str, text: str) -> list[tuple[str, str]]:
-    """What really arrives with a text, sorted by name as the signature wants it."""
+def _parameters(load: LoadJob, sid: str, number: str, text: str) -> list[tuple[str, str]]:
+    """The parameters of a real text message, sorted by name as the signature requires."""
     return [
         ("AccountSid", load.account),
         ("ApiVersion", "2010-04-01"),
@@ -102,13 +102,13 @@ def _parameters(load: Load, sid: str, number: str, text: str) -> list[tuple[str,
 
 
 class Writer(asyncio.Protocol):
-    """One connection, kept: the next message when the one before is answered."""
+    """One keep-alive connection: the next request follows the previous response."""
 
     def __init__(self, messages: Iterator[tuple[str, bytes]], until: float) -> None:
         self.messages = messages
         self.until = until
         self.answers: list[tuple[float, float, int, str]] = []
-        """When it was answered, how long it took, the status, the sid."""
+        """Time of the response, latency, status and SID of each request."""
         self.done = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -138,11 +138,11 @@ class Writer(asyncio.Protocol):
 
 
 def _length(head: bytes) -> int:
-    told = LENGTH.search(head)
-    return int(told[1]) if told else 0
+    match = CONTENT_LENGTH.search(head)
+    return int(match[1]) if match else 0
 
 
-async def write(load: Load) -> Told:
+async def write(load: LoadJob) -> LoadResult:
     messages, loop = requests_of(load), asyncio.get_running_loop()
     begun = time.perf_counter()
     measured_from, until = begun + load.warm_up, begun + load.warm_up + load.seconds
@@ -156,19 +156,19 @@ async def write(load: Load) -> Told:
     counted = sorted(
         took for at, took, status, _ in answers if status == 200 and measured_from <= at <= until
     )
-    return Told(
+    return LoadResult(
         rate=round(len(counted) / load.seconds, 1),
-        p50_ms=_at(counted, 0.5),
-        p99_ms=_at(counted, 0.99),
+        p50_ms=_percentile_ms(counted, 0.5),
+        p99_ms=_percentile_ms(counted, 0.99),
         acknowledged=sum(status == 200 for *_, status, _ in answers),
         refused=sum(status != 200 for *_, status, _ in answers),
         cpu=round((time.process_time() - spent) / (load.warm_up + load.seconds), 2),
     )
 
 
-def _at(sorted_seconds: list[float], share: float) -> float:
+def _percentile_ms(sorted_seconds: list[float], share: float) -> float:
     return round(sorted_seconds[int(len(sorted_seconds) * share)] * 1000, 2) if sorted_seconds else 0.0
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(uvloop.run(write(Load(**json.load(sys.stdin)))))))
+    print(json.dumps(asdict(uvloop.run(write(LoadJob(**json.load(sys.stdin)))))))

@@ -1,4 +1,4 @@
-"""A whole Relais for a measurement or a story: `relais up` with its processes, a free port, an empty folder."""
+"""A complete Relais instance for measurements and stories: `relais up` on a free port with an empty data folder."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from relais.ops.database import dsn
 from relais.ops.port import free_port
 from relais.ops.process import dies_with_parent
 
-START = 60.0
+START_TIMEOUT_SECONDS = 60.0
 PASSWORD = "un bon mot de passe"  # noqa: S105
-OURS = re.compile(
+RELAIS_VARIABLES = re.compile(
     r"^(TWILIO_|RELAIS_|STUDIO_)|^(DATABASE_URL|PUBLIC_BASE_URL|DJANGO_SETTINGS_MODULE|EMAIL_URL)$"
 )
 
 
-class Desk:
+class RelaisInstance:
     def __init__(
-        self, folder: Path, port: int, environment: dict[str, str], within: Sequence[str] = ()
+        self, folder: Path, port: int, environment: dict[str, str], command_prefix: Sequence[str] = ()
     ) -> None:
-        """`within`: a command that ends by running what follows it, in a place of its own."""
+        """`command_prefix`: a command that runs what follows it, such as in a mount namespace of its own."""
         self.folder = folder
-        self.within = within
+        self.command_prefix = command_prefix
         self.port = port
         self.url = f"http://localhost:{port}"
-        clean = {name: value for name, value in os.environ.items() if not OURS.match(name)}
+        clean = {name: value for name, value in os.environ.items() if not RELAIS_VARIABLES.match(name)}
         self.environment = (
             clean
             | {
@@ -52,15 +52,19 @@ class Desk:
     def start(self) -> None:
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [*self.within, sys.executable, "-m", "relais", "up"],
+                [*self.command_prefix, sys.executable, "-m", "relais", "up"],
                 cwd=ROOT,
                 env=self.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                preexec_fn=dies_with_parent(),  # However a measurement is ended, nothing of it stays.
+                preexec_fn=dies_with_parent(),  # No process survives the measurement.
             )
-        wait_for(lambda: self.is_well() or self.process.poll() is not None, START, "relais up to be well")
+        wait_for(
+            lambda: self.is_healthy() or self.process.poll() is not None,
+            START_TIMEOUT_SECONDS,
+            "relais up to be well",
+        )
         assert self.process.poll() is None, self.output.read_text()
 
     def stop(self) -> int:
@@ -68,19 +72,19 @@ class Desk:
         return self.process.wait(20)
 
     @property
-    def seen_folder(self) -> Path:
-        """Its data folder as it is seen from here, also when it lies on a disk that only its processes see."""
-        return Path(f"/proc/{self.process.pid}/root{self.folder}") if self.within else self.folder
+    def visible_folder(self) -> Path:
+        """The data folder as this process sees it, also when it is mounted in the instance's namespace only."""
+        return Path(f"/proc/{self.process.pid}/root{self.folder}") if self.command_prefix else self.folder
 
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         with suppress(requests.RequestException):
             return requests.get(f"{self.url}/api/health", timeout=3).status_code == 200
         return False
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        same_place = ["nsenter", f"--mount=/proc/{self.process.pid}/ns/mnt", f"--wd={ROOT}", "--"]
+        enter_namespace = ["nsenter", f"--mount=/proc/{self.process.pid}/ns/mnt", f"--wd={ROOT}", "--"]
         return subprocess.run(
-            [*(same_place if self.within else ()), sys.executable, "-m", "relais", *arguments],
+            [*(enter_namespace if self.command_prefix else ()), sys.executable, "-m", "relais", *arguments],
             cwd=ROOT,
             env=self.environment,
             capture_output=True,
@@ -89,53 +93,55 @@ class Desk:
             check=False,
         )
 
-    def child(self, name: str) -> int:
+    def child_pid(self, name: str) -> int:
         """The process id of `relais web` or `relais jobs`."""
 
-        def found() -> int:
+        def find_pid() -> int:
             for stat in Path("/proc").glob("[0-9]*/stat"):
                 with suppress(OSError, IndexError, ValueError):
                     if int(stat.read_text().rsplit(")", 1)[1].split()[1]) == self.process.pid:
-                        words = stat.with_name("cmdline").read_bytes().split(b"\0")
-                        if name.encode() in words:
+                        arguments_of_process = stat.with_name("cmdline").read_bytes().split(b"\0")
+                        if name.encode() in arguments_of_process:
                             return int(stat.parent.name)
             return 0
 
-        return wait_for(found, START, f"the process {name}")
+        return wait_for(find_pid, START_TIMEOUT_SECONDS, f"the process {name}")
 
     def kill(self, name: str) -> None:
-        """SIGKILL, as if the machine had taken it; returns when another one lives."""
-        gone = self.child(name)
-        os.kill(gone, signal.SIGKILL)
-        wait_for(lambda: self.child(name) != gone, START, f"{name} to be started again")
+        """Send SIGKILL; return when the supervisor has started another one."""
+        killed_pid = self.child_pid(name)
+        os.kill(killed_pid, signal.SIGKILL)
+        wait_for(
+            lambda: self.child_pid(name) != killed_pid, START_TIMEOUT_SECONDS, f"{name} to be started again"
+        )
 
-    def ask(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    def query(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with self.connect() as database:
-            return database.execute(query, parameters).fetchall()
+            return database.execute(statement, parameters).fetchall()
 
     def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
-        return psycopg.connect(dsn(self.seen_folder))
+        return psycopg.connect(dsn(self.visible_folder))
 
-    def hire(self, email: str, name: str, password: str = PASSWORD) -> Person:
-        """A new agent, signed in."""
-        given = ("--email", email, "--name", name, "--role", "agent", "--password", password)
-        made = self.command("user", "create", *given)
-        if made.returncode:
-            raise RuntimeError(made.stderr)
-        return self.person(email, password)
+    def create_agent(self, email: str, name: str, password: str = PASSWORD) -> SignedInUser:
+        """Create an agent and sign in."""
+        arguments = ("--email", email, "--name", name, "--role", "agent", "--password", password)
+        created = self.command("user", "create", *arguments)
+        if created.returncode:
+            raise RuntimeError(created.stderr)
+        return self.sign_in(email, password)
 
-    def person(self, email: str, password: str) -> Person:
-        return Person(self, email, password)
+    def sign_in(self, email: str, password: str) -> SignedInUser:
+        return SignedInUser(self, email, password)
 
 
-class Person:
-    """Someone signed in, who acts through the pages' own forms and JSON answers."""
+class SignedInUser:
+    """A signed-in HTTP session that posts the pages' actions and reads JSON responses."""
 
-    def __init__(self, desk: Desk, email: str, password: str) -> None:
+    def __init__(self, desk: RelaisInstance, email: str, password: str) -> None:
         self.desk = desk
         self.http = requests.Session()
         self.http.get(f"{desk.url}/accounts/login/", timeout=10)
-        answer = self.http.post(
+        response = self.http.post(
             f"{desk.url}/accounts/login/",
             data={
                 "login": email,
@@ -145,9 +151,9 @@ class Person:
             headers={"Referer": f"{desk.url}/accounts/login/"},
             timeout=10,
         )
-        assert "/accounts/login" not in answer.url, answer.text
+        assert "/accounts/login" not in response.url, response.text
 
-    def does(self, verb: str, conversation: int, **fields: str) -> requests.Response:
+    def post_action(self, verb: str, conversation: int, **fields: str) -> requests.Response:
         headers = {
             "Accept": "application/json",
             "X-CSRFToken": self.http.cookies["csrftoken"],
@@ -158,8 +164,8 @@ class Person:
 
 
 @contextmanager
-def running_desk(folder: Path, *, port: int = 0, **environment: str) -> Iterator[Desk]:
-    desk = Desk(folder, port or free_port(), environment)
+def running_instance(folder: Path, *, port: int = 0, **environment: str) -> Iterator[RelaisInstance]:
+    desk = RelaisInstance(folder, port or free_port(), environment)
     desk.start()
     try:
         yield desk

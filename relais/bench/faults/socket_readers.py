@@ -1,4 +1,4 @@
-"""Pages that look on: sockets of `/live` that are cut, come back with their rev, and note each frame they get."""
+"""Open pages: sockets of `/live` that are dropped, reconnect with their rev, and record each frame."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from relais.bench.faults.testbed import Stage
+from relais.bench.faults.testbed import Testbed
 from relais.emulator.testing import wait_for
 
-BACK_AFTER = 0.5
-CONNECTED_IN = 15.0
+RECONNECT_AFTER_SECONDS = 0.5
+CONNECT_TIMEOUT_SECONDS = 15.0
 
 
-class Reader:
+class SocketReader:
     def __init__(self, conversation: int, rev: int) -> None:
         self.conversation = conversation
         self.first = self.rev = rev
         self.frames: list[tuple[str, int, int]] = []
         """Kind, id and rev, in the order of arrival."""
-        self.comes_back = -1
+        self.reconnects = -1
         self.socket: ClientConnection | None = None
 
     async def read(self, url: str, cookie: str, origin: str) -> None:
@@ -35,35 +35,35 @@ class Reader:
                     f"{url}?conversation={self.conversation}&since={self.rev}", cookie, origin
                 )
             self.socket = None
-            await asyncio.sleep(BACK_AFTER)
+            await asyncio.sleep(RECONNECT_AFTER_SECONDS)
 
     async def _read_once(self, address: str, cookie: str, origin: str) -> None:
         headers = {"Cookie": cookie, "Origin": origin}
         async with connect(
             address, additional_headers=headers, compression=None, proxy=None, close_timeout=1, max_queue=1024
         ) as self.socket:
-            self.comes_back += 1
+            self.reconnects += 1
             async for text in self.socket:
-                self._note(json.loads(text))
+                self._record_frame(json.loads(text))
 
-    def _note(self, frame: dict[str, Any]) -> None:
+    def _record_frame(self, frame: dict[str, Any]) -> None:
         if frame["kind"] != "caught-up":
             self.frames.append((frame["kind"], frame["id"], frame["rev"]))
         self.rev = max(self.rev, frame["rev"])
 
 
-class Readers:
+class SocketReaders:
     """All in one thread with a loop of its own."""
 
-    def __init__(self, stage: Stage, conversations: list[int]) -> None:
-        revs = dict(stage.desk.ask("select id, rev from conversations where id = any(%s)", conversations))
-        self.all = [Reader(conversation, revs[conversation]) for conversation in conversations]
+    def __init__(self, testbed: Testbed, conversations: list[int]) -> None:
+        revs = dict(testbed.desk.query("select id, rev from conversations where id = any(%s)", conversations))
+        self.all = [SocketReader(conversation, revs[conversation]) for conversation in conversations]
         self.cuts = 0
-        person = next(iter(stage.people.values()))
-        self._origin = stage.desk.url
+        person = next(iter(testbed.users.values()))
+        self._origin = testbed.desk.url
         self._cookie = f"sessionid={person.http.cookies['sessionid']}"
         # The cookie's host, as the page has it.
-        self._url = f"ws://localhost:{stage.desk.port}/live"
+        self._url = f"ws://localhost:{testbed.desk.port}/live"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="readers")
 
@@ -75,17 +75,19 @@ class Readers:
             self._loop.call_soon_threadsafe(self._reading.cancel)
             self._thread.join()
 
-    def cut(self, chance: random.Random) -> None:
-        """Half of the lines break without a word; none, while nobody can be connected."""
+    def cut(self, rng: random.Random) -> None:
+        """Abort half of the connections; none while no page can connect."""
         with suppress(TimeoutError):
             wait_for(
-                lambda: any(reader.socket for reader in self.all), CONNECTED_IN, "a page to be connected"
+                lambda: any(reader.socket for reader in self.all),
+                CONNECT_TIMEOUT_SECONDS,
+                "a page to be connected",
             )
-        self._loop.call_soon_threadsafe(self._cut, chance)
+        self._loop.call_soon_threadsafe(self._cut, rng)
 
-    def _cut(self, chance: random.Random) -> None:
+    def _cut(self, rng: random.Random) -> None:
         connected = [reader.socket for reader in self.all if reader.socket]
-        for socket in [each for each in connected if chance.random() < 0.5] or connected[:1]:
+        for socket in [each for each in connected if rng.random() < 0.5] or connected[:1]:
             socket.transport.abort()
             self.cuts += 1
 
