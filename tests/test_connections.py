@@ -1,5 +1,6 @@
 """What one connection may take at the port, tried with real sockets against a real server."""
 
+import re
 import resource
 import socket
 import threading
@@ -96,12 +97,24 @@ def serve():
 
 
 def status_of(plain):
-    """Of the answer; None when there is none and the connection ends."""
+    """The status code of one whole response; None when the connection ends without any."""
+    response = b""
     try:
-        line = plain.recv(65_536).split(b"\r\n")[0]
+        while b"\r\n\r\n" not in response or len(response) < response_length(response):
+            part = plain.recv(65_536)
+            if not part:
+                break
+            response += part
     except ConnectionResetError:
-        return None
-    return int(line.split()[1]) if line else None
+        pass
+    return int(response.split()[1]) if response else None
+
+
+def response_length(response):
+    """Bytes of headers and body; the server writes them separately."""
+    headers, _, _ = response.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", headers)
+    return len(headers) + 4 + (int(length[1]) if length else 0)
 
 
 def ends(plain):
