@@ -26,8 +26,8 @@ def connection_summary() -> dict[str, Any]:
 
 
 def reconciliation_state(*, at: datetime) -> Any:
-    """How reading the messenger's own log is doing: a `LogState`, or None when no account is connected."""
-    return import_string(f"{settings.MESSENGER}.reconcile.schedule.state")(at=at)
+    """How reading the messenger's own log is doing: a `ReconciliationStatus`, or None when no account is connected."""
+    return import_string(f"{settings.MESSENGER}.reconcile.status.reconciliation_status")(at=at)
 
 
 def configured_credentials() -> dict[str, bool]:

@@ -1,4 +1,5 @@
-"""The Twilio door: hooks, signatures, the one client, the sender and the fate of deliveries.
+"""The connection to Twilio: hooks, the API client, the sender, the reconciliation with Twilio's log, media files.
 
-It decides nothing about a conversation; it brings messages in and carries them out.
+It transports messages and decides nothing about a conversation; that is `conversations/`. Periodic polls are listed in
+`relais/periodic_jobs.py`.
 """

@@ -1,33 +1,33 @@
-"""What we take for true of Twilio although no document we read says it; each has one name.
+"""Assumptions about Twilio's behaviour that its documentation does not confirm. Each has one name.
 
-They are to be tried on a live account.
+To be verified on a live account; `relais doctor --live` checks some of them.
 """
 
 from datetime import timedelta
 
 STUDIO_SIGNS_ITS_HTTP_WIDGET = False
-"""Unverified. So Studio's own hooks also accept the secret in their URL (HTTP Basic)."""
+"""Unverified. So the hooks for Studio also accept the secret in their URL (HTTP Basic)."""
 
 SIGNED_URL_MAY_CARRY_CREDENTIALS = True
-"""Unverified whether the signed form of `https://user:password@host/…` has them: both forms are tried."""
+"""Unverified whether the signature of `https://user:password@host/…` covers them: both forms are checked."""
 
 ACCEPTED_STATUSES = frozenset({"accepted", "scheduled", "queued", "sending", "sent"})
-"""Any of these in a status callback proves that Twilio has the message; more we do not distinguish."""
+"""Any of these in a status callback proves that Twilio has the message. They are not distinguished further."""
 
 FAILED_STATUSES = frozenset({"failed", "undelivered", "canceled"})
-"""Any of these says that the message did not arrive and will not; a status in neither set is passed over."""
+"""Any of these means that the message will never arrive. A status in neither set is ignored."""
 
 LIST_REPLY_FIELDS = ("ListTitle", "ButtonText")
-"""Where a tapped list or button says its words when Body is empty; seen in practice, not in the documents."""
+"""The text of a tapped list item or button when Body is empty; seen in practice, not documented."""
 
 EXTERNAL_USER_ID_FIELD = "ExternalUserId"
-"""Where a message names WhatsApp's own id of its writer beside his number (`FI.…`, Meta's business-scoped user id)."""
+"""WhatsApp's own id of the author, beside the number (`FI.…`, Meta's business-scoped user id)."""
 
 PHONE_NUMBER_FIELD = "WaId"
-"""Where a message that comes from such an id names the number, when WhatsApp shows it."""
+"""The number of an author who writes from such an id, when WhatsApp discloses it."""
 
 OPT_OUT_FIELD = "OptOutType"
-"""STOP, START or HELP when Twilio's advanced opt-out knows a keyword. Documented for messaging services."""
+"""STOP, START or HELP when Twilio's Advanced Opt-Out matches a keyword. Documented for messaging services."""
 
 OPT_OUT_KEYWORDS = frozenset(
     {
@@ -42,21 +42,20 @@ OPT_OUT_KEYWORDS = frozenset(
         "se desabonner",
     }
 )
-"""What counts as STOP where Twilio does not say so: the whole text, without accents, case or marks around it. Of
-Twilio's default keywords those are left out that answer a bot's question as well (cancel, end, quit): where one of
-them did silence us, Twilio refuses the next message with 21610, and that is noted."""
+"""Opt-out keywords where Twilio reports no OptOutType. They must be the whole text; accents, case and punctuation
+around it are ignored. Twilio's default keywords that also answer a bot's question (cancel, end, quit) are left out: if
+one of them did opt the client out, Twilio rejects the next message with 21610, and that is stored."""
 
 STATUS_CALLBACKS_TAKE_OVERRIDES = True
-"""The fragment that asks for tries again is documented for webhooks in general. Unverified for a StatusCallback given
-with a message: where it is passed over, a status lost to a 503 is made up for by the log."""
+"""The URL fragment that asks for retries is documented for webhooks in general. Unverified for the StatusCallback of a
+single message: if Twilio ignores it, the reconciliation catches up with a status lost to a 503."""
 
-RETRIED = "#rc=3&rp=5xx,ct,rt"
-"""Three tries more, also after a 5xx or no answer. A fragment is no part of the signature."""
+WEBHOOK_RETRY_OVERRIDES = "#rc=3&rp=5xx,ct,rt"
+"""Connection overrides: three retries, also after a 5xx or no response. The signature does not cover the fragment."""
 
-LOG_ASKED_AGAIN_AFTER = timedelta(seconds=45)
-"""Unverified: a message that Twilio took stands in its list by then. One that comes there later was sent again, if no
-person wrote it."""
+SECOND_LOG_LOOKUP_AFTER = timedelta(seconds=45)
+"""Unverified: a message that Twilio accepted is in its log by then. If it appears later, it was sent twice, unless an
+agent wrote it."""
 
-LOG_IS_IN_ORDER_OF_SENDING = True
-"""Unverified: Twilio's log is listed newest first. Whoever reads it stops at the first page that lies before what he
-looks for."""
+LOG_IS_ORDERED_BY_SEND_TIME = True
+"""Unverified: Twilio lists its log newest first. Reading stops at the first page that is older than what is wanted."""

@@ -1,4 +1,4 @@
-"""What time it is for all processes that share a database."""
+"""The database's clock, shared by all processes that use it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from django.utils import timezone
 
 
 class SharedClock:
-    """The database's time, carried on by the monotonic clock between two looks at it.
+    """The database's time, extrapolated by the monotonic clock between two readings.
 
-    Leases and pauses are written by one process and judged by another: so a step of a machine's own clock, or two
-    machines that disagree, move none of them.
+    Leases and pauses are written by one process and checked by another. So neither a clock step of one machine nor
+    clock skew between two machines changes them.
     """
 
     def __init__(self) -> None:
-        self._set: tuple[datetime, float] | None = None
+        self._reading: tuple[datetime, float] | None = None
 
     def set(self, at: datetime) -> None:
-        self._set = at, time.monotonic()
+        self._reading = at, time.monotonic()
 
     def now(self) -> datetime:
-        """This machine's own time until the database was asked for the first time."""
-        if self._set is None:
+        """This machine's own time until the first reading."""
+        if self._reading is None:
             return timezone.now()
-        at, then = self._set
-        return at + timedelta(seconds=time.monotonic() - then)
+        at, read_at = self._reading
+        return at + timedelta(seconds=time.monotonic() - read_at)

@@ -1,11 +1,11 @@
-"""Twilio's error codes as sentences an agent understands. Not a closed set: Twilio adds codes."""
+"""Twilio's error codes, each with a sentence for an agent. Not a closed set: Twilio adds codes."""
 
 from __future__ import annotations
 
 from django.utils.translation import gettext_noop as _
 
-OPTED_OUT = frozenset({21610, 63014})
-SENTENCES = {
+OPT_OUT_ERROR_CODES = frozenset({21610, 63014})
+ERROR_SENTENCES = {
     20003: _("Twilio refuse nos identifiants. Prévenez un administrateur."),
     21211: _("Ce numéro n'est pas valable."),
     21408: _("L'envoi vers ce pays n'est pas permis à notre compte Twilio. Prévenez un administrateur."),
@@ -37,13 +37,13 @@ SENTENCES = {
     63038: _("Le compte a atteint son nombre de messages du jour. Prévenez un administrateur."),
     63049: _("WhatsApp a choisi de ne pas remettre ce message."),
 }
-UNKNOWN = _("WhatsApp n'a pas remis ce message.")
+UNKNOWN_ERROR_SENTENCE = _("WhatsApp n'a pas remis ce message.")
 
 
-def sentence_of(code: int | None) -> str:
-    """The French sentence, to be stored as it is and translated where it is shown."""
-    return SENTENCES.get(code or 0, UNKNOWN)
+def error_sentence(code: int | None) -> str:
+    """In French: store it as it is, it is translated where it is shown."""
+    return ERROR_SENTENCES.get(code or 0, UNKNOWN_ERROR_SENTENCE)
 
 
-def code_of(text: str) -> int | None:
+def parse_error_code(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

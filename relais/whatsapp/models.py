@@ -1,8 +1,9 @@
-"""How far Twilio's log of messages was compared with what stands here."""
+"""The reconciliation state of each WhatsApp number: its leases, its cursor and its counters."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -13,95 +14,110 @@ if TYPE_CHECKING:
 else:
     TypedModelMeta = object
 
-LEASE = timedelta(minutes=2)
-"""How long a reader is believed to be at work without a word from it; Twilio answers a page within 15 seconds."""
+RECONCILE_LEASE = timedelta(minutes=2)
+"""How long a process holds the message log of a number without renewing its lease. Twilio answers a page within 15
+seconds."""
 
 
-class LogReading(models.Model):
-    """The reading of the log of one of our numbers. Two looks, each by one process at a time: `near` and `back`."""
+class Poll(StrEnum):
+    """The two kinds of poll of the message log. Each has its own lease."""
+
+    RECENT = "near"
+    """Each minute: what was written since the last complete poll."""
+    BACKLOG = "back"
+    """Each hour: the last day or the last week."""
+
+
+LEASE_FIELDS = {Poll.RECENT: "near_until", Poll.BACKLOG: "back_until"}
+ERROR_FIELDS = {Poll.RECENT: "last_error", Poll.BACKLOG: "back_error"}
+"""Where each poll stores why it did not read the log to the end."""
+
+
+class LogReconciliation(models.Model):
+    """How far Twilio's message log of one of our numbers is reconciled with the database, and by which process."""
 
     sender = models.TextField(primary_key=True)
     account = models.TextField()
     connected_at = models.DateTimeField()
-    """What was written before was never meant for this desk."""
+    """Messages from before were never meant for this desk."""
     called_at = models.DateTimeField(null=True)
-    """When Twilio is first known to have brought a message by itself."""
+    """When Twilio first delivered a message by a hook, as far as known."""
     completed_until = models.DateTimeField(null=True)
-    """Everything written before is here, as far as the log told it."""
+    """The cursor: every message written before is stored here, as far as the log showed it."""
     near_until = models.DateTimeField(null=True)
     back_until = models.DateTimeField(null=True)
-    """The leases of the two looks; null when nobody reads."""
+    """When the leases of the two polls expire; null while no process holds them."""
     looked_back_at = models.DateTimeField(null=True)
     looked_far_back_at = models.DateTimeField(null=True)
     last_run_at = models.DateTimeField(null=True)
     last_ok_at = models.DateTimeField(null=True)
     last_error = models.TextField(default="", db_default="")
-    """The French sentence, to be translated where it is shown; empty when the last near look read to the end."""
+    """French, translated where it is shown; empty when the last recent poll read the log to the end."""
     back_error = models.TextField(default="", db_default="")
-    """The same of the last look back: the minute's look, when it goes well, says nothing about the day."""
+    """The same for the last backlog poll: a recent poll that succeeds says nothing about the day before."""
     missing = models.IntegerField(db_default=0)
-    """Messages of clients that the last look found and that had never reached us; of what it read, if it broke off."""
+    """Messages of clients that no hook had delivered, in the last poll; only of what it read, if it was interrupted."""
     left = models.IntegerField(db_default=0)
-    """How many of them could not be taken in yet."""
+    """How many of them could not be stored yet."""
     compared = models.IntegerField(db_default=0)
-    """Messages of the log that the last near look went through."""
+    """Messages of the log that the last recent poll compared."""
     foreign = models.IntegerField(db_default=0)
-    """Messages from our number, in the last look, that did not leave from here."""
+    """Messages from our number in the last poll that Relais did not send."""
     recovered = models.BigIntegerField(db_default=0)
     statuses = models.BigIntegerField(db_default=0)
     overheard = models.BigIntegerField(db_default=0)
-    """All there ever were: messages taken in, states caught up with, words of a bot at Twilio written down."""
+    """Totals: messages recovered, delivery states caught up, messages of a Studio bot recorded."""
 
     class Meta(TypedModelMeta):
         db_table = "log_readings"
 
     def __str__(self) -> str:
-        return f"the log of {self.sender}"
+        return f"reconciliation of {self.sender}"
 
     @classmethod
-    def of(cls, sender: str, *, account: str, since: datetime) -> LogReading:
-        """The one of this number; begun anew when it is connected to another account."""
+    def get_or_create_for(cls, sender: str, *, account: str, since: datetime) -> LogReconciliation:
+        """The row of this number, reset when the number is connected to another account."""
         new: dict[str, Any] = {"account": account, "connected_at": since}
-        reading, _made = cls.objects.get_or_create(sender=sender, defaults=new)
-        if reading.account != account:
+        reconciliation, _created = cls.objects.get_or_create(sender=sender, defaults=new)
+        if reconciliation.account != account:
             unknown = (
-                dict.fromkeys(TIMES)
-                | dict.fromkeys((*COUNTS, *TOTALS), 0)
-                | dict.fromkeys(ERRORS.values(), "")
+                dict.fromkeys(TIME_FIELDS)
+                | dict.fromkeys((*COUNT_FIELDS, *TOTAL_FIELDS), 0)
+                | dict.fromkeys(ERROR_FIELDS.values(), "")
             )
             cls.objects.filter(pk=sender).exclude(account=account).update(**new, **unknown)
-            reading.refresh_from_db()
-        return reading
+            reconciliation.refresh_from_db()
+        return reconciliation
 
-    def begin(self, look: str, *, at: datetime) -> datetime | None:
-        """Take the look `near` or `back` for this process: its lease, or None while another has it."""
-        lease = at + LEASE
-        free = Q(**{f"{look}_until": None}) | Q(**{f"{look}_until__lt": at})
-        # A clock that was set back must not lock everyone out.
-        free |= Q(**{f"{look}_until__gt": lease})
-        taken = self._mine().filter(free).update(**{f"{look}_until": lease}, last_run_at=at)
-        return lease if taken else None
+    def acquire_lease(self, poll: Poll, *, at: datetime) -> datetime | None:
+        """Take the lease of `poll` for this process. Return its end, or None while another process holds it."""
+        field = LEASE_FIELDS[poll]
+        lease_until = at + RECONCILE_LEASE
+        is_free = Q(**{field: None}) | Q(**{f"{field}__lt": at})
+        # A lease that ends later than any can was written before the clock was set back.
+        is_free |= Q(**{f"{field}__gt": lease_until})
+        acquired = self._same_account().filter(is_free).update(**{field: lease_until}, last_run_at=at)
+        return lease_until if acquired else None
 
-    def go_on(self, look: str, lease: datetime, *, at: datetime) -> datetime | None:
-        """Still at it. None when the lease was lost to another process meanwhile."""
-        longer = at + LEASE
-        kept = self._mine().filter(**{f"{look}_until": lease}).update(**{f"{look}_until": longer})
-        return longer if kept else None
+    def renew_lease(self, poll: Poll, lease_until: datetime, *, at: datetime) -> datetime | None:
+        """Extend the lease. Return its new end, or None when another process took it meanwhile."""
+        field = LEASE_FIELDS[poll]
+        renewed_until = at + RECONCILE_LEASE
+        renewed = self._same_account().filter(**{field: lease_until}).update(**{field: renewed_until})
+        return renewed_until if renewed else None
 
-    def end(self, look: str, lease: datetime, **found: Any) -> None:
-        """Give the lease back and note what was found; totals grow."""
-        grown = {name: F(name) + found.pop(name) for name in TOTALS if name in found}
-        self._mine().filter(**{f"{look}_until": lease}).update(**{f"{look}_until": None}, **grown, **found)
+    def release_lease(self, poll: Poll, lease_until: datetime, **results: Any) -> None:
+        """Release the lease and store the results of the poll. Totals are added up."""
+        field = LEASE_FIELDS[poll]
+        totals = {name: F(name) + results.pop(name) for name in TOTAL_FIELDS if name in results}
+        self._same_account().filter(**{field: lease_until}).update(**{field: None}, **totals, **results)
 
-    def _mine(self) -> models.QuerySet[LogReading]:
-        return LogReading.objects.filter(pk=self.pk, account=self.account)
+    def _same_account(self) -> models.QuerySet[LogReconciliation]:
+        return LogReconciliation.objects.filter(pk=self.pk, account=self.account)
 
 
-ERRORS = {"near": "last_error", "back": "back_error"}
-"""Where each look notes why it did not read to the end."""
-LEASES = ("near_until", "back_until")
-TIMES = (
-    *LEASES,
+TIME_FIELDS = (
+    *LEASE_FIELDS.values(),
     "called_at",
     "completed_until",
     "looked_back_at",
@@ -109,5 +125,5 @@ TIMES = (
     "last_run_at",
     "last_ok_at",
 )
-COUNTS = ("missing", "left", "foreign", "compared")
-TOTALS = ("recovered", "statuses", "overheard")
+COUNT_FIELDS = ("missing", "left", "foreign", "compared")
+TOTAL_FIELDS = ("recovered", "statuses", "overheard")

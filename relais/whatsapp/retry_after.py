@@ -1,4 +1,4 @@
-"""The Retry-After header of an HTTP answer: a number of seconds, or a date."""
+"""Parses the Retry-After header of an HTTP response: a number of seconds, or a date."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ MAX_RETRY_AFTER_SECONDS = 300.0
 
 
 def retry_after_seconds(headers: Mapping[str, str] | None, *, now: datetime) -> float | None:
-    """Seconds to wait. None when the header is absent, unreadable or asks for no pause: the caller backs off by itself.
+    """Seconds to wait. None when the header is absent, invalid or asks for no pause: the caller uses its own backoff.
 
-    A date is compared with the answer's own Date, so that this machine's clock does not matter where there is one.
+    A date is compared with the response's own Date header if there is one, so this machine's clock does not matter.
     """
-    given = _value(headers, "retry-after")
+    value = _value(headers, "retry-after")
     try:
-        seconds = float(given)
+        seconds = float(value)
     except ValueError:
-        until = _http_date(given)
+        until = _http_date(value)
         if until is None:
             return None
         seconds = (until - (_http_date(_value(headers, "date")) or now)).total_seconds()
-    # Written so that NaN fails it.
+    # This form is false for NaN.
     return min(MAX_RETRY_AFTER_SECONDS, seconds) if seconds > 0 else None
 
 
 def _value(headers: Mapping[str, str] | None, name: str) -> str:
-    """By any case: Twilio's SDK hands the headers on as they came, in whatever mapping."""
+    """Case-insensitive: Twilio's SDK passes the headers on in whatever mapping it got."""
     return next((str(value).strip() for key, value in (headers or {}).items() if key.lower() == name), "")
 
 

@@ -1,4 +1,4 @@
-"""Executions of a Studio flow at Twilio, ended when a person takes the conversation."""
+"""Ends the executions of a Studio flow at Twilio, when an agent takes the conversation over."""
 
 from __future__ import annotations
 
@@ -10,38 +10,39 @@ from twilio.base.exceptions import TwilioRestException
 from relais.conversations.models import Conversation
 from relais.whatsapp import client
 
-GONE = (404, 409)
-"""It ended by itself meanwhile."""
+ALREADY_ENDED_STATUSES = (404, 409)
+"""HTTP statuses of an execution that ended by itself."""
 PAGE_SIZE = 1000
 
 
-def end_executions_of(conversation: Conversation) -> None:
-    """The one that `incoming` was last told of, else all that are active for this client in STUDIO_FLOW_SID.
+def end_executions(conversation_id: int) -> None:
+    """End the execution that last called the hook `incoming`, else all active ones of this client in STUDIO_FLOW_SID.
 
-    Raises client.Unanswered or client.NotNow: to be tried again.
+    Raises client.OutcomeUnknown or client.RetryLater: retry then.
     """
-    flow, execution = _told(conversation)
+    conversation = Conversation.objects.select_related("address").get(pk=conversation_id)
+    flow, execution = _last_execution(conversation)
     if flow and execution:
         _end(flow, execution)
     elif settings.ENVIRONMENT.bot == "studio" and settings.ENVIRONMENT.studio_flow_sid:
         _end_all(settings.ENVIRONMENT.studio_flow_sid, conversation.address.address)
 
 
-def _told(conversation: Conversation) -> tuple[str, str]:
-    """By the client's last message that came by way of Studio."""
+def _last_execution(conversation: Conversation) -> tuple[str, str]:
+    """Flow and execution SID of the client's last message that came through Studio; empty when there is none."""
     last = conversation.events.filter(
         event_type="message_received", metadata__parameters__has_keys=["flow_sid", "execution_sid"]
     ).order_by("-seq")[:1]
-    told: dict[str, Any] = next((event.metadata["parameters"] for event in last), {})
-    return str(told.get("flow_sid", "")), str(told.get("execution_sid", ""))
+    parameters: dict[str, Any] = next((event.metadata["parameters"] for event in last), {})
+    return str(parameters.get("flow_sid", "")), str(parameters.get("execution_sid", ""))
 
 
 def _end(flow: str, execution: str) -> None:
-    with client.sorted_failures():
+    with client.classify_errors():
         try:
             client.twilio().studio.v2.flows(flow).executions(execution).update(status="ended")
         except TwilioRestException as error:
-            if error.status not in GONE:
+            if error.status not in ALREADY_ENDED_STATUSES:
                 raise
 
 
@@ -51,12 +52,12 @@ def _end_all(flow: str, address: str) -> None:
         lambda: executions.page(status="active", page_size=PAGE_SIZE),
         retry_pauses=client.PAGE_RETRY_PAUSES_SECONDS,
     )
-    of_client: list[str] = []
+    executions_of_client: list[str] = []
     try:
         for page in pages:
-            of_client += [each.sid for each in page if each.contact_channel_address == address]
+            executions_of_client += [each.sid for each in page if each.contact_channel_address == address]
     finally:
-        # Also when Twilio does not give the last pages: the job is tried again for the rest. Not while the pages are
-        # read, since what ends leaves the list and shifts it.
-        for execution in of_client:
+        # Also when the last pages cannot be read: the job is retried for the rest. Not while paginating, since an
+        # ended execution leaves the list and shifts its pages.
+        for execution in executions_of_client:
             _end(flow, execution)

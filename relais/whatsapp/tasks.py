@@ -1,80 +1,56 @@
-"""Slow work of the Twilio door. Jobs carry ids and decide nothing."""
+"""Background jobs of this room. A job carries ids and calls one function.
 
-import logging
+The functions are imported late: procrastinate loads this module in every process, and Twilio's SDK takes half a second.
+"""
+
 from datetime import timedelta
 
 from django.utils import timezone
-from procrastinate import BaseRetryStrategy, JobContext, RetryDecision, RetryStrategy
+from procrastinate import JobContext, RetryStrategy
 from procrastinate.contrib.django import app
-from procrastinate.jobs import Job
 
-from relais.conversations.models import Conversation, Media, MediaState
+from relais.whatsapp.media.retry import MediaRetryStrategy
 
-log = logging.getLogger(__name__)
-BEGAN = timezone.now() - timedelta(seconds=5)
-"""When this process did, and with it a new desk: the first look at Twilio's log comes up to a minute later, and its
-dates are cut to the second."""
-MOST_TRIES = 10
-TRIES = RetryStrategy(max_attempts=MOST_TRIES, exponential_wait=3)
+PROCESS_STARTED_AT = timezone.now() - timedelta(seconds=5)
+"""A new desk reconciles since then: its first poll comes up to a minute later. Twilio's dates are cut to the second."""
+TWILIO_API_RETRY = RetryStrategy(max_attempts=10, exponential_wait=3)
 
 
-MAX_MEDIA_PAUSE_SECONDS = 3600
-MAX_MEDIA_TRIES = 31
-"""With pauses of 3, 9, 27 … seconds up to an hour each: a day in all."""
-
-
-class MediaRetryStrategy(BaseRetryStrategy):
-    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
-        if job.attempts >= MAX_MEDIA_TRIES:
-            return None
-        pause: float = min(MAX_MEDIA_PAUSE_SECONDS, 3 ** min(job.attempts + 1, 10))
-        asked_for = getattr(exception, "retry_after", None) or getattr(exception, "seconds", None) or 0.0
-        return RetryDecision(retry_in={"seconds": int(max(pause, asked_for))})
-
-
-# In a queue of its own: a slow host keeps no bot waiting.
+# In a queue of its own: slow downloads take no slot from the bot.
 @app.task(
     name="relais.whatsapp.tasks.fetch_media", queue="media", retry=MediaRetryStrategy(), pass_context=True
 )
 def fetch_media(context: JobContext, media_id: int) -> None:
-    from relais.whatsapp.media.download import fetch, give_up
+    from relais.whatsapp.media import download
 
-    waiting = Media.objects.filter(pk=media_id, state=MediaState.WAITING)
-    for media in waiting.select_related("event__conversation"):
-        try:
-            fetch(media)
-        except Exception as error:
-            if context.job.attempts < MAX_MEDIA_TRIES:
-                raise
-            log.warning("media given up", extra={"media": media.pk, "why": type(error).__name__})
-            give_up(media)
+    download.fetch_or_give_up(media_id, attempts=context.job.attempts)
 
 
-@app.task(name="relais.whatsapp.tasks.end_executions", retry=TRIES)
+@app.task(name="relais.whatsapp.tasks.end_executions", retry=TWILIO_API_RETRY)
 def end_executions(conversation_id: int) -> None:
-    from relais.whatsapp.studio_executions import end_executions_of
+    from relais.whatsapp import studio_executions
 
-    end_executions_of(Conversation.objects.select_related("address").get(pk=conversation_id))
+    studio_executions.end_executions(conversation_id)
 
 
-@app.task(name="relais.whatsapp.tasks.look_up_message", retry=TRIES)
+@app.task(name="relais.whatsapp.tasks.look_up_message", retry=TWILIO_API_RETRY)
 def look_up_message(sid: str) -> None:
-    from relais.whatsapp.reconcile.studio_messages import write_down
+    from relais.whatsapp.reconcile import studio_messages
 
-    write_down(sid, at=timezone.now())
+    studio_messages.record(sid, at=timezone.now())
 
 
 @app.periodic(cron="* * * * *")
 @app.task(name="relais.whatsapp.tasks.look_at_log", queueing_lock="look_at_log", priority=1)
-def look_at_log(timestamp: int) -> None:
+def poll_recent_log(timestamp: int) -> None:
     from relais.whatsapp.reconcile import schedule
 
-    schedule.look(began=BEGAN)
+    schedule.poll_recent(started_at=PROCESS_STARTED_AT)
 
 
 @app.periodic(cron="17 * * * *")
 @app.task(name="relais.whatsapp.tasks.look_back_in_log", queueing_lock="look_back_in_log", priority=1)
-def look_back_in_log(timestamp: int) -> None:
+def poll_log_backlog(timestamp: int) -> None:
     from relais.whatsapp.reconcile import schedule
 
-    schedule.look_back(began=BEGAN)
+    schedule.poll_backlog(started_at=PROCESS_STARTED_AT)

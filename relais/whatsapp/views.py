@@ -1,4 +1,4 @@
-"""Pictures and documents, shown to those who may see the conversation they came in."""
+"""Media files, shown to those who may see their conversation."""
 
 from __future__ import annotations
 
@@ -10,44 +10,46 @@ from django.views.decorators.http import require_POST, require_safe
 from relais.conversations import fragments
 from relais.conversations.models import ConversationEvent, Media, MediaState
 from relais.conversations.views.responses import AgentRequest, back, done, signed_in, wants_json
-from relais.whatsapp.media import download as fetching
-from relais.whatsapp.media.content_disposition import content_disposition
-from relais.whatsapp.media.download import SHOWN_INLINE, path_of
+from relais.whatsapp.media import download
+from relais.whatsapp.media.content_disposition import build_content_disposition
+from relais.whatsapp.media.content_type import INLINE_CONTENT_TYPES
 
 
 @require_POST
 @signed_in
-def try_again(request: AgentRequest, pk: int) -> HttpResponse:
-    """Fetch once more what was given up; a second click finds it under way."""
+def retry_media(request: AgentRequest, pk: int) -> HttpResponse:
+    """Retry a download that was given up; a second click finds it under way."""
     within_reach = Media.objects.filter(event__conversation__in=request.user.reachable_conversations())
-    found = get_object_or_404(within_reach.select_related("event__conversation"), pk=pk)
-    if found.may_be_tried_again:
-        fetching.try_again(found)
+    media = get_object_or_404(within_reach.select_related("event__conversation"), pk=pk)
+    if media.may_be_tried_again:
+        download.retry(media)
     if wants_json(request):
-        return done(html=fragments.message(ConversationEvent.objects.get(pk=found.event_id)))
-    return back(request, "chat", found.event.conversation_id)
+        return done(html=fragments.message(ConversationEvent.objects.get(pk=media.event_id)))
+    return back(request, "chat", media.event.conversation_id)
 
 
 @login_required
 @require_safe
-def media(request: HttpRequest, pk: int) -> FileResponse:
-    found = get_object_or_404(
+def show_media(request: HttpRequest, pk: int) -> FileResponse:
+    media = get_object_or_404(
         Media.objects.select_related("event"),
         pk=pk,
         state=MediaState.STORED,
         event__conversation__in=request.user.reachable_conversations(),  # type: ignore[union-attr]
     )
     try:
-        content = path_of(found).open("rb")
+        content = download.media_path(media).open("rb")
     except OSError as error:
         raise Http404 from error
-    inline = found.content_type in SHOWN_INLINE
-    answer = FileResponse(content, content_type=found.content_type if inline else "application/octet-stream")
-    answer["Content-Disposition"] = content_disposition(
-        "inline" if inline else "attachment", found.download_name
+    is_inline = media.content_type in INLINE_CONTENT_TYPES
+    response = FileResponse(
+        content, content_type=media.content_type if is_inline else "application/octet-stream"
     )
-    answer["X-Content-Type-Options"] = "nosniff"
-    # A PDF may hold scripts of its own: it is shown, and can reach nothing.
-    answer["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    answer["Cache-Control"] = "private, max-age=86400, immutable"
-    return answer
+    response["Content-Disposition"] = build_content_disposition(
+        "inline" if is_inline else "attachment", media.download_name
+    )
+    response["X-Content-Type-Options"] = "nosniff"
+    # A PDF may contain scripts: the sandbox lets them reach nothing.
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response["Cache-Control"] = "private, max-age=86400, immutable"
+    return response

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from relais.conversations import fragments
-from relais.whatsapp.models import LogReading
+from relais.whatsapp.models import LogReconciliation
 from tests.cast import OUR_NUMBER, Clock
 
 pytestmark = pytest.mark.django_db
@@ -66,10 +66,12 @@ def test_what_was_only_read_in_the_log_says_its_time_once_it_is_worth_a_word(fat
 @pytest.fixture
 def reading(clock):
     account = settings.ENVIRONMENT.twilio_account_sid
-    reading = LogReading.of(OUR_NUMBER, account=account, since=clock.now - timedelta(hours=1))
+    reading = LogReconciliation.get_or_create_for(
+        OUR_NUMBER, account=account, since=clock.now - timedelta(hours=1)
+    )
 
     def found(**fields):
-        LogReading.objects.filter(pk=reading.pk).update(**fields)
+        LogReconciliation.objects.filter(pk=reading.pk).update(**fields)
 
     found(last_ok_at=clock.now - timedelta(seconds=40), called_at=clock.now)
     return found

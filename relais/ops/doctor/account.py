@@ -67,7 +67,7 @@ def _ill_formed(told: Environment) -> Iterator[Finding]:
 def _judge_account(patient: Patient) -> Finding:
     try:
         answer = http_probe.ask_twilio(patient)
-    except (client.NotNow, client.Unanswered) as error:
+    except (client.RetryLater, client.OutcomeUnknown) as error:
         return _away(error)
     if answer.status_code in (401, 403, 404):
         return failed(
@@ -177,9 +177,9 @@ def _judge_flow(patient: Patient) -> Iterator[Finding]:
         )
         return
     try:
-        with client.sorted_failures():
+        with client.classify_errors():
             definition = client.twilio().studio.v2.flows(flow).fetch().definition
-    except (client.NotNow, client.Unanswered, client.TwilioRefused) as error:
+    except (client.RetryLater, client.OutcomeUnknown, client.TwilioRefused) as error:
         yield unverified(f"What the flow {flow} calls.", f"Twilio said: {error}")
         return
     yield judge_flow(definition, patient.environment)
@@ -213,7 +213,7 @@ def _sender_or_why(patient: Patient) -> Any:
         )
         # The number is looked for page by page: once it is found, the pages after it do not matter.
         found = next((each for each in chain.from_iterable(pages) if each.sender_id == number), None)
-    except (client.NotNow, client.Unanswered) as error:
+    except (client.RetryLater, client.OutcomeUnknown) as error:
         return _away(error)
     except client.TwilioRefused as refusal:
         return unverified(

@@ -30,15 +30,16 @@ def look(patient: Patient) -> Iterator[Finding]:
         yield replace(found, name="assumption", sentence=f"{name}: {found.sentence}")
 
 
-def _log() -> tuple[list[client.Message], str]:
+def _log() -> tuple[list[client.TwilioMessage], str]:
     """The newest messages in Twilio's log, or why there is none to try anything on."""
     try:
         found = list(
             islice(
-                client.listed(page_size=ENOUGH, retry_pauses=client.QUICK_PAGE_RETRY_PAUSES_SECONDS), ENOUGH
+                client.list_messages(page_size=ENOUGH, retry_pauses=client.QUICK_PAGE_RETRY_PAUSES_SECONDS),
+                ENOUGH,
             )
         )
-    except (client.NotNow, client.Unanswered, client.TwilioRefused) as error:
+    except (client.RetryLater, client.OutcomeUnknown, client.TwilioRefused) as error:
         return [], f"Twilio's log cannot be read: {error}"
     return found, "" if found else "Twilio's log is empty."
 
@@ -61,7 +62,7 @@ def _named(node: ast.stmt) -> str:
     return node.target.id if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) else ""
 
 
-def _statuses(messages: list[client.Message]) -> Finding:
+def _statuses(messages: list[client.TwilioMessage]) -> Finding:
     """Whether the log holds any that we would not know what to do with."""
     unknown = {str(each.status) for each in messages} - ACCEPTED_STATUSES - FAILED_STATUSES - ON_THE_WAY
     if unknown:
@@ -72,7 +73,7 @@ def _statuses(messages: list[client.Message]) -> Finding:
     return ok(f"The last {len(messages)} messages in Twilio's log have no status that we do not know.")
 
 
-def _order(messages: list[client.Message]) -> Finding:
+def _order(messages: list[client.TwilioMessage]) -> Finding:
     moments = [moment for each in messages if (moment := each.date_sent or each.date_created)]
     if len(moments) < 2:
         return unverified("Twilio's log holds too few messages to tell their order.")
@@ -84,8 +85,8 @@ def _order(messages: list[client.Message]) -> Finding:
     return ok(f"The last {len(messages)} messages in Twilio's log are listed newest first.")
 
 
-TRIALS: dict[str, Callable[[list[client.Message]], Finding]] = {
-    "LOG_IS_IN_ORDER_OF_SENDING": _order,
+TRIALS: dict[str, Callable[[list[client.TwilioMessage]], Finding]] = {
+    "LOG_IS_ORDERED_BY_SEND_TIME": _order,
     "ACCEPTED_STATUSES": _statuses,
     "FAILED_STATUSES": _statuses,
 }

@@ -13,7 +13,7 @@ import psycopg
 from relais.ops.doctor import http_probe
 from relais.ops.doctor.context import Patient
 from relais.ops.doctor.result import Finding, failed, ok, unverified
-from relais.whatsapp.client import NotNow, TwilioRefused, Unanswered
+from relais.whatsapp.client import OutcomeUnknown, RetryLater, TwilioRefused
 
 FAR = timedelta(seconds=5)
 """A header tells whole seconds, and travels."""
@@ -49,7 +49,7 @@ def _clocks(patient: Patient) -> Iterator[tuple[str, datetime]]:
         if theirs := _date(http_probe.call(patient, "GET", "/api/live").headers.get("Date")):
             yield "that of the public address", theirs
     if patient.live:
-        with suppress(NotNow, TwilioRefused, Unanswered):
+        with suppress(RetryLater, TwilioRefused, OutcomeUnknown):
             if theirs := _date(http_probe.ask_twilio(patient).headers.get("Date")):
                 yield "Twilio's", theirs
 

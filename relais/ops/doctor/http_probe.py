@@ -93,5 +93,5 @@ def _reasons(error: BaseException | None) -> list[BaseException]:
 def ask_twilio(patient: Patient) -> Any:
     """Our own account: the SDK's answer with status, text and headers. Raises as everything behind the seam."""
     account = patient.environment.twilio_account_sid
-    with client.sorted_failures():
+    with client.classify_errors():
         return client.twilio().request("GET", f"https://api.twilio.com/2010-04-01/Accounts/{account}.json")

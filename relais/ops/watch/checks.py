@@ -27,8 +27,8 @@ from relais.ops.watch import queries
 from relais.ops.watch.metrics_store import keeper
 from relais.ops.watch.snapshot import DAY, HOUR, LATELY, Look
 from relais.web.templatetags.relais import duration
-from relais.whatsapp.errors import sentence_of
-from relais.whatsapp.reconcile import schedule
+from relais.whatsapp.errors import error_sentence
+from relais.whatsapp.reconcile.status import reconciliation_status
 
 LONGEST_WAIT = timedelta(minutes=1)
 OF_TWILIO = [f"/api/twilio/{name}" for name in ("message", "status", *STUDIO_HOOKS)]
@@ -196,7 +196,7 @@ def _outcomes(look: Look, title: str) -> Sign:
             "n": failed.count,
             "sent": sent.count,
         }
-        why = sentence_of(int(code)) if code.isdigit() else ""
+        why = error_sentence(int(code)) if code.isdigit() else ""
         todo = (_("Surtout l'erreur %(code)s : %(why)s") % {"code": code, "why": _(why)}) if why else ""
         return Sign(title, told, Level.ATTENTION, todo, "/dashboard/conversations?status=trouble")
     if look.outbox.uncertain:
@@ -237,7 +237,7 @@ def confirmations(look: Look) -> Sign:
 
 def comparison(look: Look) -> Sign:
     """Twilio's own log of messages, against what stands here."""
-    title, told = _("Vérification"), schedule.state(at=look.at)
+    title, told = _("Vérification"), reconciliation_status(at=look.at)
     if told is None:
         return Sign(title, _("Pas de compte Twilio : il n'y a rien à comparer."))
     if told.last_ok_at is None:

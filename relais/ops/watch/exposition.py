@@ -27,6 +27,7 @@ from relais.accounts.models import ApiToken, TokenRefused
 from relais.ops.job_progress import Progress, periodic_intervals
 from relais.ops.watch import queries
 from relais.ops.watch.metrics_store import FRESH
+from relais.whatsapp.reconcile.status import reconciliation_status
 
 LOOPBACK = ("127.0.0.1", "::1")
 LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
@@ -206,11 +207,7 @@ def of_progress(progress: Progress) -> Iterator[Metric]:
 
 def of_the_comparison(now: datetime) -> Iterator[Metric]:
     """Twilio's own log of messages, against what stands here."""
-    from relais.whatsapp.reconcile import (
-        schedule,  # With the SDK behind it, which web has no need of at its start.
-    )
-
-    told = schedule.state(at=now)
+    told = reconciliation_status(at=now)
     if told is None:
         return
     if told.last_ok_at:

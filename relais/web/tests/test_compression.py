@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from relais.conversations.inbound import InboundMedia
 from relais.conversations.models import Media
-from relais.whatsapp.media.download import path_of
+from relais.whatsapp.media.download import media_path
 from tests.cast import Clock
 
 pytestmark = pytest.mark.django_db
@@ -53,8 +53,8 @@ def test_a_picture_goes_as_it_is(client, awa, fatou_writes, settings, tmp_path):
     settings.MEDIA_FOLDER = tmp_path
     fatou_writes("photo", media=(InboundMedia("https://api.twilio.com/Media/ME", "image/png"),))
     picture = Media.objects.get()
-    path_of(picture).parent.mkdir(parents=True, exist_ok=True)
-    path_of(picture).write_bytes(b"p" * 5000)
+    media_path(picture).parent.mkdir(parents=True, exist_ok=True)
+    media_path(picture).write_bytes(b"p" * 5000)
     Media.objects.update(state="stored", content_type="image/png", size=5000)
     client.force_login(awa)
     answer = client.get(f"/dashboard/media/{picture.pk}", **ZIPPED)

@@ -15,7 +15,7 @@ from relais.clients.addresses import InvalidAddress, canonical_address, match_ke
 from relais.clients.models import ClientAddress
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.whatsapp.assumptions import ACCEPTED_STATUSES, FAILED_STATUSES
-from relais.whatsapp.errors import OPTED_OUT, code_of, sentence_of
+from relais.whatsapp.errors import OPT_OUT_ERROR_CODES, error_sentence, parse_error_code
 from relais.whatsapp.inbound.params import Params
 from relais.whatsapp.reconcile import studio_messages
 
@@ -44,7 +44,7 @@ def news_of(params: Params, *, query: str) -> News:
     return News(
         sid=params.sid(),
         status=params.text("MessageStatus").lower(),
-        code=code_of(params.text("ErrorCode")),
+        code=parse_error_code(params.text("ErrorCode")),
         to=params.text("To"),
         ref=parse_qs(query).get("ref", [""])[0],
     )
@@ -60,7 +60,7 @@ def hear(news: Sequence[News], *, at: datetime) -> None:
             apply(delivery, one.status, sid=one.sid, code=one.code, at=at)
             known.learn(delivery)
         elif not one.ref:
-            studio_messages.notice(one.sid)
+            studio_messages.schedule_lookup(one.sid)
 
 
 def apply(delivery: MessageDelivery, status: str, *, sid: str, code: int | None, at: datetime) -> None:
@@ -76,8 +76,8 @@ def apply(delivery: MessageDelivery, status: str, *, sid: str, code: int | None,
 def fail(
     delivery: MessageDelivery, *, code: int | None, at: datetime, sid: str | None = None, error: str = ""
 ) -> None:
-    news = delivery.failed(at=at, code=code, error=error or sentence_of(code), sid=sid)
-    if news and code in OPTED_OUT:
+    news = delivery.failed(at=at, code=code, error=error or error_sentence(code), sid=sid)
+    if news and code in OPT_OUT_ERROR_CODES:
         _note_opt_out(delivery, at)
 
 

@@ -1,4 +1,4 @@
-"""The Content-Disposition header: the file name that others give us in it, and the one that we give."""
+"""The Content-Disposition header: parses the file name of a received one, builds one for a download."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _ENCODED_WORD = re.compile(r"=\?[\w-]+\?[BbQq]\?[^?]*\?=", re.ASCII)
 
 
-def filename_in(header: str) -> str:
-    """The name in a Content-Disposition header as it was given, not cleaned; empty when there is none.
+def parse_filename(header: str) -> str:
+    """The file name in a Content-Disposition header, not cleaned; empty when there is none.
 
-    `filename*` (RFC 5987, 8187) goes before `filename`. Senders also put UTF-8, percent signs and encoded words of
-    mails into `filename`, as browsers accept it. `header` is as HTTP libraries hand it out, as Latin-1.
+    `filename*` (RFC 5987, 8187) takes precedence over `filename`. Senders also put UTF-8, percent-encoding and encoded
+    words of mails (RFC 2047) into `filename`, and browsers accept that. `header` is decoded as Latin-1, as HTTP
+    libraries do.
     """
     parsed = Message()
     parsed["Content-Disposition"] = re.sub(r"[\r\n]", " ", header[:MAX_HEADER_CHARACTERS])
     params: Any = parsed.get_params([], "content-disposition")
-    given = [value for name, value in params if name == "filename"]
+    values = [value for name, value in params if name == "filename"]
     try:
-        # RFC 2231 makes triples of charset, language and text.
-        extended = [collapse_rfc2231_value(value) for value in given if isinstance(value, tuple)]
+        # RFC 2231 values are triples of charset, language and text.
+        extended = [collapse_rfc2231_value(value) for value in values if isinstance(value, tuple)]
     except (LookupError, ValueError):
         extended = []
     if extended and extended[0]:
         return extended[0]
-    plain = [value for value in given if isinstance(value, str) and value]
-    return _decoded(plain[0]) if plain else ""
+    plain = [value for value in values if isinstance(value, str) and value]
+    return _decode(plain[0]) if plain else ""
 
 
-def _decoded(name: str) -> str:
-    with suppress(UnicodeError):  # Else it is Latin-1 indeed.
+def _decode(name: str) -> str:
+    with suppress(UnicodeError):  # Otherwise it really is Latin-1.
         name = name.encode("latin-1").decode()
     if _ENCODED_WORD.search(name):
         try:
@@ -54,16 +55,16 @@ def _decoded(name: str) -> str:
     return name
 
 
-def content_disposition(kind: str, filename: str) -> str:
-    """`inline` or `attachment`, with the name in both forms: `filename*` for whoever knows it, ASCII for the others.
+def build_content_disposition(disposition: str, filename: str) -> str:
+    """`inline` or `attachment`, with the name twice: `filename*` in UTF-8, `filename` in ASCII for old clients.
 
-    `filename` is a clean one.
+    `filename` must be cleaned.
     """
     stem, dot, extension = unicodedata.normalize("NFKD", filename).rpartition(".")
     plain = re.sub(
         r"[^A-Za-z0-9 ._()+,-]", "", f"{_ascii(stem).strip() or 'document'}{dot}{_ascii(extension)}"
     )
-    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+    return f"{disposition}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def _ascii(text: str) -> str:

@@ -1,7 +1,8 @@
-"""Pictures and documents: fetched once from Twilio, kept in the data folder, shown within reach."""
+"""Downloads media files of messages from Twilio, once, into the data folder."""
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tempfile
@@ -10,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
-import puremagic
 import requests
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from procrastinate.contrib.django import app
 
-from relais.conversations.media_types import OFFICE, clean_filename
+from relais.conversations.media_types import clean_filename
 from relais.conversations.models import (
     GIVEN_UP,
     MAX_MEDIA_MEGABYTES,
@@ -26,210 +27,182 @@ from relais.conversations.models import (
     Media,
     MediaState,
 )
-from relais.whatsapp import client, tasks
-from relais.whatsapp.client import CONNECT, READ
-from relais.whatsapp.media.content_disposition import filename_in
-from relais.whatsapp.media.mp4_tracks import is_audio_only
+from relais.whatsapp import client
+from relais.whatsapp.client import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS
+from relais.whatsapp.media.content_disposition import parse_filename
+from relais.whatsapp.media.content_type import detect_content_type
+from relais.whatsapp.media.retry import MAX_ATTEMPTS
 from relais.whatsapp.retry_after import retry_after_seconds
 
-LARGEST = MAX_MEDIA_MEGABYTES * 1024 * 1024
-CHUNK = 64 * 1024
+log = logging.getLogger(__name__)
+FETCH_TASK = "relais.whatsapp.tasks.fetch_media"
+MAX_MEDIA_BYTES = MAX_MEDIA_MEGABYTES * 1024 * 1024
+CHUNK_BYTES = 64 * 1024
 DOWNLOAD_DEADLINE_SECONDS = 120.0
-"""For the whole answer: a host that drips bytes holds a thread no longer."""
-MOST_REDIRECTS = 3
+"""For the whole response: a host that sends slowly must not hold a thread longer."""
+MAX_REDIRECTS = 3
 TWILIO_HOSTS = ("api.twilio.com",)
-SHOWN_INLINE = frozenset(
-    {
-        "image/jpeg",
-        "image/png",
-        "image/webp",
-        "image/gif",
-        "audio/ogg",
-        "audio/mpeg",
-        "audio/aac",
-        "audio/mp4",
-    }
-    | {"video/mp4", "video/3gpp", "application/pdf"}
-)
-"""Everything else is only offered for download; SVG and HTML could run script in our page's name."""
-AMR_MAGIC = (b"#!AMR\n", b"#!AMR-WB\n")
-DOCUMENTS = frozenset(
-    {"application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"}
-    | {"text/vcard", "text/x-vcard", "text/plain", "text/csv"}
-    | {
-        OFFICE + kind
-        for kind in ("wordprocessingml.document", "presentationml.presentation", "spreadsheetml.sheet")
-    }
-)
-LISTED_LATER = re.compile(r"/Messages/(?P<message>\w+)/Media#(?P<position>\d+)\Z")
-"""Stands for the address of a picture that Twilio's list of the message did not tell when it was received."""
+UNLISTED_MEDIA_URL = re.compile(r"/Messages/(?P<message>\w+)/Media#(?P<position>\d+)\Z")
+"""A placeholder URL, for media that Twilio did not list when their message was stored."""
 
 
-class Unfetchable(Exception):
-    """It will never be had: not ours to fetch, too large, or deleted. `str()` is one of PERMANENT_MEDIA_ERRORS."""
+class PermanentDownloadError(Exception):
+    """A retry would not help: not ours to fetch, too large, or deleted. `str()` is one of PERMANENT_MEDIA_ERRORS."""
 
 
-class RetryableRefusal(requests.exceptions.RequestException):
-    """A refusal that may pass: a file that is not there yet, credentials being changed, a host that is busy."""
+class RetryableDownloadError(requests.exceptions.RequestException):
+    """An error that may pass: a file that is not there yet, credentials being changed, a host that is busy."""
 
-    def __init__(self, why: str, retry_after: float | None = None) -> None:
+    def __init__(self, why: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(why)
-        self.retry_after = retry_after
-        """Seconds, when the host said so."""
+        self.retry_after_seconds = retry_after_seconds
+        """From Retry-After, when the host sent one."""
 
 
 @dataclass(frozen=True)
 class Download:
     content: bytes
     filename: str
-    """As it was given."""
+    """As the host sent it, not cleaned."""
 
 
-def address_listed_later(message_sid: str, position: int) -> str:
+def unlisted_media_url(message_sid: str, position: int) -> str:
     account = settings.ENVIRONMENT.twilio_account_sid
-    return f"{client.API}/2010-04-01/Accounts/{account}/Messages/{message_sid}/Media#{position}"
+    return f"{client.API_BASE_URL}/2010-04-01/Accounts/{account}/Messages/{message_sid}/Media#{position}"
 
 
-def path_of(media: Media) -> Path:
+def media_path(media: Media) -> Path:
     return settings.MEDIA_FOLDER / f"{media.pk // 1000:06d}" / str(media.pk)
 
 
 def fetch(media: Media) -> None:
-    """Store the bytes and note type and name, or why they cannot be had.
+    """Download and store the file with its type and name, or the permanent error.
 
-    Raises RequestException, or as `client.media_of`: to be tried again.
+    Raises RequestException, or like `client.list_media`: retry then.
     """
     try:
-        download = _download(_address_of(media))
-    except Unfetchable as error:
+        download = _download(_url_of(media))
+    except PermanentDownloadError as error:
         media.settle(MediaState.FAILED, error=str(error))
         return
-    _keep(path_of(media), download.content)
-    kind = type_of(download.content, media.declared_type)
+    _write_file(media_path(media), download.content)
+    content_type = detect_content_type(download.content, media.declared_type)
     media.settle(
         MediaState.STORED,
-        content_type=kind,
-        filename=clean_filename(download.filename, kind),
+        content_type=content_type,
+        filename=clean_filename(download.filename, content_type),
         size=len(download.content),
         error="",
     )
 
 
-def _address_of(media: Media) -> str:
-    found = LISTED_LATER.search(media.url)
-    if found is None:
-        return media.url
-    listed = client.media_of(found["message"])
-    position = int(found["position"])
-    if position >= len(listed):
-        raise RetryableRefusal("not listed")
-    return listed[position][0]
-
-
-def give_up(media: Media) -> None:
-    """It was refused or not answered for a day; whoever reads the conversation may have it tried again."""
-    media.settle(MediaState.FAILED, error=GIVEN_UP)
+def fetch_or_give_up(media_id: int, *, attempts: int) -> None:
+    """Fetch a file that is still waiting. The last of MAX_ATTEMPTS gives it up; a reader of the conversation may then
+    retry it.
+    """
+    waiting = Media.objects.filter(pk=media_id, state=MediaState.WAITING)
+    for media in waiting.select_related("event__conversation"):
+        try:
+            fetch(media)
+        except Exception as error:
+            if attempts < MAX_ATTEMPTS:
+                raise
+            log.warning("media download given up", extra={"media": media.pk, "why": type(error).__name__})
+            media.settle(MediaState.FAILED, error=GIVEN_UP)
 
 
 @transaction.atomic
-def try_again(media: Media) -> None:
+def retry(media: Media) -> None:
+    """Start over with a file that was given up."""
     media.settle(MediaState.WAITING, error="")
-    tasks.fetch_media.defer(media_id=media.pk)
+    app.configure_task(FETCH_TASK).defer(media_id=media.pk)
+
+
+def _url_of(media: Media) -> str:
+    placeholder = UNLISTED_MEDIA_URL.search(media.url)
+    if placeholder is None:
+        return media.url
+    media_list = client.list_media(placeholder["message"])
+    position = int(placeholder["position"])
+    if position >= len(media_list):
+        raise RetryableDownloadError("not listed")
+    return media_list[position][0]
 
 
 def _download(url: str) -> Download:
-    address, with_credentials = _ours(url), True
-    for _redirect in range(MOST_REDIRECTS + 1):
+    url, with_credentials = _checked_url(url), True
+    for _redirect in range(MAX_REDIRECTS + 1):
         with requests.Session() as session:
             session.trust_env = False
             environment = settings.ENVIRONMENT
             auth = (
                 (environment.twilio_account_sid, environment.twilio_auth_token) if with_credentials else None
             )
-            answer = session.get(
-                address, auth=auth, timeout=(CONNECT, READ), stream=True, allow_redirects=False
+            response = session.get(
+                url,
+                auth=auth,
+                timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS),
+                stream=True,
+                allow_redirects=False,
             )
-            with answer:
-                if not answer.is_redirect:
-                    content = _body(answer)
-                    return Download(content, filename_in(answer.headers.get("Content-Disposition", "")))
-                address, with_credentials = _next_hop(address, answer.headers["Location"]), False
-    raise RetryableRefusal("too many redirects")
+            with response:
+                if not response.is_redirect:
+                    content = _read_body(response)
+                    return Download(content, parse_filename(response.headers.get("Content-Disposition", "")))
+                url, with_credentials = _redirect_url(url, response.headers["Location"]), False
+    raise RetryableDownloadError("too many redirects")
 
 
-def _ours(url: str) -> str:
-    """The address to call, when it lies at Twilio under our account's path; any other is never called."""
+def _checked_url(url: str) -> str:
+    """The URL to request. Raises PermanentDownloadError unless it is at Twilio, below our account's path (SSRF)."""
     environment = settings.ENVIRONMENT
     try:
         given = urlsplit(url)
     except ValueError as error:
-        raise Unfetchable(MEDIA_NOT_OURS) from error
+        raise PermanentDownloadError(MEDIA_NOT_OURS) from error
     base = urlsplit(environment.twilio_api_base_url) if environment.twilio_api_base_url else None
-    of_twilio = given.scheme == "https" and given.netloc in TWILIO_HOSTS
-    of_double = base is not None and (given.scheme, given.netloc) == (base.scheme, base.netloc)
+    is_twilio = given.scheme == "https" and given.netloc in TWILIO_HOSTS
+    is_double = base is not None and (given.scheme, given.netloc) == (base.scheme, base.netloc)
     account = f"/2010-04-01/Accounts/{environment.twilio_account_sid}/"
-    prefix = base.path.rstrip("/") if base is not None and of_double else ""
+    prefix = base.path.rstrip("/") if base is not None and is_double else ""
     path = unquote(given.path)
-    if not (of_twilio or of_double) or not path.startswith(prefix + account) or ".." in path:
-        raise Unfetchable(MEDIA_NOT_OURS)
-    if base is not None and of_twilio:
+    if not (is_twilio or is_double) or not path.startswith(prefix + account) or ".." in path:
+        raise PermanentDownloadError(MEDIA_NOT_OURS)
+    if base is not None and is_twilio:
         given = given._replace(
             scheme=base.scheme, netloc=base.netloc, path=base.path.rstrip("/") + given.path
         )
     return given.geturl()
 
 
-def _next_hop(address: str, location: str) -> str:
-    """Twilio sends on to its storage, over TLS; a double may stay where it is."""
-    following, current = urlsplit(urljoin(address, location)), urlsplit(address)
-    if following.scheme != "https" and following.netloc != current.netloc:
-        raise Unfetchable(MEDIA_NOT_OURS)
-    return following.geturl()
+def _redirect_url(url: str, location: str) -> str:
+    """Twilio redirects to its storage, over TLS; a double may redirect to itself."""
+    target, current = urlsplit(urljoin(url, location)), urlsplit(url)
+    if target.scheme != "https" and target.netloc != current.netloc:
+        raise PermanentDownloadError(MEDIA_NOT_OURS)
+    return target.geturl()
 
 
-def _body(answer: requests.Response) -> bytes:
-    if answer.status_code == requests.codes.gone:
-        raise Unfetchable(MEDIA_DELETED)
-    if answer.status_code != requests.codes.ok:
-        # Also 401 and 404, which Twilio gives while a file is being copied and while a token is being changed.
-        pause = retry_after_seconds(answer.headers, now=timezone.now())
-        raise RetryableRefusal(f"HTTP {answer.status_code}", pause)
+def _read_body(response: requests.Response) -> bytes:
+    if response.status_code == requests.codes.gone:
+        raise PermanentDownloadError(MEDIA_DELETED)
+    if response.status_code != requests.codes.ok:
+        # Also 401 and 404, which Twilio returns while a token is being changed and while a file is being copied.
+        pause = retry_after_seconds(response.headers, now=timezone.now())
+        raise RetryableDownloadError(f"HTTP {response.status_code}", pause)
     content = bytearray()
     deadline = time.monotonic() + DOWNLOAD_DEADLINE_SECONDS
-    for chunk in answer.iter_content(CHUNK):
+    for chunk in response.iter_content(CHUNK_BYTES):
         content += chunk
-        if len(content) > LARGEST:
-            raise Unfetchable(MEDIA_TOO_LARGE)
+        if len(content) > MAX_MEDIA_BYTES:
+            raise PermanentDownloadError(MEDIA_TOO_LARGE)
         if time.monotonic() > deadline:
-            raise RetryableRefusal("too slow")
+            raise RetryableDownloadError("too slow")
     return bytes(content)
 
 
-def type_of(content: bytes, declared: str) -> str:
-    """By content. What it says of itself only chooses among documents that look alike from outside."""
-    declared = declared.partition(";")[0].strip().lower()
-    try:
-        found = {match.mime_type for match in puremagic.magic_string(content) if match.mime_type}
-    except (puremagic.PureError, ValueError):
-        found = set()
-    if content.startswith(AMR_MAGIC):
-        return "audio/amr"
-    if is_audio_only(content):
-        return "audio/3gpp" if declared.endswith("/3gpp") else "audio/mp4"
-    shown = sorted(SHOWN_INLINE & found)
-    if shown:
-        return declared if declared in shown else shown[0]
-    return (
-        declared if declared in DOCUMENTS and not _looks_like_markup(content) else "application/octet-stream"
-    )
-
-
-def _looks_like_markup(content: bytes) -> bool:
-    return content.lstrip()[:1] == b"<"
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Whole or not at all: written beside, then renamed."""
+def _write_file(path: Path, content: bytes) -> None:
+    """Atomic: written to a temporary file beside it, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent)
     try:
@@ -239,6 +212,6 @@ def _keep(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(name, path)
     except OSError:
-        # On a full disk each try would leave another piece.
+        # Otherwise each attempt on a full disk would leave a temporary file.
         os.unlink(name)
         raise

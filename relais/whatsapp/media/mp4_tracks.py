@@ -1,17 +1,17 @@
-"""Whether an MP4 holds a film or only sound: what phones record as m4a is declared as video/mp4."""
+"""Whether an MP4 file has a video track or only audio: recordings of phones (m4a) are declared as video/mp4."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-CONTAINERS = (b"moov", b"trak", b"mdia")
-"""The boxes on the way to the handler of each track."""
+CONTAINER_BOXES = (b"moov", b"trak", b"mdia")
+"""The boxes that contain the handler box (`hdlr`) of each track."""
 AUDIO_BRANDS = (b"M4A ", b"M4B ")
 MAX_BOXES = 10_000
 
 
 def is_audio_only(content: bytes) -> bool:
-    """It has a track of sound and none of pictures; where no track is told, its brand decides."""
+    """Whether it has an audio track and no video track; without any track, its brand decides."""
     if content[4:8] != b"ftyp":
         return False
     handlers = set(_handlers(content))
@@ -19,12 +19,12 @@ def is_audio_only(content: bytes) -> bool:
 
 
 def _handlers(content: bytes) -> Iterator[bytes]:
-    """Of each track: `soun`, `vide` or another. A box is its length, its name and what it holds."""
-    waiting = [(0, len(content))]
+    """The handler type of each track: `soun`, `vide` or another. A box is its length, its name and its body."""
+    pending = [(0, len(content))]
     for _n in range(MAX_BOXES):
-        if not waiting:
+        if not pending:
             return
-        start, end = waiting.pop()
+        start, end = pending.pop()
         if start + 8 > end:
             continue
         size, name, body = (
@@ -36,9 +36,9 @@ def _handlers(content: bytes) -> Iterator[bytes]:
             size, body = int.from_bytes(content[start + 8 : start + 16], "big"), start + 16
         stop = end if size == 0 else start + size
         if stop < body or stop > end:
-            continue  # Torn, or no box at all.
-        waiting.append((stop, end))
-        if name in CONTAINERS:
-            waiting.append((body, stop))
+            continue  # Truncated, or not a box.
+        pending.append((stop, end))
+        if name in CONTAINER_BOXES:
+            pending.append((body, stop))
         elif name == b"hdlr":
             yield content[body + 8 : body + 12]

@@ -31,7 +31,7 @@ from relais.conversations import outbox
 from relais.conversations.models import MessageDelivery
 from relais.live.pool import conninfo
 from relais.whatsapp import client, metrics
-from relais.whatsapp.assumptions import RETRIED, STATUS_CALLBACKS_TAKE_OVERRIDES
+from relais.whatsapp.assumptions import STATUS_CALLBACKS_TAKE_OVERRIDES, WEBHOOK_RETRY_OVERRIDES
 from relais.whatsapp.database_clock import SharedClock
 from relais.whatsapp.inbound.status_callbacks import fail
 from relais.whatsapp.outbound.uncertain_sends import NO_ANSWER, Doubts, show_life
@@ -241,7 +241,7 @@ def call(delivery: MessageDelivery) -> Outcome:
 def _called(delivery: MessageDelivery) -> Outcome:
     told = delivery.event.metadata
     try:
-        sid = client.create(
+        sid = client.send_message(
             to=delivery.recipient,
             sender=delivery.conversation.sender,
             body=delivery.event.body,
@@ -250,16 +250,20 @@ def _called(delivery: MessageDelivery) -> Outcome:
         )
     except client.TwilioRefused as refused:
         return Outcome("refused", code=refused.code, error=refused.sentence)
-    except client.NotNow as later:
-        pause = client.back_off(delivery.attempt) if later.seconds is None else later.seconds
+    except client.RetryLater as later:
+        pause = (
+            client.backoff_seconds(delivery.attempt)
+            if later.retry_after_seconds is None
+            else later.retry_after_seconds
+        )
         return Outcome("later", code=429 if str(later) == "429" else None, error=AWAY, pause=pause)
-    except client.Unanswered:
+    except client.OutcomeUnknown:
         return Outcome("unknown", error=NO_ANSWER)
     return Outcome("accepted", sid=sid)
 
 
 def status_callback(ref: int) -> str:
-    fragment = RETRIED if STATUS_CALLBACKS_TAKE_OVERRIDES else ""
+    fragment = WEBHOOK_RETRY_OVERRIDES if STATUS_CALLBACKS_TAKE_OVERRIDES else ""
     return f"{settings.PUBLIC_BASE_URL}/api/twilio/status?ref={ref}{fragment}"
 
 

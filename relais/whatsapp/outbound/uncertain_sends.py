@@ -24,7 +24,7 @@ from relais.clients.addresses import national_forms
 from relais.conversations.delivery_states import DOUBT, LEASE
 from relais.conversations.models import AuthorKind, ConversationEvent, Deliveries, MessageDelivery
 from relais.whatsapp import client
-from relais.whatsapp.assumptions import LOG_ASKED_AGAIN_AFTER
+from relais.whatsapp.assumptions import SECOND_LOG_LOOKUP_AFTER
 from relais.whatsapp.database_clock import SharedClock
 from relais.whatsapp.inbound.status_callbacks import apply
 
@@ -134,7 +134,7 @@ def _doubt(claims: Any, at: datetime) -> int:
 @transaction.atomic
 def take_to_ask(at: datetime, *, most: int) -> list[MessageDelivery]:
     """Uncertain ones about which Twilio's log is asked now, by us and by no other process."""
-    due = Q(ask_after__lte=at) | Q(ask_after__gt=at + 2 * LOG_ASKED_AGAIN_AFTER)
+    due = Q(ask_after__lte=at) | Q(ask_after__gt=at + 2 * SECOND_LOG_LOOKUP_AFTER)
     rows = MessageDelivery.objects.filter(due, state="uncertain", sid=None)
     rows = rows.select_related("event", "conversation__address").order_by("ask_after")
     taken = list(rows.select_for_update(skip_locked=True, of=("self",))[:most])
@@ -146,21 +146,21 @@ def clear_up(delivery: MessageDelivery, clock: SharedClock) -> None:
     """Ask Twilio's log, outside any transaction, and write down what it means."""
     try:
         found = look_for(delivery, at=clock.now())
-    except (client.NotNow, client.Unanswered, client.TwilioRefused, Unclear) as silence:
+    except (client.RetryLater, client.OutcomeUnknown, client.TwilioRefused, Unclear) as silence:
         log.info("a doubt stays", extra={"delivery": delivery.pk, "why": type(silence).__name__})
         _ask_later(delivery, clock.now())
         return
     if found is not None:
         _take_as_sent(delivery, found, clock.now())
     elif delivery.asked + 1 < ASKS:
-        after = clock.now() + LOG_ASKED_AGAIN_AFTER
+        after = clock.now() + SECOND_LOG_LOOKUP_AFTER
         _still_uncertain(delivery).update(asked=F("asked") + 1, ask_after=after)
     else:
         _give_up(delivery, clock.now())
 
 
-def look_for(delivery: MessageDelivery, *, at: datetime) -> client.Message | None:
-    """The message in Twilio's log that this delivery became. Raises Unclear, and as `client.listed`.
+def look_for(delivery: MessageDelivery, *, at: datetime) -> client.TwilioMessage | None:
+    """The message in Twilio's log that this delivery became. Raises Unclear, and as `client.list_messages`.
 
     A text is known by its words. Of templates and pictures the log does not tell enough: one is taken when it is the
     only one in question. Each message serves one delivery, the older the older.
@@ -181,12 +181,12 @@ def look_for(delivery: MessageDelivery, *, at: datetime) -> client.Message | Non
     return alike[0] if alike else None
 
 
-def _listed_to_all_forms(delivery: MessageDelivery, *, since: datetime) -> list[client.Message]:
+def _listed_to_all_forms(delivery: MessageDelivery, *, since: datetime) -> list[client.TwilioMessage]:
     """Newest first. Twilio may write the number in its other national form, which a list for one does not show."""
     listed = {
         message.sid: message
         for form in national_forms(delivery.recipient)
-        for message in client.listed(
+        for message in client.list_messages(
             to=form,
             sender=delivery.conversation.sender,
             since=since,
@@ -204,7 +204,7 @@ def _since(delivery: MessageDelivery, at: datetime) -> datetime:
     return min(claimed, delivery.created_at if delivery.repeated else claimed) - BEFORE
 
 
-def _unknown(messages: list[client.Message]) -> list[client.Message]:
+def _unknown(messages: list[client.TwilioMessage]) -> list[client.TwilioMessage]:
     sids = [each.sid for each in messages]
     known = set(MessageDelivery.objects.filter(sid__in=sids).values_list("sid", flat=True))
     known |= set(ConversationEvent.objects.filter(message_sid__in=sids).values_list("message_sid", flat=True))
@@ -246,7 +246,7 @@ def _older_twins(delivery: MessageDelivery, at: datetime) -> int:
     )
 
 
-def _take_as_sent(delivery: MessageDelivery, found: client.Message, at: datetime) -> None:
+def _take_as_sent(delivery: MessageDelivery, found: client.TwilioMessage, at: datetime) -> None:
     said_at = found.date_sent or found.date_created or at
     try:
         delivery.advance("sent", at=said_at, sid=found.sid)

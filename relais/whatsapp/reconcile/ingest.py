@@ -1,6 +1,6 @@
-"""A client's message that Twilio's log has and we have not: received now, as the hook would have brought it.
+"""Ingests one message of a client that is in Twilio's log and not in the database, as its hook would have.
 
-Whether it is answered as if it had just come is decided here, once.
+Decides whether the bot answers it, a person is asked for, or it is only shown.
 """
 
 from __future__ import annotations
@@ -21,55 +21,54 @@ from relais.conversations.models import SPOKEN, Conversation, ConversationEvent,
 from relais.whatsapp import client
 from relais.whatsapp.inbound.messages import message_of
 from relais.whatsapp.inbound.params import clean
-from relais.whatsapp.media.download import address_listed_later
+from relais.whatsapp.media.download import unlisted_media_url
 
 log = logging.getLogger(__name__)
-ANSWERED_WITHIN = timedelta(hours=1)
-"""The bot answers what was written this long ago; what waited longer is for a person."""
-
-
-PICTURE_AWAITED = timedelta(hours=24)
-"""A message waits this long for Twilio to say where its picture is."""
-CLOCKS_AGREE = timedelta(seconds=5)
-"""Twilio's dates are whole seconds of another clock: what lies closer together has no order."""
+BOT_ANSWERS_WITHIN = timedelta(hours=1)
+"""The bot answers messages up to this age; older ones are for a person."""
+MEDIA_LIST_DEADLINE = timedelta(hours=24)
+"""How long a message is held back until Twilio lists its media."""
+MAX_CLOCK_SKEW = timedelta(seconds=5)
+"""Twilio's dates are whole seconds of another clock: the order of events closer together is unknown."""
 
 
 @dataclass(frozen=True)
-class Circumstances:
-    """What is known of the desk while its log is read."""
+class AnswerContext:
+    """Who else may have answered the clients of this number, as far as the log shows."""
 
     called: bool
-    """Twilio brings this number's messages by itself: nobody else answers for it in our stead."""
+    """Whether Twilio calls our hooks for this number, so that no other desk answers for it."""
     answered: dict[str, datetime]
-    """When someone who is not us last wrote to a client, by the `match_key` of his address."""
+    """When another sender last wrote to a client, by the `match_key` of the client's address."""
     answers_known_since: datetime | None = None
-    """`answered` tells nothing of what was written before; None when it tells everything."""
+    """`answered` covers nothing before; None when it covers everything."""
 
-    def tell_who_answered(self, written: datetime) -> bool:
-        return self.answers_known_since is None or written >= self.answers_known_since
+    def covers(self, written_at: datetime) -> bool:
+        return self.answers_known_since is None or written_at >= self.answers_known_since
 
 
-def take_in(message: client.Message, known: Circumstances, *, at: datetime) -> bool:
-    """Receive it. False when it came by itself meanwhile. Raises Invalid, and as `client.media_of`."""
-    written = min(message.date_created or at, at)
-    inbound = _as_the_hook_tells(message, at)
-    inbound = replace(inbound, occurred_at=written, profile_name=_name_of(inbound.address))
+def ingest_recovered(message: client.TwilioMessage, context: AnswerContext, *, at: datetime) -> bool:
+    """Store it. False when its hook was faster. Raises Invalid, and like `client.list_media`."""
+    written_at = min(message.date_created or at, at)
+    inbound = _as_inbound_message(message, at)
+    inbound = replace(inbound, occurred_at=written_at, profile_name=_profile_name(inbound.address))
     if settings.ENVIRONMENT.bot == "studio":
-        # Studio has it: what it tells us of is only where its flow calls `incoming`.
-        return _received(inbound, at)
+        # Studio has answered it; its flow only calls our hook where it has a widget for that.
+        return _store(inbound, at)
     inbound.metadata["recovered"] = True
-    open_question = not _spoken_since(inbound, written, known)
-    is_for_bot = known.called and known.tell_who_answered(written)
-    in_time = is_for_bot and at - written <= ANSWERED_WITHIN
+    is_unanswered = not _conversation_went_on(inbound, written_at, context)
+    is_for_bot = context.called and context.covers(written_at)
+    is_for_bot = is_for_bot and at - written_at <= BOT_ANSWERS_WITHIN
     with transaction.atomic():
-        is_new = _received(replace(inbound, bot_here=open_question and in_time), at)
-        if is_new and open_question and not in_time:
-            _ask_for_a_person(inbound, at)
+        is_new = _store(replace(inbound, bot_here=is_unanswered and is_for_bot), at)
+        if is_new and is_unanswered and not is_for_bot:
+            _ask_for_agent(inbound, at)
     return is_new
 
 
-def _as_the_hook_tells(message: client.Message, at: datetime) -> InboundMessage:
-    given = {
+def _as_inbound_message(message: client.TwilioMessage, at: datetime) -> InboundMessage:
+    """Build the parameters that the hook would have carried, and parse them as the hook does."""
+    params = {
         "MessageSid": message.sid,
         "From": message.from_,
         "To": message.to,
@@ -77,43 +76,43 @@ def _as_the_hook_tells(message: client.Message, at: datetime) -> InboundMessage:
         "NumMedia": str(message.num_media),
     }
     for n, (url, content_type) in enumerate(_media(message, at)):
-        given |= {f"MediaUrl{n}": url, f"MediaContentType{n}": content_type}
-    return message_of(clean({name: [value] for name, value in given.items()}), bot_here=False)
+        params |= {f"MediaUrl{n}": url, f"MediaContentType{n}": content_type}
+    return message_of(clean({name: [value] for name, value in params.items()}), bot_here=False)
 
 
-def _media(message: client.Message, at: datetime) -> list[tuple[str, str]]:
+def _media(message: client.TwilioMessage, at: datetime) -> list[tuple[str, str]]:
     if not message.num_media:
         return []
     try:
-        return client.media_of(message.sid)
+        return client.list_media(message.sid)
     except client.TwilioRefused:
         pass
-    except (client.NotNow, client.Unanswered):
-        if at - (message.date_created or at) < PICTURE_AWAITED:
+    except (client.RetryLater, client.OutcomeUnknown):
+        if at - (message.date_created or at) < MEDIA_LIST_DEADLINE:
             raise
-    # Received without them. What the list did not tell is asked for again when they are fetched, for a day.
-    return [(address_listed_later(message.sid, n), "") for n in range(message.num_media)]
+    # Store it without URLs. Each download attempt asks for the list again, for a day.
+    return [(unlisted_media_url(message.sid, n), "") for n in range(message.num_media)]
 
 
-def _name_of(address: str) -> str:
-    """The one he goes by so far: the log does not tell it."""
+def _profile_name(address: str) -> str:
+    """The stored one: the log has no profile names."""
     known = Client.objects.filter(addresses__match_key=match_key(address))
     return known.values_list("whatsapp_profile_name", flat=True).first() or ""
 
 
-def _received(inbound: InboundMessage, at: datetime) -> bool:
+def _store(inbound: InboundMessage, at: datetime) -> bool:
     received = receive([inbound], at=at)[inbound.sid]
     is_new = received.occurred_at == (inbound.occurred_at or at).isoformat()
     if is_new:
-        told = {"conversation": received.conversation_id, "event": received.event_id}
-        log.info("message taken in from Twilio's log", extra=told)
+        ids = {"conversation": received.conversation_id, "event": received.event_id}
+        log.info("message recovered from Twilio's log", extra=ids)
     return is_new
 
 
-def _spoken_since(inbound: InboundMessage, written: datetime, known: Circumstances) -> bool:
-    """Whether the conversation went on without it: by the client himself, by us, or by whoever else writes for us."""
-    after = written + CLOCKS_AGREE
-    answered_at = known.answered.get(match_key(inbound.address))
+def _conversation_went_on(inbound: InboundMessage, written_at: datetime, context: AnswerContext) -> bool:
+    """Whether anyone wrote since: the client, we, or another sender that uses our number."""
+    after = written_at + MAX_CLOCK_SKEW
+    answered_at = context.answered.get(match_key(inbound.address))
     if answered_at is not None and answered_at > after:
         return True
     later = ConversationEvent.objects.filter(
@@ -122,11 +121,11 @@ def _spoken_since(inbound: InboundMessage, written: datetime, known: Circumstanc
     return any(event.written_at > after for event in later.only("metadata", "created_at"))
 
 
-def _ask_for_a_person(inbound: InboundMessage, at: datetime) -> None:
+def _ask_for_agent(inbound: InboundMessage, at: datetime) -> None:
     for conversation in _channel(inbound).filter(events__message_sid=inbound.sid):
         conversation.ask_for_agent(by=SYSTEM, at=at, reason=_("Un message récupéré attend une réponse."))
 
 
 def _channel(inbound: InboundMessage) -> Conversations:
-    of_client = Conversation.objects.filter(client__addresses__match_key=match_key(inbound.address))
-    return of_client.filter(sender=inbound.sender)
+    conversations = Conversation.objects.filter(client__addresses__match_key=match_key(inbound.address))
+    return conversations.filter(sender=inbound.sender)

@@ -1,9 +1,8 @@
-"""What a bot at Twilio says: known to us only by the status callbacks of messages that we did not send."""
+"""Records the messages of a bot in Twilio Studio, known here only by status callbacks of messages we did not send."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import transaction
@@ -12,77 +11,75 @@ from procrastinate.contrib.django import app
 from relais.clients.addresses import InvalidAddress, canonical_address, match_key
 from relais.conversations.events import BOT
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
+from relais.whatsapp import client
 from relais.whatsapp.assumptions import FAILED_STATUSES
-from relais.whatsapp.errors import sentence_of
+from relais.whatsapp.errors import error_sentence
 
-if TYPE_CHECKING:
-    from relais.whatsapp import client
-
-PATIENCE = timedelta(minutes=2)
-"""One of our own messages could still be told apart by its ref until then."""
-SOON = timedelta(minutes=1)
-STATES = {"delivered": "delivered", "read": "read"} | dict.fromkeys(FAILED_STATUSES, "failed")
+LOOKUP_DELAY = timedelta(minutes=2)
+"""Until then a message without a known SID may still be one of ours, which its `ref` identifies."""
+LOOKUP_RETRY_DELAY = timedelta(minutes=1)
+DELIVERY_STATES = {"delivered": "delivered", "read": "read"} | dict.fromkeys(FAILED_STATUSES, "failed")
 
 
-def notice(sid: str) -> None:
-    """A status came for a message that is not ours: look it up when it cannot be one of ours any more."""
+def schedule_lookup(sid: str) -> None:
+    """For a status of a message that is not ours: look it up when it cannot be one of ours any more."""
     if settings.ENVIRONMENT.bot == "studio":
-        _look_up(sid, after=PATIENCE)
+        _defer_lookup(sid, after=LOOKUP_DELAY)
 
 
-def write_down(sid: str, *, at: datetime) -> None:
-    """Append what the message says to the history, once. Raises as `client.fetch`: to be tried again."""
-    from relais.whatsapp import client
-
+def record(sid: str, *, at: datetime) -> None:
+    """Fetch the message and append it to the history, once. Raises like `client.fetch_message`: retry then."""
     if _is_known(sid):
         return
-    message = client.fetch(sid)
+    message = client.fetch_message(sid)
     if message is not None:
         try:
-            append(message, at=at)
+            record_sent(message, at=at)
         except Undecided:
-            _look_up(sid, after=SOON)
+            _defer_lookup(sid, after=LOOKUP_RETRY_DELAY)
 
 
 class Undecided(Exception):
-    """One of ours to that client has no SID yet: it may be this one."""
+    """A delivery of ours to that client has no SID yet: this message may be it."""
 
 
-def append(message: client.Message, *, at: datetime) -> bool:
-    """Append it to the history, once. False when that was done, or it went to no client of ours. Raises Undecided."""
+def record_sent(message: client.TwilioMessage, *, at: datetime) -> bool:
+    """Append it to the history, once. False when it is already there or not to a client of ours. Raises Undecided."""
     conversation = _conversation_of(message)
     if conversation is None:
         return False
-    ours = MessageDelivery.objects.filter(conversation__client=conversation.client_id)
-    undecided = ours.blocking(at).exclude(state="queued")
-    # One that holds nobody up any more is asked about for longer; once it is ours, nobody sends it again.
-    still_asked = ours.filter(state="uncertain", ask_after__isnull=False, event__body=message.body)
-    if undecided.exists() or still_asked.exists():
+    deliveries = MessageDelivery.objects.filter(conversation__client=conversation.client_id)
+    undecided = deliveries.blocking(at).exclude(state="queued")
+    # An uncertain send is looked up longer than it blocks the next ones. If this is it, nobody sends it again.
+    still_looked_up = deliveries.filter(state="uncertain", ask_after__isnull=False, event__body=message.body)
+    if undecided.exists() or still_looked_up.exists():
         raise Undecided
     return _append(conversation, message, at)
 
 
-def _conversation_of(message: client.Message) -> Conversation | None:
+def _conversation_of(message: client.TwilioMessage) -> Conversation | None:
     if not message.direction.startswith("outbound"):
         return None
     try:
         address, sender = canonical_address(message.to), canonical_address(message.from_)
     except InvalidAddress:
         return None
-    channel = Conversation.objects.filter(client__addresses__match_key=match_key(address), sender=sender)
-    return channel.open().first() or channel.order_by("-id").first()
+    conversations = Conversation.objects.filter(
+        client__addresses__match_key=match_key(address), sender=sender
+    )
+    return conversations.open().first() or conversations.order_by("-id").first()
 
 
 @transaction.atomic
-def _append(conversation: Conversation, message: client.Message, at: datetime) -> bool:
+def _append(conversation: Conversation, message: client.TwilioMessage, at: datetime) -> bool:
     locked = conversation.locked()
     if _is_known(message.sid):
         return False
-    said_at = {"occurred_at": message.date_created.isoformat()} if message.date_created else {}
+    occurred_at = {"occurred_at": message.date_created.isoformat()} if message.date_created else {}
     event = locked.append(
-        "message_sent", by=BOT, at=at, body=message.body, metadata={"from_studio": True} | said_at
+        "message_sent", by=BOT, at=at, body=message.body, metadata={"from_studio": True} | occurred_at
     )
-    state = STATES.get(message.status, "sent")
+    state = DELIVERY_STATES.get(message.status, "sent")
     MessageDelivery.objects.create(
         event=event,
         conversation=locked,
@@ -92,7 +89,7 @@ def _append(conversation: Conversation, message: client.Message, at: datetime) -
         created_at=at,
         sent_at=message.date_created or at,
         error_code=message.error_code,
-        error=sentence_of(message.error_code) if state == "failed" else "",
+        error=error_sentence(message.error_code) if state == "failed" else "",
     )
     return True
 
@@ -102,7 +99,7 @@ def _is_known(sid: str) -> bool:
     return MessageDelivery.objects.filter(sid=sid).exists() or by_event.exists()
 
 
-def _look_up(sid: str, *, after: timedelta) -> None:
+def _defer_lookup(sid: str, *, after: timedelta) -> None:
     app.configure_task(
         "relais.whatsapp.tasks.look_up_message",
         allow_unknown=True,

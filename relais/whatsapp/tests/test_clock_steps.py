@@ -43,7 +43,7 @@ def step(request):
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(uncertain_sends, "LOG_ASKED_AGAIN_AFTER", timedelta(seconds=1))
+    monkeypatch.setattr(uncertain_sends, "SECOND_LOG_LOOKUP_AFTER", timedelta(seconds=1))
 
 
 def the_clock_is_set(step):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relais.whatsapp.media.content_disposition import content_disposition, filename_in
+from relais.whatsapp.media.content_disposition import build_content_disposition, parse_filename
 
 
 def as_http_libraries_hand_it_out(text):
@@ -40,14 +40,14 @@ def as_http_libraries_hand_it_out(text):
     ],
 )
 def test_the_given_name_is_read(header, filename):
-    assert filename_in(header) == filename
+    assert parse_filename(header) == filename
 
 
 @given(st.text(alphabet=st.characters(max_codepoint=255), max_size=300))
 def test_no_header_breaks_it(header):
-    assert isinstance(filename_in(header), str)
-    assert isinstance(filename_in(f"attachment; {header}"), str)
-    assert isinstance(filename_in(f"attachment; filename*={header}"), str)
+    assert isinstance(parse_filename(header), str)
+    assert isinstance(parse_filename(f"attachment; {header}"), str)
+    assert isinstance(parse_filename(f"attachment; filename*={header}"), str)
 
 
 @pytest.mark.parametrize(
@@ -63,5 +63,5 @@ def test_no_header_breaks_it(header):
     ],
 )
 def test_a_name_is_given_in_both_forms(filename, header):
-    assert content_disposition("inline", filename) == header
-    assert filename_in(header) == filename
+    assert build_content_disposition("inline", filename) == header
+    assert parse_filename(header) == filename

@@ -12,7 +12,7 @@ KOFFI_AT_HOME = "whatsapp:+2250700000001"
 
 
 def bodies(**wanted):
-    return [each.body for each in client.listed(**wanted)]
+    return [each.body for each in client.list_messages(**wanted)]
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def test_it_is_read_newest_first_over_all_its_pages(talk, page_size):
 
 def test_a_message_still_queued_is_in_it(double):
     double.settings.sent_after_ms = 60_000
-    sid = client.create(to=FATOU, sender=OUR_NUMBER, body="bonjour")
-    [found] = client.listed(to=FATOU, sender=OUR_NUMBER, since=timezone.now() - timedelta(seconds=5))
+    sid = client.send_message(to=FATOU, sender=OUR_NUMBER, body="bonjour")
+    [found] = client.list_messages(to=FATOU, sender=OUR_NUMBER, since=timezone.now() - timedelta(seconds=5))
     assert (found.sid, found.body, found.status, found.date_sent) == (sid, "bonjour", "queued", None)
     assert (found.direction, found.num_media) == ("outbound-api", 0)
 
@@ -60,7 +60,7 @@ def test_what_is_older_than_asked_for_is_not_paged_through(talk):
 
 @pytest.mark.parametrize(
     ("fault", "means"),
-    [("429", client.NotNow), ("5xx", client.Unanswered), ("dropped", client.Unanswered)],
+    [("429", client.RetryLater), ("5xx", client.OutcomeUnknown), ("dropped", client.OutcomeUnknown)],
 )
 def test_a_log_that_cannot_be_read_is_no_empty_log(double, fault, means):
     double.fault("list", fault)

@@ -17,7 +17,8 @@ from relais.conversations.media_types import OFFICE
 from relais.conversations.models import MEDIA_TOO_LARGE, Conversation, Media
 from relais.jobs import QUEUE_CONCURRENCY
 from relais.whatsapp import tasks
-from relais.whatsapp.media import download as fetching
+from relais.whatsapp.media import download, retry
+from relais.whatsapp.media.content_type import detect_content_type
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 64
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,9 +39,9 @@ def picture(double, desk):
 
 def test_a_picture_is_fetched_kept_and_shown_again(picture):
     before = Conversation.objects.get().rev
-    fetching.fetch(picture)
+    download.fetch(picture)
     assert (picture.state, picture.content_type, picture.size) == ("stored", "image/png", len(PNG))
-    assert fetching.path_of(picture).read_bytes() == PNG
+    assert download.media_path(picture).read_bytes() == PNG
     assert picture.rev == Conversation.objects.get().rev == before + 1
 
 
@@ -60,12 +61,12 @@ def test_the_credentials_do_not_follow_a_redirect(picture, double, desk):
     elsewhere = ServerThread(Starlette(routes=[Route("/file", storage)]))
     try:
         double.fault("media", "redirect", location=f"{elsewhere.url}/file")
-        fetching.fetch(picture)
+        download.fetch(picture)
         assert picture.state == "failed"  # A redirect that leaves TLS for another host is not followed.
         double.clear_faults()
         double.fault("media", "redirect", times=1, location=f"{double.url}/elsewhere")
         with pytest.raises(requests.exceptions.RequestException):
-            fetching.fetch(picture)  # There is nothing there yet.
+            download.fetch(picture)  # There is nothing there yet.
         assert seen == []
     finally:
         elsewhere.stop()
@@ -91,13 +92,13 @@ def test_any_other_address_is_never_called(fatou_writes, settings, monkeypatch, 
     address = url.format(account=settings.ENVIRONMENT.twilio_account_sid)
     fatou_writes("", media=(InboundMedia(address, "image/png"),))
     found = Media.objects.get()
-    fetching.fetch(found)
+    download.fetch(found)
     assert found.state == "failed"
 
 
 def test_what_is_too_large_is_not_kept(picture, monkeypatch):
-    monkeypatch.setattr(fetching, "LARGEST", 10)
-    fetching.fetch(picture)
+    monkeypatch.setattr(download, "MAX_MEDIA_BYTES", 10)
+    download.fetch(picture)
     assert (picture.state, picture.error) == ("failed", MEDIA_TOO_LARGE)
     assert "dépasse 16 Mo" in fragments.message(picture.event)
 
@@ -105,9 +106,9 @@ def test_what_is_too_large_is_not_kept(picture, monkeypatch):
 def test_a_failure_of_twilio_is_tried_again(picture, double):
     double.fault("media", "5xx", times=1)
     with pytest.raises(requests.exceptions.RequestException):
-        fetching.fetch(picture)
+        download.fetch(picture)
     assert Media.objects.get().state == "waiting"
-    fetching.fetch(picture)
+    download.fetch(picture)
     assert picture.state == "stored"
 
 
@@ -118,10 +119,10 @@ def test_a_full_disk_leaves_no_pieces_and_is_tried_again(picture, folder, monkey
     with monkeypatch.context() as while_full:
         while_full.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space"):
-            fetching.fetch(picture)
+            download.fetch(picture)
     assert [path for path in folder.rglob("*") if path.is_file()] == []
     assert Media.objects.get().state == "waiting"
-    fetching.fetch(picture)
+    download.fetch(picture)
     assert Media.objects.get().state == "stored"
 
 
@@ -134,15 +135,15 @@ def test_a_refusal_that_may_pass_is_tried_again(picture, double, status, code):
     """A file that is not there yet, a token that is being changed."""
     double.fault("media", "reject", times=1, status=status, code=code)
     with pytest.raises(requests.exceptions.RequestException):
-        fetching.fetch(picture)
+        download.fetch(picture)
     assert Media.objects.get().state == "waiting"
-    fetching.fetch(picture)
+    download.fetch(picture)
     assert picture.state == "stored"
 
 
 def test_what_twilio_says_is_deleted_is_not_asked_for_again(picture, double):
     double.fault("media", "reject", times=1, status="410", code=20410)
-    fetching.fetch(picture)
+    download.fetch(picture)
     assert (picture.state, picture.may_be_tried_again) == ("failed", False)
     assert "supprimée chez Twilio" in fragments.message(picture.event)
 
@@ -154,7 +155,7 @@ def test_what_an_earlier_version_gave_up_at_the_first_refusal_may_be_tried_again
 
 
 def test_it_is_tried_for_a_day_with_growing_pauses():
-    strategy, tried = tasks.MediaRetryStrategy(), RuntimeError()
+    strategy, tried = retry.MediaRetryStrategy(), RuntimeError()
     pauses = []
     while decision := strategy.get_retry_decision(exception=tried, job=SimpleNamespace(attempts=len(pauses))):
         pauses.append(decision.retry_at - timezone.now())
@@ -162,23 +163,23 @@ def test_it_is_tried_for_a_day_with_growing_pauses():
     assert seconds[:4] == [3, 9, 27, 81]
     assert max(seconds) == 3600
     assert timedelta(hours=24) < sum(pauses, timedelta()) < timedelta(hours=26)
-    assert len(pauses) == tasks.MAX_MEDIA_TRIES
+    assert len(pauses) == retry.MAX_ATTEMPTS
 
 
 def test_a_pause_that_the_host_asks_for_is_kept(picture, double):
     double.fault("media", "429", times=1, retry_after=120)
-    with pytest.raises(fetching.RetryableRefusal) as refusal:
-        fetching.fetch(picture)
-    decision = tasks.MediaRetryStrategy().get_retry_decision(
+    with pytest.raises(download.RetryableDownloadError) as refusal:
+        download.fetch(picture)
+    decision = retry.MediaRetryStrategy().get_retry_decision(
         exception=refusal.value, job=SimpleNamespace(attempts=0)
     )
     assert timedelta(seconds=110) < decision.retry_at - timezone.now() <= timedelta(seconds=120)
 
 
 def test_a_host_that_drips_is_cut_off(picture, monkeypatch):
-    monkeypatch.setattr(fetching, "DOWNLOAD_DEADLINE_SECONDS", -1.0)
-    with pytest.raises(fetching.RetryableRefusal):
-        fetching.fetch(picture)
+    monkeypatch.setattr(download, "DOWNLOAD_DEADLINE_SECONDS", -1.0)
+    with pytest.raises(download.RetryableDownloadError):
+        download.fetch(picture)
     assert Media.objects.get().state == "waiting"
 
 
@@ -196,9 +197,9 @@ def test_its_jobs_take_no_slot_of_the_bot(picture):
 def given_up(picture, double):
     double.fault("media", "5xx")
     with pytest.raises(requests.exceptions.RequestException):
-        tasks.fetch_media(job(tasks.MAX_MEDIA_TRIES - 1), picture.pk)
+        tasks.fetch_media(job(retry.MAX_ATTEMPTS - 1), picture.pk)
     assert Media.objects.get().state == "waiting"
-    tasks.fetch_media(job(tasks.MAX_MEDIA_TRIES), picture.pk)
+    tasks.fetch_media(job(retry.MAX_ATTEMPTS), picture.pk)
     double.clear_faults()
     return Media.objects.get()
 
@@ -241,8 +242,8 @@ def test_without_a_script_the_page_comes_back(given_up, awa):
 
 
 def test_what_will_never_be_had_is_not_tried_again(picture, monkeypatch, awa):
-    monkeypatch.setattr(fetching, "LARGEST", 10)
-    fetching.fetch(picture)
+    monkeypatch.setattr(download, "MAX_MEDIA_BYTES", 10)
+    download.fetch(picture)
     assert "/again" not in fragments.message(picture.event)
     presses_again(awa, picture)
     assert Media.objects.get().state == "failed"
@@ -289,7 +290,7 @@ def mp4(brand, *tracks):
     ],
 )
 def test_the_type_is_told_by_the_content(content, declared, kind):
-    assert fetching.type_of(content, declared) == kind
+    assert detect_content_type(content, declared) == kind
 
 
 def sees(user, media):
@@ -300,7 +301,7 @@ def sees(user, media):
 
 def test_it_is_shown_to_who_may_see_the_conversation(picture, awa, yao, sales):
     assert sees(awa, picture).status_code == 404  # not fetched yet
-    fetching.fetch(picture)
+    download.fetch(picture)
     shown = sees(awa, picture)
     assert (shown.status_code, shown["Content-Type"], shown["X-Content-Type-Options"]) == (
         200,
@@ -314,7 +315,7 @@ def test_it_is_shown_to_who_may_see_the_conversation(picture, awa, yao, sales):
 
 
 def test_what_could_run_in_our_page_is_only_downloaded(picture, awa):
-    fetching.fetch(picture)
+    download.fetch(picture)
     Media.objects.update(content_type="image/svg+xml")
     shown = sees(awa, picture)
     assert shown["Content-Type"] == "application/octet-stream"
@@ -335,7 +336,7 @@ def sent(double, desk):
     def sent(content=ZIP, declared=DOCX, name="", **more):
         double.client_writes("+212600000001", "voilà", name="Fatou", media=(content, declared, name), **more)
         media = Media.objects.order_by("pk").last()
-        fetching.fetch(media)
+        download.fetch(media)
         return media
 
     return sent

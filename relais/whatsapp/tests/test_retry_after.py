@@ -43,6 +43,6 @@ def test_it_is_read(headers, seconds):
 @pytest.mark.django_db
 def test_a_date_given_by_twilio_is_waited_for(double):
     double.fault("list", "429", retry_after="Wed, 01 Jan 2200 00:00:00 GMT")
-    with pytest.raises(client.NotNow) as refusal:
-        list(client.listed())
-    assert refusal.value.seconds == MAX_RETRY_AFTER_SECONDS
+    with pytest.raises(client.RetryLater) as refusal:
+        list(client.list_messages())
+    assert refusal.value.retry_after_seconds == MAX_RETRY_AFTER_SECONDS

@@ -104,13 +104,13 @@ def test_an_unknown_outcome_is_uncertain_and_never_sent_again_by_itself(conversa
 @pytest.mark.parametrize(
     ("broken", "means"),
     [
-        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), client.Unanswered),
-        (ssl.SSLCertVerificationError(1, "certificate verify failed"), client.NotNow),
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), client.OutcomeUnknown),
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), client.RetryLater),
     ],
 )
 def test_tls_that_breaks_may_have_carried_the_message(broken, means):
     why = MaxRetryError(None, "/", urllib3.exceptions.SSLError(broken))
-    with pytest.raises(means), client.sorted_failures():
+    with pytest.raises(means), client.classify_errors():
         raise requests.exceptions.SSLError(why)
 
 

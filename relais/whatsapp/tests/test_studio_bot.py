@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from relais.conversations.models import Conversation
 from relais.whatsapp import client, studio_executions
-from relais.whatsapp.reconcile.studio_messages import write_down
-from relais.whatsapp.studio_executions import end_executions_of
+from relais.whatsapp.reconcile.studio_messages import record
+from relais.whatsapp.studio_executions import end_executions
 from tests.cast import FATOU, OUR_NUMBER, event_types_of
 
 from .conftest import inbound
@@ -39,16 +39,16 @@ def test_the_execution_that_incoming_told_of_is_ended(double, twilio):
     mine = double.starts_execution(FLOW, FATOU)
     other = double.starts_execution(FLOW, "+212600000009")
     twilio.calls("/api/twilio/incoming", inbound() | {"flow_sid": FLOW, "execution_sid": mine})
-    end_executions_of(Conversation.objects.get())
+    end_executions(Conversation.objects.get().pk)
     assert double.execution_status(FLOW, mine) == "ended"
     assert double.execution_status(FLOW, other) == "active"
-    end_executions_of(Conversation.objects.get())
+    end_executions(Conversation.objects.get().pk)
 
 
 def test_else_all_of_this_client_in_the_flow_are_ended(double, twilio):
     mine, other = double.starts_execution(FLOW, FATOU), double.starts_execution(FLOW, "+212600000009")
     twilio.calls("/api/twilio/incoming", inbound())
-    end_executions_of(Conversation.objects.get())
+    end_executions(Conversation.objects.get().pk)
     assert (double.execution_status(FLOW, mine), double.execution_status(FLOW, other)) == ("ended", "active")
 
 
@@ -58,7 +58,7 @@ def test_a_page_of_executions_that_fails_is_asked_for_again(double, twilio, monk
     mine = [double.starts_execution(FLOW, FATOU) for _n in range(5)]
     twilio.calls("/api/twilio/incoming", inbound())
     rule = double.fault("execution", "5xx", times=1, match={"page": "2"})
-    end_executions_of(Conversation.objects.get())
+    end_executions(Conversation.objects.get().pk)
     assert rule.times == 0
     assert {double.execution_status(FLOW, each) for each in mine} == {"ended"}
 
@@ -71,12 +71,12 @@ def test_executions_on_the_pages_that_twilio_gave_are_ended_before_the_rest_is_t
     mine = [double.starts_execution(FLOW, FATOU) for _n in range(5)]
     twilio.calls("/api/twilio/incoming", inbound())
     double.fault("execution", "5xx", match={"page": "2"})
-    with pytest.raises(client.Unanswered):
-        end_executions_of(Conversation.objects.get())
+    with pytest.raises(client.OutcomeUnknown):
+        end_executions(Conversation.objects.get().pk)
     statuses = [double.execution_status(FLOW, each) for each in mine]
     assert (statuses.count("ended"), statuses.count("active")) == (4, 1)
     double.clear_faults()
-    end_executions_of(Conversation.objects.get())
+    end_executions(Conversation.objects.get().pk)
     assert {double.execution_status(FLOW, each) for each in mine} == {"ended"}
 
 
@@ -96,7 +96,7 @@ def overheard(double, twilio):
 
 def test_what_the_bot_said_is_appended_once(overheard):
     for _again in range(2):
-        write_down(overheard, at=timezone.now())
+        record(overheard, at=timezone.now())
     conversation = Conversation.objects.get()
     assert event_types_of(conversation) == ["message_received", "message_sent"]
     event = conversation.events.get(event_type="message_sent")
@@ -117,10 +117,10 @@ def test_while_one_of_ours_is_undecided_it_waits(overheard, awa):
     conversation.take_over(awa, at=timezone.now())
     delivery = conversation.deliveries.get()
     delivery.claim(by="p", at=timezone.now())
-    write_down(overheard, at=timezone.now())
+    record(overheard, at=timezone.now())
     assert event_types_of(conversation).count("message_sent") == 1
     delivery.accepted("SM" + "f" * 32, at=timezone.now())
-    write_down(overheard, at=timezone.now())
+    record(overheard, at=timezone.now())
     assert event_types_of(conversation).count("message_sent") == 2
 
 
@@ -130,9 +130,9 @@ def test_one_of_ours_that_stays_uncertain_does_not_hide_it_for_ever(overheard, a
     delivery = conversation.deliveries.get()
     delivery.claim(by="p", at=at)
     delivery.doubt(at=at, error="?")
-    write_down(overheard, at=at + timedelta(minutes=1))
+    record(overheard, at=at + timedelta(minutes=1))
     assert event_types_of(conversation).count("message_sent") == 1
-    write_down(overheard, at=at + timedelta(minutes=3))
+    record(overheard, at=at + timedelta(minutes=3))
     assert event_types_of(conversation).count("message_sent") == 2
 
 
@@ -143,13 +143,13 @@ def test_ours_that_is_still_asked_about_is_not_taken_for_what_the_bot_said(doubl
     delivery.claim(by="p", at=at)
     delivery.doubt(at=at, error="?")
     ours = double.sdk().messages.create(to=FATOU, from_=OUR_NUMBER, body=delivery.event.body).sid
-    write_down(ours, at=at + timedelta(minutes=3))
+    record(ours, at=at + timedelta(minutes=3))
     assert event_types_of(conversation).count("message_sent") == 1
     conversation.deliveries.update(ask_after=None)
-    write_down(ours, at=at + timedelta(minutes=30))
+    record(ours, at=at + timedelta(minutes=30))
     assert event_types_of(conversation).count("message_sent") == 2
 
 
 def test_what_twilio_does_not_know_is_left_alone(overheard):
-    write_down("SM" + "0" * 32, at=timezone.now())
+    record("SM" + "0" * 32, at=timezone.now())
     assert event_types_of(Conversation.objects.get()) == ["message_received"]

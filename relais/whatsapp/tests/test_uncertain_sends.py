@@ -261,7 +261,7 @@ def test_of_two_equal_texts_of_which_one_left_only_the_other_leaves_again(silent
 
 def test_another_client_s_message_is_not_taken_for_it(menu, silent, later):
     leaves(menu, silent, "dropped")
-    client.create(to="whatsapp:+2250700000009", sender=OUR_NUMBER, body=menu.event.body)
+    client.send_message(to="whatsapp:+2250700000009", sender=OUR_NUMBER, body=menu.event.body)
     asks(later)
     assert state_of(menu) == "uncertain"
 
@@ -303,7 +303,7 @@ def test_what_is_just_leaving_is_not_taken_for_an_older_one(silent, with_bot, la
 def test_of_two_that_may_be_the_template_neither_is_taken_and_it_is_not_said_again(silent, with_bot, later):
     said = with_bot.say_as_program("", by=BOT, at=timezone.now(), template=TEMPLATE)
     leaves(said, silent, "5xx_accepted")
-    client.create(to=FATOU, sender=OUR_NUMBER, body="du programme d'à côté")
+    client.send_message(to=FATOU, sender=OUR_NUMBER, body="du programme d'à côté")
     for after in (6, 46, 46):
         asks(later, after=after)
     assert (state_of(said), said.sid, said.asked) == ("uncertain", None, 0)

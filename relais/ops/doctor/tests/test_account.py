@@ -194,7 +194,7 @@ def test_the_log_shows_whether_we_know_every_status_and_its_order(connected, dou
 
 def test_a_log_that_is_not_newest_first_is_told(clock):
     def sent(at):
-        return client.Message("SM", "inbound", "", "", "", "sent", None, at, at)
+        return client.TwilioMessage("SM", "inbound", "", "", "", "sent", None, at, at)
 
     earlier, later = sent(clock.now), sent(clock.passes(minutes=5))
     assert assumptions._order([later, earlier]).state == "ok"

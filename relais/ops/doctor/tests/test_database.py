@@ -11,7 +11,7 @@ from relais.ops.doctor import database, migrations, workers
 from relais.ops.doctor.tests.conftest import only_fault, states, written_to
 from relais.ops.health import record_completions, record_heartbeat
 from relais.ops.job_progress import periodic_intervals
-from relais.whatsapp.models import LogReading
+from relais.whatsapp.models import LogReconciliation
 from tests.cast import OUR_NUMBER
 
 WELL = {
@@ -215,10 +215,10 @@ def test_a_doubt_is_counted(with_database, at_work, ask, held_by_awa, awa, clock
 def reading(with_database):
     """The log of our number, read to its end half a minute ago."""
     account = with_database.environment.twilio_account_sid
-    reading = LogReading.of(OUR_NUMBER, account=account, since=timezone.now())
+    reading = LogReconciliation.get_or_create_for(OUR_NUMBER, account=account, since=timezone.now())
 
     def reading_has(**fields):
-        LogReading.objects.filter(pk=reading.pk).update(**fields)
+        LogReconciliation.objects.filter(pk=reading.pk).update(**fields)
 
     reading_has(last_ok_at=timezone.now() - timedelta(seconds=30))
     return reading_has

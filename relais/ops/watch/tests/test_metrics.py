@@ -19,7 +19,7 @@ from relais.ops.watch.exposition import exposed
 from relais.ops.watch.metrics_store import Keeper, Place
 from relais.ops.watch.models import Snapshot, Tally
 from relais.whatsapp import metrics
-from relais.whatsapp.models import LogReading
+from relais.whatsapp.models import LogReconciliation
 from tests.cast import OUR_NUMBER
 from tests.web_server import WebServer
 
@@ -54,11 +54,11 @@ def test_the_outbox_is_told_with_its_age(held_by_awa, awa, clock):
 
 def test_of_a_log_that_was_not_read_to_its_end_no_number_of_missing_messages_is_told(db):
     account = settings.ENVIRONMENT.twilio_account_sid
-    reading = LogReading.of(OUR_NUMBER, account=account, since=timezone.now())
-    LogReading.objects.filter(pk=reading.pk).update(last_ok_at=timezone.now())
+    reading = LogReconciliation.get_or_create_for(OUR_NUMBER, account=account, since=timezone.now())
+    LogReconciliation.objects.filter(pk=reading.pk).update(last_ok_at=timezone.now())
     now = told()
     assert (now["relais_reconciliation_complete",], now["relais_reconciliation_missing",]) == (1, 0)
-    LogReading.objects.filter(pk=reading.pk).update(last_error="Twilio ne répond pas.")
+    LogReconciliation.objects.filter(pk=reading.pk).update(last_error="Twilio ne répond pas.")
     now = told()
     assert now["relais_reconciliation_complete",] == 0
     assert ("relais_reconciliation_missing",) not in now

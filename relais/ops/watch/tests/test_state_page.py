@@ -15,7 +15,8 @@ from relais.ops.watch.alert_badge import light
 from relais.ops.watch.checks import CONFIGURATION_ERRORS, Level, signs
 from relais.ops.watch.models import Tally
 from relais.whatsapp import metrics
-from relais.whatsapp.reconcile import schedule
+from relais.whatsapp.reconcile.schedule import TWILIO_NOT_RESPONDING
+from relais.whatsapp.reconcile.status import ReconciliationStatus
 
 pytestmark = pytest.mark.django_db
 MINUTES = timedelta(minutes=1)
@@ -25,7 +26,7 @@ BAD = "signatures_refused /api/twilio/message"
 @pytest.fixture(autouse=True)
 def enough_room_and_no_account_to_compare(monkeypatch):
     monkeypatch.setattr(signs_module, "ROOM", 0)
-    monkeypatch.setattr(schedule, "state", lambda *, at=None: None)
+    monkeypatch.setattr(signs_module, "reconciliation_status", lambda *, at=None: None)
 
 
 def sign(title, at=None):
@@ -151,22 +152,22 @@ def test_little_room_is_red(well, monkeypatch):
 
 
 def test_a_comparison_that_broke_off_never_says_that_nothing_is_missing(well, monkeypatch):
-    told = schedule.LogState(
+    told = ReconciliationStatus(
         last_ok_at=timezone.now() - 2 * MINUTES, completed_until=None, missing=0, left=0, foreign=0, recovered=0,
-        statuses=0, overheard=0, error=schedule.AT_SEA, is_called=True, level="good",
+        statuses=0, overheard=0, error=TWILIO_NOT_RESPONDING, is_called=True, level="good",
     )  # fmt: skip
-    monkeypatch.setattr(schedule, "state", lambda *, at=None: told)
+    monkeypatch.setattr(signs_module, "reconciliation_status", lambda *, at=None: told)
     sentence = sign("Vérification").sentence
     assert "Vérification incomplète" in sentence
     assert "manquant" not in sentence
 
 
 def test_a_comparison_that_is_late_is_as_bad_as_it_says(well, monkeypatch):
-    told = schedule.LogState(
+    told = ReconciliationStatus(
         last_ok_at=timezone.now() - 20 * MINUTES, completed_until=None, missing=0, left=0, foreign=0, recovered=0,
-        statuses=0, overheard=0, error=schedule.AT_SEA, is_called=True, level="danger",
+        statuses=0, overheard=0, error=TWILIO_NOT_RESPONDING, is_called=True, level="danger",
     )  # fmt: skip
-    monkeypatch.setattr(schedule, "state", lambda *, at=None: told)
+    monkeypatch.setattr(signs_module, "reconciliation_status", lambda *, at=None: told)
     seen = sign("Vérification")
     assert (seen.level, "il y a 20 min" in seen.sentence) == (Level.DANGER, True)
     assert seen.todo.startswith("Twilio ne répond pas.")
