@@ -169,7 +169,7 @@ def test_every_part_of_health_is_explained():
 
 def test_every_code_of_twilio_s_that_is_named_has_a_sentence():
     named = set(re.findall(r"\b(2\d{4}|63\d{3})\b", page("fr/depannage.md")))
-    assert {int(code) for code in named} <= set(errors.SENTENCES)
+    assert {int(code) for code in named} <= set(errors.ERROR_SENTENCES)
 
 
 # -- the README ----------------------------------------------------------------------------------------------

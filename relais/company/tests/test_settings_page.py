@@ -96,7 +96,7 @@ def test_refused_signatures_stand_out(nadias, monkeypatch):
 
 def test_a_test_message_shows_its_sid(nadias, monkeypatch):
     sent = []
-    monkeypatch.setattr(twilio, "create", lambda **message: sent.append(message) or "SM" + "1" * 32)
+    monkeypatch.setattr(twilio, "send_message", lambda **message: sent.append(message) or "SM" + "1" * 32)
     page = nadias.post("/dashboard/settings/test", {"to": "+212 600-00 00 01", "text": "Essai"})
     assert "SM" + "1" * 32 in page.content.decode()
     assert (sent[0]["to"], sent[0]["body"]) == ("whatsapp:+212600000001", "Essai")
@@ -106,7 +106,7 @@ def test_twilios_refusal_is_a_sentence(nadias, monkeypatch):
     def refuses(**message):
         raise twilio.TwilioRefused(63016)
 
-    monkeypatch.setattr(twilio, "create", refuses)
+    monkeypatch.setattr(twilio, "send_message", refuses)
     answer = nadias.post("/dashboard/settings/test", {"to": "+212600000001", "text": "Essai"})
     assert answer.status_code == 422
     assert str(twilio.TwilioRefused(63016)).split("'")[0] in answer.content.decode()
