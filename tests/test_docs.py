@@ -77,7 +77,7 @@ def test_every_word_of_the_company_is_in_settings():
 
 def test_a_word_without_a_field_on_the_page_says_so():
     rows = dict(
-        re.findall(r"^\| `(\w+)` \| (.+?) \|", page("settings.md").split("## Words of the company")[1], re.M)
+        re.findall(r"^\| `(\w+)` \| (.+?) \|", page("settings.md").split("## Company settings")[1], re.M)
     )
     assert {word.key for word in company_settings.EDITABLE} == {
         key for key, on in rows.items() if on != "not on the page"
