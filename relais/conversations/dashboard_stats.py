@@ -1,4 +1,4 @@
-"""The figures of the first page; each is the number of rows behind the link it stands on."""
+"""The statistics on the dashboard. Each equals the number of rows in the list that it links to."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from django.utils import timezone
 from relais.accounts.models import User
 from relais.conversations.lifecycle import BOT as WITH_BOT
 from relais.conversations.lifecycle import HELD, OPEN, WAITING
-from relais.conversations.list_filters import troubled
+from relais.conversations.list_filters import with_failed_messages
 from relais.conversations.models import Conversations
 
 
 @dataclass(frozen=True)
-class Figures:
+class DashboardStats:
     pending: int
     bot: int
     held: int
     mine: int
     mine_unread: int
     agents: int
-    """At work: who hold at least one conversation."""
+    """Agents who hold at least one conversation."""
     longest_wait_since: datetime | None
     ended_today: int
     ended_yesterday: int
-    trouble: int
+    failed: int
 
 
-def figures_for(user: User, *, at: datetime) -> Figures:
+def dashboard_stats(user: User, *, at: datetime) -> DashboardStats:
     conversations: Conversations = user.reachable_conversations()
     mine = HELD & Q(agent=user)
-    now_open = conversations.filter(status__in=OPEN).aggregate(
+    open_counts = conversations.filter(status__in=OPEN).aggregate(
         pending=Count("pk", filter=WAITING),
         bot=Count("pk", filter=WITH_BOT),
         held=Count("pk", filter=HELD),
@@ -43,14 +43,14 @@ def figures_for(user: User, *, at: datetime) -> Figures:
         agents=Count("agent", filter=HELD, distinct=True),
         longest_wait_since=Min("transferred_at", filter=WAITING),
     )
-    figures: dict[str, Any] = {**now_open, **_ended(conversations, at)}
-    return Figures(**figures, trouble=troubled(conversations).count())
+    counts: dict[str, Any] = {**open_counts, **_ended_counts(conversations, at)}
+    return DashboardStats(**counts, failed=with_failed_messages(conversations).count())
 
 
-def _ended(conversations: Conversations, at: datetime) -> dict[str, int]:
+def _ended_counts(conversations: Conversations, at: datetime) -> dict[str, int]:
     today = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
     yesterday = today - timedelta(days=1)
-    # An end is an activity: the index on those finds the few days asked for.
+    # Ending updates `last_activity_at`, which is indexed: only the rows of two days are read.
     return (
         conversations.ended()
         .filter(last_activity_at__gte=yesterday)

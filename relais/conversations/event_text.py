@@ -1,4 +1,4 @@
-"""What happened, in a sentence: the lines between the messages."""
+"""Events as sentences: the text of the timeline's lines between messages."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def event_sentence(event: ConversationEvent) -> str:
-    """Who did what. What the client said, if anything, is `event_quote` the event, and stands beside it."""
-    return SENTENCES.get(event.event_type, _other)(event)
+    """Who did what, without the client's own words, which are the event's `event_quote`."""
+    return SENTENCES.get(event.event_type, _event_type_label)(event)
 
 
 def event_quote(event: ConversationEvent) -> str:
-    in_metadata = event.event_type in ("agent_transfer", "agent_release")
-    quote = str(event.metadata.get("reason", "")) if in_metadata else event.body
+    has_reason = event.event_type in ("agent_transfer", "agent_release")
+    quote = str(event.metadata.get("reason", "")) if has_reason else event.body
     return quote if has_visible_characters(quote) else ""
 
 
-FIELDS = {
+FIELD_LABELS = {
     "client_full_name": _noop("Nom"),
     "email": _noop("E-mail"),
     "vin": _noop("VIN"),
@@ -36,7 +36,7 @@ FIELDS = {
 }
 
 
-def _who(event: ConversationEvent) -> str:
+def _actor(event: ConversationEvent) -> str:
     return (event.author_name if has_visible_characters(event.author_name) else "") or {
         "client": _("Le client"),
         "bot": _("Le bot"),
@@ -45,28 +45,28 @@ def _who(event: ConversationEvent) -> str:
     }.get(event.author_kind, _("Relais"))
 
 
-def _asked(event: ConversationEvent) -> str:
+def _agent_requested(event: ConversationEvent) -> str:
     if "to" in event.metadata and event.metadata["to"] == event.author_id:
-        return _taken(event)
+        return _taken_over(event)
     if "to" in event.metadata:
         return _("%(who)s a confié la conversation à %(agent)s") % {
-            "who": _who(event),
+            "who": _actor(event),
             "agent": event.metadata.get("to_name") or _("un agent"),
         }
     if event.author_kind == "agent":
-        return _("%(who)s a demandé un agent") % {"who": _who(event)}
+        return _("%(who)s a demandé un agent") % {"who": _actor(event)}
     return _("Un agent est demandé")
 
 
-def _taken(event: ConversationEvent) -> str:
-    return _("%(who)s a pris la conversation") % {"who": _who(event)}
+def _taken_over(event: ConversationEvent) -> str:
+    return _("%(who)s a pris la conversation") % {"who": _actor(event)}
 
 
-def _released(event: ConversationEvent) -> str:
+def _handed_back(event: ConversationEvent) -> str:
     if event.metadata.get("to") == "queue":
         agent = event.metadata.get("previous_agent") or _("L'agent")
         return _("%(agent)s n'est plus là : la conversation attend un agent") % {"agent": agent}
-    return _("%(who)s a rendu la conversation au bot") % {"who": _who(event)}
+    return _("%(who)s a rendu la conversation au bot") % {"who": _actor(event)}
 
 
 def _closed(event: ConversationEvent) -> str:
@@ -74,24 +74,24 @@ def _closed(event: ConversationEvent) -> str:
         return _("C'est la même personne : la suite est dans la conversation n° %(number)s") % {
             "number": event.metadata["continues_in"]
         }
-    return _("%(who)s a clôturé la conversation") % {"who": _who(event)}
+    return _("%(who)s a clôturé la conversation") % {"who": _actor(event)}
 
 
-def _noted(event: ConversationEvent) -> str:
+def _note(event: ConversationEvent) -> str:
     if "continues" in event.metadata:
         return _("C'est la même personne que dans la conversation n° %(number)s, qui continue ici") % {
             "number": event.metadata["continues"]
         }
     if "to" in event.metadata:
-        return _wrote_to_other(event)
+        return _sent_to_other(event)
     if "unread" in event.metadata:
         text = str(event.metadata.get("text", ""))
         return _("Non lu par le bot : « %(text)s »") % {"text": text} if text else _("Non lu par le bot")
-    return _("Note de %(who)s") % {"who": _who(event)}
+    return _("Note de %(who)s") % {"who": _actor(event)}
 
 
-def _wrote_to_other(event: ConversationEvent) -> str:
-    """The bot's flow did."""
+def _sent_to_other(event: ConversationEvent) -> str:
+    """The bot's flow sent a message to someone other than the client."""
     to = format_address(str(event.metadata["to"]))
     if "from" not in event.metadata:
         return _("Le bot a écrit à %(to)s") % {"to": to}
@@ -99,17 +99,19 @@ def _wrote_to_other(event: ConversationEvent) -> str:
     return _("Le bot a écrit à %(to)s depuis le %(from)s") % {"to": to, "from": sender}
 
 
-def _chose(event: ConversationEvent) -> str:
+def _menu_choice(event: ConversationEvent) -> str:
     menu = in_words(str(event.metadata.get("menu_choice", "")))
     return _("Menu « %(menu)s »") % {"menu": menu} if menu else _("Choix dans un menu")
 
 
-def _answered(event: ConversationEvent) -> str:
-    step = FIELDS.get(str(event.metadata.get("field", ""))) or in_words(str(event.metadata.get("step", "")))
+def _free_input(event: ConversationEvent) -> str:
+    step = FIELD_LABELS.get(str(event.metadata.get("field", ""))) or in_words(
+        str(event.metadata.get("step", ""))
+    )
     return _("Réponse à « %(step)s »") % {"step": _(step)} if step else _("Réponse au bot")
 
 
-def _went_wrong(event: ConversationEvent) -> str:
+def _error(event: ConversationEvent) -> str:
     if "withheld" in event.metadata:
         return _("Un message automatique a été retenu : il n'avait plus lieu d'être")
     if event.author_kind == "bot":
@@ -118,20 +120,20 @@ def _went_wrong(event: ConversationEvent) -> str:
 
 
 SENTENCES: dict[str, Callable[[ConversationEvent], str]] = {
-    "agent_transfer": _asked,
-    "agent_takeover": _taken,
-    "agent_release": _released,
+    "agent_transfer": _agent_requested,
+    "agent_takeover": _taken_over,
+    "agent_release": _handed_back,
     "conversation_closed": _closed,
-    "menu_choice": _chose,
-    "free_input": _answered,
+    "menu_choice": _menu_choice,
+    "free_input": _free_input,
     "invalid_input": lambda event: _("Le bot n'a pas compris"),
     "flow_start": lambda event: _("Le bot commence son parcours"),
     "flow_complete": lambda event: _("Le bot a terminé son parcours"),
     "timeout": lambda event: _("Terminée sans suite : le client n'a plus répondu"),
-    "error": _went_wrong,
-    "note": _noted,
+    "error": _error,
+    "note": _note,
 }
 
 
-def _other(event: ConversationEvent) -> str:
+def _event_type_label(event: ConversationEvent) -> str:
     return str(event.get_event_type_display())

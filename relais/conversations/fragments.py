@@ -1,6 +1,6 @@
-"""The pieces of a page that the page itself, an htmx answer and the live push show alike.
+"""HTML fragments that pages, htmx responses and live frames share.
 
-Each is the same for every viewer, in the language that is active; what is personal is attributes and CSS.
+A fragment is the same for every viewer, in the active language. What differs per viewer is done by attributes and CSS.
 """
 
 from __future__ import annotations
@@ -21,23 +21,25 @@ from relais.conversations.outbound import sentence_for
 from relais.text import has_visible_characters
 
 SIDES = {"client": "client", "agent": "agent", "bot": "bot", "system": "bot", "api": "bot"}
-TROUBLED = ("failed", "refused", "uncertain")
-WORTH_A_WORD = timedelta(minutes=2)
-# What a take-over or the end of the conversation silenced is not worth saying again.
+PROBLEM_STATES = ("failed", "refused", "uncertain")
+LATE_THRESHOLD = timedelta(minutes=2)
+"""A message that arrived later than this after it was written shows when it was written."""
+# Reasons after which a resend makes no sense. A take-over or the end of the conversation cancelled the message.
 FINAL_REASONS = ("taken_over", "ended", "resent")
 
 
-def event(event: ConversationEvent, group: str = "") -> str:
-    return message(event, group) if event.is_spoken else event_line(event)
+def event(event: ConversationEvent, group_classes: str = "") -> str:
+    return message(event, group_classes) if event.is_spoken else event_line(event)
 
 
-def message(event: ConversationEvent, group: str = "") -> str:
-    """`group` are the classes that say how it stands with its neighbours, where they are known."""
-    return render_to_string("conversations/_message.html", message_context(event) | {"group": group})
+def message(event: ConversationEvent, group_classes: str = "") -> str:
+    """`group_classes` are the CSS classes for its position in a group of messages, if its neighbours are known."""
+    context = message_context(event) | {"group_classes": group_classes}
+    return render_to_string("conversations/_message.html", context)
 
 
 def event_line(event: ConversationEvent) -> str:
-    return render_to_string("conversations/_line.html", event_line_context(event))
+    return render_to_string("conversations/_event.html", event_line_context(event))
 
 
 def delivery(delivery: MessageDelivery) -> str:
@@ -53,27 +55,27 @@ def message_context(event: ConversationEvent) -> dict[str, Any]:
     return {
         "event": event,
         "side": SIDES[event.author_kind],
-        "by": _author(event),
-        **_content(event),
-        **_late(event),
+        "author": _author_label(event),
+        **_content_context(event),
+        **_late_context(event),
         "recipient": format_address(event.metadata["to"]) if event.is_to_other else "",
-        "attached": [linked(address) for address in event.metadata.get("media_url", ())],
+        "attachments": [linkify(address) for address in event.metadata.get("media_url", ())],
         **(delivery_context(delivery, event) if delivery else {}),
     }
 
 
-def _content(event: ConversationEvent) -> dict[str, Any]:
-    """Text and fields, else what stands in their place: no bubble is ever empty."""
+def _content_context(event: ConversationEvent) -> dict[str, Any]:
+    """Text and fields, else a placeholder: no bubble is ever empty."""
     content = event.metadata.get("content", {})
-    is_seen = has_visible_characters(event.body)
-    fields = [(label, linked(value)) for label, value in message_display.fields_of(content)]
-    shows_else = bool(fields) or any(
+    has_text = has_visible_characters(event.body)
+    fields = [(label, linkify(value)) for label, value in message_display.labelled_fields(content)]
+    has_other_content = bool(fields) or any(
         event.metadata.get(name) for name in ("media", "media_url", "content_sid")
     )
     return {
-        "text": linked(event.body) if is_seen else "",
+        "text": linkify(event.body) if has_text else "",
         "fields": fields,
-        "placeholder": "" if is_seen or shows_else else message_display.placeholder(content),
+        "placeholder": "" if has_text or has_other_content else message_display.placeholder(content),
     }
 
 
@@ -87,37 +89,37 @@ def event_line_context(event: ConversationEvent) -> dict[str, Any]:
 
 def delivery_context(delivery: MessageDelivery, event: ConversationEvent | None = None) -> dict[str, Any]:
     event = event or delivery.event
-    troubled = delivery.state in TROUBLED and delivery.reason not in FINAL_REASONS
+    is_problem = delivery.state in PROBLEM_STATES and delivery.reason not in FINAL_REASONS
     return {
         "event": event,
         "delivery": delivery,
-        "trouble": _trouble(delivery),
-        "may_resend": troubled and not event.is_to_other and not event.resends.all(),
+        "problem": _problem_text(delivery),
+        "may_resend": is_problem and not event.is_to_other and not event.resends.all(),
     }
 
 
 def row_context(conversation: Conversation) -> dict[str, Any]:
-    closes = list_rows.window_closes(conversation)
-    moment = now()
+    window_closes_at = list_rows.window_closes_at(conversation)
+    at = now()
     return {
         "conversation": conversation,
         "situation": conversation.situation.value,
-        "last": list_rows.last_line(conversation),
-        "since": list_rows.since(conversation),
-        "closes": closes,
-        "is_near": bool(closes and moment < closes < moment + list_rows.NEAR),
-        "is_closed": bool(closes and closes <= moment),
+        "preview": list_rows.message_preview(conversation),
+        "sort_time": list_rows.sort_time(conversation),
+        "window_closes_at": window_closes_at,
+        "is_closing_soon": bool(window_closes_at and at < window_closes_at < at + list_rows.CLOSING_SOON),
+        "is_window_closed": bool(window_closes_at and window_closes_at <= at),
     }
 
 
-def linked(text: str) -> SafeString:
-    """The text, escaped, its addresses made into links that tell the other side nothing of us."""
-    made = urlize(text, nofollow=True, autoescape=True)
-    # What the client wrote is escaped, quotes too: only the links made here can match.
-    return mark_safe(made.replace('rel="nofollow"', 'rel="noopener noreferrer nofollow" target="_blank"'))  # noqa: S308
+def linkify(text: str) -> SafeString:
+    """The escaped text with its URLs as links. `noreferrer` keeps the desk's own URL from the linked site."""
+    html = urlize(text, nofollow=True, autoescape=True)
+    # The client's text is escaped, including quotes: only the links that `urlize` made can match.
+    return mark_safe(html.replace('rel="nofollow"', 'rel="noopener noreferrer nofollow" target="_blank"'))  # noqa: S308
 
 
-def _author(event: ConversationEvent) -> str:
+def _author_label(event: ConversationEvent) -> str:
     if event.author_kind == "system":
         return _("Message automatique")
     if has_visible_characters(event.author_name):
@@ -125,18 +127,18 @@ def _author(event: ConversationEvent) -> str:
     return str(event.get_author_kind_display())
 
 
-def _late(event: ConversationEvent) -> dict[str, Any]:
-    """When it was really written, where that is worth a word."""
-    written = event.written_at
+def _late_context(event: ConversationEvent) -> dict[str, Any]:
+    """When the message was written, if it arrived late or was recovered from Twilio's log."""
+    written_at = event.written_at
     is_recovered = "recovered" in event.metadata
-    if not is_recovered and event.created_at - written < WORTH_A_WORD:
+    if not is_recovered and event.created_at - written_at < LATE_THRESHOLD:
         return {}
-    same_day = localtime(written).date() == localtime(event.created_at).date()
-    return {"written": written, "written_that_day": same_day, "is_recovered": is_recovered}
+    is_same_day = localtime(written_at).date() == localtime(event.created_at).date()
+    return {"written_at": written_at, "written_same_day": is_same_day, "is_recovered": is_recovered}
 
 
-def _trouble(delivery: MessageDelivery) -> str:
-    """Why it did not arrive, in words; empty when there is nothing to say."""
+def _problem_text(delivery: MessageDelivery) -> str:
+    """Why the message did not arrive, as a sentence; empty if there is no problem."""
     if delivery.state == "refused":
         return sentence_for(delivery.reason or "ended")
     if delivery.state == "uncertain":
@@ -145,5 +147,5 @@ def _trouble(delivery: MessageDelivery) -> str:
         return ""
     if delivery.reason == "resent":
         return _("Renvoyé plus bas.")
-    # The sentence was stored in French, as a msgid.
+    # The error is stored as its French msgid and translated here.
     return _(delivery.error) if delivery.error else _("Ce message n'est pas arrivé.")

@@ -1,4 +1,4 @@
-"""Pages of a long list by the last row seen, forward and back: as quick at row 900,000 as at row 1."""
+"""Keyset pagination (cursor pagination), forward and back: as fast at row 900,000 as at row 1."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from django.db.models import Q
 
 from relais.conversations.models import Conversation, Conversations
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
 class Order:
-    """By a moment and, where two are the same, by id."""
+    """By a timestamp column and, where two rows have the same one, by id."""
 
     field: str
     newest_first: bool
@@ -25,31 +25,32 @@ class Order:
 class Page:
     rows: list[Conversation]
     previous: str
-    """The cursor for `before`, or the empty string on the first page."""
+    """The cursor for `before`; empty on the first page."""
     next: str
-    """The cursor for `after`, or the empty string on the last."""
+    """The cursor for `after`; empty on the last page."""
 
 
-def page_of(
+def paginate(
     conversations: Conversations, order: Order, *, size: int, after: str = "", before: str = ""
 ) -> Page:
-    """The rows after one cursor, or before another; a cursor that is none means the beginning."""
-    here, back = _place(after), _place(before)
-    if back:
-        rows = _take(
-            conversations.filter(_beyond(back, order, order.newest_first)),
+    """The page after one cursor, or before another. An invalid cursor gives the first page."""
+    start, end = _parse_cursor(after), _parse_cursor(before)
+    if end:
+        rows = _fetch(
+            conversations.filter(_past_cursor(end, order, order.newest_first)),
             order,
             not order.newest_first,
             size,
         )
         more_before, more_after = len(rows) > size, True
         rows = rows[:size][::-1]
-        if len(rows) < size:  # Less than a page is left there: show the first one whole.
-            return page_of(conversations, order, size=size)
+        if len(rows) < size:  # Fewer rows than a page are left: show the full first page.
+            return paginate(conversations, order, size=size)
     else:
-        wanted = conversations.filter(_beyond(here, order, not order.newest_first)) if here else conversations
-        rows = _take(wanted, order, order.newest_first, size)
-        more_before, more_after = bool(here), len(rows) > size
+        if start:
+            conversations = conversations.filter(_past_cursor(start, order, not order.newest_first))
+        rows = _fetch(conversations, order, order.newest_first, size)
+        more_before, more_after = bool(start), len(rows) > size
         rows = rows[:size]
     return Page(
         rows,
@@ -58,30 +59,30 @@ def page_of(
     )
 
 
-def _take(conversations: Conversations, order: Order, newest_first: bool, size: int) -> list[Conversation]:
+def _fetch(conversations: Conversations, order: Order, newest_first: bool, size: int) -> list[Conversation]:
     sign = "-" if newest_first else ""
     return list(conversations.order_by(f"{sign}{order.field}", f"{sign}pk")[: size + 1])
 
 
-def _beyond(place: tuple[datetime, int], order: Order, later: bool) -> Q:
-    """Rows past that place. The first condition alone is what the index can be asked."""
-    moment, pk = place
-    than = "gt" if later else "lt"
-    return Q(**{f"{order.field}__{than}e": moment}) & (
-        Q(**{f"{order.field}__{than}": moment}) | Q(**{f"pk__{than}": pk})
+def _past_cursor(cursor: tuple[datetime, int], order: Order, later: bool) -> Q:
+    """Rows past the cursor. The first condition is redundant: it is the one that PostgreSQL can use an index for."""
+    moment, pk = cursor
+    lookup = "gt" if later else "lt"
+    return Q(**{f"{order.field}__{lookup}e": moment}) & (
+        Q(**{f"{order.field}__{lookup}": moment}) | Q(**{f"pk__{lookup}": pk})
     )
 
 
 def _cursor(conversation: Conversation, order: Order) -> str:
     moment: datetime = getattr(conversation, order.field)
-    return f"{(moment - EPOCH) // MICROSECOND}-{conversation.pk}"
+    return f"{(moment - UNIX_EPOCH) // MICROSECOND}-{conversation.pk}"
 
 
-def _place(cursor: str) -> tuple[datetime, int] | None:
+def _parse_cursor(cursor: str) -> tuple[datetime, int] | None:
     moment, _, pk = cursor.partition("-")
     if not (moment.isdigit() and pk.isdigit() and cursor.isascii() and len(cursor) < 40):
         return None
     try:
-        return EPOCH + int(moment) * MICROSECOND, int(pk)
+        return UNIX_EPOCH + int(moment) * MICROSECOND, int(pk)
     except OverflowError:
         return None

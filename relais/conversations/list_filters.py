@@ -1,4 +1,4 @@
-"""The lists: which conversations each shows, in which order, and what the filters of the long one mean."""
+"""List filters: the tabs of the active list, the filter form of the full list, and the order of each list."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from relais.conversations.models import Conversations, DeliveryState, MessageDel
 
 BY_ACTIVITY = Order("last_activity_at", newest_first=True)
 BY_WAIT = Order("transferred_at", newest_first=False)
-LONGEST_SEARCH = 100
+MAX_SEARCH_CHARACTERS = 100
 
 
 @dataclass(frozen=True)
 class Tab:
     key: str
-    """The list's own rule, as `list.js` knows it."""
+    """Which conversations it lists. `list.js` applies the same rule to live rows."""
     label: Any
-    empty: Any
-    hint: Any
+    empty_message: Any
+    empty_hint: Any
 
 
 TABS = (
@@ -58,11 +58,11 @@ TABS = (
 )
 
 
-def tab_named(key: str) -> Tab:
+def find_tab(key: str) -> Tab:
     return next((tab for tab in TABS if tab.key == key), TABS[0])
 
 
-def of_tab(tab: Tab, user: User) -> Conversations:
+def conversations_in_tab(tab: Tab, user: User) -> Conversations:
     conversations: Conversations = user.reachable_conversations()
     return {
         "active": conversations.attended,
@@ -86,97 +86,100 @@ STATUSES: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Filters:
-    """What was asked in the address bar; what makes no sense there is left out, never an error."""
+class ConversationFilters:
+    """The filters in the query string. An invalid value is ignored and reported, never an error."""
 
     status: str = ""
     agent: int | None = None
     since: date | None = None
     until: date | None = None
     text: str = ""
-    unread: list[str] = field(default_factory=list)
-    """The fields that made no sense."""
+    invalid_fields: list[str] = field(default_factory=list)
 
     @property
     def is_set(self) -> bool:
-        return any(getattr(self, f.name) not in ("", None) for f in fields(self) if f.name != "unread")
+        return any(
+            getattr(self, f.name) not in ("", None) for f in fields(self) if f.name != "invalid_fields"
+        )
 
     def apply(self, conversations: Conversations) -> Conversations:
-        found = _with_status(conversations, self.status)
+        conversations = _with_status(conversations, self.status)
         if self.agent is not None:
-            found = found.filter(agent=self.agent)
+            conversations = conversations.filter(agent=self.agent)
         if self.since:
-            found = found.filter(last_activity_at__gte=_midnight(self.since))
+            conversations = conversations.filter(last_activity_at__gte=_midnight(self.since))
         if self.until:
-            found = found.filter(last_activity_at__lt=_midnight(self.until + timedelta(days=1)))
-        return found.matching(self.text) if self.text else found
+            conversations = conversations.filter(
+                last_activity_at__lt=_midnight(self.until + timedelta(days=1))
+            )
+        return conversations.matching(self.text) if self.text else conversations
 
 
-def filters_from(asked: Mapping[str, str]) -> Filters:
-    bad: list[str] = []
-    return Filters(
-        status=_status(asked.get("status", ""), bad),
-        agent=_number(asked.get("agent", ""), bad),
-        since=_day("from", asked, bad),
-        until=_day("to", asked, bad),
-        text=asked.get("q", "").replace("\x00", "").strip()[:LONGEST_SEARCH],
-        unread=bad,
+def parse_filters(query: Mapping[str, str]) -> ConversationFilters:
+    invalid: list[str] = []
+    return ConversationFilters(
+        status=_parse_status(query.get("status", ""), invalid),
+        agent=_parse_agent(query.get("agent", ""), invalid),
+        since=_parse_day("from", query, invalid),
+        until=_parse_day("to", query, invalid),
+        text=query.get("q", "").replace("\x00", "").strip()[:MAX_SEARCH_CHARACTERS],
+        invalid_fields=invalid,
     )
 
 
 def _with_status(conversations: Conversations, status: str) -> Conversations:
     if status == "trouble":
-        return troubled(conversations)
-    named = {
+        return with_failed_messages(conversations)
+    querysets = {
         "open": conversations.open,
         "ended": conversations.ended,
         "active": conversations.with_bot,
         "waiting": conversations.waiting,
         "held": conversations.held,
     }
-    if status in named:
-        return named[status]()
+    if status in querysets:
+        return querysets[status]()
     return conversations.filter(status=status) if status else conversations
 
 
-def troubled(conversations: Conversations) -> Conversations:
-    """Open, with a message that did not arrive, or of which nobody knows, and that was not said again."""
-    trouble = MessageDelivery.objects.filter(
+def with_failed_messages(conversations: Conversations) -> Conversations:
+    """Open conversations with a failed or uncertain message that was not resent."""
+    failed = MessageDelivery.objects.filter(
         conversation=OuterRef("pk"),
         state__in=[DeliveryState.FAILED, DeliveryState.UNCERTAIN],
         event__resends=None,
     )
-    return conversations.open().filter(Exists(trouble))
+    return conversations.open().filter(Exists(failed))
 
 
-def _status(asked: str, bad: list[str]) -> str:
-    if asked in STATUSES or asked in Status.values:
-        return asked
-    if asked:
-        bad.append("status")
+def _parse_status(value: str, invalid: list[str]) -> str:
+    if value in STATUSES or value in Status.values:
+        return value
+    if value:
+        invalid.append("status")
     return ""
 
 
-def _number(asked: str, bad: list[str]) -> int | None:
-    if asked.isascii() and asked.isdigit() and len(asked) < 19:
-        return int(asked)
-    if asked:
-        bad.append("agent")
+def _parse_agent(value: str, invalid: list[str]) -> int | None:
+    if value.isascii() and value.isdigit() and len(value) < 19:
+        return int(value)
+    if value:
+        invalid.append("agent")
     return None
 
 
-def _day(name: str, asked: Mapping[str, str], bad: list[str]) -> date | None:
-    text = asked.get(name, "").strip()
+def _parse_day(name: str, query: Mapping[str, str], invalid: list[str]) -> date | None:
+    text = query.get(name, "").strip()
     if text == "today":
         return timezone.localdate()
     try:
         day = date.fromisoformat(text)
     except ValueError:
         day = date.min
-    if 1970 <= day.year < 9999:  # Beyond that, a day has no midnight in every zone.
+    if 1970 <= day.year < 9999:  # Outside of this range, midnight overflows in some time zones.
         return day
     if text:
-        bad.append(name)
+        invalid.append(name)
     return None
 
 

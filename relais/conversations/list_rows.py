@@ -1,4 +1,4 @@
-"""Rows of the lists: a conversation with what was said last in it, read for a whole list in one query."""
+"""Rows of conversation lists: each conversation with a preview of its last message, in one query for the list."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from relais.conversations.lifecycle import Status
 from relais.conversations.models import SPOKEN, WINDOW, Conversation, ConversationEvent, Conversations
 from relais.text import has_visible_characters
 
-GLANCE = 160
-"""Characters of the last message that a row could ever show."""
-NEAR = timedelta(hours=2)
-"""A window that closes sooner than this is worth a chip."""
+MAX_PREVIEW_CHARACTERS = 160
+"""More than a row ever has space for."""
+CLOSING_SOON = timedelta(hours=2)
+"""A row shows when the WhatsApp window closes if that is sooner than this."""
 
 
 @dataclass(frozen=True)
-class LastLine:
-    """What was said last: by whom, the beginning of it, and what became of it."""
+class MessagePreview:
+    """The last message of a conversation: its author, its beginning and its delivery state."""
 
-    kind: str
+    author_kind: str
     body: str
     state: str
-    media: str
-    """Type of what came with it, as far as it is known."""
+    media_type: str
+    """The content type of its media, if known."""
     filename: str
     template: str = ""
     attached: str = ""
-    """Not empty when something came or went with it."""
+    """Not empty if it has media."""
     content: Mapping[str, Any] | str = ""
-    """The readable fields of a message whose text does not say it."""
+    """The readable fields of a message that has no text, such as a location."""
 
     @property
     def shows_media(self) -> bool:
@@ -45,75 +45,80 @@ class LastLine:
 
     @property
     def text(self) -> str:
-        """What is seen of it; never nothing."""
+        """Never empty."""
         if has_visible_characters(self.body):
             return self.body
         content = self.content if isinstance(self.content, Mapping) else {}
         if self.template:
             return _("Modèle WhatsApp %(sid)s") % {"sid": self.template}
-        return message_display.in_one_line(content)[:GLANCE] or message_display.placeholder(content)
+        return message_display.summary(content)[:MAX_PREVIEW_CHARACTERS] or message_display.placeholder(
+            content
+        )
 
     @property
-    def is_trouble(self) -> bool:
+    def is_problem(self) -> bool:
         return self.state in ("failed", "refused", "uncertain")
 
     @property
     def is_picture(self) -> bool:
-        return self.media.startswith("image/")
+        return self.media_type.startswith("image/")
 
     @property
     def media_label(self) -> str:
-        return self.filename or media_types.label_of(self.media)
+        return self.filename or media_types.label_of(self.media_type)
 
 
 def with_row_data(conversations: Conversations) -> Conversations:
-    """The same conversations, with all that their rows show."""
-    return conversations.select_related("address", "client", "agent", "team").annotate(said_last=_said_last())
-
-
-def _said_last() -> Subquery:
-    """Of a person or the bot: what is said by itself at each take-over and each end would hide it.
-
-    Of a client who waits: his own last words. The bot's « I tell an agent », and its reason, tell an agent nothing.
-    """
-    waits = Q(conversation__status=Status.TRANSFERRED, conversation__agent=None)
-    said = ConversationEvent.objects.filter(
-        Q(author_kind="client") | ~waits, event_type__in=SPOKEN, conversation=OuterRef("pk")
+    """The same conversations, annotated with all that their rows show."""
+    return conversations.select_related("address", "client", "agent", "team").annotate(
+        last_message=_last_message()
     )
-    spoken: QuerySet[ConversationEvent, Any] = said.exclude(author_kind="system").order_by(
+
+
+def _last_message() -> Subquery:
+    """The last message of a person or the bot. Automatic texts at each take-over and end would hide it.
+
+    Of a client who waits, it is the client's own last message: the bot's « I call an agent » tells an agent nothing.
+    """
+    is_waiting = Q(conversation__status=Status.TRANSFERRED, conversation__agent=None)
+    messages = ConversationEvent.objects.filter(
+        Q(author_kind="client") | ~is_waiting, event_type__in=SPOKEN, conversation=OuterRef("pk")
+    )
+    newest_first: QuerySet[ConversationEvent, Any] = messages.exclude(author_kind="system").order_by(
         "-seq", "media__position"
     )
-    glance = JSONObject(
-        kind=F("author_kind"),
-        body=Left(F("body"), Value(GLANCE)),
+    preview = JSONObject(
+        author_kind=F("author_kind"),
+        body=Left(F("body"), Value(MAX_PREVIEW_CHARACTERS)),
         state=F("delivery__state"),
-        media=Coalesce(NullIf("media__content_type", Value("")), "media__declared_type"),
+        media_type=Coalesce(NullIf("media__content_type", Value("")), "media__declared_type"),
         filename=F("media__filename"),
         template=KeyTextTransform("content_sid", "metadata"),
         attached=Coalesce(KeyTextTransform("media", "metadata"), KeyTextTransform("media_url", "metadata")),
         content=KeyTransform("content", "metadata"),
     )
-    return Subquery(spoken.values(glance=glance)[:1])
+    return Subquery(newest_first.values(preview=preview)[:1])
 
 
-def last_line(conversation: Conversation) -> LastLine | None:
-    """Of a conversation that came through `with_row_data`; another is asked for by itself."""
-    said: dict[str, Any] | None
-    if hasattr(conversation, "said_last"):
-        said = conversation.said_last
+def message_preview(conversation: Conversation) -> MessagePreview | None:
+    """Read from the annotation of `with_row_data` if there is one, else by a query."""
+    fields: dict[str, Any] | None
+    if hasattr(conversation, "last_message"):
+        fields = conversation.last_message
     else:
-        said = Conversation.objects.filter(pk=conversation.pk).values_list(_said_last(), flat=True).first()
-    return LastLine(**{name: value or "" for name, value in said.items()}) if said else None
+        queryset = Conversation.objects.filter(pk=conversation.pk)
+        fields = queryset.values_list(_last_message(), flat=True).first()
+    return MessagePreview(**{name: value or "" for name, value in fields.items()}) if fields else None
 
 
-def since(conversation: Conversation) -> datetime:
-    """What the list is ordered by: the moment the client began to wait, else the last activity."""
+def sort_time(conversation: Conversation) -> datetime:
+    """What lists are ordered by: when the client began to wait, else the last activity."""
     waiting = conversation.situation.value == "waiting"
     return (waiting and conversation.transferred_at) or conversation.last_activity_at
 
 
-def window_closes(conversation: Conversation) -> datetime | None:
-    """An open conversation has its channel's latest inbound message, or it has had none."""
+def window_closes_at(conversation: Conversation) -> datetime | None:
+    """The end of the WhatsApp window. An open conversation has the latest inbound message of its channel, if any."""
     if not conversation.is_open or not conversation.last_inbound_at:
         return None
     return conversation.last_inbound_at + WINDOW

@@ -1,4 +1,4 @@
-"""What a message shows besides its text: readable fields, or a word that it cannot be shown here. Never nothing."""
+"""Display of messages without text: their readable fields, or a placeholder. Never nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.utils.translation import gettext_noop as _noop
 
 from relais.text import has_visible_characters
 
-LABELS = {
+FIELD_LABELS = {
     "ad_title": _noop("Publicité"),
     "ad_text": _noop("Texte de la publicité"),
     "ad_link": _noop("Lien de la publicité"),
@@ -19,8 +19,8 @@ LABELS = {
     "latitude": _noop("Latitude"),
     "longitude": _noop("Longitude"),
 }
-# As WhatsApp names the types of messages.
-KINDS = {
+# The keys are WhatsApp's message types.
+KIND_LABELS = {
     "form": _noop("réponse à un formulaire"),
     "interactive": _noop("réponse interactive"),
     "button": _noop("bouton"),
@@ -40,29 +40,29 @@ KINDS = {
     "edit": _noop("modification d'un message"),
     "revoke": _noop("suppression d'un message"),
 }
-NOT_SAID = ("", "text", "unsupported", "unknown")
+UNNAMED_KINDS = ("", "text", "unsupported", "unknown")
 
 
-def fields_of(content: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Label and value of each field, in the reader's language as far as the label is ours."""
+def labelled_fields(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Label and value of each field. Labels of Relais are translated, labels of the client's form are kept."""
     return [
-        (_(LABELS[label]) if label in LABELS else label or _("Réponse"), value)
+        (_(FIELD_LABELS[label]) if label in FIELD_LABELS else label or _("Réponse"), value)
         for label, value in content.get("fields", ())
     ]
 
 
 def placeholder(content: Mapping[str, Any]) -> str:
-    """What stands in the place of a message of which nothing can be shown."""
+    """The text shown for a message that cannot be displayed."""
     kind = str(content.get("kind", ""))
-    if kind in NOT_SAID or not has_visible_characters(kind):
+    if kind in UNNAMED_KINDS or not has_visible_characters(kind):
         return _("Message qui ne peut pas être affiché ici")
-    said = _(KINDS[kind]) if kind in KINDS else kind
-    return _("Message qui ne peut pas être affiché ici (%(kind)s)") % {"kind": said}
+    label = _(KIND_LABELS[kind]) if kind in KIND_LABELS else kind
+    return _("Message qui ne peut pas être affiché ici (%(kind)s)") % {"kind": label}
 
 
-def in_one_line(content: Mapping[str, Any]) -> str:
-    """The fields one after the other."""
+def summary(content: Mapping[str, Any]) -> str:
+    """The fields on one line."""
     return " · ".join(
         _("%(label)s\u00a0: %(value)s") % {"label": label, "value": value}
-        for label, value in fields_of(content)
+        for label, value in labelled_fields(content)
     )

@@ -1,4 +1,9 @@
-"""Where a conversation stands for one reader: what he may do with it, and what stands in the composer's place."""
+"""What a user may do with one conversation: take over, write, close, hand back, reassign.
+
+This decides which buttons a page shows. It is not the enforcement: every verb of `lifecycle` and `outbound` has its own
+guard. Which views a role may open at all is in `relais.accounts.permissions`; which conversations a user may see is
+`User.reachable_conversations()`.
+"""
 
 from __future__ import annotations
 
@@ -14,56 +19,52 @@ from relais.conversations.models import Conversation
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What the templates ask; every verb guards itself as well."""
+class Permissions:
+    """Permissions of one user on one conversation, for the templates."""
 
     situation: str
     is_mine: bool
     may_take_over: bool
     may_close: bool
-    may_choose_to_tell: bool
-    """Nobody held it: the client is told of the end only if the supervisor wishes."""
+    may_choose_to_notify: bool
+    """Nobody holds it: the supervisor who closes it decides whether the client is notified."""
     may_hand_back: bool
     may_reassign: bool
-    window_closes: datetime | None
-    silence: str
-    """Why the holder cannot write now: window_closed, opted_out or empty."""
+    window_closes_at: datetime | None
+    write_blocked_by: str
+    """Why WhatsApp takes no text now, even from the holder: `window_closed`, `opted_out` or empty."""
 
     @property
     def may_write(self) -> bool:
-        return self.is_mine and not self.silence
-
-    @property
-    def does_something(self) -> bool:
-        return self.may_take_over or self.may_close or self.may_hand_back or self.may_reassign
+        return self.is_mine and not self.write_blocked_by
 
 
-def standing_of(conversation: Conversation, reader: User, *, at: datetime) -> Standing:
+def permissions_for(conversation: Conversation, user: User, *, at: datetime) -> Permissions:
     situation = conversation.situation
-    is_mine = situation is Situation.HELD and conversation.agent_id == reader.pk
-    leads = reader.is_supervisor
-    closes = conversation.window_closes_at()
-    return Standing(
+    is_mine = situation is Situation.HELD and conversation.agent_id == user.pk
+    is_supervisor = user.is_supervisor
+    window_closes_at = conversation.window_closes_at()
+    return Permissions(
         situation=situation.value,
         is_mine=is_mine,
         may_take_over=situation in (Situation.BOT, Situation.WAITING),
-        may_close=conversation.is_open and (is_mine or leads),
-        may_choose_to_tell=situation in (Situation.BOT, Situation.WAITING),
-        may_hand_back=is_mine or (leads and situation in (Situation.WAITING, Situation.HELD)),
-        may_reassign=leads and situation in (Situation.WAITING, Situation.HELD),
-        window_closes=closes,
-        silence=_silence(conversation, closes, at),
+        may_close=conversation.is_open and (is_mine or is_supervisor),
+        may_choose_to_notify=situation in (Situation.BOT, Situation.WAITING),
+        may_hand_back=is_mine or (is_supervisor and situation in (Situation.WAITING, Situation.HELD)),
+        may_reassign=is_supervisor and situation in (Situation.WAITING, Situation.HELD),
+        window_closes_at=window_closes_at,
+        write_blocked_by=_write_blocked_by(conversation, window_closes_at, at),
     )
 
 
-def _silence(conversation: Conversation, closes: datetime | None, at: datetime) -> str:
+def _write_blocked_by(conversation: Conversation, window_closes_at: datetime | None, at: datetime) -> str:
     if conversation.opted_out_since():
         return "opted_out"
-    return "" if closes and at < closes else "window_closed"
+    return "" if window_closes_at and at < window_closes_at else "window_closed"
 
 
-def could_hold(conversation: Conversation) -> QuerySet[User]:
-    """Whom a supervisor may choose: those within whose reach it is, save who holds it. `reassign` decides."""
+def assignable_agents(conversation: Conversation) -> QuerySet[User]:
+    """The users to offer for `reassign`: all who may see the conversation, except its holder."""
     users = User.objects.active()
     if conversation.team_id:
         users = users.filter(Q(team=conversation.team_id) | Q(role__in=roles_at_least(Role.SUPERVISOR)))

@@ -1,4 +1,4 @@
-"""The desk's addresses, with or without a slash at the end. `/dashboard` itself stands in `relais.urls`."""
+"""URLs of the desk, with or without a trailing slash. `/dashboard` itself is in `relais.urls`."""
 
 from django.urls import re_path
 
@@ -8,21 +8,21 @@ CHAT = r"^chat/(?P<pk>[0-9]{1,19})"
 
 urlpatterns = [
     re_path(r"^$", pages.overview, name="dashboard"),
-    re_path(r"^figures/?$", pages.figures, name="figures"),
-    re_path(r"^verification/?$", pages.verification, name="verification"),
+    re_path(r"^figures/?$", pages.stats, name="stats"),
+    re_path(r"^verification/?$", pages.reconciliation, name="reconciliation"),
     re_path(r"^active/?$", pages.active, name="active"),
     re_path(r"^pending/?$", pages.pending, name="pending"),
     re_path(r"^conversations/?$", pages.conversations, name="conversations"),
     re_path(rf"{CHAT}/?$", pages.chat, name="chat"),
-    re_path(rf"{CHAT}/situation/?$", pages.situation, name="situation"),
-    re_path(rf"{CHAT}/earlier/?$", pages.earlier, name="earlier"),
-    re_path(rf"{CHAT}/aside/?$", pages.aside, name="aside"),
-    re_path(rf"{CHAT}/read/?$", actions.read, name="read"),
+    re_path(rf"{CHAT}/situation/?$", pages.panels, name="panels"),
+    re_path(rf"{CHAT}/earlier/?$", pages.earlier_messages, name="earlier_messages"),
+    re_path(rf"{CHAT}/aside/?$", pages.sidebar, name="sidebar"),
+    re_path(rf"{CHAT}/read/?$", actions.mark_as_read, name="mark_as_read"),
     re_path(rf"{CHAT}/take-over/?$", actions.take_over, name="take_over"),
     re_path(rf"{CHAT}/send/?$", actions.send, name="send"),
     re_path(rf"{CHAT}/close/?$", actions.close, name="close"),
     re_path(rf"{CHAT}/hand-back/?$", actions.hand_back, name="hand_back"),
     re_path(rf"{CHAT}/reassign/?$", actions.reassign, name="reassign"),
     re_path(rf"{CHAT}/resend/?$", actions.resend, name="resend"),
-    re_path(rf"{CHAT}/arrived/?$", actions.arrived, name="arrived"),
+    re_path(rf"{CHAT}/arrived/?$", actions.confirm_arrival, name="confirm_arrival"),
 ]

@@ -8,7 +8,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from relais.conversations.views.responses import AgentRequest, signed_in
+from relais.conversations.views.responses import AgentRequest, agent_required
 from relais.flows import engine
 from relais.flows.drawing import draw
 from relais.flows.execution_path import route
@@ -21,7 +21,7 @@ LAST = 20
 
 
 @require_safe
-@signed_in
+@agent_required
 def path(request: AgentRequest, pk: int) -> HttpResponse:
     reachable = request.user.reachable_conversations().select_related("address", "client")
     conversation = get_object_or_404(reachable, pk=pk)

@@ -9,14 +9,20 @@ from django.views.decorators.http import require_POST, require_safe
 
 from relais.conversations import fragments
 from relais.conversations.models import ConversationEvent, Media, MediaState
-from relais.conversations.views.responses import AgentRequest, back, done, signed_in, wants_json
+from relais.conversations.views.responses import (
+    AgentRequest,
+    agent_required,
+    redirect_with_message,
+    success_response,
+    wants_json,
+)
 from relais.whatsapp.media import download
 from relais.whatsapp.media.content_disposition import build_content_disposition
 from relais.whatsapp.media.content_type import INLINE_CONTENT_TYPES
 
 
 @require_POST
-@signed_in
+@agent_required
 def retry_media(request: AgentRequest, pk: int) -> HttpResponse:
     """Retry a download that was given up; a second click finds it under way."""
     within_reach = Media.objects.filter(event__conversation__in=request.user.reachable_conversations())
@@ -24,8 +30,8 @@ def retry_media(request: AgentRequest, pk: int) -> HttpResponse:
     if media.may_be_tried_again:
         download.retry(media)
     if wants_json(request):
-        return done(html=fragments.message(ConversationEvent.objects.get(pk=media.event_id)))
-    return back(request, "chat", media.event.conversation_id)
+        return success_response(html=fragments.message(ConversationEvent.objects.get(pk=media.event_id)))
+    return redirect_with_message(request, "chat", media.event.conversation_id)
 
 
 @login_required

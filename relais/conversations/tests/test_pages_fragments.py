@@ -10,7 +10,7 @@ from relais.conversations import fragments
 from relais.conversations.events import BOT, Author
 from relais.conversations.inbound import InboundMedia
 from relais.conversations.models import ConversationEvent, Media
-from relais.conversations.permissions import standing_of
+from relais.conversations.permissions import permissions_for
 from tests.cast import event_types_of
 
 pytestmark = pytest.mark.django_db
@@ -195,8 +195,8 @@ def test_the_row_of_a_client_who_waits_shows_his_own_last_words(fatou_writes, cl
 
 def test_the_end_of_a_conversation_is_told_with_a_whole_time(ended, awa):
     html = render_to_string(
-        "conversations/_composer_instead.html",
-        {"conversation": ended, "standing": standing_of(ended, awa, at=ended.ended_at)},
+        "conversations/_composer_disabled.html",
+        {"conversation": ended, "permissions": permissions_for(ended, awa, at=ended.ended_at)},
     )
     assert re.search(
         r'terminée <time datetime="[^"]+" data-time="at">(à|le \d+ \w+ à) \d\d:\d\d</time>', html

@@ -1,4 +1,4 @@
-"""What people do with a conversation: find it within reach, one verb, one answer."""
+"""POST views: what agents do with a conversation. Each gets it within reach, calls one verb and responds."""
 
 from __future__ import annotations
 
@@ -16,120 +16,123 @@ from relais.accounts.models import User
 from relais.conversations.lifecycle import Refusal
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.conversations.views import pages, responses
-from relais.conversations.views.responses import AgentRequest, Unfit, signed_in
+from relais.conversations.views.responses import AgentRequest, InvalidField, agent_required
 from relais.text import sanitize_for_postgres
 
-LONGEST_REF = 64
+MAX_REF_CHARACTERS = 64
+MAX_REASON_CHARACTERS = 500
 
 
 @require_POST
-@signed_in
+@agent_required
 def take_over(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _within_reach(request, pk)
-    return _carried_out(request, conversation, lambda: conversation.take_over(request.user, at=now()))
+    conversation = _get_conversation(request, pk)
+    return _perform(request, conversation, lambda: conversation.take_over(request.user, at=now()))
 
 
 @require_POST
-@signed_in
+@agent_required
 def hand_back(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _within_reach(request, pk)
-    reason = _text(request, "reason")[:500]
-    return _carried_out(
+    conversation = _get_conversation(request, pk)
+    reason = _text_field(request, "reason")[:MAX_REASON_CHARACTERS]
+    return _perform(
         request,
         conversation,
         lambda: conversation.hand_back(request.user, at=now(), reason=reason),
-        said=_("La conversation est rendue au bot."),
+        message=_("La conversation est rendue au bot."),
     )
 
 
 @require_POST
-@signed_in
+@agent_required
 def reassign(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _within_reach(request, pk)
-    return _carried_out(
-        request, conversation, lambda: conversation.reassign(_agent(request), by=request.user, at=now())
+    conversation = _get_conversation(request, pk)
+    return _perform(
+        request, conversation, lambda: conversation.reassign(_get_agent(request), by=request.user, at=now())
     )
 
 
 @require_POST
-@signed_in
+@agent_required
 def close(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _within_reach(request, pk)
-    return _carried_out(
+    conversation = _get_conversation(request, pk)
+    return _perform(
         request,
         conversation,
-        lambda: conversation.close(request.user, at=now(), tell_client=_tell_client(request)),
-        said=_("Conversation avec %(client)s clôturée.") % {"client": conversation.client_name},
-        to=("active",),
+        lambda: conversation.close(request.user, at=now(), tell_client=_notify_client(request)),
+        message=_("Conversation avec %(client)s clôturée.") % {"client": conversation.client_name},
+        redirect_to=("active",),
     )
 
 
 @require_POST
-@signed_in
+@agent_required
 def send(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _within_reach(request, pk)
-    text = _text(request, "message")
+    conversation = _get_conversation(request, pk)
+    text = _text_field(request, "message")
     try:
         delivery = conversation.say_as_agent(text, agent=request.user, at=now(), ref=_ref(request))
     except Refusal as refusal:
         if responses.wants_json(request):
-            return responses.refused(request, refusal)
-        # The page itself, not a way back to it: what was written must not be lost.
-        return pages.chat_page(request, _within_reach(request, pk), draft=text, refusal=refusal)
-    return _said(request, delivery)
+            return responses.refusal_response(request, refusal)
+        # Render the page instead of redirecting to it: the text must not be lost.
+        return pages.chat_page(request, _get_conversation(request, pk), draft=text, refusal=refusal)
+    return _delivery_response(request, delivery)
 
 
 @require_POST
-@signed_in
+@agent_required
 def resend(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _within_reach(request, pk)
-    return _about(
+    conversation = _get_conversation(request, pk)
+    return _perform_on_event(
         request, conversation, lambda event: conversation.resend(event, agent=request.user, at=now())
     )
 
 
 @require_POST
-@signed_in
-def arrived(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _within_reach(request, pk)
-    return _about(
+@agent_required
+def confirm_arrival(request: AgentRequest, pk: int) -> HttpResponse:
+    conversation = _get_conversation(request, pk)
+    return _perform_on_event(
         request, conversation, lambda event: conversation.confirm_arrival(event, agent=request.user, at=now())
     )
 
 
 @require_POST
-@signed_in
-def read(request: AgentRequest, pk: int) -> HttpResponse:
-    """The holder's page is open before him, and something new came."""
-    _within_reach(request, pk).read_by(request.user)
-    return responses.done()
+@agent_required
+def mark_as_read(request: AgentRequest, pk: int) -> HttpResponse:
+    """Mark as read: the page is open in front of its agent and something new arrived."""
+    _get_conversation(request, pk).read_by(request.user)
+    return responses.success_response()
 
 
-# -- the answers ------------------------------------------------------------------------------------------
+# -- responses --------------------------------------------------------------------------------------------
 
 
-def _carried_out(
+def _perform(
     request: AgentRequest,
     conversation: Conversation,
-    verb: Callable[[], None],
-    said: str = "",
-    to: tuple[str, ...] = (),
+    action: Callable[[], None],
+    message: str = "",
+    redirect_to: tuple[str, ...] = (),
 ) -> HttpResponse:
-    """Do it, and answer where the conversation stands now. `to` is the page after it, else the chat."""
+    """Call the verb and respond with the conversation's new state. Redirect to `redirect_to`, else to the chat page."""
     refusal = None
     try:
-        verb()
-    except Refusal as reason:
-        refusal = reason
+        action()
+    except Refusal as error:
+        refusal = error
     if responses.wants_json(request):
-        return responses.refused(request, refusal) if refusal else responses.done(**_standing(conversation))
+        if refusal:
+            return responses.refusal_response(request, refusal)
+        return responses.success_response(**_conversation_fields(conversation))
     if request.htmx:
-        return pages.situation_fragment(request, conversation, refusal)
-    stays = refusal or not to
-    return responses.back(request, *(("chat", conversation.pk) if stays else to), said=said, refusal=refusal)
+        return pages.panels_fragment(request, conversation, refusal)
+    target = redirect_to if redirect_to and not refusal else ("chat", conversation.pk)
+    return responses.redirect_with_message(request, *target, message=message, refusal=refusal)
 
 
-def _standing(conversation: Conversation) -> dict[str, Any]:
+def _conversation_fields(conversation: Conversation) -> dict[str, Any]:
     return {
         "conversation_id": conversation.pk,
         "status": conversation.status,
@@ -138,23 +141,23 @@ def _standing(conversation: Conversation) -> dict[str, Any]:
     }
 
 
-def _about(
-    request: AgentRequest, conversation: Conversation, verb: Callable[[ConversationEvent], MessageDelivery]
+def _perform_on_event(
+    request: AgentRequest, conversation: Conversation, action: Callable[[ConversationEvent], MessageDelivery]
 ) -> HttpResponse:
     try:
-        return _said(request, verb(_event(request, conversation)))
+        return _delivery_response(request, action(_get_event(request, conversation)))
     except MessageDelivery.DoesNotExist as missing:
         raise Http404 from missing
     except Refusal as refusal:
         if responses.wants_json(request):
-            return responses.refused(request, refusal)
-        return responses.back(request, "chat", conversation.pk, refusal=refusal)
+            return responses.refusal_response(request, refusal)
+        return responses.redirect_with_message(request, "chat", conversation.pk, refusal=refusal)
 
 
-def _said(request: AgentRequest, delivery: MessageDelivery) -> HttpResponse:
+def _delivery_response(request: AgentRequest, delivery: MessageDelivery) -> HttpResponse:
     if not responses.wants_json(request):
-        return responses.back(request, "chat", delivery.conversation_id)
-    return responses.done(
+        return responses.redirect_with_message(request, "chat", delivery.conversation_id)
+    return responses.success_response(
         event_id=delivery.event_id,
         delivery_id=delivery.pk,
         status=delivery.state,
@@ -163,68 +166,64 @@ def _said(request: AgentRequest, delivery: MessageDelivery) -> HttpResponse:
     )
 
 
-# -- what was asked ---------------------------------------------------------------------------------------
+# -- request fields --------------------------------------------------------------------------------------
 
 
-def _within_reach(request: AgentRequest, pk: int) -> Conversation:
+def _get_conversation(request: AgentRequest, pk: int) -> Conversation:
     conversation: Conversation = get_object_or_404(
         request.user.reachable_conversations().select_related("address", "client", "agent"), pk=pk
     )
     return conversation
 
 
-def _text(request: AgentRequest, name: str) -> str:
-    """A field of the form, or of a JSON object; always text that can be stored, whatever was sent."""
-    return sanitize_for_postgres(_given(request, name))
+def _text_field(request: AgentRequest, name: str) -> str:
+    """A field of the form or of the JSON body, cleaned so that PostgreSQL can store it."""
+    return sanitize_for_postgres(_raw_field(request, name))
 
 
-def _given(request: AgentRequest, name: str) -> str:
-    if request.content_type == "application/json":
-        value = _json(request).get(name, "")
-        return (
-            value
-            if isinstance(value, str)
-            else ""
-            if isinstance(value, dict | list) or value is None
-            else str(value)
-        )
-    return request.POST.get(name, "")
+def _raw_field(request: AgentRequest, name: str) -> str:
+    if request.content_type != "application/json":
+        return request.POST.get(name, "")
+    value = _json_body(request).get(name, "")
+    return "" if isinstance(value, dict | list) or value is None else str(value)
 
 
-def _json(request: AgentRequest) -> dict[str, Any]:
+def _json_body(request: AgentRequest) -> dict[str, Any]:
     try:
-        said = json.loads(request.body)
+        body = json.loads(request.body)
     except (ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return body if isinstance(body, dict) else {}
 
 
 def _ref(request: AgentRequest) -> str | None:
-    ref = _text(request, "ref")
-    if len(ref) > LONGEST_REF:
-        raise Unfit("ref", _("La référence dépasse %(most)s caractères.") % {"most": LONGEST_REF})
+    ref = _text_field(request, "ref")
+    if len(ref) > MAX_REF_CHARACTERS:
+        raise InvalidField(
+            "ref", _("La référence dépasse %(most)s caractères.") % {"most": MAX_REF_CHARACTERS}
+        )
     return ref or None
 
 
-def _number(request: AgentRequest, name: str) -> int:
-    """An id; 0, which no row has, when it is none."""
-    text = _text(request, name).strip()
+def _id_field(request: AgentRequest, name: str) -> int:
+    """A primary key; 0, which no row has, if the value is not one."""
+    text = _text_field(request, name).strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
-def _event(request: AgentRequest, conversation: Conversation) -> ConversationEvent:
-    return get_object_or_404(conversation.events, pk=_number(request, "event"))
+def _get_event(request: AgentRequest, conversation: Conversation) -> ConversationEvent:
+    return get_object_or_404(conversation.events, pk=_id_field(request, "event"))
 
 
-def _agent(request: AgentRequest) -> User:
-    agent = User.objects.active().filter(pk=_number(request, "agent")).first()
+def _get_agent(request: AgentRequest) -> User:
+    agent = User.objects.active().filter(pk=_id_field(request, "agent")).first()
     if agent is None:
-        raise Unfit("agent", _("Choisissez un agent dans la liste."))
+        raise InvalidField("agent", _("Choisissez un agent dans la liste."))
     return agent
 
 
-def _tell_client(request: AgentRequest) -> bool | None:
-    """None: as the conversation's situation suggests."""
+def _notify_client(request: AgentRequest) -> bool | None:
+    """None if not given: then the conversation's situation decides."""
     return {
         "1": True,
         "true": True,
@@ -233,4 +232,4 @@ def _tell_client(request: AgentRequest) -> bool | None:
         "0": False,
         "false": False,
         "False": False,
-    }.get(_text(request, "tell_client"))
+    }.get(_text_field(request, "tell_client"))

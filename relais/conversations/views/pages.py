@@ -1,4 +1,4 @@
-"""The pages agents live in: the overview, the lists, the conversation."""
+"""GET views: the dashboard, the conversation lists and the chat page, with the fragments they refresh."""
 
 from __future__ import annotations
 
@@ -13,141 +13,154 @@ from django.views.decorators.http import require_safe
 from relais.accounts.models import User
 from relais.company import messenger
 from relais.conversations import fragments, list_filters, list_rows, timeline
-from relais.conversations.dashboard_stats import figures_for
-from relais.conversations.keyset_pagination import Order, Page, page_of
+from relais.conversations.dashboard_stats import dashboard_stats
+from relais.conversations.keyset_pagination import Order, Page, paginate
 from relais.conversations.lifecycle import Refusal
 from relais.conversations.models import Conversation, Conversations, MessageDelivery
 from relais.conversations.outbound import sentence_for
-from relais.conversations.permissions import could_hold, standing_of
-from relais.conversations.views.responses import AgentRequest, signed_in, status_of
+from relais.conversations.permissions import assignable_agents, permissions_for
+from relais.conversations.views.responses import AgentRequest, agent_required, http_status
 from relais.text import MAX_MESSAGE_CHARACTERS
 
-ROWS = 50
-ASIDE = 30
+PAGE_SIZE = 50
+SIDEBAR_SIZE = 30
 """Rows of each list beside a conversation."""
+MAX_OTHER_CONVERSATIONS = 10
 
 
 @require_safe
-@signed_in
+@agent_required
 def overview(request: AgentRequest) -> HttpResponse:
-    numbers = figures_for(request.user, at=now())
-    context = {"figures": numbers, **_queues(request.user), **_verification(request.user)}
+    context = {
+        "stats": dashboard_stats(request.user, at=now()),
+        **_queues_context(request.user),
+        **_reconciliation_context(request.user),
+    }
     return render(request, "conversations/overview.html", context)
 
 
 @require_safe
-@signed_in
-def figures(request: AgentRequest) -> HttpResponse:
-    context = {"figures": figures_for(request.user, at=now())}
-    return render(request, "conversations/_figures.html", context)
+@agent_required
+def stats(request: AgentRequest) -> HttpResponse:
+    context = {"stats": dashboard_stats(request.user, at=now())}
+    return render(request, "conversations/_stats.html", context)
 
 
 @require_safe
-@signed_in
-def verification(request: AgentRequest) -> HttpResponse:
-    """How reading Twilio's log is doing; agents have no use for it."""
-    return render(request, "conversations/_verification.html", _verification(request.user))
+@agent_required
+def reconciliation(request: AgentRequest) -> HttpResponse:
+    """The status of the reconciliation with Twilio's log; empty for agents."""
+    context = _reconciliation_context(request.user)
+    return render(request, "conversations/_reconciliation.html", context)
 
 
 @require_safe
-@signed_in
+@agent_required
 def pending(request: AgentRequest) -> HttpResponse:
-    page = _page(request, request.user.reachable_conversations().waiting(), list_filters.BY_WAIT)
-    return render(request, "conversations/pending.html", page)
+    context = _list_context(request, request.user.reachable_conversations().waiting(), list_filters.BY_WAIT)
+    return render(request, "conversations/pending.html", context)
 
 
 @require_safe
-@signed_in
+@agent_required
 def active(request: AgentRequest) -> HttpResponse:
-    tab = list_filters.tab_named(request.GET.get("tab", ""))
-    page = _page(request, list_filters.of_tab(tab, request.user), list_filters.BY_ACTIVITY)
-    return render(request, "conversations/active.html", page | {"tab": tab, "tabs": list_filters.TABS})
+    tab = list_filters.find_tab(request.GET.get("tab", ""))
+    conversations = list_filters.conversations_in_tab(tab, request.user)
+    context = _list_context(request, conversations, list_filters.BY_ACTIVITY)
+    return render(request, "conversations/active.html", context | {"tab": tab, "tabs": list_filters.TABS})
 
 
 @require_safe
-@signed_in
+@agent_required
 def conversations(request: AgentRequest) -> HttpResponse:
-    filters = list_filters.filters_from(request.GET.dict())
-    page = _page(request, filters.apply(request.user.reachable_conversations()), list_filters.BY_ACTIVITY)
-    more = {"filters": filters, "statuses": list_filters.STATUSES, "agents": User.objects.all()}
-    return render(request, "conversations/conversations.html", page | more)
+    filters = list_filters.parse_filters(request.GET.dict())
+    filtered = filters.apply(request.user.reachable_conversations())
+    context = {
+        **_list_context(request, filtered, list_filters.BY_ACTIVITY),
+        "filters": filters,
+        "statuses": list_filters.STATUSES,
+        "agents": User.objects.all(),
+    }
+    return render(request, "conversations/conversations.html", context)
 
 
 @require_safe
-@signed_in
+@agent_required
 def chat(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _within_reach(request, pk)
+    conversation = _get_conversation(request, pk)
     conversation.read_by(request.user)
     return chat_page(request, conversation)
 
 
 @require_safe
-@signed_in
-def situation(request: AgentRequest, pk: int) -> HttpResponse:
-    return situation_fragment(request, _within_reach(request, pk))
+@agent_required
+def panels(request: AgentRequest, pk: int) -> HttpResponse:
+    return panels_fragment(request, _get_conversation(request, pk))
 
 
 @require_safe
-@signed_in
-def earlier(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _within_reach(request, pk)
-    stretch = timeline.stretch(conversation, before=_before(request))
-    return render(request, "conversations/_stretch.html", {"conversation": conversation, "stretch": stretch})
+@agent_required
+def earlier_messages(request: AgentRequest, pk: int) -> HttpResponse:
+    conversation = _get_conversation(request, pk)
+    page = timeline.timeline_page(conversation, before=_before(request))
+    context = {"conversation": conversation, "timeline": page}
+    return render(request, "conversations/_timeline_page.html", context)
 
 
 @require_safe
-@signed_in
-def aside(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _within_reach(request, pk)
-    return render(
-        request, "conversations/_aside.html", {"conversation": conversation, **_queues(request.user)}
-    )
+@agent_required
+def sidebar(request: AgentRequest, pk: int) -> HttpResponse:
+    conversation = _get_conversation(request, pk)
+    context = {"conversation": conversation, **_queues_context(request.user)}
+    return render(request, "conversations/_sidebar.html", context)
 
 
-# -- what actions answer with, too ------------------------------------------------------------------------
+# -- responses that actions share -----------------------------------------------------------------------
 
 
 def chat_page(
     request: AgentRequest, conversation: Conversation, *, draft: str = "", refusal: Refusal | None = None
 ) -> HttpResponse:
-    # The row was read before its events: what happens in between is told again by the socket, from this rev.
+    # The conversation is read before its events. The socket resends what happens in between, starting at this rev.
     context = {
-        **_situation(request, conversation),
-        "stretch": timeline.stretch(conversation, before=_before(request)),
-        "is_past": _before(request) is not None,
-        **_queues(request.user),
+        **_panels_context(request, conversation),
+        "timeline": timeline.timeline_page(conversation, before=_before(request)),
+        "is_earlier_page": _before(request) is not None,
+        **_queues_context(request.user),
         "draft": draft,
         "refusal": refusal,
     }
-    return render(request, "conversations/chat.html", context, status=status_of(refusal) if refusal else 200)
+    status = http_status(refusal) if refusal else 200
+    return render(request, "conversations/chat.html", context, status=status)
 
 
-def situation_fragment(
+def panels_fragment(
     request: AgentRequest, conversation: Conversation, refusal: Refusal | None = None
 ) -> HttpResponse:
-    context = {**_situation(request, conversation), "refusal": refusal, "is_fragment": True}
-    return render(
-        request, "conversations/_situation.html", context, status=status_of(refusal) if refusal else 200
-    )
+    context = {**_panels_context(request, conversation), "refusal": refusal, "is_fragment": True}
+    status = http_status(refusal) if refusal else 200
+    return render(request, "conversations/_panels.html", context, status=status)
 
 
 def message_fragment(delivery: MessageDelivery) -> str:
     return fragments.message(delivery.event)
 
 
-def _situation(request: AgentRequest, conversation: Conversation) -> dict[str, Any]:
-    standing = standing_of(conversation, request.user, at=now())
+def _panels_context(request: AgentRequest, conversation: Conversation) -> dict[str, Any]:
+    """Header, composer and client card: what changes with the state of the conversation."""
+    permissions = permissions_for(conversation, request.user, at=now())
+    blocked_by = permissions.write_blocked_by
     return {
         "conversation": conversation,
         "client": conversation.client,
-        "standing": standing,
-        "silence": sentence_for(standing.silence) if standing.silence else "",
-        "longest": MAX_MESSAGE_CHARACTERS,
-        # One name per composed message, also where no script renews it: a double click says nothing twice.
+        "permissions": permissions,
+        "write_blocked_reason": sentence_for(blocked_by) if blocked_by else "",
+        "max_characters": MAX_MESSAGE_CHARACTERS,
+        # The idempotency key of the message being composed: a double click sends it once, even without scripts.
         "ref": secrets.token_urlsafe(16),
         "opted_out_since": conversation.opted_out_since(),
-        "could_hold": could_hold(conversation) if standing.may_reassign else (),
-        "others": _other_conversations(request.user, conversation),
+        "assignable_agents": assignable_agents(conversation) if permissions.may_reassign else (),
+        "other_conversations": _other_conversations(request.user, conversation),
         "successor": _successor(request.user, conversation),
     }
 
@@ -155,69 +168,66 @@ def _situation(request: AgentRequest, conversation: Conversation) -> dict[str, A
 # -- helpers ----------------------------------------------------------------------------------------------
 
 
-def _within_reach(request: AgentRequest, pk: int) -> Conversation:
+def _get_conversation(request: AgentRequest, pk: int) -> Conversation:
     reachable = request.user.reachable_conversations().select_related("address", "client", "agent", "team")
     conversation: Conversation = get_object_or_404(reachable, pk=pk)
     return conversation
 
 
 def _successor(user: User, conversation: Conversation) -> Conversation | None:
-    """The open conversation of the same channel, once this one has ended."""
+    """The open conversation on the same channel, if this one has ended."""
     if conversation.is_open:
         return None
-    following = (
+    successors = (
         user.reachable_conversations()
         .open()
         .filter(client=conversation.client_id, sender=conversation.sender)
     )
-    found: Conversation | None = following.first()
-    return found
+    successor: Conversation | None = successors.first()
+    return successor
 
 
 def _other_conversations(user: User, conversation: Conversation) -> list[Conversation]:
     others: Conversations = user.reachable_conversations().filter(client=conversation.client_id)
-    return list(
-        others.exclude(pk=conversation.pk).select_related("agent").order_by("-last_activity_at", "-pk")[:10]
-    )
+    newest_first = others.select_related("agent").order_by("-last_activity_at", "-pk")
+    return list(newest_first.exclude(pk=conversation.pk)[:MAX_OTHER_CONVERSATIONS])
 
 
-def _verification(user: User) -> dict[str, Any]:
-    return {"verification": messenger.reconciliation_state(at=now()) if user.is_supervisor else None}
+def _reconciliation_context(user: User) -> dict[str, Any]:
+    return {"reconciliation": messenger.reconciliation_state(at=now()) if user.is_supervisor else None}
 
 
-def _queues(user: User) -> dict[str, list[str]]:
-    """Who waits, and whom `user` answers."""
+def _queues_context(user: User) -> dict[str, list[str]]:
+    """The rows of waiting conversations and of those that `user` holds."""
     conversations: Conversations = user.reachable_conversations()
     return {
-        "waiting": _first(conversations.waiting(), list_filters.BY_WAIT),
-        "mine": _first(conversations.held_by(user), list_filters.BY_ACTIVITY),
+        "waiting": _first_rows(conversations.waiting(), list_filters.BY_WAIT),
+        "mine": _first_rows(conversations.held_by(user), list_filters.BY_ACTIVITY),
     }
 
 
-def _first(conversations: Conversations, order: Order) -> list[str]:
-    return [
-        fragments.row(found)
-        for found in page_of(list_rows.with_row_data(conversations), order, size=ASIDE).rows
-    ]
+def _first_rows(conversations: Conversations, order: Order) -> list[str]:
+    page = paginate(list_rows.with_row_data(conversations), order, size=SIDEBAR_SIZE)
+    return [fragments.row(conversation) for conversation in page.rows]
 
 
-def _page(request: AgentRequest, conversations: Conversations, order: Order) -> dict[str, Any]:
-    page: Page = page_of(
+def _list_context(request: AgentRequest, conversations: Conversations, order: Order) -> dict[str, Any]:
+    page: Page = paginate(
         list_rows.with_row_data(conversations),
         order,
-        size=ROWS,
+        size=PAGE_SIZE,
         after=request.GET.get("after", ""),
         before=request.GET.get("before", ""),
     )
     return {
         "rows": [fragments.row(conversation) for conversation in page.rows],
-        "previous": _address(request, before=page.previous),
-        "next": _address(request, after=page.next),
+        "previous": _page_url(request, before=page.previous),
+        "next": _page_url(request, after=page.next),
     }
 
 
-def _address(request: AgentRequest, **cursor: str) -> str:
-    """This page's address with another cursor; empty when there is no such page."""
+def _page_url(request: AgentRequest, **cursor: str) -> str:
+    """The URL of this list with another cursor; empty if there is no such page."""
     if not any(cursor.values()):
         return ""
     query = request.GET.copy()
@@ -228,5 +238,5 @@ def _address(request: AgentRequest, **cursor: str) -> str:
 
 
 def _before(request: AgentRequest) -> int | None:
-    asked = request.GET.get("before", "")
-    return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else None
+    before = request.GET.get("before", "")
+    return int(before) if before.isascii() and before.isdigit() and len(before) < 10 else None

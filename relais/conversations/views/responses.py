@@ -1,4 +1,7 @@
-"""How the desk answers: a page, a fragment or JSON; who may ask at all; and refusals as sentences, never as stacks."""
+"""Responses of the desk: authentication of its views, JSON successes and errors, redirects with a message.
+
+Errors are sentences for a person, never stack traces.
+"""
 
 from __future__ import annotations
 
@@ -32,74 +35,74 @@ class AgentRequest(HttpRequest):
 View = Callable[Concatenate[AgentRequest, P], HttpResponse]
 
 
-class Unfit(Refusal):
-    """What was sent cannot be used; `code` names the field."""
+class InvalidField(Refusal):
+    """A form field with an unusable value; `code` names the field."""
 
-    def __init__(self, code: str, sentence: str) -> None:
+    def __init__(self, code: str, message: str) -> None:
         self.code = code
-        super().__init__(sentence)
+        super().__init__(message)
 
 
-def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Only for people who are signed in; others are led to the sign-in, programs are told `login`."""
+def agent_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Require a signed-in user of any role. Redirect others to the sign-in page; answer programs with 401 `login`."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def wrapper(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not request.user.is_authenticated:
-            return sign_in_first(request)
+            return login_required_response(request)
         try:
             return view(request, *args, **kwargs)  # type: ignore[arg-type]
         except Http404:
             if wants_json(request):
-                return failed(
+                return error_response(
                     404, "not_found", _("Cette conversation n'existe pas, ou n'est pas à votre portée.")
                 )
             raise
 
-    return guarded  # type: ignore[return-value]
+    return wrapper  # type: ignore[return-value]
 
 
 def wants_json(request: HttpRequest) -> bool:
     return "application/json" in request.headers.get("Accept", "")
 
 
-def done(**said: Any) -> JsonResponse:
-    return JsonResponse({"success": True, **said})
+def success_response(**fields: Any) -> JsonResponse:
+    return JsonResponse({"success": True, **fields})
 
 
-def failed(status: int, code: str, sentence: str, /, **said: Any) -> JsonResponse:
-    return JsonResponse({"success": False, "error": sentence, "code": code, **said}, status=status)
+def error_response(status: int, code: str, message: str, /, **fields: Any) -> JsonResponse:
+    return JsonResponse({"success": False, "error": message, "code": code, **fields}, status=status)
 
 
-def status_of(refusal: Refusal) -> int:
+def http_status(refusal: Refusal) -> int:
     if isinstance(refusal, NotAllowed):
         return 403
     return 409 if isinstance(refusal, TooLate) else 422
 
 
-def refused(request: AgentRequest, refusal: Refusal) -> JsonResponse:
-    """What a program is told: who holds it, or how it ended."""
-    said: dict[str, Any] = {}
+def refusal_response(request: AgentRequest, refusal: Refusal) -> JsonResponse:
+    """The refusal as JSON: a conflict names who holds the conversation, or how it ended."""
+    fields: dict[str, Any] = {}
     code = refusal.code
     if isinstance(refusal, TooLate):
-        said = {"status": refusal.status, "agent": str(refusal.agent) if refusal.agent else None}
+        fields = {"status": refusal.status, "agent": str(refusal.agent) if refusal.agent else None}
         if refusal.agent == request.user:
             code = "wrong_state"
-    return failed(status_of(refusal), code, str(refusal), **said)
+    return error_response(http_status(refusal), code, str(refusal), **fields)
 
 
-def sign_in_first(request: HttpRequest) -> HttpResponse:
-    """Anonymous: a page leads to the sign-in and back, a program or a fragment is told 401."""
+def login_required_response(request: HttpRequest) -> HttpResponse:
+    """For the anonymous: redirect a page to the sign-in and back; answer a program or an htmx request with 401."""
     if wants_json(request):
-        return failed(401, "login", _("Votre session est terminée. Connectez-vous de nouveau."))
-    to_sign_in = redirect_to_login(_come_back_to(request), resolve_url(settings.LOGIN_URL))
+        return error_response(401, "login", _("Votre session est terminée. Connectez-vous de nouveau."))
+    to_sign_in = redirect_to_login(_next_url(request), resolve_url(settings.LOGIN_URL))
     if getattr(request, "htmx", False):
         return HttpResponse(status=401, headers={"HX-Redirect": to_sign_in["Location"]})
     return to_sign_in
 
 
-def _come_back_to(request: HttpRequest) -> str:
-    """An action has no page of its own: back to its conversation, or to the page it was asked from."""
+def _next_url(request: HttpRequest) -> str:
+    """The page to return to after signing in: for an action, its conversation; for htmx, the page it was on."""
     if getattr(request, "htmx", False):
         try:
             return urlsplit(request.headers.get("HX-Current-URL", "")).path or reverse("dashboard")
@@ -114,23 +117,23 @@ def _come_back_to(request: HttpRequest) -> str:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """A form without our token: from someone whose session is over, from an old page, or from elsewhere."""
+    """A form without a valid CSRF token: the session has ended, the page is too old, or the form is another site's."""
     if not request.user.is_authenticated:
-        return sign_in_first(request)
-    sentence = _(
+        return login_required_response(request)
+    message = _(
         "Cette page est restée ouverte trop longtemps, ou vient d'ailleurs. Rechargez-la et recommencez."
     )
     if wants_json(request):
-        return failed(403, "csrf", sentence)
-    return render(request, "conversations/refused.html", {"sentence": sentence}, status=403)
+        return error_response(403, "csrf", message)
+    return render(request, "conversations/csrf_failure.html", {"message": message}, status=403)
 
 
-def back(
-    request: AgentRequest, to: str, *args: Any, said: str = "", refusal: Refusal | None = None
+def redirect_with_message(
+    request: AgentRequest, to: str, *args: Any, message: str = "", refusal: Refusal | None = None
 ) -> HttpResponse:
-    """After a form: to a page, with what happened in a sentence."""
+    """After a form: redirect to a page that shows what happened."""
     if refusal is not None:
         messages.error(request, str(refusal))
-    elif said:
-        messages.success(request, said)
+    elif message:
+        messages.success(request, message)
     return redirect(to, *args)

@@ -61,16 +61,16 @@ class TestAPage:
         self, web_server, awa, with_bot, fatou_writes, monkeypatch
     ):
         """The rows are read; then a client writes, and that is heard; then the page is written."""
-        rows_of, came = pages.page_of, []
+        rows_of, came = pages.paginate, []
 
-        def page_of(*args, **options):
+        def paginate(*args, **options):
             found = rows_of(*args, **options)
             came.append(fatou_writes("pendant le rendu", **IBRAHIM))
             log = web_server.live.lists.log
             wait_until(lambda: came[0].pk in {entry.thread for entry in log.entries})
             return found
 
-        monkeypatch.setattr(pages, "page_of", page_of)
+        monkeypatch.setattr(pages, "paginate", paginate)
         text, position = rendered_from(web_server, awa)
         monkeypatch.undo()
         assert f'id="row-{came[0].pk}"' not in text
