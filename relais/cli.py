@@ -347,10 +347,10 @@ def _flow_sid(given: str, option: str) -> str:
 
 
 def flow_export(options: argparse.Namespace) -> None:
-    from relais.flows.studio_export import CannotExport, for_twilio, is_here, read
+    from relais.flows.studio_export import CannotExport, for_twilio, is_file_or_library_flow, read
 
     try:
-        text = read(options.source) if is_here(options.source) else _kept_flow(options.source)
+        text = read(options.source) if is_file_or_library_flow(options.source) else _kept_flow(options.source)
         if options.for_twilio:
             environment = _environment()
             host = options.host or _seen_from_outside(environment)
@@ -382,7 +382,7 @@ def _kept_flow(name: str) -> str:
 
 
 def flow_play(options: argparse.Namespace) -> int:
-    from relais.flows.play import BadOption, play
+    from relais.flows.play import InvalidOption, play
 
     try:
         return play(
@@ -397,7 +397,7 @@ def flow_play(options: argparse.Namespace) -> int:
             request=options.request,
             as_json=options.json,
         )
-    except BadOption as error:
+    except InvalidOption as error:
         raise BadUse(str(error)) from error
 
 

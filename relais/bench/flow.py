@@ -49,7 +49,7 @@ def summary_lines(figures: dict[str, float]) -> Iterator[str]:
 def _play(flow: engine.Flow) -> list[float]:
     """Play a conversation and time each step; every call of our hooks succeeds."""
     now, durations = datetime(2026, 3, 2, 9, tzinfo=UTC), []
-    context = engine.Context("FN1", "FW1", "whatsapp:+212600000001", "whatsapp:+14155238886")
+    context = engine.ExecutionContext("FN1", "FW1", "whatsapp:+212600000001", "whatsapp:+14155238886")
     state = engine.start(flow, trigger=engine.Trigger.message({"Body": "bonjour"}), context=context, now=now)
     waiting: list[engine.Input] = [engine.Started()]
     answers = iter(ANSWERS)
@@ -59,14 +59,16 @@ def _play(flow: engine.Flow) -> list[float]:
         state, effects = engine.step(flow, state, engine_input, now=now)
         durations.append(time.perf_counter() - begun)
         waiting += [
-            _successful_response(effect.ref) for effect in effects if isinstance(effect, engine.CallHttp)
+            _successful_response(effect.ref)
+            for effect in effects
+            if isinstance(effect, engine.MakeHttpRequest)
         ]
         if not waiting and engine.waits_for_reply(state) and (text := next(answers, None)):
-            waiting.append(engine.MessageArrived({"Body": text}))
+            waiting.append(engine.MessageReceived({"Body": text}))
     return durations
 
 
-def _successful_response(ref: int) -> engine.Answered:
+def _successful_response(ref: int) -> engine.RequestResult:
     payload = {
         "success": "true",
         "conversation_id": 1,
@@ -74,7 +76,7 @@ def _successful_response(ref: int) -> engine.Answered:
         "pending_agent": "false",
         "stored": "true",
     }
-    return engine.Answered(ref, status=200, content_type="application/json", body=json.dumps(payload))
+    return engine.RequestResult(ref, status=200, content_type="application/json", body=json.dumps(payload))
 
 
 def _large_flow() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The flow that answers before anyone made another: the dealer's own, published once, at the first start."""
+"""The default flow: the dealer's own, published once, at the first start of an installation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME = "Mercedes"
 
 @transaction.atomic
 def publish_first_flow(*, at: datetime) -> None:
-    """Nothing happens when there is any flow: what admins did is theirs."""
+    """Does nothing if any flow exists, so that changes by admins are kept."""
     if Flow.objects.exists():
         return
     flow = Flow.objects.create(name=NAME, answers=True)

@@ -1,4 +1,4 @@
-"""The form that brings a flow in: from a file or pasted, and what is wrong with it in sentences."""
+"""Forms to import a flow, from a file or as pasted text, and to change its SID."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from django.utils.translation import gettext_lazy
 
 from relais.accounts.validators import validate_visible
 from relais.flows import engine
-from relais.flows.check import LARGEST_DEFINITION
-from relais.flows.engine import BadFlow, Problem
-from relais.flows.engine.values import plain_object
+from relais.flows.check import MAX_DEFINITION_BYTES
+from relais.flows.engine import InvalidFlow, Problem
+from relais.flows.engine.values import storable_object
 from relais.flows.models import Flow
 from relais.flows.sids import is_flow_sid
 
 
 class ImportForm(forms.Form):
-    """A definition. What was given stays in `text`, also when it came as a file and is refused."""
+    """A definition. `text` keeps the input, also that of a file that is refused."""
 
     file = forms.FileField(
         label=gettext_lazy("Fichier .json"),
         required=False,
         allow_empty_file=True,
         widget=forms.FileInput(
-            attrs={"accept": ".json,application/json", "data-largest": LARGEST_DEFINITION}
+            attrs={"accept": ".json,application/json", "data-largest": MAX_DEFINITION_BYTES}
         ),
     )
     text = forms.CharField(
@@ -39,7 +39,7 @@ class ImportForm(forms.Form):
                 "rows": 12,
                 "spellcheck": "false",
                 "class": "definition",
-                "data-largest": LARGEST_DEFINITION,
+                "data-largest": MAX_DEFINITION_BYTES,
                 "autocomplete": "off",
             }
         ),
@@ -49,19 +49,19 @@ class ImportForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.problems: tuple[Problem, ...] = ()
         self.definition: dict[str, Any] = {}
-        self.told_sid = ""
-        """The SID that came with the definition, in an answer of Twilio's API."""
+        self.export_sid = ""
+        """The SID beside the definition, in a response of Twilio's API."""
 
     def clean(self) -> dict[str, Any]:
-        given = super().clean() or self.cleaned_data
-        file: UploadedFile | None = given.get("file")
-        text = self._text_of(file) if file else given.get("text", "")
+        cleaned = super().clean() or self.cleaned_data
+        file: UploadedFile | None = cleaned.get("file")
+        text = self._text_of(file) if file else cleaned.get("text", "")
         if not self.errors:
             self._read(text)
-        return given
+        return cleaned
 
     def _text_of(self, file: UploadedFile) -> str:
-        if (file.size or 0) > LARGEST_DEFINITION:
+        if (file.size or 0) > MAX_DEFINITION_BYTES:
             self.add_error("file", _("Ce fichier dépasse 1 Mo : ce n'est pas un parcours de Studio."))
             return ""
         try:
@@ -69,15 +69,15 @@ class ImportForm(forms.Form):
         except UnicodeDecodeError:
             self.add_error("file", _("Le fichier ne se lit pas comme un texte en UTF-8."))
             return ""
-        # The browser forgets the file when the page comes back: its text stays.
-        given = self.data.dict() if isinstance(self.data, QueryDict) else dict(self.data)
-        self.data = {**given, self.add_prefix("text"): text}
+        # A browser cannot show the file again when the page comes back; show its text instead.
+        data = self.data.dict() if isinstance(self.data, QueryDict) else dict(self.data)
+        self.data = {**data, self.add_prefix("text"): text}
         return text
 
     def _read(self, text: str) -> None:
         if not text.strip():
             self.add_error("file", _("Choisissez un fichier, ou collez la définition."))
-        elif len(text.encode(errors="replace")) > LARGEST_DEFINITION:
+        elif len(text.encode(errors="replace")) > MAX_DEFINITION_BYTES:
             self.add_error("text", _("Cette définition dépasse 1 Mo : ce n'est pas un parcours de Studio."))
         else:
             self._parse(text)
@@ -87,10 +87,10 @@ class ImportForm(forms.Form):
             export = engine.unwrap(text)
             engine.parse(export.definition)
             self.definition = dict(export.definition)
-            self.told_sid = export.sid if is_flow_sid(export.sid) else ""
-            is_storable = plain_object(self.definition) == self.definition
-        except BadFlow as bad:
-            self.problems = bad.problems
+            self.export_sid = export.sid if is_flow_sid(export.sid) else ""
+            is_storable = storable_object(self.definition) == self.definition
+        except InvalidFlow as error:
+            self.problems = error.problems
             self.add_error(
                 None, _("Ce parcours ne peut pas être importé. Rien n'est perdu : corrigez-le ici.")
             )
@@ -105,7 +105,7 @@ class ImportForm(forms.Form):
 
 
 class NewFlowForm(ImportForm):
-    """A flow that is not here yet."""
+    """A new flow with its first revision."""
 
     name = forms.CharField(label=gettext_lazy("Nom"), max_length=80, validators=[validate_visible])
     sid = forms.CharField(
@@ -128,17 +128,17 @@ class NewFlowForm(ImportForm):
         return _free_sid(self.cleaned_data["sid"].strip())
 
     def clean(self) -> dict[str, Any]:
-        given = super().clean()
-        if not given.get("sid") and "sid" not in self.errors and self.told_sid:
+        cleaned = super().clean()
+        if not cleaned.get("sid") and "sid" not in self.errors and self.export_sid:
             try:
-                given["sid"] = _free_sid(self.told_sid)
+                cleaned["sid"] = _free_sid(self.export_sid)
             except forms.ValidationError as error:
                 self.add_error("sid", error)
-        return given
+        return cleaned
 
 
 class SidForm(forms.Form):
-    """By which SID the parents of a flow find it."""
+    """The SID by which parent flows refer to a flow."""
 
     sid = forms.CharField(label=gettext_lazy("SID"), max_length=34)
 
@@ -147,16 +147,16 @@ class SidForm(forms.Form):
         self.flow = flow
 
     def clean_sid(self) -> str:
-        return _free_sid(self.cleaned_data["sid"].strip(), of=self.flow)
+        return _free_sid(self.cleaned_data["sid"].strip(), flow=self.flow)
 
 
-def _free_sid(sid: str, *, of: Flow | None = None) -> str:
-    """Raises ValidationError when it is none, or another flow's."""
+def _free_sid(sid: str, *, flow: Flow | None = None) -> str:
+    """The SID. Raises ValidationError if it is malformed, or used by another flow than `flow`."""
     if sid and not is_flow_sid(sid):
         raise forms.ValidationError(_("Un SID de parcours est FW suivi de 32 lettres ou chiffres."))
-    taken = Flow.objects.filter(sid=sid).first() if sid else None
-    if taken and taken != of:
+    owner = Flow.objects.filter(sid=sid).first() if sid else None
+    if owner and owner != flow:
         raise forms.ValidationError(
-            _("Le parcours « %(name)s » a déjà ce SID. Importez-y une révision.") % {"name": taken}
+            _("Le parcours « %(name)s » a déjà ce SID. Importez-y une révision.") % {"name": owner}
         )
     return sid

@@ -1,4 +1,4 @@
-"""How many requests to one host are under way at once, in this process: a slow host must not take every slot."""
+"""Limits the concurrent requests to each host, per process: a slow host must not take every slot (bulkhead)."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ MAX_REQUESTS_PER_HOST = 4
 
 
 class HostBusy(Exception):
-    """As many requests to the host as may be are under way."""
+    """The host has MAX_REQUESTS_PER_HOST requests in progress."""
 
 
 class HostLimiter:
     def __init__(self, max_requests: int) -> None:
         self._max_requests = max_requests
         self._lock = threading.Lock()
-        self._under_way: Counter[str] = Counter()
+        self._in_progress: Counter[str] = Counter()
 
     @contextmanager
     def request_to(self, url: str) -> Iterator[None]:
-        """Raises HostBusy at once instead of waiting: whoever waits would hold a slot."""
+        """Raises HostBusy at once instead of waiting, since a waiting request would hold a slot."""
         host = _host(url)
         with self._lock:
-            if self._under_way[host] >= self._max_requests:
+            if self._in_progress[host] >= self._max_requests:
                 raise HostBusy(host)
-            self._under_way[host] += 1
+            self._in_progress[host] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._under_way[host] -= 1
-                if not self._under_way[host]:
-                    del self._under_way[host]
+                self._in_progress[host] -= 1
+                if not self._in_progress[host]:
+                    del self._in_progress[host]
 
 
 def _host(url: str) -> str:

@@ -1,4 +1,4 @@
-"""Flows that come from files and go to files, by the command line."""
+"""`relais flow import` and `relais flow export`: flows from files, and published flows as text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.db import transaction
 
 from relais.accounts import audit
 from relais.flows import engine
-from relais.flows.engine.values import plain_object
+from relais.flows.engine.values import storable_object
 from relais.flows.models import Flow, NotStartedByMessages, Revision
 from relais.flows.sids import is_flow_sid
 from relais.text import has_visible_characters
@@ -22,12 +22,12 @@ MAX_NAME_CHARACTERS = 80
 
 
 class CannotImport(Exception):
-    """One sentence: what is wrong with the file, what to do."""
+    """The file cannot be imported; the message says why, and what to do."""
 
 
 @dataclass(frozen=True)
 class FlowFile:
-    """A file with a flow that can be run."""
+    """A file with a valid flow."""
 
     path: str
     export: engine.Export
@@ -37,22 +37,22 @@ class FlowFile:
     def read(cls, path: str) -> FlowFile:
         try:
             export = engine.unwrap(Path(path).read_text(encoding="utf-8-sig"))
-            given = cls(path, export, engine.parse(export.definition))
+            flow_file = cls(path, export, engine.parse(export.definition))
         except OSError as error:
             raise CannotImport(f"There is no file {path} that could be read.") from error
         except UnicodeDecodeError as error:
             raise CannotImport(f"{path} is not text in UTF-8.") from error
-        except engine.BadFlow as error:
+        except engine.InvalidFlow as error:
             raise CannotImport(
                 f"{path} cannot be run: {error.problems[0]} (relais flow check says all)."
             ) from error
-        if plain_object(export.definition) != export.definition:
+        if storable_object(export.definition) != export.definition:
             raise CannotImport(f"{path} has a character or a number that cannot be stored: remove it.")
-        return given
+        return flow_file
 
     @property
     def sid(self) -> str:
-        """The flow's own at Twilio, where the file tells it."""
+        """The flow's SID at Twilio, if the file has one."""
         return self.export.sid if is_flow_sid(self.export.sid) else ""
 
     @property
@@ -72,30 +72,33 @@ def import_file(
     sid: str = "",
     subflows: Sequence[tuple[str, str]] = (),
 ) -> list[Revision]:
-    """Keep the file as a new revision of its flow, and each of `subflows`, as SID and file, of the flow of that SID.
+    """Store the file as a new revision of its flow, and each of `subflows` (SID, file) as one of the flow of that SID.
 
-    The flow itself comes first in the answer. Nothing is kept when one of them cannot be.
+    The revision of the flow itself comes first in the result. All or nothing is stored.
     """
-    given = FlowFile.read(file)
-    _check_subflows(given, subflows)
-    flow = _flow_of(given, name=name, sid=sid)
+    flow_file = FlowFile.read(file)
+    _check_subflows(flow_file, subflows)
+    flow = _get_or_create_flow(flow_file, name=name, sid=sid)
     if zone:
         Flow.objects.filter(pk=flow.pk).update(zone=_known_zone(zone))
-    revision = _kept(flow, given, publish=publish or answers, at=at)
+    revision = _store_revision(flow, flow_file, publish=publish or answers, at=at)
     if answers:
         try:
             flow.answer_clients()
         except NotStartedByMessages as error:
-            raise CannotImport(_nobody_starts(given)) from error
+            raise CannotImport(_not_started_message(flow_file)) from error
         audit.record("flow answers clients", actor=audit.COMMAND, flow=flow.pk)
     return [
         revision,
-        *(_kept_below(below, path, publish=publish or answers, at=at) for below, path in subflows),
+        *(
+            _import_subflow(subflow_sid, path, publish=publish or answers, at=at)
+            for subflow_sid, path in subflows
+        ),
     ]
 
 
 def published_text(name: str) -> str | None:
-    """The published definition of a flow kept here, as text; None when there is none of that name."""
+    """The published definition of a stored flow, as text; None if there is none of that name."""
     flow = Flow.objects.filter(name=name).first()
     revision = flow.published if flow else None
     return json.dumps(revision.definition, ensure_ascii=False, indent=2) if revision else None
@@ -104,36 +107,37 @@ def published_text(name: str) -> str | None:
 # -- one file ---------------------------------------------------------------------------------------------
 
 
-def _kept_below(sid: str, path: str, *, publish: bool, at: datetime) -> Revision:
-    given = FlowFile.read(path)
-    return _kept(_flow_of(given, name="", sid=sid), given, publish=publish, at=at)
+def _import_subflow(sid: str, path: str, *, publish: bool, at: datetime) -> Revision:
+    flow_file = FlowFile.read(path)
+    flow = _get_or_create_flow(flow_file, name="", sid=sid)
+    return _store_revision(flow, flow_file, publish=publish, at=at)
 
 
-def _kept(flow: Flow, given: FlowFile, *, publish: bool, at: datetime) -> Revision:
-    revision = flow.add_revision(dict(given.export.definition), by="relais flow import", at=at)
+def _store_revision(flow: Flow, flow_file: FlowFile, *, publish: bool, at: datetime) -> Revision:
+    revision = flow.add_revision(dict(flow_file.export.definition), by="relais flow import", at=at)
     audit.record("flow imported", actor=audit.COMMAND, flow=flow.pk, revision=revision.pk)
     if publish:
         try:
             revision.publish(at=at)
         except NotStartedByMessages as error:
-            raise CannotImport(_nobody_starts(given)) from error
+            raise CannotImport(_not_started_message(flow_file)) from error
         audit.record("flow published", actor=audit.COMMAND, flow=flow.pk, revision=revision.pk)
     return revision
 
 
-def _flow_of(given: FlowFile, *, name: str, sid: str) -> Flow:
-    """By the SID that the command or the file tells, else by name; made when there is none."""
-    told = sid or given.sid
-    by_sid = Flow.objects.filter(sid=told).first() if told else None
-    wanted = name or (by_sid.name if by_sid else given.name)
-    _check_name(wanted)
-    by_name = Flow.objects.filter(name=wanted).first()
+def _get_or_create_flow(flow_file: FlowFile, *, name: str, sid: str) -> Flow:
+    """The flow by the SID of the command or the file, else by name; a new one if there is none."""
+    known_sid = sid or flow_file.sid
+    by_sid = Flow.objects.filter(sid=known_sid).first() if known_sid else None
+    flow_name = name or (by_sid.name if by_sid else flow_file.name)
+    _check_name(flow_name)
+    by_name = Flow.objects.filter(name=flow_name).first()
     if by_sid and by_sid != by_name:
         raise CannotImport(
-            f"The flow “{by_sid.name}” has the SID {told} already: give its name with --name, or another --sid."
+            f"The flow “{by_sid.name}” has the SID {known_sid} already: give its name with --name, or another --sid."
         )
     if by_name is None:
-        return Flow.objects.create(name=wanted, **({"sid": told} if told else {}))
+        return Flow.objects.create(name=flow_name, **({"sid": known_sid} if known_sid else {}))
     if sid and by_name.sid != sid:
         by_name.sid = sid
         by_name.save(update_fields=["sid"])
@@ -148,17 +152,19 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_subflows(given: FlowFile, subflows: Sequence[tuple[str, str]]) -> None:
-    run = given.flow.subflows()
+def _check_subflows(flow_file: FlowFile, subflows: Sequence[tuple[str, str]]) -> None:
+    sids = flow_file.flow.subflows()
     for sid, path in subflows:
-        if sid not in run:
-            known = f"it runs {' and '.join(sorted(run))}" if run else "it runs none"
-            raise CannotImport(f"{given.path} does not run the flow {sid} that {path} is given for: {known}.")
+        if sid not in sids:
+            known = f"it runs {' and '.join(sorted(sids))}" if sids else "it runs none"
+            raise CannotImport(
+                f"{flow_file.path} does not run the flow {sid} that {path} is given for: {known}."
+            )
 
 
-def _nobody_starts(given: FlowFile) -> str:
+def _not_started_message(flow_file: FlowFile) -> str:
     return (
-        f"{given.path} cannot answer clients: no message starts it (relais flow check says what does). "
+        f"{flow_file.path} cannot answer clients: no message starts it (relais flow check says what does). "
         "Connect incomingMessage of its trigger."
     )
 

@@ -1,4 +1,4 @@
-"""Flows in the reader's words: kinds of states, events, conditions, and what is wrong."""
+"""Translated labels for flows: widget types, events, conditions, problems and end reasons."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from relais.flows.triggers import Verdict
 from relais.typography import typeset
 
 VARIABLE = re.compile(r"\{\{-?\s*flow\.variables\.(\w+)\s*-?\}\}")
-ASIDE = re.compile(r"\{%-?\s*(if|unless|case)\b.*?\{%-?\s*end\1\s*-?%\}", re.DOTALL)
+CONDITIONAL_BLOCK = re.compile(r"\{%-?\s*(if|unless|case)\b.*?\{%-?\s*end\1\s*-?%\}", re.DOTALL)
 TAG = re.compile(r"\{%.*?%\}", re.DOTALL)
-LONGEST = 2_000
-SAYING = ("send-message", "send-and-wait-for-reply")
+MAX_TEXT_CHARACTERS = 2_000
+MESSAGE_WIDGETS = ("send-message", "send-and-wait-for-reply")
 
-KINDS: dict[str, tuple[Any, str]] = {
+WIDGET_TYPE_LABELS: dict[str, tuple[Any, str]] = {
     "trigger": (gettext_lazy("Départ"), "zap"),
     "send-message": (gettext_lazy("Message"), "message-square"),
     "send-and-wait-for-reply": (gettext_lazy("Question"), "message-circle-question-mark"),
@@ -32,10 +32,10 @@ KINDS: dict[str, tuple[Any, str]] = {
     "send-to-flex": (gettext_lazy("Demande d'agent"), "headset"),
     "enqueue-call": (gettext_lazy("Demande d'agent"), "headset"),
 }
-"""By type: its name, its icon."""
-UNKNOWN_KIND = (gettext_lazy("Non pris en charge"), "ban")
+"""By widget type: its label and its icon."""
+UNSUPPORTED_LABEL = (gettext_lazy("Non pris en charge"), "ban")
 
-EVENTS: dict[str, Any] = {
+EVENT_LABELS: dict[str, Any] = {
     "incomingMessage": gettext_lazy("réponse"),
     "incomingConversationMessage": gettext_lazy("message d'une conversation"),
     "incomingCall": gettext_lazy("appel vocal"),
@@ -55,7 +55,7 @@ EVENTS: dict[str, Any] = {
     "callFailure": gettext_lazy("échec"),
 }
 
-STARTS: dict[str, Any] = {
+TRIGGER_LABELS: dict[str, Any] = {
     "incomingMessage": gettext_lazy("Message d'un client"),
     "incomingConversationMessage": gettext_lazy("Message d'une conversation"),
     "incomingRequest": gettext_lazy("Appel REST"),
@@ -63,7 +63,7 @@ STARTS: dict[str, Any] = {
     "incomingCall": gettext_lazy("Appel vocal"),
 }
 
-CONDITIONS: dict[str, Any] = {
+CONDITION_LABELS: dict[str, Any] = {
     "equal_to": "= %s",
     "not_equal_to": "≠ %s",
     "matches_any_of": gettext_lazy("parmi %s"),
@@ -83,7 +83,7 @@ CONDITIONS: dict[str, Any] = {
     "is_after_date": gettext_lazy("après le %s"),
 }
 
-PROBLEMS: dict[str, Any] = {
+PROBLEM_TEXTS: dict[str, Any] = {
     "not_json": gettext_lazy("Ce n'est pas du JSON. Donnez le fichier tel que Studio l'exporte."),
     "not_a_flow": gettext_lazy("Ce n'est pas un parcours : il n'a pas de liste d'états."),
     "unreadable": gettext_lazy("Le fichier ne se lit pas comme un texte en UTF-8."),
@@ -123,11 +123,11 @@ PROBLEMS: dict[str, Any] = {
     "too_large": gettext_lazy("Twilio n'accepte que 1 Mo par parcours."),
     "too_many_states": gettext_lazy("Twilio n'accepte que 1 000 états par parcours."),
 }
-PARSERS = frozenset({"not_json", "bad_template", "bad_regex"})
-"""Problems that a parser explains in its own words, which are worth more than none."""
+SELF_EXPLANATORY_PROBLEMS = frozenset({"not_json", "bad_template", "bad_regex"})
+"""Problems whose message is a parser's own, which is shown as it is."""
 QUOTED = re.compile("“([^”]*)”")
 
-END_REASONS: dict[str, Any] = {
+END_REASON_LABELS: dict[str, Any] = {
     "completed": gettext_lazy("arrivé à sa fin"),
     "taken_over": gettext_lazy("interrompu : un agent a pris la suite"),
     "failed": gettext_lazy("arrêté : il a échoué plusieurs fois, un agent est demandé"),
@@ -139,112 +139,113 @@ END_REASONS: dict[str, Any] = {
 }
 
 
-def kind(widget: Widget) -> str:
-    return str(KINDS.get(widget.type, UNKNOWN_KIND)[0])
+def widget_label(widget: Widget) -> str:
+    return str(WIDGET_TYPE_LABELS.get(widget.type, UNSUPPORTED_LABEL)[0])
 
 
-def icon(widget: Widget) -> str:
-    return KINDS.get(widget.type, UNKNOWN_KIND)[1]
+def widget_icon(widget: Widget) -> str:
+    return WIDGET_TYPE_LABELS.get(widget.type, UNSUPPORTED_LABEL)[1]
 
 
-def event(transition: Transition, widget: Widget) -> str:
-    """In one or two words; of a choice, its condition."""
+def event_label(transition: Transition, widget: Widget) -> str:
+    """The event in one or two words; for a match, its conditions."""
     if transition.conditions:
-        return _(" et ").join(condition(found, widget) for found in transition.conditions)
-    return str(EVENTS.get(transition.event, transition.event))
+        return _(" et ").join(condition_label(condition, widget) for condition in transition.conditions)
+    return str(EVENT_LABELS.get(transition.event, transition.event))
 
 
-def condition(found: Condition, widget: Widget) -> str:
-    words = str(CONDITIONS.get(found.type, f"{found.type} %s"))
-    said = words % found.value.strip(", ") if "%s" in words else words
-    argument = " ".join(found.arguments)
-    # What is compared stands above, unless this condition compares something else.
-    return said if argument in ("", widget.text("input")) else f"{_short(argument)} {said}"
+def condition_label(condition: Condition, widget: Widget) -> str:
+    template = str(CONDITION_LABELS.get(condition.type, f"{condition.type} %s"))
+    label = template % condition.value.strip(", ") if "%s" in template else template
+    argument = " ".join(condition.arguments)
+    # The widget shows its input; name the argument only if this condition compares something else.
+    return label if argument in ("", widget.text("input")) else f"{_short(argument)} {label}"
 
 
 def _short(template: str) -> str:
-    """The last word of a variable's path."""
+    """The last part of a variable's path."""
     return template.strip("{} ").partition("|")[0].strip().rpartition(".")[2]
 
 
-def sentence(problem: Problem) -> str:
-    return str(PROBLEMS.get(problem.code, problem.message))
+def problem_text(problem: Problem) -> str:
+    return str(PROBLEM_TEXTS.get(problem.code, problem.message))
 
 
-def explanation(problem: Problem) -> str:
-    """Which event or value it is about."""
-    if problem.code in PARSERS:
+def problem_detail(problem: Problem) -> str:
+    """The event or value that a problem is about."""
+    if problem.code in SELF_EXPLANATORY_PROBLEMS:
         return problem.message
     return ", ".join(typeset(f"« {word} »") for word in QUOTED.findall(problem.message))
 
 
-def verdict(found: Verdict) -> str:
-    """What becomes of a flow that is started in one way."""
-    start = STARTS.get(found.event, found.event)
-    if not found.is_available:
+def verdict_label(verdict: Verdict) -> str:
+    """What happens when an event of the trigger starts the flow."""
+    start = TRIGGER_LABELS.get(verdict.event, verdict.event)
+    if not verdict.is_available:
         return _("%(start)s : pas disponible ici") % {"start": start}
-    if found.errors:
-        said = ngettext(
+    if verdict.errors:
+        template = ngettext(
             "%(start)s : %(number)s erreur en chemin",
             "%(start)s : %(number)s erreurs en chemin",
-            found.errors,
+            verdict.errors,
         )
-        return said % {"start": start, "number": found.errors}
+        return template % {"start": start, "number": verdict.errors}
     return _("%(start)s : le parcours s'exécute") % {"start": start}
 
 
-def ended(reason: str) -> str:
-    return str(END_REASONS.get(reason, reason))
+def end_reason_label(reason: str) -> str:
+    return str(END_REASON_LABELS.get(reason, reason))
 
 
-def texts(flow: Flow) -> dict[str, str]:
-    """What a flow's variables are first set to, so that a message can be shown as it reads."""
-    found: dict[str, str] = {}
+def initial_variables(flow: Flow) -> dict[str, str]:
+    """The first value of each of the flow's variables, to show messages as clients read them."""
+    variables: dict[str, str] = {}
     for widget in flow.widgets.values():
         if widget.type == "set-variables":
             for name, value in widget.pairs("variables"):
-                found.setdefault(name, value)
-    return found
+                variables.setdefault(name, value)
+    return variables
 
 
-def read(text: str, known: Mapping[str, str]) -> str:
-    """A text whose variables are told as they first are; two deep, for texts that name others."""
-    for _turn in range(2):
-        text = VARIABLE.sub(lambda name: known.get(name[1], name[0])[:LONGEST], text)
-    return text[:LONGEST]
+def substitute_variables(text: str, variables: Mapping[str, str]) -> str:
+    """The text with its variables replaced by their values; twice, since values may name other variables."""
+    for _pass in range(2):
+        text = VARIABLE.sub(lambda match: variables.get(match[1], match[0])[:MAX_TEXT_CHARACTERS], text)
+    return text[:MAX_TEXT_CHARACTERS]
 
 
-def gist(widget: Widget, known: Mapping[str, str] | str = "") -> str:
-    """What a state does, in one line."""
+def summary(widget: Widget, variables: Mapping[str, str] | str = "") -> str:
+    """What a widget does, in one line."""
     match widget.type:
-        case kind if kind in SAYING:
-            said = widget.text("content_sid") if is_template(widget) else ""
-            said = said or widget.text("body") or widget.text("media_url")
-            said = TAG.sub(" ", ASIDE.sub(" ", read(said, known if isinstance(known, Mapping) else {})))
+        case type_ if type_ in MESSAGE_WIDGETS:
+            template_sid = widget.text("content_sid") if is_template(widget) else ""
+            text = template_sid or widget.text("body") or widget.text("media_url")
+            text = substitute_variables(text, variables if isinstance(variables, Mapping) else {})
+            text = TAG.sub(" ", CONDITIONAL_BLOCK.sub(" ", text))
         case "split-based-on":
-            said = widget.text("input")
+            text = widget.text("input")
         case "set-variables":
-            said = ", ".join(key for key, _value in widget.pairs("variables"))
+            text = ", ".join(key for key, _value in widget.pairs("variables"))
         case "make-http-request":
-            said = f"{widget.text('method')} {widget.text('url')}"
+            text = f"{widget.text('method')} {widget.text('url')}"
         case "run-function":
-            said = widget.text("url")
+            text = widget.text("url")
         case "run-subflow":
-            said = widget.text("flow_sid")
+            text = widget.text("flow_sid")
         case "trigger":
-            said = ""
+            text = ""
         case _:
-            said = widget.type
-    return " ".join(said.replace("{{", "").replace("}}", "").split())
+            text = widget.type
+    return " ".join(text.replace("{{", "").replace("}}", "").split())
 
 
-def facts(widget: Widget, known: Mapping[str, str] | str = "") -> Iterator[tuple[str, str]]:
-    """What is written in a state, name and text; where it stands on Studio's canvas is not told."""
-    names = _names()
-    if widget.type in SAYING and isinstance(known, Mapping):
-        said = read(widget.text("body"), known)
-        if said != widget.text("body"):
-            yield _("Avec ses variables"), said
+def properties(widget: Widget, variables: Mapping[str, str] | str = "") -> Iterator[tuple[str, str]]:
+    """The labels and values of a widget's properties, without its position on Studio's canvas."""
+    property_labels = _property_labels()
+    if widget.type in MESSAGE_WIDGETS and isinstance(variables, Mapping):
+        text = substitute_variables(widget.text("body"), variables)
+        if text != widget.text("body"):
+            yield _("Avec ses variables"), text
     for name, value in widget.properties.items():
         if name in ("offset", "service", "channel") or value in (None, "", [], {}):
             continue
@@ -253,10 +254,10 @@ def facts(widget: Widget, known: Mapping[str, str] | str = "") -> Iterator[tuple
         if isinstance(value, list):
             yield from widget.pairs(name)
         else:
-            yield names.get(name, name), widget.text(name)
+            yield property_labels.get(name, name), widget.text(name)
 
 
-def _names() -> Mapping[str, str]:
+def _property_labels() -> Mapping[str, str]:
     return {
         "to": _("Destinataire"),
         "from": _("Numéro d'envoi"),

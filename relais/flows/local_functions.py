@@ -1,10 +1,10 @@
-"""Functions that a flow may run here instead of at Twilio, by their URL, SID or name.
+"""Functions that a run-function widget runs here instead of at Twilio, found by their URL, SID or name.
 
-    @function("https://functions.example/price", "ZH…")
+    @local_function("https://functions.example/price", "ZH…")
     def price(parameters):
         return {"price": 420_000}
 
-A function answers at once, in the runner's transaction: it reads and computes, and calls nobody.
+A function runs in the runner's transaction: it reads and computes, and makes no requests.
 """
 
 from __future__ import annotations
@@ -18,29 +18,33 @@ from relais.flows import engine
 from relais.flows.engine.effects import as_mapping
 
 log = logging.getLogger(__name__)
-Function = Callable[[Mapping[str, Any]], Any]
-_known: dict[str, Function] = {}
+LocalFunction = Callable[[Mapping[str, Any]], Any]
+_functions: dict[str, LocalFunction] = {}
+"""By URL, SID and name."""
 
 
-def function(*names: str) -> Callable[[Function], Function]:
-    def keep(made: Function) -> Function:
-        for name in (*names, made.__name__):
-            _known[name] = made
-        return made
+def local_function(*names: str) -> Callable[[LocalFunction], LocalFunction]:
+    """Register a function under its own name, and under URLs or SIDs."""
 
-    return keep
+    def register(function: LocalFunction) -> LocalFunction:
+        for name in (*names, function.__name__):
+            _functions[name] = function
+        return function
+
+    return register
 
 
-def find(url: str, sid: str) -> Function | None:
+def find(url: str, sid: str) -> LocalFunction | None:
     """By URL, by SID, or by the last part of the URL's path."""
     name = url.partition("?")[0].rstrip("/").rpartition("/")[2]
-    return _known.get(url) or _known.get(sid) or _known.get(name)
+    return _functions.get(url) or _functions.get(sid) or _functions.get(name)
 
 
-def answer(known: Function, effect: engine.RunFunction) -> engine.Answered:
+def call(function: LocalFunction, effect: engine.RunFunction) -> engine.RequestResult:
+    """The function's result as JSON; if it raises, the widget fails."""
     try:
-        body = json.dumps(known(as_mapping(effect.params)), ensure_ascii=False)
+        body = json.dumps(function(as_mapping(effect.params)), ensure_ascii=False)
     except Exception as error:
         log.exception("function failed", extra={"ref": effect.ref})
-        return engine.Answered.failed(effect.ref, type(error).__name__)
-    return engine.Answered(effect.ref, status=200, content_type="application/json", body=body)
+        return engine.RequestResult.failed(effect.ref, type(error).__name__)
+    return engine.RequestResult(effect.ref, status=200, content_type="application/json", body=body)

@@ -1,10 +1,9 @@
-"""Calls of a flow to our own hooks, carried out here: same answers, no HTTP, no secret, the runner's transaction."""
+"""Calls of a flow to our own hooks, made in process: the same responses, in the runner's transaction, without HTTP."""
 
 from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -14,32 +13,31 @@ from relais.conversations.models import ConversationEvent
 from relais.flows import engine
 from relais.flows.library import PLACEHOLDER_HOST
 
-PATH = "/api/twilio/"
+HOOK_PATH = "/api/twilio/"
 JSON = "application/json"
 
 
-def is_own(url: str) -> bool:
-    """A path of our hooks: on our public address, a host the environment names, or the one that stands for us."""
+def is_local_hook(url: str) -> bool:
+    """Whether it is a hook path on our public address, on one of `RELAIS_OWN_HOSTS`, or on the placeholder host."""
     environment = settings.ENVIRONMENT
     try:
-        asked = urlsplit(url)
+        parts = urlsplit(url)
     except ValueError:
-        return False  # No address at all, such as `https://[x`: the request will fail by itself.
-    own = {urlsplit(environment.public_base_url).netloc, PLACEHOLDER_HOST, *environment.own_hosts}
-    names = {asked.netloc.rpartition("@")[2], asked.hostname or ""}
-    return asked.path.startswith(PATH) and bool(own & names)
+        return False  # An invalid URL, such as `https://[x`: the request will fail.
+    own_hosts = {urlsplit(environment.public_base_url).netloc, PLACEHOLDER_HOST, *environment.own_hosts}
+    host_names = {parts.netloc.rpartition("@")[2], parts.hostname or ""}
+    return parts.path.startswith(HOOK_PATH) and bool(own_hosts & host_names)
 
 
-def answer(request: engine.Request, *, ref: int, event: ConversationEvent, at: datetime) -> engine.Answered:
-    """As the hook would: by a name in the settings, since the room that has the hooks knows this one's neighbours."""
-    carry_out = import_string(f"{settings.MESSENGER}.inbound.local_hooks.answer")
-    status, said = carry_out(urlsplit(request.url).path, request.content_type, _sent(request), event, at)
-    return engine.Answered(ref, status=status, content_type=JSON, body=_json(said))
+def call(
+    request: engine.Request, *, ref: int, event: ConversationEvent, at: datetime
+) -> engine.RequestResult:
+    """The hook's response. Imported by name, since flows may not import the messenger's package."""
+    answer = import_string(f"{settings.MESSENGER}.inbound.local_hooks.answer")
+    status, payload = answer(urlsplit(request.url).path, request.content_type, _body(request), event, at)
+    body = json.dumps(payload, ensure_ascii=False)
+    return engine.RequestResult(ref, status=status, content_type=JSON, body=body)
 
 
-def _sent(request: engine.Request) -> bytes:
+def _body(request: engine.Request) -> bytes:
     return (request.body if request.method == "POST" else urlsplit(request.url).query).encode()
-
-
-def _json(said: dict[str, Any]) -> str:
-    return json.dumps(said, ensure_ascii=False)

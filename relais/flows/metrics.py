@@ -1,4 +1,4 @@
-"""What is counted of the bot: its steps, how long they take, and those that failed."""
+"""Prometheus metrics of the bot: steps, their duration, failures, and warnings of flows."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ ERRORS = Counter(
 
 
 @contextmanager
-def step() -> Iterator[None]:
-    began = time.perf_counter()
+def observe_step() -> Iterator[None]:
+    started = time.perf_counter()
     try:
         yield
     except Exception:
         FAILED.inc()
         raise
     DONE.inc()
-    SECONDS.observe(time.perf_counter() - began)
+    SECONDS.observe(time.perf_counter() - started)

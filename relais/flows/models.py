@@ -22,7 +22,7 @@ else:
 
 
 def new_sid(prefix: str) -> str:
-    """A name of Twilio's form: two letters and 32 hexadecimal digits."""
+    """A SID in Twilio's format: two letters and 32 hexadecimal digits."""
     return prefix + secrets.token_hex(16)
 
 
@@ -35,45 +35,45 @@ def new_execution_sid() -> str:
 
 
 class NotPublished(Exception):
-    """A flow answers clients only by a revision that was published."""
+    """A flow without a published revision cannot answer clients."""
 
 
 class NotStartedByMessages(Exception):
-    """No message of a client starts this revision, so that it cannot answer one."""
+    """No message of a client starts this revision, so it cannot answer clients."""
 
 
-class Flows(models.QuerySet["Flow"]):
-    def with_running(self) -> Flows:
-        """Each with `running`, how many executions are under way on it; the one that answers first."""
-        running = _how_many(Execution.objects.active().filter(revision__flow=OuterRef("pk")))
+class FlowQuerySet(models.QuerySet["Flow"]):
+    def with_running(self) -> FlowQuerySet:
+        """Annotate `running`, the number of active executions; the flow that answers clients comes first."""
+        running = _count_subquery(Execution.objects.active().filter(revision__flow=OuterRef("pk")))
         return self.annotate(running=running).order_by("-answers", "name")
 
 
-class Revisions(models.QuerySet["Revision"]):
-    def with_running(self) -> Revisions:
-        """Each with `running`, the newest first."""
-        running = _how_many(Execution.objects.active().filter(revision=OuterRef("pk")))
+class RevisionQuerySet(models.QuerySet["Revision"]):
+    def with_running(self) -> RevisionQuerySet:
+        """Annotate `running`, the number of active executions; the newest revision comes first."""
+        running = _count_subquery(Execution.objects.active().filter(revision=OuterRef("pk")))
         return self.annotate(running=running).order_by("-number")
 
 
-def _how_many(executions: Executions) -> Coalesce:
-    """Counted by itself: a join would go through all that ever ran, to find the few under way."""
-    counted = executions.order_by().values(one=Value(1)).annotate(number=Count("pk")).values("number")
-    return Coalesce(Subquery(counted, output_field=models.IntegerField()), 0)
+def _count_subquery(executions: ExecutionQuerySet) -> Coalesce:
+    """A subquery, since a join would read all executions of the past to count the few active ones."""
+    counts = executions.order_by().values(one=Value(1)).annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(counts, output_field=models.IntegerField()), 0)
 
 
 class Flow(models.Model):
-    """A flow of Studio's; one `answers` the clients, the others are its sub-flows or drafts."""
+    """A flow; one `answers` clients, the others are its sub-flows or drafts."""
 
     name = models.CharField(_("nom"), max_length=80, unique=True)
     sid = models.CharField(max_length=34, unique=True, default=new_flow_sid)
-    """As a parent's run-subflow names it."""
+    """By which a parent's run-subflow refers to it."""
     answers = models.BooleanField(_("répond aux clients"), default=False, db_default=False)
     zone = models.CharField(_("fuseau horaire"), max_length=60, blank=True, default="", db_default="")
-    """In which templates tell the time; empty is the company's own."""
+    """The time zone of templates; the company's if empty."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    objects = Flows.as_manager()
+    objects = FlowQuerySet.as_manager()
 
     class Meta(TypedModelMeta):
         db_table = "flows"
@@ -93,18 +93,18 @@ class Flow(models.Model):
     def latest(self) -> Revision | None:
         return self.revisions.order_by("-number").first()
 
-    def executions(self) -> Executions:
+    def executions(self) -> ExecutionQuerySet:
         return Execution.objects.filter(revision__flow=self)
 
     @staticmethod
-    def published_as(sids: Iterable[str]) -> dict[str, int]:
-        """The published revision of each of these flows."""
-        found = ((flow.sid, flow.published) for flow in Flow.objects.filter(sid__in=sids))
-        return {sid: revision.pk for sid, revision in found if revision is not None}
+    def published_revision_ids(sids: Iterable[str]) -> dict[str, int]:
+        """The ids of the published revisions of these flows, by SID."""
+        published = ((flow.sid, flow.published) for flow in Flow.objects.filter(sid__in=sids))
+        return {sid: revision.pk for sid, revision in published if revision is not None}
 
     @transaction.atomic
     def answer_clients(self) -> None:
-        """From the next conversation on; executions under way stay where they are.
+        """Answer clients by this flow from now on; active executions stay on theirs.
 
         Raises NotPublished and NotStartedByMessages.
         """
@@ -112,7 +112,7 @@ class Flow(models.Model):
             raise NotPublished
         if not self.published.is_started_by_messages:
             raise NotStartedByMessages
-        # In one order, so that of two admins at once one comes after the other.
+        # Lock in a fixed order, so that two admins at once do not deadlock.
         list(Flow.objects.order_by("pk").select_for_update(no_key=True))
         Flow.objects.filter(answers=True).exclude(pk=self.pk).update(answers=False)
         Flow.objects.filter(pk=self.pk).update(answers=True)
@@ -120,7 +120,7 @@ class Flow(models.Model):
 
     @transaction.atomic
     def add_revision(self, definition: dict[str, Any], *, by: str, at: datetime) -> Revision:
-        """Keep a definition as a new draft. Raises engine.BadFlow when it cannot be run."""
+        """Store a definition as a new draft. Raises engine.InvalidFlow."""
         engine.parse(definition)
         Flow.objects.select_for_update(no_key=True).get(pk=self.pk)
         number = (self.revisions.aggregate(last=Max("number"))["last"] or 0) + 1
@@ -128,7 +128,7 @@ class Flow(models.Model):
 
 
 class Revision(models.Model):
-    """One version of a definition, as it was given. Executions stay on the one they began with."""
+    """One version of a definition, which never changes. Executions stay on the revision they started with."""
 
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="revisions")
     number = models.IntegerField()
@@ -136,9 +136,9 @@ class Revision(models.Model):
     made_by = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now())
     published_at = models.DateTimeField(null=True)
-    """The one published last answers; publishing an older one again is the way back."""
+    """The revision published last is the published one; publishing an older one again is a rollback."""
 
-    objects = Revisions.as_manager()
+    objects = RevisionQuerySet.as_manager()
 
     class Meta(TypedModelMeta):
         db_table = "flow_revisions"
@@ -151,22 +151,22 @@ class Revision(models.Model):
         return f"{self.flow} {self.number}"
 
     def missing_subflows(self) -> list[str]:
-        """The SIDs of flows that it runs and that are not published here: it takes `failed` there."""
+        """The SIDs of sub-flows without a published revision: run-subflow takes `failed` there."""
         try:
             sids = self.parsed().subflows()
-        except engine.BadFlow:
+        except engine.InvalidFlow:
             return []
-        return sorted(sids - set(Flow.published_as(sids)))
+        return sorted(sids - set(Flow.published_revision_ids(sids)))
 
     @property
     def is_started_by_messages(self) -> bool:
         try:
-            return bool(self.parsed().message_start)
-        except engine.BadFlow:
+            return bool(self.parsed().message_trigger_event)
+        except engine.InvalidFlow:
             return False
 
     def publish(self, *, at: datetime) -> None:
-        """Raises NotStartedByMessages where it would leave clients without an answer."""
+        """Raises NotStartedByMessages if clients would no longer be answered."""
         if self.flow.answers and not self.is_started_by_messages:
             raise NotStartedByMessages
         Revision.objects.filter(pk=self.pk).update(published_at=at)
@@ -176,43 +176,43 @@ class Revision(models.Model):
         return engine.parse(self.definition)
 
 
-class Executions(models.QuerySet["Execution"]):
-    def active(self) -> Executions:
+class ExecutionQuerySet(models.QuerySet["Execution"]):
+    def active(self) -> ExecutionQuerySet:
         return self.filter(ended_at=None)
 
-    def due(self, at: datetime) -> Executions:
-        """Those that time moves, whose question did not reach the client, or that left a message for later."""
+    def due(self, at: datetime) -> ExecutionQuerySet:
+        """Executions that time out, whose question was not delivered, or that have an unread message."""
         undelivered = Q(question__state__in=["failed", "refused"])
-        unheard = Q(conversation__last_inbound_seq__gt=F("consumed_seq")) & ~Q(question__state="sending")
-        return self.active().filter(Q(due_at__lte=at) | Q(undelivered | unheard, awaits_reply=True))
+        unread = Q(conversation__last_inbound_seq__gt=F("consumed_seq")) & ~Q(question__state="sending")
+        return self.active().filter(Q(due_at__lte=at) | Q(undelivered | unread, awaits_reply=True))
 
 
 class Execution(models.Model):
-    """One run of the bot in a conversation; a trigger ends it when a person takes the conversation's epoch on."""
+    """One run of the bot in a conversation. A database trigger ends it when `conversations.epoch` rises (take-over)."""
 
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="executions")
     revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="executions")
     sid = models.CharField(max_length=34, unique=True, default=new_execution_sid)
     subflows = models.JSONField(null=True)
-    """Of each flow that it may run below, by SID: the revision published when it began. None: nobody noted it then."""
+    """The ids of the sub-flows' revisions at the start, by SID; None in old rows, which did not record them."""
     state = models.JSONField()
     pending = models.JSONField(null=True)
-    """The request under way outside, by its `ref`, so that a repeated job makes the same one."""
+    """The request that waits for its response; a repeated job makes the same request (idempotency key `ref`)."""
     consumed_seq = models.IntegerField()
-    """The last of the client's events that was looked at."""
+    """The `seq` of the client's last message that the bot has processed."""
     about = models.ForeignKey(ConversationEvent, on_delete=models.PROTECT, related_name="+")
-    """The client's message that the last step was about."""
+    """The client's message that the last step processed."""
     question = models.ForeignKey(MessageDelivery, null=True, on_delete=models.PROTECT, related_name="+")
-    """What was asked last: only a message that came after Twilio accepted it is an answer."""
+    """The last question: only a message from after Twilio accepted it is a reply."""
     awaits_reply = models.BooleanField(default=False, db_default=False)
     due_at = models.DateTimeField(null=True)
     path = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))
-    """The names of the states it went through, in order; the last 500."""
+    """The names of the states it went through, in order; the last MAX_PATH_STATES."""
     started_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
     end_reason = models.TextField(blank=True, default="", db_default="")
 
-    objects = Executions.as_manager()
+    objects = ExecutionQuerySet.as_manager()
 
     class Meta(TypedModelMeta):
         db_table = "flow_executions"

@@ -1,7 +1,7 @@
-"""Messages that a flow addresses to somebody else than the client, or sends from another of our numbers.
+"""Messages of a flow to another recipient than the client, or from another of our numbers.
 
-They belong to the conversation of that address and that number: its window, its opt-out and its holder decide, and its
-history has the text. The conversation of the flow notes where it went, or keeps it as refused with the reason.
+They belong to the conversation of that address and number: its 24-hour window, opt-out and agent decide whether they
+are sent, and its history has the text. The flow's own conversation gets a note, or the refused message with the reason.
 """
 
 from __future__ import annotations
@@ -23,9 +23,14 @@ from relais.flows import engine
 
 
 def send(
-    conversation: Conversation, effect: engine.Say, *, template: Template | None, ref: str, at: datetime
-) -> engine.Said:
-    """Send what `effect` says from the flow of `conversation`, and tell the flow whether it was taken."""
+    conversation: Conversation,
+    effect: engine.SendMessage,
+    *,
+    template: Template | None,
+    ref: str,
+    at: datetime,
+) -> engine.SendResult:
+    """Send the message of a flow that runs in `conversation`; the result says whether it was queued."""
     try:
         with transaction.atomic():
             to, sender = _addresses(effect)
@@ -42,33 +47,35 @@ def send(
                 metadata={"from_conversation": conversation.pk} if other.pk != conversation.pk else None,
             )
     except Refusal as refusal:
-        return refuse(conversation, effect, refusal, template=template, at=at, metadata=_named(effect))
+        return refuse(
+            conversation, effect, refusal, template=template, at=at, metadata=_raw_addresses(effect)
+        )
     if other.pk != conversation.pk:
         _note(conversation, delivery, at=at, state=effect.widget)
-    return engine.Said(effect.ref, status="queued")
+    return engine.SendResult(effect.ref, status="queued")
 
 
 def refuse(
     conversation: Conversation,
-    effect: engine.Say,
+    effect: engine.SendMessage,
     refusal: Refusal,
     *,
     template: Template | None,
     at: datetime,
     metadata: dict[str, Any] | None = None,
-) -> engine.Said:
-    """Keep in the flow's own conversation what could not be sent, and why."""
-    beside = {"media_url": [effect.media_url]} if effect.media_url else {}
-    beside |= asdict(template) if template else {}
+) -> engine.SendResult:
+    """Store the message as refused in the flow's own conversation, with the reason."""
+    content = {"media_url": [effect.media_url]} if effect.media_url else {}
+    content |= asdict(template) if template else {}
     reason = refusal_reason(refusal)
     conversation.keep_as_refused(
-        effect.body, by=BOT, at=at, reason=reason, metadata=beside | (metadata or {})
+        effect.body, by=BOT, at=at, reason=reason, metadata=content | (metadata or {})
     )
-    return engine.Said(effect.ref, status="failed", error_code=reason, error_message=str(refusal))
+    return engine.SendResult(effect.ref, status="failed", error_code=reason, error_message=str(refusal))
 
 
-def _addresses(effect: engine.Say) -> tuple[str, str]:
-    """To and from, canonical. Raises Unsayable."""
+def _addresses(effect: engine.SendMessage) -> tuple[str, str]:
+    """The canonical `to` and `from`. Raises Unsayable."""
     try:
         to = canonical_address(effect.to)
     except InvalidAddress as error:
@@ -80,9 +87,12 @@ def _addresses(effect: engine.Say) -> tuple[str, str]:
 
 
 def _conversation(conversation: Conversation, to: str, sender: str, *, may_open: bool) -> Conversation:
-    """Raises Unsayable. Only a template may be the first message to an address."""
-    if found := conversation_with(to, sender):
-        return found
+    """The conversation of that address and number. Raises Unsayable.
+
+    `may_open`: WhatsApp allows only a template as the first message to an address.
+    """
+    if existing := conversation_with(to, sender):
+        return existing
     if not _is_ours(sender, conversation):
         raise Unsayable("not_our_number")
     if not may_open:
@@ -91,7 +101,7 @@ def _conversation(conversation: Conversation, to: str, sender: str, *, may_open:
 
 
 def _is_ours(sender: str, conversation: Conversation) -> bool:
-    """The number of the flow's conversation, the configured one, or one that has sent before."""
+    """Whether `sender` is the number of the flow's conversation, the configured one, or one that sent before."""
     if sender in (conversation.sender, settings.ENVIRONMENT.whatsapp_number):
         return True
     return SenderPace.objects.filter(sender=sender).exists()
@@ -113,6 +123,6 @@ def _note(conversation: Conversation, delivery: MessageDelivery, *, at: datetime
     conversation.append("note", by=BOT, at=at, body=text, metadata=metadata)
 
 
-def _named(effect: engine.Say) -> dict[str, str]:
-    """As the flow named them, since they need not be addresses at all."""
+def _raw_addresses(effect: engine.SendMessage) -> dict[str, str]:
+    """`to` and `from` as the flow has them, since they may not be addresses at all."""
     return {"to": effect.to, "from": effect.sender}

@@ -1,6 +1,6 @@
-"""Which addresses are public, by IANA's special-purpose registries.
+"""Decides which IP addresses are public, by IANA's special-purpose registries.
 
-Python's `is_global` answers true for several blocks that lead into private networks, and differs between versions.
+Python's `is_global` is true for several blocks that lead into private networks, and differs between versions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NOT_PUBLIC_IPV4 = tuple(
     )
 )
 GLOBAL_UNICAST_IPV6 = ip_network("2000::/3")
-"""All that IANA gives out. Outside are loopback, IPv4 in IPv6, NAT64, unique local, link- and site-local, multicast."""
+"""All that IANA assigns. Outside are loopback, IPv4 in IPv6, NAT64, unique local, link- and site-local, multicast."""
 NOT_PUBLIC_IPV6 = tuple(
     ip_network(block)
     for block in (
@@ -47,7 +47,7 @@ NOT_PUBLIC_IPV6 = tuple(
 
 
 def is_public(address: str) -> bool:
-    """Raises ValueError when it is no address."""
+    """Raises ValueError if the text is not an IP address."""
     ip = ip_address(address.partition("%")[0])
     if isinstance(ip, IPv6Address):
         return ip in GLOBAL_UNICAST_IPV6 and not any(ip in block for block in NOT_PUBLIC_IPV6)

@@ -1,4 +1,4 @@
-"""Who plays a flow without a client: the addresses, and a message as Twilio's webhook would bring it."""
+"""Sample webhook payloads: the client, number and SIDs of a flow that is played or tried without a real client."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ ACCOUNT, FLOW, EXECUTION = ("AC" + "0" * 32, "FW" + "0" * 32, "FN" + "0" * 32)
 
 
 def message(number: int, body: str, *, contact: str = CLIENT, profile_name: str = "") -> dict[str, str]:
-    """The parameters of this client's message of that number."""
+    """The webhook parameters of the client's message; `number` makes its SID unique."""
     sid = f"SM{number:032x}"
     return {
         "MessageSid": sid,

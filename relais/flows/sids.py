@@ -1,4 +1,4 @@
-"""SIDs of flows, as Twilio writes them and as published examples leave them to be filled in."""
+"""Recognises SIDs of flows: Twilio's, and the placeholders of published examples."""
 
 from __future__ import annotations
 

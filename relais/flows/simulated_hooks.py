@@ -1,4 +1,4 @@
-"""What our own hooks would answer about a client who exists only while a flow is tried. Nothing is kept."""
+"""Simulates our own hooks for the trial of a flow: their responses about a client who exists only in the trial."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, TypedDict
 from urllib.parse import parse_qsl, urlsplit
 
 from relais.flows.engine import Request
-from relais.flows.engine.values import object_of
+from relais.flows.engine.values import parse_json_object
 
-YES, NO = ("1", "oui", "yes"), ("2", "non", "no")
-NAMES, STANDINGS = ("collect_name", "nom_prenom"), ("check_client", "is_client")
+YES_WORDS, NO_WORDS = ("1", "oui", "yes"), ("2", "non", "no")
+NAME_FIELDS, IS_CLIENT_FIELDS = ("collect_name", "nom_prenom"), ("check_client", "is_client")
 
 
-class Client(TypedDict):
-    """What the desk would know of the client."""
+class SimulatedClient(TypedDict):
+    """What the desk would know of the client. The trial's signed state has it, so the keys stay."""
 
     name: str
     is_client: str
@@ -23,54 +23,54 @@ class Client(TypedDict):
     messages: int
 
 
-def stranger() -> Client:
+def new_client() -> SimulatedClient:
     return {"name": "", "is_client": "", "menus": [], "status": "active", "messages": 0}
 
 
-def answer(request: Request, client: Client) -> tuple[Client, dict[str, Any] | None]:
-    """The client as he then is, and the answer; None when no hook has that path."""
+def respond(request: Request, client: SimulatedClient) -> tuple[SimulatedClient, dict[str, Any] | None]:
+    """The client afterwards, and the response; None if no hook has that path."""
     hook = urlsplit(request.url).path.rstrip("/").rpartition("/")[2]
-    sent = _sent(request)
-    said: dict[str, Any]
+    params = _params(request)
+    response: dict[str, Any]
     match hook:
         case "incoming":
-            return _incoming(client, sent)
+            return _incoming(client, params)
         case "menu-choice":
-            menus = [*client["menus"], sent.get("menu_choice", "")][-20:]
-            said = {"success": "true", "current_menu": menus[-1], "menu_path": menus}
-            return {**client, "menus": menus}, said
+            menus = [*client["menus"], params.get("menu_choice", "")][-20:]
+            response = {"success": "true", "current_menu": menus[-1], "menu_path": menus}
+            return {**client, "menus": menus}, response
         case "free-input":
-            return _learn(client, sent), {"success": "true", "stored": "true"}
+            return _store_input(client, params), {"success": "true", "stored": "true"}
         case "agent-transfer":
-            said = {"success": "true", "transferred": "true", "status": "transferred", "message": ""}
-            return {**client, "status": "transferred"}, said
+            response = {"success": "true", "transferred": "true", "status": "transferred", "message": ""}
+            return {**client, "status": "transferred"}, response
         case "complete":
-            said = {"success": "true", "completed": "true", "status": "completed", "duration_seconds": 60}
-            return {**client, "status": "completed"}, said
+            response = {"success": "true", "completed": "true", "status": "completed", "duration_seconds": 60}
+            return {**client, "status": "completed"}, response
     return client, None
 
 
-def _sent(request: Request) -> dict[str, str]:
+def _params(request: Request) -> dict[str, str]:
     if request.content_type.startswith("application/json"):
-        return {key: str(value) for key, value in (object_of(request.body) or {}).items()}
+        return {key: str(value) for key, value in (parse_json_object(request.body) or {}).items()}
     return dict(parse_qsl(request.body or urlsplit(request.url).query, keep_blank_values=True))
 
 
-def _incoming(client: Client, sent: Mapping[str, str]) -> tuple[Client, dict[str, Any]]:
+def _incoming(client: SimulatedClient, params: Mapping[str, str]) -> tuple[SimulatedClient, dict[str, Any]]:
     # A message after the end begins a conversation anew.
     status = "active" if client["status"] == "completed" else client["status"]
-    media = sent.get("NumMedia", "0")
-    said = {
+    media = params.get("NumMedia", "0")
+    response = {
         "success": "true",
         "conversation_id": 1,
         "session_id": "essai",
-        "phone_number": sent.get("From", "").removeprefix("whatsapp:"),
+        "phone_number": params.get("From", "").removeprefix("whatsapp:"),
         "current_menu": client["menus"][-1] if client["menus"] else "main_menu",
         "is_client": client["is_client"],
         "client_full_name": client["name"],
-        "whatsapp_profile_name": sent.get("ProfileName", ""),
-        "profile_name": sent.get("ProfileName", ""),
-        "message": sent.get("Body", ""),
+        "whatsapp_profile_name": params.get("ProfileName", ""),
+        "profile_name": params.get("ProfileName", ""),
+        "message": params.get("Body", ""),
         "status": status,
         "agent_mode": "false",
         "pending_agent": "true" if status == "transferred" else "false",
@@ -81,14 +81,14 @@ def _incoming(client: Client, sent: Mapping[str, str]) -> tuple[Client, dict[str
         "client_has_name": "true" if client["name"] else "false",
         "client_status_known": "true" if client["is_client"] else "false",
     }
-    return {**client, "status": status, "messages": client["messages"] + 1}, said
+    return {**client, "status": status, "messages": client["messages"] + 1}, response
 
 
-def _learn(client: Client, sent: Mapping[str, str]) -> Client:
-    field, said = sent.get("widget_name", ""), sent.get("user_input", "").strip()
-    if field in NAMES and not client["name"]:
-        return {**client, "name": said}
-    if field in STANDINGS:
-        word = said.casefold()
-        return {**client, "is_client": "true" if word in YES else "false" if word in NO else ""}
+def _store_input(client: SimulatedClient, params: Mapping[str, str]) -> SimulatedClient:
+    field, value = params.get("widget_name", ""), params.get("user_input", "").strip()
+    if field in NAME_FIELDS and not client["name"]:
+        return {**client, "name": value}
+    if field in IS_CLIENT_FIELDS:
+        word = value.casefold()
+        return {**client, "is_client": "true" if word in YES_WORDS else "false" if word in NO_WORDS else ""}
     return client

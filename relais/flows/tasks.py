@@ -1,4 +1,4 @@
-"""When the bot runs. Jobs carry ids and decide nothing."""
+"""The jobs of the bot: when it runs, and how failures are retried. Jobs carry ids and decide nothing else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
 
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
@@ -15,63 +14,85 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 from procrastinate.jobs import Job
 
+from relais.flows import host_limits, runner
+from relais.flows.engine import RequestResult
+from relais.flows.host_limits import HostBusy
 from relais.flows.models import Execution
+from relais.flows.outbound_request import OutboundRequest
 
-if TYPE_CHECKING:
-    from relais.flows.engine import Answered
-    from relais.flows.runner import Errand
-
-TRIES = 6
-AWAY = (OperationalError, InterfaceError)
-"""The database's own trouble, which passes: no fault of the flow, and never counted against it."""
-LONGEST_PAUSE = 64
 RUN = "relais.flows.tasks.run_bot"
 RUN_WITH_REQUESTS = "relais.flows.tasks.run_bot_with_requests"
 REQUEST_QUEUE = "flow_requests"
-BUSY_PAUSES_SECONDS = (1, 2, 4, 8)
-"""How long a request waits for a busy host, each time, before it has failed."""
+MAX_WOKEN_EXECUTIONS = 500
+"""How many executions one periodic job wakes at most."""
+
+# -- retries ----------------------------------------------------------------------------------------------
+
+MAX_ATTEMPTS = 6
+MAX_RETRY_DELAY_SECONDS = 64
+DATABASE_ERRORS = (OperationalError, InterfaceError)
+"""Temporary failures of the database: retried without limit, since the flow is not at fault."""
+BUSY_HOST_DELAYS_SECONDS = (1, 2, 4, 8)
+"""The delays before each retry of a request to a busy host; after the last one, the request has failed."""
 
 
-class UntilGivenUp(BaseRetryStrategy):
-    """Whatever failed was rolled back: a later try finds the same message."""
+class RetryWithBackoff(BaseRetryStrategy):
+    """Exponential backoff up to MAX_ATTEMPTS. A failed job was rolled back: the retry finds the same message."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
-        if _is_last(job, exception):
+        if _is_last_attempt(job, exception):
             return None
-        return RetryDecision(retry_in={"seconds": min(LONGEST_PAUSE, 2 ** min(job.attempts + 1, 10))})
+        return RetryDecision(
+            retry_in={"seconds": min(MAX_RETRY_DELAY_SECONDS, 2 ** min(job.attempts + 1, 10))}
+        )
 
 
-@app.task(name=RUN, retry=UntilGivenUp(), pass_context=True)
+def _is_last_attempt(job: Job, error: BaseException) -> bool:
+    return job.attempts + 1 >= MAX_ATTEMPTS and not isinstance(error, DATABASE_ERRORS)
+
+
+@contextmanager
+def _fails_execution_at_last(job: Job, conversation_id: int) -> Iterator[None]:
+    """After the last attempt, hand the conversation to an agent: the client has written and awaits an answer."""
+    try:
+        yield
+    except HostBusy:
+        raise
+    except Exception as error:
+        if _is_last_attempt(job, error):
+            runner.fail_execution(conversation_id, at=timezone.now())
+        raise
+
+
+# -- jobs -------------------------------------------------------------------------------------------------
+
+
+@app.task(name=RUN, retry=RetryWithBackoff(), pass_context=True)
 def run_bot(context: JobContext, conversation_id: int) -> None:
-    """Never asks a foreign host itself: the bots that ask nobody must not wait for those that do."""
-    from relais.flows import runner
-
-    with _giving_up_at_last(context.job, conversation_id):
-        if runner.run(conversation_id, fetch=None) and not _request_is_waiting(conversation_id):
+    """Run the bot up to its next request: bots without requests must not wait for slow hosts."""
+    with _fails_execution_at_last(context.job, conversation_id):
+        if runner.run(conversation_id, fetch=None) and not _has_waiting_request_job(conversation_id):
             run_bot_with_requests.configure(lock=_lock(conversation_id)).defer(
                 conversation_id=conversation_id
             )
 
 
-@app.task(name=RUN_WITH_REQUESTS, queue=REQUEST_QUEUE, retry=UntilGivenUp(), pass_context=True)
+@app.task(name=RUN_WITH_REQUESTS, queue=REQUEST_QUEUE, retry=RetryWithBackoff(), pass_context=True)
 def run_bot_with_requests(context: JobContext, conversation_id: int, busy_count: int = 0) -> None:
-    """The same in a slot for requests; `busy_count` is how often the host was found busy before."""
-    from relais.flows import runner
-    from relais.flows.host_limits import HostBusy
-
-    tries_left = len(BUSY_PAUSES_SECONDS) - busy_count
+    """Run the bot with its requests, in a slot for requests; `busy_count` is how often the host was busy before."""
+    retries_left = len(BUSY_HOST_DELAYS_SECONDS) - busy_count
     try:
-        with _giving_up_at_last(context.job, conversation_id):
-            runner.run(conversation_id, fetch=partial(_fetch, waits_if_busy=tries_left > 0))
+        with _fails_execution_at_last(context.job, conversation_id):
+            runner.run(conversation_id, fetch=partial(_fetch, raises_if_busy=retries_left > 0))
     except HostBusy:
-        later = run_bot_with_requests.configure(
-            lock=_lock(conversation_id), schedule_in={"seconds": BUSY_PAUSES_SECONDS[busy_count]}
+        retry = run_bot_with_requests.configure(
+            lock=_lock(conversation_id), schedule_in={"seconds": BUSY_HOST_DELAYS_SECONDS[busy_count]}
         )
-        later.defer(conversation_id=conversation_id, busy_count=busy_count + 1)
+        retry.defer(conversation_id=conversation_id, busy_count=busy_count + 1)
 
 
-def _request_is_waiting(conversation_id: int) -> bool:
-    """Of two jobs with one lock only one is at work, so nobody defers another meanwhile."""
+def _has_waiting_request_job(conversation_id: int) -> bool:
+    """Free of races: of two jobs with one lock only one runs, so nobody else defers one meanwhile."""
     jobs = ProcrastinateJob.objects.filter(task_name=RUN_WITH_REQUESTS, status="todo")
     return jobs.filter(lock=_lock(conversation_id)).exists()
 
@@ -80,49 +101,28 @@ def _lock(conversation_id: int) -> str:
     return f"bot:{conversation_id}"
 
 
-@contextmanager
-def _giving_up_at_last(job: Job, conversation_id: int) -> Iterator[None]:
-    from relais.flows import runner
-    from relais.flows.host_limits import HostBusy
-
-    try:
-        yield
-    except HostBusy:
-        raise
-    except Exception as error:
-        # A person takes what the bot cannot: the client has written, and would be left alone.
-        if _is_last(job, error):
-            runner.give_up(conversation_id, at=timezone.now())
-        raise
-
-
-def _is_last(job: Job, error: BaseException) -> bool:
-    return job.attempts + 1 >= TRIES and not isinstance(error, AWAY)
-
-
-def _fetch(errand: Errand, *, waits_if_busy: bool) -> Answered:
-    """Raises HostBusy when it is worth waiting for the host; after that the flow takes its branch for a failure."""
+def _fetch(request: OutboundRequest, *, raises_if_busy: bool) -> RequestResult:
+    """Send the request. Raises HostBusy if it shall be retried later; without retries it fails in the flow."""
+    # Imported here because aiohttp takes long to import, and the web process makes no requests.
     from relais.flows import http_client
-    from relais.flows.engine import Answered
-    from relais.flows.host_limits import HostBusy, host_limiter
 
     try:
-        with host_limiter.request_to(errand.url):
-            return http_client.fetch(errand)
+        with host_limits.host_limiter.request_to(request.url):
+            return http_client.fetch(request)
     except HostBusy:
-        if waits_if_busy:
+        if raises_if_busy:
             raise
-        return Answered.failed(errand.ref, "too many requests to this host are under way")
+        return RequestResult.failed(request.ref, "too many requests to this host are under way")
 
 
 @app.periodic(cron="* * * * * */5")
 @app.task(name="relais.flows.tasks.wake_bots", queueing_lock="wake_bots", priority=1)
 def wake_bots(timestamp: int) -> None:
-    """Executions that move by themselves, unless a job of theirs is under way or to be tried again."""
+    """Run the executions that are due, unless a job of theirs is running or waiting for a retry."""
     tasks = [RUN, RUN_WITH_REQUESTS]
-    under_way = ProcrastinateJob.objects.filter(task_name__in=tasks, status__in=["todo", "doing"])
-    busy = set(under_way.values_list("lock", flat=True))
-    due = Execution.objects.due(datetime.fromtimestamp(timestamp, UTC)).order_by("due_at")[:500]
-    for conversation_id in due.values_list("conversation_id", flat=True):
-        if (lock := _lock(conversation_id)) not in busy:
+    unfinished = ProcrastinateJob.objects.filter(task_name__in=tasks, status__in=["todo", "doing"])
+    busy_locks = set(unfinished.values_list("lock", flat=True))
+    due = Execution.objects.due(datetime.fromtimestamp(timestamp, UTC)).order_by("due_at")
+    for conversation_id in due.values_list("conversation_id", flat=True)[:MAX_WOKEN_EXECUTIONS]:
+        if (lock := _lock(conversation_id)) not in busy_locks:
             run_bot.configure(lock=lock).defer(conversation_id=conversation_id)

@@ -1,14 +1,12 @@
-"""A revision tried from the dashboard: who tries it is the client, and everything else is pretended.
+"""Tries a revision from the dashboard: the admin plays the client, and everything else is simulated.
 
-What was said and where the flow stands travel in the page itself, signed: nothing is stored, and several tabs don't
-get in each other's way.
+The messages and the state travel in the page itself, signed: nothing is stored, and several tabs do not interfere.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypedDict
 
@@ -17,182 +15,164 @@ from django.core import signing
 from relais.company import company_settings
 from relais.flows import local_hooks, sample_payloads, simulated_hooks
 from relais.flows.engine import (
-    Answered,
     AskForAgent,
-    CallHttp,
-    Context,
     Effect,
-    End,
+    EndExecution,
+    ExecutionContext,
     Flow,
-    Input,
-    MessageArrived,
+    MakeHttpRequest,
+    MessageReceived,
+    RecordWarning,
+    RequestResult,
     RunFunction,
-    Said,
-    Say,
-    Started,
+    SendMessage,
+    SendResult,
     State,
-    TimedOut,
     Trigger,
-    Wait,
-    Warn,
-    due_at,
-    start,
-    step,
 )
+from relais.flows.engine_host import EffectHandler, SimulatedExecution
+from relais.flows.execution_path import extended, states_of
 from relais.flows.sample_payloads import CLIENT, DESK, EXECUTION, FLOW
 
-PROFILE = "Fatou"
-SALT = "relais.flows.trial"
-MOST_LINES, LONGEST_PATH = 120, 500
-AN_HOUR = timedelta(hours=1)
+PROFILE_NAME = "Fatou"
+SIGNING_SALT = "relais.flows.trial"
+MAX_LINES = 120
+MAX_URL_CHARACTERS = 200
+ONE_HOUR = timedelta(hours=1)
 
 
 class Line(TypedDict):
+    """A line of the simulated phone: a message, or a note."""
+
     by: Literal["client", "bot", "note"]
     code: str
-    """Of a note: what happened, for the page to word."""
+    """Which note it is; the template has the text."""
     text: str
     state: str
 
 
-class Memory(TypedDict):
+class TrialState(TypedDict):
+    """All of a trial between two requests. The page carries it, so its keys stay."""
+
     revision: int
     now: str
     state: State | None
-    client: simulated_hooks.Client
+    client: simulated_hooks.SimulatedClient
     lines: list[Line]
     path: list[str]
     messages: int
 
 
-@dataclass
-class Trial:
-    """`flows` are the sub-flows by SID; `zone` the one in which templates tell the time."""
+class Trial(EffectHandler):
+    """One trial of a flow. `subflows` are by SID; `zone` is the time zone of templates."""
 
-    flow: Flow
-    memory: Memory
-    zone: str
-    flows: Mapping[str, Flow] = field(default_factory=dict)
+    def __init__(self, flow: Flow, state: TrialState, zone: str, subflows: Mapping[str, Flow]) -> None:
+        self.flow = flow
+        self.state = state
+        self.zone = zone
+        self.execution = SimulatedExecution(
+            flow, self, datetime.fromisoformat(state["now"]), subflows, state["state"]
+        )
 
     @property
     def lines(self) -> list[Line]:
-        return self.memory["lines"]
+        return self.state["lines"]
+
+    @property
+    def path(self) -> list[str]:
+        return self.state["path"]
 
     @property
     def now(self) -> datetime:
-        return datetime.fromisoformat(self.memory["now"])
+        return self.execution.now
 
-    @property
-    def is_over(self) -> bool:
-        state = self.memory["state"]
-        return state is not None and state["ended"] is not None
-
-    def hear(self, text: str) -> None:
-        """The client writes: the first time, and after an end, the flow begins."""
-        self._tell("client", text)
-        params = self._message(text)
-        if self.memory["state"] is None or self.is_over:
+    def receive_message(self, text: str) -> None:
+        """The client writes: the first time, and after an end, the flow starts."""
+        self._add_line("client", text)
+        self.state["messages"] += 1
+        params = sample_payloads.message(self.state["messages"], text, profile_name=PROFILE_NAME)
+        if self.execution.state is None or self.execution.end_reason is not None:
             data = {"brand": company_settings.brand()}
-            context = Context(EXECUTION, FLOW, CLIENT, DESK, data=data, zone=self.zone)
-            trigger = Trigger.message(params, event=self.flow.message_start)
-            self.memory["state"] = start(self.flow, trigger=trigger, context=context, now=self.now)
-            self.memory["path"] = []
-            self._take(Started())
+            context = ExecutionContext(EXECUTION, FLOW, CLIENT, DESK, data=data, zone=self.zone)
+            trigger = Trigger.message(params, event=self.flow.message_trigger_event)
+            self.state["path"] = []
+            self.execution.start(trigger, context)
         else:
-            self._take(MessageArrived(params))
+            self.execution.apply(MessageReceived(params))
 
-    def let_pass(self, how_long: timedelta) -> None:
-        """Whatever falls due on the way happens at its own time."""
-        until = self.now + how_long
-        self._tell("note", code="passed")
-        while (due := self._due()) is not None and due <= until:
-            self.memory["now"] = max(self.now, due).isoformat()
-            self._take(TimedOut())
-        self.memory["now"] = until.isoformat()
+    def advance_time(self, duration: timedelta) -> None:
+        """Let time pass, on the clock of the page also after the end of the flow."""
+        until = self.now + duration
+        self._add_line("note", code="passed")
+        self.execution.advance_time(duration)
+        self.execution.now = until
 
-    def _due(self) -> datetime | None:
-        state = self.memory["state"]
-        return due_at(state) if state is not None else None
+    def signed_state(self) -> str:
+        stored = self.state | {"now": self.now.isoformat(), "state": self.execution.state}
+        return signing.dumps(stored, salt=SIGNING_SALT, compress=True)
 
-    def _take(self, input: Input) -> None:
-        inputs = [input]
-        while inputs and (state := self.memory["state"]) is not None:
-            state, effects = step(self.flow, state, inputs.pop(0), now=self.now, flows=self.flows)
-            self.memory["state"] = state
-            inputs += [answer for effect in effects if (answer := self._carry_out(effect)) is not None]
+    # -- simulated effects ----------------------------------------------------------------------------
 
-    def _carry_out(self, effect: Effect) -> Answered | Said | None:
-        if not isinstance(effect, End | Warn | Wait):
-            self._went_by(effect.widget)
-        match effect:
-            case Say():
-                said = effect.body or (f"[{effect.content_sid}]" if effect.content_sid else "")
-                said = "\n".join(filter(None, [said, effect.media_url]))
-                if effect.is_to_client:
-                    self._tell("bot", said, state=effect.widget)
-                else:
-                    self._tell("note", f"{effect.to} : {said}", code="to_other", state=effect.widget)
-                    return Said(effect.ref, status="queued")
-            case CallHttp() | RunFunction():
-                return self._answer(effect)
-            case AskForAgent():
-                self.memory["client"]["status"] = "transferred"
-                self._tell("note", code="agent", state=effect.widget)
-            case Warn():
-                self._tell("note", effect.message, code="warning", state=effect.widget)
-            case End():
-                self._tell("note", effect.reason, code="end")
-        return None
+    def step_done(self, state: State, effects: Sequence[Effect]) -> None:
+        self.state["path"] = extended(self.path, states_of(effects))
 
-    def _answer(self, effect: CallHttp | RunFunction) -> Answered:
-        request, was = effect.as_request(), self.memory["client"]
-        client, said = (
-            simulated_hooks.answer(request, was) if local_hooks.is_own(request.url) else (was, None)
-        )
-        self.memory["client"] = client
-        if said is None:
-            self._tell("note", request.url[:200], code="unanswered", state=effect.widget)
-            return Answered.failed(effect.ref, "time-out")
-        if client["status"] == "transferred" != was["status"]:
-            self._tell("note", code="agent", state=effect.widget)
-        body = json.dumps(said, ensure_ascii=False)
-        return Answered(effect.ref, status=200, content_type=local_hooks.JSON, body=body)
+    def send_message(self, effect: SendMessage) -> SendResult | None:
+        text = effect.body or (f"[{effect.content_sid}]" if effect.content_sid else "")
+        text = "\n".join(filter(None, [text, effect.media_url]))
+        if effect.is_to_client:
+            self._add_line("bot", text, state=effect.widget)
+            return None
+        self._add_line("note", f"{effect.to} : {text}", code="to_other", state=effect.widget)
+        return SendResult(effect.ref, status="queued")
 
-    def _went_by(self, state: str) -> None:
-        if self.memory["path"][-1:] != [state]:
-            self.memory["path"] = [*self.memory["path"], state][-LONGEST_PATH:]
+    def make_request(self, effect: MakeHttpRequest | RunFunction) -> RequestResult:
+        """Our own hooks answer from the simulated client; all other requests fail as by time-out."""
+        request, client = effect.as_request(), self.state["client"]
+        response = None
+        if local_hooks.is_local_hook(request.url):
+            self.state["client"], response = simulated_hooks.respond(request, client)
+        if response is None:
+            url = request.url[:MAX_URL_CHARACTERS]
+            self._add_line("note", url, code="unanswered", state=effect.widget)
+            return RequestResult.failed(effect.ref, "time-out")
+        if self.state["client"]["status"] == "transferred" != client["status"]:
+            self._add_line("note", code="agent", state=effect.widget)
+        body = json.dumps(response, ensure_ascii=False)
+        return RequestResult(effect.ref, status=200, content_type=local_hooks.JSON, body=body)
 
-    def _tell(
+    def ask_for_agent(self, effect: AskForAgent) -> None:
+        self.state["client"]["status"] = "transferred"
+        self._add_line("note", code="agent", state=effect.widget)
+
+    def record_warning(self, effect: RecordWarning) -> None:
+        self._add_line("note", effect.message, code="warning", state=effect.widget)
+
+    def end_execution(self, effect: EndExecution) -> None:
+        self._add_line("note", effect.reason, code="end")
+
+    def _add_line(
         self, by: Literal["client", "bot", "note"], text: str = "", *, code: str = "", state: str = ""
     ) -> None:
         line: Line = {"by": by, "code": code, "text": text, "state": state}
-        self.memory["lines"] = [*self.lines, line][-MOST_LINES:]
-
-    def _message(self, text: str) -> dict[str, str]:
-        self.memory["messages"] += 1
-        return sample_payloads.message(self.memory["messages"], text, profile_name=PROFILE)
+        self.state["lines"] = [*self.lines, line][-MAX_LINES:]
 
 
-def fresh(revision: int, *, at: datetime) -> Memory:
+def new_trial_state(revision: int, *, at: datetime) -> TrialState:
     return {
         "revision": revision,
         "now": at.astimezone(UTC).isoformat(),
         "state": None,
-        "client": simulated_hooks.stranger(),
+        "client": simulated_hooks.new_client(),
         "lines": [],
         "path": [],
         "messages": 0,
     }
 
 
-def sealed(memory: Memory) -> str:
-    return signing.dumps(memory, salt=SALT, compress=True)
-
-
-def opened(seal: str, *, revision: int) -> Memory | None:
-    """None when it is not ours, or of another revision."""
+def load_signed_state(signed: str, *, revision: int) -> TrialState | None:
+    """None if the signature is invalid, or the state belongs to another revision."""
     try:
-        memory: Memory = signing.loads(seal, salt=SALT)
+        state: TrialState = signing.loads(signed, salt=SIGNING_SALT)
     except signing.BadSignature:
         return None
-    return memory if memory["revision"] == revision else None
+    return state if state["revision"] == revision else None

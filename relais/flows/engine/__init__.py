@@ -1,90 +1,90 @@
-"""Runs the flows that Twilio Studio exports: pure Python, no input or output, no clock, nothing of the desk.
+"""Runs the flows that Twilio Studio exports: pure Python, without input or output, clock or any knowledge of the desk.
 
-    flow = parse(definition)                            # raises BadFlow, whose problems name state and path
-    state = start(flow, trigger=Trigger.message(params), context=Context(…), now=now)
+    flow = parse(definition)                 # raises InvalidFlow; its problems name state and path
+    state = start(flow, trigger=Trigger.message(params), context=ExecutionContext(…), now=now)
     state, effects = step(flow, state, Started(), now=now, flows=subflows)
 
-`step` runs until the flow waits for something outside or ends. It is total: whatever the input, it answers with a
-state and effects; an input nobody waits for changes nothing. A state is plain JSON (a dict) and never changed in
-place. `State["ended"]` is None, or the reason; `due_at(state)` says when to give it `TimedOut`.
+`step` runs widgets until the flow waits for something outside or ends. It is total: it answers any input with a state
+and effects; an input that nothing waits for changes nothing. A state is plain JSON (a dict) and never changed in
+place. `State["ended"]` is None or the end reason; `due_at(state)` says when to give it `TimedOut`.
 
 | input | when |
 |---|---|
 | `Started()` | once, after `start` |
-| `MessageArrived(params)` | a message of the client, with the parameters of Twilio's webhook as they are |
+| `MessageReceived(params)` | the client sends a message; `params` are those of Twilio's webhook, unchanged |
 | `TimedOut()` | `due_at` has come; too early, it changes nothing |
-| `Answered(ref, status, content_type, body)` or `Answered.failed(ref, why)` | to `CallHttp` and `RunFunction` |
-| `Said(ref, sid=…, status=…, error_code=…)` | Twilio took the message of `Say`, or refused it |
+| `RequestResult(ref, status, content_type, body)` or `.failed(ref, why)` | after `MakeHttpRequest` and `RunFunction` |
+| `SendResult(ref, sid=…, status=…, error_code=…)` | Twilio accepts the message of `SendMessage`, or refuses it |
 
-| effect | to do | the flow |
+| effect | what the host does | the flow |
 |---|---|---|
-| `Say` | send a message | goes on at once; `Said` may fill `outbound` later |
-| `Say` that is not `is_to_client` | send it to `to`, from `sender` | waits for `Said` |
-| `CallHttp`, `RunFunction` | make the request (`as_request()` says which) | waits for `Answered` |
-| `AskForAgent` | ask for an agent | goes on at once |
-| `Wait` | nothing: the client was asked, and has until `until` | waits for `MessageArrived` or `TimedOut` |
-| `Warn` | note it: something in the flow went wrong and was passed over | goes on |
-| `End` | the execution is over, for `reason` | |
+| `SendMessage` | sends a message | goes on at once; `SendResult` may fill `outbound` later |
+| `SendMessage` that is not `is_to_client` | sends it to `to`, from `sender` | waits for `SendResult` |
+| `MakeHttpRequest`, `RunFunction` | makes the request (`as_request()`) | waits for `RequestResult` |
+| `AskForAgent` | asks for an agent | goes on at once |
+| `WaitForReply` | nothing: the client has until `until` to answer | waits for `MessageReceived` or `TimedOut` |
+| `RecordWarning` | records what went wrong in the flow | goes on |
+| `EndExecution` | ends the execution, for `reason` | |
 
-`ref` is a number unique within the execution: with the execution's SID it identifies an effect for ever.
-A sub-flow is looked up by SID in `flows`; give all of `flow.subflows()` in each step.
+`ref` is unique within the execution: with the execution's SID it is the idempotency key of an effect.
+`flows` maps SIDs to sub-flows; pass all of `flow.subflows()` in each step.
 """
 
 from relais.flows.engine.effects import (
     AskForAgent,
-    CallHttp,
     Effect,
-    End,
+    EndExecution,
+    MakeHttpRequest,
+    RecordWarning,
     Request,
     RunFunction,
-    Say,
-    Wait,
-    Warn,
+    SendMessage,
+    WaitForReply,
 )
-from relais.flows.engine.flow import BadFlow, Condition, Flow, Problem, Transition, Widget
+from relais.flows.engine.flow import Condition, Flow, InvalidFlow, Problem, Transition, Widget
 from relais.flows.engine.inputs import (
-    PACIFIC,
-    Answered,
-    Context,
+    TWILIO_TIME_ZONE,
+    ExecutionContext,
     Input,
-    MessageArrived,
-    RefusedTrigger,
-    Said,
+    MessageReceived,
+    RequestResult,
+    SendResult,
     Started,
     TimedOut,
     Trigger,
+    UnsupportedTrigger,
 )
 from relais.flows.engine.parse import Export, parse, unwrap
 from relais.flows.engine.state import State, due_at, waits_for_reply
 from relais.flows.engine.step import start, step
 
 __all__ = [
-    "PACIFIC",
-    "Answered",
+    "TWILIO_TIME_ZONE",
     "AskForAgent",
-    "BadFlow",
-    "CallHttp",
     "Condition",
-    "Context",
     "Effect",
-    "End",
+    "EndExecution",
+    "ExecutionContext",
     "Export",
     "Flow",
     "Input",
-    "MessageArrived",
+    "InvalidFlow",
+    "MakeHttpRequest",
+    "MessageReceived",
     "Problem",
-    "RefusedTrigger",
+    "RecordWarning",
     "Request",
+    "RequestResult",
     "RunFunction",
-    "Said",
-    "Say",
+    "SendMessage",
+    "SendResult",
     "Started",
     "State",
     "TimedOut",
     "Transition",
     "Trigger",
-    "Wait",
-    "Warn",
+    "UnsupportedTrigger",
+    "WaitForReply",
     "Widget",
     "due_at",
     "parse",

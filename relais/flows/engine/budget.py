@@ -1,11 +1,11 @@
-"""What one template may still compute, counted in operations: no clock, the same everywhere."""
+"""The computing budget of one template, counted in operations: without a clock, so the same on every machine."""
 
 from collections.abc import Mapping
 
 from liquid.exceptions import FilterError, ResourceLimitError
 
 MAX_WEIGHT = 256 * 1024
-"""Of what a filter is given: characters, and eight for each item and key."""
+"""The maximal size of a filter's input: one for each character, ITEM_WEIGHT for each item and key."""
 ITEM_WEIGHT = 8
 
 
@@ -17,6 +17,8 @@ class TooManyOperations(ResourceLimitError):
 
 
 class Budget:
+    """The operations that a template may still spend, and the warnings it has produced."""
+
     def __init__(self, operations: int) -> None:
         self.left = operations
         self.warnings: list[str] = []
@@ -32,19 +34,19 @@ class Budget:
 
 
 def weight_of(value: object) -> int:
-    """The size of all within; raises FilterError above MAX_WEIGHT, without looking at the rest."""
-    weight, beyond = 0, [value]
-    while beyond:
-        each = beyond.pop()
-        if isinstance(each, str):
-            weight += len(each)
-        elif isinstance(each, Mapping):
-            weight += ITEM_WEIGHT * len(each)
-            beyond += [*each, *each.values()]
-        elif isinstance(each, (list, tuple, range)):
-            weight += ITEM_WEIGHT * len(each)
+    """The size of a value with all it contains. Raises FilterError above MAX_WEIGHT, without measuring the rest."""
+    weight, remaining = 0, [value]
+    while remaining:
+        item = remaining.pop()
+        if isinstance(item, str):
+            weight += len(item)
+        elif isinstance(item, Mapping):
+            weight += ITEM_WEIGHT * len(item)
+            remaining += [*item, *item.values()]
+        elif isinstance(item, (list, tuple, range)):
+            weight += ITEM_WEIGHT * len(item)
             if weight <= MAX_WEIGHT:
-                beyond += each
+                remaining += item
         else:
             weight += ITEM_WEIGHT
         if weight > MAX_WEIGHT:

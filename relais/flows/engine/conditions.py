@@ -1,4 +1,4 @@
-"""The conditions of split-based-on. None of them minds case, or spaces at the ends."""
+"""The conditions of split-based-on. All of them ignore case, and spaces at the ends."""
 
 import re
 from collections.abc import Callable
@@ -8,31 +8,31 @@ from typing import Any
 
 from relais.flows.engine.regular_expressions import pattern
 
-Test = Callable[[str, str], bool]
+Comparison = Callable[[str, str], bool]
 
 
-def holds(type_: str, argument: str, value: str) -> bool:
-    """Raises KeyError for an unknown type, BadPattern and MatchTimeout."""
+def condition_holds(type_: str, argument: str, value: str) -> bool:
+    """Raises KeyError for an unknown type, InvalidPattern and MatchTimeout."""
     test, argument, value = CONDITIONS[type_], argument.strip(), value.strip()
-    if test is matches:
-        # Lower case would turn \D into \d; the pattern itself minds no case.
+    if test is matches_regex:
+        # Lower case would turn \D into \d; the pattern itself ignores case.
         return test(argument, value)
     return test(argument.casefold(), value.casefold())
 
 
-def equal(argument: str, value: str) -> bool:
+def equal_to(argument: str, value: str) -> bool:
     return argument == value
 
 
-def any_of(argument: str, value: str) -> bool:
+def matches_any_of(argument: str, value: str) -> bool:
     return argument in [choice.strip() for choice in value.split(",") if choice.strip()]
 
 
-def blank(argument: str, value: str) -> bool:
+def is_blank(argument: str, value: str) -> bool:
     return not argument
 
 
-def matches(argument: str, value: str) -> bool:
+def matches_regex(argument: str, value: str) -> bool:
     return pattern(value).matches(argument)
 
 
@@ -40,77 +40,77 @@ def contains(argument: str, value: str) -> bool:
     return value in argument
 
 
-def starts(argument: str, value: str) -> bool:
+def starts_with(argument: str, value: str) -> bool:
     return argument.startswith(value)
 
 
-def less(argument: str, value: str) -> bool:
-    return _ordered(number, argument, value)
+def less_than(argument: str, value: str) -> bool:
+    return _is_less(parse_decimal, argument, value)
 
 
-def greater(argument: str, value: str) -> bool:
-    return _ordered(number, value, argument)
+def greater_than(argument: str, value: str) -> bool:
+    return _is_less(parse_decimal, value, argument)
 
 
-def before_time(argument: str, value: str) -> bool:
-    return _ordered(time_of_day, argument, value)
+def is_before_time(argument: str, value: str) -> bool:
+    return _is_less(parse_time_of_day, argument, value)
 
 
-def after_time(argument: str, value: str) -> bool:
-    return _ordered(time_of_day, value, argument)
+def is_after_time(argument: str, value: str) -> bool:
+    return _is_less(parse_time_of_day, value, argument)
 
 
-def before_date(argument: str, value: str) -> bool:
-    return _ordered(day, argument, value)
+def is_before_date(argument: str, value: str) -> bool:
+    return _is_less(parse_date, argument, value)
 
 
-def after_date(argument: str, value: str) -> bool:
-    return _ordered(day, value, argument)
+def is_after_date(argument: str, value: str) -> bool:
+    return _is_less(parse_date, value, argument)
 
 
-def _not(test: Test) -> Test:
+def _not(test: Comparison) -> Comparison:
     return lambda argument, value: not test(argument, value)
 
 
-CONDITIONS: dict[str, Test] = {
-    "equal_to": equal,
-    "not_equal_to": _not(equal),
-    "matches_any_of": any_of,
-    "does_not_match_any_of": _not(any_of),
-    "is_blank": blank,
-    "is_not_blank": _not(blank),
-    "regex": matches,
+CONDITIONS: dict[str, Comparison] = {
+    "equal_to": equal_to,
+    "not_equal_to": _not(equal_to),
+    "matches_any_of": matches_any_of,
+    "does_not_match_any_of": _not(matches_any_of),
+    "is_blank": is_blank,
+    "is_not_blank": _not(is_blank),
+    "regex": matches_regex,
     "contains": contains,
     "does_not_contain": _not(contains),
-    "starts_with": starts,
-    "does_not_start_with": _not(starts),
-    "less_than": less,
-    "greater_than": greater,
-    "is_before_time": before_time,
-    "is_after_time": after_time,
-    "is_before_date": before_date,
-    "is_after_date": after_date,
+    "starts_with": starts_with,
+    "does_not_start_with": _not(starts_with),
+    "less_than": less_than,
+    "greater_than": greater_than,
+    "is_before_time": is_before_time,
+    "is_after_time": is_after_time,
+    "is_before_date": is_before_date,
+    "is_after_date": is_after_date,
 }
 WITHOUT_VALUE = frozenset({"is_blank", "is_not_blank"})
 
 
-def _ordered(read: Callable[[str], Any], low: str, high: str) -> bool:
-    """Whether `low` is below `high`; false when either is not what it should be."""
-    below, above = read(low), read(high)
-    return below is not None and above is not None and bool(below < above)
+def _is_less(parse: Callable[[str], Any], low: str, high: str) -> bool:
+    """Whether `low` is less than `high`; False if either cannot be parsed."""
+    low_value, high_value = parse(low), parse(high)
+    return low_value is not None and high_value is not None and bool(low_value < high_value)
 
 
-def number(text: str) -> Decimal | None:
+def parse_decimal(text: str) -> Decimal | None:
     if "_" in text:
         return None
     try:
-        found = Decimal(text)
+        value = Decimal(text)
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    return value if value.is_finite() else None
 
 
-def time_of_day(text: str) -> time | None:
+def parse_time_of_day(text: str) -> time | None:
     if not re.fullmatch(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?", text):
         return None
     try:
@@ -120,7 +120,7 @@ def time_of_day(text: str) -> time | None:
         return None
 
 
-def day(text: str) -> date | None:
+def parse_date(text: str) -> date | None:
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         return None
     try:

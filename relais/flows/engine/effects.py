@@ -1,4 +1,4 @@
-"""What a step of a flow wants done outside. The engine does none of it."""
+"""Effects: what a step asks its host to do. The engine does none of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,12 +7,14 @@ from urllib.parse import urlencode
 
 FORM = "application/x-www-form-urlencoded"
 Params = tuple[tuple[str, str], ...]
-"""Parameters of a request in order; a key may be there more than once."""
+"""Parameters of a request in their order; a key may occur more than once."""
 Authentication = Literal["", "twilio_credentials", "twilio_signature"]
 
 
 @dataclass(frozen=True)
 class Request:
+    """An HTTP request, ready to be sent."""
+
     method: str
     url: str
     content_type: str
@@ -23,11 +25,11 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Say:
-    """Send a message; an empty `content_sid` means that it is `body` and `media_url`.
+class SendMessage:
+    """Send a message: `body` and `media_url`, or a template if `content_sid` is set.
 
-    Not `is_to_client`: `to` is another address than the client's, or `sender` not the number he wrote to. Then the
-    flow waits for `Said`.
+    `is_to_client` is false when `to` is not the client's address, or `sender` not the number he wrote to. The flow
+    then waits for `SendResult`.
     """
 
     ref: int
@@ -42,8 +44,8 @@ class Say:
 
 
 @dataclass(frozen=True)
-class CallHttp:
-    """Make a request: 10 s, 64 KB, redirects followed."""
+class MakeHttpRequest:
+    """Make an HTTP request: 10 s at most, 64 KB at most, redirects followed."""
 
     ref: int
     widget: str
@@ -55,7 +57,7 @@ class CallHttp:
     authentication: Authentication = ""
 
     def as_request(self) -> Request:
-        """Parameters go into the query on GET and beside JSON, into the form on POST."""
+        """Parameters go into the query on GET and beside a JSON body, into the form on POST."""
         if self.method == "GET":
             return Request("GET", with_query(self.url, self.params), "", "", self.authentication)
         if self.content_type.startswith(FORM):
@@ -67,9 +69,10 @@ class CallHttp:
 
 @dataclass(frozen=True)
 class RunFunction:
-    """Run a function known here by its URL or SID, else POST its parameters to its URL as a form.
+    """Run the local function of this URL or SID, else POST the parameters to the URL as a form.
 
-    Signed, as Studio signs it: a protected function of Twilio answers to nothing else. A redirect is an answer.
+    The request is signed as Studio signs it, since a protected function of Twilio rejects any other. Redirects are
+    not followed: a redirect is the response.
     """
 
     ref: int
@@ -91,6 +94,8 @@ class RunFunction:
 
 @dataclass(frozen=True)
 class AskForAgent:
+    """Ask for an agent to take the conversation."""
+
     ref: int
     widget: str
     attributes: Mapping[str, Any]
@@ -99,8 +104,8 @@ class AskForAgent:
 
 
 @dataclass(frozen=True)
-class Wait:
-    """The client was asked something and may answer for `timeout` seconds, until `until` (ISO 8601)."""
+class WaitForReply:
+    """The client has `timeout` seconds to reply, until `until` (ISO 8601)."""
 
     widget: str
     timeout: int
@@ -108,24 +113,28 @@ class Wait:
 
 
 @dataclass(frozen=True)
-class Warn:
+class RecordWarning:
+    """Something in the flow went wrong; the flow goes on."""
+
     widget: str
     message: str
 
 
 @dataclass(frozen=True)
-class End:
-    """`completed`, or the name of the limit that was reached."""
+class EndExecution:
+    """The execution is over: `completed`, or the name of the limit that was reached."""
 
     reason: str
     steps: int
 
 
-Effect = Say | CallHttp | RunFunction | AskForAgent | Wait | Warn | End
+Effect = (
+    SendMessage | MakeHttpRequest | RunFunction | AskForAgent | WaitForReply | RecordWarning | EndExecution
+)
 
 
 def as_mapping(params: Params) -> dict[str, str | list[str]]:
-    """By key; the values of a key that is there more than once as a list."""
+    """The parameters by key; a key that occurs more than once has a list of values."""
     values: dict[str, list[str]] = {}
     for key, value in params:
         values.setdefault(key, []).append(value)

@@ -1,4 +1,4 @@
-"""The filters of ours beside the standard ones, and the bounds that all of them get."""
+"""Liquid filters: our own beside the standard ones, and the limits that all of them get."""
 
 import html
 import re
@@ -16,20 +16,20 @@ from liquid.filter import liquid_filter, string_filter, with_context
 from liquid.undefined import is_undefined
 
 from relais.flows.engine.budget import Budget, weight_of
-from relais.flows.engine.values import as_json_text
+from relais.flows.engine.values import json_text
 
 Filter = Callable[..., Any]
 
 NOW = "the moment of this step"
-BUDGET = "what the template may still compute"
-LARGEST_TEXT = 64 * 1024
-LARGEST_LIST = 2_048
-CHEAP = frozenset({"size", "first", "last"})
-LARGEST_NUMBER_BITS = 1024
-LONGEST_DATE = 64
+BUDGET = "the budget of this template"
+MAX_TEXT_CHARACTERS = 64 * 1024
+MAX_LIST_ITEMS = 2_048
+CONSTANT_COST_FILTERS = frozenset({"size", "first", "last"})
+MAX_NUMBER_BITS = 1024
+MAX_DATE_CHARACTERS = 64
 FILTER_OPERATIONS = 5
 WEIGHT_PER_OPERATION = 32
-EXPENSIVE = {
+COST_FACTORS = {
     "strip_html": 64,
     "url_encode": 16,
     "url_decode": 16,
@@ -38,8 +38,8 @@ EXPENSIVE = {
     "sort": 16,
     "sort_natural": 16,
 }
-"""How many times the usual they cost."""
-NUMERIC = frozenset(
+"""Factors of the usual cost."""
+NUMERIC_FILTERS = frozenset(
     ("abs", "at_least", "at_most", "ceil", "divided_by", "floor", "minus", "modulo", "plus", "round", "times")
 )
 _QUOTED = re.compile(r"""\s*(["'])\s*([-+]?[0-9]+(?:\.[0-9]+)?)\s*\1\s*""")
@@ -47,13 +47,15 @@ _UNESCAPED = re.compile(r"""["'<>]|&(?!(?:[a-zA-Z]+|#\d+);)""")
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepTime:
+    """The time of a step, and the flow's time zone."""
+
     at: datetime
     zone_name: str
 
     @property
     def zone(self) -> tzinfo:
-        """Looked up only when a template asks for the time."""
+        """The zone, loaded only when a template reads the time."""
         try:
             return ZoneInfo(self.zone_name)
         except (KeyError, ValueError, OSError) as error:
@@ -64,110 +66,119 @@ class Moment:
         return self.at.astimezone(self.zone)
 
 
-def our_filters() -> Mapping[str, Filter]:
+def custom_filters() -> Mapping[str, Filter]:
     return {"to_json": to_json, "date": date, "escape": escape, "escape_once": escape_once}
 
 
 @string_filter
 def escape(value: str) -> str:
-    """With `&#39;` as Liquid has it, where Python's own writes `&#x27;`."""
+    """HTML escaping with `&#39;` as in Liquid; Python's own writes `&#x27;`."""
     return html.escape(value).replace("&#x27;", "&#39;")
 
 
 @string_filter
 def escape_once(value: str) -> str:
-    return _UNESCAPED.sub(lambda found: escape(found[0]), value)
+    return _UNESCAPED.sub(lambda match: escape(match[0]), value)
 
 
 @liquid_filter
 def to_json(value: object) -> str:
     if is_undefined(value):
         return "null"
-    return as_json_text(list(value) if isinstance(value, range) else value)
+    return json_text(list(value) if isinstance(value, range) else value)
 
 
 @with_context
 @liquid_filter
-def date(value: object, form: object = "", *, context: RenderContext) -> str:
-    """Liquid's `date`; "now" is the step's time, and a time without a zone is one of the flow's zone."""
+def date(value: object, date_format: object = "", *, context: RenderContext) -> str:
+    """Liquid's `date`; "now" is the step's time, and a time without a zone is in the flow's zone."""
     if value is None or is_undefined(value):
         return ""
-    moment = context.globals[NOW]
-    assert isinstance(moment, Moment)
-    when = _when(value, moment)
-    if when is None or is_undefined(form) or not form:
+    step_time = context.globals[NOW]
+    assert isinstance(step_time, StepTime)
+    parsed_date = _parse_date(value, step_time)
+    if parsed_date is None or is_undefined(date_format) or not date_format:
         return str(value)
-    return when.strftime(_portable(str(form), when))
+    return parsed_date.strftime(_portable_format(str(date_format), parsed_date))
 
 
-def _when(value: object, moment: Moment) -> datetime | None:
+def _parse_date(value: object, step_time: StepTime) -> datetime | None:
     text = str(value).strip()
     if text.casefold() in ("now", "today"):
-        return moment.local
+        return step_time.local
     if isinstance(value, (int, float)) or text.isdigit():
         try:
-            return datetime.fromtimestamp(float(text), moment.zone)
+            return datetime.fromtimestamp(float(text), step_time.zone)
         except (ValueError, OverflowError, OSError):
             return None
-    if not isinstance(value, str) or not text or len(text) > LONGEST_DATE:
+    if not isinstance(value, str) or not text or len(text) > MAX_DATE_CHARACTERS:
         return None
     try:
-        # What a date leaves out, such as the day of "10:00", is today's.
-        midnight = moment.local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-        when: datetime = dates.parse(text, default=midnight)
+        # What a date leaves out, such as the day of "10:00", is taken from today.
+        midnight = step_time.local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+        parsed_date: datetime = dates.parse(text, default=midnight)
     except (ValueError, OverflowError):
         return None
-    return when if when.tzinfo else when.replace(tzinfo=moment.zone)
+    return parsed_date if parsed_date.tzinfo else parsed_date.replace(tzinfo=step_time.zone)
 
 
-def _portable(form: str, when: datetime) -> str:
-    """The directives that Ruby has and C has not, or counts from the machine's own zone."""
-    ours = {"%s": str(int(when.timestamp())), "%L": f"{when.microsecond // 1000:03d}", "%N": f"{when:%f}000"}
-    return re.sub("%%|%[sLN]", lambda found: ours.get(found[0], found[0]), form)
+def _portable_format(date_format: str, parsed_date: datetime) -> str:
+    """The format with the directives replaced that C lacks, or that it computes in the machine's own zone."""
+    replacements = {
+        "%s": str(int(parsed_date.timestamp())),
+        "%L": f"{parsed_date.microsecond // 1000:03d}",
+        "%N": f"{parsed_date:%f}000",
+    }
+    return re.sub("%%|%[sLN]", lambda match: replacements.get(match[0], match[0]), date_format)
 
 
-def bounded(name: str, filter_: Filter) -> Filter:
-    """The filter, kept from making much out of little: a short template must not take the memory of the process."""
-
+def with_limits(name: str, filter_: Filter) -> Filter:
+    """The filter with limits: a short template must not use up the memory of the process."""
     takes_context = getattr(filter_, "with_context", False)
 
     @wraps(filter_)
-    def within(value: object, *arguments: Any, context: RenderContext, **options: Any) -> object:
-        _spend(context.globals[BUDGET], name, value, arguments)
+    def limited(value: object, *arguments: Any, context: RenderContext, **options: Any) -> object:
+        _charge(context.globals[BUDGET], name, value, arguments)
         if takes_context:
             options["context"] = context
-        if name in NUMERIC:
+        if name in NUMERIC_FILTERS:
             value, arguments = _unquoted(value), tuple(map(_unquoted, arguments))
-        for given in (value, *arguments):
-            if name not in CHEAP and isinstance(given, (list, range)) and len(given) > LARGEST_LIST:
-                raise FilterError(f"{name}: a list of more than {LARGEST_LIST} items", token=None)
-        if (name.startswith("replace") or name == "join") and _largest(value, arguments) > LARGEST_TEXT:
-            raise FilterError(f"{name}: more than {LARGEST_TEXT // 1024} KB of text", token=None)
-        return _not_too_large(name, filter_(value, *arguments, **options))
+        for argument in (value, *arguments):
+            if (
+                name not in CONSTANT_COST_FILTERS
+                and isinstance(argument, (list, range))
+                and len(argument) > MAX_LIST_ITEMS
+            ):
+                raise FilterError(f"{name}: a list of more than {MAX_LIST_ITEMS} items", token=None)
+        if (name.startswith("replace") or name == "join") and _max_result_length(
+            value, arguments
+        ) > MAX_TEXT_CHARACTERS:
+            raise FilterError(f"{name}: more than {MAX_TEXT_CHARACTERS // 1024} KB of text", token=None)
+        return _checked_size(name, filter_(value, *arguments, **options))
 
-    return with_context(within)
+    return with_context(limited)
 
 
-def _spend(budget: object, name: str, value: object, arguments: tuple[object, ...]) -> None:
+def _charge(budget: object, name: str, value: object, arguments: tuple[object, ...]) -> None:
     assert isinstance(budget, Budget)
     budget.spend(FILTER_OPERATIONS)
-    if name in CHEAP:
+    if name in CONSTANT_COST_FILTERS:
         return
-    weight = sum(weight_of(given) for given in (value, *arguments))
-    budget.spend((1 + weight // WEIGHT_PER_OPERATION) * EXPENSIVE.get(name, 1))
+    weight = sum(weight_of(argument) for argument in (value, *arguments))
+    budget.spend((1 + weight // WEIGHT_PER_OPERATION) * COST_FACTORS.get(name, 1))
     if name == "uniq" and isinstance(value, list):
-        # Each item is compared with all before it.
+        # It compares each item with all before it.
         budget.spend(len(value) * weight // 128)
 
 
 def _unquoted(value: object) -> object:
-    """A number that is written in quotes is one for the filters that compute."""
-    found = _QUOTED.fullmatch(value) if isinstance(value, str) and len(value) < 64 else None
-    return found[2] if found else value
+    """A number in quotes counts as a number for filters that compute."""
+    match = _QUOTED.fullmatch(value) if isinstance(value, str) and len(value) < 64 else None
+    return match[2] if match else value
 
 
-def _largest(value: object, arguments: tuple[Any, ...]) -> int:
-    """What `replace` and `join` may come to, before they are let."""
+def _max_result_length(value: object, arguments: tuple[Any, ...]) -> int:
+    """The maximal length of what `replace` and `join` return, computed before they run."""
     if isinstance(value, list):
         return (len(str(arguments[0])) if arguments else 1) * len(value) + sum(
             len(str(item)) for item in value
@@ -177,9 +188,9 @@ def _largest(value: object, arguments: tuple[Any, ...]) -> int:
     return len(text) + times * max(0, len(new) - len(old))
 
 
-def _not_too_large(name: str, made: object) -> object:
-    if isinstance(made, str) and len(made) > LARGEST_TEXT:
-        raise FilterError(f"{name}: more than {LARGEST_TEXT // 1024} KB of text", token=None)
-    if isinstance(made, int) and made.bit_length() > LARGEST_NUMBER_BITS:
+def _checked_size(name: str, result: object) -> object:
+    if isinstance(result, str) and len(result) > MAX_TEXT_CHARACTERS:
+        raise FilterError(f"{name}: more than {MAX_TEXT_CHARACTERS // 1024} KB of text", token=None)
+    if isinstance(result, int) and result.bit_length() > MAX_NUMBER_BITS:
         raise FilterError(f"{name}: a number too large", token=None)
-    return made
+    return result

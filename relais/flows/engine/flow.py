@@ -1,4 +1,4 @@
-"""A flow as Studio writes it, frozen: its states, their transitions, and what is wrong with it."""
+"""A flow as Studio writes it, frozen: its widgets, their transitions and conditions, and its problems."""
 
 import copy
 import json
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-Json = Any  # what `json.loads` may answer
+Json = Any  # what `json.loads` may return
 
-MESSAGE_STARTS = ("incomingMessage", "incomingConversationMessage")
+MESSAGE_TRIGGER_EVENTS = ("incomingMessage", "incomingConversationMessage")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong in a flow, and where: `state` is the state's name, `path` leads to it from the top."""
+    """Something wrong in a flow: `state` is the state's name, `path` leads there from the top of the definition."""
 
     code: str
     message: str
@@ -26,8 +26,8 @@ class Problem:
         return f"{self.state or 'flow'}: {self.message} ({self.path})"
 
 
-class BadFlow(Exception):
-    """The definition cannot be run; `problems` says why and where."""
+class InvalidFlow(Exception):
+    """The definition cannot run; `problems` says why and where."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))
@@ -52,7 +52,7 @@ class Transition:
 
 @dataclass(frozen=True)
 class Widget:
-    """One state of the definition; `properties` are as they were written."""
+    """One state of the definition, with its properties unchanged."""
 
     name: str
     type: str
@@ -64,13 +64,13 @@ class Widget:
         return as_text(self.properties.get(name))
 
     def pairs(self, name: str) -> Iterator[tuple[str, str]]:
-        """A list of {"key": …, "value": …}, such as the parameters of a request."""
+        """The keys and values of a list of {"key": …, "value": …}, such as the parameters of a request."""
         for item in self.items(name):
             yield as_text(item.get("key")), as_text(item.get("value"))
 
     def items(self, name: str) -> list[Mapping[str, Json]]:
-        found = self.properties.get(name)
-        return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+        items = self.properties.get(name)
+        return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
     def on(self, event: str) -> Transition | None:
         return next((transition for transition in self.transitions if transition.event == event), None)
@@ -82,27 +82,28 @@ class Flow:
     widgets: Mapping[str, Widget]
     definition: Mapping[str, Json] = field(repr=False)
     problems: tuple[Problem, ...] = ()
-    """What can be seen at load time and does not keep the flow from running, such as a widget unknown here."""
+    """Problems that do not keep the flow from running, such as a widget of an unsupported type."""
 
     def as_json(self) -> dict[str, Json]:
-        """The definition as it was given; one of the legacy format comes back in the current one."""
+        """The definition; one in a legacy format is returned in the current format."""
         return copy.deepcopy(dict(self.definition))
 
-    def starts_by(self, event: str) -> bool:
-        """Whether something follows this event of the trigger."""
+    def is_started_by(self, event: str) -> bool:
+        """Whether this event of the trigger leads to a widget."""
         trigger = self.widgets.get(self.initial)
         transition = trigger.on(event) if trigger else None
         return transition is not None and transition.next is not None
 
     @property
-    def message_start(self) -> str:
-        """The event by which a client's message starts this flow; empty when none does.
+    def message_trigger_event(self) -> str:
+        """The event by which a client's message starts this flow; empty if no message starts it.
 
-        A number answers by `incomingMessage`. A flow made for Twilio's Conversations has only the other one.
+        A flow that answers a number has `incomingMessage`; one made for Twilio's Conversations has only the other.
         """
-        return next((event for event in MESSAGE_STARTS if self.starts_by(event)), "")
+        return next((event for event in MESSAGE_TRIGGER_EVENTS if self.is_started_by(event)), "")
 
     def subflows(self) -> frozenset[str]:
+        """The SIDs of the flows that this one runs."""
         return self._subflows
 
     @cached_property
@@ -112,7 +113,7 @@ class Flow:
 
 
 def as_text(value: Json) -> str:
-    """A property as text: exports write numbers and booleans where the schema has strings, and the other way."""
+    """A property as text: exports write numbers and booleans where the schema has strings, and vice versa."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,18 +1,18 @@
-"""What may happen to a flow from outside."""
+"""Inputs: what may happen to an execution from outside, and what starts one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-STARTS = ("incomingMessage", "incomingConversationMessage", "incomingRequest", "incomingParent")
-PACIFIC = "America/Los_Angeles"
+TRIGGER_EVENTS = ("incomingMessage", "incomingConversationMessage", "incomingRequest", "incomingParent")
+TWILIO_TIME_ZONE = "America/Los_Angeles"
 
 
-class RefusedTrigger(Exception):
-    """A flow cannot be started by that here."""
+class UnsupportedTrigger(Exception):
+    """No flow can be started by this event here."""
 
     def __init__(self, event: str) -> None:
-        super().__init__(f"A flow is not started by {event} here: only by {', '.join(STARTS)}.")
+        super().__init__(f"A flow is not started by {event} here: only by {', '.join(TRIGGER_EVENTS)}.")
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class Trigger:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.event not in STARTS:
-            raise RefusedTrigger(self.event)
+        if self.event not in TRIGGER_EVENTS:
+            raise UnsupportedTrigger(self.event)
 
     @classmethod
     def message(cls, params: Mapping[str, Any], *, event: str = "") -> "Trigger":
-        """By `incomingMessage`, unless `event` is the one that the flow takes for it (`Flow.message_start`)."""
+        """By `incomingMessage`, unless `event` is the one that the flow takes for it (`Flow.message_trigger_event`)."""
         return cls(event or "incomingMessage", params)
 
     @classmethod
@@ -37,37 +37,39 @@ class Trigger:
 
 
 @dataclass(frozen=True)
-class Context:
-    """Who and what an execution is about. `data` is the flow's `flow.data` beside the parameters of a request."""
+class ExecutionContext:
+    """Whom an execution talks to. `data` becomes `flow.data`, together with the parameters of a request."""
 
     execution_sid: str
     flow_sid: str
     contact: str
     channel: str
-    """Our own address, the other end of `contact`."""
+    """Our own address, to which `contact` writes."""
     data: Mapping[str, Any] = field(default_factory=dict)
-    zone: str = PACIFIC
-    """The zone in which templates tell the time: Twilio's own unless set."""
+    zone: str = TWILIO_TIME_ZONE
+    """The time zone of templates; Twilio's default unless set."""
 
 
 @dataclass(frozen=True)
 class Started:
-    pass
+    """Runs a new execution for the first time."""
 
 
 @dataclass(frozen=True)
-class MessageArrived:
+class MessageReceived:
+    """The client sent a message; `params` are those of Twilio's webhook."""
+
     params: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class TimedOut:
-    pass
+    """The time of `due_at` has come."""
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What a request was answered, or why there is no answer (`failure`: a time-out, a refused connection …)."""
+class RequestResult:
+    """The response to a request, or why there is none (`failure`: a time-out, a refused connection …)."""
 
     ref: int
     status: int = 0
@@ -77,13 +79,13 @@ class Answered:
     failure: str = ""
 
     @classmethod
-    def failed(cls, ref: int, why: str) -> "Answered":
+    def failed(cls, ref: int, why: str) -> "RequestResult":
         return cls(ref, failure=why or "no answer")
 
 
 @dataclass(frozen=True)
-class Said:
-    """What became of a message: with an error code Twilio, or the desk, did not take it."""
+class SendResult:
+    """The outcome of a message; with an error code, Twilio or the desk refused it."""
 
     ref: int
     sid: str = ""
@@ -92,4 +94,4 @@ class Said:
     error_message: str = ""
 
 
-Input = Started | MessageArrived | TimedOut | Answered | Said
+Input = Started | MessageReceived | TimedOut | RequestResult | SendResult

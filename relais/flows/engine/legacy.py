@@ -1,10 +1,10 @@
-"""Older forms of an export, brought into the current one: types in camel case, targets by SID, no initial state."""
+"""Converts older exports to the current format: types in camel case, targets by SID, no initial state."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-TYPES = {
+CURRENT_TYPES = {
     "InitialState": "trigger",
     "Message": "send-message",
     "MessagePrompt": "send-and-wait-for-reply",
@@ -21,12 +21,12 @@ _WORD_BREAK = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def is_legacy(definition: Mapping[str, Any]) -> bool:
-    """Whether a state has a type of old: they begin with a capital, and today's have none."""
+    """Whether a state has an old type: those begin with a capital letter, current ones have none."""
     states = definition.get("states")
     return isinstance(states, list) and any(_is_old(state) for state in states)
 
 
-def converted(definition: Mapping[str, Any]) -> dict[str, Any]:
+def convert(definition: Mapping[str, Any]) -> dict[str, Any]:
     states = [state for state in definition["states"] if isinstance(state, dict)]
     names = {state["sid"]: state.get("name") for state in states if isinstance(state.get("sid"), str)}
     initial = definition.get("initial_state") or next(
@@ -48,21 +48,21 @@ def _is_old(state: Any) -> bool:
 
 def _state(state: Any, names: Mapping[str, Any]) -> Any:
     if not isinstance(state, dict):
-        return state  # what is no state is told where it stands
-    kept = {key: value for key, value in state.items() if key != "sid"}
+        return state  # the parser reports it, with its path
+    converted = {key: value for key, value in state.items() if key != "sid"}
     transitions = state.get("transitions")
     if isinstance(transitions, list):
-        kept["transitions"] = [_transition(t, names) if isinstance(t, dict) else t for t in transitions]
+        converted["transitions"] = [_transition(t, names) if isinstance(t, dict) else t for t in transitions]
     if _is_old(state):
-        kept["type"] = TYPES.get(state["type"]) or _WORD_BREAK.sub("-", state["type"]).lower()
-    return kept
+        converted["type"] = CURRENT_TYPES.get(state["type"]) or _WORD_BREAK.sub("-", state["type"]).lower()
+    return converted
 
 
 def _transition(transition: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in transition.items() if key != "uuid"}
-    target = kept.pop("next", None)
+    converted = {key: value for key, value in transition.items() if key != "uuid"}
+    target = converted.pop("next", None)
     if target:
-        kept["next"] = names.get(target, target) if isinstance(target, str) else target
-    if not kept.get("conditions", True):
-        del kept["conditions"]
-    return kept
+        converted["next"] = names.get(target, target) if isinstance(target, str) else target
+    if not converted.get("conditions", True):
+        del converted["conditions"]
+    return converted

@@ -21,7 +21,7 @@ MAX_RE2_REPETITIONS = 1_000
 MAX_RE2_BYTES = 2 * 1024 * 1024
 
 
-class BadPattern(Exception):
+class InvalidPattern(Exception):
     """Not a regular expression that can be run here."""
 
 
@@ -46,21 +46,21 @@ class Pattern:
 
 
 def pattern(source: str) -> Pattern:
-    """Raises BadPattern."""
+    """Raises InvalidPattern."""
     found = _compiled(source)
-    if isinstance(found, BadPattern):
+    if isinstance(found, InvalidPattern):
         raise found
     return found
 
 
 @lru_cache(maxsize=256)
-def _compiled(source: str) -> Pattern | BadPattern:
+def _compiled(source: str) -> Pattern | InvalidPattern:
     try:
         translated = _Translation(source, for_re2=True)
         if not translated.is_beyond_re2:
             return Pattern(_by_re2(translated.text), has_timeout=False)
         return Pattern(_by_regex(source), has_timeout=True)
-    except BadPattern as error:
+    except InvalidPattern as error:
         return error
 
 
@@ -73,20 +73,20 @@ def _by_re2(source: str) -> Any:
         return re2.compile(source, options)
     except re2.error as error:
         reason = error.args[0] if error.args else "not understood"
-        raise BadPattern(
+        raise InvalidPattern(
             reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
         ) from error
 
 
 def _by_regex(source: str) -> Any:
     if len(source) > MAX_PATTERN_CHARACTERS:
-        raise BadPattern(f"it has more than {MAX_PATTERN_CHARACTERS} characters")
+        raise InvalidPattern(f"it has more than {MAX_PATTERN_CHARACTERS} characters")
     try:
         # Version 1 has classes of classes, and lets ß match ss unless told otherwise.
         text = "(?-f)" + _Translation(source, for_re2=False).text
         return regex.compile(text, regex.VERSION1 | regex.IGNORECASE)
     except (regex.error, ValueError, OverflowError, RecursionError) as error:
-        raise BadPattern(str(error)) from error
+        raise InvalidPattern(str(error)) from error
 
 
 # -- from Java's syntax to the engines' -------------------------------------------------------------------
@@ -148,9 +148,9 @@ class _Translation:
         self.is_beyond_re2 = False
         self.text, size = self._alternatives()
         if self._at < len(source):
-            raise BadPattern("a ) closes nothing")
+            raise InvalidPattern("a ) closes nothing")
         if self.is_beyond_re2 and size > MAX_REPETITIONS:
-            raise BadPattern(f"its repetitions come to more than {MAX_REPETITIONS}")
+            raise InvalidPattern(f"its repetitions come to more than {MAX_REPETITIONS}")
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ class _Translation:
     def _take(self, count: int = 1) -> str:
         taken = self._source[self._at : self._at + count]
         if len(taken) < count:
-            raise BadPattern("it ends too early")
+            raise InvalidPattern("it ends too early")
         self._at += count
         return taken
 
@@ -174,7 +174,7 @@ class _Translation:
     def _until(self, end: str) -> str:
         found = self._source.find(end, self._at)
         if found < 0:
-            raise BadPattern(f"a {end} is missing")
+            raise InvalidPattern(f"a {end} is missing")
         taken = self._source[self._at : found]
         self._at = found + len(end)
         return taken
@@ -212,7 +212,7 @@ class _Translation:
         self._skip_comments()
         while self._next and self._next not in "|)":
             if self._next in "*+?":
-                raise BadPattern(f"nothing stands before a {self._next}")
+                raise InvalidPattern(f"nothing stands before a {self._next}")
             atom, more = self._atom()
             self._skip_comments()
             quantifier, times = self._quantifier()
@@ -248,7 +248,7 @@ class _Translation:
             return "", 1
         most = max(int(low), int(high or 0))
         if most > MAX_REPETITIONS:
-            raise BadPattern(f"it repeats something more than {MAX_REPETITIONS} times")
+            raise InvalidPattern(f"it repeats something more than {MAX_REPETITIONS} times")
         if most > MAX_RE2_REPETITIONS:
             self.is_beyond_re2 = True
         return f"{{{low}{comma}{high}}}", max(1, most)
@@ -268,7 +268,7 @@ class _Translation:
     def _group(self) -> tuple[str, int]:
         self._depth += 1
         if self._depth > MAX_NESTING:
-            raise BadPattern("it is nested too deeply")
+            raise InvalidPattern("it is nested too deeply")
         had_comments = self._has_comments
         opening = self._opening()
         if opening.endswith(")"):
@@ -276,7 +276,7 @@ class _Translation:
             return opening, 0  # flags for the rest of the group around it
         text, size = self._alternatives()
         if not self._took(")"):
-            raise BadPattern("a ) is missing")
+            raise InvalidPattern("a ) is missing")
         self._depth -= 1
         self._has_comments = had_comments
         return f"({opening}{text})", size
@@ -295,7 +295,7 @@ class _Translation:
         if self._took("P<") or self._took("<"):
             name = self._until(">")
             if not (name.isascii() and name.isidentifier()):
-                raise BadPattern(f"“{name}” is no name of a group")
+                raise InvalidPattern(f"“{name}” is no name of a group")
             self._groups += 1
             return f"?P<{name}>"
         return self._flags()
@@ -306,7 +306,7 @@ class _Translation:
             self._at += 1
         on, _minus, off = self._source[start : self._at].partition("-")
         if self._at == start or "-" in off or self._next not in (")", ":"):
-            raise BadPattern(f"there is no group (?{self._next}")
+            raise InvalidPattern(f"there is no group (?{self._next}")
         if "x" in on or "x" in off:
             self._has_comments = "x" in on
         set_, unset = ("".join(flag for flag in flags if flag in KEPT_FLAGS) for flags in (on, off))
@@ -381,12 +381,12 @@ class _Translation:
             name = name.removeprefix("Is")
         name = name.partition("=")[2] or name
         if not (name.replace("_", "").isalnum() and name.isascii()):
-            raise BadPattern(f"there is no property {name}")
+            raise InvalidPattern(f"there is no property {name}")
         text = f"\\{'P' if is_negated else 'p'}{{{name}}}"
         if self._for_re2 and not self.is_beyond_re2:
             try:
                 _by_re2(text)
-            except BadPattern:
+            except InvalidPattern:
                 self.is_beyond_re2 = True
         return text
 
@@ -403,7 +403,7 @@ class _Translation:
         if letter == "c":
             return chr(ord(self._take()) ^ 64)
         if letter.isascii() and letter.isalpha():
-            raise BadPattern(f"there is no \\{letter}")
+            raise InvalidPattern(f"there is no \\{letter}")
         return letter
 
     # -- classes ------------------------------------------------------------------------------------------
@@ -412,18 +412,18 @@ class _Translation:
         """Within `[`; `&&` binds weaker than what stands side by side."""
         self._depth += 1
         if self._depth > MAX_NESTING:
-            raise BadPattern("it is nested too deeply")
+            raise InvalidPattern("it is nested too deeply")
         negation = "^" if self._took("^") else ""
         operands = [self._union(may_close=False)]
         while self._took("&&"):
             self.is_beyond_re2 = True
             operands.append(self._union(may_close=True))
         if not self._took("]"):
-            raise BadPattern("a ] is missing")
+            raise InvalidPattern("a ] is missing")
         self._depth -= 1
         operands = [operand for operand in operands if operand]
         if not operands:
-            raise BadPattern("a class is empty")
+            raise InvalidPattern("a class is empty")
         if len(operands) == 1:
             return f"[{negation}{operands[0]}]"
         return f"[{negation}{'&&'.join(f'[{operand}]' for operand in operands)}]"
@@ -453,7 +453,7 @@ class _Translation:
         self._at += 1
         high = self._class_character(self._take())
         if high < low:
-            raise BadPattern(f"the range {low}-{high} is the wrong way round")
+            raise InvalidPattern(f"the range {low}-{high} is the wrong way round")
         return f"{_literal(low)}-{_literal(high)}"
 
     def _class_character(self, letter: str) -> str:
@@ -464,7 +464,7 @@ def _by_number(digits: str, base: int) -> str:
     try:
         return chr(int(digits, base))
     except (ValueError, OverflowError) as error:
-        raise BadPattern(f"“{digits}” is no number of a character") from error
+        raise InvalidPattern(f"“{digits}” is no number of a character") from error
 
 
 def _literal(character: str) -> str:

@@ -1,4 +1,4 @@
-"""The state of an execution: plain JSON, so that it can be stored as it is."""
+"""The state of an execution: plain JSON, which is stored as it is."""
 
 from datetime import datetime
 from typing import Any, Literal, TypedDict
@@ -7,17 +7,17 @@ from relais.flows.engine.flow import Json
 
 
 class Frame(TypedDict):
-    """The flow being run, and what it knows; beneath a sub-flow's stands its parent's."""
+    """A flow that is running, with its variables; a sub-flow's frame lies on top of its parent's."""
 
     flow_sid: str
     widget: str
-    """Where it is: the widget that waits, or that runs the sub-flow above."""
+    """The current widget: the one that waits, or that runs the sub-flow above."""
     parent: dict[str, Json] | None
     """`trigger.parent` of a sub-flow."""
     variables: dict[str, Json]
     widgets: dict[str, dict[str, Json]]
     refs: dict[str, int]
-    """The last message of each widget, so that only its outcome fills `outbound`."""
+    """The `ref` of each widget's last message: only the result of that one fills `outbound`."""
 
 
 class Waiting(TypedDict):
@@ -49,7 +49,7 @@ class State(TypedDict):
 
 
 def due_at(state: State) -> datetime | None:
-    """When time itself moves the execution: the end of a wait, or of the days an execution may last."""
+    """When to give the execution `TimedOut`: at the end of a wait, or of the execution's maximal age."""
     if state["ended"] is not None:
         return None
     expires = datetime.fromisoformat(state["expires_at"])
@@ -58,6 +58,6 @@ def due_at(state: State) -> datetime | None:
 
 
 def waits_for_reply(state: State) -> bool:
-    """A message of the client would answer a question."""
+    """Whether the execution waits for a message of the client."""
     waiting = state["waiting"]
     return state["ended"] is None and waiting is not None and waiting["on"] == "reply"

@@ -1,4 +1,4 @@
-"""Starting an execution, and taking it one step further: until it waits for something outside, or ends."""
+"""Starts an execution, and runs it by steps: each until the flow waits for something outside or ends."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,21 +6,21 @@ from datetime import datetime
 from relais.flows.engine import limits
 from relais.flows.engine.effects import Effect
 from relais.flows.engine.flow import Flow, Widget
-from relais.flows.engine.inputs import Context, Input, Said, Started, Trigger
+from relais.flows.engine.inputs import ExecutionContext, Input, SendResult, Started, Trigger
 from relais.flows.engine.limits import LimitReached
 from relais.flows.engine.state import Frame, State
-from relais.flows.engine.step_context import Done, Into, Run
-from relais.flows.engine.values import plain, plain_object
-from relais.flows.engine.widgets import kind_of, subflow
-from relais.flows.engine.widgets.messages import note_outcome
-from relais.flows.engine.widgets.trigger import data_of, names_of
+from relais.flows.engine.step_context import EnterSubflow, StepContext, TakeTransition
+from relais.flows.engine.values import storable_json, storable_object
+from relais.flows.engine.widgets import subflow, widget_type_of
+from relais.flows.engine.widgets.messages import record_send_result
+from relais.flows.engine.widgets.trigger import trigger_data, trigger_variables
 
 VERSION = 1
 NO_FLOWS: Mapping[str, Flow] = {}
 
 
-def start(flow: Flow, *, trigger: Trigger, context: Context, now: datetime) -> State:
-    """An execution that has not run yet: `step` it with `Started()`. `now` has a zone."""
+def start(flow: Flow, *, trigger: Trigger, context: ExecutionContext, now: datetime) -> State:
+    """The state of a new execution; `step` it with `Started()`. `now` must be aware."""
     frame: Frame = {
         "flow_sid": context.flow_sid,
         "widget": flow.initial,
@@ -32,14 +32,14 @@ def start(flow: Flow, *, trigger: Trigger, context: Context, now: datetime) -> S
     return {
         "version": VERSION,
         "execution_sid": context.execution_sid,
-        "contact": plain(context.contact),
-        "channel": plain(context.channel),
+        "contact": storable_json(context.contact),
+        "channel": storable_json(context.channel),
         "zone": context.zone,
         "started_at": now.isoformat(),
-        "expires_at": (now + limits.EXECUTION).isoformat(),
+        "expires_at": (now + limits.MAX_EXECUTION_AGE).isoformat(),
         "event": trigger.event,
-        "trigger": names_of(trigger, context, now),
-        "data": {**plain_object(context.data), **data_of(trigger)},
+        "trigger": trigger_variables(trigger, context, now),
+        "data": {**storable_object(context.data), **trigger_data(trigger)},
         "frames": [frame],
         "waiting": {"on": "start", "ref": 0, "until": None, "outbound": None},
         "steps": 0,
@@ -53,75 +53,82 @@ def start(flow: Flow, *, trigger: Trigger, context: Context, now: datetime) -> S
 def step(
     flow: Flow, state: State, input: Input, *, now: datetime, flows: Mapping[str, Flow] = NO_FLOWS
 ) -> tuple[State, tuple[Effect, ...]]:
+    """The state after the input, and the effects. Never raises for what a flow or an input contains."""
     if state["ended"] is not None:
         return state, ()
-    run = Run(flow, flows, state, now)
+    context = StepContext(flow, flows, state, now)
     try:
-        if not _take(run, input):
+        if not _apply_input(context, input):
             return state, ()
     except LimitReached as limit:
-        run.warn(run.here, str(limit))
-        run.end(limit.reason)
-    return run.state, tuple(run.effects)
+        context.warn(context.current_widget, str(limit))
+        context.end(limit.reason)
+    return context.state, tuple(context.effects)
 
 
-def _take(run: Run, input: Input) -> bool:
+def _apply_input(context: StepContext, input: Input) -> bool:
     """Whether the input changed anything."""
-    if run.is_past(run.state["expires_at"]):
-        raise LimitReached(limits.EXECUTION_TOO_LONG, run.frame["widget"])
-    waiting, here = run.state["waiting"], run.here
+    if context.has_passed(context.state["expires_at"]):
+        raise LimitReached(limits.END_EXECUTION_TOO_LONG, context.frame["widget"])
+    waiting, current_widget = context.state["waiting"], context.current_widget
     if waiting is None:
         return False
     if waiting["on"] == "start":
         if not isinstance(input, Started):
             return False
-        _go(run, here)
+        _run_from(context, current_widget)
         return True
-    if here is None:
-        # The state is of another revision, or its sub-flow was not given: nobody can say where to go.
-        run.warn(None, f"There is no widget {run.frame['widget']} any more.")
-        _go(run, _after_subflow(run, "failed"))
+    if current_widget is None:
+        # The state belongs to another revision, or its sub-flow was not passed: the current widget is unknown.
+        context.warn(None, f"There is no widget {context.frame['widget']} any more.")
+        _run_from(context, _leave_subflow(context, "failed"))
         return True
-    noted = isinstance(input, Said) and note_outcome(run, input)
-    done = kind_of(here).resume(run, here, waiting, input)
-    if done is not None:
-        _go(run, _next(run, here, done))
-    return noted or done is not None
+    is_recorded = isinstance(input, SendResult) and record_send_result(context, input)
+    outcome = widget_type_of(current_widget).resume(context, current_widget, waiting, input)
+    if outcome is not None:
+        _run_from(context, _follow_transition(context, current_widget, outcome))
+    return is_recorded or outcome is not None
 
 
-def _go(run: Run, widget: Widget | None) -> None:
-    """Runs widgets until one waits; after the last one of a sub-flow its parent goes on."""
+def _run_from(context: StepContext, widget: Widget | None) -> None:
+    """Run widgets until one waits; after the last one of a sub-flow, go on in its parent."""
     while True:
         while widget is None:
-            if not run.in_subflow:
-                run.end(limits.COMPLETED)
+            if not context.is_in_subflow:
+                context.end(limits.END_COMPLETED)
                 return
-            widget = _after_subflow(run, "completed")
-        run.enter(widget)
-        outcome = kind_of(widget).enter(run, widget)
+            widget = _leave_subflow(context, "completed")
+        context.enter(widget)
+        outcome = widget_type_of(widget).enter(context, widget)
         if outcome is None:
             return
-        widget = outcome.widget if isinstance(outcome, Into) else _next(run, widget, outcome)
+        widget = (
+            outcome.widget
+            if isinstance(outcome, EnterSubflow)
+            else _follow_transition(context, widget, outcome)
+        )
 
 
-def _next(run: Run, widget: Widget, done: Done) -> Widget | None:
-    if done.outputs is not None:
-        run.frame["widgets"][widget.name] = dict(done.outputs)
-    transition = widget.on(done.event)
-    target = done.next if done.chosen else transition.next if transition else None
+def _follow_transition(context: StepContext, widget: Widget, outcome: TakeTransition) -> Widget | None:
+    if outcome.outputs is not None:
+        context.frame["widgets"][widget.name] = dict(outcome.outputs)
+    transition = widget.on(outcome.event)
+    target = outcome.next if outcome.has_target else transition.next if transition else None
     if target is None:
-        if done.why:
-            run.warn(widget, f"{done.why} Nothing follows “{done.event}”, so the flow ends here.")
+        if outcome.reason:
+            context.warn(
+                widget, f"{outcome.reason} Nothing follows “{outcome.event}”, so the flow ends here."
+            )
         return None
-    found = run.widget(target)
-    if found is None:
-        run.warn(widget, f"“{done.event}” leads to {target}, which is no state of this flow.")
-    return found
+    next_widget = context.widget(target)
+    if next_widget is None:
+        context.warn(widget, f"“{outcome.event}” leads to {target}, which is no state of this flow.")
+    return next_widget
 
 
-def _after_subflow(run: Run, event: str) -> Widget | None:
-    if not run.in_subflow:
+def _leave_subflow(context: StepContext, event: str) -> Widget | None:
+    if not context.is_in_subflow:
         return None
-    done = subflow.leave(run, event)
-    parent = run.here
-    return _next(run, parent, done) if parent is not None else None
+    outcome = subflow.leave(context, event)
+    parent = context.current_widget
+    return _follow_transition(context, parent, outcome) if parent is not None else None

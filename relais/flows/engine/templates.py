@@ -1,4 +1,4 @@
-"""Liquid as Studio has it: limited, without files, and with the time it is given instead of a clock."""
+"""Renders Liquid templates as Studio does: with limits, without files, at the time of the step instead of a clock."""
 
 import re
 from collections.abc import Iterator, Mapping, Sized
@@ -19,31 +19,38 @@ from liquid.expression import Expression
 from liquid.stringify import to_liquid_string
 
 from relais.flows.engine.budget import Budget, weight_of
-from relais.flows.engine.filters import BUDGET, NOW, WEIGHT_PER_OPERATION, Moment, bounded, our_filters
-from relais.flows.engine.limits import LOOP, RENDERED_BYTES, TEMPLATE_OPERATIONS
-from relais.flows.engine.values import as_json_text
+from relais.flows.engine.filters import (
+    BUDGET,
+    NOW,
+    WEIGHT_PER_OPERATION,
+    StepTime,
+    custom_filters,
+    with_limits,
+)
+from relais.flows.engine.limits import MAX_LOOP_ROUNDS, MAX_RENDERED_BYTES, MAX_TEMPLATE_OPERATIONS
+from relais.flows.engine.values import json_text
 
-# A local variable may be rendered from several times, so it may be larger than what is rendered.
-LOCAL_BYTES = 16 * RENDERED_BYTES
+# A text may use parts of a local variable, so the variable may be larger than the text.
+LOCAL_BYTES = 16 * MAX_RENDERED_BYTES
 MAX_SOURCE_CHARACTERS = 64 * 1024
 MAX_EXPRESSION_PARTS = 200
 NODE_OPERATIONS = 20
 """The largest node has MAX_EXPRESSION_PARTS, each a fraction of a microsecond."""
-HIDDEN = {"now": None, "today": None}  # the library's own, read from the clock
+HIDDEN = {"now": None, "today": None}  # variables of the library, which reads them from the clock
 
 
-class BadTemplate(Exception):
-    """The template is wrong, or went wrong; the sentence says how."""
+class InvalidTemplate(Exception):
+    """The template cannot be parsed or rendered; the message says why."""
 
 
-class TooLong(Exception):
-    """It rendered more than a text may have."""
+class RenderedTextTooLong(Exception):
+    """The rendered text exceeds MAX_RENDERED_BYTES."""
 
 
 class _Context(RenderContext):
     @property
     def disabled_tags(self) -> list[str]:
-        """Each node asks for it before it renders, in whatever kind of loop: that is what is counted."""
+        """Charge the budget: each node reads this property before it renders, in every kind of loop."""
         self.spend(NODE_OPERATIONS)
         return []
 
@@ -53,32 +60,32 @@ class _Context(RenderContext):
 
     @property
     def budget(self) -> Budget:
-        found = self.globals[BUDGET]
-        assert isinstance(found, Budget)
-        return found
+        budget = self.globals[BUDGET]
+        assert isinstance(budget, Budget)
+        return budget
 
     def spend(self, operations: int) -> None:
         self.budget.spend(operations)
 
     def assign(self, key: str, val: Any) -> None:
-        self.spend(len(self.locals) // 4)  # the size of all of them is looked at
+        self.spend(len(self.locals) // 4)  # the library measures all of them
         super().assign(key, val)
 
     def raise_for_loop_limit(self, length: int = 1) -> None:
         rounds = length
         for loop in self.loops:
             rounds *= loop.length
-        if rounds > LOOP**3:
-            raise LoopIterationLimitError(f"loops of more than {LOOP**3} rounds", token=None)
+        if rounds > MAX_LOOP_ROUNDS**3:
+            raise LoopIterationLimitError(f"loops of more than {MAX_LOOP_ROUNDS**3} rounds", token=None)
 
 
 class _Loop(LoopExpression):
-    """What a loop goes through: never more than Twilio's number of rounds, and sliced before it is gone through."""
+    """The items of a loop: sliced before they are iterated, and never more than Twilio's number of rounds."""
 
     __slots__ = ()
 
     @classmethod
-    def of(cls, loop: LoopExpression) -> "_Loop":
+    def from_expression(cls, loop: LoopExpression) -> "_Loop":
         return cls(
             loop.token,
             loop.identifier,
@@ -106,10 +113,10 @@ class _Loop(LoopExpression):
         items = it[min(start, length) : stop]
         if self.reversed:
             items = items[::-1]
-        if len(items) > LOOP:
+        if len(items) > MAX_LOOP_ROUNDS:
             assert isinstance(context, _Context)
-            context.budget.warn(f"A loop of {len(items)} rounds ends after {LOOP}, as at Twilio.")
-            items = items[:LOOP]
+            context.budget.warn(f"A loop of {len(items)} rounds ends after {MAX_LOOP_ROUNDS}, as at Twilio.")
+            items = items[:MAX_LOOP_ROUNDS]
         return iter(items), len(items)
 
 
@@ -117,7 +124,7 @@ class _ForNode(ForNode):
     def __init__(
         self, token: Token, expression: LoopExpression, block: BlockNode, default: BlockNode | None = None
     ) -> None:
-        super().__init__(token, _Loop.of(expression), block, default)
+        super().__init__(token, _Loop.from_expression(expression), block, default)
 
 
 class _For(ForTag):
@@ -126,7 +133,7 @@ class _For(ForTag):
 
 class _TablerowNode(TablerowNode):
     def __init__(self, token: Token, expression: LoopExpression, block: BlockNode) -> None:
-        super().__init__(token, _Loop.of(expression), block)
+        super().__init__(token, _Loop.from_expression(expression), block)
 
 
 class _Tablerow(TablerowTag):
@@ -134,7 +141,7 @@ class _Tablerow(TablerowTag):
 
 
 class _Contains(ContainsExpression):
-    """As it is, but for what it costs: Python looks for 5.5 in a range by going through all of it."""
+    """`contains` with its cost charged; Python searches a whole range for 5.5."""
 
     __slots__ = ()
 
@@ -151,7 +158,7 @@ class _Eq(EqExpression):
     __slots__ = ()
 
     def evaluate(self, context: RenderContext) -> object:
-        _spend_on_comparing(context, self.left.evaluate(context), self.right.evaluate(context))
+        _charge_comparison(context, self.left.evaluate(context), self.right.evaluate(context))
         return super().evaluate(context)
 
 
@@ -159,17 +166,17 @@ class _Ne(NeExpression):
     __slots__ = ()
 
     def evaluate(self, context: RenderContext) -> object:
-        _spend_on_comparing(context, self.left.evaluate(context), self.right.evaluate(context))
+        _charge_comparison(context, self.left.evaluate(context), self.right.evaluate(context))
         return super().evaluate(context)
 
 
-def _spend_on_comparing(context: RenderContext, left: object, right: object) -> None:
+def _charge_comparison(context: RenderContext, left: object, right: object) -> None:
     if isinstance(left, (list, dict)) and isinstance(right, (list, dict)):
         assert isinstance(context, _Context)
         context.spend(weight_of(left) // WEIGHT_PER_OPERATION)
 
 
-OURS: Mapping[type[Expression], type[Expression]] = {
+REPLACED_EXPRESSIONS: Mapping[type[Expression], type[Expression]] = {
     ContainsExpression: _Contains,
     EqExpression: _Eq,
     NeExpression: _Ne,
@@ -186,7 +193,7 @@ class _OutputNode(OutputNode):
         if isinstance(value, (dict, list)):
             assert isinstance(context, _Context)
             context.spend(weight_of(value) // WEIGHT_PER_OPERATION)
-            return buffer.write(as_json_text(value))
+            return buffer.write(json_text(value))
         return buffer.write(to_liquid_string(value, autoescape=False))
 
 
@@ -196,7 +203,7 @@ class _Output(Output):
 
 class _Environment(Environment):
     template_class = _Template
-    output_stream_limit = RENDERED_BYTES
+    output_stream_limit = MAX_RENDERED_BYTES
     local_namespace_limit = LOCAL_BYTES
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
@@ -204,18 +211,18 @@ class _Environment(Environment):
         for tag in ("include", "render"):
             del self.tags[tag]  # they read files
         for name in ("safe", "escapejs"):
-            del self.filters[name]  # the library's own, which Twilio has not
+            del self.filters[name]  # extensions of the library that Twilio lacks
         for tag_class in (_Output, _For, _Tablerow):
             self.add_tag(tag_class)
-        self.filters.update(our_filters())
-        self.filters = {name: bounded(name, filter_) for name, filter_ in self.filters.items()}
+        self.filters.update(custom_filters())
+        self.filters = {name: with_limits(name, filter_) for name, filter_ in self.filters.items()}
 
 
-# The library takes these words for its own even after a full stop, where an answer may well have `parsed.limit`.
-WORDS = (
+# The library reserves these words even after a full stop, but a response may have a key such as `parsed.limit`.
+RESERVED_WORDS = (
     "true|false|nil|null|empty|blank|and|or|not|contains|in|if|else|with|for|as|limit|offset|reversed|cols"
 )
-_DOTTED = re.compile(rf"""("[^"]*"|'[^']*')|\.\s*({WORDS}|continue|required)(?![\w-])""")
+_DOTTED = re.compile(rf"""("[^"]*"|'[^']*')|\.\s*({RESERVED_WORDS}|continue|required)(?![\w-])""")
 _MARKS = re.compile(r"(\{\{|\{%|\}\}|%\})")
 
 
@@ -224,7 +231,7 @@ def _bracketed(source: str) -> str:
     parts = _MARKS.split(source)
     for index in range(2, len(parts), 2):
         if parts[index - 1] in ("{{", "{%"):
-            parts[index] = _DOTTED.sub(lambda found: found[1] or f'["{found[2]}"]', parts[index])
+            parts[index] = _DOTTED.sub(lambda match: match[1] or f'["{match[2]}"]', parts[index])
     return "".join(parts)
 
 
@@ -234,8 +241,8 @@ TAGS = frozenset(_environment.tags) - {"content", "output", "illegal", "#"}
 
 
 @dataclass(frozen=True)
-class Used:
-    """What a template reads: paths into the variables, and filters."""
+class TemplateReferences:
+    """The variables (as paths) and filters that a template uses."""
 
     paths: tuple[tuple[str, ...], ...]
     filters: frozenset[str]
@@ -244,51 +251,53 @@ class Used:
 def render(
     source: str, names: Mapping[str, object], *, now: datetime, zone: str, budget: Budget | None = None
 ) -> str:
-    """The text of a template, and into `budget` what it cost; raises BadTemplate or TooLong."""
+    """The text of a template; charges `budget`. Raises InvalidTemplate or RenderedTextTooLong."""
     if "{{" not in source and "{%" not in source:
-        return _measured(source)
-    budget = budget or Budget(TEMPLATE_OPERATIONS)
+        return _checked_length(source)
+    budget = budget or Budget(MAX_TEMPLATE_OPERATIONS)
     try:
-        return compiled(source).render(**names, **HIDDEN, **{NOW: Moment(now, zone), BUDGET: budget})
+        return compile_template(source).render(
+            **names, **HIDDEN, **{NOW: StepTime(now, zone), BUDGET: budget}
+        )
     except OutputStreamLimitError as error:
-        raise TooLong(source[:80]) from error
-    except BadTemplate:
+        raise RenderedTextTooLong(source[:80]) from error
+    except InvalidTemplate:
         raise
     except Exception as error:
-        # Whatever a value makes of a filter, a flow goes on: numbers, dates and depth fail in many ways.
-        raise BadTemplate(_sentence(error)) from error
+        # The flow goes on whatever a filter raises: numbers, dates and nesting fail in many ways.
+        raise InvalidTemplate(_first_line(error)) from error
 
 
-def compiled(source: str) -> BoundTemplate:
-    found = _compiled(source)
-    if isinstance(found, BadTemplate):
-        raise found
-    return found
+def compile_template(source: str) -> BoundTemplate:
+    cached = _compile_cached(source)
+    if isinstance(cached, InvalidTemplate):
+        raise cached
+    return cached
 
 
-def used(source: str) -> Used:
-    template = compiled(source)
+def template_references(source: str) -> TemplateReferences:
+    template = compile_template(source)
     analysis = template.analyze(include_partials=False)
     paths = {tuple(str(part) for part in v.segments) for v_s in analysis.globals.values() for v in v_s}
-    return Used(tuple(sorted(paths)), frozenset(analysis.filters))
+    return TemplateReferences(tuple(sorted(paths)), frozenset(analysis.filters))
 
 
 @lru_cache(maxsize=8192)
-def _compiled(source: str) -> BoundTemplate | BadTemplate:
+def _compile_cached(source: str) -> BoundTemplate | InvalidTemplate:
     try:
         if len(source) > MAX_SOURCE_CHARACTERS:
-            raise BadTemplate(f"it has more than {MAX_SOURCE_CHARACTERS // 1024} KB")
+            raise InvalidTemplate(f"it has more than {MAX_SOURCE_CHARACTERS // 1024} KB")
         template = _environment.from_string(_bracketed(source))
-        _bound(template)
+        _replace_expressions(template)
         return template
-    except BadTemplate as error:
+    except InvalidTemplate as error:
         return error
     except Exception as error:
-        return BadTemplate(_sentence(error))
+        return InvalidTemplate(_first_line(error))
 
 
-def _bound(template: BoundTemplate) -> None:
-    """Puts our expressions in the place of the library's, which has no other way; and counts the parts."""
+def _replace_expressions(template: BoundTemplate) -> None:
+    """Replace expressions by our subclasses, for which the library has no hook, and limit their number of parts."""
     context = _Context(template)
     nodes = list(template.nodes)
     while nodes:
@@ -298,23 +307,33 @@ def _bound(template: BoundTemplate) -> None:
         for expression in parts:
             parts += expression.children()
             if len(parts) > MAX_EXPRESSION_PARTS:
-                raise BadTemplate(f"an expression has more than {MAX_EXPRESSION_PARTS} parts")
-            if ours := OURS.get(type(expression)):
-                expression.__class__ = ours
+                raise InvalidTemplate(f"an expression has more than {MAX_EXPRESSION_PARTS} parts")
+            if replacement := REPLACED_EXPRESSIONS.get(type(expression)):
+                expression.__class__ = replacement
 
 
-def _measured(text: str) -> str:
-    if len(text) * 4 > RENDERED_BYTES and len(text.encode()) > RENDERED_BYTES:
-        raise TooLong(text[:80])
+def _checked_length(text: str) -> str:
+    if len(text) * 4 > MAX_RENDERED_BYTES and len(text.encode()) > MAX_RENDERED_BYTES:
+        raise RenderedTextTooLong(text[:80])
     return text
 
 
-def _sentence(error: Exception) -> str:
-    said = error.message if isinstance(error, LiquidError) and error.message else str(error)
+def _first_line(error: Exception) -> str:
+    message = error.message if isinstance(error, LiquidError) and error.message else str(error)
     cause = error.__cause__
-    if said == "unexpected liquid parsing error" and cause is not None:
-        said = str(cause)
-    return str(said).partition("\n")[0] or type(error).__name__
+    if message == "unexpected liquid parsing error" and cause is not None:
+        message = str(cause)
+    return str(message).partition("\n")[0] or type(error).__name__
 
 
-__all__ = ["FILTERS", "TAGS", "BadTemplate", "Budget", "TooLong", "Used", "compiled", "render", "used"]
+__all__ = [
+    "FILTERS",
+    "TAGS",
+    "Budget",
+    "InvalidTemplate",
+    "RenderedTextTooLong",
+    "TemplateReferences",
+    "compile_template",
+    "render",
+    "template_references",
+]

@@ -1,4 +1,4 @@
-"""Which hosts are Twilio's: only they get its credentials or signature."""
+"""Recognises Twilio's hosts: only they get its credentials or signature."""
 
 from urllib.parse import urlsplit
 

@@ -1,4 +1,4 @@
-"""Values as a state holds them: plain JSON that any database can store, and the types that texts become."""
+"""Converts values to JSON that a database can store, and texts to numbers and objects."""
 
 import json
 import math
@@ -8,14 +8,14 @@ from typing import Any
 
 from relais.flows.engine.flow import Json
 
-DEEPEST = 50
-# Beyond 15 digits a double is not exact, and what has more is an identifier rather than a number.
+MAX_DEPTH = 50
+# A double is not exact beyond 15 digits, and a longer number is an identifier.
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def plain(value: object, depth: int = DEEPEST) -> Json:
-    """The value as JSON that survives a round trip: no NUL, lone surrogate, NaN or depth without end."""
+def storable_json(value: object, depth: int = MAX_DEPTH) -> Json:
+    """The value as JSON that survives a round trip: without NUL, lone surrogates, NaN or unlimited depth."""
     if isinstance(value, str):
         return _UNSTORABLE.sub("\ufffd", value)
     if value is None or isinstance(value, (bool, int)):
@@ -23,46 +23,46 @@ def plain(value: object, depth: int = DEEPEST) -> Json:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if depth and isinstance(value, Mapping):
-        return {plain(str(key)): plain(item, depth - 1) for key, item in value.items()}
+        return {storable_json(str(key)): storable_json(item, depth - 1) for key, item in value.items()}
     if depth and isinstance(value, (list, tuple)):
-        return [plain(item, depth - 1) for item in value]
+        return [storable_json(item, depth - 1) for item in value]
     return None
 
 
-def plain_object(value: Mapping[str, object]) -> dict[str, Json]:
-    made = plain(value)
-    assert isinstance(made, dict)
-    return made
+def storable_object(value: Mapping[str, object]) -> dict[str, Json]:
+    stored = storable_json(value)
+    assert isinstance(stored, dict)
+    return stored
 
 
-def typed(text: str) -> Json:
-    """What a variable becomes: a number when it is written as one, else the text.
+def number_or_text(text: str) -> Json:
+    """The value of a variable without a type: a number if it is written as one, else the text.
 
-    A leading zero or plus, quotes or a letter keep it a text: phone numbers and codes stay as they are.
+    A leading zero or plus, quotes or a letter make it a text, so that phone numbers and codes do not change.
     """
-    number = as_number(text)
+    number = parse_number(text)
     return text if number is None else number
 
 
-def as_number(text: str) -> int | float | None:
-    written = text.strip()
-    if not _NUMBER.fullmatch(written):
+def parse_number(text: str) -> int | float | None:
+    text = text.strip()
+    if not _NUMBER.fullmatch(text):
         return None
-    return float(written) if "." in written else int(written)
+    return float(text) if "." in text else int(text)
 
 
-def object_of(text: str) -> dict[str, Json] | None:
-    """The JSON object that a text is, or None; an array or a lone value is none."""
+def parse_json_object(text: str) -> dict[str, Json] | None:
+    """The JSON object in a text; None for invalid JSON, an array or a scalar."""
     try:
-        found = json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         return None
-    return plain_object(found) if isinstance(found, dict) else None
+    return storable_object(value) if isinstance(value, dict) else None
 
 
-def as_json_text(value: Any) -> str:
+def json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
-def _refuse(constant: str) -> Json:
+def _reject_constant(constant: str) -> Json:
     raise ValueError(constant)

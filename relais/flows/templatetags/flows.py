@@ -1,4 +1,4 @@
-"""A flow's words and the fitting of text into boxes, for the drawing."""
+"""Template filters for flows: labels, and fitting text into the boxes of the drawing."""
 
 from __future__ import annotations
 
@@ -11,56 +11,59 @@ from relais.flows.drawing import Drawing, Exit
 from relais.flows.engine import Problem
 
 register = template.Library()
-NARROW, BROAD = frozenset("iljtfrI.,:;'|!()[] ·"), frozenset("mwMWOQ@%—…")
+NARROW_LETTERS, WIDE_LETTERS = frozenset("iljtfrI.,:;'|!()[] ·"), frozenset("mwMWOQ@%—…")
 
-register.filter("kind", labels.kind)
-register.filter("kind_icon", labels.icon)
-register.filter("event_word", labels.event)
-register.filter("gist", labels.gist)
-register.filter("facts", labels.facts)
-register.filter("sentence", labels.sentence)
-register.filter("explanation", labels.explanation)
-register.filter("end_reason", labels.ended)
-register.filter("verdict", labels.verdict)
+register.filter("widget_label", labels.widget_label)
+register.filter("widget_icon", labels.widget_icon)
+register.filter("event_label", labels.event_label)
+register.filter("summary", labels.summary)
+register.filter("properties", labels.properties)
+register.filter("problem_text", labels.problem_text)
+register.filter("problem_detail", labels.problem_detail)
+register.filter("end_reason_label", labels.end_reason_label)
+register.filter("verdict_label", labels.verdict_label)
 
 
 @register.filter
-def events(exit: Exit) -> str:
-    """All that leads to one target, in words, each once."""
-    return " · ".join(dict.fromkeys(labels.event(transition, exit.source) for transition in exit.transitions))
+def event_labels(exit: Exit) -> str:
+    """The labels of all transitions to one target, each once."""
+    return " · ".join(
+        dict.fromkeys(labels.event_label(transition, exit.source) for transition in exit.transitions)
+    )
 
 
 @register.filter
 def fit(text: str, width: int) -> str:
-    """As much of a text as about `width` pixels hold: text in a drawing neither wraps nor cuts itself."""
-    room = float(width)
-    for index, sign in enumerate(text):
-        room -= 3.9 if sign in NARROW else 10.5 if sign in BROAD else 8.0 if sign.isupper() else 6.8
-        if room < 0:
+    """The text cut to about `width` pixels: SVG text neither wraps nor clips."""
+    remaining = float(width)
+    for index, letter in enumerate(text):
+        is_narrow, is_wide = letter in NARROW_LETTERS, letter in WIDE_LETTERS
+        remaining -= 3.9 if is_narrow else 10.5 if is_wide else 8.0 if letter.isupper() else 6.8
+        if remaining < 0:
             return text[: max(1, index - 1)].rstrip() + "…"
     return text
 
 
 @register.filter
-def numbers(drawing: Drawing | None) -> dict[str, int]:
-    """The number of each state's section, by name."""
+def state_numbers(drawing: Drawing | None) -> dict[str, int]:
+    """The number of each state's section, by the state's name."""
     return {box.widget.name: box.number for box in drawing.boxes} if drawing else {}
 
 
 @register.filter
-def number_of(known: Mapping[str, int] | str, name: str) -> int | None:
-    return known.get(name) if isinstance(known, Mapping) else None
+def number_of(numbers: Mapping[str, int] | str, name: str) -> int | None:
+    return numbers.get(name) if isinstance(numbers, Mapping) else None
 
 
 @register.filter
-def of_state(found: Mapping[str, list[Problem]] | str, name: str) -> list[Problem]:
-    """What is wrong with one state."""
-    return found.get(name, []) if isinstance(found, Mapping) else []
+def of_state(problems: Mapping[str, list[Problem]] | str, name: str) -> list[Problem]:
+    """The problems of one state."""
+    return problems.get(name, []) if isinstance(problems, Mapping) else []
 
 
 @register.filter
-def has_error(found: list[Problem]) -> bool:
-    return any(problem.level == "error" for problem in found)
+def has_error(problems: list[Problem]) -> bool:
+    return any(problem.level == "error" for problem in problems)
 
 
 @register.filter
@@ -69,6 +72,6 @@ def plus(number: int, more: int) -> int:
 
 
 @register.filter
-def row(exit: Exit) -> str:
-    """What leads there, as long as the target's name beside it leaves room."""
-    return fit(events(exit), 108 if exit.is_jump else 232)
+def row_label(exit: Exit) -> str:
+    """The events of a row, cut so that the target's name beside them has room."""
+    return fit(event_labels(exit), 108 if exit.is_jump else 232)

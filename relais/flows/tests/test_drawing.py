@@ -117,7 +117,7 @@ def test_an_empty_flow_has_no_boxes():
     assert drawing.boxes[0].exits == ()
 
 
-# -- the way a client took ------------------------------------------------------------------------------
+# -- the path a client took ------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -133,11 +133,11 @@ def shop():
 
 
 def test_states_that_leave_no_trace_are_found_between_those_that_do(shop):
-    way = route(shop, ["menu", "vans"])
-    assert way.states == {"start", "words", "menu", "which", "vans"}
-    assert ("which", "vans") in way.ways
-    assert ("which", "cars") not in way.ways
-    assert way.here == "vans"
+    path = route(shop, ["menu", "vans"])
+    assert path.states == {"start", "words", "menu", "which", "vans"}
+    assert ("which", "vans") in path.transitions
+    assert ("which", "cars") not in path.transitions
+    assert path.current == "vans"
 
 
 def test_the_way_is_lit_and_the_rest_is_not(shop):
@@ -149,14 +149,14 @@ def test_the_way_is_lit_and_the_rest_is_not(shop):
 
 
 def test_names_of_another_flow_are_passed_over(shop):
-    assert route(shop, ["elsewhere", "menu"]).told == ("menu",)
+    assert route(shop, ["elsewhere", "menu"]).recorded == ("menu",)
     assert route(shop, []).states == frozenset()
 
 
 def test_a_path_that_cannot_be_explained_lights_only_what_is_told(shop):
-    way = route(shop, ["vans", "cars"])
-    assert {"vans", "cars"} <= way.states
-    assert ("vans", "cars") not in way.ways
+    path = route(shop, ["vans", "cars"])
+    assert {"vans", "cars"} <= path.states
+    assert ("vans", "cars") not in path.transitions
 
 
 def test_a_name_may_hold_any_sign():

@@ -7,7 +7,7 @@ import relais.flows.check
 from relais.flows.engine import limits
 from relais.flows.engine.conditions import CONDITIONS
 from relais.flows.engine.templates import FILTERS, TAGS
-from relais.flows.engine.widgets import KINDS
+from relais.flows.engine.widgets import WIDGET_TYPES
 
 ROOM = Path(relais.flows.check.__file__).parent
 PAGE = (ROOM.parents[1] / "docs" / "flows.md").read_text()
@@ -28,7 +28,7 @@ def names(text):
 
 def test_widgets_and_their_events():
     documented = {names(row[0])[0]: set(names(row[1])) for row in rows("Widgets") if names(row[0])}
-    assert documented == {kind.type: set(kind.events) for kind in KINDS.values()}
+    assert documented == {kind.type: set(kind.events) for kind in WIDGET_TYPES.values()}
 
 
 def test_conditions():
@@ -43,17 +43,21 @@ def test_tags_and_filters():
 
 def test_limits():
     documented = {name for row in rows("Limits") for name in names(row[1])}
-    assert documented == set(limits.REASONS) - {limits.COMPLETED}
+    assert documented == set(limits.END_REASON_TEXTS) - {limits.END_COMPLETED}
     for number in (
-        f"{limits.STEPS:,}",
-        str(limits.IN_A_ROW),
-        str(limits.LOOP),
-        f"{limits.WAIT_SECONDS:,}",
+        f"{limits.MAX_STEPS:,}",
+        str(limits.MAX_RUNS_IN_A_ROW),
+        str(limits.MAX_LOOP_ROUNDS),
+        f"{limits.DEFAULT_WAIT_SECONDS:,}",
         "16 KB",
         "64 KB",
     ):
         assert any(number in row[0] + row[1] for row in rows("Limits")), number
-    assert (limits.RENDERED_BYTES, limits.ANSWER_BYTES, limits.EXECUTION.days) == (16 << 10, 64 << 10, 30)
+    assert (limits.MAX_RENDERED_BYTES, limits.MAX_RESPONSE_BYTES, limits.MAX_EXECUTION_AGE.days) == (
+        16 << 10,
+        64 << 10,
+        30,
+    )
 
 
 def test_problems():

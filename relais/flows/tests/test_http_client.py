@@ -19,7 +19,7 @@ from twilio.request_validator import RequestValidator
 from relais.company import company_settings
 from relais.emulator.testing import ServerThread
 from relais.flows import http_client
-from relais.flows.runner import Errand
+from relais.flows.outbound_request import OutboundRequest
 from relais.flows.tests.raw_host import ENDLESS, SLOW_HOSTS, raw_hosts
 
 pytestmark = pytest.mark.django_db
@@ -67,10 +67,10 @@ def listed():
 
 def asks(server, path, method="GET", body="", at="", **more):
     url = (at or server.url) + path
-    errand = Errand(
+    request = OutboundRequest(
         execution_id=1, ref=7, key="FN1-7", method=method, url=url, content_type=FORM, body=body, **more
     )
-    return http_client.fetch(errand)
+    return http_client.fetch(request)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_without_an_account_nothing_is_sent(server, twilio, settings):
 
 
 def signed_headers(url, body):
-    errand = Errand(
+    request = OutboundRequest(
         execution_id=1,
         ref=7,
         key="k",
@@ -261,7 +261,7 @@ def signed_headers(url, body):
         body=body,
         authentication="twilio_signature",
     )
-    return http_client._authenticated(errand).headers
+    return http_client._first_hop(request).headers
 
 
 def test_a_function_at_twilio_is_called_with_a_signature_that_it_accepts(twilio):

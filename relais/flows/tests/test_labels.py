@@ -10,8 +10,8 @@ from relais import flows
 from relais.flows import labels
 from relais.flows.engine import Problem, parse
 from relais.flows.engine.conditions import CONDITIONS
-from relais.flows.engine.limits import REASONS
-from relais.flows.engine.widgets import KINDS
+from relais.flows.engine.limits import END_REASON_TEXTS
+from relais.flows.engine.widgets import WIDGET_TYPES
 from relais.flows.templatetags.flows import fit
 from relais.typography import typeset
 
@@ -25,24 +25,24 @@ def codes():
 
 def test_each_problem_has_a_sentence():
     assert codes()
-    assert codes() <= set(labels.PROBLEMS)
+    assert codes() <= set(labels.PROBLEM_TEXTS)
 
 
 def test_each_widget_event_condition_and_end_has_a_word():
-    assert set(KINDS) <= set(labels.KINDS)
-    known = {event for kind in KINDS.values() for event in kind.events}
-    assert known - set(labels.EVENTS) <= {
+    assert set(WIDGET_TYPES) <= set(labels.WIDGET_TYPE_LABELS)
+    known = {event for kind in WIDGET_TYPES.values() for event in kind.events}
+    assert known - set(labels.EVENT_LABELS) <= {
         "match",
         "incomingCall",
         "incomingConversationMessage",
         "composerStarted",
     }
-    assert set(CONDITIONS) == set(labels.CONDITIONS)
-    assert set(REASONS) <= set(labels.END_REASONS)
+    assert set(CONDITIONS) == set(labels.CONDITION_LABELS)
+    assert set(END_REASON_TEXTS) <= set(labels.END_REASON_LABELS)
 
 
 def test_a_problem_nobody_knew_keeps_its_own_words():
-    assert labels.sentence(Problem("new", "something new")) == "something new"
+    assert labels.problem_text(Problem("new", "something new")) == "something new"
 
 
 @pytest.fixture
@@ -74,17 +74,24 @@ def shop():
 
 
 def test_a_message_is_told_as_it_reads(shop):
-    assert labels.gist(shop.widgets["say"], labels.texts(shop)) == "Bonjour Fatou"
+    assert labels.summary(shop.widgets["say"], labels.initial_variables(shop)) == "Bonjour Fatou"
 
 
 def test_a_choice_is_told_by_its_condition(shop):
     choose = shop.widgets["choose"]
     with override("fr"):
-        assert [labels.event(t, choose) for t in choose.transitions] == ["sinon", "= 1", "agent_mode = true"]
+        assert [labels.event_label(t, choose) for t in choose.transitions] == [
+            "sinon",
+            "= 1",
+            "agent_mode = true",
+        ]
 
 
 def test_a_variable_that_names_itself_ends():
-    assert len(labels.read("{{flow.variables.a}}", {"a": "{{flow.variables.a}}" * 500})) <= labels.LONGEST
+    assert (
+        len(labels.substitute_variables("{{flow.variables.a}}", {"a": "{{flow.variables.a}}" * 500}))
+        <= labels.MAX_TEXT_CHARACTERS
+    )
 
 
 def test_text_is_cut_to_its_room():
@@ -95,5 +102,5 @@ def test_text_is_cut_to_its_room():
 
 def test_a_problem_tells_which_event_it_is_about():
     found = Problem("no_branch", "nothing follows “timeout”: the flow ends there without a word", "ask")
-    assert labels.explanation(found) == typeset("« timeout »")
-    assert labels.explanation(Problem("bad_regex", "missing )")) == "missing )"
+    assert labels.problem_detail(found) == typeset("« timeout »")
+    assert labels.problem_detail(Problem("bad_regex", "missing )")) == "missing )"

@@ -15,7 +15,7 @@ from relais.conversations.models import Conversation, MessageDelivery
 from relais.flows import engine, runner
 from relais.flows.models import Execution, Flow
 from relais.flows.runner import run
-from relais.flows.tasks import TRIES, run_bot, run_bot_with_requests, wake_bots
+from relais.flows.tasks import MAX_ATTEMPTS, run_bot, run_bot_with_requests, wake_bots
 from tests.cast import event_types_of, messages_to_client
 
 pytestmark = pytest.mark.django_db
@@ -73,8 +73,8 @@ def published(definition, clock, **fields):
     return flow
 
 
-def no_network(errand):
-    raise AssertionError(f"{errand.url} was called")
+def no_network(request):
+    raise AssertionError(f"{request.url} was called")
 
 
 def bot_runs(conversation, clock, fetch=no_network):
@@ -332,10 +332,10 @@ def test_a_foreign_host_is_asked_between_two_transactions(fatou_writes, clock):
     )
     conversation, asked = fatou_writes("mercedes"), []
 
-    def crm(errand):
-        asked.append(errand.key)
-        return engine.Answered(
-            errand.ref, status=200, content_type="application/json", body=json.dumps({"nom": "Diallo"})
+    def crm(request):
+        asked.append(request.key)
+        return engine.RequestResult(
+            request.ref, status=200, content_type="application/json", body=json.dumps({"nom": "Diallo"})
         )
 
     bot_runs(conversation, clock, fetch=crm)
@@ -365,11 +365,11 @@ def test_no_connection_is_held_while_a_host_is_asked(fatou_writes, clock, monkey
     published(flow_of(posts("demande", "/x", "oui", host="https://a.example"), says("oui", "Trouvé.")), clock)
     conversation, held = fatou_writes("mercedes"), []
 
-    def request(errand, allowed_hosts):
+    def send_request(request, allowed_hosts):
         held.append(connection.connection)
-        return engine.Answered(errand.ref, status=200, content_type="text/plain", body="")
+        return engine.RequestResult(request.ref, status=200, content_type="text/plain", body="")
 
-    monkeypatch.setattr("relais.flows.http_client.request", request)
+    monkeypatch.setattr("relais.flows.http_client.send_request", send_request)
     run_bot_with_requests(attempt(0), conversation.pk)
     assert held == [None]
 
@@ -405,10 +405,10 @@ def test_a_bot_that_fails_again_and_again_leaves_the_first_word_to_a_person(
     question, fatou_writes, clock, stumbles
 ):
     conversation = fatou_writes("mercedes")
-    for number in range(TRIES - 1):
+    for number in range(MAX_ATTEMPTS - 1):
         assert tries(conversation, number) is not None
         assert conversation.situation is Situation.BOT
-    assert tries(conversation, TRIES - 1) is None
+    assert tries(conversation, MAX_ATTEMPTS - 1) is None
     assert conversation.situation is Situation.WAITING
     assert event_types_of(conversation) == ["message_received", "error", "agent_transfer"]
 
@@ -423,7 +423,7 @@ def test_an_execution_that_fails_on_a_word_ends_and_is_not_woken_again(
     clock.passes(seconds=3)
     fatou_writes("un mot empoisonné")
     stumbles.error = KeyError("widget")
-    assert tries(conversation, TRIES - 1) is None
+    assert tries(conversation, MAX_ATTEMPTS - 1) is None
     execution = conversation.executions.get()
     assert (execution.end_reason, execution.awaits_reply, execution.due_at) == ("failed", False, None)
     assert (conversation.situation, conversation.bot_waits_until) == (Situation.WAITING, None)
@@ -447,7 +447,7 @@ def test_a_bot_that_fails_takes_nothing_from_the_agent_who_came_first(
 ):
     conversation = fatou_writes("mercedes")
     conversation.take_over(awa, at=clock.passes(seconds=1))
-    runner.give_up(conversation.pk, at=clock.now)
+    runner.fail_execution(conversation.pk, at=clock.now)
     assert "error" not in event_types_of(conversation)
 
 
@@ -457,16 +457,16 @@ def test_a_job_killed_while_it_asked_makes_the_same_request_again(fatou_writes, 
     )
     conversation, keys = fatou_writes("mercedes"), []
 
-    def dies(errand):
-        keys.append(errand.key)
+    def dies(request):
+        keys.append(request.key)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         bot_runs(conversation, clock, fetch=dies)
 
-    def answers(errand):
-        keys.append(errand.key)
-        return engine.Answered(errand.ref, status=200, content_type="text/plain", body="")
+    def answers(request):
+        keys.append(request.key)
+        return engine.RequestResult(request.ref, status=200, content_type="text/plain", body="")
 
     bot_runs(conversation, clock, fetch=answers)
     assert len(set(keys)) == 1 and len(keys) == 2
@@ -479,9 +479,9 @@ def test_an_answer_after_a_take_over_has_nobody_to_listen(fatou_writes, awa, clo
     )
     conversation = fatou_writes("mercedes")
 
-    def slow(errand):
+    def slow(request):
         Conversation.objects.get(pk=conversation.pk).take_over(awa, at=clock.now)
-        return engine.Answered(errand.ref, status=200, content_type="text/plain", body="")
+        return engine.RequestResult(request.ref, status=200, content_type="text/plain", body="")
 
     bot_runs(conversation, clock, fetch=slow)
     assert "ok" not in messages_to_client(conversation)
@@ -549,9 +549,9 @@ def test_what_was_asked_is_known_by_its_sid_when_it_is_answered(fatou_writes, cl
 
 
 def test_a_function_known_here_is_run_here(fatou_writes, clock):
-    from relais.flows.local_functions import function
+    from relais.flows.local_functions import local_function
 
-    @function("https://functions.example/prix")
+    @local_function("https://functions.example/prix")
     def prix(parameters):
         return {"prix": int(parameters["annee"]) * 100}
 

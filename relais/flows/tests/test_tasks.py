@@ -22,7 +22,7 @@ from relais.live.pool import conninfo
 from relais.ops.workers import Workers
 from tests.cast import MachineClock, messages_to_client
 
-WITHIN = 30
+TIMEOUT_SECONDS = 30
 
 
 def asks_a_host_when_told(url):
@@ -74,7 +74,7 @@ def test_a_bot_that_asks_a_host_goes_on_in_a_job_for_requests(fatou_writes, cloc
     [job] = waiting_requests()
     assert (job.queue_name, job.lock) == ("flow_requests", f"bot:{conversation.pk}")
     assert job.args == {"conversation_id": conversation.pk}
-    monkeypatch.setattr(http_client, "fetch", lambda errand: engine.Answered(errand.ref, status=200))
+    monkeypatch.setattr(http_client, "fetch", lambda request: engine.RequestResult(request.ref, status=200))
     tasks.run_bot_with_requests(attempt(0), **job.args)
     assert messages_to_client(conversation) == ["Trouvé."]
 
@@ -89,7 +89,7 @@ def test_a_bot_that_asks_nobody_needs_no_job_for_requests(fatou_writes, clock):
 
 
 @pytest.mark.django_db
-def test_a_bot_whose_request_is_under_way_is_not_woken(fatou_writes, clock):
+def test_a_bot_whose_request_is_in_progress_is_not_woken(fatou_writes, clock):
     published(asks_a_host_when_told("https://crm.example"), clock)
     conversation = fatou_writes("bonjour")
     tasks.run_bot(attempt(0), conversation.pk)
@@ -105,7 +105,7 @@ def test_a_busy_host_is_asked_later_and_after_that_has_failed(fatou_writes, cloc
     conversation = fatou_writes("bonjour")
     monkeypatch.setattr(host_limits, "host_limiter", HostLimiter(0))
     tasks.run_bot(attempt(0), conversation.pk)
-    for count in range(len(tasks.BUSY_PAUSES_SECONDS)):
+    for count in range(len(tasks.BUSY_HOST_DELAYS_SECONDS)):
         [job] = waiting_requests()
         assert job.args.get("busy_count", 0) == count
         assert messages_to_client(conversation) == []
@@ -122,7 +122,7 @@ def test_a_busy_host_is_no_fault_of_the_bot(fatou_writes, clock, monkeypatch):
     published(asks_a_host_when_told("https://crm.example"), clock)
     conversation = fatou_writes("bonjour")
     monkeypatch.setattr(host_limits, "host_limiter", HostLimiter(0))
-    tasks.run_bot_with_requests(attempt(tasks.TRIES), conversation.pk)
+    tasks.run_bot_with_requests(attempt(tasks.MAX_ATTEMPTS), conversation.pk)
     assert conversation.executions.get().ended_at is None
     assert waiting_requests().exists()
 
@@ -168,19 +168,19 @@ def workers_at_work(monkeypatch):
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert begun.wait(WITHIN)
+    assert begun.wait(TIMEOUT_SECONDS)
     try:
         yield
     finally:
         loop.call_soon_threadsafe(stop.set)
         loop.call_soon_threadsafe(parts[0].cancel)
-        thread.join(WITHIN)
+        thread.join(TIMEOUT_SECONDS)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_slow_hosts_hold_up_nobody_whose_bot_asks_none(fatou_writes, clock, limiter, monkeypatch):
     """Each kind of slow host, and more conversations that wait for them than there are slots of all kinds."""
-    monkeypatch.setattr(http_client, "REQUEST_TIMEOUT_SECONDS", 2 * WITHIN)
+    monkeypatch.setattr(http_client, "REQUEST_TIMEOUT_SECONDS", 2 * TIMEOUT_SECONDS)
     monkeypatch.setattr(http_client, "MAX_REDIRECTS", ENDLESS)
     published(asks_a_host_when_told("{{trigger.message.Body}}"), clock)
     slots = jobs.QUEUE_CONCURRENCY[tasks.REQUEST_QUEUE]
@@ -189,9 +189,13 @@ def test_slow_hosts_hold_up_nobody_whose_bot_asks_none(fatou_writes, clock, limi
         company_settings.set_value(company_settings.FLOW_HOSTS, [urlsplit(url).hostname for url in urls])
         for n in range(4 + sum(jobs.QUEUE_CONCURRENCY.values())):
             fatou_writes(urls[n % len(urls)], address=f"whatsapp:+2126{n:08d}")
-        under_way = limiter._under_way
-        wait_for(lambda: under_way.total() == slots, WITHIN, "all slots for requests to be taken")
+        in_progress = limiter._in_progress
+        wait_for(lambda: in_progress.total() == slots, TIMEOUT_SECONDS, "all slots for requests to be taken")
         quick = fatou_writes("vite", address="whatsapp:+212700000000")
-        wait_for(lambda: messages_to_client(quick) == ["Tout de suite."], WITHIN, "the other bot to answer")
-        assert max(under_way.values()) <= host_limits.MAX_REQUESTS_PER_HOST
+        wait_for(
+            lambda: messages_to_client(quick) == ["Tout de suite."],
+            TIMEOUT_SECONDS,
+            "the other bot to answer",
+        )
+        assert max(in_progress.values()) <= host_limits.MAX_REQUESTS_PER_HOST
         ProcrastinateJob.objects.filter(status="todo").delete()

@@ -5,17 +5,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from relais.flows.engine import (
-    Answered,
-    Context,
-    End,
-    MessageArrived,
-    Said,
-    Say,
+    EndExecution,
+    ExecutionContext,
+    MessageReceived,
+    RecordWarning,
+    RequestResult,
+    SendMessage,
+    SendResult,
     Started,
     TimedOut,
     Trigger,
-    Wait,
-    Warn,
+    WaitForReply,
     due_at,
     parse,
     start,
@@ -25,7 +25,7 @@ from relais.flows.engine import (
 FIXTURES = Path(__file__).parent / "fixtures"
 NOON = datetime(2025, 6, 15, 12, tzinfo=UTC)
 FATOU, DESK = "whatsapp:+212600000001", "whatsapp:+14155238886"
-CONTEXT = Context("FN1", "FW1", FATOU, DESK)
+CONTEXT = ExecutionContext("FN1", "FW1", FATOU, DESK)
 
 
 def fixture(name):
@@ -59,18 +59,18 @@ class Stage:
         return self
 
     def hears(self, body, **more):
-        return self.gets(MessageArrived(webhook(body, **more)))
+        return self.gets(MessageReceived(webhook(body, **more)))
 
     def answered(self, json_=None, *, status=200, body=None, content_type=None, **more):
         body = json.dumps(json_) if body is None else body
         content_type = content_type or ("application/json" if json_ is not None else "text/plain")
-        return self.gets(Answered(self.asked.ref, status, content_type, body, **more))
+        return self.gets(RequestResult(self.asked.ref, status, content_type, body, **more))
 
     def unanswered(self, why="time-out"):
-        return self.gets(Answered.failed(self.asked.ref, why))
+        return self.gets(RequestResult.failed(self.asked.ref, why))
 
     def said(self, **outcome):
-        return self.gets(Said(self.messages[-1].ref, **outcome))
+        return self.gets(SendResult(self.messages[-1].ref, **outcome))
 
     def passes(self, seconds):
         self.now += timedelta(seconds=seconds)
@@ -82,24 +82,24 @@ class Stage:
 
     @property
     def messages(self):
-        return [effect for effect in self.all if isinstance(effect, Say)]
+        return [effect for effect in self.all if isinstance(effect, SendMessage)]
 
     @property
     def texts(self):
         """What this step said."""
-        return [effect.body for effect in self.effects if isinstance(effect, Say)]
+        return [effect.body for effect in self.effects if isinstance(effect, SendMessage)]
 
     @property
     def warnings(self):
-        return [effect.message for effect in self.effects if isinstance(effect, Warn)]
+        return [effect.message for effect in self.effects if isinstance(effect, RecordWarning)]
 
     @property
     def waits(self):
-        return next((effect for effect in self.effects if isinstance(effect, Wait)), None)
+        return next((effect for effect in self.effects if isinstance(effect, WaitForReply)), None)
 
     @property
     def ended(self):
-        ends = [effect.reason for effect in self.effects if isinstance(effect, End)]
+        ends = [effect.reason for effect in self.effects if isinstance(effect, EndExecution)]
         assert len(ends) <= 1
         return ends[0] if ends else None
 
@@ -139,6 +139,6 @@ def say(name, body, next_=None, **more):
 
 def render(source, *, zone="America/Los_Angeles", variables=None):
     """What a client is told of a template, and what is warned of."""
-    context = Context("FN1", "FW1", FATOU, DESK, data=variables or {}, zone=zone)
+    context = ExecutionContext("FN1", "FW1", FATOU, DESK, data=variables or {}, zone=zone)
     stage = Stage(flow_of(say("show", f"[{source}]")), context=context).starts()
     return (stage.texts[0][1:-1] if stage.texts else None), stage.warnings

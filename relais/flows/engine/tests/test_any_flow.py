@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relais.flows.engine import (
-    Answered,
-    End,
-    MessageArrived,
-    Said,
+    EndExecution,
+    MessageReceived,
+    RequestResult,
+    SendResult,
     Started,
     State,
     TimedOut,
     Trigger,
-    Wait,
+    WaitForReply,
     due_at,
     parse,
     start,
@@ -23,9 +23,9 @@ from relais.flows.engine import (
     waits_for_reply,
 )
 from relais.flows.engine.conditions import CONDITIONS
-from relais.flows.engine.inputs import STARTS
+from relais.flows.engine.inputs import TRIGGER_EVENTS
 from relais.flows.engine.tests.stage import CONTEXT, NOON
-from relais.flows.engine.widgets import KINDS
+from relais.flows.engine.widgets import WIDGET_TYPES
 
 NAMES = ["Trigger", "a", "b", "c", "d"]
 SUBFLOW = "FW9"
@@ -63,7 +63,7 @@ CONDITION = st.fixed_dictionaries(
         "arguments": st.lists(VALUES, max_size=2),
     }
 )
-EVENTS = sorted({event for kind in KINDS.values() for event in kind.events} | {"failure", "nope"})
+EVENTS = sorted({event for kind in WIDGET_TYPES.values() for event in kind.events} | {"failure", "nope"})
 TRANSITION = st.fixed_dictionaries(
     {"event": st.sampled_from(EVENTS)},
     optional={
@@ -80,7 +80,7 @@ PROPERTIES = st.fixed_dictionaries(
         "flow_sid": st.sampled_from([SUBFLOW, "FW8"]), "add_twilio_auth": st.booleans(),
     },
 )  # fmt: skip
-TYPES = st.sampled_from([*KINDS, "say-play"])
+TYPES = st.sampled_from([*WIDGET_TYPES, "say-play"])
 
 
 @st.composite
@@ -99,7 +99,7 @@ def flows(draw):
 
 def _all_starts(draw, names):
     first = draw(st.sampled_from([*names, None]))
-    return [{"event": event, "next": first} for event in STARTS]
+    return [{"event": event, "next": first} for event in TRIGGER_EVENTS]
 
 
 REFS = st.integers(0, 40)
@@ -119,18 +119,18 @@ PARAMS = st.dictionaries(
 INPUTS = st.one_of(
     st.just(Started()),
     st.just(TimedOut()),
-    st.builds(MessageArrived, PARAMS),
+    st.builds(MessageReceived, PARAMS),
     st.builds(
-        Answered,
+        RequestResult,
         ref=REFS,
         status=st.sampled_from([0, 200, 302, 500]),
         content_type=st.sampled_from(["application/json", "text/plain", ""]),
         body=BODIES,
     ),
-    st.builds(Answered.failed, REFS, st.text(max_size=5)),
-    st.builds(Said, ref=REFS, sid=st.text(max_size=3), error_code=st.sampled_from(["", "63016"])),
+    st.builds(RequestResult.failed, REFS, st.text(max_size=5)),
+    st.builds(SendResult, ref=REFS, sid=st.text(max_size=3), error_code=st.sampled_from(["", "63016"])),
 )
-TRIGGERS = st.builds(Trigger, st.sampled_from(STARTS), PARAMS)
+TRIGGERS = st.builds(Trigger, st.sampled_from(TRIGGER_EVENTS), PARAMS)
 
 
 @settings(max_examples=300, deadline=None)
@@ -141,12 +141,12 @@ def test_any_small_flow_and_any_replies(definition, below, trigger, happenings):
     state = start(flow, trigger=trigger, context=CONTEXT, now=now)
     for input, seconds in [(Started(), 0), *happenings]:
         now += timedelta(seconds=seconds)
-        if isinstance(input, Answered) and state["waiting"] and input.ref % 2:
-            input = Answered(
+        if isinstance(input, RequestResult) and state["waiting"] and input.ref % 2:
+            input = RequestResult(
                 state["waiting"]["ref"], input.status, input.content_type, input.body, failure=input.failure
             )
-        if isinstance(input, Said) and state["waiting"] and input.ref % 2:
-            input = Said(state["waiting"]["ref"], sid=input.sid, error_code=input.error_code)
+        if isinstance(input, SendResult) and state["waiting"] and input.ref % 2:
+            input = SendResult(state["waiting"]["ref"], sid=input.sid, error_code=input.error_code)
         before = json.dumps(state)
         after, effects = step(flow, state, input, now=now, flows=subflows)
         assert json.dumps(state) == before
@@ -160,7 +160,7 @@ def keeps_its_word(before, state, effects, now):
     assert set(state) == set(State.__annotations__)
     assert before["steps"] <= state["steps"] <= 1000
     assert 1 <= len(state["frames"]) <= 2
-    ends = [effect for effect in effects if isinstance(effect, End)]
+    ends = [effect for effect in effects if isinstance(effect, EndExecution)]
     assert len(ends) == (state["ended"] is not None and before["ended"] is None)
     assert not ends or effects[-1] is ends[0]
     if state["ended"] is not None:
@@ -168,7 +168,7 @@ def keeps_its_word(before, state, effects, now):
     else:
         assert state["waiting"] is not None
         assert due_at(state) is not None
-    if any(isinstance(effect, Wait) for effect in effects):
+    if any(isinstance(effect, WaitForReply) for effect in effects):
         assert waits_for_reply(state)
 
 
@@ -200,11 +200,11 @@ def keeps_its_word(before, state, effects, now):
 )
 @settings(max_examples=200, deadline=None)
 def test_whatever_is_given_is_a_flow_or_is_refused(definition):
-    from relais.flows.engine import BadFlow
+    from relais.flows.engine import InvalidFlow
 
     try:
         flow = parse(json.dumps(definition))
-    except BadFlow as refused:
+    except InvalidFlow as refused:
         assert refused.problems
         return
     state = start(flow, trigger=Trigger.message({}), context=CONTEXT, now=NOON)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relais.flows.engine.conditions import CONDITIONS, holds
+from relais.flows.engine.conditions import CONDITIONS, condition_holds
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ from relais.flows.engine.conditions import CONDITIONS, holds
     ],
 )
 def test_holds(argument, type_, value, expected):
-    assert holds(type_, argument, value) is expected
+    assert condition_holds(type_, argument, value) is expected
 
 
 def test_every_condition_is_tried_above():

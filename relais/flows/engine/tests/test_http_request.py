@@ -2,14 +2,14 @@
 
 import pytest
 
-from relais.flows.engine import Answered, CallHttp, waits_for_reply
+from relais.flows.engine import MakeHttpRequest, RequestResult, waits_for_reply
 from relais.flows.engine.tests.stage import FATOU, Stage, flow_of, say
 
 
 def test_the_request_waits_for_its_answer():
     stage = Stage("make-http-request").starts("bonjour")
     (call,) = stage.effects
-    assert isinstance(call, CallHttp)
+    assert isinstance(call, MakeHttpRequest)
     assert call.params == (("From", FATOU), ("Body", "bonjour"))
     assert not waits_for_reply(stage.state)
     assert stage.hears("allô ?").effects == ()
@@ -57,7 +57,7 @@ def test_only_a_json_object_is_parsed(content_type, body):
 
 def test_the_answer_to_an_earlier_request_changes_nothing():
     stage = Stage("make-http-request").starts().answered({}).hears("encore")
-    assert stage.gets(Answered(2, 200, "application/json", '{"status": "late"}')).effects == ()
+    assert stage.gets(RequestResult(2, 200, "application/json", '{"status": "late"}')).effects == ()
 
 
 def request(**properties):

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from relais.flows.engine import BadFlow, parse, unwrap
+from relais.flows.engine import InvalidFlow, parse, unwrap
 from relais.flows.engine.tests.stage import FIXTURES, Stage, fixture, flow_of, say
 
 NAMES = sorted(file.stem for file in FIXTURES.glob("*.json"))
@@ -58,7 +58,7 @@ def test_a_flow_is_frozen_and_independent_of_what_it_was_made_from():
     ],
 )
 def test_what_cannot_be_run_says_where(definition, code, path):
-    with pytest.raises(BadFlow) as refused:
+    with pytest.raises(InvalidFlow) as refused:
         parse(definition)
     assert (refused.value.problems[0].code, refused.value.problems[0].path) == (code, path)
 
@@ -96,7 +96,7 @@ def test_a_definition_that_stands_alone_names_no_flow():
     ],
 )
 def test_an_answer_without_a_flow_says_so(given, code, said):
-    with pytest.raises(BadFlow, match=said) as refused:
+    with pytest.raises(InvalidFlow, match=said) as refused:
         parse(json.dumps(given))
     assert refused.value.problems[0].code == code
 
@@ -159,6 +159,6 @@ def test_old_type_names_beside_an_initial_state(start):
 
 
 def test_what_is_no_state_is_told_where_it_stands_in_the_first_format_too():
-    with pytest.raises(BadFlow) as refused:
+    with pytest.raises(InvalidFlow) as refused:
         parse({"states": [old("InitialState", "Trigger", {}), 3]})
     assert [(p.code, p.path) for p in refused.value.problems] == [("bad_state", "#/states/1")]

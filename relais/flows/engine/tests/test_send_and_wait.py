@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from relais.flows.engine import Said, waits_for_reply
+from relais.flows.engine import SendResult, waits_for_reply
 from relais.flows.engine.tests.stage import NOON, Stage, flow_of, say, webhook
 
 QUESTION = "send-and-wait-for-reply"
@@ -44,7 +44,7 @@ def test_a_message_that_cannot_be_delivered():
 
 def test_the_outcome_of_another_message_ends_no_wait():
     stage = Stage("send-and-wait-for-reply").starts()
-    assert stage.gets(Said(99, error_code="63016")).effects == ()
+    assert stage.gets(SendResult(99, error_code="63016")).effects == ()
     assert waits_for_reply(stage.state)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relais.flows.engine import Said, Say
+from relais.flows.engine import SendMessage, SendResult
 from relais.flows.engine.tests.stage import DESK, FATOU, Stage, flow_of, say
 
 
@@ -35,7 +35,7 @@ def test_what_became_of_it_is_known_later():
         say("tell", "{{widgets.hello.outbound.Sid}} {{widgets.hello.outbound.Status}}"),
     )
     stage = Stage(flow).starts()
-    stage.gets(Said(stage.messages[0].ref, sid="SM1", status="sent"))
+    stage.gets(SendResult(stage.messages[0].ref, sid="SM1", status="sent"))
     assert stage.effects == ()
     assert stage.hears("oui").texts == ["SM1 sent"]
 
@@ -55,7 +55,7 @@ def test_a_content_template_has_a_sid_and_variables():
         )
     )
     (message,) = Stage(flow).starts().messages
-    assert message == Say(2, "card", FATOU, DESK, "", "", "HX1", {"1": "Fatou"})
+    assert message == SendMessage(2, "card", FATOU, DESK, "", "", "HX1", {"1": "Fatou"})
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from relais.flows.engine.tests.stage import Stage, flow_of, say
-from relais.flows.engine.values import typed
+from relais.flows.engine.values import number_or_text
 
 
 def test_a_counter_and_the_types():
@@ -30,7 +30,7 @@ def test_a_counter_and_the_types():
     ],
 )
 def test_what_a_text_becomes(text, value):
-    made = typed(text)
+    made = number_or_text(text)
     assert made == value and type(made) is type(value)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relais.flows.engine import Context, limits, templates
+from relais.flows.engine import ExecutionContext, limits, templates
 from relais.flows.engine.tests.stage import NOON, Stage, flow_of, render, say
 
 DATA = {
@@ -135,7 +135,7 @@ def test_no_filter_reads_the_clock():
 
 
 def test_a_text_of_more_than_16_kb_ends_the_execution():
-    body = "é" * (limits.RENDERED_BYTES // 4)
+    body = "é" * (limits.MAX_RENDERED_BYTES // 4)
     for source in (body * 3, "{{flow.data.body}}{{flow.data.body}}{{flow.data.body}}"):
         stage = Stage(
             flow_of(("set", "set-variables", {"variables": [{"key": "a", "value": source}]}, {"next": None}))
@@ -318,11 +318,11 @@ MUCH = {
 
 def in_short(source):
     """What it renders, of much data, and what is said of it; it must take little time."""
-    budget = templates.Budget(limits.TEMPLATE_OPERATIONS)
+    budget = templates.Budget(limits.MAX_TEMPLATE_OPERATIONS)
     began = time.thread_time()
     try:
         text = templates.render(source, {"flow": {"data": MUCH}}, now=NOON, zone="UTC", budget=budget)
-    except (templates.BadTemplate, templates.TooLong) as error:
+    except (templates.InvalidTemplate, templates.RenderedTextTooLong) as error:
         text = f"a wrong template: {error}"
     assert time.thread_time() - began < 5
     return text, budget.warnings
@@ -365,7 +365,9 @@ def test_many_templates_that_take_long_end_the_execution():
 def test_a_usual_step_is_far_from_its_bounds():
     body = "{% for i in flow.data.list %}{% if i %}{{forloop.index}}. {{i | strip | upcase}}\n{% endif %}{% endfor %}"
     variables = [{"key": f"k{n}", "value": body} for n in range(100)]
-    context = Context("FN1", "FW1", "a", "b", data={"list": ["un", "deux", "trois", "quatre", "cinq"]})
+    context = ExecutionContext(
+        "FN1", "FW1", "a", "b", data={"list": ["un", "deux", "trois", "quatre", "cinq"]}
+    )
     stage = Stage(
         flow_of(("set", "set-variables", {"variables": variables}, {"next": None})), context=context
     )

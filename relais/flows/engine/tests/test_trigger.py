@@ -2,7 +2,7 @@
 
 import pytest
 
-from relais.flows.engine import RefusedTrigger, Trigger, parse
+from relais.flows.engine import Trigger, UnsupportedTrigger, parse
 from relais.flows.engine.tests.stage import FATOU, NOON, Stage, say, webhook
 
 
@@ -40,7 +40,7 @@ def started_by(first, *states):
 
 
 def by_message(flow, body="bonjour", **more):
-    trigger = Trigger.message(webhook(body, **more), event=flow.message_start)
+    trigger = Trigger.message(webhook(body, **more), event=flow.message_trigger_event)
     return Stage(flow).starts(trigger=trigger)
 
 
@@ -51,7 +51,7 @@ def test_a_message_starts_a_flow_made_for_conversations():
         "{{trigger.conversation.DateCreated}}"
     )
     flow = started_by({"incomingConversationMessage": "hello"}, say("hello", body))
-    assert flow.message_start == "incomingConversationMessage"
+    assert flow.message_trigger_event == "incomingConversationMessage"
     stage = by_message(flow, ChannelAttributes='{"from": "Awa"}')
     assert stage.texts == [f"{FATOU} {FATOU} bonjour Awa {NOON.isoformat()}"]
 
@@ -76,7 +76,7 @@ def test_a_message_takes_incoming_message_where_both_lead_on():
 
 def test_a_flow_for_requests_is_started_by_no_message_and_says_what_starts_it():
     flow = started_by({"incomingRequest": "a"}, say("a", "x"))
-    assert flow.message_start == ""
+    assert flow.message_trigger_event == ""
     stage = by_message(flow)
     assert stage.ended == "completed"
     assert "incomingMessage, only by incomingRequest" in stage.warnings[0]
@@ -84,7 +84,7 @@ def test_a_flow_for_requests_is_started_by_no_message_and_says_what_starts_it():
 
 @pytest.mark.parametrize("event", ["incomingCall", "sunrise"])
 def test_any_other_start_is_refused_by_name(event):
-    with pytest.raises(RefusedTrigger, match=event):
+    with pytest.raises(UnsupportedTrigger, match=event):
         Trigger(event, {})
 
 

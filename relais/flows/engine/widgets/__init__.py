@@ -1,4 +1,4 @@
-"""The widgets, one file each: what a widget does when the flow reaches it, and with an answer it waited for."""
+"""The widget types, one file each: how a widget runs, and what it does with the input it waits for."""
 
 from relais.flows.engine.flow import Widget
 from relais.flows.engine.widgets import (
@@ -13,9 +13,9 @@ from relais.flows.engine.widgets import (
     unsupported,
 )
 from relais.flows.engine.widgets import run_function as function
-from relais.flows.engine.widgets.base import Kind
+from relais.flows.engine.widgets.base import WidgetType
 
-KINDS: dict[str, Kind] = {
+WIDGET_TYPES: dict[str, WidgetType] = {
     kind.type: kind
     for kind in (
         trigger.TRIGGER,
@@ -33,8 +33,8 @@ KINDS: dict[str, Kind] = {
 
 
 def is_supported(type_: str) -> bool:
-    return type_ in KINDS
+    return type_ in WIDGET_TYPES
 
 
-def kind_of(widget: Widget) -> Kind:
-    return KINDS.get(widget.type) or unsupported.UNSUPPORTED
+def widget_type_of(widget: Widget) -> WidgetType:
+    return WIDGET_TYPES.get(widget.type) or unsupported.UNSUPPORTED

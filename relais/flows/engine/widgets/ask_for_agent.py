@@ -1,40 +1,40 @@
-"""send-to-flex and enqueue-call: here both ask for an agent, and the flow goes on at once."""
+"""send-to-flex and enqueue-call: both ask for an agent here, and the flow goes on at once."""
 
 from typing import ClassVar
 
 from relais.flows.engine.effects import AskForAgent
 from relais.flows.engine.flow import Json, Widget
-from relais.flows.engine.step_context import Done, Run
-from relais.flows.engine.values import object_of
-from relais.flows.engine.widgets.base import Kind
+from relais.flows.engine.step_context import StepContext, TakeTransition
+from relais.flows.engine.values import parse_json_object
+from relais.flows.engine.widgets.base import WidgetType
 
 
-class AskKind(Kind):
+class AskForAgentWidget(WidgetType):
     events = ("callComplete", "failedToEnqueue", "callFailure", "composerStarted")
     attributes: ClassVar[str]
     workflow: ClassVar[str]
 
-    def enter(self, run: Run, widget: Widget) -> Done:
-        text = run.text(widget, self.attributes)
-        attributes = object_of(text) if text.strip() else {}
+    def enter(self, context: StepContext, widget: Widget) -> TakeTransition:
+        text = context.text(widget, self.attributes)
+        attributes = parse_json_object(text) if text.strip() else {}
         if attributes is None:
-            # A quote in a client's name is enough; he gets his agent all the same.
-            run.warn(widget, "The attributes are not a JSON object; an agent is asked for without them.")
-        workflow, priority = run.text(widget, self.workflow), run.text(widget, "priority")
-        run.do(AskForAgent(run.ref, widget.name, attributes or {}, workflow, priority))
-        return Done("callComplete", _outputs(text, workflow, priority))
+            # A quote in a client's name is enough to break the JSON; ask for the agent all the same.
+            context.warn(widget, "The attributes are not a JSON object; an agent is asked for without them.")
+        workflow, priority = context.text(widget, self.workflow), context.text(widget, "priority")
+        context.add_effect(AskForAgent(context.ref, widget.name, attributes or {}, workflow, priority))
+        return TakeTransition("callComplete", _outputs(text, workflow, priority))
 
 
-class SendToFlex(AskKind):
+class SendToFlexWidget(AskForAgentWidget):
     type = "send-to-flex"
     attributes, workflow = "attributes", "workflow"
-    templates = ("attributes", "workflow", "priority")
+    template_properties = ("attributes", "workflow", "priority")
 
 
-class Enqueue(AskKind):
+class EnqueueCallWidget(AskForAgentWidget):
     type = "enqueue-call"
     attributes, workflow = "task_attributes", "workflow_sid"
-    templates = ("task_attributes", "workflow_sid", "priority")
+    template_properties = ("task_attributes", "workflow_sid", "priority")
 
 
 def _outputs(attributes: str, workflow: str, priority: str) -> dict[str, Json]:
@@ -47,5 +47,5 @@ def _outputs(attributes: str, workflow: str, priority: str) -> dict[str, Json]:
     }
 
 
-SEND_TO_FLEX = SendToFlex()
-ENQUEUE = Enqueue()
+SEND_TO_FLEX = SendToFlexWidget()
+ENQUEUE = EnqueueCallWidget()

@@ -1,40 +1,49 @@
-"""What make-http-request and run-function share: how an answer becomes outputs."""
+"""Turns the response to make-http-request or run-function into the widget's outputs."""
 
 from collections.abc import Mapping
 
 from relais.flows.engine.flow import Json
-from relais.flows.engine.inputs import Answered
-from relais.flows.engine.limits import ANSWER_BYTES
-from relais.flows.engine.step_context import Done
-from relais.flows.engine.values import object_of, plain
+from relais.flows.engine.inputs import RequestResult
+from relais.flows.engine.limits import MAX_RESPONSE_BYTES
+from relais.flows.engine.step_context import TakeTransition
+from relais.flows.engine.values import parse_json_object, storable_json
 
 
-def done(
-    answer: Answered, before: Mapping[str, Json], *, success: str, failure: str, below: int = 300
-) -> Done:
-    """A status from 200 and `below` this one is success.
+def transition_for(
+    response: RequestResult,
+    previous: Mapping[str, Json],
+    *,
+    success_event: str,
+    failure_event: str,
+    success_below: int = 300,
+) -> TakeTransition:
+    """Take `success_event` for a status from 200 to below `success_below`, else `failure_event`.
 
-    `before` are the outputs of the widget's earlier run: `parsed` keeps what this answer does not replace.
+    `previous` are the outputs of the widget's earlier run: keys of `parsed` that this response lacks are kept.
     """
-    if answer.failure:
-        return Done(failure, {}, why=f"The request failed: {answer.failure}.")
-    if len(answer.body.encode(errors="replace")) > ANSWER_BYTES:
-        return Done(failure, {}, why=f"The request failed: the answer has over {ANSWER_BYTES // 1024} KB.")
-    outputs = outputs_of(answer, before)
-    if 200 <= answer.status < below:
-        return Done(success, outputs)
-    return Done(failure, outputs, why=f"The request was answered {answer.status}.")
+    if response.failure:
+        return TakeTransition(failure_event, {}, reason=f"The request failed: {response.failure}.")
+    if len(response.body.encode(errors="replace")) > MAX_RESPONSE_BYTES:
+        return TakeTransition(
+            failure_event,
+            {},
+            reason=f"The request failed: the answer has over {MAX_RESPONSE_BYTES // 1024} KB.",
+        )
+    outputs = outputs_of(response, previous)
+    if 200 <= response.status < success_below:
+        return TakeTransition(success_event, outputs)
+    return TakeTransition(failure_event, outputs, reason=f"The request was answered {response.status}.")
 
 
-def outputs_of(answer: Answered, before: Mapping[str, Json]) -> dict[str, Json]:
-    media_type = answer.content_type.partition(";")[0].strip().lower()
-    found = object_of(answer.body) if media_type == "application/json" else None
-    kept = before.get("parsed")
+def outputs_of(response: RequestResult, previous: Mapping[str, Json]) -> dict[str, Json]:
+    media_type = response.content_type.partition(";")[0].strip().lower()
+    new_object = parse_json_object(response.body) if media_type == "application/json" else None
+    previous_object = previous.get("parsed")
     outputs: dict[str, Json] = {
-        "body": plain(answer.body),
-        "content_type": plain(answer.content_type),
-        "status_code": answer.status,
+        "body": storable_json(response.body),
+        "content_type": storable_json(response.content_type),
+        "status_code": response.status,
     }
-    if found is not None or kept is not None:
-        outputs["parsed"] = {**(kept or {}), **(found or {})}
+    if new_object is not None or previous_object is not None:
+        outputs["parsed"] = {**(previous_object or {}), **(new_object or {})}
     return outputs

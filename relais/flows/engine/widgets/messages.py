@@ -1,18 +1,18 @@
-"""What send-message and send-and-wait-for-reply share: the message, what is known of it, what became of it."""
+"""Messages of send-message and send-and-wait-for-reply: composes and validates them, and records their results."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from relais.flows.engine.effects import Say
+from relais.flows.engine.effects import SendMessage
 from relais.flows.engine.flow import Json, Problem, Widget
-from relais.flows.engine.inputs import Said
-from relais.flows.engine.limits import MESSAGE_CHARACTERS
-from relais.flows.engine.step_context import Run
+from relais.flows.engine.inputs import SendResult
+from relais.flows.engine.limits import MAX_MESSAGE_CHARACTERS
+from relais.flows.engine.step_context import StepContext
 
 OUR_ADDRESS = "{{flow.channel.address}}"
 THEIR_ADDRESS = "{{contact.channel.address}}"
-NO_RECIPIENT, NO_BODY, TOO_LONG = "21604", "21619", "21617"
+ERROR_NO_RECIPIENT, ERROR_NO_BODY, ERROR_TOO_LONG = "21604", "21619", "21617"
 TEMPLATE, CUSTOM = "content_template", "custom"
 _CHANNEL = re.compile(r"\s*whatsapp\s*:", re.IGNORECASE)
 _NUMBER = re.compile(r"(?:\+|00)?([0-9]{7,15})")
@@ -21,113 +21,115 @@ _FILLERS = re.compile(r"[\s().\-/]+")
 
 @dataclass(frozen=True)
 class Message:
-    say: Say
+    effect: SendMessage
     outbound: dict[str, Json]
     refusal: str
-    """Why Twilio would not take it, which is known without asking; else empty."""
+    """Why Twilio would refuse it, as far as that is known beforehand; else empty."""
 
 
 def is_template(widget: Widget) -> bool:
-    """Whether a template is sent. `custom` says that none is, whatever a template chosen before has left behind."""
-    kind = widget.text("message_type").strip().lower()
-    return kind == TEMPLATE or (kind != CUSTOM and bool(widget.text("content_sid").strip()))
+    """Whether a WhatsApp template is sent. `custom` means a text, even if an earlier `content_sid` is still there."""
+    message_type = widget.text("message_type").strip().lower()
+    return message_type == TEMPLATE or (message_type != CUSTOM and bool(widget.text("content_sid").strip()))
 
 
 def is_same_address(one: str, other: str) -> bool:
-    """Whether two texts name the same address, as a number may be written in several ways."""
-    return _bare(one) == _bare(other)
+    """Whether two texts name the same address: a number may be written in several ways."""
+    return _bare_number(one) == _bare_number(other)
 
 
-def _bare(address: str) -> str:
+def _bare_number(address: str) -> str:
     bare = _CHANNEL.sub("", address, count=1).strip()
     number = _NUMBER.fullmatch(_FILLERS.sub("", bare))
     return number[1] if number else bare
 
 
-def compose(run: Run, widget: Widget, *, to: str) -> Message:
+def compose(context: StepContext, widget: Widget, *, to: str) -> Message:
     template = is_template(widget)
-    sender = run.text(widget, "from").strip() or run.state["channel"]
-    is_to_client = is_same_address(to, run.state["contact"]) and is_same_address(sender, run.state["channel"])
-    say = Say(
-        ref=run.ref,
+    sender = context.text(widget, "from").strip() or context.state["channel"]
+    is_to_client = is_same_address(to, context.state["contact"]) and is_same_address(
+        sender, context.state["channel"]
+    )
+    effect = SendMessage(
+        ref=context.ref,
         widget=widget.name,
         to=to,
         sender=sender,
-        body="" if template else run.text(widget, "body"),
-        media_url="" if template else run.text(widget, "media_url").strip(),
-        content_sid=run.text(widget, "content_sid").strip() if template else "",
-        content_variables=_variables(run, widget) if template else {},
+        body="" if template else context.text(widget, "body"),
+        media_url="" if template else context.text(widget, "media_url").strip(),
+        content_sid=context.text(widget, "content_sid").strip() if template else "",
+        content_variables=_variables(context, widget) if template else {},
         is_to_client=is_to_client,
     )
-    code, refusal = _refusal(say)
-    return Message(say, _outbound(say, code, refusal), refusal)
+    code, refusal = _validation_error(effect)
+    return Message(effect, _outbound(effect, code, refusal), refusal)
 
 
-def send(run: Run, message: Message) -> None:
-    run.frame["refs"][message.say.widget] = message.say.ref
-    run.do(message.say)
+def send(context: StepContext, message: Message) -> None:
+    context.frame["refs"][message.effect.widget] = message.effect.ref
+    context.add_effect(message.effect)
 
 
-def note_outcome(run: Run, said: Said) -> bool:
-    """Fills what is known of a message with what Twilio answered, wherever the flow is by now."""
-    known = {
-        "Sid": said.sid,
-        "Status": said.status or ("failed" if said.error_code else ""),
-        "ErrorCode": said.error_code,
-        "ErrorMessage": said.error_message,
+def record_send_result(context: StepContext, result: SendResult) -> bool:
+    """Add the result to the message's `outbound`, wherever the flow is by now. False if no message has that `ref`."""
+    fields = {
+        "Sid": result.sid,
+        "Status": result.status or ("failed" if result.error_code else ""),
+        "ErrorCode": result.error_code,
+        "ErrorMessage": result.error_message,
     }
-    known = {key: value for key, value in known.items() if value}
-    waiting = run.state["waiting"]
-    if waiting is not None and waiting["ref"] == said.ref and waiting["outbound"] is not None:
-        run.state["waiting"] = {**waiting, "outbound": {**waiting["outbound"], **known}}
+    fields = {key: value for key, value in fields.items() if value}
+    waiting = context.state["waiting"]
+    if waiting is not None and waiting["ref"] == result.ref and waiting["outbound"] is not None:
+        context.state["waiting"] = {**waiting, "outbound": {**waiting["outbound"], **fields}}
         return True
-    for frame in run.state["frames"]:
+    for frame in context.state["frames"]:
         for name, ref in frame["refs"].items():
-            if ref == said.ref and "outbound" in frame["widgets"].get(name, {}):
+            if ref == result.ref and "outbound" in frame["widgets"].get(name, {}):
                 outputs = frame["widgets"][name]
-                frame["widgets"][name] = {**outputs, "outbound": {**outputs["outbound"], **known}}
+                frame["widgets"][name] = {**outputs, "outbound": {**outputs["outbound"], **fields}}
                 return True
     return False
 
 
 def problems_of(widget: Widget) -> Iterator[Problem]:
-    """What is wrong with the message itself."""
+    """Problems of the message itself."""
     needed = ("content_sid",) if is_template(widget) else ("body", "media_url")
     if not any(widget.text(name).strip() for name in needed):
-        said = f"the message says nothing: fill in {' or '.join(needed)}"
+        problem = f"the message says nothing: fill in {' or '.join(needed)}"
         path = f"{widget.path}/properties/{needed[0]}"
-        yield Problem("no_property", said, widget.name, path, "warning")
+        yield Problem("no_property", problem, widget.name, path, "warning")
     sender = widget.text("from").strip()
     if sender and "{" not in sender:
-        said = f"from is always {sender}, whatever number the client wrote to: write {OUR_ADDRESS} instead"
-        yield Problem("other_sender", said, widget.name, f"{widget.path}/properties/from", "warning")
+        problem = f"from is always {sender}, whatever number the client wrote to: write {OUR_ADDRESS} instead"
+        yield Problem("other_sender", problem, widget.name, f"{widget.path}/properties/from", "warning")
 
 
-def _variables(run: Run, widget: Widget) -> dict[str, str]:
-    # A key is written as the placeholder it fills, {{1}}.
+def _variables(context: StepContext, widget: Widget) -> dict[str, str]:
+    # Exports write a key as its placeholder, {{1}}.
     pairs = [(key.strip().strip("{}").strip(), value) for key, value in widget.pairs("content_variables")]
-    return {key: run.render(value, widget) for key, value in pairs if key}
+    return {key: context.render(value, widget) for key, value in pairs if key}
 
 
-def _refusal(say: Say) -> tuple[str, str]:
-    if not say.to:
-        return NO_RECIPIENT, "The message is for nobody."
-    if not (say.body.strip() or say.media_url or say.content_sid):
-        return NO_BODY, "The message has neither text nor media."
-    if len(say.body.strip()) > MESSAGE_CHARACTERS:
-        return TOO_LONG, f"The message has more than {MESSAGE_CHARACTERS} characters."
+def _validation_error(effect: SendMessage) -> tuple[str, str]:
+    if not effect.to:
+        return ERROR_NO_RECIPIENT, "The message is for nobody."
+    if not (effect.body.strip() or effect.media_url or effect.content_sid):
+        return ERROR_NO_BODY, "The message has neither text nor media."
+    if len(effect.body.strip()) > MAX_MESSAGE_CHARACTERS:
+        return ERROR_TOO_LONG, f"The message has more than {MAX_MESSAGE_CHARACTERS} characters."
     return "", ""
 
 
-def _outbound(say: Say, error_code: str, error_message: str) -> dict[str, Json]:
+def _outbound(effect: SendMessage, error_code: str, error_message: str) -> dict[str, Json]:
     return {
         "Sid": "",
         "Status": "failed" if error_code else "queued",
-        "Body": say.body,
-        "From": say.sender,
-        "To": say.to,
+        "Body": effect.body,
+        "From": effect.sender,
+        "To": effect.to,
         "Direction": "outbound-api",
-        "NumMedia": "1" if say.media_url else "0",
+        "NumMedia": "1" if effect.media_url else "0",
         "NumSegments": "1",
         "ErrorCode": error_code,
         "ErrorMessage": error_message,

@@ -1,73 +1,80 @@
-"""send-and-wait-for-reply: asks the client something, and waits for his next message or too long.
+"""send-and-wait-for-reply: sends a question to the client, and waits for his next message or a time-out.
 
-Studio gives it no `to`. One that names somebody else is refused: what is meant for another is not told to the client,
-and the other's reply would come to another conversation. The same with a `from` that the client did not write to.
+Studio gives it no `to`. A `to` that names somebody else is refused: the client must not read what is meant for
+another, whose reply would arrive in another conversation. So is a `from` that the client did not write to.
 """
 
 from collections.abc import Iterator
 
 from relais.flows.engine import limits
-from relais.flows.engine.conditions import number
-from relais.flows.engine.effects import Wait
+from relais.flows.engine.conditions import parse_decimal
+from relais.flows.engine.effects import WaitForReply
 from relais.flows.engine.flow import Problem, Widget
-from relais.flows.engine.inputs import Input, MessageArrived, Said, TimedOut
+from relais.flows.engine.inputs import Input, MessageReceived, SendResult, TimedOut
 from relais.flows.engine.state import Waiting
-from relais.flows.engine.step_context import Done, Run
-from relais.flows.engine.values import plain_object
-from relais.flows.engine.widgets.base import Kind
+from relais.flows.engine.step_context import StepContext, TakeTransition
+from relais.flows.engine.values import storable_object
+from relais.flows.engine.widgets.base import WidgetType
 from relais.flows.engine.widgets.messages import THEIR_ADDRESS, Message, compose, problems_of, send
-from relais.flows.engine.widgets.trigger import CONVERSATION, conversation_of
+from relais.flows.engine.widgets.trigger import CONVERSATION, conversation_variables
 
 OTHER_ADDRESS = "other_address"
-THE_CLIENT = (
+CLIENT_TEMPLATES = (
     THEIR_ADDRESS,
     "{{trigger.message.From}}",
     "{{trigger.conversation.From}}",
     "{{trigger.request.to}}",
 )
-LONGEST = int(limits.EXECUTION.total_seconds())
+MAX_WAIT_SECONDS = int(limits.MAX_EXECUTION_AGE.total_seconds())
 
 
-class SendAndWait(Kind):
+class SendAndWaitWidget(WidgetType):
     type = "send-and-wait-for-reply"
     events = ("incomingMessage", "timeout", "deliveryFailure")
-    templates = ("body", "from", "to", "media_url", "content_sid", "attributes", "timeout")
-    lists = ("content_variables",)
-    guarded = ("timeout",)
+    template_properties = ("body", "from", "to", "media_url", "content_sid", "attributes", "timeout")
+    list_properties = ("content_variables",)
+    expected_branches = ("timeout",)
 
-    def enter(self, run: Run, widget: Widget) -> Done | None:
-        to = run.text(widget, "to").strip()
-        message = compose(run, widget, to=to or run.state["contact"])
+    def enter(self, context: StepContext, widget: Widget) -> TakeTransition | None:
+        to = context.text(widget, "to").strip()
+        message = compose(context, widget, to=to or context.state["contact"])
         if message.refusal:
-            return Done("deliveryFailure", {"outbound": message.outbound}, why=message.refusal)
-        if not message.say.is_to_client:
-            return self._refused(run, widget, message)
-        send(run, message)
-        seconds = self._seconds(run, widget)
-        until = run.wait("reply", seconds=seconds, outbound=message.outbound)
-        run.do(Wait(widget.name, seconds, until))
+            return TakeTransition("deliveryFailure", {"outbound": message.outbound}, reason=message.refusal)
+        if not message.effect.is_to_client:
+            return self._refuse_recipient(context, widget, message)
+        send(context, message)
+        seconds = self._timeout_seconds(context, widget)
+        until = context.wait("reply", seconds=seconds, outbound=message.outbound)
+        context.add_effect(WaitForReply(widget.name, seconds, until))
         return None
 
-    def resume(self, run: Run, widget: Widget, waiting: Waiting, input: Input) -> Done | None:
-        # What became of the message may have been noted since.
-        now = run.state["waiting"] or waiting
-        outbound = {"outbound": now["outbound"] or {}}
-        if isinstance(input, MessageArrived):
-            if run.state["event"] == CONVERSATION:
-                told = conversation_of(input.params, run.now)
-                run.state["trigger"] = {**run.state["trigger"], "conversation": told}
-            return Done("incomingMessage", {**outbound, "inbound": plain_object(input.params)})
-        if isinstance(input, TimedOut) and waiting["until"] is not None and run.is_past(waiting["until"]):
-            return Done("timeout", outbound)
-        if isinstance(input, Said) and input.ref == waiting["ref"] and input.error_code:
-            return Done("deliveryFailure", outbound, why="The message was not delivered.")
+    def resume(
+        self, context: StepContext, widget: Widget, waiting: Waiting, input: Input
+    ) -> TakeTransition | None:
+        # The result of the message may have been recorded since the widget began to wait.
+        current = context.state["waiting"] or waiting
+        outbound = {"outbound": current["outbound"] or {}}
+        if isinstance(input, MessageReceived):
+            if context.state["event"] == CONVERSATION:
+                conversation = conversation_variables(input.params, context.now)
+                context.state["trigger"] = {**context.state["trigger"], "conversation": conversation}
+            return TakeTransition("incomingMessage", {**outbound, "inbound": storable_object(input.params)})
+        if (
+            isinstance(input, TimedOut)
+            and waiting["until"] is not None
+            and context.has_passed(waiting["until"])
+        ):
+            return TakeTransition("timeout", outbound)
+        if isinstance(input, SendResult) and input.ref == waiting["ref"] and input.error_code:
+            return TakeTransition("deliveryFailure", outbound, reason="The message was not delivered.")
         return None
 
-    def _refused(self, run: Run, widget: Widget, message: Message) -> Done:
-        say = message.say
-        run.warn(
+    def _refuse_recipient(self, context: StepContext, widget: Widget, message: Message) -> TakeTransition:
+        effect = message.effect
+        context.warn(
             widget,
-            f"The question was not asked: it would go from {say.sender} to {say.to}, whose reply does not come here. "
+            f"The question was not asked: it would go from {effect.sender} to {effect.to}, "
+            "whose reply does not come here. "
             "A send-message can write to others.",
         )
         error = {
@@ -75,35 +82,37 @@ class SendAndWait(Kind):
             "ErrorCode": OTHER_ADDRESS,
             "ErrorMessage": "not the client's conversation",
         }
-        return Done("deliveryFailure", {"outbound": message.outbound | error})
+        return TakeTransition("deliveryFailure", {"outbound": message.outbound | error})
 
     def problems(self, widget: Widget) -> Iterator[Problem]:
         yield from problems_of(widget)
         to = widget.text("to").strip()
-        if to and to.replace(" ", "") not in THE_CLIENT:
-            said = f"a question goes to the client and waits for him; to is “{to}”: remove it, or use a send-message"
+        if to and to.replace(" ", "") not in CLIENT_TEMPLATES:
+            problem = f"a question goes to the client and waits for him; to is “{to}”: remove it, or use a send-message"
             path = f"{widget.path}/properties/to"
-            yield Problem("other_recipient", said, widget.name, path, "warning")
-        written = widget.text("timeout").strip()
-        if "{" not in written and written and _whole(written) is None:
-            said = (
-                f"timeout is “{written}”, so that {limits.WAIT_SECONDS} counts: "
-                f"write a number of seconds from 0 to {LONGEST}"
+            yield Problem("other_recipient", problem, widget.name, path, "warning")
+        timeout = widget.text("timeout").strip()
+        if "{" not in timeout and timeout and _wait_seconds(timeout) is None:
+            problem = (
+                f"timeout is “{timeout}”, so that {limits.DEFAULT_WAIT_SECONDS} counts: "
+                f"write a number of seconds from 0 to {MAX_WAIT_SECONDS}"
             )
             path = f"{widget.path}/properties/timeout"
-            yield Problem("bad_timeout", said, widget.name, path, "warning")
+            yield Problem("bad_timeout", problem, widget.name, path, "warning")
 
-    def _seconds(self, run: Run, widget: Widget) -> int:
-        written = run.text(widget, "timeout").strip()
-        seconds = _whole(written)
-        if seconds is None and written:
-            run.warn(widget, f"“{written}” is no time to wait; it is {limits.WAIT_SECONDS} seconds then.")
-        return limits.WAIT_SECONDS if seconds is None else seconds
-
-
-def _whole(written: str) -> int | None:
-    found = number(written)
-    return int(found) if found is not None and 0 <= found <= LONGEST else None
+    def _timeout_seconds(self, context: StepContext, widget: Widget) -> int:
+        timeout = context.text(widget, "timeout").strip()
+        seconds = _wait_seconds(timeout)
+        if seconds is None and timeout:
+            context.warn(
+                widget, f"“{timeout}” is no time to wait; it is {limits.DEFAULT_WAIT_SECONDS} seconds then."
+            )
+        return limits.DEFAULT_WAIT_SECONDS if seconds is None else seconds
 
 
-SEND_AND_WAIT = SendAndWait()
+def _wait_seconds(timeout: str) -> int | None:
+    seconds = parse_decimal(timeout)
+    return int(seconds) if seconds is not None and 0 <= seconds <= MAX_WAIT_SECONDS else None
+
+
+SEND_AND_WAIT = SendAndWaitWidget()

@@ -1,26 +1,26 @@
-"""set-variables: all of them at once, so none sees another of the same widget."""
+"""set-variables: sets all variables at once, so that none reads another of the same widget."""
 
 from collections.abc import Iterator
 
 from relais.flows.engine.flow import Json, Problem, Widget, as_text
-from relais.flows.engine.step_context import Done, Run
-from relais.flows.engine.values import typed
-from relais.flows.engine.widgets.base import Kind
+from relais.flows.engine.step_context import StepContext, TakeTransition
+from relais.flows.engine.values import number_or_text
+from relais.flows.engine.widgets.base import WidgetType
 from relais.flows.engine.widgets.typed_values import typed_value
 
 
-class SetVariables(Kind):
+class SetVariablesWidget(WidgetType):
     type = "set-variables"
     events = ("next",)
-    lists = ("variables",)
+    list_properties = ("variables",)
 
-    def enter(self, run: Run, widget: Widget) -> Done:
+    def enter(self, context: StepContext, widget: Widget) -> TakeTransition:
         values: dict[str, Json] = {}
         for item in widget.items("variables"):
             if key := as_text(item.get("key")):
-                values[key] = typed_value(run, widget, item, untyped=typed)
-        run.frame["variables"].update(values)
-        return Done("next", values)
+                values[key] = typed_value(context, widget, item, untyped=number_or_text)
+        context.frame["variables"].update(values)
+        return TakeTransition("next", values)
 
     def problems(self, widget: Widget) -> Iterator[Problem]:
         for index, item in enumerate(widget.items("variables")):
@@ -29,4 +29,4 @@ class SetVariables(Kind):
                 yield Problem("no_key", "a variable has no key: name it, or remove it", widget.name, path)
 
 
-SET_VARIABLES = SetVariables()
+SET_VARIABLES = SetVariablesWidget()

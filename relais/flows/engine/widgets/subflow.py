@@ -1,34 +1,34 @@
-"""run-subflow: another flow within this execution, one level deep; its variables are what it returns."""
+"""run-subflow: runs another flow within this execution, one level deep; it returns the sub-flow's variables."""
 
 from collections.abc import Iterator
 
 from relais.flows.engine.flow import Json, Problem, Widget, as_text
 from relais.flows.engine.state import Frame
-from relais.flows.engine.step_context import Done, Into, Run
-from relais.flows.engine.widgets.base import Kind
+from relais.flows.engine.step_context import EnterSubflow, StepContext, TakeTransition
+from relais.flows.engine.widgets.base import WidgetType
 from relais.flows.engine.widgets.typed_values import typed_value
 
 
-class RunSubflow(Kind):
+class RunSubflowWidget(WidgetType):
     type = "run-subflow"
     events = ("completed", "failed")
-    required = ("flow_sid",)
-    lists = ("parameters",)
-    guarded = ("failed",)
+    required_properties = ("flow_sid",)
+    list_properties = ("parameters",)
+    expected_branches = ("failed",)
 
-    def enter(self, run: Run, widget: Widget) -> Done | Into:
+    def enter(self, context: StepContext, widget: Widget) -> TakeTransition | EnterSubflow:
         sid = widget.text("flow_sid").strip()
-        flow = run.flows.get(sid)
-        if run.in_subflow:
-            return _failed(run, widget, "A sub-flow cannot run another sub-flow.")
+        flow = context.flows.get(sid)
+        if context.is_in_subflow:
+            return _failed(context, widget, "A sub-flow cannot run another sub-flow.")
         if flow is None:
-            return _failed(run, widget, f"There is no flow {sid} here.")
+            return _failed(context, widget, f"There is no flow {sid} here.")
         parent = {
-            "parameters": _parameters(run, widget),
-            "step_sid": str(run.ref),
-            "execution_sid": run.state["execution_sid"],
-            "flow_sid": run.frame["flow_sid"],
-            "trigger_type": run.state["event"],
+            "parameters": _parameters(context, widget),
+            "step_sid": str(context.ref),
+            "execution_sid": context.state["execution_sid"],
+            "flow_sid": context.frame["flow_sid"],
+            "trigger_type": context.state["event"],
         }
         frame: Frame = {
             "flow_sid": sid,
@@ -38,8 +38,8 @@ class RunSubflow(Kind):
             "widgets": {},
             "refs": {},
         }
-        run.state["frames"].append(frame)
-        return Into(flow.widgets[flow.initial])
+        context.state["frames"].append(frame)
+        return EnterSubflow(flow.widgets[flow.initial])
 
     def problems(self, widget: Widget) -> Iterator[Problem]:
         if "{" in widget.text("flow_sid"):
@@ -52,26 +52,28 @@ class RunSubflow(Kind):
             )
 
 
-def _parameters(run: Run, widget: Widget) -> dict[str, Json]:
-    """Texts, unless a type is given."""
+def _parameters(context: StepContext, widget: Widget) -> dict[str, Json]:
+    """The rendered parameters; values without a type are texts."""
     items = widget.items("parameters")
     keyed = ((as_text(item.get("key")), item) for item in items)
-    return {key: typed_value(run, widget, item, untyped=str) for key, item in keyed if key}
+    return {key: typed_value(context, widget, item, untyped=str) for key, item in keyed if key}
 
 
-def leave(run: Run, event: str) -> Done:
-    """Back to the parent, with what the sub-flow's variables were."""
-    frame = run.state["frames"].pop()
-    return Done(event, frame["variables"] if event == "completed" else {}, why=_why(event, frame))
+def leave(context: StepContext, event: str) -> TakeTransition:
+    """Pop the sub-flow's frame, and return its variables to the parent."""
+    frame = context.state["frames"].pop()
+    return TakeTransition(
+        event, frame["variables"] if event == "completed" else {}, reason=_why(event, frame)
+    )
 
 
-def _failed(run: Run, widget: Widget, why: str) -> Done:
-    run.warn(widget, why)
-    return Done("failed", {})
+def _failed(context: StepContext, widget: Widget, reason: str) -> TakeTransition:
+    context.warn(widget, reason)
+    return TakeTransition("failed", {})
 
 
 def _why(event: str, frame: Frame) -> str:
     return f"The sub-flow {frame['flow_sid']} failed." if event == "failed" else ""
 
 
-RUN_SUBFLOW = RunSubflow()
+RUN_SUBFLOW = RunSubflowWidget()

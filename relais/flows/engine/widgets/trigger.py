@@ -1,56 +1,60 @@
-"""trigger: where a flow begins, and what templates see of the message, request or parent that began it."""
+"""trigger: where a flow starts, and the template variables of the message, request or parent that started it."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from relais.flows.engine.flow import MESSAGE_STARTS, Json, Problem, Widget
-from relais.flows.engine.inputs import STARTS, Context, Trigger
-from relais.flows.engine.step_context import Done, Run
-from relais.flows.engine.values import object_of, plain_object
-from relais.flows.engine.widgets.base import Kind
+from relais.flows.engine.flow import MESSAGE_TRIGGER_EVENTS, Json, Problem, Widget
+from relais.flows.engine.inputs import TRIGGER_EVENTS, ExecutionContext, Trigger
+from relais.flows.engine.step_context import StepContext, TakeTransition
+from relais.flows.engine.values import parse_json_object, storable_object
+from relais.flows.engine.widgets.base import WidgetType
 
 CONVERSATION = "incomingConversationMessage"
-NOT_HERE = ("incomingCall",)
-PARSED = ("ChannelAttributes", "AddOns")
+UNSUPPORTED_EVENTS = ("incomingCall",)
+JSON_PARAMS = ("ChannelAttributes", "AddOns")
 
 
-class TriggerKind(Kind):
+class TriggerWidget(WidgetType):
     type = "trigger"
-    events = (*STARTS, *NOT_HERE)
+    events = (*TRIGGER_EVENTS, *UNSUPPORTED_EVENTS)
 
-    def enter(self, run: Run, widget: Widget) -> Done:
-        event = "incomingParent" if run.in_subflow else run.state["event"]
-        others = [transition.event for transition in widget.transitions if transition.next]
-        known = f"only by {' or '.join(others)}" if others else "and by nothing else"
-        return Done(event, why=f"This flow is not started by {event}, {known}.")
+    def enter(self, context: StepContext, widget: Widget) -> TakeTransition:
+        event = "incomingParent" if context.is_in_subflow else context.state["event"]
+        connected_events = [transition.event for transition in widget.transitions if transition.next]
+        started_by = f"only by {' or '.join(connected_events)}" if connected_events else "and by nothing else"
+        return TakeTransition(event, reason=f"This flow is not started by {event}, {started_by}.")
 
     def problems(self, widget: Widget) -> Iterator[Problem]:
         for transition in widget.transitions:
-            if transition.event in NOT_HERE and transition.next:
-                said = f"a flow is not started by {transition.event} here: what follows is never run"
-                yield Problem("unsupported_trigger", said, widget.name, transition.path, "warning")
-        message, conversation = (widget.on(event) for event in MESSAGE_STARTS)
+            if transition.event in UNSUPPORTED_EVENTS and transition.next:
+                problem = f"a flow is not started by {transition.event} here: what follows is never run"
+                yield Problem("unsupported_trigger", problem, widget.name, transition.path, "warning")
+        message, conversation = (widget.on(event) for event in MESSAGE_TRIGGER_EVENTS)
         if message and conversation and message.next and conversation.next not in (None, message.next):
-            said = f"{CONVERSATION} is not taken here: a client's message takes incomingMessage, which leads elsewhere"
-            yield Problem("unsupported_trigger", said, widget.name, conversation.path, "warning")
+            problem = (
+                f"{CONVERSATION} is not taken here: "
+                "a client's message takes incomingMessage, which leads elsewhere"
+            )
+            yield Problem("unsupported_trigger", problem, widget.name, conversation.path, "warning")
 
 
-def names_of(trigger: Trigger, context: Context, now: datetime) -> dict[str, Json]:
-    params = plain_object(trigger.params)
+def trigger_variables(trigger: Trigger, context: ExecutionContext, now: datetime) -> dict[str, Json]:
+    """`trigger.*` as templates see it."""
+    params = storable_object(trigger.params)
     if trigger.event == "incomingMessage":
-        return {"message": {**params, **_parsed(params)}}
+        return {"message": {**params, **_parsed_json_params(params)}}
     if trigger.event == CONVERSATION:
-        return {"conversation": conversation_of(params, now)}
+        return {"conversation": conversation_variables(params, now)}
     if trigger.event == "incomingParent":
         return {"parent": {"parameters": params}}
     return {"request": {"from": context.channel, "to": context.contact, "parameters": params}}
 
 
-def conversation_of(message: Mapping[str, Any], now: datetime) -> dict[str, Json]:
-    """A message as Twilio's Conversations tells of it; the SIDs that only they have are empty."""
-    params = plain_object(message)
-    own = {
+def conversation_variables(message: Mapping[str, Any], now: datetime) -> dict[str, Json]:
+    """The message as Twilio's Conversations describes it; SIDs that only Conversations has are empty."""
+    params = storable_object(message)
+    defaults = {
         "ConversationSid": "",
         "ChannelSid": "",
         "MessagingServiceSid": "",
@@ -59,16 +63,17 @@ def conversation_of(message: Mapping[str, Any], now: datetime) -> dict[str, Json
         "DateCreated": now.isoformat(),
         "ChannelAttributes": {},
     }
-    return {**own, **params, **_parsed(params)}
+    return {**defaults, **params, **_parsed_json_params(params)}
 
 
-def data_of(trigger: Trigger) -> dict[str, Json]:
-    return plain_object(trigger.params) if trigger.event == "incomingRequest" else {}
+def trigger_data(trigger: Trigger) -> dict[str, Json]:
+    return storable_object(trigger.params) if trigger.event == "incomingRequest" else {}
 
 
-def _parsed(params: dict[str, Json]) -> dict[str, Json]:
-    texts = {name: params[name] for name in PARSED if isinstance(params.get(name), str)}
-    return {name: found for name, text in texts.items() if (found := object_of(text)) is not None}
+def _parsed_json_params(params: dict[str, Json]) -> dict[str, Json]:
+    texts = {name: params[name] for name in JSON_PARAMS if isinstance(params.get(name), str)}
+    objects = {name: parse_json_object(text) for name, text in texts.items()}
+    return {name: value for name, value in objects.items() if value is not None}
 
 
-TRIGGER = TriggerKind()
+TRIGGER = TriggerWidget()

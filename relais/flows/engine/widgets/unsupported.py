@@ -1,26 +1,27 @@
-"""Any other widget: it is named when the flow is loaded, and fails when the flow reaches it."""
+"""All other widget types: a problem when the flow is loaded, a failure when the flow enters one."""
 
 from relais.flows.engine.flow import Widget
-from relais.flows.engine.step_context import Done, Run
-from relais.flows.engine.widgets.base import Kind
+from relais.flows.engine.step_context import StepContext, TakeTransition
+from relais.flows.engine.widgets.base import WidgetType
 
-FAILURES = ("failed", "fail", "failure", "callFailure", "failedToEnqueue", "deliveryFailure", "error")
-# What a widget without a failure of its own does when nothing came of it.
-NEXT_BEST = ("providerError", "validationError", "busy", "noAnswer", "noAudio", "hangup", "timeout")
-
-
-class Unsupported(Kind):
-    def enter(self, run: Run, widget: Widget) -> Done:
-        event = failure_of(widget)
-        taken = widget.on(event)
-        goes = f"it takes “{event}”" if taken and taken.next else "nothing follows, so the flow ends here"
-        run.warn(widget, f"A widget of type {widget.type} cannot be run here; {goes}.")
-        return Done(event, {})
+FAILURE_EVENTS = ("failed", "fail", "failure", "callFailure", "failedToEnqueue", "deliveryFailure", "error")
+# Events taken by a widget that has none of the above.
+FALLBACK_EVENTS = ("providerError", "validationError", "busy", "noAnswer", "noAudio", "hangup", "timeout")
 
 
-def failure_of(widget: Widget) -> str:
+class UnsupportedWidget(WidgetType):
+    def enter(self, context: StepContext, widget: Widget) -> TakeTransition:
+        event = failure_event_of(widget)
+        transition = widget.on(event)
+        is_connected = transition is not None and transition.next is not None
+        consequence = f"it takes “{event}”" if is_connected else "nothing follows, so the flow ends here"
+        context.warn(widget, f"A widget of type {widget.type} cannot be run here; {consequence}.")
+        return TakeTransition(event, {})
+
+
+def failure_event_of(widget: Widget) -> str:
     events = [transition.event for transition in widget.transitions]
-    return next((event for event in (*FAILURES, *NEXT_BEST) if event in events), "")
+    return next((event for event in (*FAILURE_EVENTS, *FALLBACK_EVENTS) if event in events), "")
 
 
-UNSUPPORTED = Unsupported()
+UNSUPPORTED = UnsupportedWidget()

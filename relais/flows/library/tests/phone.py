@@ -11,22 +11,22 @@ from typing import Any
 
 from relais.flows import library
 from relais.flows.engine import (
-    Answered,
-    CallHttp,
-    Context,
-    End,
-    MessageArrived,
-    Said,
-    Say,
+    EndExecution,
+    ExecutionContext,
+    MakeHttpRequest,
+    MessageReceived,
+    RecordWarning,
+    RequestResult,
+    SendMessage,
+    SendResult,
     Started,
     TimedOut,
     Trigger,
-    Warn,
     parse,
     start,
     step,
 )
-from relais.flows.engine.step_context import Run
+from relais.flows.engine.step_context import StepContext
 
 FATOU, DESK = "whatsapp:+212612000001", "whatsapp:+14155238886"
 BOT_SID = library.PLACEHOLDER_SUBFLOW
@@ -103,7 +103,7 @@ class Phone:
         self.visited: set[str] = set()
         self.ended = ""
         self.messages = 0
-        context = Context("FN" + 32 * "1", "FW" + 32 * "2", FATOU, DESK, self.data)
+        context = ExecutionContext("FN" + 32 * "1", "FW" + 32 * "2", FATOU, DESK, self.data)
         trigger = Trigger.message(self._message(self.first))
         self.state = start(FLOWS[self.flow], trigger=trigger, context=context, now=self.now)
         self.said = self._take(Started())
@@ -113,12 +113,12 @@ class Phone:
     def says(self, *lines: str) -> list[str]:
         """One line after the other; returns what the bot said to the last one."""
         for line in lines:
-            self.said = self._take(MessageArrived(self._message(line)))
+            self.said = self._take(MessageReceived(self._message(line)))
         return self.said
 
     def sends(self, url: str, caption: str = "") -> list[str]:
         media = {"NumMedia": "1", "MediaUrl0": url, "MediaContentType0": "image/jpeg"}
-        self.said = self._take(MessageArrived(self._message(caption) | media))
+        self.said = self._take(MessageReceived(self._message(caption) | media))
         return self.said
 
     def waits(self, seconds: int) -> list[str]:
@@ -128,7 +128,7 @@ class Phone:
 
     def is_unreachable(self) -> list[str]:
         assert self.state["waiting"] is not None
-        self.said = self._take(Said(self.state["waiting"]["ref"], error_code="63024"))
+        self.said = self._take(SendResult(self.state["waiting"]["ref"], error_code="63024"))
         return self.said
 
     # -- what one sees -------------------------------------------------------------------------------
@@ -168,18 +168,18 @@ class Phone:
                 )
             self.state = json.loads(json.dumps(self.state))
             for effect in effects:
-                assert not isinstance(effect, Warn), effect
-                if isinstance(effect, Say):
+                assert not isinstance(effect, RecordWarning), effect
+                if isinstance(effect, SendMessage):
                     said.append(effect.body)
                     assert (effect.to, effect.sender) == (FATOU, DESK)
                     assert "{" not in effect.body, f"a mark was left in: {effect.body}"
-                elif isinstance(effect, CallHttp):
+                elif isinstance(effect, MakeHttpRequest):
                     queue.append(self._answer(effect))
-                elif isinstance(effect, End):
+                elif isinstance(effect, EndExecution):
                     self.ended = effect.reason
         return said
 
-    def _answer(self, call: CallHttp) -> Answered:
+    def _answer(self, call: MakeHttpRequest) -> RequestResult:
         base, _, hook = call.url.partition("/api/twilio/")
         assert (call.method, base) == ("POST", library.PLACEHOLDER_BASE)
         params = dict(call.params)
@@ -187,21 +187,21 @@ class Phone:
         self.told.append((hook, params))
         given = ({"incoming": self.known} | HOOKS | self.hooks)[hook]
         if given is None:
-            return Answered.failed(call.ref, "time-out")
-        return Answered(call.ref, 200, "application/json", json.dumps(given))
+            return RequestResult.failed(call.ref, "time-out")
+        return RequestResult(call.ref, 200, "application/json", json.dumps(given))
 
 
 @contextmanager
 def visits(names: set[str]) -> Iterable[None]:
     """Adds the name of each widget of the bot that runs."""
-    enter = Run.enter
+    enter = StepContext.enter
 
-    def noted(run: Run, widget: Any) -> None:
+    def noted(run: StepContext, widget: Any) -> None:
         enter(run, widget)
         names.add(widget.name)
 
-    Run.enter = noted
+    StepContext.enter = noted
     try:
         yield
     finally:
-        Run.enter = enter
+        StepContext.enter = enter

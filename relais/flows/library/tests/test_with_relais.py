@@ -15,7 +15,7 @@ from relais.conversations.lifecycle import Situation
 from relais.conversations.models import Conversation
 from relais.emulator.testing import ServerThread
 from relais.flows import library
-from relais.flows.engine import Answered, CallHttp, parse
+from relais.flows.engine import MakeHttpRequest, RequestResult, parse
 from relais.flows.library.tests import phone as phones
 from relais.flows.library.tests.phone import Phone
 from relais.flows.studio_export import for_twilio, read
@@ -53,7 +53,7 @@ class PhoneAtTwilio(Phone):
         message = super()._message(body)
         return message | {"MessageSid": f"SM{self.run:016}{self.messages:016}"}
 
-    def _answer(self, call: CallHttp) -> Answered:
+    def _answer(self, call: MakeHttpRequest) -> RequestResult:
         request = call.as_request()
         answer = requests.post(
             request.url,
@@ -62,7 +62,7 @@ class PhoneAtTwilio(Phone):
             timeout=10,
         )
         assert answer.status_code == 200, (call, answer.text)
-        return Answered(call.ref, answer.status_code, answer.headers["content-type"], answer.text)
+        return RequestResult(call.ref, answer.status_code, answer.headers["content-type"], answer.text)
 
 
 def history() -> list[tuple[str, str]]:
