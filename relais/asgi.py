@@ -1,6 +1,6 @@
-"""The shell: one ASGI application. Hooks, the socket, health and static files are native; pages are Django's.
+"""The ASGI application of the web process: hooks, live sockets, health and static files natively, pages by Django.
 
-Wiring only. It starts, and stays, whether the database is there or not.
+Wiring only. It starts, and keeps running, whether or not the database can be reached.
 """
 # ruff: noqa: E402 (Django must be set up before anything with models is imported)
 
@@ -22,51 +22,56 @@ from starlette.routing import BaseRoute
 
 from relais.accounts.login_delay import DelayedResponseMiddleware
 from relais.conversations.live_source import ConversationSource
+from relais.http_server.django_bridge import DjangoBridge
+from relais.http_server.middleware import LoopbackHostOnly, NoContentSniffing
+from relais.http_server.static_files import static_files_route
 from relais.live import metrics
 from relais.live.endpoint import Live
 from relais.live.pool import open_pool
 from relais.ops import health
 from relais.ops.watch import exposition
 from relais.ops.watch.metrics_store import pools
-from relais.shell import LoopbackOnly, NothingToGuess, Pages, static_files
 from relais.web.headers import StrictTransportSecurity, is_https
+from relais.web.overload import overloaded_response
 from relais.whatsapp.inbound.hooks import Door
 
 NATIVE_THREADS = 4
-"""What native routes may do at once in threads; hooks bring a bound of their own."""
+"""Threads shared by all native routes; hooks have a limit of their own."""
 
 
-def make_application(*, gathers: bool = True) -> Starlette:
-    """A new shell with a pool and a listener of its own, so that a test can run two on one database."""
-    live, door = Live(ConversationSource()), Door(gathers=gathers)
+def make_application(*, batch_hooks: bool = True) -> Starlette:
+    """A new application with its own pool and listener, so that a test can run two on one database."""
+    live, door = Live(ConversationSource()), Door(gathers=batch_hooks)
     application = Starlette(
         routes=[
             *door.routes,
             *live.routes,
             *health.routes,
             *exposition.routes,
-            static_files(settings.STATIC_ROOT),
-            *_phone(),
+            static_files_route(settings.STATIC_ROOT),
+            *_simulator_routes(),
         ],
         middleware=[
             *([Middleware(StrictTransportSecurity)] if is_https() else []),
-            Middleware(NothingToGuess),
-            *([Middleware(LoopbackOnly)] if settings.DEMO else []),
+            Middleware(NoContentSniffing),
+            *([Middleware(LoopbackHostOnly)] if settings.DEMO else []),
         ],
         lifespan=_lifespan,
     )
     application.state.live, application.state.door = live, door
     application.router.redirect_slashes = False
-    application.router.default = DelayedResponseMiddleware(Pages(django))
+    application.router.default = DelayedResponseMiddleware(
+        DjangoBridge(django, overloaded_response=overloaded_response)
+    )
     return application
 
 
-def with_plain_door() -> Starlette:
-    """Each message in a transaction of its own, to be measured beside; see `relais bench ingest`."""
-    return make_application(gathers=False)
+def make_application_without_batching() -> Starlette:
+    """Each message in its own transaction, as a baseline for `relais bench ingest`."""
+    return make_application(batch_hooks=False)
 
 
-def _phone() -> list[BaseRoute]:
+def _simulator_routes() -> list[BaseRoute]:
     if not settings.DEMO:
         return []
     from relais.emulator import phone

@@ -113,9 +113,9 @@ def web(options: argparse.Namespace) -> int:
     if options.fd is None:
         return _web_alone(environment)
     with _journal("web", environment):
-        from relais.server import load_parts, serve
+        from relais.web_process import preload_modules, serve
 
-        load_parts()
+        preload_modules()
         _wait_until_prepared(options)
         return serve(environment, options.fd, plain_door=options.plain_door)
 
@@ -123,7 +123,7 @@ def web(options: argparse.Namespace) -> int:
 def _web_alone(environment: Environment) -> int:
     with _database(environment), _journal("web", environment):
         from relais.prepare import static_files
-        from relais.server import serve
+        from relais.web_process import serve
 
         static_files()
         return serve(environment)

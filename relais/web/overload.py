@@ -1,5 +1,6 @@
-"""The answer when there are too many requests for the threads: made by the shell, without a thread and without the
-database. A page tries again by itself; a form comes back with a button that sends it once more.
+"""The response to a request that was shed (503, Retry-After): made on the event loop, without thread or database.
+
+A page retries by itself. A form comes back with a button that submits it once more.
 """
 
 from __future__ import annotations
@@ -18,28 +19,28 @@ from relais.web.headers import HEADERS
 from relais.web.middleware import language_of_cookies
 
 RETRY_SECONDS = range(3, 8)
-"""One of these, so that those who were refused together do not come back together."""
-MAX_KEPT_FORM_BYTES = 64 * 1024
-MAX_KEPT_FIELDS = 100
-FORM = "application/x-www-form-urlencoded"
-SECRET_PATHS = "/accounts/"  # noqa: S105
-"""What is typed there is not written into a page."""
+"""Chosen at random (jitter), so that clients refused together do not retry together."""
+MAX_RESUBMIT_FORM_BYTES = 64 * 1024
+MAX_RESUBMIT_FIELDS = 100
+FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
+SECRET_PATH_PREFIX = "/accounts/"  # noqa: S105
+"""Passwords typed there must not be written into a page."""
 
 
-def response(request: Request, body: bytes = b"") -> Response:
+def overloaded_response(request: Request, body: bytes = b"") -> Response:
     language, seconds = language_of_cookies(request.cookies), random.choice(RETRY_SECONDS)  # noqa: S311
     headers = HEADERS | {"Retry-After": str(seconds), "Content-Language": language}
     with translation.override(language):
         if "application/json" in request.headers.get("accept", ""):
             return JSONResponse(
-                {"success": False, "error": _sentence(), "code": "overloaded"}, 503, headers=headers
+                {"success": False, "error": _error_text(), "code": "overloaded"}, 503, headers=headers
             )
         if request.method in ("GET", "HEAD"):
             return HTMLResponse(_page(language, seconds), 503, headers=headers)
         return HTMLResponse(_form_page(request, body), 503, headers=headers)
 
 
-def _sentence() -> str:
+def _error_text() -> str:
     return _("Relais reçoit trop de demandes en ce moment. Réessayez dans un instant.")
 
 
@@ -55,24 +56,24 @@ def _page(language: str, seconds: int) -> str:
 
 
 def _form_page(request: Request, body: bytes) -> str:
-    kept = _kept_fields(request, body)
     return render_to_string(
         "web/overloaded.html",
         {
             "sentence": _("Relais reçoit trop de demandes en ce moment : rien n'a été enregistré."),
-            "fields": kept,
+            "fields": _resubmit_fields(request, body),
         },
     )
 
 
-def _kept_fields(request: Request, body: bytes) -> list[tuple[str, str]] | None:
-    """The form's fields, None when they cannot or must not stand in a page: its sender has them still."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != FORM or len(body) > MAX_KEPT_FORM_BYTES or request.url.path.startswith(SECRET_PATHS):
+def _resubmit_fields(request: Request, body: bytes) -> list[tuple[str, str]] | None:
+    """The form's fields. None if they cannot or must not stand in a page: the browser still has them."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_secret = request.url.path.startswith(SECRET_PATH_PREFIX)
+    if content_type != FORM_CONTENT_TYPE or len(body) > MAX_RESUBMIT_FORM_BYTES or is_secret:
         return None
     try:
         return parse_qsl(
-            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_KEPT_FIELDS
+            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_RESUBMIT_FIELDS
         )
     except ValueError:
         return None

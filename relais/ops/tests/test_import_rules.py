@@ -106,7 +106,7 @@ def test_each_kind_of_rule_is_enforced(copied_project):
         ("ops.watch", "settings"),
         ("conversations", "bench"),
         ("emulator", "conversations"),
-        ("web", "shell"),
+        ("web", "http_server"),
     ]
     for room, imported in forbidden:
         name = f"planted_{imported.replace('.', '_')}.py"

@@ -23,7 +23,7 @@ def test_a_process_starts_without_what_it_may_need_later(process, needed):
 def test_the_web_server_loads_its_parts_before_the_static_files_are_there():
     program = (
         "import os, sys; os.environ['DJANGO_SETTINGS_MODULE'] = 'relais.settings'; import django; django.setup();"
-        "from relais.server import load_parts; load_parts(); print(*sys.modules)"
+        "from relais.web_process import preload_modules; preload_modules(); print(*sys.modules)"
     )
     loaded = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

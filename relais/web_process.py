@@ -1,0 +1,46 @@
+"""`relais web`: the HTTP server with the application of `relais.asgi`, on a new or an inherited socket. Wiring only."""
+
+import signal
+import socket
+from importlib import import_module
+from urllib.parse import urlsplit
+
+from relais.environment import LOOPBACK, Environment
+from relais.http_server.connection_limits import limits_for_this_process
+from relais.http_server.server import load_server, uvicorn_config
+from relais.ops.port import listen
+from relais.ops.watch.metrics_store import keeping
+
+PRELOADED_MODULES = (
+    "relais.http_server.django_bridge",
+    "relais.conversations.live_source",
+    "relais.live.endpoint",
+    "relais.whatsapp.inbound.hooks",
+)
+
+
+def preload_modules() -> None:
+    """Import what the application consists of, while the tables are being prepared.
+
+    Not the application itself: it scans the static files when it is made, and they are being collected meanwhile.
+    """
+    for module in PRELOADED_MODULES:
+        import_module(module)
+
+
+def serve(environment: Environment, fd: int | None = None, *, plain_door: bool = False) -> int:
+    listener = listen(environment.host, environment.port) if fd is None else socket.socket(fileno=fd)
+    # uvicorn raises the signal that ended it once more; a requested stop is no failure.
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda signum, frame: None)
+    config = uvicorn_config(
+        "relais.asgi:make_application_without_batching" if plain_door else "relais.asgi:application",
+        limits_for_this_process(),
+        is_factory=plain_door,
+        # A public address means that a proxy stands before us on this machine. Only then its headers are trusted.
+        trust_local_proxy=urlsplit(environment.public_base_url).hostname not in LOOPBACK,
+    )
+    server = load_server(config)
+    with keeping("web"):
+        server.run(sockets=[listener])
+    return 0 if server.started else 1
