@@ -76,7 +76,8 @@ def fatou_writes(db: None, clock: Clock) -> Callable[..., Any]:
     """Fatou writes; returns the conversation as it then is."""
 
     def writes(text: str = "Bonjour", *, address: str = FATOU, name: str = "Fatou", **fields: Any) -> Any:
-        from relais.conversations.inbound import InboundMessage, receive
+        from relais.conversations.inbound import ingest
+        from relais.conversations.inbound_messages import InboundMessage
         from relais.conversations.models import Conversation
 
         message = InboundMessage(
@@ -88,7 +89,7 @@ def fatou_writes(db: None, clock: Clock) -> Callable[..., Any]:
             bot_here=fields.pop("bot_here", True),
             **fields,
         )
-        received = receive([message], at=clock.now)[message.sid]
+        received = ingest([message], at=clock.now)[message.sid]
         return Conversation.objects.get(pk=received.conversation_id)
 
     return writes

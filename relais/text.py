@@ -12,6 +12,11 @@ _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn", "Mc
 _BLANK_CHARACTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\U0001d159\ufffc\U00013441")
 
 
+_YES_NO_ANSWERS = {
+    **dict.fromkeys(("oui", "yes", "1"), True),
+    **dict.fromkeys(("non", "no", "2"), False),
+}
+
 MAX_MESSAGE_CHARACTERS = 1_600
 """What Twilio accepts as the body of a WhatsApp message, in code points."""
 
@@ -56,3 +61,8 @@ def ascii_digits(text: str) -> str:
     if text.isascii():
         return text
     return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+
+
+def yes_or_no(text: str) -> bool | None:
+    """An answer to a yes/no question, by word or by its number in the menu; None when it is neither."""
+    return _YES_NO_ANSWERS.get(text.strip().casefold())

@@ -20,8 +20,7 @@ from relais import cli
 from relais.accounts.models import ApiToken
 from relais.company import company_settings
 from relais.conversations.fragments import FINAL_REASONS
-from relais.conversations.lifecycle import Status
-from relais.conversations.models import DeliveryState, EventType
+from relais.conversations.states import DeliveryState, EventType, Status
 from relais.emulator.faults import KINDS
 from relais.emulator.testing import ServerThread
 from relais.flows import library

@@ -125,7 +125,7 @@ class User(AbstractBaseUser):
 
     def reachable_conversations(self) -> Any:
         """The conversations this user may see, as a queryset; nothing else decides it (for sockets: `may_see`)."""
-        return apps.get_model("conversations", "Conversation").objects.within_reach_of(self)
+        return apps.get_model("conversations", "Conversation").objects.visible_to(self)
 
     @property
     def is_supervisor(self) -> bool:

@@ -93,7 +93,8 @@ def race(races: int, agents: Sequence[Any], *, seconds: float = float("inf")) ->
 def _open(first: int, number: int) -> list[int]:
     from django.utils import timezone
 
-    from relais.conversations.inbound import InboundMessage, receive
+    from relais.conversations.inbound import ingest
+    from relais.conversations.inbound_messages import InboundMessage
 
     messages = [
         InboundMessage(
@@ -104,7 +105,7 @@ def _open(first: int, number: int) -> list[int]:
         )
         for n in range(first, first + number)
     ]
-    return [received.conversation_id for received in receive(messages, at=timezone.now()).values()]
+    return [received.conversation_id for received in ingest(messages, at=timezone.now()).values()]
 
 
 def _run(conversations: Sequence[int], agents: Sequence[Any]) -> dict[int, list[str]]:
@@ -133,12 +134,12 @@ def _run(conversations: Sequence[int], agents: Sequence[Any]) -> dict[int, list[
 def _take_over(conversation: int, agent: Any) -> str:
     from django.utils import timezone
 
-    from relais.conversations.lifecycle import TooLate
+    from relais.conversations.errors import StateConflict
     from relais.conversations.models import Conversation
 
     try:
         Conversation.objects.get(pk=conversation).take_over(agent, at=timezone.now())
-    except TooLate as late:
+    except StateConflict as late:
         return f"late: {late.agent}"
     except Exception as error:
         return f"failed: {error!r}"

@@ -1,4 +1,4 @@
-"""The heart: conversations, what happened in them, who holds them, and what is said outward.
+"""The heart: conversations, their event log, who holds them, and the messages sent to clients.
 
-It does not know Twilio: messages reach it through `receive`, and leave it as deliveries that a sender claims.
+It does not know Twilio: messages enter by `inbound.ingest`, and leave as deliveries that a sender claims.
 """

@@ -1,4 +1,4 @@
-"""The conversation in which a program writes to an address that it names itself."""
+"""Find or open the conversation in which a program writes to an address that it names itself."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from relais.conversations.models import Conversation
 
 
 def conversation_with(address: str, sender: str) -> Conversation | None:
-    """The open one of whoever has this address, with our number; else a new one after the last.
+    """The open conversation of this address with our number, else a new one that continues the last.
 
-    None where there was none yet.
+    None if there was never one.
     """
     channel = Conversation.objects.filter(client__addresses__match_key=match_key(address), sender=sender)
-    if found := channel.open().first():
-        return found
+    if conversation := channel.open().first():
+        return conversation
     last = channel.order_by("-id").first()
-    return _new(last.address, sender, team=last.team) if last else None
+    return _create(last.address, sender, team=last.team) if last else None
 
 
 def open_conversation(address: str, sender: str) -> Conversation:
-    """The first one with this address, which may be a new client's."""
-    known = ClientAddress.objects.filter(match_key=match_key(address)).first()
-    if known is None:
-        known = ClientAddress.objects.create(
+    """Open the first conversation with this address; creates the client if the address is unknown."""
+    existing = ClientAddress.objects.filter(match_key=match_key(address)).first()
+    if existing is None:
+        existing = ClientAddress.objects.create(
             client=Client.objects.create(), address=address, phone_number=phone_number(address)
         )
-    return _new(known, sender)
+    return _create(existing, sender)
 
 
-def _new(address: ClientAddress, sender: str, **fields: object) -> Conversation:
-    made: Conversation = Conversation.objects.create(address=address, sender=sender, **fields)
-    made.refresh_from_db()
-    return made
+def _create(address: ClientAddress, sender: str, **fields: object) -> Conversation:
+    conversation: Conversation = Conversation.objects.create(address=address, sender=sender, **fields)
+    conversation.refresh_from_db()
+    return conversation

@@ -1,4 +1,4 @@
-"""What a client tells the bot: menus chosen and answers given, when the bot runs elsewhere and reports them."""
+"""Menu choices and free input of a client, recorded when the bot's host reports them (`menu-choice`, `free-input`)."""
 
 from __future__ import annotations
 
@@ -12,87 +12,92 @@ from django.db.models.functions import Greatest
 from relais.clients.models import Client
 from relais.company import company_settings
 from relais.conversations.events import Author
-from relais.text import has_visible_characters
+from relais.text import has_visible_characters, yes_or_no
 
 if TYPE_CHECKING:
     from relais.conversations.models import Conversation
 
-YES = frozenset({"oui", "yes", "1"})
-NO = frozenset({"non", "no", "2"})
 
-
-class Inputs:
+class ClientAnswersMixin:
     @transaction.atomic
-    def choose(
+    def record_menu_choice(
         self: Conversation,
         menu: str,
         *,
-        said: str,
+        user_input: str,
         at: datetime,
         message_sid: str = "",
     ) -> None:
-        """The client went to a menu. A repeated `message_sid` with the same choice changes nothing."""
+        """The client chose a menu. Idempotent: a repeated `message_sid` with the same choice changes nothing."""
         locked = self.locked()
-        told = {"menu_choice": menu} | ({"message_sid": message_sid} if message_sid else {})
-        if message_sid and locked.events.filter(event_type="menu_choice", metadata__contains=told).exists():
+        metadata = {"menu_choice": menu} | ({"message_sid": message_sid} if message_sid else {})
+        if (
+            message_sid
+            and locked.events.filter(event_type="menu_choice", metadata__contains=metadata).exists()
+        ):
             self.refresh_from_db()
             return
-        locked._hear(at)
+        locked._record_inbound_activity(at)
         type(self).objects.filter(pk=self.pk).update(current_menu=menu, menu_path=[*locked.menu_path, menu])
-        locked.append("menu_choice", by=locked.as_author(), at=at, body=said, metadata=told)
+        locked.append_event(
+            "menu_choice", by=locked.client_author(), at=at, body=user_input, metadata=metadata
+        )
         self.refresh_from_db()
 
     @transaction.atomic
-    def answer(
+    def record_answer(
         self: Conversation,
         step: str,
         *,
-        said: str,
+        user_input: str,
         at: datetime,
         message_sid: str = "",
     ) -> bool:
-        """The client answered the step of that name. True when it is now kept with the client."""
+        """The client answered the step of that name. True when the answer is now stored with the client."""
         locked = self.locked()
         field = company_settings.get_value(company_settings.INPUT_FIELD_MAP).get(step, "")
-        told = {"step": step, "field": field} | ({"message_sid": message_sid} if message_sid else {})
+        metadata = {"step": step, "field": field} | ({"message_sid": message_sid} if message_sid else {})
         repeated = (
-            message_sid and locked.events.filter(event_type="free_input", metadata__contains=told).exists()
+            message_sid
+            and locked.events.filter(event_type="free_input", metadata__contains=metadata).exists()
         )
         if not repeated:
-            locked._hear(at)
-            locked.append("free_input", by=locked.as_author(), at=at, body=said, metadata=told)
-        return keep(locked.client, field=field, step=step, value=said.strip())
+            locked._record_inbound_activity(at)
+            locked.append_event(
+                "free_input", by=locked.client_author(), at=at, body=user_input, metadata=metadata
+            )
+        return store_answer(locked.client, field=field, step=step, value=user_input.strip())
 
-    def as_author(self: Conversation) -> Author:
+    def client_author(self: Conversation) -> Author:
         return Author("client", self.client.name)
 
-    def _hear(self: Conversation, at: datetime) -> None:
-        """It counts as the client having written: the window opens anew."""
+    def _record_inbound_activity(self: Conversation, at: datetime) -> None:
+        """A reported answer counts as a message of the client: the 24-hour window starts again."""
         type(self).objects.filter(pk=self.pk).update(
             last_inbound_at=Greatest(F("last_inbound_at"), Value(at))
         )
 
 
-def keep(client: Client, *, field: str, step: str, value: str) -> bool:
+def store_answer(client: Client, *, field: str, step: str, value: str) -> bool:
     """Store an answer with the client: in its field, else as an attribute named after the step.
 
-    A name once known is not replaced by the bot; an answer that says neither yes nor no leaves `is_client` as it was.
+    The bot never replaces a known name. An answer that is neither yes nor no leaves `is_client` unchanged.
     """
-    mine = Client.objects.filter(pk=client.pk)
+    rows = Client.objects.filter(pk=client.pk)
     if not has_visible_characters(value):
         return False
     if field == "is_client":
-        known = {**dict.fromkeys(YES, True), **dict.fromkeys(NO, False)}.get(value.casefold())
-        return known is not None and bool(mine.update(is_client=known))
+        is_client = yes_or_no(value)
+        return is_client is not None and bool(rows.update(is_client=is_client))
     if field == "client_full_name":
-        return bool(mine.filter(client_full_name="").update(client_full_name=value))
+        return bool(rows.filter(client_full_name="").update(client_full_name=value))
     if field:
-        return bool(mine.update(**{field: value}))
+        return bool(rows.update(**{field: value}))
     merged = Client.objects.select_for_update(no_key=True).get(pk=client.pk).attributes | {step: value}
-    return bool(mine.update(attributes=merged))
+    return bool(rows.update(attributes=merged))
 
 
-def in_words(name: str) -> str:
-    """A name that a flow's author gave, as a person would write it: `vehicules_neufs` → Vehicules neufs."""
-    words = name.replace("_", " ").strip()
-    return words[:1].upper() + words[1:] if has_visible_characters(words) else ""
+def humanize(name: str) -> str:
+    """An identifier from a flow as a label for people: `vehicules_neufs` → Vehicules neufs."""
+    label = name.replace("_", " ").strip()
+    return label[:1].upper() + label[1:] if has_visible_characters(label) else ""

@@ -10,10 +10,9 @@ from django.db.models import Count, F, Min, Q
 from django.utils import timezone
 
 from relais.accounts.models import User
-from relais.conversations.lifecycle import BOT as WITH_BOT
-from relais.conversations.lifecycle import HELD, OPEN, WAITING
 from relais.conversations.list_filters import with_failed_messages
-from relais.conversations.models import Conversations
+from relais.conversations.querysets import HELD, WAITING, WITH_BOT, ConversationQuerySet
+from relais.conversations.states import OPEN_STATUSES
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,9 @@ class DashboardStats:
 
 
 def dashboard_stats(user: User, *, at: datetime) -> DashboardStats:
-    conversations: Conversations = user.reachable_conversations()
+    conversations: ConversationQuerySet = user.reachable_conversations()
     mine = HELD & Q(agent=user)
-    open_counts = conversations.filter(status__in=OPEN).aggregate(
+    open_counts = conversations.filter(status__in=OPEN_STATUSES).aggregate(
         pending=Count("pk", filter=WAITING),
         bot=Count("pk", filter=WITH_BOT),
         held=Count("pk", filter=HELD),
@@ -47,7 +46,7 @@ def dashboard_stats(user: User, *, at: datetime) -> DashboardStats:
     return DashboardStats(**counts, failed=with_failed_messages(conversations).count())
 
 
-def _ended_counts(conversations: Conversations, at: datetime) -> dict[str, int]:
+def _ended_counts(conversations: ConversationQuerySet, at: datetime) -> dict[str, int]:
     today = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
     yesterday = today - timedelta(days=1)
     # Ending updates `last_activity_at`, which is indexed: only the rows of two days are read.

@@ -1,4 +1,4 @@
-"""What happened to conversations, for the journal: ids and kinds, never words, and only once it is committed."""
+"""Log lines about conversations: ids and kinds, never texts or names, written once the transaction is committed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def note_event(event: ConversationEvent) -> None:
-    told = {
+def log_event(event: ConversationEvent) -> None:
+    fields = {
         "conversation": event.conversation_id,
         "event_id": event.pk,
         "seq": event.seq,
@@ -23,24 +23,24 @@ def note_event(event: ConversationEvent) -> None:
         "by": event.author_kind,
         "user": event.author_id,
     }
-    transaction.on_commit(lambda: log.info("conversation event", extra=told))
+    transaction.on_commit(lambda: log.info("conversation event", extra=fields))
 
 
-def note_moves(deliveries: Sequence[MessageDelivery], state: str) -> None:
+def log_delivery_states(deliveries: Sequence[MessageDelivery], state: str) -> None:
     each = [
-        {"conversation": one.conversation_id, "delivery": one.pk, "code": one.error_code}
-        if one.error_code
-        else {"conversation": one.conversation_id, "delivery": one.pk}
-        for one in deliveries
+        {"conversation": delivery.conversation_id, "delivery": delivery.pk, "code": delivery.error_code}
+        if delivery.error_code
+        else {"conversation": delivery.conversation_id, "delivery": delivery.pk}
+        for delivery in deliveries
     ]
-    told = {"state": state, "each": each}
+    fields = {"state": state, "each": each}
     if each:
-        transaction.on_commit(lambda: log.info("message moved", extra=told))
+        transaction.on_commit(lambda: log.info("delivery state changed", extra=fields))
 
 
-def note_received(received: Sequence[tuple[int, int]]) -> None:
-    """New messages of clients, as conversation and event, that were stored together."""
-    each = [{"conversation": conversation, "event_id": event} for conversation, event in received]
-    told = {"kind": "message_received", "count": len(each), "each": each}
+def log_ingested(messages: Sequence[tuple[int, int]]) -> None:
+    """New messages of clients that were stored together, as pairs of conversation id and event id."""
+    each = [{"conversation": conversation, "event_id": event} for conversation, event in messages]
+    fields = {"kind": "message_received", "count": len(each), "each": each}
     if each:
-        transaction.on_commit(lambda: log.info("conversation event", extra=told))
+        transaction.on_commit(lambda: log.info("conversation event", extra=fields))

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as _noop
 
 from relais.clients.addresses import format_address
-from relais.conversations.client_answers import in_words
+from relais.conversations.client_answers import humanize
 from relais.text import has_visible_characters
 
 if TYPE_CHECKING:
@@ -100,12 +100,12 @@ def _sent_to_other(event: ConversationEvent) -> str:
 
 
 def _menu_choice(event: ConversationEvent) -> str:
-    menu = in_words(str(event.metadata.get("menu_choice", "")))
+    menu = humanize(str(event.metadata.get("menu_choice", "")))
     return _("Menu « %(menu)s »") % {"menu": menu} if menu else _("Choix dans un menu")
 
 
 def _free_input(event: ConversationEvent) -> str:
-    step = FIELD_LABELS.get(str(event.metadata.get("field", ""))) or in_words(
+    step = FIELD_LABELS.get(str(event.metadata.get("field", ""))) or humanize(
         str(event.metadata.get("step", ""))
     )
     return _("Réponse à « %(step)s »") % {"step": _(step)} if step else _("Réponse au bot")

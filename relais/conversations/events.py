@@ -1,12 +1,18 @@
-"""What happened in a conversation, in the order it happened: the only writer of events besides `inbound.sql`."""
+"""Appending to the event log of a conversation. Only this file and `inbound.sql` write events.
+
+What an event causes is registered here by `event_handlers.py` and runs in the transaction of the append.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
+
+from relais.conversations import event_logging
 
 if TYPE_CHECKING:
     from relais.accounts.models import User
@@ -15,33 +21,52 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Author:
-    """Who did it, by the name he had then."""
+    """Who caused an event, with the name as it was then."""
 
     kind: str
     name: str = ""
     id: int | None = None
 
     @classmethod
-    def of(cls, user: User) -> Author:
+    def from_user(cls, user: User) -> Author:
         return cls("agent", str(user), user.pk)
 
 
 BOT = Author("bot")
 SYSTEM = Author("system")
-CLIENT = Author("client")
 
-HAPPENED = """
+EventHandler = Callable[["ConversationEvent", datetime], None]
+_handlers: dict[str, list[EventHandler]] = {}
+
+
+def handles(*event_types: str) -> Callable[[EventHandler], EventHandler]:
+    """Register a handler of these event types. Handlers run in the order in which they are registered."""
+
+    def register(handler: EventHandler) -> EventHandler:
+        for event_type in event_types:
+            _handlers.setdefault(event_type, []).append(handler)
+        return handler
+
+    return register
+
+
+def run_handlers(event: ConversationEvent, *, at: datetime) -> None:
+    for handler in _handlers.get(event.event_type, ()):
+        handler(event, at)
+
+
+NEXT_SEQ_AND_REV = """
 update conversations set rev = rev + 1, seq = seq + 1, last_activity_at = greatest(last_activity_at, %s)
  where id = %s returning seq, rev
 """
-CHANGED = "update conversations set rev = rev + 1 where id = %s returning seq, rev"
+NEXT_REV = "update conversations set rev = rev + 1 where id = %s returning seq, rev"
 
 
-class History:
+class EventLogMixin:
     @transaction.atomic
-    def append(
+    def append_event(
         self: Conversation,
-        kind: str,
+        event_type: str,
         *,
         by: Author,
         at: datetime,
@@ -50,18 +75,14 @@ class History:
         resend_of: ConversationEvent | None = None,
         message_sid: str | None = None,
     ) -> ConversationEvent:
-        """Add an event under the row's lock, so that `seq` and `rev` have no gap, and carry out what it entails."""
-        from relais.conversations import event_handlers, event_logging
-        from relais.conversations.models import ConversationEvent
-
+        """Insert an event under the row lock, so that `seq` and `rev` have no gap, and run its handlers."""
         with connection.cursor() as cursor:
-            cursor.execute(HAPPENED, [at, self.pk])
+            cursor.execute(NEXT_SEQ_AND_REV, [at, self.pk])
             self.seq, self.rev = cursor.fetchone()
-        event = ConversationEvent.objects.create(
-            conversation=self,
+        event = self.events.create(
             seq=self.seq,
             rev=self.rev,
-            event_type=kind,
+            event_type=event_type,
             author_kind=by.kind,
             author_id=by.id,
             author_name=by.name,
@@ -71,13 +92,13 @@ class History:
             message_sid=message_sid,
             created_at=at,
         )
-        event_logging.note_event(event)
-        event_handlers.of(event, at=at)
+        event_logging.log_event(event)
+        run_handlers(event, at=at)
         return event
 
-    def touch(self: Conversation) -> int:
-        """Raise `rev` for a change that is no event (a delivery moved); returns it. Call inside a transaction."""
+    def bump_rev(self: Conversation) -> int:
+        """Raise `rev` for a change that is no event (a delivery state, a picture). Call inside a transaction."""
         with connection.cursor() as cursor:
-            cursor.execute(CHANGED, [self.pk])
+            cursor.execute(NEXT_REV, [self.pk])
             self.seq, self.rev = cursor.fetchone()
         return self.rev

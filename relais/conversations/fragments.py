@@ -16,8 +16,8 @@ from django.utils.translation import gettext as _
 
 from relais.clients.addresses import format_address
 from relais.conversations import event_text, list_rows, message_display
+from relais.conversations.errors import refusal_sentence
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
-from relais.conversations.outbound import sentence_for
 from relais.text import has_visible_characters
 
 SIDES = {"client": "client", "agent": "agent", "bot": "bot", "system": "bot", "api": "bot"}
@@ -29,7 +29,7 @@ FINAL_REASONS = ("taken_over", "ended", "resent")
 
 
 def event(event: ConversationEvent, group_classes: str = "") -> str:
-    return message(event, group_classes) if event.is_spoken else event_line(event)
+    return message(event, group_classes) if event.is_message else event_line(event)
 
 
 def message(event: ConversationEvent, group_classes: str = "") -> str:
@@ -140,7 +140,7 @@ def _late_context(event: ConversationEvent) -> dict[str, Any]:
 def _problem_text(delivery: MessageDelivery) -> str:
     """Why the message did not arrive, as a sentence; empty if there is no problem."""
     if delivery.state == "refused":
-        return sentence_for(delivery.reason or "ended")
+        return refusal_sentence(delivery.reason or "ended")
     if delivery.state == "uncertain":
         return _("On ne sait pas si ce message est arrivé. Voyez avec le client avant de le renvoyer.")
     if delivery.state != "failed":

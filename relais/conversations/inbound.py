@@ -1,12 +1,13 @@
-"""Receiving what clients wrote: the one way in, for hooks, the emulator, tests and imports alike."""
+"""Ingesting what clients wrote: the one way in, for webhooks, the emulator, tests and imports alike.
+
+Idempotent by MessageSid. The statements are in `inbound.sql`, the rule of the waiting text in `waiting_text.sql`.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -17,79 +18,11 @@ from relais.clients.addresses import match_key, phone_number
 from relais.clients.models import Client, ClientAddress
 from relais.conversations import event_handlers, event_logging
 from relais.conversations.identity import link_addresses
-from relais.conversations.lifecycle import Status
+from relais.conversations.inbound_messages import Consent, InboundMessage, IngestedMessage
 from relais.conversations.models import Conversation, Media
 
-TRIES = 5
-
-
-@dataclass(frozen=True)
-class InboundMedia:
-    url: str
-    content_type: str = ""
-
-
-class Consent(Enum):
-    """What a message says about hearing from our number at all."""
-
-    OPT_OUT = "opt_out"
-    OPT_IN = "opt_in"
-    """Any ordinary message: who writes to us wants an answer."""
-    UNCHANGED = "unchanged"
-
-
-@dataclass(frozen=True)
-class InboundMessage:
-    """One message of a client, brought to form: addresses canonical, no NUL in any text."""
-
-    sid: str
-    address: str
-    sender: str
-    body: str
-    profile_name: str = ""
-    media: tuple[InboundMedia, ...] = ()
-    bot_here: bool = False
-    """It came to us, not to a flow at Twilio: what the client should hear is ours to say."""
-    other_address: str = ""
-    """A second address of the same person that the message names, canonical."""
-    consent: Consent = Consent.OPT_IN
-    occurred_at: datetime | None = None
-    """When the client wrote it, if it reaches us later than that: WhatsApp's window runs from then."""
-    metadata: dict[str, Any] = field(default_factory=dict)
-    """Parameters that have no column."""
-
-
-@dataclass(frozen=True)
-class Received:
-    """What the caller of one message is told; the same for a repeated delivery."""
-
-    message_sid: str
-    event_id: int
-    conversation_id: int
-    session_id: str
-    address: str
-    phone_number: str
-    status: str
-    agent_id: int | None
-    current_menu: str
-    body: str
-    waiting_due: bool
-    bot_here: bool
-    has_media: bool
-    client_existed: bool
-    """The address was known before this message."""
-    occurred_at: str | None
-    """As it was told when the message was stored."""
-    client_full_name: str
-    whatsapp_profile_name: str
-    is_client: bool | None
-    client_id: int
-    opted_out: bool
-    """The client refused one of our numbers, before this message."""
-
-    @property
-    def is_held(self) -> bool:
-        return self.status == Status.TRANSFERRED and self.agent_id is not None
+MAX_ATTEMPTS = 5
+"""Batches that lose a race, or a deadlock, are run again in a new transaction."""
 
 
 def _statements() -> dict[str, str]:
@@ -102,89 +35,91 @@ def _statements() -> dict[str, str]:
 SQL = _statements()
 
 
-def receive(messages: Sequence[InboundMessage], *, at: datetime) -> dict[str, Received]:
-    """Store what is new, once, and say of each message where it stands, by its sid.
+def ingest(messages: Sequence[InboundMessage], *, at: datetime) -> dict[str, IngestedMessage]:
+    """Store the new messages of a batch, once, and return where each message stands, by its sid.
 
-    A known sid writes nothing and is answered like a new one. Raises OperationalError when it cannot be stored.
+    Idempotent: a known sid writes nothing and is answered like a new one. Raises OperationalError when the batch cannot
+    be stored.
     """
-    for attempt in range(1, TRIES + 1):
+    for attempt in range(1, MAX_ATTEMPTS + 1):
         try:
-            return _receive(messages, at)
+            return _ingest(messages, at)
         except IntegrityError:
-            if attempt == TRIES:
+            if attempt == MAX_ATTEMPTS:
                 raise
         except OperationalError as error:
-            if attempt == TRIES or not isinstance(error.__cause__, DeadlockDetected):
+            if attempt == MAX_ATTEMPTS or not isinstance(error.__cause__, DeadlockDetected):
                 raise
     raise AssertionError("unreachable")
 
 
 @transaction.atomic
-def _receive(messages: Sequence[InboundMessage], at: datetime) -> dict[str, Received]:
-    firsts = link_addresses(messages, at=at)
-    arrived: dict[str, Any] = {"rows": _rows(messages, firsts), "at": at}
+def _ingest(messages: Sequence[InboundMessage], at: datetime) -> dict[str, IngestedMessage]:
+    first_contacts = link_addresses(messages, at=at)
+    params: dict[str, Any] = {"rows": _rows_json(messages, first_contacts), "at": at}
     with connection.cursor() as cursor:
-        # Both in one question: under load each way to the database and back is a wait for the processor, too.
-        asked = arrived | {"sid": [message.sid for message in messages]}
-        cursor.execute(f"{SQL['write']};{SQL['read']}", asked)
-        fresh: dict[str, int] = {sid: event_id for event_id, sid in cursor.fetchall()}
+        # Both statements in one round trip: under load each further one also waits for the processor.
+        cursor.execute(
+            f"{SQL['write']};{SQL['read']}", params | {"sid": [message.sid for message in messages]}
+        )
+        new: dict[str, int] = {sid: event_id for event_id, sid in cursor.fetchall()}
         cursor.nextset()
-        answers = _answers(cursor)
-        if any(_tells_news(message, answers[message.sid]) for message in messages if message.sid in fresh):
-            cursor.execute(SQL["know"], arrived | {"fresh": list(fresh)})
-            answers = _read(cursor, list(answers))
-    _note_consents([message for message in messages if message.sid in fresh], answers, at)
-    event_logging.note_received([(answers[sid].conversation_id, event_id) for sid, event_id in fresh.items()])
-    _store_media(messages, fresh)
-    event_handlers.of_received([answers[sid] for sid in fresh], at=at)
-    return answers
+        results = _fetch_results(cursor)
+        if any(_changes_client(message, results[message.sid]) for message in messages if message.sid in new):
+            cursor.execute(SQL["update_clients"], params | {"new_sids": list(new)})
+            results = _read(cursor, list(results))
+    _apply_consents([message for message in messages if message.sid in new], results, at)
+    event_logging.log_ingested([(results[sid].conversation_id, event_id) for sid, event_id in new.items()])
+    _store_media(messages, new)
+    event_handlers.handle_ingested([results[sid] for sid in new], at=at)
+    return results
 
 
-def _tells_news(message: InboundMessage, received: Received) -> bool:
-    """Most messages tell nothing of the client that is not known."""
-    is_renamed = message.profile_name not in ("", received.whatsapp_profile_name)
-    return is_renamed or message.address != received.address
+def _changes_client(message: InboundMessage, result: IngestedMessage) -> bool:
+    """Most messages say nothing of the client that is not known."""
+    is_renamed = message.profile_name not in ("", result.whatsapp_profile_name)
+    return is_renamed or message.address != result.address
 
 
-def _note_consents(fresh: Sequence[InboundMessage], answers: dict[str, Received], at: datetime) -> None:
-    """Opt-outs and their end, in the order of the messages. Nearly all say nothing that is not so already."""
-    opted_out = {received.client_id for received in answers.values() if received.opted_out}
-    for message in fresh:
-        client = answers[message.sid].client_id
-        written = message.occurred_at or at
-        if message.consent is Consent.OPT_OUT and not _wrote_after(message, client, written):
+def _apply_consents(new: Sequence[InboundMessage], results: dict[str, IngestedMessage], at: datetime) -> None:
+    """Opt-outs and their end, in the order of the messages. Nearly all messages change nothing."""
+    opted_out = {result.client_id for result in results.values() if result.opted_out}
+    for message in new:
+        client = results[message.sid].client_id
+        written_at = message.occurred_at or at
+        if message.consent is Consent.OPT_OUT and not _wrote_after(message, client, written_at):
             address = ClientAddress.objects.select_related("client").get(match_key=match_key(message.address))
-            address.client.opt_out(message.sender, at=written, address=address)
+            address.client.opt_out(message.sender, at=written_at, address=address)
             opted_out.add(client)
         elif message.consent is Consent.OPT_IN and client in opted_out:
-            Client.objects.get(pk=client).opt_in(message.sender, at=written)
+            Client.objects.get(pk=client).opt_in(message.sender, at=written_at)
 
 
-def _wrote_after(message: InboundMessage, client: int, written: datetime) -> bool:
+def _wrote_after(message: InboundMessage, client: int, written_at: datetime) -> bool:
     """An opt-out that reaches us late does not undo what the client wrote since."""
     channel = Conversation.objects.filter(client=client, sender=message.sender)
-    return message.occurred_at is not None and channel.filter(last_inbound_at__gt=written).exists()
+    return message.occurred_at is not None and channel.filter(last_inbound_at__gt=written_at).exists()
 
 
-def told_of(sid: str) -> Received:
-    """What the caller of a message that is stored would be told now. Raises KeyError when none has that sid."""
+def get_ingested(sid: str) -> IngestedMessage:
+    """A stored message as `ingest` would return it now. Raises KeyError when no message has that sid."""
     with connection.cursor() as cursor:
         return _read(cursor, [sid])[sid]
 
 
-def _read(cursor: Any, sids: list[str]) -> dict[str, Received]:
+def _read(cursor: Any, sids: list[str]) -> dict[str, IngestedMessage]:
     cursor.execute(SQL["read"], {"sid": sids})
-    return _answers(cursor)
+    return _fetch_results(cursor)
 
 
-def _answers(cursor: Any) -> dict[str, Received]:
+def _fetch_results(cursor: Any) -> dict[str, IngestedMessage]:
     names = [column.name for column in cursor.description]
-    rows = (Received(**dict(zip(names, row, strict=True))) for row in cursor.fetchall())
-    return {received.message_sid: received for received in rows}
+    results = (IngestedMessage(**dict(zip(names, row, strict=True))) for row in cursor.fetchall())
+    return {result.message_sid: result for result in results}
 
 
-def _rows(messages: Sequence[InboundMessage], firsts: Collection[str]) -> str:
-    """One document: a dozen arrays would each be quoted value by value, which costs more than all else here."""
+def _rows_json(messages: Sequence[InboundMessage], first_contacts: Collection[str]) -> str:
+    """One JSON document: a dozen arrays would be quoted value by value, which costs more than all else here."""
     return json.dumps(
         [
             {
@@ -196,7 +131,7 @@ def _rows(messages: Sequence[InboundMessage], firsts: Collection[str]) -> str:
                 "body": m.body,
                 "sid": m.sid,
                 "profile_name": m.profile_name,
-                "metadata": _kept(m) | ({"first_contact": True} if m.sid in firsts else {}),
+                "metadata": _event_metadata(m) | ({"first_contact": True} if m.sid in first_contacts else {}),
                 "occurred_at": m.occurred_at and m.occurred_at.isoformat(),
             }
             for n, m in enumerate(messages)
@@ -205,21 +140,21 @@ def _rows(messages: Sequence[InboundMessage], firsts: Collection[str]) -> str:
     )
 
 
-def _kept(message: InboundMessage) -> dict[str, Any]:
-    """Metadata as stored, with what the consequences of the event turn on."""
-    told = {
+def _event_metadata(message: InboundMessage) -> dict[str, Any]:
+    """The stored metadata, with what the event's handlers depend on."""
+    fields = {
         "bot_here": message.bot_here,
         "media": len(message.media),
         "occurred_at": message.occurred_at and message.occurred_at.isoformat(),
     }
-    return message.metadata | {name: value for name, value in told.items() if value}
+    return message.metadata | {name: value for name, value in fields.items() if value}
 
 
-def _store_media(messages: Sequence[InboundMessage], fresh: dict[str, int]) -> None:
+def _store_media(messages: Sequence[InboundMessage], new: dict[str, int]) -> None:
     rows = [
-        Media(event_id=fresh[m.sid], position=n, url=item.url, declared_type=item.content_type)
+        Media(event_id=new[m.sid], position=n, url=item.url, declared_type=item.content_type)
         for m in {m.sid: m for m in reversed(messages)}.values()
-        if m.sid in fresh
+        if m.sid in new
         for n, item in enumerate(m.media)
     ]
     if rows:

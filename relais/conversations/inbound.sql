@@ -1,15 +1,15 @@
--- Receiving many messages at once. Three statements, run in one transaction by receive.py: write, read, and only when
--- something new is told of a client, know.
+-- Ingesting a batch of messages. inbound.py runs the statements in one transaction: write, read, and update_clients only
+-- when a message changes a client.
 -- Columns left out take the tables' defaults: a new conversation is with the bot, in the main menu (see lifecycle.py).
--- An address is known by its match_key, the same for all national forms of a number. A conversation belongs to a client
--- and one of our numbers, whichever of his addresses he writes from; what is said goes to the one he wrote from last.
+-- An address is identified by its match_key, the same for all national forms of a number. A conversation belongs to a
+-- client and one of our numbers, whichever of his addresses he writes from; we send to the one he wrote from last.
 -- Messages that name a second address of their client were linked before (identity.py): here both are his.
--- Conversations are locked by id, as everywhere, and new rows are inserted in a stable order (client, sender), so that
--- no two transactions wait for each other in a ring.
+-- Lock order: conversations are locked by id, as everywhere, and new rows are inserted in a stable order (client, sender),
+-- so that no two transactions deadlock.
 -- Two writers racing on a new address or a redelivered sid are refused by a unique index; the whole batch is then run again
--- in a fresh transaction ("on conflict do nothing" on the event would leave a hole in seq).
--- What reaches us long after it was written (occurred_at) stands where it arrives, but opens no window it has not; and
--- unless it is ours to answer, no waiting text is due for it, which would keep a later one from being said.
+-- in a new transaction ("on conflict do nothing" on the event would leave a gap in seq).
+-- A message that reaches us long after it was written (occurred_at) is appended where it arrives, but opens no window that
+-- has passed; and unless the bot runs here, no waiting text is due for it, which would suppress a later one.
 
 -- name: write
 with arrived as (
@@ -17,13 +17,13 @@ with arrived as (
         ord int, address text, match_key text, phone_number text, sender text, body text, sid text, profile_name text,
         metadata jsonb, occurred_at timestamptz)
 ),
-fresh as (
+new_messages as (
     select distinct on (sid) * from arrived
      where not exists (select 1 from conversation_events e where e.message_sid = arrived.sid)
      order by sid, ord
 ),
 writers as (
-    select distinct on (match_key) match_key, address, phone_number, profile_name from fresh order by match_key, ord
+    select distinct on (match_key) match_key, address, phone_number, profile_name from new_messages order by match_key, ord
 ),
 known as (
     select a.id, a.client_id, a.match_key from client_addresses a join writers using (match_key)
@@ -50,7 +50,7 @@ placed as (
     select f.*, a.id as address_id, a.client_id, a.is_new,
            row_number() over (partition by a.client_id, f.sender order by f.ord) as nth,
            row_number() over (partition by f.match_key order by f.ord) as nth_of_address
-      from fresh f join addresses a using (match_key)
+      from new_messages f join addresses a using (match_key)
 ),
 channels as (
     select client_id, sender, count(*)::int as n, max(coalesce(occurred_at, %(at)s)) as wrote_at,
@@ -88,14 +88,13 @@ select o.id, o.seq - c.n + p.nth, o.rev - c.n + p.nth, 'message_received', 'clie
  order by p.ord
 returning id, message_sid
 
--- name: know
--- What messages tell of their clients: the name he goes by now (one that shows nothing is no name, and does not come
--- here), and the national form of his number that is written now.
+-- name: update_clients
+-- The client's current profile name (blank names do not come here) and the national form of his number in use now.
 with latest as (
     select distinct on (match_key) *
       from jsonb_to_recordset(%(rows)s::jsonb)
            as t(ord int, address text, match_key text, phone_number text, profile_name text, sid text)
-     where sid = any(%(fresh)s::text[])
+     where sid = any(%(new_sids)s::text[])
      order by match_key, ord desc
 ),
 named as (
@@ -114,7 +113,7 @@ update clients c set whatsapp_profile_name = n.profile_name
  where c.id = n.client_id and c.whatsapp_profile_name <> n.profile_name
 
 -- name: read
--- What each caller is answered, known and new messages alike.
+-- The result for each caller, for known and new messages alike: the fields of IngestedMessage.
 select e.message_sid, e.id as event_id, e.body, e.waiting_due,
        e.metadata ? 'bot_here' as bot_here, e.metadata ? 'media' as has_media,
        not e.metadata ? 'first_contact' as client_existed, e.metadata ->> 'occurred_at' as occurred_at,

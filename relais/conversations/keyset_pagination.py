@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import Q
 
-from relais.conversations.models import Conversation, Conversations
+from relais.conversations.models import Conversation
+from relais.conversations.querysets import ConversationQuerySet
 
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -31,7 +32,7 @@ class Page:
 
 
 def paginate(
-    conversations: Conversations, order: Order, *, size: int, after: str = "", before: str = ""
+    conversations: ConversationQuerySet, order: Order, *, size: int, after: str = "", before: str = ""
 ) -> Page:
     """The page after one cursor, or before another. An invalid cursor gives the first page."""
     start, end = _parse_cursor(after), _parse_cursor(before)
@@ -59,7 +60,9 @@ def paginate(
     )
 
 
-def _fetch(conversations: Conversations, order: Order, newest_first: bool, size: int) -> list[Conversation]:
+def _fetch(
+    conversations: ConversationQuerySet, order: Order, newest_first: bool, size: int
+) -> list[Conversation]:
     sign = "-" if newest_first else ""
     return list(conversations.order_by(f"{sign}{order.field}", f"{sign}pk")[: size + 1])
 

@@ -1,10 +1,11 @@
-"""The life of a conversation. Nothing outside this file changes `status`, `agent` or `epoch`.
+"""The life cycle of a conversation. Nothing outside this file changes `status`, `agent` or `epoch`.
 
 Opening is the columns' defaults (`inbound.sql`): with the bot, in the main menu. Four situations follow:
 
     bot (active) · waiting (transferred, no agent) · held (transferred, agent) · ended (the rest)
 
-Every verb is guard → one transaction → conditional change → event. Time is a parameter.
+Every verb is guard → one transaction → conditional change → event. Time is a parameter. `epoch` is the fencing token
+(see `states.py`): it grows with `new_epoch=True` and nowhere else.
 """
 
 from __future__ import annotations
@@ -12,77 +13,29 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
 from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce, Greatest
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from relais.accounts.models import User
-from relais.conversations.events import SYSTEM, Author, History
+from relais.conversations.errors import ActionRefused, NotAllowed, StateConflict
+from relais.conversations.events import SYSTEM, Author, EventLogMixin
+from relais.conversations.querysets import HELD, WAITING, WITH_BOT, ConversationQuerySet
+from relais.conversations.states import Situation, Status
 
 if TYPE_CHECKING:
-    from relais.conversations.models import Conversation, Conversations
+    from relais.conversations.models import Conversation
 
 
-class Status(models.TextChoices):
-    ACTIVE = "active", gettext_lazy("Avec le bot")
-    TRANSFERRED = "transferred", gettext_lazy("Avec un agent")
-    COMPLETED = "completed", gettext_lazy("Terminée")
-    TIMEOUT = "timeout", gettext_lazy("Sans suite")
-    ABANDONED = "abandoned", gettext_lazy("Abandonnée")
+END_BATCH_SIZE = 100
+MAX_RUN_SECONDS = 50
+"""Less than the minute between two runs, so that two never run side by side."""
 
 
-SLICE = 100
-OPEN = (Status.ACTIVE, Status.TRANSFERRED)
-ENDED = (Status.COMPLETED, Status.TIMEOUT, Status.ABANDONED)
-
-
-class Situation(Enum):
-    BOT = "bot"
-    WAITING = "waiting"
-    HELD = "held"
-    ENDED = "ended"
-
-
-class Refusal(Exception):
-    """A verb that was not carried out; `str()` is a sentence for the person who tried."""
-
-    code = "refused"
-
-
-class TooLate(Refusal):
-    """Someone was faster, or the conversation is no longer in a situation that allows it."""
-
-    def __init__(self, conversation: Conversation, sentence: str = "") -> None:
-        self.agent = conversation.agent if conversation.situation is Situation.HELD else None
-        self.status = conversation.status
-        self.code = "held" if self.agent else "ended" if not conversation.is_open else "wrong_state"
-        super().__init__(sentence or self._sentence(conversation))
-
-    def _sentence(self, conversation: Conversation) -> str:
-        if self.agent:
-            return _("%(agent)s a pris cette conversation. Vous pouvez la suivre.") % {"agent": self.agent}
-        if not conversation.is_open:
-            return _("Cette conversation est terminée. Le prochain message du client en ouvrira une autre.")
-        return _("La conversation a changé entre-temps. Rechargez la page.")
-
-
-class NotAllowed(Refusal):
-    """Who tried has not the right: not the holder, or a role too low."""
-
-    code = "forbidden"
-
-
-HELD = Q(status=Status.TRANSFERRED, agent__isnull=False)
-WAITING = Q(status=Status.TRANSFERRED, agent=None)
-BOT = Q(status=Status.ACTIVE)
-
-
-class Lifecycle(History):
+class LifecycleMixin(EventLogMixin):
     if TYPE_CHECKING:
         status: Any
         agent: Any
@@ -101,137 +54,137 @@ class Lifecycle(History):
         reason: str = "",
         attributes: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Put the client in the queue. False when it was too late; true also when that was done before."""
-        moved = self._moved(
+        """Put the client in the queue. Idempotent: true also when it waits or is held; false when it has ended."""
+        transferred = self._transition(
             "agent_transfer",
             by=by,
             at=at,
-            where=BOT,
+            guard=WITH_BOT,
             metadata=({"reason": reason} if reason else {})
             | ({"attributes": dict(attributes)} if attributes else {}),
             status=Status.TRANSFERRED,
             transferred_at=at,
         )
-        return moved or self.is_open
+        return transferred or self.is_open
 
     @transaction.atomic
     def take_over(self: Conversation, agent: User, *, at: datetime) -> None:
-        _keep_on_duty(agent)
-        taken = self._moved(
+        _lock_active_agent(agent)
+        taken = self._transition(
             "agent_takeover",
-            by=Author.of(agent),
+            by=Author.from_user(agent),
             at=at,
-            where=BOT | WAITING,
-            hands=True,
+            guard=WITH_BOT | WAITING,
+            new_epoch=True,
             status=Status.TRANSFERRED,
             agent=agent,
             transferred_at=Coalesce("transferred_at", at, output_field=models.DateTimeField()),
             read_seq=F("last_inbound_seq"),
         )
-        if not taken and not self._is_held_by(agent):
-            raise TooLate(self)
+        if not taken and not self.is_held_by(agent):
+            raise StateConflict(self)
 
     def complete(self: Conversation, *, by: Author, at: datetime) -> bool:
-        """The bot's flow came to its end. False when a human is asked for or holds the conversation."""
-        return self._ended("flow_complete", Status.COMPLETED, by=by, at=at, where=BOT) or not self.is_open
+        """The bot's flow ended. False when the client waits or an agent holds it; true when it was already ended."""
+        return self._end("flow_complete", Status.COMPLETED, by=by, at=at, guard=WITH_BOT) or not self.is_open
 
     @transaction.atomic
     def close(self: Conversation, by: User, *, at: datetime, tell_client: bool | None = None) -> None:
-        """End it: the holder, or a supervisor whoever holds it.
+        """End it: by the holder, or by a supervisor whoever holds it.
 
-        The client is told when somebody held it, unless `tell_client` says otherwise.
+        The client gets the closing text if somebody held it, unless `tell_client` says otherwise.
         """
         held = self.locked().situation is Situation.HELD
         tell = held if tell_client is None else tell_client
-        where = BOT | WAITING | HELD if by.is_supervisor else HELD & Q(agent=by)
-        if not self._ended(
+        guard = WITH_BOT | WAITING | HELD if by.is_supervisor else HELD & Q(agent=by)
+        if not self._end(
             "conversation_closed",
             Status.COMPLETED,
-            by=Author.of(by),
+            by=Author.from_user(by),
             at=at,
-            where=where,
-            hands=True,
+            guard=guard,
+            new_epoch=True,
             metadata={"tell_client": tell},
         ):
-            raise self._why_not(by)
+            raise self._refusal(by)
 
     @transaction.atomic
     def hand_back(self: Conversation, by: User, *, at: datetime, reason: str = "") -> None:
-        """Give the conversation to the bot, whose flow starts anew at the client's next message."""
-        where = WAITING | HELD if by.is_supervisor else HELD & Q(agent=by)
+        """Give the conversation to the bot. Its flow starts anew with the client's next message."""
+        guard = WAITING | HELD if by.is_supervisor else HELD & Q(agent=by)
         metadata = {"to": "bot", "reason": reason, "previous_agent": str(self.locked().agent or "")}
-        if not self._moved(
+        if not self._transition(
             "agent_release",
-            by=Author.of(by),
+            by=Author.from_user(by),
             at=at,
-            where=where,
-            hands=True,
+            guard=guard,
+            new_epoch=True,
             metadata=metadata,
             status=Status.ACTIVE,
             agent=None,
             transferred_at=None,
             current_menu="main_menu",
         ):
-            raise self._why_not(by, with_bot=_("Le bot tient déjà cette conversation."))
+            raise self._refusal(by, with_bot=_("Le bot tient déjà cette conversation."))
 
     @transaction.atomic
     def reassign(self: Conversation, to: User, *, by: User, at: datetime) -> None:
         if not by.is_supervisor:
             raise NotAllowed(_("Seul un superviseur peut réattribuer une conversation."))
-        _keep_on_duty(to)
+        _lock_active_agent(to)
         if not to.reachable_conversations().filter(pk=self.pk).exists():
             raise NotAllowed(_("%(agent)s ne peut pas recevoir cette conversation.") % {"agent": to})
-        if self._is_held_by(to):
+        if self.is_held_by(to):
             return
-        if not self._moved(
+        if not self._transition(
             "agent_transfer",
-            by=Author.of(by),
+            by=Author.from_user(by),
             at=at,
-            where=WAITING | HELD & ~Q(agent=to),
-            hands=True,
+            guard=WAITING | HELD & ~Q(agent=to),
+            new_epoch=True,
             metadata={"to": to.pk, "to_name": str(to)},
             status=Status.TRANSFERRED,
             agent=to,
             read_seq=0,
-        ) and not self._is_held_by(to):
-            raise self._why_not(
+        ) and not self.is_held_by(to):
+            raise self._refusal(
                 by, with_bot=_("Le bot tient cette conversation : prenez-la d'abord en charge.")
             )
 
     def release(self: Conversation, agent: User, *, at: datetime, by: Author = SYSTEM) -> bool:
-        """The holder is gone: the client waits again, for anyone."""
-        return self._moved(
+        """The holder leaves: the client waits again, for any agent."""
+        return self._transition(
             "agent_release",
             by=by,
             at=at,
-            where=HELD & Q(agent=agent),
-            hands=True,
+            guard=HELD & Q(agent=agent),
+            new_epoch=True,
             metadata={"to": "queue", "previous_agent": str(agent)},
             agent=None,
             transferred_at=at,
         )
 
-    def end_by_silence(self: Conversation, *, silent_since: datetime, at: datetime) -> bool:
-        """The client wrote nothing since that moment; a conversation someone holds is left to him."""
-        quiet = Q(last_inbound_at__lt=silent_since) | Q(last_inbound_at=None)
-        quiet &= Q(started_at__lt=silent_since)
+    def end_for_inactivity(self: Conversation, *, inactive_since: datetime, at: datetime) -> bool:
+        """End it if the client wrote nothing since that moment and nobody holds it."""
+        inactive = Q(last_inbound_at__lt=inactive_since) | Q(last_inbound_at=None)
+        inactive &= Q(started_at__lt=inactive_since)
         status = Status.TIMEOUT if self.status == Status.ACTIVE else Status.ABANDONED
-        where = quiet & (BOT if status == Status.TIMEOUT else WAITING)
-        return self._ended("timeout", status, by=SYSTEM, at=at, where=where)
+        guard = inactive & (WITH_BOT if status == Status.TIMEOUT else WAITING)
+        return self._end("timeout", status, by=SYSTEM, at=at, guard=guard)
 
     @transaction.atomic
     def continue_in(self: Conversation, other: Conversation, *, at: datetime) -> None:
-        """End it without a word to the client, who is the same person as the other conversation's: that one goes on.
+        """End it silently, because its client is the same person as that of `other`, which goes on.
 
-        Texts of the bot that still wait are withheld; those of a person leave.
+        Queued texts of the bot are withheld; those of a person are sent.
         """
-        ended = self._ended(
+        ended = self._end(
             "conversation_closed",
             Status.COMPLETED,
             by=SYSTEM,
             at=at,
-            where=BOT | WAITING | HELD,
-            hands=True,
+            guard=WITH_BOT | WAITING | HELD,
+            new_epoch=True,
             metadata={"tell_client": False, "continues_in": other.pk},
         )
         if ended:
@@ -240,44 +193,46 @@ class Lifecycle(History):
                     "last_inbound_at", Value(self.last_inbound_at, models.DateTimeField())
                 )
             )
-            other.append("note", by=SYSTEM, at=at, metadata={"continues": self.pk})
+            other.append_event("note", by=SYSTEM, at=at, metadata={"continues": self.pk})
 
-    # -- the two ways to change, and why one did not ------------------------------------------------
+    # -- conditional changes, and why one was refused -----------------------------------------------
 
-    def _ended(self: Conversation, kind: str, status: Status, *, at: datetime, **rest: Any) -> bool:
+    def _end(self: Conversation, event_type: str, status: Status, *, at: datetime, **rest: Any) -> bool:
         seconds = max(0, int((at - self.started_at).total_seconds()))
-        return self._moved(kind, at=at, status=status, ended_at=at, duration_seconds=seconds, **rest)
+        return self._transition(
+            event_type, at=at, status=status, ended_at=at, duration_seconds=seconds, **rest
+        )
 
     @transaction.atomic
-    def _moved(
+    def _transition(
         self: Conversation,
-        kind: str,
+        event_type: str,
         *,
         by: Author,
         at: datetime,
-        where: Q,
-        hands: bool = False,
+        guard: Q,
+        new_epoch: bool = False,
         metadata: dict[str, Any] | None = None,
         **fields: Any,
     ) -> bool:
-        """Change only what still is as `where` says, so that of two rivals exactly one wins."""
-        if hands:
+        """Update only if the row still satisfies `guard`, so that exactly one of two concurrent callers wins."""
+        if new_epoch:
             fields["epoch"] = F("epoch") + 1
-        changed = type(self).objects.filter(where, pk=self.pk).update(**fields)
+        changed = type(self).objects.filter(guard, pk=self.pk).update(**fields)
         self.refresh_from_db()
         if changed:
-            self.append(kind, by=by, at=at, metadata=metadata)
+            self.append_event(event_type, by=by, at=at, metadata=metadata)
         return bool(changed)
 
-    def _is_held_by(self: Conversation, user: User) -> bool:
+    def is_held_by(self: Conversation, user: User) -> bool:
         return self.situation is Situation.HELD and self.agent_id == user.pk
 
-    def _why_not(self: Conversation, by: User, with_bot: str = "") -> Refusal:
+    def _refusal(self: Conversation, by: User, with_bot: str = "") -> ActionRefused:
         situation = self.situation
         if situation is Situation.ENDED or (situation is Situation.BOT and with_bot):
-            return TooLate(self, with_bot if situation is Situation.BOT else "")
+            return StateConflict(self, with_bot if situation is Situation.BOT else "")
         if by.is_supervisor:
-            return TooLate(self)
+            return StateConflict(self)
         if situation is Situation.HELD:
             return NotAllowed(
                 _("%(agent)s tient cette conversation. Demandez-lui, ou à un superviseur.")
@@ -286,36 +241,40 @@ class Lifecycle(History):
         return NotAllowed(_("Personne ne tient cette conversation. Prenez-la d'abord en charge."))
 
 
-def _keep_on_duty(agent: User) -> None:
-    """Hold off a deactivation until this transaction ends: nobody is given a conversation on his way out.
+def _lock_active_agent(agent: User) -> None:
+    """Lock the user's row until the transaction ends, so that no conversation is given to a user being deactivated.
 
-    Users are locked before conversations, here as in `release_all`, so that the two never wait for each other.
+    Lock order: users before conversations, here as in `release_all`, so that the two never deadlock.
     """
     if not User.objects.select_for_update(no_key=True).filter(pk=agent.pk, is_active=True).exists():
         raise NotAllowed(_("Le compte de %(agent)s est désactivé.") % {"agent": agent})
 
 
 def release_all(agent: User, *, at: datetime, by: Author = SYSTEM) -> None:
-    """Everything `agent` held goes back to the queue, by id, so that two bulk moves never cross."""
-    from relais.conversations.models import Conversation
-
+    """Put everything `agent` holds back in the queue, in id order, so that two bulk changes never deadlock."""
     User.objects.select_for_update(no_key=True).filter(pk=agent.pk).exists()
-    for conversation in Conversation.objects.held_by(agent).order_by("id"):
+    for conversation in agent.conversations.held_by(agent).order_by("id"):
         conversation.release(agent, at=at, by=by)
 
 
-def end_silent(
-    conversations: Conversations, *, silent_since: datetime, at: datetime, patience: float = 50
+def end_inactive(
+    conversations: ConversationQuerySet,
+    *,
+    inactive_since: datetime,
+    at: datetime,
+    max_seconds: float = MAX_RUN_SECONDS,
 ) -> int:
-    """End those in which the client fell silent, by id; returns how many.
+    """End those whose client wrote nothing since `inactive_since`; returns how many.
 
-    In slices of 100, each conversation in a transaction of its own, until all are done or `patience` seconds are over:
-    less than the minute after which it is called again, so that two never run side by side.
+    In id order and batches, each conversation in a transaction of its own, until all are done or `max_seconds` are
+    over. The first batch is always done.
     """
-    ended, last, end = 0, 0, time.monotonic() + patience
-    silent = conversations.silent_since(silent_since).order_by("id")
-    while (a_slice := list(silent.filter(pk__gt=last)[:SLICE])) and (not last or time.monotonic() < end):
-        for conversation in a_slice:
-            ended += conversation.end_by_silence(silent_since=silent_since, at=at)
-        last = a_slice[-1].pk
+    ended, last_id, deadline = 0, 0, time.monotonic() + max_seconds
+    inactive = conversations.inactive_since(inactive_since).order_by("id")
+    while (batch := list(inactive.filter(pk__gt=last_id)[:END_BATCH_SIZE])) and (
+        not last_id or time.monotonic() < deadline
+    ):
+        for conversation in batch:
+            ended += conversation.end_for_inactivity(inactive_since=inactive_since, at=at)
+        last_id = batch[-1].pk
     return ended

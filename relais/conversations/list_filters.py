@@ -13,8 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from relais.accounts.models import User
 from relais.conversations.keyset_pagination import Order
-from relais.conversations.lifecycle import Status
-from relais.conversations.models import Conversations, DeliveryState, MessageDelivery
+from relais.conversations.models import MessageDelivery
+from relais.conversations.querysets import ConversationQuerySet
+from relais.conversations.states import DeliveryState, Status
 
 BY_ACTIVITY = Order("last_activity_at", newest_first=True)
 BY_WAIT = Order("transferred_at", newest_first=False)
@@ -62,8 +63,8 @@ def find_tab(key: str) -> Tab:
     return next((tab for tab in TABS if tab.key == key), TABS[0])
 
 
-def conversations_in_tab(tab: Tab, user: User) -> Conversations:
-    conversations: Conversations = user.reachable_conversations()
+def conversations_in_tab(tab: Tab, user: User) -> ConversationQuerySet:
+    conversations: ConversationQuerySet = user.reachable_conversations()
     return {
         "active": conversations.attended,
         "mine": lambda: conversations.held_by(user),
@@ -102,7 +103,7 @@ class ConversationFilters:
             getattr(self, f.name) not in ("", None) for f in fields(self) if f.name != "invalid_fields"
         )
 
-    def apply(self, conversations: Conversations) -> Conversations:
+    def apply(self, conversations: ConversationQuerySet) -> ConversationQuerySet:
         conversations = _with_status(conversations, self.status)
         if self.agent is not None:
             conversations = conversations.filter(agent=self.agent)
@@ -112,7 +113,7 @@ class ConversationFilters:
             conversations = conversations.filter(
                 last_activity_at__lt=_midnight(self.until + timedelta(days=1))
             )
-        return conversations.matching(self.text) if self.text else conversations
+        return conversations.search(self.text) if self.text else conversations
 
 
 def parse_filters(query: Mapping[str, str]) -> ConversationFilters:
@@ -127,7 +128,7 @@ def parse_filters(query: Mapping[str, str]) -> ConversationFilters:
     )
 
 
-def _with_status(conversations: Conversations, status: str) -> Conversations:
+def _with_status(conversations: ConversationQuerySet, status: str) -> ConversationQuerySet:
     if status == "trouble":
         return with_failed_messages(conversations)
     querysets = {
@@ -142,7 +143,7 @@ def _with_status(conversations: Conversations, status: str) -> Conversations:
     return conversations.filter(status=status) if status else conversations
 
 
-def with_failed_messages(conversations: Conversations) -> Conversations:
+def with_failed_messages(conversations: ConversationQuerySet) -> ConversationQuerySet:
     """Open conversations with a failed or uncertain message that was not resent."""
     failed = MessageDelivery.objects.filter(
         conversation=OuterRef("pk"),

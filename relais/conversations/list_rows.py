@@ -13,8 +13,9 @@ from django.db.models.functions import Coalesce, JSONObject, Left, NullIf
 from django.utils.translation import gettext as _
 
 from relais.conversations import media_types, message_display
-from relais.conversations.lifecycle import Status
-from relais.conversations.models import SPOKEN, WINDOW, Conversation, ConversationEvent, Conversations
+from relais.conversations.models import Conversation, ConversationEvent
+from relais.conversations.querysets import ConversationQuerySet
+from relais.conversations.states import MESSAGE_EVENT_TYPES, SERVICE_WINDOW, Status
 from relais.text import has_visible_characters
 
 MAX_PREVIEW_CHARACTERS = 160
@@ -68,7 +69,7 @@ class MessagePreview:
         return self.filename or media_types.label_of(self.media_type)
 
 
-def with_row_data(conversations: Conversations) -> Conversations:
+def with_row_data(conversations: ConversationQuerySet) -> ConversationQuerySet:
     """The same conversations, annotated with all that their rows show."""
     return conversations.select_related("address", "client", "agent", "team").annotate(
         last_message=_last_message()
@@ -82,7 +83,7 @@ def _last_message() -> Subquery:
     """
     is_waiting = Q(conversation__status=Status.TRANSFERRED, conversation__agent=None)
     messages = ConversationEvent.objects.filter(
-        Q(author_kind="client") | ~is_waiting, event_type__in=SPOKEN, conversation=OuterRef("pk")
+        Q(author_kind="client") | ~is_waiting, event_type__in=MESSAGE_EVENT_TYPES, conversation=OuterRef("pk")
     )
     newest_first: QuerySet[ConversationEvent, Any] = messages.exclude(author_kind="system").order_by(
         "-seq", "media__position"
@@ -121,4 +122,4 @@ def window_closes_at(conversation: Conversation) -> datetime | None:
     """The end of the WhatsApp window. An open conversation has the latest inbound message of its channel, if any."""
     if not conversation.is_open or not conversation.last_inbound_at:
         return None
-    return conversation.last_inbound_at + WINDOW
+    return conversation.last_inbound_at + SERVICE_WINDOW

@@ -18,7 +18,8 @@ from psycopg.rows import class_row
 
 from relais.accounts.roles import Role, is_at_least
 from relais.conversations import fragments, list_rows
-from relais.conversations.models import SPOKEN, Conversation, ConversationEvent, MessageDelivery
+from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
+from relais.conversations.states import MESSAGE_EVENT_TYPES
 from relais.live.pool import Database
 from relais.live.protocol import Change, ChangeBatch, ConversationVersion, TeamScope
 
@@ -151,7 +152,12 @@ class ConversationSource:
         return await _versions(db, LATEST_VERSIONS_SQL, LATEST_LIMIT)
 
     async def changes(self, db: Database, since: Mapping[int, int], limit: int) -> dict[int, ChangeBatch]:
-        params = {"ids": list(since), "since": list(since.values()), "limit": limit, "spoken": list(SPOKEN)}
+        params = {
+            "ids": list(since),
+            "since": list(since.values()),
+            "limit": limit,
+            "spoken": list(MESSAGE_EVENT_TYPES),
+        }
         versions: dict[int, ConversationVersion] = {}
         changes: defaultdict[int, list[Change]] = defaultdict(list)
         cursor = await db.execute(CHANGES_SQL, params)

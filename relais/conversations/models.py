@@ -1,137 +1,51 @@
-"""The tables of the heart. Their invariants stand in PostgreSQL; the verbs stand in `lifecycle.py` and `saying.py`."""
+"""The tables of conversations, with their invariants. Values and time limits are in `states.py`, questions in
+`querysets.py`; the verbs are in the mixins: `lifecycle.py`, `outbound.py`, `events.py`, `delivery_states.py`.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
-from django.db.models import Exists, F, Func, OuterRef, Q, Subquery, Value
+from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Now
 from django.utils.timezone import localtime
-from django.utils.translation import gettext_lazy as _
 
 from relais.accounts.models import Team, User
-from relais.clients.addresses import CHANNEL, match_key
 from relais.clients.models import Client, ClientAddress
 from relais.conversations import media_types
-from relais.conversations.client_answers import Inputs, in_words
-from relais.conversations.delivery_states import DOUBT, LONGEST_PAUSE, Fate
-from relais.conversations.lifecycle import ENDED, OPEN, Lifecycle, Situation, Status
-from relais.conversations.outbound import Saying
-from relais.text import ascii_digits
+from relais.conversations.client_answers import ClientAnswersMixin, humanize
+from relais.conversations.delivery_states import DeliveryTransitions
+from relais.conversations.lifecycle import LifecycleMixin
+from relais.conversations.outbound import SendMixin
+from relais.conversations.querysets import ConversationQuerySet, MessageDeliveryQuerySet
+from relais.conversations.states import (
+    ENDED_STATUSES,
+    MAX_MEDIA_MEGABYTES,
+    MESSAGE_EVENT_TYPES,
+    OPEN_STATUSES,
+    PERMANENT_MEDIA_ERRORS,
+    SERVICE_WINDOW,
+    AuthorKind,
+    DeliveryState,
+    EventType,
+    MediaState,
+    Situation,
+    Status,
+)
 
 if TYPE_CHECKING:
     from django_stubs_ext.db.models import TypedModelMeta
 else:
     TypedModelMeta = object
 
-WINDOW = timedelta(hours=24)
-"""WhatsApp's: free text may be sent this long after the client's last message."""
 
-RARE = 2_000
-"""As many addresses that match a search can be asked for one by one."""
-
-
-class Conversations(models.QuerySet["Conversation"]):
-    def open(self) -> Conversations:
-        return self.filter(status__in=OPEN)
-
-    def with_bot(self) -> Conversations:
-        return self.filter(status=Status.ACTIVE)
-
-    def waiting(self) -> Conversations:
-        return self.filter(status=Status.TRANSFERRED, agent=None)
-
-    def held(self) -> Conversations:
-        return self.filter(status=Status.TRANSFERRED, agent__isnull=False)
-
-    def held_by(self, agent: User) -> Conversations:
-        return self.filter(status=Status.TRANSFERRED, agent=agent)
-
-    def attended(self) -> Conversations:
-        """Open, and someone (bot or agent) is answering."""
-        return self.open().exclude(status=Status.TRANSFERRED, agent=None)
-
-    def ended(self) -> Conversations:
-        return self.filter(status__in=ENDED)
-
-    def unread(self) -> Conversations:
-        return self.filter(last_inbound_seq__gt=F("read_seq"))
-
-    def within_reach_of(self, user: User) -> Conversations:
-        """What `user` may see: all for supervisors and above, else his team's and those of no team."""
-        if not user.is_active:
-            return self.none()
-        if user.is_supervisor:
-            return self
-        return self.filter(Q(team=None) | Q(team=user.team_id) if user.team_id else Q(team=None))
-
-    def silent_since(self, moment: datetime) -> Conversations:
-        return self.filter(
-            Q(last_inbound_at__lt=moment) | Q(last_inbound_at=None),
-            # A message that reached us days late opens one whose client has long been silent.
-            Q(started_at__lt=moment),
-            Q(bot_waits_until=None),
-            Q(status=Status.ACTIVE) | Q(status=Status.TRANSFERRED, agent=None),
-        )
-
-    def matching(self, text: str) -> Conversations:
-        """Whose client's name, or number, contains `text`; accents, case and grouping of digits do not matter."""
-        found = list(_clients_matching(text)[: RARE + 1])
-        if len(found) <= RARE:
-            return self.filter(client__in=found)
-        # So many that the first page is found soon by going through the list in its order, and looking at each.
-        named = Exists(_clients_named(text).filter(pk=OuterRef("client")))
-        numbered = _addresses_with_number(text)
-        return self.filter(
-            named | Exists(numbered.filter(client=OuterRef("client"))) if numbered is not None else named
-        )
-
-
-def _clients_matching(text: str) -> models.QuerySet[Any, int]:
-    named = _clients_named(text).values_list("pk", flat=True)
-    numbered = _addresses_with_number(text)
-    # Joined by OR, neither of the two could be asked of its index.
-    if numbered is None:
-        return named
-    return named.union(numbered.values_list("client_id", flat=True), all=True)
-
-
-def _addresses_with_number(text: str) -> models.QuerySet[ClientAddress] | None:
-    """Those that contain the digits of the text, in every script; None when they are too few to be asked for.
-
-    A whole number finds its client in each of its national forms.
-    """
-    digits = "".join(c for c in ascii_digits(text) if c in "0123456789")
-    if len(digits) < 3:
-        return None
-    number = digits.removeprefix("00").lstrip("0") or digits
-    return ClientAddress.objects.filter(
-        Q(address__contains=number) | Q(match_key=match_key(f"{CHANNEL}+{number}"))
-    )
-
-
-class Plain(Func):
-    """Lower case without accents; immutable, so that it can be indexed (see the migration)."""
-
-    function = "relais_plain"
-    output_field = models.TextField()
-
-
-def _clients_named(text: str) -> models.QuerySet[Any]:
-    return Client.objects.annotate(
-        plain_name=Plain("client_full_name"), plain_profile=Plain("whatsapp_profile_name")
-    ).filter(
-        Q(plain_name__contains=Plain(Value(text.strip())))
-        | Q(plain_profile__contains=Plain(Value(text.strip())))
-    )
-
-
-class Conversation(Lifecycle, Saying, Inputs, models.Model):
-    # Relations without an index of their own (`db_index=False`) stand first in another one.
-    # Address and client refer together to an address of that client (see the migration): one follows the other.
+class Conversation(LifecycleMixin, SendMixin, ClientAnswersMixin, models.Model):
+    # Relations with `db_index=False` are the first column of another index.
+    # One foreign key over both columns (see migration 0010) keeps address and client together: moving an address to
+    # another client moves its conversations.
     address = models.ForeignKey(
         ClientAddress,
         on_delete=models.PROTECT,
@@ -139,12 +53,12 @@ class Conversation(Lifecycle, Saying, Inputs, models.Model):
         db_index=False,
         db_constraint=False,
     )
-    """The one the client last wrote from: what is said goes there."""
+    """The one the client last wrote from: messages are sent to it."""
     client = models.ForeignKey(
         Client, on_delete=models.PROTECT, related_name="conversations", db_index=False, db_constraint=False
     )
     sender = models.TextField()
-    """Our number, canonical; with the client it makes the channel."""
+    """Our number, canonical; client and sender together are the channel."""
     team = models.ForeignKey(
         Team, null=True, blank=True, on_delete=models.SET_NULL, related_name="conversations", db_index=False
     )
@@ -152,6 +66,7 @@ class Conversation(Lifecycle, Saying, Inputs, models.Model):
     agent = models.ForeignKey(
         User, null=True, blank=True, on_delete=models.SET_NULL, related_name="conversations", db_index=False
     )
+    # `epoch` (the fencing token), `seq` and `rev` are explained in `states.py`.
     epoch = models.IntegerField(db_default=0)
     seq = models.IntegerField(db_default=0)
     rev = models.BigIntegerField(db_default=0)
@@ -171,7 +86,7 @@ class Conversation(Lifecycle, Saying, Inputs, models.Model):
     ended_at = models.DateTimeField(null=True)
     duration_seconds = models.IntegerField(null=True)
 
-    objects = Conversations.as_manager()
+    objects = ConversationQuerySet.as_manager()
 
     class Meta(TypedModelMeta):
         db_table = "conversations"
@@ -183,7 +98,8 @@ class Conversation(Lifecycle, Saying, Inputs, models.Model):
                 condition=Q(agent=None) | ~Q(status=Status.ACTIVE), name="the_bot_has_no_agent_beside_it"
             ),
             models.CheckConstraint(
-                condition=Q(status__in=OPEN, ended_at=None) | Q(status__in=ENDED, ended_at__isnull=False),
+                condition=Q(status__in=OPEN_STATUSES, ended_at=None)
+                | Q(status__in=ENDED_STATUSES, ended_at__isnull=False),
                 name="ended_means_ended_at",
             ),
             models.CheckConstraint(
@@ -233,7 +149,7 @@ class Conversation(Lifecycle, Saying, Inputs, models.Model):
 
     @property
     def situation(self) -> Situation:
-        if self.status in ENDED:
+        if self.status in ENDED_STATUSES:
             return Situation.ENDED
         if self.status == Status.ACTIVE:
             return Situation.BOT
@@ -241,7 +157,7 @@ class Conversation(Lifecycle, Saying, Inputs, models.Model):
 
     @property
     def is_open(self) -> bool:
-        return self.status in OPEN
+        return self.status in OPEN_STATUSES
 
     @property
     def client_name(self) -> str:
@@ -249,66 +165,35 @@ class Conversation(Lifecycle, Saying, Inputs, models.Model):
 
     @property
     def menus(self) -> list[str]:
-        """The client's path through the menus, in words."""
-        return [words for menu in self.menu_path if (words := in_words(menu))]
+        """The client's path through the menus, as labels."""
+        return [label for menu in self.menu_path if (label := humanize(menu))]
 
     @property
     def is_unread(self) -> bool:
         return self.last_inbound_seq > self.read_seq
 
-    def read_by(self, user: User) -> None:
-        """The holder has seen all there is; another reader's look changes nothing for him."""
+    def mark_read_by(self, user: User) -> None:
+        """The holder has read everything; other readers do not change what is unread for him."""
         if self.agent_id == user.pk and self.is_unread:
             Conversation.objects.held_by(user).filter(pk=self.pk).update(read_seq=F("last_inbound_seq"))
 
     def window_closes_at(self) -> datetime | None:
-        """When free text is no longer accepted: by person and sender, whichever conversation and address it was."""
+        """When free text is no longer accepted: per client and sender, whichever conversation and address it was."""
         last = Conversation.objects.filter(client=self.client_id, sender=self.sender).aggregate(
             at=models.Max("last_inbound_at")
         )["at"]
-        return last + WINDOW if last else None
+        return last + SERVICE_WINDOW if last else None
 
     def opted_out_since(self) -> datetime | None:
-        """Since when the client wants no message from this number of ours."""
+        """When the client opted out of this number of ours."""
         return self.client.opted_out_since(self.sender) if self.address.opted_out_at else None
 
     def history(self) -> models.QuerySet[ConversationEvent]:
         return self.events.select_related("delivery").prefetch_related("media").order_by("seq")
 
 
-class AuthorKind(models.TextChoices):
-    CLIENT = "client", _("Client")
-    BOT = "bot", _("Bot")
-    AGENT = "agent", _("Agent")
-    SYSTEM = "system", _("Relais")
-    API = "api", _("Programme")
-
-
-class EventType(models.TextChoices):
-    MESSAGE_RECEIVED = "message_received", _("Message reçu")
-    MESSAGE_SENT = "message_sent", _("Message envoyé")
-    AGENT_MESSAGE = "agent_message", _("Message d'agent")
-    DOCUMENT_SENT = "document_sent", _("Document envoyé")
-    MENU_CHOICE = "menu_choice", _("Choix de menu")
-    FREE_INPUT = "free_input", _("Saisie libre")
-    INVALID_INPUT = "invalid_input", _("Saisie non comprise")
-    AGENT_TRANSFER = "agent_transfer", _("Demande d'agent")
-    AGENT_TAKEOVER = "agent_takeover", _("Prise en charge")
-    AGENT_RELEASE = "agent_release", _("Remise")
-    CONVERSATION_CLOSED = "conversation_closed", _("Clôture")
-    FLOW_START = "flow_start", _("Début du parcours")
-    FLOW_COMPLETE = "flow_complete", _("Fin du parcours")
-    TIMEOUT = "timeout", _("Fin par silence")
-    ERROR = "error", _("Erreur")
-    NOTE = "note", _("Note")
-
-
-SPOKEN = ("message_received", "message_sent", "agent_message", "document_sent")
-"""Events shown as bubbles; all others are lines between them."""
-
-
 class ConversationEvent(models.Model):
-    """What happened, as it was: a trigger forbids changing or removing a row."""
+    """The append-only event log: a trigger forbids updating or deleting a row."""
 
     conversation = models.ForeignKey(
         Conversation, on_delete=models.PROTECT, related_name="events", db_index=False
@@ -318,7 +203,7 @@ class ConversationEvent(models.Model):
     event_type = models.CharField(max_length=24, choices=EventType.choices)
     author_kind = models.CharField(max_length=8, choices=AuthorKind.choices)
     author_id = models.BigIntegerField(null=True)
-    """A user's id; no foreign key, since the history outlives its authors."""
+    """A user's id; no foreign key, since the history outlives the user."""
     author_name = models.TextField(blank=True, default="", db_default="")
     body = models.TextField(blank=True, default="", db_default="")
     metadata = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
@@ -340,7 +225,7 @@ class ConversationEvent(models.Model):
                 condition=Q(author_kind__in=AuthorKind.values), name="author_kind_is_known"
             ),
         ]
-        # Each index here is paid for by every message: what most events have not is left out.
+        # Every insert pays for each index here: partial indexes leave out what most events do not have.
         indexes: ClassVar = [
             models.Index(fields=["resend_of"], condition=Q(resend_of__isnull=False), name="resends"),
             models.Index(
@@ -353,74 +238,28 @@ class ConversationEvent(models.Model):
         return f"{self.event_type} {self.conversation_id}/{self.seq}"
 
     @property
-    def is_spoken(self) -> bool:
-        return self.event_type in SPOKEN
+    def is_message(self) -> bool:
+        return self.event_type in MESSAGE_EVENT_TYPES
 
     @property
     def is_to_other(self) -> bool:
-        """A flow addressed it to somebody else than this conversation's client."""
+        """A flow sent it to somebody else than this conversation's client."""
         return self.event_type == "message_sent" and "to" in self.metadata
 
     @property
     def written_at(self) -> datetime:
-        """When it was really said; `created_at` is when it reached us."""
-        told = self.metadata.get("occurred_at")
-        return datetime.fromisoformat(told) if told else self.created_at
+        """When the client wrote it; `created_at` is when it reached us."""
+        occurred_at = self.metadata.get("occurred_at")
+        return datetime.fromisoformat(occurred_at) if occurred_at else self.created_at
 
     @property
-    def came_too_late(self) -> bool:
-        """For the bot to answer it as if it had just been said."""
+    def is_too_late_for_bot(self) -> bool:
+        """Recovered so long after it was written that the bot must not answer it as if it were new."""
         return "occurred_at" in self.metadata and "bot_here" not in self.metadata
 
 
-class DeliveryState(models.TextChoices):
-    """The fate of one outgoing message; `rank` orders the happy ones."""
-
-    QUEUED = "queued", _("En attente d'envoi")
-    SENDING = "sending", _("Envoi en cours")
-    UNCERTAIN = "uncertain", _("Envoi incertain")
-    SENT = "sent", _("Envoyé")
-    DELIVERED = "delivered", _("Remis")
-    READ = "read", _("Lu")
-    FAILED = "failed", _("Échec")
-    REFUSED = "refused", _("Non envoyé")
-
-
-class Deliveries(models.QuerySet["MessageDelivery"]):
-    def blocking(self, at: datetime) -> Deliveries:
-        """Rows that keep what comes after them in their conversation from leaving.
-
-        A doubt that ends later than any can is the work of a clock that was set back: it holds nobody up.
-        """
-        undecided = [DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.UNCERTAIN]
-        return self.filter(_still_doubted(at), state__in=undecided)
-
-    def due(self, at: datetime) -> Deliveries:
-        """What may leave now: the oldest waiting row of each conversation where nothing before it is undecided.
-
-        Persons' texts come first between conversations, never within one. What was never tried does not ask the
-        clock, and a pause longer than any we make does not count: clocks are set back.
-        """
-        same = MessageDelivery.objects.filter(conversation=OuterRef("conversation"))
-        before = same.blocking(at).filter(id__lt=OuterRef("id"))
-        under_way = same.filter(
-            _still_doubted(at), state__in=[DeliveryState.SENDING, DeliveryState.UNCERTAIN]
-        )
-        rested = Q(attempt=0) | Q(not_before__lte=at) | Q(not_before__gt=at + 2 * LONGEST_PAUSE)
-        # Asked row by row, and not by `exists`, which could be joined: where the history makes a full outbox look
-        # unlikely, each waiting row would be held against each other (5,000 of them: 12 s, and so 15 ms).
-        first_before, first_under_way = (Subquery(each.values("pk")[:1]) for each in (before, under_way))
-        waiting = self.alias(first_before=first_before, first_under_way=first_under_way)
-        due = waiting.filter(rested, first_before=None, first_under_way=None, state=DeliveryState.QUEUED)
-        return due.order_by("-by_person", "id")
-
-
-def _still_doubted(at: datetime) -> Q:
-    return ~Q(state=DeliveryState.UNCERTAIN) | Q(uncertain_until__gt=at, uncertain_until__lt=at + 2 * DOUBT)
-
-
-class MessageDelivery(Fate, models.Model):
-    """The outbox, and the fate of each message in it."""
+class MessageDelivery(DeliveryTransitions, models.Model):
+    """The outbox: one row for each outgoing event, with its delivery state."""
 
     event = models.OneToOneField(ConversationEvent, on_delete=models.PROTECT, related_name="delivery")
     conversation = models.ForeignKey(
@@ -431,12 +270,12 @@ class MessageDelivery(Fate, models.Model):
     )
     rev = models.BigIntegerField()
     ref = models.CharField(max_length=64, null=True)
-    """The page's own name for what it sent, so that a repeated click is answered as the first."""
+    """The idempotency key that the page or API client gave: a repeated request is answered like the first."""
     sid = models.TextField(null=True, unique=True)
     sent_to = models.TextField(null=True)
-    """The address it left for, since the conversation's may change; null until it is claimed."""
+    """The address it was sent to, since the conversation's may change; null until it is claimed."""
     epoch = models.IntegerField(null=True)
-    """Only texts that a take-over silences carry the epoch they were written under."""
+    """The fencing token: set only on texts that a take-over withholds, to the conversation's epoch when written."""
     by_person = models.BooleanField(db_default=False)
     attempt = models.IntegerField(db_default=0)
     not_before = models.DateTimeField(db_default=Now())
@@ -445,21 +284,21 @@ class MessageDelivery(Fate, models.Model):
     lease_until = models.DateTimeField(null=True)
     uncertain_until = models.DateTimeField(null=True)
     asked = models.SmallIntegerField(db_default=0)
-    """How often Twilio's log was asked about it, and did not have it."""
+    """How often Twilio's log was searched for it without a result."""
     ask_after = models.DateTimeField(null=True)
     repeated = models.BooleanField(db_default=False)
-    """It left a second time, since Twilio did not have it after the first."""
+    """It was requeued once, since Twilio did not have it after the first call."""
     error_code = models.IntegerField(null=True)
     error = models.TextField(blank=True, default="", db_default="")
     reason = models.CharField(max_length=24, blank=True, default="", db_default="")
-    """Why it was refused here: see `saying.sentence_for`."""
+    """Why it was refused here: see `errors.refusal_sentence`."""
     sent_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
     read_at = models.DateTimeField(null=True)
     failed_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
 
-    objects = Deliveries.as_manager()
+    objects = MessageDeliveryQuerySet.as_manager()
 
     class Meta(TypedModelMeta):
         db_table = "message_deliveries"
@@ -505,48 +344,29 @@ class MessageDelivery(Fate, models.Model):
 
     @property
     def recipient(self) -> str:
-        """The address it goes to, or went to."""
+        """The address it is or was sent to."""
         return self.sent_to or self.conversation.address.address
 
 
-class SenderPace(models.Model):
-    """How many messages each of our numbers may send now, shared by all processes: see `outbox.py`."""
+class SenderRateLimit(models.Model):
+    """The token bucket of each of our numbers, shared by all processes: see `outbox.py` and `send_rate_limit.py`."""
 
     sender = models.TextField(primary_key=True)
     tokens = models.FloatField(db_default=0)
     counted_at = models.DateTimeField(db_default=Now())
     slow_until = models.DateTimeField(null=True)
     recent_claims = models.JSONField(default=list, db_default=Value([], models.JSONField()))
-    """What left within the last second: `[[seconds since the epoch, how many], …]`."""
+    """What was claimed within the last second: `[[Unix time, how many], …]`."""
 
     class Meta(TypedModelMeta):
         db_table = "sender_paces"
 
     def __str__(self) -> str:
-        return f"pace of {self.sender}"
-
-
-MAX_MEDIA_MEGABYTES = 16
-"""WhatsApp's own limit by way of Twilio."""
-GIVEN_UP = "given up"
-"""What stands as the error of media that was refused, or not answered, for a day."""
-MEDIA_NOT_OURS, MEDIA_TOO_LARGE, MEDIA_DELETED = "not ours", "too large", "deleted"
-PERMANENT_MEDIA_ERRORS = {
-    MEDIA_NOT_OURS: _("Son adresse n'est pas celle de notre compte Twilio."),
-    MEDIA_TOO_LARGE: _("Elle dépasse %(megabytes)s Mo."),
-    MEDIA_DELETED: _("Elle a été supprimée chez Twilio."),
-}
-"""What no other try would change, and why."""
-
-
-class MediaState(models.TextChoices):
-    WAITING = "waiting", _("En attente")
-    STORED = "stored", _("Disponible")
-    FAILED = "failed", _("Indisponible")
+        return f"rate limit of {self.sender}"
 
 
 class Media(models.Model):
-    """A picture or document of an event; its bytes are fetched once and kept in the data folder."""
+    """A picture or document of an event; its file is downloaded once and kept in the data folder."""
 
     event = models.ForeignKey(
         ConversationEvent, on_delete=models.PROTECT, related_name="media", db_index=False
@@ -557,10 +377,10 @@ class Media(models.Model):
     state = models.CharField(max_length=8, choices=MediaState.choices, db_default=MediaState.WAITING.value)
     content_type = models.TextField(blank=True, default="", db_default="")
     filename = models.TextField(blank=True, default="", db_default="")
-    """As its sender named it, cleaned (`media_types.clean_filename`); empty when Twilio told no name."""
+    """The sender's file name, cleaned (`media_types.clean_filename`); empty when Twilio gave none."""
     size = models.BigIntegerField(null=True)
     rev = models.BigIntegerField(db_default=0)
-    """The conversation's, when the state last moved: the message is then shown again."""
+    """The conversation's `rev` when the state last changed: screens then render the message again."""
     error = models.TextField(blank=True, default="", db_default="")
 
     class Meta(TypedModelMeta):
@@ -574,22 +394,22 @@ class Media(models.Model):
         return f"media {self.pk}"
 
     @transaction.atomic
-    def settle(self, state: str, **fields: Any) -> None:
-        """Note what became of fetching it; screens show its message again."""
+    def record_download(self, state: str, **fields: Any) -> None:
+        """Store the result of the download; screens render its message again."""
         conversation = self.event.conversation.locked()
-        Media.objects.filter(pk=self.pk).update(state=state, rev=conversation.touch(), **fields)
+        Media.objects.filter(pk=self.pk).update(state=state, rev=conversation.bump_rev(), **fields)
         self.refresh_from_db()
 
     @property
-    def may_be_tried_again(self) -> bool:
-        """It may be there after all: only it was refused, or nobody answered, for so long."""
+    def is_retryable(self) -> bool:
+        """The file may exist: downloads were refused or got no answer, but no error is permanent."""
         return self.state == MediaState.FAILED and self.error not in PERMANENT_MEDIA_ERRORS
 
     @property
-    def why_unavailable(self) -> str:
-        """Empty when another try may help."""
-        why = PERMANENT_MEDIA_ERRORS.get(self.error)
-        return str(why) % {"megabytes": MAX_MEDIA_MEGABYTES} if why else ""
+    def permanent_error(self) -> str:
+        """A sentence for people; empty when a retry may help."""
+        sentence = PERMANENT_MEDIA_ERRORS.get(self.error)
+        return str(sentence) % {"megabytes": MAX_MEDIA_MEGABYTES} if sentence else ""
 
     @property
     def shown_type(self) -> str:
@@ -619,7 +439,7 @@ class Media(models.Model):
 
     @property
     def download_name(self) -> str:
-        """The name its sender gave, else what it is and when it was written."""
+        """The sender's file name, else its kind and when it was written."""
         if self.filename:
             return self.filename
         written = localtime(self.event.written_at)

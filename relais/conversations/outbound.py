@@ -1,6 +1,6 @@
-"""Saying something to the client: the only way out.
+"""Sending to the client: the only way to create an outgoing message.
 
-Guard → event and delivery in one transaction → the sender's turn.
+Guard → event and delivery in one transaction → the sender claims the delivery from the outbox (`outbox.py`).
 """
 
 from __future__ import annotations
@@ -13,80 +13,39 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from relais.accounts.models import User
+from relais.conversations.errors import CannotSend, NotAllowed, StateConflict
 from relais.conversations.events import Author
-from relais.conversations.lifecycle import NotAllowed, Refusal, Situation, TooLate
+from relais.conversations.states import Situation
 from relais.text import MAX_MESSAGE_CHARACTERS, has_visible_characters, sanitize_for_postgres
 
 if TYPE_CHECKING:
     from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 
-"""Unicode code points that Twilio accepts in one message."""
 
-
-class Unsayable(Refusal):
-    """The text cannot go to this address now; `code` is why, one of those in `sentence_for`."""
-
-    def __init__(self, code: str) -> None:
-        self.code = code
-        super().__init__(sentence_for(code))
-
-
-def sentence_for(code: str) -> str:
-    return {
-        "empty": _("Le message est vide."),
-        "too_long": _("Le message dépasse %(longest)s caractères. Coupez-le en plusieurs messages.")
-        % {"longest": MAX_MESSAGE_CHARACTERS},
-        "window_closed": _(
-            "WhatsApp n'accepte plus de texte libre : plus de 24 h depuis le dernier message du client. "
-            "Attendez qu'il écrive de nouveau."
-        ),
-        "opted_out": _(
-            "Ce client a demandé à ne plus recevoir de messages. Il faut qu'il écrive le premier."
-        ),
-        "bad_address": _("Ce destinataire n'est pas une adresse WhatsApp. Corrigez-le dans le parcours."),
-        "not_our_number": _("Ce numéro d'envoi n'est pas un des nôtres. Corrigez-le dans le parcours."),
-        "unknown_recipient": _(
-            "Ce destinataire n'a jamais écrit à ce numéro : WhatsApp n'accepte pour lui qu'un modèle approuvé."
-        ),
-        "held_by_agent": _(
-            "Un agent tient la conversation avec ce destinataire : le bot n'y écrit pas. Dites-le-lui."
-        ),
-        "taken_over": _("Retenu : un agent avait pris la conversation."),
-        "ended": _("Retenu : la conversation était terminée."),
-    }[code]
-
-
-def refusal_reason(refusal: Refusal) -> str:
-    """As a refused delivery keeps it."""
-    if isinstance(refusal, TooLate):
-        return "ended" if refusal.code == "ended" else "taken_over"
-    return refusal.code
-
-
-def clean(text: str) -> str:
-    """The text as it can be stored and sent: no NUL, no half of a surrogate pair, no blank edge. Raises Unsayable."""
-    kept = sanitize_for_postgres(text).replace("\r\n", "\n").strip()
-    if not has_visible_characters(kept):
-        raise Unsayable("empty")
-    if len(kept) > MAX_MESSAGE_CHARACTERS:
-        raise Unsayable("too_long")
-    return kept
+def clean_message(text: str) -> str:
+    """The text as it is stored and sent: no NUL, no lone surrogate, trimmed. Raises CannotSend."""
+    cleaned = sanitize_for_postgres(text).replace("\r\n", "\n").strip()
+    if not has_visible_characters(cleaned):
+        raise CannotSend("empty")
+    if len(cleaned) > MAX_MESSAGE_CHARACTERS:
+        raise CannotSend("too_long")
+    return cleaned
 
 
 @dataclass(frozen=True)
 class Template:
-    """A message that WhatsApp approved beforehand, by its SID (HX…) and the values of its variables."""
+    """A message template that WhatsApp approved, by its SID (HX…) and the values of its variables."""
 
     content_sid: str
     content_variables: dict[str, str]
 
 
-class Saying:
+class SendMixin:
     if TYPE_CHECKING:
         address: Any
 
     @transaction.atomic
-    def say_as_agent(
+    def send_as_agent(
         self: Conversation,
         text: str,
         *,
@@ -94,17 +53,17 @@ class Saying:
         at: datetime,
         ref: str | None = None,
     ) -> MessageDelivery:
-        """The holder writes. The same `ref` again is answered by the delivery of the first time, and says nothing."""
+        """The holder writes. Idempotent by `ref`: the same `ref` again returns the first delivery and sends nothing."""
         locked = self.locked()
         if ref and (known := locked.deliveries.filter(ref=ref).first()):
             return known
-        locked._guard_voice(agent)
-        said = clean(text)
-        locked._guard_window(at)
-        return locked._say("agent_message", said, by=Author.of(agent), at=at, ref=ref)
+        locked._check_is_holder(agent)
+        body = clean_message(text)
+        locked._check_window(at)
+        return locked._create_outgoing("agent_message", body, by=Author.from_user(agent), at=at, ref=ref)
 
     @transaction.atomic
-    def say_as_program(
+    def send_as_program(
         self: Conversation,
         text: str,
         *,
@@ -115,25 +74,27 @@ class Saying:
         template: Template | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> MessageDelivery:
-        """The bot or a program writes; muted as soon as an agent holds the conversation.
+        """The bot or an API client writes; raises StateConflict as soon as an agent holds the conversation.
 
-        A template is WhatsApp's own, approved: it may go when the window is closed, and without a text of ours.
+        A template may be sent when the window is closed, and without a text of ours. Idempotent by `ref`.
         """
         locked = self.locked()
         if ref and (known := locked.deliveries.filter(ref=ref).first()):
             return known
         if not locked.is_open or locked.situation is Situation.HELD:
-            raise TooLate(locked)
-        said = clean(text) if has_visible_characters(text) or not (media_url or template) else ""
-        beside: dict[str, Any] = {"media_url": [media_url]} if media_url else {}
+            raise StateConflict(locked)
+        body = clean_message(text) if has_visible_characters(text) or not (media_url or template) else ""
+        extra: dict[str, Any] = {"media_url": [media_url]} if media_url else {}
         if template:
-            beside |= asdict(template)
-        beside |= metadata or {}
-        locked._guard_window(at, approved=template is not None)
-        return locked._say("message_sent", said, by=by, at=at, ref=ref, epoch=locked.epoch, metadata=beside)
+            extra |= asdict(template)
+        extra |= metadata or {}
+        locked._check_window(at, is_template=template is not None)
+        return locked._create_outgoing(
+            "message_sent", body, by=by, at=at, ref=ref, epoch=locked.epoch, metadata=extra
+        )
 
     @transaction.atomic
-    def keep_as_refused(
+    def record_refused(
         self: Conversation,
         text: str,
         *,
@@ -142,9 +103,9 @@ class Saying:
         reason: str,
         metadata: dict[str, Any] | None = None,
     ) -> MessageDelivery:
-        """What a program wanted to write and could not: nobody need wonder where it went."""
+        """Keep what a program wanted to send and could not as a refused delivery, so that it shows in the history."""
         locked = self.locked()
-        return locked._say(
+        return locked._create_outgoing(
             "message_sent",
             sanitize_for_postgres(text),
             by=by,
@@ -155,7 +116,7 @@ class Saying:
         )
 
     @transaction.atomic
-    def say_by_itself(
+    def send_automatic(
         self: Conversation,
         text: str,
         *,
@@ -163,9 +124,9 @@ class Saying:
         at: datetime,
         epoch: int | None = None,
     ) -> MessageDelivery:
-        """A consequence of a verb. What cannot be said is kept as refused, and undoes nothing."""
-        reason = self._unsayable(at)
-        return self._say("message_sent", text, by=by, at=at, epoch=epoch, reason=reason)
+        """A text that follows from a verb. If it cannot be sent, it is stored as refused and the verb still stands."""
+        reason = self._send_obstacle(at)
+        return self._create_outgoing("message_sent", text, by=by, at=at, epoch=epoch, reason=reason)
 
     @transaction.atomic
     def resend(
@@ -175,29 +136,29 @@ class Saying:
         agent: User,
         at: datetime,
     ) -> MessageDelivery:
-        """Say again what failed, or what nobody can tell arrived. A second click is answered as the first."""
+        """Send a failed or uncertain message again. A second click returns the delivery of the first."""
         locked = self.locked()
-        if again := locked.deliveries.filter(event__resend_of=event).first():
-            return again
-        locked._guard_voice(agent)
+        if earlier := locked.deliveries.filter(event__resend_of=event).first():
+            return earlier
+        locked._check_is_holder(agent)
         if event.is_to_other:
             raise NotAllowed(
                 _("Le bot adressait ce message à quelqu'un d'autre : il ne se renvoie pas au client.")
             )
         old = locked.deliveries.get(event=event)
         if old.state not in ("failed", "refused", "uncertain"):
-            raise TooLate(locked, _("Ce message est déjà parti."))
-        locked._guard_window(at, approved="content_sid" in event.metadata)
-        said = locked._say(
+            raise StateConflict(locked, _("Ce message est déjà parti."))
+        locked._check_window(at, is_template="content_sid" in event.metadata)
+        delivery = locked._create_outgoing(
             "agent_message",
             event.body,
-            by=Author.of(agent),
+            by=Author.from_user(agent),
             at=at,
             resend_of=event,
-            metadata=_media_of(event),
+            metadata=_media_metadata(event),
         )
-        old.resent(at=at)
-        return said
+        old.supersede(at=at)
+        return delivery
 
     @transaction.atomic
     def confirm_arrival(
@@ -207,43 +168,43 @@ class Saying:
         agent: User,
         at: datetime,
     ) -> MessageDelivery:
-        """The holder knows that an uncertain message arrived."""
+        """The holder knows that an uncertain message arrived: mark it sent."""
         locked = self.locked()
-        locked._guard_voice(agent)
+        locked._check_is_holder(agent)
         delivery = locked.deliveries.get(event=event)
         if delivery.state == "uncertain":
             delivery.advance("sent", at=at)
         return delivery
 
     def locked(self: Conversation) -> Conversation:
-        """The row as it is, kept from others until the transaction ends."""
+        """The row read again under a row lock that lasts to the end of the transaction."""
         return type(self).objects.select_for_update(no_key=True).get(pk=self.pk)
 
-    def _guard_voice(self: Conversation, agent: User) -> None:
+    def _check_is_holder(self: Conversation, agent: User) -> None:
         if not self.is_open:
-            raise TooLate(self)
-        if not self._is_held_by(agent):
+            raise StateConflict(self)
+        if not self.is_held_by(agent):
             raise NotAllowed(
                 _("%(agent)s tient cette conversation. Vous pouvez la suivre.") % {"agent": self.agent}
                 if self.agent
                 else _("Prenez d'abord la conversation en charge.")
             )
 
-    def _unsayable(self: Conversation, at: datetime) -> str:
-        """Why WhatsApp would not take free text now, or the empty string."""
+    def _send_obstacle(self: Conversation, at: datetime) -> str:
+        """Why WhatsApp would not accept free text now, or the empty string."""
         if self.opted_out_since():
             return "opted_out"
         closes = self.window_closes_at()
         return "" if closes and at < closes else "window_closed"
 
-    def _guard_window(self: Conversation, at: datetime, *, approved: bool = False) -> None:
-        """A template that WhatsApp approved may go when the window is closed."""
-        if (reason := self._unsayable(at)) and not (approved and reason == "window_closed"):
-            raise Unsayable(reason)
+    def _check_window(self: Conversation, at: datetime, *, is_template: bool = False) -> None:
+        """An approved template may be sent when the window is closed."""
+        if (reason := self._send_obstacle(at)) and not (is_template and reason == "window_closed"):
+            raise CannotSend(reason)
 
-    def _say(
+    def _create_outgoing(
         self: Conversation,
-        kind: str,
+        event_type: str,
         text: str,
         *,
         by: Author,
@@ -254,12 +215,9 @@ class Saying:
         resend_of: ConversationEvent | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> MessageDelivery:
-        from relais.conversations.models import MessageDelivery
-
-        event = self.append(kind, by=by, at=at, body=text, resend_of=resend_of, metadata=metadata)
-        return MessageDelivery.objects.create(
+        event = self.append_event(event_type, by=by, at=at, body=text, resend_of=resend_of, metadata=metadata)
+        return self.deliveries.create(
             event=event,
-            conversation=self,
             rev=event.rev,
             state="refused" if reason else "queued",
             reason=reason,
@@ -271,6 +229,6 @@ class Saying:
         )
 
 
-def _media_of(event: ConversationEvent) -> dict[str, Any]:
+def _media_metadata(event: ConversationEvent) -> dict[str, Any]:
     names = ("media_url", "content_sid", "content_variables")
     return {name: event.metadata[name] for name in names if name in event.metadata}

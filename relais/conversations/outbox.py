@@ -1,7 +1,7 @@
-"""The outbox: which messages leave next, and how many each of our numbers may send now.
+"""The outbox: which deliveries are claimed next, and how many each of our numbers may send now.
 
-Each number has a bucket of tokens, one row for all processes, refilled by the database's clock. It is opened in the
-transaction that claims, so exactly what is claimed is taken out. How many that may be is told by `rate_limit.py`.
+Each number has a token bucket, one row shared by all processes and refilled by the database's clock. It is locked in
+the transaction that claims, so exactly what is claimed is spent. The arithmetic is in `send_rate_limit.py`.
 """
 
 from __future__ import annotations
@@ -15,28 +15,32 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from relais.conversations.delivery_states import LONGEST_PAUSE, mark_claimed
-from relais.conversations.models import Deliveries, MessageDelivery
+from relais.conversations.delivery_states import claim_deliveries
+from relais.conversations.models import MessageDelivery
+from relais.conversations.querysets import MessageDeliveryQuerySet
 from relais.conversations.send_rate_limit import RateLimit, SendBudget
+from relais.conversations.states import MAX_RETRY_DELAY
 
-SLICE = 4
+REFILL_TOKENS = 4
 """Tokens to wait for when there are none left: fewer, larger claims cost less."""
 MIN_WAIT_SECONDS, MAX_WAIT_SECONDS = 0.005, 1.0
-SLOWED = 4
-"""Divides the rate of a number that Twilio finds too fast."""
+THROTTLE_DIVISOR = 4
+"""Divides the rate of a number that Twilio throttles."""
 
-OPEN = "select sender, tokens, counted_at, slow_until, recent_claims from sender_paces order by sender for update"
-# Asked after the rows are locked: whoever waited for them counts from when he had them.
+LOCK_BUCKETS = """
+select sender, tokens, counted_at, slow_until, recent_claims from sender_paces order by sender for update
+"""
+# Read after the rows are locked: whoever waited for them counts from when he got them.
 NOW = "select clock_timestamp()"
-# How many messages wait changes faster than what the planner knows of it. Whatever it believes, the index that stands
-# in their order is followed until there are enough; it would else read and sort them all, for each look.
+# The number of queued messages changes faster than the planner's statistics. Make it follow the index in sending order
+# until the limit is reached; otherwise it reads and sorts all queued rows each time.
 FOLLOW_THE_INDEX = """
 set local enable_sort = off; set local enable_hashjoin = off; set local enable_mergejoin = off;
 set local enable_bitmapscan = off; set local enable_seqscan = off
 """
-TAKE_OUT = "update sender_paces set tokens = %s, counted_at = %s, recent_claims = %s where sender = %s"
-KNOW = "insert into sender_paces (sender) select unnest(%s::text[]) on conflict do nothing"
-SLOW = """
+UPDATE_BUCKET = "update sender_paces set tokens = %s, counted_at = %s, recent_claims = %s where sender = %s"
+REGISTER_SENDERS = "insert into sender_paces (sender) select unnest(%s::text[]) on conflict do nothing"
+THROTTLE = """
 update sender_paces
    set slow_until = greatest(clock_timestamp() + %(pause)s,
                              case when slow_until < clock_timestamp() + %(longest)s then slow_until end)
@@ -45,83 +49,92 @@ update sender_paces
 
 
 @dataclass
-class Turn:
-    """What one look at the outbox came to."""
+class ClaimedBatch:
+    """The result of one poll of the outbox."""
 
     at: datetime
-    """The database's time of the look."""
+    """The database's time of the poll."""
     claimed: list[MessageDelivery] = field(default_factory=list)
-    stale: list[MessageDelivery] = field(default_factory=list)
-    """Silenced by a take-over or the end of their conversation: `claim` refuses them, one by one."""
-    wide: bool = False
-    wait: float | None = None
-    """Seconds after which to look again although nobody tells of anything: when there are tokens anew."""
+    withheld: list[MessageDelivery] = field(default_factory=list)
+    """Written under an old epoch, before a take-over or the end: `MessageDelivery.claim` refuses them one by one."""
+    skipped_senders: bool = False
+    """It passed by the rows of senders without tokens."""
+    wait_seconds: float | None = None
+    """When to poll again without a notification: when there are tokens again. None: wait for a notification."""
 
 
-def slow_down(sender: str, *, seconds: float) -> None:
-    """Twilio finds this number too fast."""
-    pause = min(timedelta(seconds=seconds), LONGEST_PAUSE)
+def throttle(sender: str, *, seconds: float) -> None:
+    """Twilio answered 429 for this number: send at a fraction of the rate for so long."""
+    pause = min(timedelta(seconds=seconds), MAX_RETRY_DELAY)
+    params: Any = {"sender": sender, "pause": pause, "longest": 2 * MAX_RETRY_DELAY}
     with connection.cursor() as cursor:
-        given: Any = {"sender": sender, "pause": pause, "longest": 2 * LONGEST_PAUSE}
-        cursor.execute(SLOW, given)
+        cursor.execute(THROTTLE, params)
 
 
 @transaction.atomic
-def next_turn(
-    *, by: str, rate: float, most: int, automatic: int, wide: bool = True, without: Collection[int] = ()
-) -> Turn:
-    """Claim for the process `by` what may leave now: `rate` a second of each of our numbers, at most `most`, and
-    `automatic` that no person wrote.
+def claim_batch(
+    *,
+    by: str,
+    rate: float,
+    limit: int,
+    automatic_limit: int,
+    skip_senders: bool = True,
+    exclude: Collection[int] = (),
+) -> ClaimedBatch:
+    """Claim for the process `by` what may be sent now: at `rate` messages a second of each of our numbers, at most
+    `limit`, and at most `automatic_limit` that no person wrote.
 
-    Never waits for a conversation that somebody else holds. `without` are not touched. Where one number has used up
-    its tokens, what others have is only looked for when `wide`: all its rows are passed by.
+    Never waits for a locked conversation (SKIP LOCKED). `exclude` are ids not to touch. When a number has no tokens
+    left, messages of other numbers are looked for only with `skip_senders`: it passes by all rows of that number.
     """
-    budgets, at = _opened(rate)
-    turn = Turn(at)
+    budgets, at = _lock_buckets(rate)
+    batch = ClaimedBatch(at)
     empty = [sender for sender, budget in budgets.items() if not budget.available]
-    if empty and (len(empty) == len(budgets) or not wide):
-        turn.wait = _seconds_until(1, [budgets[sender] for sender in empty])
-        return turn
-    turn.wide = bool(empty)
+    if empty and (len(empty) == len(budgets) or not skip_senders):
+        batch.wait_seconds = _seconds_until(1, [budgets[sender] for sender in empty])
+        return batch
+    batch.skipped_senders = bool(empty)
     due = (
-        MessageDelivery.objects.due(at).exclude(pk__in=without)
-        if without
+        MessageDelivery.objects.due(at).exclude(pk__in=exclude)
+        if exclude
         else MessageDelivery.objects.due(at)
     )
-    chosen = _within(budgets, _locked(due, empty, most, budgets), automatic)
-    still_due = MessageDelivery.objects.due(at).filter(pk__in=chosen.ids)
-    fresh = list(still_due.select_related("event", "conversation__address"))
-    turn.stale = [each for each in fresh if each.epoch not in (None, each.conversation.epoch)]
-    turn.claimed = mark_claimed([each for each in fresh if each not in turn.stale], by=by, at=at)
-    _take_out(budgets, Counter(each.conversation.sender for each in turn.claimed), at)
-    if waiting := [budgets[sender] for sender in {*empty, *chosen.exhausted}]:
-        turn.wait = _seconds_until(SLICE, waiting)
-    if chosen.unknown:
-        _know(chosen.unknown)
-        turn.wait = 0.0
-    return turn
+    selected = _select(budgets, _lock_due(due, empty, limit, budgets), automatic_limit)
+    still_due = MessageDelivery.objects.due(at).filter(pk__in=selected.ids)
+    deliveries = list(still_due.select_related("event", "conversation__address"))
+    batch.withheld = [each for each in deliveries if each.epoch not in (None, each.conversation.epoch)]
+    batch.claimed = claim_deliveries(
+        [each for each in deliveries if each not in batch.withheld], by=by, at=at
+    )
+    _spend_tokens(budgets, Counter(each.conversation.sender for each in batch.claimed), at)
+    if waiting := [budgets[sender] for sender in {*empty, *selected.exhausted}]:
+        batch.wait_seconds = _seconds_until(REFILL_TOKENS, waiting)
+    if selected.unregistered:
+        _register_senders(selected.unregistered)
+        batch.wait_seconds = 0.0
+    return batch
 
 
 def _seconds_until(number: int, budgets: Iterable[SendBudget]) -> float:
-    """When the first of these may send so many, or half of what ever may leave at once: tokens that come in while the
-    bucket is full are lost, and a look may be late.
+    """When the first of these may send so many, or half of the largest burst: tokens that arrive while the bucket is
+    full are lost, and a poll may be late.
     """
     waits = (budget.seconds_until(max(1, min(number, int(budget.limit.burst / 2)))) for budget in budgets)
     return max(MIN_WAIT_SECONDS, min(MAX_WAIT_SECONDS, *waits))
 
 
 @dataclass
-class _Chosen:
+class _Selection:
     ids: list[int] = field(default_factory=list)
-    unknown: set[str] = field(default_factory=set)
+    unregistered: set[str] = field(default_factory=set)
     exhausted: set[str] = field(default_factory=set)
-    """Numbers that have more to send than they may now."""
+    """Numbers that have more to send than they have tokens."""
 
 
-def _opened(rate: float) -> tuple[dict[str, SendBudget], datetime]:
-    """What each number may send now, its row kept from others until the transaction ends."""
+def _lock_buckets(rate: float) -> tuple[dict[str, SendBudget], datetime]:
+    """What each number may send now; its row stays locked until the transaction ends."""
     with connection.cursor() as cursor:
-        cursor.execute(f"{FOLLOW_THE_INDEX};{OPEN};{NOW}")
+        cursor.execute(f"{FOLLOW_THE_INDEX};{LOCK_BUCKETS};{NOW}")
         while not cursor.description:
             cursor.nextset()
         rows = cursor.fetchall()
@@ -138,9 +151,9 @@ def _budget(
     slow_until: datetime | None,
     recent_claims: str,
 ) -> SendBudget:
-    is_slowed = slow_until is not None and at <= slow_until <= at + 2 * LONGEST_PAUSE
-    return SendBudget.opened(
-        RateLimit(rate / SLOWED if is_slowed else rate),
+    is_throttled = slow_until is not None and at <= slow_until <= at + 2 * MAX_RETRY_DELAY
+    return SendBudget.refilled(
+        RateLimit(rate / THROTTLE_DIVISOR if is_throttled else rate),
         at=at.timestamp(),
         tokens=tokens,
         counted_at=counted_at.timestamp(),
@@ -148,41 +161,43 @@ def _budget(
     )
 
 
-def _locked(
-    due: Deliveries, empty: list[str], most: int, budgets: dict[str, SendBudget]
+def _lock_due(
+    due: MessageDeliveryQuerySet, empty: list[str], limit: int, budgets: dict[str, SendBudget]
 ) -> list[MessageDelivery]:
     if empty:
         due = due.exclude(conversation__sender__in=empty)
     due = due.select_related("conversation")
     due = due.select_for_update(no_key=True, skip_locked=True, of=("conversation",))
-    worth_it = 1 + sum(budget.available for budget in budgets.values())
-    return list(due[: min(most, worth_it)])
+    useful = 1 + sum(budget.available for budget in budgets.values())
+    return list(due[: min(limit, useful)])
 
 
-def _within(budgets: dict[str, SendBudget], found: list[MessageDelivery], automatic: int) -> _Chosen:
+def _select(
+    budgets: dict[str, SendBudget], deliveries: list[MessageDelivery], automatic_limit: int
+) -> _Selection:
     """The first of each number, as many as it has tokens for."""
-    left, chosen = {sender: budget.available for sender, budget in budgets.items()}, _Chosen()
-    for delivery in found:
+    left, selection = {sender: budget.available for sender, budget in budgets.items()}, _Selection()
+    for delivery in deliveries:
         sender = delivery.conversation.sender
         if sender not in left:
-            chosen.unknown.add(sender)
+            selection.unregistered.add(sender)
         elif not left[sender]:
-            chosen.exhausted.add(sender)
-        elif delivery.by_person or len(chosen.ids) < automatic:
+            selection.exhausted.add(sender)
+        elif delivery.by_person or len(selection.ids) < automatic_limit:
             left[sender] -= 1
-            chosen.ids.append(delivery.pk)
-    return chosen
+            selection.ids.append(delivery.pk)
+    return selection
 
 
-def _know(senders: Iterable[str]) -> None:
+def _register_senders(senders: Iterable[str]) -> None:
     if listed := sorted(senders):
         with connection.cursor() as cursor:
-            cursor.execute(KNOW, [listed])
+            cursor.execute(REGISTER_SENDERS, [listed])
 
 
-def _take_out(budgets: dict[str, SendBudget], taken: Counter[str], at: datetime) -> None:
+def _spend_tokens(budgets: dict[str, SendBudget], spent: Counter[str], at: datetime) -> None:
     with connection.cursor() as cursor:
-        for sender, number in taken.items():
+        for sender, number in spent.items():
             budget = budgets[sender]
-            budget.take(number)
-            cursor.execute(TAKE_OUT, [budget.tokens, at, json.dumps(budget.recent), sender])
+            budget.spend(number)
+            cursor.execute(UPDATE_BUCKET, [budget.tokens, at, json.dumps(budget.recent), sender])

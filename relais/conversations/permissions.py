@@ -14,8 +14,8 @@ from django.db.models import Q, QuerySet
 
 from relais.accounts.models import User
 from relais.accounts.roles import Role, roles_at_least
-from relais.conversations.lifecycle import Situation
 from relais.conversations.models import Conversation
+from relais.conversations.states import Situation
 
 
 @dataclass(frozen=True)

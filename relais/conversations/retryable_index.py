@@ -1,14 +1,14 @@
-"""An index made beside the running work, by a migration that may be interrupted and started again."""
+"""CREATE INDEX CONCURRENTLY by a migration that may be interrupted and run again."""
 
 from typing import Any
 
 from django.contrib.postgres.operations import AddIndexConcurrently
 
 
-class AddIndexAnew(AddIndexConcurrently):
-    """Whoever is stopped in the middle leaves an index of that name, whole or not valid: it is dropped first.
+class AddIndexConcurrentlyRetryable(AddIndexConcurrently):
+    """An interrupted run leaves an index of that name, complete or invalid: drop it first, then create it.
 
-    Each is committed by itself, but the migration counts as applied only at its end.
+    Each index is committed by itself, but the migration counts as applied only at its end.
     """
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:

@@ -1,6 +1,6 @@
-"""How many messages one of our numbers may send now: a token bucket, and a bound on any one second.
+"""The send rate limit of one of our numbers: a token bucket, and a sliding window of one second.
 
-Pure arithmetic: it knows no clock and no database. `outbox.py` keeps the state in the row of the number.
+Pure arithmetic without clock or database. `outbox.py` stores the state (`SenderRateLimit`, table `sender_paces`).
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 BURST_SECONDS = 0.15
-"""Seconds' worth of tokens that a bucket holds: what may leave at once after a rest, or after a busy moment of ours."""
+"""How many seconds of tokens the bucket holds: what may be sent at once after a pause, or after a delay of ours."""
 MIN_BURST = 2.0
-"""A bucket that holds a single token loses what comes in while it is looked at too late."""
+"""A bucket that holds a single token loses what is refilled while a poll is late."""
 WINDOW_SECONDS = 1.0
 MAX_EXCESS = 0.05
-"""Of the rate: how much more may leave in one second, to make up for one in which less did."""
+"""As a fraction of the rate: how much more may be sent in one second, to make up for a second with less."""
 MAX_CLOCK_LAG_SECONDS = 1.0
-"""A state that lies further in the future was written before the clock was set back."""
+"""A state further in the future was written before the clock was set back."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,16 @@ class RateLimit:
 
 @dataclass
 class SendBudget:
-    """What one number may send at the moment `at`. All moments are seconds since the epoch."""
+    """What one number may send at the moment `at`. All moments are Unix times in seconds."""
 
     limit: RateLimit
     at: float
     tokens: float
     recent: list[tuple[float, int]]
-    """What left within the last second: when, and how many; the oldest first."""
+    """What was claimed within the last second: when, and how many; the oldest first."""
 
     @classmethod
-    def opened(
+    def refilled(
         cls,
         limit: RateLimit,
         *,
@@ -54,13 +54,13 @@ class SendBudget:
         counted_at: float,
         recent: Iterable[Sequence[float]],
     ) -> SendBudget:
-        """Refilled since it was last counted. A state from a future too far away counts for nothing."""
+        """The stored state, refilled since it was last counted. A state too far in the future is ignored."""
         is_from_the_future = counted_at > at + MAX_CLOCK_LAG_SECONDS
-        refilled = tokens + limit.rate * max(0.0, at - counted_at)
+        refilled_tokens = tokens + limit.rate * max(0.0, at - counted_at)
         return cls(
             limit,
             at,
-            limit.burst if is_from_the_future else min(limit.burst, refilled),
+            limit.burst if is_from_the_future else min(limit.burst, refilled_tokens),
             sorted(
                 (moment, int(number))
                 for moment, number in recent
@@ -70,16 +70,16 @@ class SendBudget:
 
     @property
     def available(self) -> int:
-        """Whole messages that may leave now."""
+        """Whole messages that may be sent now."""
         in_window = self.limit.max_per_window - sum(number for _moment, number in self.recent)
         return max(0, min(int(self.tokens + 1e-6), in_window))
 
-    def take(self, number: int) -> None:
+    def spend(self, number: int) -> None:
         self.tokens -= number
         self.recent.append((self.at, number))
 
     def seconds_until(self, number: int) -> float:
-        """After which so many may leave, or as many as ever may at once."""
+        """When so many may be sent, or as many as may ever be sent at once."""
         wanted = min(number, int(self.limit.burst), self.limit.max_per_window)
         by_tokens = (wanted - self.tokens) / self.limit.rate
         return max(0.0, by_tokens, self._seconds_until_window_has_room(wanted))

@@ -1,17 +1,17 @@
-"""What time does to conversations."""
+"""Periodic jobs of conversations."""
 
 from datetime import UTC, datetime, timedelta
 
 from procrastinate.contrib.django import app
 
 from relais.company import company_settings
-from relais.conversations.lifecycle import end_silent
+from relais.conversations.lifecycle import end_inactive
 from relais.conversations.models import Conversation
 
 
 @app.periodic(cron="* * * * *")
 @app.task(name="relais.conversations.tasks.end_silent_conversations", queueing_lock="end_silent", priority=1)
-def end_silent_conversations(timestamp: int) -> None:
+def end_inactive_conversations(timestamp: int) -> None:
     at = datetime.fromtimestamp(timestamp, UTC)
-    silent_since = at - timedelta(hours=company_settings.get_value(company_settings.INACTIVITY_HOURS))
-    end_silent(Conversation.objects.all(), silent_since=silent_since, at=at)
+    inactive_since = at - timedelta(hours=company_settings.get_value(company_settings.INACTIVITY_HOURS))
+    end_inactive(Conversation.objects.all(), inactive_since=inactive_since, at=at)

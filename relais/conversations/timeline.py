@@ -59,8 +59,8 @@ def _items(events: list[ConversationEvent]) -> list[TimelineItem]:
 
 def _is_same_group(before: ConversationEvent, event: ConversationEvent) -> bool:
     return (
-        before.is_spoken
-        and event.is_spoken
+        before.is_message
+        and event.is_message
         and (before.author_kind, before.author_id) == (event.author_kind, event.author_id)
         and event.created_at - before.created_at < MAX_GROUP_GAP
     )

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
+from relais.conversations.errors import ActionRefused
 from relais.conversations.events import BOT
-from relais.conversations.lifecycle import Refusal
 from relais.conversations.models import Conversation
 from relais.conversations.outbound import Template
 from relais.flows import engine, local_functions, local_hooks, metrics, other_recipients
@@ -35,7 +35,7 @@ class ConversationEffects(EffectHandler):
         if not effect.is_to_client:
             return other_recipients.send(self.conversation, effect, template=template, ref=ref, at=self.at)
         try:
-            self.execution.question = self.conversation.say_as_program(
+            self.execution.question = self.conversation.send_as_program(
                 effect.body,
                 by=BOT,
                 at=self.at,
@@ -43,7 +43,7 @@ class ConversationEffects(EffectHandler):
                 media_url=effect.media_url,
                 template=template,
             )
-        except Refusal as refusal:
+        except ActionRefused as refusal:
             return other_recipients.refuse(self.conversation, effect, refusal, template=template, at=self.at)
         return None
 
@@ -67,7 +67,7 @@ class ConversationEffects(EffectHandler):
 
     def record_warning(self, effect: engine.RecordWarning) -> None:
         metrics.ERRORS.inc()
-        self.conversation.append(
+        self.conversation.append_event(
             "error", by=BOT, at=self.at, body=effect.message, metadata={"state": effect.widget}
         )
 

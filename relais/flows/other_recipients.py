@@ -15,10 +15,11 @@ from django.db import transaction
 
 from relais.clients.addresses import InvalidAddress, canonical_address
 from relais.conversations.channels import conversation_with, open_conversation
+from relais.conversations.errors import ActionRefused, CannotSend, refusal_reason
 from relais.conversations.events import BOT
-from relais.conversations.lifecycle import Refusal, Situation
-from relais.conversations.models import Conversation, MessageDelivery, SenderPace
-from relais.conversations.outbound import Template, Unsayable, refusal_reason
+from relais.conversations.models import Conversation, MessageDelivery, SenderRateLimit
+from relais.conversations.outbound import Template
+from relais.conversations.states import Situation
 from relais.flows import engine
 
 
@@ -36,8 +37,8 @@ def send(
             to, sender = _addresses(effect)
             other = _conversation(conversation, to, sender, may_open=template is not None)
             if other.situation is Situation.HELD:
-                raise Unsayable("held_by_agent")
-            delivery = other.say_as_program(
+                raise CannotSend("held_by_agent")
+            delivery = other.send_as_program(
                 effect.body,
                 by=BOT,
                 at=at,
@@ -46,7 +47,7 @@ def send(
                 template=template,
                 metadata={"from_conversation": conversation.pk} if other.pk != conversation.pk else None,
             )
-    except Refusal as refusal:
+    except ActionRefused as refusal:
         return refuse(
             conversation, effect, refusal, template=template, at=at, metadata=_raw_addresses(effect)
         )
@@ -58,7 +59,7 @@ def send(
 def refuse(
     conversation: Conversation,
     effect: engine.SendMessage,
-    refusal: Refusal,
+    refusal: ActionRefused,
     *,
     template: Template | None,
     at: datetime,
@@ -68,35 +69,35 @@ def refuse(
     content = {"media_url": [effect.media_url]} if effect.media_url else {}
     content |= asdict(template) if template else {}
     reason = refusal_reason(refusal)
-    conversation.keep_as_refused(
+    conversation.record_refused(
         effect.body, by=BOT, at=at, reason=reason, metadata=content | (metadata or {})
     )
     return engine.SendResult(effect.ref, status="failed", error_code=reason, error_message=str(refusal))
 
 
 def _addresses(effect: engine.SendMessage) -> tuple[str, str]:
-    """The canonical `to` and `from`. Raises Unsayable."""
+    """The canonical `to` and `from`. Raises CannotSend."""
     try:
         to = canonical_address(effect.to)
     except InvalidAddress as error:
-        raise Unsayable("bad_address") from error
+        raise CannotSend("bad_address") from error
     try:
         return to, canonical_address(effect.sender)
     except InvalidAddress as error:
-        raise Unsayable("not_our_number") from error
+        raise CannotSend("not_our_number") from error
 
 
 def _conversation(conversation: Conversation, to: str, sender: str, *, may_open: bool) -> Conversation:
-    """The conversation of that address and number. Raises Unsayable.
+    """The conversation of that address and number. Raises CannotSend.
 
     `may_open`: WhatsApp allows only a template as the first message to an address.
     """
     if existing := conversation_with(to, sender):
         return existing
     if not _is_ours(sender, conversation):
-        raise Unsayable("not_our_number")
+        raise CannotSend("not_our_number")
     if not may_open:
-        raise Unsayable("unknown_recipient")
+        raise CannotSend("unknown_recipient")
     return open_conversation(to, sender)
 
 
@@ -104,7 +105,7 @@ def _is_ours(sender: str, conversation: Conversation) -> bool:
     """Whether `sender` is the number of the flow's conversation, the configured one, or one that sent before."""
     if sender in (conversation.sender, settings.ENVIRONMENT.whatsapp_number):
         return True
-    return SenderPace.objects.filter(sender=sender).exists()
+    return SenderRateLimit.objects.filter(sender=sender).exists()
 
 
 def _note(conversation: Conversation, delivery: MessageDelivery, *, at: datetime, state: str) -> None:
@@ -120,7 +121,7 @@ def _note(conversation: Conversation, delivery: MessageDelivery, *, at: datetime
     text = (
         event.body or event.metadata.get("content_sid", "") or "\n".join(event.metadata.get("media_url", ()))
     )
-    conversation.append("note", by=BOT, at=at, body=text, metadata=metadata)
+    conversation.append_event("note", by=BOT, at=at, body=text, metadata=metadata)
 
 
 def _raw_addresses(effect: engine.SendMessage) -> dict[str, str]:

@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from relais.company import company_settings
 from relais.conversations.events import BOT
-from relais.conversations.lifecycle import Situation
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
+from relais.conversations.states import Situation
 from relais.flows import engine, engine_host, metrics
 from relais.flows.conversation_effects import ConversationEffects
 from relais.flows.models import Execution, Flow
@@ -101,7 +101,7 @@ def fail_execution(conversation_id: int, *, at: datetime) -> None:
     if execution is None and conversation.situation is not Situation.BOT:
         return
     metadata = {"execution": execution.sid, "state": (execution.path or [""])[-1]} if execution else {}
-    conversation.append("error", by=BOT, at=at, metadata=metadata)
+    conversation.append_event("error", by=BOT, at=at, metadata=metadata)
     if execution is not None:
         conversation.executions.filter(pk=execution.pk).update(
             ended_at=at, end_reason="failed", awaits_reply=False, due_at=None, pending=None
@@ -125,7 +125,7 @@ def _start_execution(conversation: Conversation, at: datetime) -> Execution | No
     consumed = conversation.executions.aggregate(last=Max("consumed_seq"))["last"] or 0
     since = max(consumed, release.seq if release else 0)
     messages = _inbound_messages(conversation, since=since)
-    event = next((message for message in messages if not message.came_too_late), None)
+    event = next((message for message in messages if not message.is_too_late_for_bot), None)
     if event is None:
         return None
     parsed = parsed_flow(revision)
@@ -152,7 +152,9 @@ def _start_execution(conversation: Conversation, at: datetime) -> Execution | No
         now=at,
     )
     execution.save()
-    conversation.append("flow_start", by=BOT, at=at, metadata={"flow": flow.name, "execution": execution.sid})
+    conversation.append_event(
+        "flow_start", by=BOT, at=at, metadata={"flow": flow.name, "execution": execution.sid}
+    )
     return execution
 
 
@@ -174,7 +176,7 @@ def _next_reply(conversation: Conversation, execution: Execution, at: datetime) 
     """
     buffers_early_replies = bool(company_settings.get_value(company_settings.BUFFER_EARLY_REPLIES))
     for event in _inbound_messages(conversation, since=execution.consumed_seq):
-        if event.came_too_late:
+        if event.is_too_late_for_bot:
             execution.consumed_seq = event.seq
             continue
         if execution.awaits_reply and (buffers_early_replies or _is_after(event, execution.question)):
@@ -183,7 +185,7 @@ def _next_reply(conversation: Conversation, execution: Execution, at: datetime) 
             return None
         execution.consumed_seq = event.seq
         metadata = {"unread": event.seq, "text": event.body[:MAX_QUOTE_CHARACTERS]}
-        conversation.append("note", by=BOT, at=at, metadata=metadata)
+        conversation.append_event("note", by=BOT, at=at, metadata=metadata)
     return None
 
 

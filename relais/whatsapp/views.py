@@ -8,7 +8,8 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST, require_safe
 
 from relais.conversations import fragments
-from relais.conversations.models import ConversationEvent, Media, MediaState
+from relais.conversations.models import ConversationEvent, Media
+from relais.conversations.states import MediaState
 from relais.conversations.views.responses import (
     AgentRequest,
     agent_required,
@@ -27,7 +28,7 @@ def retry_media(request: AgentRequest, pk: int) -> HttpResponse:
     """Retry a download that was given up; a second click finds it under way."""
     within_reach = Media.objects.filter(event__conversation__in=request.user.reachable_conversations())
     media = get_object_or_404(within_reach.select_related("event__conversation"), pk=pk)
-    if media.may_be_tried_again:
+    if media.is_retryable:
         download.retry(media)
     if wants_json(request):
         return success_response(html=fragments.message(ConversationEvent.objects.get(pk=media.event_id)))

@@ -10,8 +10,9 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from relais.conversations.events import BOT
-from relais.conversations.inbound import InboundMedia
-from relais.conversations.models import GIVEN_UP, Conversation, Media
+from relais.conversations.inbound_messages import InboundMedia
+from relais.conversations.models import Conversation, Media
+from relais.conversations.states import MEDIA_GIVEN_UP
 from relais.flows.models import Flow
 from relais.flows.tests.test_pages import begins, greets
 from tests.accessibility import NARROW, THEMES, WIDE, in_theme, violations
@@ -48,16 +49,16 @@ def chats(fatou_writes, awa, koffi, mariam, clock):
     for name, agent in (("mine", awa), ("koffis", koffi), ("ended", awa)):
         made[name].take_over(agent, at=clock.now)
     mine = made["mine"]
-    mine.say_as_agent("Bonjour", agent=awa, at=clock.now).failed(
+    mine.send_as_agent("Bonjour", agent=awa, at=clock.now).mark_failed(
         at=clock.now, code=63024, error="Ce numéro ne peut pas recevoir ce message."
     )
-    mine.say_as_agent("Êtes-vous là ?", agent=awa, at=clock.now).advance(
+    mine.send_as_agent("Êtes-vous là ?", agent=awa, at=clock.now).advance(
         "read", at=clock.now, sid="SM" + "1" * 32
     )
     url = "https://api.twilio.com/2010-04-01/Accounts/AC/Messages/MM/Media/ME"
     picture = InboundMedia(url, "image/png")
     fatou_writes("voilà", address="whatsapp:+2250700000012", name="mine", media=(picture,))
-    Media.objects.update(state="failed", error=GIVEN_UP)
+    Media.objects.update(state="failed", error=MEDIA_GIVEN_UP)
     made["ended"].close(awa, at=clock.now)
     return {name: f"/dashboard/chat/{conversation.pk}" for name, conversation in made.items()}
 

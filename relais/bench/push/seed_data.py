@@ -67,7 +67,8 @@ def _conversations(clients: list[str], agents: list[Any]) -> list[int]:
     from django.db import transaction
     from django.utils.timezone import now
 
-    from relais.conversations.inbound import InboundMessage, receive
+    from relais.conversations.inbound import ingest
+    from relais.conversations.inbound_messages import InboundMessage
     from relais.conversations.models import Conversation, MessageDelivery
 
     sender = settings.ENVIRONMENT.whatsapp_number
@@ -75,7 +76,7 @@ def _conversations(clients: list[str], agents: list[Any]) -> list[int]:
         InboundMessage(f"SM{n:032x}", client, sender, "Bonjour", profile_name=f"Client {n}")
         for n, client in enumerate(clients)
     ]
-    received = receive(firsts, at=now())
+    received = ingest(firsts, at=now())
     ids = [received[first.sid].conversation_id for first in firsts]
     with transaction.atomic():
         for n, conversation in enumerate(Conversation.objects.filter(pk__in=ids)):

@@ -9,9 +9,10 @@ from relais.accounts.models import User
 from relais.clients.models import Client
 from relais.company.forms import WordsForm
 from relais.conversations import fragments
-from relais.conversations.client_answers import in_words
+from relais.conversations.client_answers import humanize
+from relais.conversations.errors import CannotSend
 from relais.conversations.event_text import event_sentence
-from relais.conversations.outbound import Unsayable, clean
+from relais.conversations.outbound import clean_message
 from relais.flows.forms import NewFlowForm
 from tests.cast import FATOU
 
@@ -63,9 +64,9 @@ def test_nobody_and_nothing_gets_a_name_that_shows_nothing(name, awa):
     assert "name" in NewFlowForm({"name": name, "text": "{}"}).errors
     assert "brand" in WordsForm({"brand": name}).errors
     assert str(User(full_name=name, email="awa@example.com")) == "awa@example.com"
-    assert in_words(name) == ""
-    with pytest.raises(Unsayable):
-        clean(name)
+    assert humanize(name) == ""
+    with pytest.raises(CannotSend):
+        clean_message(name)
 
 
 def test_a_team_gets_no_name_that_shows_nothing():

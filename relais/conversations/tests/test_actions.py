@@ -328,19 +328,19 @@ def test_reassigning_what_has_ended_is_too_late(ended, mariam, koffi):
 
 @pytest.fixture
 def failed(held_by_awa, awa, clock):
-    delivery = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
-    delivery.failed(at=clock.now, code=63024, error="Ce numéro ne peut pas recevoir ce message.")
+    delivery = held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
+    delivery.mark_failed(at=clock.now, code=63024, error="Ce numéro ne peut pas recevoir ce message.")
     return delivery
 
 
 @pytest.fixture
 def uncertain(held_by_awa, awa, clock):
-    delivery = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
+    delivery = held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
     MessageDelivery.objects.filter(pk=delivery.pk).update(
         state="sending", claimed_by="test", claimed_at=clock.now, lease_until=clock.now
     )
     delivery.refresh_from_db()
-    delivery.doubt(at=clock.now, error="")
+    delivery.mark_uncertain(at=clock.now, error="")
     return delivery
 
 

@@ -6,7 +6,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relais.conversations.delivery_states import HAPPY
+from relais.conversations.delivery_states import STATES_BY_RANK
 from relais.conversations.models import Conversation, MessageDelivery
 
 pytestmark = pytest.mark.django_db
@@ -37,11 +37,11 @@ def hear(delivery, word, outcome):
     if word in HAPPENED:
         told.advance(word, at=at, sid=SID)
     elif word == "failed":
-        told.failed(at=at, code=63016, error="fenêtre fermée", sid=SID)
+        told.mark_failed(at=at, code=63016, error="fenêtre fermée", sid=SID)
     elif outcome == "accepted":
-        told.accepted(SID, at=at)
+        told.mark_sent(SID, at=at)
     elif outcome == "unknown":
-        told.doubt(at=at, error="?")
+        told.mark_uncertain(at=at, error="?")
     else:
         told.postpone(until=at, error="?")
 
@@ -65,13 +65,13 @@ def test_the_state_is_right_in_the_end(held_by_awa, clock, heard):
 
 
 def check(delivery, life, outcome, words):
-    best = max((HAPPY.index(word) for word in life if word != "failed"), default=-1)
+    best = max((STATES_BY_RANK.index(word) for word in life if word != "failed"), default=-1)
     proven = bool(life) or outcome == "accepted"
     assert delivery.sid == (SID if proven else None)
     if not proven:
         assert delivery.state == ("uncertain" if outcome == "unknown" else "queued")
     elif "failed" not in life:
-        assert delivery.state == (HAPPY[best] if best >= 0 else "sent")
+        assert delivery.state == (STATES_BY_RANK[best] if best >= 0 else "sent")
     elif "delivered" in life:
         first = min(words.index(word) for word in ("delivered", "read") if word in words)
         assert delivery.state in (("failed",) if words.index("failed") < first else ("delivered", "read"))
@@ -93,36 +93,36 @@ def test_a_late_outcome_of_an_earlier_try_changes_nothing_of_the_later_one(held_
     delivery = held_by_awa.deliveries.get()
     assert delivery.claim(by="slow", at=clock.now)
     late, later = (MessageDelivery.objects.get(pk=delivery.pk) for _ in range(2))
-    delivery.doubt(at=clock.now, error="?")
-    assert delivery.again()
+    delivery.mark_uncertain(at=clock.now, error="?")
+    assert delivery.requeue()
     assert delivery.claim(by="another", at=clock.now)
     assert not late.postpone(until=clock.now, error="?")
-    assert not later.doubt(at=clock.now, error="?")
+    assert not later.mark_uncertain(at=clock.now, error="?")
     assert MessageDelivery.objects.get(pk=delivery.pk).state == "sending"
-    late.accepted(SID, at=clock.now)
+    late.mark_sent(SID, at=clock.now)
     assert MessageDelivery.objects.get(pk=delivery.pk).state == "sent"
 
 
 def test_it_goes_back_once_and_only_while_it_is_uncertain(held_by_awa, clock):
     delivery = held_by_awa.deliveries.get()
-    assert not delivery.again()
+    assert not delivery.requeue()
     assert delivery.claim(by="p", at=clock.now)
-    assert not delivery.again()
-    delivery.doubt(at=clock.now, error="?")
-    assert delivery.again()
+    assert not delivery.requeue()
+    delivery.mark_uncertain(at=clock.now, error="?")
+    assert delivery.requeue()
     assert delivery.claim(by="p", at=clock.now)
-    delivery.doubt(at=clock.now, error="?")
-    assert not delivery.again()
+    delivery.mark_uncertain(at=clock.now, error="?")
+    assert not delivery.requeue()
     assert delivery.state == "uncertain"
 
 
 def test_a_refused_second_try_says_nothing_against_the_first_that_left(held_by_awa, clock):
     delivery = held_by_awa.deliveries.get()
     assert delivery.claim(by="p", at=clock.now)
-    delivery.doubt(at=clock.now, error="?")
-    assert delivery.again()
+    delivery.mark_uncertain(at=clock.now, error="?")
+    assert delivery.requeue()
     assert delivery.claim(by="p", at=clock.now)
     assert delivery.advance("sent", at=clock.now, sid=SID)
-    assert not delivery.failed(at=clock.now, code=21610, error="refused")
+    assert not delivery.mark_failed(at=clock.now, code=21610, error="refused")
     assert MessageDelivery.objects.get(pk=delivery.pk).state == "sent"
-    assert delivery.failed(at=clock.now, code=63016, error="window", sid=SID)
+    assert delivery.mark_failed(at=clock.now, code=63016, error="window", sid=SID)

@@ -8,10 +8,11 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from relais.clients.models import Client, ClientAddress
+from relais.conversations.errors import CannotSend
 from relais.conversations.event_text import event_sentence
-from relais.conversations.inbound import InboundMessage, receive
+from relais.conversations.inbound import ingest
+from relais.conversations.inbound_messages import InboundMessage
 from relais.conversations.models import Conversation, ConversationEvent
-from relais.conversations.outbound import Unsayable
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, event_types_of, messages_to_client, new_sid
 
 USER_ID = "whatsapp:FI.9xYabc"
@@ -25,7 +26,7 @@ def message(body="Bonjour", *, address=FATOU, sender=OUR_NUMBER, name="Fatou", *
 
 
 def received(*messages, at):
-    answers = receive(messages, at=at)
+    answers = ingest(messages, at=at)
     return [answers[each.sid] for each in messages]
 
 
@@ -53,7 +54,7 @@ def test_what_is_said_goes_to_the_address_the_client_wrote_from_last(held_by_awa
     fatou_writes("encore moi", other_address=USER_ID)
     for address in (USER_ID, FATOU):
         fatou_writes("c'est moi", address=address)
-        delivery = Conversation.objects.get().say_as_agent(
+        delivery = Conversation.objects.get().send_as_agent(
             "Je regarde.", agent=awa, at=clock.passes(seconds=5)
         )
         Conversation.objects.get().deliveries.exclude(pk=delivery.pk).update(state="sent")
@@ -79,7 +80,7 @@ def test_the_window_counts_the_last_message_of_any_address(held_by_awa, fatou_wr
     closes = Conversation.objects.get().window_closes_at()
     assert closes == clock.now + timedelta(hours=24)
     clock.passes(hours=2)
-    Conversation.objects.get().say_as_agent("Oui.", agent=awa, at=clock.now)
+    Conversation.objects.get().send_as_agent("Oui.", agent=awa, at=clock.now)
 
 
 @pytest.mark.django_db
@@ -117,12 +118,12 @@ def test_in_one_batch_the_link_may_stand_in_any_message(clock):
 
 @pytest.mark.django_db
 def test_known_addresses_are_asked_for_once_in_a_batch(clock):
-    receive([message(other_address=USER_ID)], at=clock.now)
+    ingest([message(other_address=USER_ID)], at=clock.now)
     batch = [message(str(n), other_address=USER_ID) for n in range(20)]
     with CaptureQueriesContext(connection) as without:
-        receive([message()], at=clock.now)
+        ingest([message()], at=clock.now)
     with CaptureQueriesContext(connection) as with_links:
-        receive(batch, at=clock.now)
+        ingest(batch, at=clock.now)
     assert len(with_links) == len(without) + 1
 
 
@@ -205,7 +206,7 @@ def test_the_text_of_a_person_that_still_waits_leaves_all_the_same(
 ):
     held, waiting = two_clients
     waiting.take_over(koffi, at=clock.passes(seconds=1))
-    said = waiting.say_as_agent("Bonjour Fatou.", agent=koffi, at=clock.passes(seconds=1))
+    said = waiting.send_as_agent("Bonjour Fatou.", agent=koffi, at=clock.passes(seconds=1))
     waiting.deliveries.exclude(pk=said.pk).update(state="sent")
     clock.passes(seconds=1)
     fatou_writes("me revoici")
@@ -237,14 +238,14 @@ def test_a_number_written_in_its_other_form_is_the_same_client(fatou_writes, one
     assert second.address.address == other, "we write to the form that is written now"
     assert second.address.phone_number == other.removeprefix("whatsapp:")
     for form in (one, other):
-        assert list(Conversation.objects.matching(form.removeprefix("whatsapp:"))) == [first]
+        assert list(Conversation.objects.search(form.removeprefix("whatsapp:"))) == [first]
 
 
 @pytest.mark.django_db
 def test_digits_of_another_script_find_a_number(with_bot, fatou_writes):
     fatou_writes("un", address=IBRAHIM)
     for typed in ("٢١٢ ٦٠٠ ٠٠٠٠٠١", "۰۶۰۰۰۰۰۰۰۱", "0600-00-00-01"):
-        assert list(Conversation.objects.matching(typed)) == [with_bot]
+        assert list(Conversation.objects.search(typed)) == [with_bot]
 
 
 # -- at once -----------------------------------------------------------------------------------------
@@ -258,7 +259,7 @@ def at_once(*batches, at):
     def store(batch):
         try:
             gate.wait(10)
-            receive(batch, at=at)
+            ingest(batch, at=at)
         except Exception as error:
             wrong.append(error)
         finally:
@@ -351,10 +352,10 @@ def test_an_opt_out_counts_for_the_person_under_every_address(held_by_awa, fatou
     address = held_by_awa.address
     held_by_awa.client.opt_out(OUR_NUMBER, at=clock.now, address=address)
     fatou_writes("d'un autre numéro", address=IBRAHIM)
-    receive([message(sender=OTHER_NUMBER, other_address=USER_ID)], at=clock.passes(seconds=1))
+    ingest([message(sender=OTHER_NUMBER, other_address=USER_ID)], at=clock.passes(seconds=1))
     held_by_awa = Conversation.objects.get(pk=held_by_awa.pk)
-    with pytest.raises(Unsayable, match="ne plus recevoir"):
-        held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.passes(seconds=1))
+    with pytest.raises(CannotSend, match="ne plus recevoir"):
+        held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.passes(seconds=1))
     fatou_writes("me revoici", address=USER_ID)
     held_by_awa = Conversation.objects.get(pk=held_by_awa.pk)
-    held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.passes(seconds=1))
+    held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.passes(seconds=1))

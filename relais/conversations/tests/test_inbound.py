@@ -7,9 +7,11 @@ import pytest
 from django.db import connection
 
 from relais.clients.models import Client, ClientAddress
-from relais.conversations.inbound import InboundMedia, InboundMessage, receive
-from relais.conversations.lifecycle import end_silent
-from relais.conversations.models import WINDOW, Conversation, ConversationEvent
+from relais.conversations.inbound import ingest
+from relais.conversations.inbound_messages import InboundMedia, InboundMessage
+from relais.conversations.lifecycle import end_inactive
+from relais.conversations.models import Conversation, ConversationEvent
+from relais.conversations.states import SERVICE_WINDOW
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, event_types_of, new_sid
 
 
@@ -23,7 +25,7 @@ def message(body="Bonjour", *, address=FATOU, sid=None, **fields):
 @pytest.mark.django_db
 def test_many_at_once_keep_their_order_and_leave_no_hole(clock):
     batch = [message(str(n), address=(FATOU, IBRAHIM)[n % 2]) for n in range(40)]
-    receive(batch, at=clock.now)
+    ingest(batch, at=clock.now)
     for address, expected in ((FATOU, range(0, 40, 2)), (IBRAHIM, range(1, 40, 2))):
         conversation = Conversation.objects.get(address__address=address)
         events = conversation.events.order_by("seq")
@@ -36,9 +38,9 @@ def test_many_at_once_keep_their_order_and_leave_no_hole(clock):
 @pytest.mark.django_db
 def test_a_repeated_message_writes_nothing_and_is_answered_as_the_first_time(waiting, clock):
     first = message("allô")
-    answer = receive([first], at=clock.now)[first.sid]
+    answer = ingest([first], at=clock.now)[first.sid]
     story = event_types_of(waiting)
-    again = receive([first, first], at=clock.passes(minutes=30))[first.sid]
+    again = ingest([first, first], at=clock.passes(minutes=30))[first.sid]
     assert again == answer
     assert answer.waiting_due
     assert event_types_of(waiting) == story
@@ -48,9 +50,9 @@ def test_a_repeated_message_writes_nothing_and_is_answered_as_the_first_time(wai
 def test_patience_is_asked_for_again_once_who_answered_is_gone(held_by_awa, awa, clock):
     def due():
         said = message()
-        return receive([said], at=clock.passes(minutes=1))[said.sid].waiting_due
+        return ingest([said], at=clock.passes(minutes=1))[said.sid].waiting_due
 
-    held_by_awa.say_as_agent("Je regarde.", agent=awa, at=clock.passes(minutes=1))
+    held_by_awa.send_as_agent("Je regarde.", agent=awa, at=clock.passes(minutes=1))
     assert not due()
     held_by_awa.release(awa, at=clock.passes(minutes=1))
     assert due()
@@ -62,8 +64,8 @@ def test_patience_is_asked_for_again_once_who_answered_is_gone(held_by_awa, awa,
 @pytest.mark.django_db
 def test_a_batch_of_new_and_known_messages_answers_all(clock):
     known, new = message("un"), message("deux")
-    receive([known], at=clock.now)
-    answers = receive([known, new], at=clock.now)
+    ingest([known], at=clock.now)
+    answers = ingest([known, new], at=clock.now)
     assert set(answers) == {known.sid, new.sid}
     assert ConversationEvent.objects.count() == 2
 
@@ -71,24 +73,24 @@ def test_a_batch_of_new_and_known_messages_answers_all(clock):
 @pytest.mark.django_db
 def test_a_client_exists_from_his_second_message_on(clock):
     first, second = message(), message()
-    assert receive([first], at=clock.now)[first.sid].client_existed is False
-    assert receive([second], at=clock.now)[second.sid].client_existed is True
-    assert receive([first], at=clock.now)[first.sid].client_existed is False
+    assert ingest([first], at=clock.now)[first.sid].client_existed is False
+    assert ingest([second], at=clock.now)[second.sid].client_existed is True
+    assert ingest([first], at=clock.now)[first.sid].client_existed is False
 
 
 @pytest.mark.django_db
 def test_two_first_messages_in_one_batch_make_one_client(clock):
     first, second = message(), message()
-    answers = receive([first, second], at=clock.now)
+    answers = ingest([first, second], at=clock.now)
     assert [answers[m.sid].client_existed for m in (first, second)] == [False, True]
     assert Client.objects.count() == ClientAddress.objects.count() == Conversation.objects.count() == 1
 
 
 @pytest.mark.django_db
 def test_a_profile_name_follows_the_client_and_never_the_given_name(clock):
-    receive([message()], at=clock.now)
+    ingest([message()], at=clock.now)
     Client.objects.update(client_full_name="Fatou Diallo")
-    receive(
+    ingest(
         [InboundMessage(sid=new_sid(), address=FATOU, sender=OUR_NUMBER, body="", profile_name="Fa 🌸")],
         at=clock.now,
     )
@@ -98,9 +100,9 @@ def test_a_profile_name_follows_the_client_and_never_the_given_name(clock):
 
 @pytest.mark.django_db
 def test_who_writes_again_wants_to_hear_from_us(clock):
-    receive([message()], at=clock.now)
+    ingest([message()], at=clock.now)
     ClientAddress.objects.update(opted_out_at=clock.now)
-    receive([message()], at=clock.now)
+    ingest([message()], at=clock.now)
     assert ClientAddress.objects.get().opted_out_at is None
 
 
@@ -113,7 +115,7 @@ def test_the_same_client_on_another_number_of_ours_has_another_conversation(fato
 @pytest.mark.django_db
 def test_a_picture_is_kept_with_its_message_and_fetched_by_a_job(clock):
     sent = message(media=(InboundMedia("https://api.twilio.com/x", "image/jpeg"),))
-    receive([sent, sent], at=clock.now)
+    ingest([sent, sent], at=clock.now)
     event = ConversationEvent.objects.get()
     assert [m.url for m in event.media.all()] == ["https://api.twilio.com/x"]
     with connection.cursor() as cursor:
@@ -125,7 +127,7 @@ def test_a_picture_is_kept_with_its_message_and_fetched_by_a_job(clock):
 
 @pytest.mark.django_db
 def test_what_opens_is_what_the_life_says_opens(with_bot):
-    from relais.conversations.lifecycle import Status
+    from relais.conversations.states import Status
 
     row = Conversation.objects.values().get(pk=with_bot.pk)
     assert row["status"] == Status.ACTIVE
@@ -164,7 +166,7 @@ def at_once(work, rivals):
 def test_first_messages_at_the_same_instant_open_one_conversation(clock):
     for _round in range(10):
         address = f"whatsapp:+2126{_round:08d}"
-        answers = at_once(lambda n: receive([message(str(n), address=address)], at=clock.now), 6)
+        answers = at_once(lambda n: ingest([message(str(n), address=address)], at=clock.now), 6)
         assert all(isinstance(a, dict) for a in answers), answers
         conversation = Conversation.objects.get(address__address=address)
         assert list(conversation.events.order_by("seq").values_list("seq", flat=True)) == [1, 2, 3, 4, 5, 6]
@@ -174,7 +176,7 @@ def test_first_messages_at_the_same_instant_open_one_conversation(clock):
 def test_a_message_delivered_six_times_at_once_is_stored_once(clock):
     for _round in range(10):
         same = message(address=f"whatsapp:+2127{_round:08d}")
-        answers = at_once(lambda n: receive([same], at=clock.now)[same.sid], 6)
+        answers = at_once(lambda n: ingest([same], at=clock.now)[same.sid], 6)
         assert len(set(map(repr, answers))) == 1, answers
         assert Conversation.objects.get(address__address=same.address).seq == 1
 
@@ -185,7 +187,7 @@ def test_batches_that_cross_do_not_lose_each_other(clock):
 
     def batch(n):
         order = addresses if n % 2 else addresses[::-1]
-        return receive([message(f"{n}", address=a) for a in order], at=clock.now)
+        return ingest([message(f"{n}", address=a) for a in order], at=clock.now)
 
     answers = at_once(batch, 4)
     assert all(isinstance(a, dict) for a in answers), answers
@@ -200,7 +202,7 @@ def test_two_messages_at_once_while_waiting_ask_for_patience_once(fatou_writes, 
         address = f"whatsapp:+2129{_round:08d}"
         conversation = fatou_writes(address=address)
         conversation.ask_for_agent(by=BOT, at=clock.now)
-        at_once(lambda n: receive([message(address=address, bot_here=True)], at=clock.now), 4)
+        at_once(lambda n: ingest([message(address=address, bot_here=True)], at=clock.now), 4)
         assert conversation.deliveries.count() == 1
 
 
@@ -209,30 +211,30 @@ def test_what_reaches_us_late_opens_no_window_that_whatsapp_does_not_grant(clock
     """Twilio held it, or our door was shut: the window runs from when it was written, the order from now."""
     written = clock.now
     late = message("hier", occurred_at=written)
-    answer = receive([late], at=clock.passes(hours=30))[late.sid]
+    answer = ingest([late], at=clock.passes(hours=30))[late.sid]
     conversation = Conversation.objects.get()
-    assert conversation.window_closes_at() == written + WINDOW < clock.now
+    assert conversation.window_closes_at() == written + SERVICE_WINDOW < clock.now
     assert conversation.last_activity_at == conversation.started_at == clock.now
     event = conversation.events.get()
     assert (event.created_at, event.written_at) == (clock.now, written)
     assert answer.occurred_at == written.isoformat()
-    receive([message("aujourd'hui"), message("hier aussi", occurred_at=written)], at=clock.now)
-    assert conversation.window_closes_at() == clock.now + WINDOW
-    receive([message("avant-hier", occurred_at=written)], at=clock.passes(hours=1))
-    assert conversation.window_closes_at() == clock.now + WINDOW - timedelta(hours=1)
+    ingest([message("aujourd'hui"), message("hier aussi", occurred_at=written)], at=clock.now)
+    assert conversation.window_closes_at() == clock.now + SERVICE_WINDOW
+    ingest([message("avant-hier", occurred_at=written)], at=clock.passes(hours=1))
+    assert conversation.window_closes_at() == clock.now + SERVICE_WINDOW - timedelta(hours=1)
 
 
 @pytest.mark.django_db
 def test_one_opened_by_a_late_message_is_not_ended_at_once_for_silence(clock):
-    receive([message("hier", occurred_at=clock.now)], at=clock.passes(hours=30))
+    ingest([message("hier", occurred_at=clock.now)], at=clock.passes(hours=30))
     conversations = Conversation.objects.all()
-    assert end_silent(conversations, silent_since=clock.now - WINDOW, at=clock.now) == 0
+    assert end_inactive(conversations, inactive_since=clock.now - SERVICE_WINDOW, at=clock.now) == 0
     at = clock.passes(hours=24, seconds=1)
-    assert end_silent(conversations, silent_since=at - WINDOW, at=at) == 1
+    assert end_inactive(conversations, inactive_since=at - SERVICE_WINDOW, at=at) == 1
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("bot_here", [False, True])
 def test_a_late_message_is_asked_for_patience_only_if_it_is_ours_to_answer(waiting, clock, bot_here):
     late = message("allô", occurred_at=clock.now, bot_here=bot_here)
-    assert receive([late], at=clock.passes(minutes=5))[late.sid].waiting_due is bot_here
+    assert ingest([late], at=clock.passes(minutes=5))[late.sid].waiting_due is bot_here

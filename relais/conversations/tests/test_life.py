@@ -6,9 +6,11 @@ import pytest
 
 from relais.accounts.models import User
 from relais.conversations import lifecycle
+from relais.conversations.errors import NotAllowed, StateConflict
 from relais.conversations.events import BOT
-from relais.conversations.lifecycle import NotAllowed, Situation, TooLate, end_silent
+from relais.conversations.lifecycle import end_inactive
 from relais.conversations.models import Conversation
+from relais.conversations.states import Situation
 from relais.typography import typeset
 from tests.cast import event_types_of, messages_to_client
 
@@ -113,7 +115,7 @@ def test_take_over_by_the_holder_again_says_nothing(held_by_awa, awa, clock):
 
 
 def test_take_over_of_what_another_holds_tells_who(held_by_awa, koffi, awa, clock):
-    with pytest.raises(TooLate) as refusal:
+    with pytest.raises(StateConflict) as refusal:
         held_by_awa.take_over(koffi, at=clock.now)
     assert refusal.value.agent == awa
     assert refusal.value.code == "held"
@@ -121,7 +123,7 @@ def test_take_over_of_what_another_holds_tells_who(held_by_awa, koffi, awa, cloc
 
 
 def test_take_over_after_the_end_is_too_late(ended, koffi, clock):
-    with pytest.raises(TooLate) as refusal:
+    with pytest.raises(StateConflict) as refusal:
         ended.take_over(koffi, at=clock.now)
     assert (refusal.value.code, refusal.value.status, refusal.value.agent) == ("ended", "completed", None)
 
@@ -198,7 +200,7 @@ def test_close_by_another_agent_is_not_allowed(held_by_awa, koffi, clock):
 
 def test_close_after_the_end_is_too_late(ended, awa, mariam, clock):
     for who in (awa, mariam):
-        with pytest.raises(TooLate):
+        with pytest.raises(StateConflict):
             ended.close(who, at=clock.now)
 
 
@@ -207,7 +209,7 @@ def test_close_after_the_end_is_too_late(ended, awa, mariam, clock):
 
 def test_hand_back_of_what_the_bot_has_is_too_late(with_bot, awa, mariam, clock):
     for who in (awa, mariam):
-        with pytest.raises(TooLate):
+        with pytest.raises(StateConflict):
             with_bot.hand_back(who, at=clock.now)
 
 
@@ -240,7 +242,7 @@ def test_hand_back_by_another_agent_is_not_allowed(held_by_awa, koffi, clock):
 
 
 def test_hand_back_after_the_end_is_too_late(ended, mariam, clock):
-    with pytest.raises(TooLate):
+    with pytest.raises(StateConflict):
         ended.hand_back(mariam, at=clock.now)
 
 
@@ -248,7 +250,7 @@ def test_hand_back_after_the_end_is_too_late(ended, mariam, clock):
 
 
 def test_reassign_of_what_the_bot_has_is_too_late(with_bot, koffi, mariam, clock):
-    with pytest.raises(TooLate):
+    with pytest.raises(StateConflict):
         with_bot.reassign(koffi, by=mariam, at=clock.now)
 
 
@@ -283,7 +285,7 @@ def test_reassign_to_the_holder_changes_nothing(held_by_awa, awa, mariam, clock)
 
 
 def test_reassign_after_the_end_is_too_late(ended, koffi, mariam, clock):
-    with pytest.raises(TooLate):
+    with pytest.raises(StateConflict):
         ended.reassign(koffi, by=mariam, at=clock.now)
 
 
@@ -321,7 +323,7 @@ def test_a_deleted_holder_of_what_ended_is_forgotten_there(ended, awa):
 
 def silence(clock) -> int:
     at = clock.passes(hours=24, seconds=1)
-    return end_silent(Conversation.objects.all(), silent_since=at - timedelta(hours=24), at=at)
+    return end_inactive(Conversation.objects.all(), inactive_since=at - timedelta(hours=24), at=at)
 
 
 def test_silence_with_the_bot_is_a_timeout(with_bot, clock):
@@ -346,23 +348,23 @@ def test_silence_after_the_end_is_no_news(ended, clock):
 
 @pytest.fixture
 def five_fell_silent(fatou_writes, clock, monkeypatch):
-    monkeypatch.setattr(lifecycle, "SLICE", 2)
+    monkeypatch.setattr(lifecycle, "END_BATCH_SIZE", 2)
     for number in range(5):
         fatou_writes(address=f"whatsapp:+21260000001{number}")
     return clock.passes(hours=24, seconds=1)
 
 
 def test_after_a_holiday_all_the_silent_are_ended_at_once(five_fell_silent):
-    silent_since = five_fell_silent - timedelta(hours=24)
-    assert end_silent(Conversation.objects.all(), silent_since=silent_since, at=five_fell_silent) == 5
+    inactive_since = five_fell_silent - timedelta(hours=24)
+    assert end_inactive(Conversation.objects.all(), inactive_since=inactive_since, at=five_fell_silent) == 5
     assert not Conversation.objects.open().exists()
 
 
 def test_when_time_is_up_the_rest_of_the_silent_wait_for_the_next_minute(five_fell_silent):
     def minute():
-        silent_since = five_fell_silent - timedelta(hours=24)
+        inactive_since = five_fell_silent - timedelta(hours=24)
         everyone = Conversation.objects.all()
-        return end_silent(everyone, silent_since=silent_since, at=five_fell_silent, patience=0)
+        return end_inactive(everyone, inactive_since=inactive_since, at=five_fell_silent, max_seconds=0)
 
     assert [minute(), minute(), minute(), minute()] == [2, 2, 1, 0]
 

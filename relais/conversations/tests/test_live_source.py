@@ -53,7 +53,7 @@ def everything(everyone, fatou_writes, clock):
                 one.ask_for_agent(by=_bot(), at=clock.now)
             elif situation != "bot":
                 one.take_over(holders[number], at=clock.now)
-                one.read_by(holders[number])
+                one.mark_read_by(holders[number])
             if situation == "unread":
                 fatou_writes("encore", address=one.address.address)
             if situation == "ended":
@@ -101,7 +101,7 @@ def test_a_viewer_has_the_fields_of_the_user(awa, sales):
 
 def test_every_rev_of_a_conversation_has_a_change(held_by_awa, awa, fatou_writes, clock):
     fatou_writes("bonjour")
-    held_by_awa.say_as_agent("oui ?", agent=awa, at=clock.now)
+    held_by_awa.send_as_agent("oui ?", agent=awa, at=clock.now)
     batch = from_source(lambda source, db: source.changes(db, {held_by_awa.pk: 0}, 100))[held_by_awa.pk]
     held_by_awa.refresh_from_db()
     assert batch.version.rev == held_by_awa.rev

@@ -128,7 +128,7 @@ def test_each_figure_is_the_number_of_rows_behind_its_link(awa, koffi, mariam, f
     conversations[5].take_over(koffi, at=clock.now)
     conversations[5].close(koffi, at=clock.now)
     conversations[6].take_over(koffi, at=clock.now)
-    conversations[6].deliveries.get().failed(at=clock.now, code=63024, error="")
+    conversations[6].deliveries.get().mark_failed(at=clock.now, code=63024, error="")
     figures = figures_in(sees(awa, "/dashboard"))
     assert sorted(figures.values()) == [1, 1, 2, 2, 3, 4]
     for path, number in figures.items():

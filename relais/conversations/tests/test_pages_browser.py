@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import expect
 
 from relais.conversations.events import BOT
-from relais.conversations.inbound import InboundMedia
-from relais.conversations.models import GIVEN_UP, Conversation, Media
+from relais.conversations.inbound_messages import InboundMedia
+from relais.conversations.models import Conversation, Media
+from relais.conversations.states import MEDIA_GIVEN_UP
 from tests.browser import Browsers, expect_live
 from tests.cast import messages_to_client
 
@@ -156,7 +157,7 @@ def test_what_is_typed_outlives_every_other_event(run_story, awa, chat, held_by_
         expect_live(page)
         field_of(page).fill("je suis en train")
         fatou_writes("encore moi")
-        held_by_awa.answer("collect_vin", said="WDD2050071R123456", at=clock.now)
+        held_by_awa.record_answer("collect_vin", user_input="WDD2050071R123456", at=clock.now)
         expect(page.locator("#client")).to_contain_text("WDD2050071R123456")
         expect(field_of(page)).to_have_value("je suis en train")
         expect(field_of(page)).to_be_focused()
@@ -203,8 +204,8 @@ def test_earlier_messages_come_as_the_reader_scrolls_up(run_story, awa, chat, fa
 
 def test_what_failed_is_said_again_from_the_bubble(run_story, awa, chat, held_by_awa, clock):
     def story(browsers: Browsers) -> None:
-        delivery = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
-        delivery.failed(at=clock.now, code=63024, error="Ce numéro ne peut pas recevoir ce message.")
+        delivery = held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
+        delivery.mark_failed(at=clock.now, code=63024, error="Ce numéro ne peut pas recevoir ce message.")
         page = browsers.open_page(awa, chat)
         page.get_by_role("button", name="Renvoyer").click()
         expect(agents_words(page)).to_have_text(["Bonjour", "Bonjour"])
@@ -217,7 +218,7 @@ def test_what_failed_is_said_again_from_the_bubble(run_story, awa, chat, held_by
 def test_a_picture_that_was_given_up_is_tried_again(run_story, awa, fatou_writes):
     url = "https://api.twilio.com/2010-04-01/Accounts/AC/Messages/MM/Media/ME"
     conversation = fatou_writes("voilà", media=(InboundMedia(url, "image/png"),))
-    Media.objects.update(state="failed", error=GIVEN_UP)
+    Media.objects.update(state="failed", error=MEDIA_GIVEN_UP)
 
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, f"/dashboard/chat/{conversation.pk}")
@@ -231,7 +232,9 @@ def test_a_picture_that_was_given_up_is_tried_again(run_story, awa, fatou_writes
 
 def test_a_colleague_is_not_offered_to_say_it_again(run_story, awa, koffi, chat, held_by_awa, clock):
     def story(browsers: Browsers) -> None:
-        held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now).failed(at=clock.now, code=None, error="")
+        held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now).mark_failed(
+            at=clock.now, code=None, error=""
+        )
         page = browsers.open_page(koffi, chat)
         expect(page.locator('.delivery[data-state="failed"]')).to_be_visible()
         expect(page.get_by_role("button", name="Renvoyer")).to_have_count(0)
@@ -312,8 +315,8 @@ def box_of(locator):
     "text", ["Oui", "Un texte assez long pour que sa bulle soit aussi large que possible " * 3]
 )
 def test_why_a_message_failed_stands_under_its_text(run_story, awa, chat, held_by_awa, clock, text):
-    delivery = held_by_awa.say_as_agent(text, agent=awa, at=clock.now)
-    delivery.failed(at=clock.now, code=63003, error="Ce numéro n'est pas sur WhatsApp.")
+    delivery = held_by_awa.send_as_agent(text, agent=awa, at=clock.now)
+    delivery.mark_failed(at=clock.now, code=63003, error="Ce numéro n'est pas sur WhatsApp.")
 
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chat)

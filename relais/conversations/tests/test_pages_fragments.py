@@ -8,7 +8,7 @@ from django.template.loader import render_to_string
 
 from relais.conversations import fragments
 from relais.conversations.events import BOT, Author
-from relais.conversations.inbound import InboundMedia
+from relais.conversations.inbound_messages import InboundMedia
 from relais.conversations.models import ConversationEvent, Media
 from relais.conversations.permissions import permissions_for
 from tests.cast import event_types_of
@@ -21,7 +21,7 @@ def bubble_of(conversation):
 
 
 def test_each_piece_has_one_root_that_live_frames_find_by_its_id(held_by_awa, awa, clock):
-    said = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
+    said = held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
     line = held_by_awa.events.get(event_type="agent_takeover")
     assert fragments.message(said.event).startswith(f'<li id="message-{said.event_id}"')
     assert f'<div id="delivery-{said.pk}"' in fragments.message(said.event)
@@ -81,7 +81,7 @@ def test_that_unreadable_signs_were_removed_is_noted(fatou_writes):
     ],
 )
 def test_each_state_has_a_tick_and_a_word(held_by_awa, awa, clock, state, word):
-    delivery = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
+    delivery = held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
     delivery.state = state
     html = fragments.delivery(delivery)
     assert word in html.replace("&#x27;", "'")
@@ -90,8 +90,8 @@ def test_each_state_has_a_tick_and_a_word(held_by_awa, awa, clock, state, word):
 
 
 def test_a_failed_message_says_why_and_may_be_sent_again(held_by_awa, awa, clock):
-    delivery = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
-    delivery.failed(at=clock.now, code=63024, error="Ce numéro ne peut pas recevoir ce message.")
+    delivery = held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
+    delivery.mark_failed(at=clock.now, code=63024, error="Ce numéro ne peut pas recevoir ce message.")
     html = fragments.delivery(delivery)
     assert "Ce numéro ne peut pas recevoir ce message." in html
     assert "(63024)" in html
@@ -103,14 +103,14 @@ def test_a_failed_message_says_why_and_may_be_sent_again(held_by_awa, awa, clock
 
 
 def test_what_was_sent_again_cannot_be_sent_a_third_time(held_by_awa, awa, clock):
-    delivery = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
-    delivery.failed(at=clock.now, code=None, error="")
+    delivery = held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
+    delivery.mark_failed(at=clock.now, code=None, error="")
     held_by_awa.resend(delivery.event, agent=awa, at=clock.now)
     assert "Renvoyer" not in fragments.delivery(type(delivery).objects.get(pk=delivery.pk))
 
 
 def test_an_uncertain_message_offers_both_choices(held_by_awa, awa, clock):
-    delivery = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
+    delivery = held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
     delivery.state = "uncertain"
     html = fragments.delivery(delivery)
     assert "Renvoyer" in html
@@ -134,7 +134,7 @@ def test_events_are_sentences(waiting, awa, mariam, koffi, clock):
     waiting.take_over(awa, at=clock.passes(seconds=1))
     waiting.hand_back(awa, at=clock.passes(seconds=1))
     waiting.close(mariam, at=clock.passes(seconds=1))
-    told = [words(fragments.event_line(e)) for e in waiting.events.order_by("seq") if not e.is_spoken]
+    told = [words(fragments.event_line(e)) for e in waiting.events.order_by("seq") if not e.is_message]
     assert [sentence.rpartition(" · ")[0] for sentence in told] == [
         "Un agent est demandé : le client le demande",
         "Awa Diop a pris la conversation",
@@ -178,7 +178,7 @@ def test_a_row_says_where_the_conversation_stands(with_bot, awa, clock):
 
 
 def test_a_row_shows_what_was_said_last_and_by_whom(held_by_awa, awa, clock):
-    held_by_awa.say_as_agent("Je regarde tout de suite", agent=awa, at=clock.now)
+    held_by_awa.send_as_agent("Je regarde tout de suite", agent=awa, at=clock.now)
     row = fragments.row(held_by_awa)
     assert "Je regarde tout de suite" in row
     assert 'aria-label="Agent"' in row
@@ -187,7 +187,7 @@ def test_a_row_shows_what_was_said_last_and_by_whom(held_by_awa, awa, clock):
 def test_the_row_of_a_client_who_waits_shows_his_own_last_words(fatou_writes, clock):
     conversation = fatou_writes("Ma Classe A ne démarre plus")
     conversation.ask_for_agent(by=BOT, at=clock.passes(seconds=1), reason="Le client demande un agent")
-    conversation.say_as_program("Je préviens un agent.", by=BOT, at=clock.passes(seconds=1))
+    conversation.send_as_program("Je préviens un agent.", by=BOT, at=clock.passes(seconds=1))
     row = fragments.row(conversation)
     assert "Ma Classe A ne démarre plus" in row
     assert "Le client demande un agent" not in row and "Je préviens" not in row
@@ -204,8 +204,8 @@ def test_the_end_of_a_conversation_is_told_with_a_whole_time(ended, awa):
 
 
 def test_a_row_tells_of_a_message_that_failed(held_by_awa, awa, clock):
-    delivery = held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
-    delivery.failed(at=clock.now, code=63024, error="")
+    delivery = held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
+    delivery.mark_failed(at=clock.now, code=63024, error="")
     assert "échec" in fragments.row(held_by_awa)
 
 
@@ -218,8 +218,8 @@ def test_pictures_and_documents_are_links_of_ours(fatou_writes):
     assert "en cours de réception" in bubble_of(conversation)
     assert "Photo" in fragments.row(conversation)
     first, second = Media.objects.order_by("position")
-    first.settle("stored", content_type="image/jpeg", size=1000)
-    second.settle("stored", content_type="application/pdf", size=120_000)
+    first.record_download("stored", content_type="image/jpeg", size=1000)
+    second.record_download("stored", content_type="application/pdf", size=120_000)
     html = bubble_of(conversation)
     assert f'<img src="/dashboard/media/{first.pk}"' in html
     assert f'href="/dashboard/media/{second.pk}"' in html
@@ -227,7 +227,7 @@ def test_pictures_and_documents_are_links_of_ours(fatou_writes):
 
 
 def test_a_note_of_a_deleted_user_keeps_his_name(with_bot, clock):
-    with_bot.append("agent_takeover", by=Author("agent", "Ancien Collègue", 99), at=clock.now)
+    with_bot.append_event("agent_takeover", by=Author("agent", "Ancien Collègue", 99), at=clock.now)
     assert event_types_of(with_bot)[-2:] == ["agent_takeover", "message_sent"]
     assert "Ancien Collègue" in fragments.event_line(with_bot.events.get(event_type="agent_takeover"))
 
@@ -242,9 +242,9 @@ def test_what_the_bot_sent_beside_its_text_is_shown(with_bot, clock):
     from relais.conversations.events import BOT
     from relais.conversations.outbound import Template
 
-    picture = with_bot.say_as_program("Voici", by=BOT, at=clock.now, media_url="https://example.com/e.jpg")
+    picture = with_bot.send_as_program("Voici", by=BOT, at=clock.now, media_url="https://example.com/e.jpg")
     assert 'href="https://example.com/e.jpg"' in fragments.message(picture.event)
-    odd = with_bot.say_as_program("Voici", by=BOT, at=clock.now, media_url="javascript:alert(1)")
+    odd = with_bot.send_as_program("Voici", by=BOT, at=clock.now, media_url="javascript:alert(1)")
     assert "href" not in fragments.message(odd.event)
-    template = with_bot.say_as_program("", by=BOT, at=clock.now, template=Template("HX12", {}))
+    template = with_bot.send_as_program("", by=BOT, at=clock.now, template=Template("HX12", {}))
     assert "Modèle WhatsApp HX12" in fragments.message(template.event)

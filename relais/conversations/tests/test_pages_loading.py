@@ -11,7 +11,7 @@ from django.utils import timezone, translation
 from playwright.sync_api import expect
 
 from relais.conversations.events import BOT
-from relais.conversations.inbound import InboundMedia
+from relais.conversations.inbound_messages import InboundMedia
 from relais.conversations.models import Media
 from relais.web.times import ZONE_COOKIE, in_words, zone_named
 from tests.browser import Browsers, expect_live
@@ -32,7 +32,7 @@ def busy_desk(held_by_awa, awa, fatou_writes, clock):
     """A long conversation, and as many beside it as the page shows. Returns the next one Awa holds."""
     for n in range(60):
         if n % 2:
-            held_by_awa.say_as_agent(
+            held_by_awa.send_as_agent(
                 f"Voici la réponse numéro {n} : le rendez-vous est possible.",
                 agent=awa,
                 at=clock.passes(minutes=1),
@@ -187,7 +187,7 @@ class TestLateAnswers:
 
             page.route(re.compile("/situation"), hold_the_first)
             with page.expect_request(re.compile("/situation")):
-                held_by_awa.answer("collect_vin", said="WDD2050071R123456", at=clock.now)
+                held_by_awa.record_answer("collect_vin", user_input="WDD2050071R123456", at=clock.now)
             held_by_awa.close(awa, at=clock.now)
             expect(page.locator("#situation")).to_have_attribute("data-situation", "ended")
             held[0].fulfill(body=earlier, content_type="text/html")
@@ -409,7 +409,7 @@ def test_messages_are_grouped_by_the_server_as_by_the_scripts(
         clock.passes(seconds=seconds)
         fatou_writes(f"après {seconds} s")
     for seconds in (3, 5):
-        held_by_awa.say_as_agent(f"réponse {seconds}", agent=awa, at=clock.passes(seconds=seconds))
+        held_by_awa.send_as_agent(f"réponse {seconds}", agent=awa, at=clock.passes(seconds=seconds))
 
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chat)

@@ -5,7 +5,7 @@ from django.apps import apps
 from django.db import connection, models
 from django.db.migrations.state import ProjectState
 
-from relais.conversations.retryable_index import AddIndexAnew
+from relais.conversations.retryable_index import AddIndexConcurrentlyRetryable
 
 VALID = "select indisvalid from pg_index where indexrelid = 'made_in_a_test'::regclass"
 BREAK = "update pg_index set indisvalid = false where indexrelid = 'made_in_a_test'::regclass"
@@ -22,7 +22,7 @@ def no_index_is_left():
 @pytest.mark.django_db(transaction=True)
 def test_an_index_of_an_interrupted_migration_is_made_anew(no_index_is_left):
     index = models.Index(fields=["sender"], name="made_in_a_test")
-    operation = AddIndexAnew("conversation", index)
+    operation = AddIndexConcurrentlyRetryable("conversation", index)
     before = ProjectState.from_apps(apps)
     after = before.clone()
     operation.state_forwards("conversations", after)

@@ -19,10 +19,10 @@ class Bucket:
 
     def look(self, at, *, waiting=10**6):
         """How many leave, and the seconds until the next look is worth it."""
-        budget = SendBudget.opened(self.limit, at=at, **self.state)
+        budget = SendBudget.refilled(self.limit, at=at, **self.state)
         left = min(waiting, budget.available)
         if left:
-            budget.take(left)
+            budget.spend(left)
             self.state = {"tokens": budget.tokens, "counted_at": at, "recent": budget.recent}
         return left, budget.seconds_until(max(1, min(4, int(self.limit.burst / 2))))
 
@@ -88,13 +88,13 @@ def test_whenever_anybody_looks_no_second_has_more_than_the_rate_allows(rate, ga
 def test_after_the_wait_it_tells_so_many_may_leave(rate, tokens, number):
     bucket = Bucket(rate, tokens=tokens)
     bucket.look(0.0)
-    budget = SendBudget.opened(bucket.limit, at=0.0, **bucket.state)
-    later = SendBudget.opened(bucket.limit, at=budget.seconds_until(number) + 1e-6, **bucket.state)
+    budget = SendBudget.refilled(bucket.limit, at=0.0, **bucket.state)
+    later = SendBudget.refilled(bucket.limit, at=budget.seconds_until(number) + 1e-6, **bucket.state)
     assert later.available >= min(number, int(bucket.limit.burst), bucket.limit.max_per_window)
 
 
 def test_a_state_from_before_the_clock_was_set_back_counts_for_nothing():
-    budget = SendBudget.opened(
+    budget = SendBudget.refilled(
         RateLimit(80), at=1000.0, tokens=-5.0, counted_at=5000.0, recent=[[4999.5, 84]]
     )
     assert (budget.available, budget.recent) == (12, [])

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from relais.accounts.models import User
-from relais.conversations.lifecycle import Refusal
+from relais.conversations.errors import ActionRefused
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.conversations.views import pages, responses
 from relais.conversations.views.responses import AgentRequest, InvalidField, agent_required
@@ -71,8 +71,8 @@ def send(request: AgentRequest, pk: int) -> HttpResponse:
     conversation = _get_conversation(request, pk)
     text = _text_field(request, "message")
     try:
-        delivery = conversation.say_as_agent(text, agent=request.user, at=now(), ref=_ref(request))
-    except Refusal as refusal:
+        delivery = conversation.send_as_agent(text, agent=request.user, at=now(), ref=_ref(request))
+    except ActionRefused as refusal:
         if responses.wants_json(request):
             return responses.refusal_response(request, refusal)
         # Render the page instead of redirecting to it: the text must not be lost.
@@ -102,7 +102,7 @@ def confirm_arrival(request: AgentRequest, pk: int) -> HttpResponse:
 @agent_required
 def mark_as_read(request: AgentRequest, pk: int) -> HttpResponse:
     """Mark as read: the page is open in front of its agent and something new arrived."""
-    _get_conversation(request, pk).read_by(request.user)
+    _get_conversation(request, pk).mark_read_by(request.user)
     return responses.success_response()
 
 
@@ -120,7 +120,7 @@ def _perform(
     refusal = None
     try:
         action()
-    except Refusal as error:
+    except ActionRefused as error:
         refusal = error
     if responses.wants_json(request):
         if refusal:
@@ -148,7 +148,7 @@ def _perform_on_event(
         return _delivery_response(request, action(_get_event(request, conversation)))
     except MessageDelivery.DoesNotExist as missing:
         raise Http404 from missing
-    except Refusal as refusal:
+    except ActionRefused as refusal:
         if responses.wants_json(request):
             return responses.refusal_response(request, refusal)
         return responses.redirect_with_message(request, "chat", conversation.pk, refusal=refusal)

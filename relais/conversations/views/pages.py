@@ -14,11 +14,11 @@ from relais.accounts.models import User
 from relais.company import messenger
 from relais.conversations import fragments, list_filters, list_rows, timeline
 from relais.conversations.dashboard_stats import dashboard_stats
+from relais.conversations.errors import ActionRefused, refusal_sentence
 from relais.conversations.keyset_pagination import Order, Page, paginate
-from relais.conversations.lifecycle import Refusal
-from relais.conversations.models import Conversation, Conversations, MessageDelivery
-from relais.conversations.outbound import sentence_for
+from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.permissions import assignable_agents, permissions_for
+from relais.conversations.querysets import ConversationQuerySet
 from relais.conversations.views.responses import AgentRequest, agent_required, http_status
 from relais.text import MAX_MESSAGE_CHARACTERS
 
@@ -88,7 +88,7 @@ def conversations(request: AgentRequest) -> HttpResponse:
 @agent_required
 def chat(request: AgentRequest, pk: int) -> HttpResponse:
     conversation = _get_conversation(request, pk)
-    conversation.read_by(request.user)
+    conversation.mark_read_by(request.user)
     return chat_page(request, conversation)
 
 
@@ -119,7 +119,11 @@ def sidebar(request: AgentRequest, pk: int) -> HttpResponse:
 
 
 def chat_page(
-    request: AgentRequest, conversation: Conversation, *, draft: str = "", refusal: Refusal | None = None
+    request: AgentRequest,
+    conversation: Conversation,
+    *,
+    draft: str = "",
+    refusal: ActionRefused | None = None,
 ) -> HttpResponse:
     # The conversation is read before its events. The socket resends what happens in between, starting at this rev.
     context = {
@@ -135,7 +139,7 @@ def chat_page(
 
 
 def panels_fragment(
-    request: AgentRequest, conversation: Conversation, refusal: Refusal | None = None
+    request: AgentRequest, conversation: Conversation, refusal: ActionRefused | None = None
 ) -> HttpResponse:
     context = {**_panels_context(request, conversation), "refusal": refusal, "is_fragment": True}
     status = http_status(refusal) if refusal else 200
@@ -154,7 +158,7 @@ def _panels_context(request: AgentRequest, conversation: Conversation) -> dict[s
         "conversation": conversation,
         "client": conversation.client,
         "permissions": permissions,
-        "write_blocked_reason": sentence_for(blocked_by) if blocked_by else "",
+        "write_blocked_reason": refusal_sentence(blocked_by) if blocked_by else "",
         "max_characters": MAX_MESSAGE_CHARACTERS,
         # The idempotency key of the message being composed: a double click sends it once, even without scripts.
         "ref": secrets.token_urlsafe(16),
@@ -188,7 +192,7 @@ def _successor(user: User, conversation: Conversation) -> Conversation | None:
 
 
 def _other_conversations(user: User, conversation: Conversation) -> list[Conversation]:
-    others: Conversations = user.reachable_conversations().filter(client=conversation.client_id)
+    others: ConversationQuerySet = user.reachable_conversations().filter(client=conversation.client_id)
     newest_first = others.select_related("agent").order_by("-last_activity_at", "-pk")
     return list(newest_first.exclude(pk=conversation.pk)[:MAX_OTHER_CONVERSATIONS])
 
@@ -199,19 +203,19 @@ def _reconciliation_context(user: User) -> dict[str, Any]:
 
 def _queues_context(user: User) -> dict[str, list[str]]:
     """The rows of waiting conversations and of those that `user` holds."""
-    conversations: Conversations = user.reachable_conversations()
+    conversations: ConversationQuerySet = user.reachable_conversations()
     return {
         "waiting": _first_rows(conversations.waiting(), list_filters.BY_WAIT),
         "mine": _first_rows(conversations.held_by(user), list_filters.BY_ACTIVITY),
     }
 
 
-def _first_rows(conversations: Conversations, order: Order) -> list[str]:
+def _first_rows(conversations: ConversationQuerySet, order: Order) -> list[str]:
     page = paginate(list_rows.with_row_data(conversations), order, size=SIDEBAR_SIZE)
     return [fragments.row(conversation) for conversation in page.rows]
 
 
-def _list_context(request: AgentRequest, conversations: Conversations, order: Order) -> dict[str, Any]:
+def _list_context(request: AgentRequest, conversations: ConversationQuerySet, order: Order) -> dict[str, Any]:
     page: Page = paginate(
         list_rows.with_row_data(conversations),
         order,

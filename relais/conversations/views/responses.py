@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django_htmx.middleware import HtmxDetails
 
 from relais.accounts.models import User
-from relais.conversations.lifecycle import NotAllowed, Refusal, TooLate
+from relais.conversations.errors import ActionRefused, NotAllowed, StateConflict
 
 P = ParamSpec("P")
 
@@ -35,7 +35,7 @@ class AgentRequest(HttpRequest):
 View = Callable[Concatenate[AgentRequest, P], HttpResponse]
 
 
-class InvalidField(Refusal):
+class InvalidField(ActionRefused):
     """A form field with an unusable value; `code` names the field."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -74,17 +74,17 @@ def error_response(status: int, code: str, message: str, /, **fields: Any) -> Js
     return JsonResponse({"success": False, "error": message, "code": code, **fields}, status=status)
 
 
-def http_status(refusal: Refusal) -> int:
+def http_status(refusal: ActionRefused) -> int:
     if isinstance(refusal, NotAllowed):
         return 403
-    return 409 if isinstance(refusal, TooLate) else 422
+    return 409 if isinstance(refusal, StateConflict) else 422
 
 
-def refusal_response(request: AgentRequest, refusal: Refusal) -> JsonResponse:
+def refusal_response(request: AgentRequest, refusal: ActionRefused) -> JsonResponse:
     """The refusal as JSON: a conflict names who holds the conversation, or how it ended."""
     fields: dict[str, Any] = {}
     code = refusal.code
-    if isinstance(refusal, TooLate):
+    if isinstance(refusal, StateConflict):
         fields = {"status": refusal.status, "agent": str(refusal.agent) if refusal.agent else None}
         if refusal.agent == request.user:
             code = "wrong_state"
@@ -129,7 +129,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def redirect_with_message(
-    request: AgentRequest, to: str, *args: Any, message: str = "", refusal: Refusal | None = None
+    request: AgentRequest, to: str, *args: Any, message: str = "", refusal: ActionRefused | None = None
 ) -> HttpResponse:
     """After a form: redirect to a page that shows what happened."""
     if refusal is not None:

@@ -5,8 +5,9 @@ import pytest
 from relais.accounts.models import User
 from relais.clients.models import ClientAddress
 from relais.conversations import fragments
-from relais.conversations.lifecycle import NotAllowed, Situation
+from relais.conversations.errors import NotAllowed
 from relais.conversations.models import Conversation, MessageDelivery
+from relais.conversations.states import Situation
 from relais.flows.tests.test_runner import bot_runs, flow_of, published, says, state, to
 from tests.cast import IBRAHIM, OUR_NUMBER, event_types_of, messages_to_client
 

@@ -10,8 +10,8 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from relais.company import company_settings
 from relais.conversations.event_text import event_sentence
-from relais.conversations.lifecycle import Situation
 from relais.conversations.models import Conversation, MessageDelivery
+from relais.conversations.states import Situation
 from relais.flows import engine, runner
 from relais.flows.models import Execution, Flow
 from relais.flows.runner import run
@@ -85,7 +85,7 @@ def bot_runs(conversation, clock, fetch=no_network):
 def twilio_takes_all(clock):
     for delivery in MessageDelivery.objects.filter(state="queued").order_by("id"):
         if delivery.claim(by="t", at=clock.now):
-            delivery.accepted(f"SM{delivery.pk:032d}", at=clock.now)
+            delivery.mark_sent(f"SM{delivery.pk:032d}", at=clock.now)
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_what_comes_while_the_question_leaves_is_judged_once_that_is_known(
     bot_runs(fatou_writes("Fatou"), clock)
     assert not Execution.objects.due(clock.now).exists()
     clock.passes(seconds=2)
-    asked.accepted("SM" + "a" * 32, at=accepted_at)
+    asked.mark_sent("SM" + "a" * 32, at=accepted_at)
     assert Execution.objects.due(clock.now).count() == 1
     bot_runs(conversation, clock)
     assert messages_to_client(conversation)[-1] == said
@@ -241,7 +241,7 @@ def test_a_question_that_did_not_arrive_takes_its_own_branch(clock, fatou_writes
     bot_runs(conversation, clock)
     question = conversation.deliveries.get()
     question.claim(by="t", at=clock.now)
-    question.failed(at=clock.now, code=63012, error="panne")
+    question.mark_failed(at=clock.now, code=63012, error="panne")
     assert Execution.objects.due(clock.now).count() == 1
     bot_runs(conversation, clock)
     assert messages_to_client(conversation)[-1] == "Écrivez-nous de nouveau."
@@ -493,7 +493,7 @@ def test_while_a_flow_waits_nobody_is_asked_for_patience_and_no_silence_ends_it(
     from datetime import timedelta
 
     from relais.conversations.events import BOT
-    from relais.conversations.lifecycle import end_silent
+    from relais.conversations.lifecycle import end_inactive
 
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
@@ -503,7 +503,7 @@ def test_while_a_flow_waits_nobody_is_asked_for_patience_and_no_silence_ends_it(
     fatou_writes("Fatou")
     assert messages_to_client(conversation) == ["Votre nom ?"]
     at = clock.passes(hours=30)
-    assert end_silent(Conversation.objects.all(), silent_since=at - timedelta(hours=24), at=at) == 0
+    assert end_inactive(Conversation.objects.all(), inactive_since=at - timedelta(hours=24), at=at) == 0
 
 
 def test_running_executions_stay_on_their_revision(question, fatou_writes, clock):

@@ -6,7 +6,8 @@ import pytest
 from django.db import connection
 
 from relais.clients.models import ClientAddress
-from relais.conversations.inbound import InboundMessage, receive
+from relais.conversations.inbound import ingest
+from relais.conversations.inbound_messages import InboundMessage
 from relais.conversations.models import Conversation
 from relais.live import endpoint
 from relais.live import socket as live_socket
@@ -37,7 +38,7 @@ def test_what_fatou_writes_is_on_awas_screen(web_server, awa, with_bot, fatou_wr
 def test_a_page_that_was_away_gets_all_it_missed_in_order(web_server, awa, held_by_awa, fatou_writes, clock):
     seen = held_by_awa.rev
     fatou_writes("un")
-    delivery = held_by_awa.say_as_agent("deux", agent=awa, at=clock.now)
+    delivery = held_by_awa.send_as_agent("deux", agent=awa, at=clock.now)
     delivery.claim(by="test", at=clock.passes(seconds=1))
     fatou_writes("trois")
     held_by_awa.refresh_from_db()
@@ -54,14 +55,14 @@ def test_a_page_that_was_away_gets_all_it_missed_in_order(web_server, awa, held_
 def test_from_the_very_beginning_lines_and_messages_come_as_they_happened(web_server, awa, held_by_awa):
     *frames, _ = web_server.watch_conversation(held_by_awa, awa, since=0).frames_until("caught-up")
     kinds = [(frame["kind"], frame["seq"]) for frame in frames if frame["kind"] != "delivery"]
-    spoken = [("message" if e.is_spoken else "event", e.seq) for e in held_by_awa.events.order_by("seq")]
+    spoken = [("message" if e.is_message else "event", e.seq) for e in held_by_awa.events.order_by("seq")]
     assert kinds == spoken
 
 
 def test_a_tick_moves(web_server, awa, held_by_awa, clock):
     page = web_server.watch_conversation(held_by_awa, awa)
     page.wait_for("caught-up")
-    delivery = held_by_awa.say_as_agent("bonjour", agent=awa, at=clock.now)
+    delivery = held_by_awa.send_as_agent("bonjour", agent=awa, at=clock.now)
     assert page.wait_for("message", id=delivery.event_id)["rev"] == delivery.rev
     delivery.advance("delivered", at=clock.passes(seconds=2), sid=new_sid())
     frame = page.wait_for("delivery", rev=delivery.rev)
@@ -70,14 +71,14 @@ def test_a_tick_moves(web_server, awa, held_by_awa, clock):
 
 
 def test_a_picture_that_arrives_shows_its_message_again(web_server, awa, with_bot, fatou_writes):
-    from relais.conversations.inbound import InboundMedia
+    from relais.conversations.inbound_messages import InboundMedia
 
     page = web_server.watch_conversation(with_bot, awa)
     page.wait_for("caught-up")
     with_bot = fatou_writes("", media=(InboundMedia("https://api.twilio.com/x", "image/jpeg"),))
     event = with_bot.events.latest("seq")
     first = page.wait_for("message", id=event.pk)
-    event.media.get().settle("stored", content_type="image/jpeg", size=3)
+    event.media.get().record_download("stored", content_type="image/jpeg", size=3)
     with_bot.refresh_from_db()
     again = page.wait_for("message", id=event.pk)
     assert (first["rev"], again["rev"]) == (event.rev, with_bot.rev)
@@ -146,7 +147,7 @@ def test_a_page_that_does_not_read_is_sent_away_and_holds_up_nobody(
         wait_until(lambda: len(watch.sockets) == 2)
         for _ in range(400):
             message = InboundMessage(sid=new_sid(), address=FATOU, sender=OUR_NUMBER, body="𝔐" * 1600)
-            event = receive([message], at=with_bot.started_at)[message.sid].event_id
+            event = ingest([message], at=with_bot.started_at)[message.sid].event_id
             assert quick.wait_for("message")["id"] == event
             if len(watch.sockets) == 1:
                 break

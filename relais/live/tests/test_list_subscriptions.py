@@ -59,7 +59,7 @@ class TestLists:
         unread = fatou_writes("une question")
         page = web_server.open_socket(awa)
         page.wait_for("counts", unread_mine=1)
-        unread.read_by(awa)
+        unread.mark_read_by(awa)
         page.wait_for("counts", unread_mine=0)
 
     def test_the_outsider_hears_nothing(self, web_server, yao, sales, with_bot, fatou_writes):

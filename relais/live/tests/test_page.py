@@ -7,7 +7,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from relais.conversations.inbound import InboundMessage, receive
+from relais.conversations.inbound import ingest
+from relais.conversations.inbound_messages import InboundMessage
 from tests.browser import Browsers, expect_live
 from tests.cast import FATOU, OUR_NUMBER, new_sid
 
@@ -26,7 +27,7 @@ def test_what_the_client_writes_appears(run_story, awa, held_by_awa, fatou_write
 
 def test_ticks_move_in_the_bubble(run_story, awa, held_by_awa, clock):
     def story(browsers: Browsers) -> None:
-        delivery = held_by_awa.say_as_agent("Bonjour Fatou", agent=awa, at=clock.now)
+        delivery = held_by_awa.send_as_agent("Bonjour Fatou", agent=awa, at=clock.now)
         page = browsers.open_page(awa, f"/dashboard/chat/{held_by_awa.pk}")
         tick = page.locator(f"#message-{delivery.event_id} .delivery")
         expect(tick).to_have_attribute("data-state", "queued")
@@ -78,7 +79,7 @@ def test_a_network_that_goes_away_is_noticed_and_all_is_shown_afterwards(run_sto
         page.context.set_offline(True)
         expect(page.locator("#live-state")).to_have_attribute("data-state", "lost")
         texts = [InboundMessage(new_sid(), FATOU, OUR_NUMBER, f"pendant ce temps {n}") for n in range(300)]
-        receive(texts, at=clock.now)
+        ingest(texts, at=clock.now)
         page.context.set_offline(False)
         expect_live(page)
         expect(page.locator(".message--client").last).to_contain_text("pendant ce temps 299")

@@ -12,7 +12,8 @@ from django.conf import settings as configured
 from django.db import connection
 from twilio.request_validator import RequestValidator
 
-from relais.conversations.inbound import InboundMessage, receive
+from relais.conversations.inbound import ingest
+from relais.conversations.inbound_messages import InboundMessage
 from relais.live import conversation_subscriptions, endpoint, notify_listener, pool
 from relais.live import socket as live_socket
 from tests.cast import FATOU, OUR_NUMBER, new_sid
@@ -25,7 +26,7 @@ IBRAHIM = {"address": "whatsapp:+2250700000002", "name": "Ibrahim"}
 def many_messages(conversation, number, text="message"):
     """At once, in one transaction; returns the ids of their events, in order."""
     texts = [InboundMessage(new_sid(), FATOU, OUR_NUMBER, f"{text} {n}") for n in range(number)]
-    receive(texts, at=conversation.started_at)
+    ingest(texts, at=conversation.started_at)
     return list(conversation.events.order_by("-seq").values_list("pk", flat=True)[:number])[::-1]
 
 
@@ -164,7 +165,7 @@ def test_what_the_holder_reads_in_one_process_is_read_in_all(
     unread = fatou_writes("une question")
     seen = [dots(page, unread) for page in pages]
     assert [next(each) for each in seen] == [True, True]
-    unread.read_by(awa)
+    unread.mark_read_by(awa)
     assert [next(each) for each in seen] == [False, False]
 
 
@@ -214,7 +215,7 @@ def test_reading_that_no_notification_told_is_found_by_looking_round(
     wait_until(lambda: web_server.live.lists.known)
     switch_triggers("disable")
     try:
-        unread.read_by(awa)
+        unread.mark_read_by(awa)
         assert next(dots(page, unread)) is False
     finally:
         switch_triggers("enable")

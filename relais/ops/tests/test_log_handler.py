@@ -70,15 +70,15 @@ def test_what_befell_many_at_once_is_a_line_for_each():
         20,
         __file__,
         1,
-        "message moved",
+        "delivery state changed",
         (),
         None,
         extra={"state": "sent", "each": [{"delivery": 1}, {"delivery": 2}]},
     )
     lines = [json.loads(line) for line in Line("jobs").format(record).splitlines()]
     assert [(line["event"], line["state"], line["delivery"]) for line in lines] == [
-        ("message moved", "sent", 1),
-        ("message moved", "sent", 2),
+        ("delivery state changed", "sent", 1),
+        ("delivery state changed", "sent", 2),
     ]
 
 

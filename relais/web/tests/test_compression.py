@@ -5,7 +5,7 @@ import gzip
 import pytest
 from django.utils import timezone
 
-from relais.conversations.inbound import InboundMedia
+from relais.conversations.inbound_messages import InboundMedia
 from relais.conversations.models import Media
 from relais.whatsapp.media.download import media_path
 from tests.cast import Clock

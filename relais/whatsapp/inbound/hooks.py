@@ -25,7 +25,8 @@ from starlette.types import Receive, Scope, Send
 
 from relais.accounts.bearer import bearer_token
 from relais.accounts.models import ApiToken, TokenRefused
-from relais.conversations.inbound import InboundMessage, Received, receive
+from relais.conversations.inbound import ingest
+from relais.conversations.inbound_messages import InboundMessage, IngestedMessage
 from relais.whatsapp import connection_status, metrics
 from relais.whatsapp.inbound import studio_hooks
 from relais.whatsapp.inbound.authentication import (
@@ -74,11 +75,11 @@ class Hook(ABC):
     path: str
     authentication: Authentication
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, ingest: Receive, send: Send) -> None:
         begun = time.perf_counter()
-        response = await self._response(Request(scope, receive))
+        response = await self._response(Request(scope, ingest))
         metrics.hook_answered(self.path, response.status_code, time.perf_counter() - begun)
-        await response(scope, receive, send)
+        await response(scope, ingest, send)
 
     async def _response(self, request: Request) -> Response:
         try:
@@ -233,8 +234,8 @@ def _refusal(refused: Refused) -> JSONResponse:
 # -- what each answers -------------------------------------------------------------------------------
 
 
-def _store(messages: Sequence[InboundMessage]) -> list[Received]:
-    received = receive(messages, at=timezone.now())
+def _store(messages: Sequence[InboundMessage]) -> list[IngestedMessage]:
+    received = ingest(messages, at=timezone.now())
     return [received[message.sid] for message in messages]
 
 
@@ -246,12 +247,12 @@ def _of_studio_s_bot(params: Params, raw: RawRequest) -> InboundMessage:
     return message_of(params, bot_here=False)
 
 
-def _nothing_to_say(received: Received, inbound: InboundMessage) -> Response:
+def _nothing_to_say(received: IngestedMessage, inbound: InboundMessage) -> Response:
     """A client wrote and the bot runs here: all we say goes out by REST."""
     return Response("<Response/>", media_type="text/xml")
 
 
-def _told_to_studio(received: Received, inbound: InboundMessage) -> Response:
+def _told_to_studio(received: IngestedMessage, inbound: InboundMessage) -> Response:
     return JSONResponse(studio_hooks.answer_incoming(received, inbound))
 
 

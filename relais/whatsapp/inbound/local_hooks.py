@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from relais.conversations.inbound import InboundMedia, InboundMessage, told_of
+from relais.conversations.inbound import get_ingested
+from relais.conversations.inbound_messages import InboundMedia, InboundMessage
 from relais.conversations.models import ConversationEvent
 from relais.whatsapp.inbound import studio_hooks
 from relais.whatsapp.inbound.params import Invalid, params_of
@@ -39,7 +40,7 @@ def answer(
 
 
 def _incoming(event: ConversationEvent) -> dict[str, Any]:
-    received = told_of(event.message_sid or "")
+    received = get_ingested(event.message_sid or "")
     inbound = InboundMessage(
         sid=received.message_sid,
         address=received.address,

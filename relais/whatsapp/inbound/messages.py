@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from relais.clients.addresses import CHANNEL, InvalidAddress, canonical_address, phone_number
-from relais.conversations.inbound import Consent, InboundMedia, InboundMessage
+from relais.conversations.inbound_messages import Consent, InboundMedia, InboundMessage
 from relais.text import has_visible_characters
 from relais.whatsapp.assumptions import (
     EXTERNAL_USER_ID_FIELD,

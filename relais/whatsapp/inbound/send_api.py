@@ -12,10 +12,9 @@ from django.utils.translation import gettext as _
 from relais.accounts.models import ApiToken
 from relais.clients.addresses import InvalidAddress, canonical_address, match_key
 from relais.conversations.channels import conversation_with
+from relais.conversations.errors import CannotSend, StateConflict
 from relais.conversations.events import Author
-from relais.conversations.lifecycle import TooLate
 from relais.conversations.models import Conversation
-from relais.conversations.outbound import Unsayable
 from relais.whatsapp.inbound import studio_hooks
 from relais.whatsapp.inbound.params import Invalid, Params
 
@@ -34,13 +33,13 @@ def send_message(params: Params, *, program: ApiToken | None) -> tuple[int, dict
     try:
         with transaction.atomic():
             conversation = _conversation(params, ref)
-            delivery = conversation.say_as_program(
+            delivery = conversation.send_as_program(
                 params.text("message"), by=author, at=timezone.now(), ref=ref
             )
-    except Unsayable as refusal:
+    except CannotSend as refusal:
         field = "message" if refusal.code in ("empty", "too_long") else "phone_number"
         raise Invalid(**{field: str(refusal)}) from refusal
-    except TooLate as refusal:
+    except StateConflict as refusal:
         answer = {
             "success": False,
             "error": str(refusal),
@@ -68,4 +67,4 @@ def _conversation(params: Params, ref: str | None) -> Conversation:
         return said
     if found := conversation_with(address, settings.ENVIRONMENT.whatsapp_number):
         return found
-    raise Unsayable("window_closed")
+    raise CannotSend("window_closed")

@@ -76,7 +76,7 @@ def apply(delivery: MessageDelivery, status: str, *, sid: str, code: int | None,
 def fail(
     delivery: MessageDelivery, *, code: int | None, at: datetime, sid: str | None = None, error: str = ""
 ) -> None:
-    news = delivery.failed(at=at, code=code, error=error or error_sentence(code), sid=sid)
+    news = delivery.mark_failed(at=at, code=code, error=error or error_sentence(code), sid=sid)
     if news and code in OPT_OUT_ERROR_CODES:
         _note_opt_out(delivery, at)
 

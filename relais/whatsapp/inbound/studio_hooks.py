@@ -14,9 +14,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from relais.conversations.events import BOT
-from relais.conversations.inbound import InboundMessage, Received
-from relais.conversations.lifecycle import Situation, Status
+from relais.conversations.inbound_messages import InboundMessage, IngestedMessage
 from relais.conversations.models import Conversation
+from relais.conversations.states import Situation, Status
 from relais.whatsapp.inbound.params import Invalid, Params
 
 A_NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
@@ -28,7 +28,7 @@ class Unknown(Exception):
     """No conversation has that id."""
 
 
-def answer_incoming(received: Received, inbound: InboundMessage) -> dict[str, Any]:
+def answer_incoming(received: IngestedMessage, inbound: InboundMessage) -> dict[str, Any]:
     transferred = received.status == Status.TRANSFERRED
     return {
         "success": "true",
@@ -56,9 +56,9 @@ def answer_incoming(received: Received, inbound: InboundMessage) -> dict[str, An
 def menu_choice(params: Params) -> dict[str, Any]:
     params.required("conversation_id", "menu_choice")
     conversation = conversation_of(params)
-    conversation.choose(
+    conversation.record_menu_choice(
         params.text("menu_choice").strip(),
-        said=params.text("user_input"),
+        user_input=params.text("user_input"),
         at=timezone.now(),
         message_sid=params.text("message_sid").strip(),
     )
@@ -67,9 +67,9 @@ def menu_choice(params: Params) -> dict[str, Any]:
 
 def free_input(params: Params) -> dict[str, Any]:
     params.required("conversation_id", "widget_name", given=("user_input",))
-    stored = conversation_of(params).answer(
+    stored = conversation_of(params).record_answer(
         params.text("widget_name").strip(),
-        said=params.text("user_input"),
+        user_input=params.text("user_input"),
         at=timezone.now(),
         message_sid=params.text("message_sid").strip(),
     )

@@ -18,13 +18,13 @@ from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from relais.conversations.media_types import clean_filename
-from relais.conversations.models import (
-    GIVEN_UP,
+from relais.conversations.models import Media
+from relais.conversations.states import (
     MAX_MEDIA_MEGABYTES,
     MEDIA_DELETED,
+    MEDIA_GIVEN_UP,
     MEDIA_NOT_OURS,
     MEDIA_TOO_LARGE,
-    Media,
     MediaState,
 )
 from relais.whatsapp import client
@@ -83,11 +83,11 @@ def fetch(media: Media) -> None:
     try:
         download = _download(_url_of(media))
     except PermanentDownloadError as error:
-        media.settle(MediaState.FAILED, error=str(error))
+        media.record_download(MediaState.FAILED, error=str(error))
         return
     _write_file(media_path(media), download.content)
     content_type = detect_content_type(download.content, media.declared_type)
-    media.settle(
+    media.record_download(
         MediaState.STORED,
         content_type=content_type,
         filename=clean_filename(download.filename, content_type),
@@ -108,13 +108,13 @@ def fetch_or_give_up(media_id: int, *, attempts: int) -> None:
             if attempts < MAX_ATTEMPTS:
                 raise
             log.warning("media download given up", extra={"media": media.pk, "why": type(error).__name__})
-            media.settle(MediaState.FAILED, error=GIVEN_UP)
+            media.record_download(MediaState.FAILED, error=MEDIA_GIVEN_UP)
 
 
 @transaction.atomic
 def retry(media: Media) -> None:
     """Start over with a file that was given up."""
-    media.settle(MediaState.WAITING, error="")
+    media.record_download(MediaState.WAITING, error="")
     app.configure_task(FETCH_TASK).defer(media_id=media.pk)
 
 

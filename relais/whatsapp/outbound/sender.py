@@ -121,10 +121,10 @@ class Sender:
         self.looked_at = time.monotonic()
         for delivery in turn.claimed:
             self._hand_on(self._carry, delivery)
-        for delivery in turn.stale:
+        for delivery in turn.withheld:
             self._hand_on(self._withhold, delivery)
-        self._waits_for_tokens = turn.wait is not None
-        return LOOK_EVERY if turn.wait is None else turn.wait + TOKEN_WAIT_MARGIN_SECONDS
+        self._waits_for_tokens = turn.wait_seconds is not None
+        return LOOK_EVERY if turn.wait_seconds is None else turn.wait_seconds + TOKEN_WAIT_MARGIN_SECONDS
 
     def _give_back(self) -> None:
         """A connection that broke at the commit may have left claims that nobody here knows of: none was called."""
@@ -134,17 +134,17 @@ class Sender:
         for delivery in mine.exclude(pk__in=known):
             delivery.postpone(until=self._clock.now(), error="")
 
-    def _next_turn(self, free: int) -> outbox.Turn:
-        turn = outbox.next_turn(
+    def _next_turn(self, free: int) -> outbox.ClaimedBatch:
+        turn = outbox.claim_batch(
             by=self.name,
             rate=_rate(),
-            most=free,
-            automatic=free - self._threads // FOR_PERSONS,
-            wide=time.monotonic() >= self._wide_after,
-            without=set(self._at_work),
+            limit=free,
+            automatic_limit=free - self._threads // FOR_PERSONS,
+            skip_senders=time.monotonic() >= self._wide_after,
+            exclude=set(self._at_work),
         )
         self._clock.set(turn.at)
-        if turn.wide:
+        if turn.skipped_senders:
             self._wide_after = time.monotonic() + WIDE_EVERY
         return turn
 
@@ -176,7 +176,7 @@ class Sender:
         except Exception:
             self._unlucky[delivery.pk] += 1
             if self._unlucky[delivery.pk] >= WITHHOLD_TRIES:
-                delivery.failed(at=self._clock.now(), code=None, error=client.UNSENDABLE)
+                delivery.mark_failed(at=self._clock.now(), code=None, error=client.UNSENDABLE)
             self._stopping.wait(LOOK_EVERY)
             raise
 
@@ -290,14 +290,14 @@ def _write(delivery: MessageDelivery, outcome: Outcome, clock: SharedClock) -> N
     match outcome.kind:
         case "accepted":
             # Not when it is written down: what the client writes from then on may be his answer.
-            delivery.accepted(outcome.sid or None, at=outcome.at)
+            delivery.mark_sent(outcome.sid or None, at=outcome.at)
         case "refused":
             fail(delivery, code=outcome.code, error=outcome.error, at=outcome.at)
         case "later":
             until = clock.now() + timedelta(seconds=outcome.pause)
             if delivery.postpone(until=until, error=outcome.error):
-                outbox.slow_down(delivery.conversation.sender, seconds=outcome.pause)
+                outbox.throttle(delivery.conversation.sender, seconds=outcome.pause)
         case _:
-            delivery.doubt(at=clock.now(), error=outcome.error)
+            delivery.mark_uncertain(at=clock.now(), error=outcome.error)
             # While Twilio is ill each message would be one more that nobody knows about.
-            outbox.slow_down(delivery.conversation.sender, seconds=SLOWED_BY_SILENCE)
+            outbox.throttle(delivery.conversation.sender, seconds=SLOWED_BY_SILENCE)

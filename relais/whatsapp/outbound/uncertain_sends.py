@@ -21,8 +21,9 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_noop as _
 
 from relais.clients.addresses import national_forms
-from relais.conversations.delivery_states import DOUBT, LEASE
-from relais.conversations.models import AuthorKind, ConversationEvent, Deliveries, MessageDelivery
+from relais.conversations.models import ConversationEvent, MessageDelivery
+from relais.conversations.querysets import MessageDeliveryQuerySet
+from relais.conversations.states import CLAIM_LEASE, UNCERTAIN_HOLD, AuthorKind
 from relais.whatsapp import client
 from relais.whatsapp.assumptions import SECOND_LOG_LOOKUP_AFTER
 from relais.whatsapp.database_clock import SharedClock
@@ -119,7 +120,7 @@ class Doubts:
 
 def doubt_lapsed_claims(at: datetime) -> int:
     """Claims whose process gave no word within the lease. One that ends later than any can is a clock's work."""
-    over = Q(lease_until__lt=at) | Q(lease_until__gt=at + 2 * LEASE)
+    over = Q(lease_until__lt=at) | Q(lease_until__gt=at + 2 * CLAIM_LEASE)
     return _doubt(MessageDelivery.objects.filter(over, state="sending"), at)
 
 
@@ -128,7 +129,7 @@ def doubt_claims_of(dead: Sequence[str], at: datetime) -> int:
 
 
 def _doubt(claims: Any, at: datetime) -> int:
-    return sum(claim.doubt(at=at, error=NO_ANSWER) for claim in claims.order_by("id"))
+    return sum(claim.mark_uncertain(at=at, error=NO_ANSWER) for claim in claims.order_by("id"))
 
 
 @transaction.atomic
@@ -200,7 +201,7 @@ def _since(delivery: MessageDelivery, at: datetime) -> datetime:
     """The first time it left may count, too. A claim yet to come was made by a clock that was then set back."""
     claimed = delivery.claimed_at or delivery.created_at
     if claimed > at:
-        claimed = at - DOUBT
+        claimed = at - UNCERTAIN_HOLD
     return min(claimed, delivery.created_at if delivery.repeated else claimed) - BEFORE
 
 
@@ -224,7 +225,7 @@ def _is_another_under_way(delivery: MessageDelivery) -> bool:
     return _of_channel(delivery).filter(state="sending").exclude(pk=delivery.pk).exists()
 
 
-def _of_channel(delivery: MessageDelivery) -> Deliveries:
+def _of_channel(delivery: MessageDelivery) -> MessageDeliveryQuerySet:
     return MessageDelivery.objects.filter(
         conversation__client=delivery.conversation.client_id,
         conversation__sender=delivery.conversation.sender,
@@ -261,7 +262,7 @@ def _give_up(delivery: MessageDelivery, at: datetime) -> None:
     """Twilio does not have it. Once the next ones of its conversation may leave, it is too late to send it before."""
     in_time = delivery.uncertain_until is not None and at < delivery.uncertain_until
     by_person = delivery.event.author_kind == AuthorKind.AGENT
-    if in_time and not by_person and delivery.again():
+    if in_time and not by_person and delivery.requeue():
         log.warning("a message leaves again", extra={"delivery": delivery.pk})
     else:
         _still_uncertain(delivery).update(asked=F("asked") + 1, ask_after=None)

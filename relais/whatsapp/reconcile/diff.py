@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from relais.clients.addresses import match_key
 from relais.clients.models import ClientAddress
-from relais.conversations.delivery_states import HAPPY
+from relais.conversations.delivery_states import STATES_BY_RANK
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.whatsapp import client
 from relais.whatsapp.inbound import status_callbacks
@@ -40,9 +40,9 @@ MAX_MEDIA_FAILURES = 3
 MAX_TRACKED_ADDRESSES = 50_000
 
 EARLIER_STATES = {
-    "delivered": HAPPY[: HAPPY.index("delivered")],
-    "read": HAPPY[: HAPPY.index("read")],
-    "failed": HAPPY[: HAPPY.index("delivered")],
+    "delivered": STATES_BY_RANK[: STATES_BY_RANK.index("delivered")],
+    "read": STATES_BY_RANK[: STATES_BY_RANK.index("read")],
+    "failed": STATES_BY_RANK[: STATES_BY_RANK.index("delivered")],
 }
 """The delivery states that each of Twilio's statuses moves forward."""
 

@@ -16,8 +16,11 @@ from django.utils.translation import gettext as _
 from relais.clients.addresses import match_key
 from relais.clients.models import Client
 from relais.conversations.events import SYSTEM
-from relais.conversations.inbound import InboundMessage, receive
-from relais.conversations.models import SPOKEN, Conversation, ConversationEvent, Conversations
+from relais.conversations.inbound import ingest
+from relais.conversations.inbound_messages import InboundMessage
+from relais.conversations.models import Conversation, ConversationEvent
+from relais.conversations.querysets import ConversationQuerySet
+from relais.conversations.states import MESSAGE_EVENT_TYPES
 from relais.whatsapp import client
 from relais.whatsapp.inbound.messages import message_of
 from relais.whatsapp.inbound.params import clean
@@ -101,7 +104,7 @@ def _profile_name(address: str) -> str:
 
 
 def _store(inbound: InboundMessage, at: datetime) -> bool:
-    received = receive([inbound], at=at)[inbound.sid]
+    received = ingest([inbound], at=at)[inbound.sid]
     is_new = received.occurred_at == (inbound.occurred_at or at).isoformat()
     if is_new:
         ids = {"conversation": received.conversation_id, "event": received.event_id}
@@ -116,7 +119,7 @@ def _conversation_went_on(inbound: InboundMessage, written_at: datetime, context
     if answered_at is not None and answered_at > after:
         return True
     later = ConversationEvent.objects.filter(
-        conversation__in=_channel(inbound), event_type__in=SPOKEN, created_at__gt=after
+        conversation__in=_channel(inbound), event_type__in=MESSAGE_EVENT_TYPES, created_at__gt=after
     )
     return any(event.written_at > after for event in later.only("metadata", "created_at"))
 
@@ -126,6 +129,6 @@ def _ask_for_agent(inbound: InboundMessage, at: datetime) -> None:
         conversation.ask_for_agent(by=SYSTEM, at=at, reason=_("Un message récupéré attend une réponse."))
 
 
-def _channel(inbound: InboundMessage) -> Conversations:
+def _channel(inbound: InboundMessage) -> ConversationQuerySet:
     conversations = Conversation.objects.filter(client__addresses__match_key=match_key(inbound.address))
     return conversations.filter(sender=inbound.sender)

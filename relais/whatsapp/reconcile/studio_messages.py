@@ -76,7 +76,7 @@ def _append(conversation: Conversation, message: client.TwilioMessage, at: datet
     if _is_known(message.sid):
         return False
     occurred_at = {"occurred_at": message.date_created.isoformat()} if message.date_created else {}
-    event = locked.append(
+    event = locked.append_event(
         "message_sent", by=BOT, at=at, body=message.body, metadata={"from_studio": True} | occurred_at
     )
     state = DELIVERY_STATES.get(message.status, "sent")

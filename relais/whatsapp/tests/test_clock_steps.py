@@ -8,7 +8,8 @@ from django.db import connection
 from django.utils import timezone
 
 from relais.conversations.events import BOT
-from relais.conversations.inbound import InboundMessage, receive
+from relais.conversations.inbound import ingest
+from relais.conversations.inbound_messages import InboundMessage
 from relais.whatsapp.outbound import uncertain_sends
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, MachineClock, new_sid
 
@@ -63,7 +64,7 @@ def only_our_clock_is_set(step, monkeypatch):
 
 def a_client_writes(address):
     message = InboundMessage(sid=new_sid(), address=address, sender=OUR_NUMBER, body="Bonjour")
-    received = receive([message], at=timezone.now())[message.sid]
+    received = ingest([message], at=timezone.now())[message.sid]
     from relais.conversations.models import Conversation
 
     return Conversation.objects.get(pk=received.conversation_id)
@@ -81,8 +82,8 @@ def test_what_waits_for_its_next_try_does_not_wait_for_the_hour(double, with_bot
     double.opens_window(FATOU)
     double.fault("create", "429", times=1, retry_after=2)
     with at_work():
-        with_bot.say_as_program("un", by=BOT, at=timezone.now())
-        with_bot.say_as_program("deux", by=BOT, at=timezone.now())
+        with_bot.send_as_program("un", by=BOT, at=timezone.now())
+        with_bot.send_as_program("deux", by=BOT, at=timezone.now())
         double.wait_for(lambda: double.requests("create") == 1)
         double.wait_for(lambda: states(with_bot) == ["queued", "queued"])
         the_clock_is_set(step)
@@ -97,10 +98,10 @@ def test_a_doubt_is_cleared_up_and_said_again_once_all_the_same(double, with_bot
     double.fault("status", "never")
     double.fault("create", "dropped", times=1)
     with at_work():
-        with_bot.say_as_program("un", by=BOT, at=timezone.now())
+        with_bot.send_as_program("un", by=BOT, at=timezone.now())
         double.wait_for(lambda: states(with_bot) == ["uncertain"])
         the_clock_is_set(step)
-        with_bot.say_as_program("deux", by=BOT, at=timezone.now())
+        with_bot.send_as_program("deux", by=BOT, at=timezone.now())
         double.wait_for(lambda: len(texts(double, FATOU)) >= 1, 30)
         double.wait_for(lambda: "queued" not in states(with_bot), 30)
     connection.close()
@@ -117,7 +118,7 @@ def test_a_message_that_left_is_found_and_not_said_again(double, with_bot, step)
     double.fault("status", "never")
     double.fault("create", "5xx_accepted", times=1)
     with at_work():
-        with_bot.say_as_program("un", by=BOT, at=timezone.now())
+        with_bot.send_as_program("un", by=BOT, at=timezone.now())
         double.wait_for(lambda: states(with_bot) == ["uncertain"])
         the_clock_is_set(step)
         double.wait_for(lambda: states(with_bot)[0] in ("sent", "delivered"), 30)
@@ -127,7 +128,7 @@ def test_a_message_that_left_is_found_and_not_said_again(double, with_bot, step)
 
 def test_the_claim_of_a_dead_process_does_not_wait_for_the_hour(double, with_bot, step):
     double.opens_window(FATOU)
-    said = with_bot.say_as_program("un", by=BOT, at=timezone.now())
+    said = with_bot.send_as_program("un", by=BOT, at=timezone.now())
     assert said.claim(by="a process that died", at=timezone.now())
     the_clock_is_set(step)
     with at_work():
@@ -140,7 +141,7 @@ def test_a_number_that_was_slowed_down_is_not_slow_for_an_hour(double, with_bot,
     double.opens_window(FATOU)
     double.fault("create", "429", times=1, retry_after=1)
     with at_work():
-        with_bot.say_as_program("un", by=BOT, at=timezone.now())
+        with_bot.send_as_program("un", by=BOT, at=timezone.now())
         double.wait_for(lambda: double.requests("create") == 1)
         the_clock_is_set(step)
         others = [a_client_writes(f"whatsapp:+2126000001{n:02d}") for n in range(20)]
@@ -158,8 +159,8 @@ def test_agents_and_clients_go_on_with_a_clock_that_is_not_the_databases(
     double.opens_window(IBRAHIM)
     only_our_clock_is_set(step, monkeypatch)
     with at_work():
-        held_by_awa.say_as_agent("bonjour", agent=awa, at=timezone.now(), ref="r1")
-        held_by_awa.say_as_agent("bonjour", agent=awa, at=timezone.now(), ref="r1")
+        held_by_awa.send_as_agent("bonjour", agent=awa, at=timezone.now(), ref="r1")
+        held_by_awa.send_as_agent("bonjour", agent=awa, at=timezone.now(), ref="r1")
         other = a_client_writes(IBRAHIM)
         other.take_over(awa, at=timezone.now())
         double.wait_for(lambda: len(texts(double, FATOU)) == 2, 30)

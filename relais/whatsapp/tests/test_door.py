@@ -78,7 +78,7 @@ def test_one_poisonous_message_harms_no_neighbour(crowd, monkeypatch):
         assert not any(message.body == "poison" for message in messages)
         return receive(messages, at=at)
 
-    monkeypatch.setattr(hooks, "receive", allergic)
+    monkeypatch.setattr(hooks, "ingest", allergic)
     answers = crowd([inbound("poison" if n == 5 else "Bonjour") for n in range(12)])
     assert [answer.status_code for answer in answers] == [500 if n == 5 else 200 for n in range(12)]
     assert ConversationEvent.objects.count() == 11
@@ -190,7 +190,7 @@ def left(fatou_writes, clock):
     def leave(count):
         for n in range(count):
             conversation = fatou_writes(address=f"whatsapp:+2126100000{n:02d}")
-            delivery = conversation.say_by_itself(f"{n}", by=SYSTEM, at=clock.now)
+            delivery = conversation.send_automatic(f"{n}", by=SYSTEM, at=clock.now)
             assert delivery.claim(by="p", at=clock.now)
         return list(MessageDelivery.objects.order_by("id"))
 

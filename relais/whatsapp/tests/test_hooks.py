@@ -119,7 +119,7 @@ def test_what_cannot_be_stored_is_503_and_tells_nothing(twilio, monkeypatch):
     def gone(*args, **kwargs):
         raise OperationalError("connection to server at 10.0.0.1 failed")
 
-    monkeypatch.setattr(hooks, "receive", gone)
+    monkeypatch.setattr(hooks, "ingest", gone)
     answer = twilio.calls("/api/twilio/message", inbound())
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "10.0.0.1" not in answer.text
@@ -128,7 +128,7 @@ def test_what_cannot_be_stored_is_503_and_tells_nothing(twilio, monkeypatch):
 def test_a_fault_of_ours_is_500_and_tells_nothing(twilio, monkeypatch):
     from relais.whatsapp.inbound import hooks
 
-    monkeypatch.setattr(hooks, "receive", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr(hooks, "ingest", lambda *a, **k: 1 / 0)
     answer = twilio.calls("/api/twilio/message", inbound())
     assert answer.status_code == 500
     assert "division" not in answer.text
@@ -408,14 +408,14 @@ def test_ticks_in_any_order_end_right(twilio, leaving, told):
 
 
 def test_a_status_with_our_ref_resolves_a_doubt(twilio, leaving, clock):
-    leaving.doubt(at=clock.now, error="?")
+    leaving.mark_uncertain(at=clock.now, error="?")
     tells(twilio, "sent", ref=leaving.pk)
     leaving.refresh_from_db()
     assert leaving.state == "sent"
 
 
 def test_a_closed_window_is_told_in_words(twilio, leaving, clock):
-    leaving.accepted("SM" + "a" * 32, at=clock.now)
+    leaving.mark_sent("SM" + "a" * 32, at=clock.now)
     tells(twilio, "undelivered", ErrorCode="63016")
     leaving.refresh_from_db()
     assert (leaving.state, leaving.error_code) == ("failed", 63016)
@@ -423,13 +423,13 @@ def test_a_closed_window_is_told_in_words(twilio, leaving, clock):
 
 
 def test_a_client_who_blocked_us_is_left_alone_from_then_on(twilio, leaving, clock):
-    leaving.accepted("SM" + "a" * 32, at=clock.now)
+    leaving.mark_sent("SM" + "a" * 32, at=clock.now)
     tells(twilio, "failed", ErrorCode="63014")
     assert Conversation.objects.get().address.opted_out_at
 
 
 def test_a_repeated_failure_does_not_mute_who_has_written_since(twilio, leaving, fatou_sends, clock):
-    leaving.accepted("SM" + "a" * 32, at=clock.now)
+    leaving.mark_sent("SM" + "a" * 32, at=clock.now)
     tells(twilio, "failed", ErrorCode="63014")
     fatou_sends("Me revoilà")
     tells(twilio, "failed", ErrorCode="63014")

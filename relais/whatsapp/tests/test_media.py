@@ -12,9 +12,10 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from relais.conversations import fragments
-from relais.conversations.inbound import InboundMedia
+from relais.conversations.inbound_messages import InboundMedia
 from relais.conversations.media_types import OFFICE
-from relais.conversations.models import MEDIA_TOO_LARGE, Conversation, Media
+from relais.conversations.models import Conversation, Media
+from relais.conversations.states import MEDIA_TOO_LARGE
 from relais.jobs import QUEUE_CONCURRENCY
 from relais.whatsapp import tasks
 from relais.whatsapp.media import download, retry
@@ -144,13 +145,13 @@ def test_a_refusal_that_may_pass_is_tried_again(picture, double, status, code):
 def test_what_twilio_says_is_deleted_is_not_asked_for_again(picture, double):
     double.fault("media", "reject", times=1, status="410", code=20410)
     download.fetch(picture)
-    assert (picture.state, picture.may_be_tried_again) == ("failed", False)
+    assert (picture.state, picture.is_retryable) == ("failed", False)
     assert "supprimée chez Twilio" in fragments.message(picture.event)
 
 
 def test_what_an_earlier_version_gave_up_at_the_first_refusal_may_be_tried_again(picture):
-    picture.settle("failed", error="HTTP 404")
-    assert picture.may_be_tried_again
+    picture.record_download("failed", error="HTTP 404")
+    assert picture.is_retryable
     assert f"/dashboard/media/{picture.pk}/again" in fragments.message(picture.event)
 
 
@@ -217,7 +218,7 @@ def waiting_jobs():
 
 
 def test_what_could_not_be_had_for_hours_ends_and_may_be_tried_again(given_up, awa):
-    assert (given_up.state, given_up.may_be_tried_again) == ("failed", True)
+    assert (given_up.state, given_up.is_retryable) == ("failed", True)
     shown = fragments.message(given_up.event)
     assert "Pièce jointe indisponible" in shown
     assert f"/dashboard/media/{given_up.pk}/again" in shown

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relais.conversations import fragments
-from relais.conversations.inbound import receive
+from relais.conversations.inbound import ingest
 from relais.conversations.models import Conversation, ConversationEvent
 from relais.text import has_visible_characters
 from relais.whatsapp.inbound.messages import message_of
@@ -112,7 +112,7 @@ def shown(params, clock):
     """Bubble and row of a message with these parameters, as text, and the event."""
     given = clean({name: [value] for name, value in (inbound("") | params).items()})
     message = message_of(given, bot_here=False)
-    received = receive([message], at=clock.passes(seconds=1))[message.sid]
+    received = ingest([message], at=clock.passes(seconds=1))[message.sid]
     event = ConversationEvent.objects.get(pk=received.event_id)
     bubble = fragments.message(event).split('<div class="bubble">')[1].split('<p class="bubble__foot">')[0]
     row = fragments.row(Conversation.objects.get(pk=received.conversation_id))

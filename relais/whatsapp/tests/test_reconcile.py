@@ -9,7 +9,8 @@ import pytest
 from django.db import DataError, connection
 from django.utils import timezone
 
-from relais.conversations.inbound import InboundMessage, receive
+from relais.conversations.inbound import ingest
+from relais.conversations.inbound_messages import InboundMessage
 from relais.conversations.models import Conversation, ConversationEvent, Media, MessageDelivery
 from relais.emulator.testing import running_double
 from relais.whatsapp import client
@@ -122,7 +123,7 @@ def test_what_the_conversation_went_on_without_is_only_shown(known, never, doubl
     before = len(jobs(BOT))
     poll_recent()
     event = ConversationEvent.objects.get(message_sid=lost.sid)
-    assert event.came_too_late
+    assert event.is_too_late_for_bot
     assert len(jobs(BOT)) == before
     known.refresh_from_db()
     assert known.status == "active"
@@ -148,7 +149,7 @@ def test_one_written_after_someone_else_answered_from_the_console_is_not_answere
     double.wait_until_idle()
     before = len(jobs(BOT))
     poll_recent()
-    assert ConversationEvent.objects.get(message_sid=lost.sid).came_too_late
+    assert ConversationEvent.objects.get(message_sid=lost.sid).is_too_late_for_bot
     assert len(jobs(BOT)) == before
 
 
@@ -186,7 +187,7 @@ def test_a_hook_that_comes_after_all_is_answered_as_known(known, never):
     lost = never("Vous êtes là ?")
     poll_recent()
     params = clean({"MessageSid": [lost.sid], "From": [FATOU], "To": [OUR_NUMBER], "Body": [lost.body]})
-    answer = receive([message_of(params, bot_here=True)], at=timezone.now())[lost.sid]
+    answer = ingest([message_of(params, bot_here=True)], at=timezone.now())[lost.sid]
     assert answer.occurred_at, "as it was stored: found in the log"
     assert ConversationEvent.objects.count() == 2
 
@@ -198,7 +199,7 @@ def test_a_hook_at_the_same_moment_leaves_one(known, never, monkeypatch):
     as_usual = diff.ingest_recovered
 
     def hook_first(*args, **kwargs):
-        receive([by_hook], at=timezone.now())
+        ingest([by_hook], at=timezone.now())
         return as_usual(*args, **kwargs)
 
     monkeypatch.setattr(diff, "ingest_recovered", hook_first)
@@ -549,7 +550,7 @@ def test_one_of_ours_that_is_undecided_is_not_taken_for_a_foreign_one(known, awa
     known.take_over(awa, at=timezone.now())
     delivery = known.deliveries.get()
     delivery.claim(by="p", at=timezone.now())
-    delivery.doubt(at=timezone.now(), error="?")
+    delivery.mark_uncertain(at=timezone.now(), error="?")
     double.sdk().messages.create(to=FATOU, from_=OUR_NUMBER, body=delivery.event.body)
     double.wait_until_idle()
     poll_recent(minutes=6)
@@ -612,7 +613,7 @@ def test_while_one_of_ours_is_undecided_what_the_bot_said_waits(known, studio, d
     known.take_over(awa, at=timezone.now())
     delivery = known.deliveries.get()
     delivery.claim(by="p", at=timezone.now() + timedelta(minutes=3))
-    delivery.doubt(at=timezone.now() + timedelta(minutes=3), error="?")
+    delivery.mark_uncertain(at=timezone.now() + timedelta(minutes=3), error="?")
     double.sdk().messages.create(to=FATOU, from_=OUR_NUMBER, body="Que souhaitez-vous ?")
     double.wait_until_idle()
     poll_recent(minutes=3)

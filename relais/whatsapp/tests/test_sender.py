@@ -44,7 +44,7 @@ def state_of(delivery):
 
 def test_texts_leave_in_order_and_come_back_as_ticks(conversation, awa, double, sender):
     texts = [f"message {n}" for n in range(10)]
-    sent = [conversation.say_as_agent(t, agent=awa, at=timezone.now()) for t in texts]
+    sent = [conversation.send_as_agent(t, agent=awa, at=timezone.now()) for t in texts]
     double.wait_for(lambda: all(state_of(d) in ("delivered", "read") for d in sent))
     assert [m.body for m in double.accepted(to=FATOU)][1:] == texts
     assert {m.ref for m in double.accepted()} == {
@@ -91,7 +91,7 @@ def test_an_unknown_outcome_is_uncertain_and_never_sent_again_by_itself(conversa
     double.fault("create", fault, times=1)
     double.fault("status", "never")
     delivery = conversation.deliveries.get()
-    after = conversation.say_as_agent("et ensuite ?", agent=awa, at=timezone.now())
+    after = conversation.send_as_agent("et ensuite ?", agent=awa, at=timezone.now())
     with at_work():
         double.wait_for(lambda: state_of(delivery) == "uncertain")
         assert state_of(after) == "queued"
@@ -136,7 +136,7 @@ def test_a_later_failure_is_told_too(conversation, double):
 def test_statuses_shuffled_and_twice_end_right(conversation, awa, double, sender):
     double.fault("status", "shuffled")
     double.fault("status", "twice")
-    sent = [conversation.say_as_agent(f"{n}", agent=awa, at=timezone.now()) for n in range(5)]
+    sent = [conversation.send_as_agent(f"{n}", agent=awa, at=timezone.now()) for n in range(5)]
     double.wait_for(lambda: all(state_of(d) == "delivered" for d in sent))
     double.client_reads(FATOU)
     double.wait_until_idle()
@@ -152,7 +152,7 @@ def test_a_claim_whose_process_died_becomes_uncertain_after_its_lease(conversati
 
 
 def test_two_senders_send_each_message_once(conversation, awa, double):
-    sent = [conversation.say_as_agent(f"{n}", agent=awa, at=timezone.now()) for n in range(10)]
+    sent = [conversation.send_as_agent(f"{n}", agent=awa, at=timezone.now()) for n in range(10)]
     with at_work(), at_work():
         double.wait_for(lambda: all(state_of(d) == "delivered" for d in sent))
     assert len(double.accepted()) == 11
@@ -202,7 +202,7 @@ def test_the_base_address_may_have_a_path(double):
 
 def test_of_fifty_who_take_over_at_once_one_wins_and_all_learn_who(fatou_writes):
     from relais.accounts.models import User
-    from relais.conversations.lifecycle import TooLate
+    from relais.conversations.errors import StateConflict
 
     agents = [
         User.objects.create(email=f"a{n}@example.com", full_name=f"Agent {n}", role="agent", password="!")
@@ -214,7 +214,7 @@ def test_of_fifty_who_take_over_at_once_one_wins_and_all_learn_who(fatou_writes)
         try:
             Conversation.objects.get(pk=conversation.pk).take_over(agents[n], at=timezone.now())
             return "won"
-        except TooLate as refusal:
+        except StateConflict as refusal:
             return refusal.agent
 
     results = at_once(take, 50)
@@ -230,7 +230,7 @@ def test_a_take_over_against_a_bot_message_about_to_leave(fatou_writes, awa):
     left = withheld = 0
     for n in range(500):
         conversation = fatou_writes(address=f"whatsapp:+2126{n:08d}")
-        said = conversation.say_as_program("Menu : 1, 2, 3", by=BOT, at=timezone.now())
+        said = conversation.send_as_program("Menu : 1, 2, 3", by=BOT, at=timezone.now())
 
         def race(rival, conversation=conversation, said=said):
             if rival:

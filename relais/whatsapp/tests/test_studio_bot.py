@@ -119,7 +119,7 @@ def test_while_one_of_ours_is_undecided_it_waits(overheard, awa):
     delivery.claim(by="p", at=timezone.now())
     record(overheard, at=timezone.now())
     assert event_types_of(conversation).count("message_sent") == 1
-    delivery.accepted("SM" + "f" * 32, at=timezone.now())
+    delivery.mark_sent("SM" + "f" * 32, at=timezone.now())
     record(overheard, at=timezone.now())
     assert event_types_of(conversation).count("message_sent") == 2
 
@@ -129,7 +129,7 @@ def test_one_of_ours_that_stays_uncertain_does_not_hide_it_for_ever(overheard, a
     conversation.take_over(awa, at=at)
     delivery = conversation.deliveries.get()
     delivery.claim(by="p", at=at)
-    delivery.doubt(at=at, error="?")
+    delivery.mark_uncertain(at=at, error="?")
     record(overheard, at=at + timedelta(minutes=1))
     assert event_types_of(conversation).count("message_sent") == 1
     record(overheard, at=at + timedelta(minutes=3))
@@ -141,7 +141,7 @@ def test_ours_that_is_still_asked_about_is_not_taken_for_what_the_bot_said(doubl
     conversation.take_over(awa, at=at)
     delivery = conversation.deliveries.get()
     delivery.claim(by="p", at=at)
-    delivery.doubt(at=at, error="?")
+    delivery.mark_uncertain(at=at, error="?")
     ours = double.sdk().messages.create(to=FATOU, from_=OUR_NUMBER, body=delivery.event.body).sid
     record(ours, at=at + timedelta(minutes=3))
     assert event_types_of(conversation).count("message_sent") == 1

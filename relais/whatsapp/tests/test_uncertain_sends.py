@@ -9,7 +9,7 @@ from django.utils import timezone
 from relais.company import company_settings
 from relais.conversations import outbox
 from relais.conversations.events import BOT
-from relais.conversations.models import MessageDelivery, SenderPace
+from relais.conversations.models import MessageDelivery, SenderRateLimit
 from relais.conversations.outbound import Template
 from relais.whatsapp import client
 from relais.whatsapp.database_clock import SharedClock
@@ -63,7 +63,7 @@ def silent(double):
 
 @pytest.fixture
 def menu(silent, with_bot):
-    return with_bot.say_as_program("Menu : 1, 2, 3", by=BOT, at=timezone.now())
+    return with_bot.send_as_program("Menu : 1, 2, 3", by=BOT, at=timezone.now())
 
 
 def state_of(delivery):
@@ -100,7 +100,7 @@ def test_a_message_that_the_log_has_under_the_other_national_form_is_found(silen
     """Else a text of the bot would be sent twice."""
     written, listed = "whatsapp:+525512345678", "whatsapp:+5215512345678"
     silent.opens_window(listed)
-    menu = fatou_writes("mercedes", address=listed).say_as_program("Menu", by=BOT, at=timezone.now())
+    menu = fatou_writes("mercedes", address=listed).send_as_program("Menu", by=BOT, at=timezone.now())
     assert leaves(menu, silent, "5xx_accepted") == "uncertain"
     MessageDelivery.objects.filter(pk=menu.pk).update(sent_to=written)
     assert asks(later) == 1
@@ -129,7 +129,7 @@ def test_a_text_of_the_bot_that_twilio_never_had_leaves_once_more(menu, silent, 
 
 
 def test_it_leaves_before_what_was_said_after_it(menu, silent, later, with_bot):
-    after = with_bot.say_as_program("Et ensuite ?", by=BOT, at=timezone.now())
+    after = with_bot.send_as_program("Et ensuite ?", by=BOT, at=timezone.now())
     leaves(menu, silent, "dropped")
     asks(later)
     asks(later, after=46)
@@ -176,7 +176,7 @@ def test_after_a_take_over_it_never_leaves_again(menu, silent, later, awa, with_
 def test_a_person_s_text_is_left_to_a_person(silent, held_by_awa, awa, later):
     told = held_by_awa.deliveries.get()
     send(told.pk, by="p")
-    said = held_by_awa.say_as_agent("bonjour", agent=awa, at=timezone.now())
+    said = held_by_awa.send_as_agent("bonjour", agent=awa, at=timezone.now())
     leaves(said, silent, "dropped")
     for after in (6, 46, 46):
         asks(later, after=after)
@@ -240,7 +240,7 @@ def test_an_asker_that_dies_leaves_the_question_to_another(menu, silent, later):
 
 
 def test_two_equal_texts_are_two_messages(silent, with_bot, later):
-    first, second = (with_bot.say_as_program("oui ?", by=BOT, at=timezone.now()) for _ in range(2))
+    first, second = (with_bot.send_as_program("oui ?", by=BOT, at=timezone.now()) for _ in range(2))
     leaves(first, silent, "5xx_accepted")
     MessageDelivery.objects.filter(pk=first.pk).update(uncertain_until=timezone.now())
     leaves(second, silent, "5xx_accepted")
@@ -250,7 +250,7 @@ def test_two_equal_texts_are_two_messages(silent, with_bot, later):
 
 
 def test_of_two_equal_texts_of_which_one_left_only_the_other_leaves_again(silent, with_bot, later):
-    first, second = (with_bot.say_as_program("oui ?", by=BOT, at=timezone.now()) for _ in range(2))
+    first, second = (with_bot.send_as_program("oui ?", by=BOT, at=timezone.now()) for _ in range(2))
     assert leaves(first, silent) == "sent"
     leaves(second, silent, "dropped")
     asks(later)
@@ -277,7 +277,7 @@ TEMPLATE = Template("HX" + "1" * 32, {"1": "Fatou"})
 
 
 def test_a_template_is_found_when_it_is_the_only_one(silent, with_bot, later):
-    said = with_bot.say_as_program("", by=BOT, at=timezone.now(), template=TEMPLATE)
+    said = with_bot.send_as_program("", by=BOT, at=timezone.now(), template=TEMPLATE)
     leaves(said, silent, "5xx_accepted")
     asks(later)
     assert state_of(said) in ("sent", "delivered")
@@ -285,9 +285,9 @@ def test_a_template_is_found_when_it_is_the_only_one(silent, with_bot, later):
 
 def test_what_is_just_leaving_is_not_taken_for_an_older_one(silent, with_bot, later):
     """Two minutes are over and the same words leave again: until their SID is written, the log proves nothing."""
-    first = with_bot.say_as_program("Menu", by=BOT, at=timezone.now())
+    first = with_bot.send_as_program("Menu", by=BOT, at=timezone.now())
     assert leaves(first, silent, "dropped") == "uncertain"
-    second = with_bot.say_as_program("Menu", by=BOT, at=timezone.now())
+    second = with_bot.send_as_program("Menu", by=BOT, at=timezone.now())
     first.uncertain_until = timezone.now() - timedelta(seconds=1)
     first.save(update_fields=["uncertain_until"])
     assert second.claim(by="p", at=timezone.now())
@@ -301,7 +301,7 @@ def test_what_is_just_leaving_is_not_taken_for_an_older_one(silent, with_bot, la
 
 
 def test_of_two_that_may_be_the_template_neither_is_taken_and_it_is_not_said_again(silent, with_bot, later):
-    said = with_bot.say_as_program("", by=BOT, at=timezone.now(), template=TEMPLATE)
+    said = with_bot.send_as_program("", by=BOT, at=timezone.now(), template=TEMPLATE)
     leaves(said, silent, "5xx_accepted")
     client.send_message(to=FATOU, sender=OUR_NUMBER, body="du programme d'à côté")
     for after in (6, 46, 46):
@@ -337,15 +337,15 @@ def test_a_process_without_a_sign_of_life_is_dead_and_one_with_it_is_not(menu, d
 
 
 def test_a_claim_whose_commit_was_not_answered_goes_back_since_nobody_called(menu, silent, monkeypatch):
-    sender, claimed = Sender(), outbox.next_turn
+    sender, claimed = Sender(), outbox.claim_batch
 
     def breaks(**how):
         claimed(**how)
         raise OperationalError("server closed the connection unexpectedly")
 
-    SenderPace.objects.create(sender=OUR_NUMBER, tokens=5)
+    SenderRateLimit.objects.create(sender=OUR_NUMBER, tokens=5)
     with monkeypatch.context() as broken:
-        broken.setattr(outbox, "next_turn", breaks)
+        broken.setattr(outbox, "claim_batch", breaks)
         sender._look()
     assert (state_of(menu), menu.claimed_by, silent.accepted()) == ("sending", sender.name, [])
     sender._look()
@@ -419,7 +419,7 @@ def test_an_answer_that_nobody_understands_is_a_doubt(menu, silent, monkeypatch)
 
 
 def test_a_sid_that_another_delivery_has_does_not_keep_a_message_from_being_sent(menu, silent, with_bot):
-    other = with_bot.say_as_program("Et ensuite ?", by=BOT, at=timezone.now())
+    other = with_bot.send_as_program("Et ensuite ?", by=BOT, at=timezone.now())
     assert menu.claim(by="p", at=timezone.now())
     outcome = call(menu)
     MessageDelivery.objects.filter(pk=other.pk).update(sid=outcome.sid)
@@ -428,7 +428,7 @@ def test_a_sid_that_another_delivery_has_does_not_keep_a_message_from_being_sent
 
 
 def test_a_text_whose_refusal_always_fails_ends_with_a_reason(with_bot, awa, monkeypatch):
-    stale = with_bot.say_as_program("Menu", by=BOT, at=timezone.now())
+    stale = with_bot.send_as_program("Menu", by=BOT, at=timezone.now())
     with_bot.take_over(awa, at=timezone.now())
     monkeypatch.setattr(MessageDelivery, "claim", lambda *a, **k: {}["missing"])
     sender = Sender()

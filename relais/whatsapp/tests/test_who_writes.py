@@ -6,8 +6,8 @@ import pytest
 
 from relais.accounts.models import ApiToken
 from relais.clients.models import Client, OptOut
+from relais.conversations.errors import CannotSend
 from relais.conversations.models import Conversation, ConversationEvent
-from relais.conversations.outbound import Unsayable
 from relais.whatsapp.inbound.messages import message_of
 from relais.whatsapp.inbound.params import clean
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER
@@ -112,7 +112,7 @@ def may_be_told(awa):
         conversation = Conversation.objects.get(client__addresses__address=address, sender=sender)
         try:
             conversation._guard_window(conversation.last_activity_at)
-        except Unsayable as refusal:
+        except CannotSend as refusal:
             assert refusal.code == "opted_out"
             return False
         return True
@@ -173,20 +173,20 @@ def test_help_changes_nothing(fatou_sends, may_be_told):
 
 
 def test_in_one_batch_the_last_word_counts(fatou_sends, may_be_told, clock):
-    from relais.conversations.inbound import receive
+    from relais.conversations.inbound import ingest
 
-    receive([parsed(Body=text, MessageSid=f"SM{text}") for text in ("STOP", "Bonjour")], at=clock.now)
+    ingest([parsed(Body=text, MessageSid=f"SM{text}") for text in ("STOP", "Bonjour")], at=clock.now)
     assert may_be_told()
-    receive([parsed(Body=text, MessageSid=f"SM2{text}") for text in ("Bonjour", "STOP")], at=clock.now)
+    ingest([parsed(Body=text, MessageSid=f"SM2{text}") for text in ("Bonjour", "STOP")], at=clock.now)
     assert not may_be_told()
 
 
 def test_a_stop_that_comes_late_does_not_undo_what_was_written_since(fatou_sends, may_be_told, clock):
-    from relais.conversations.inbound import receive
+    from relais.conversations.inbound import ingest
 
     stop = replace(parsed(Body="STOP"), occurred_at=clock.now)
-    receive([parsed(Body="Bonjour")], at=clock.passes(minutes=5))
-    receive([stop], at=clock.passes(minutes=5))
+    ingest([parsed(Body="Bonjour")], at=clock.passes(minutes=5))
+    ingest([stop], at=clock.passes(minutes=5))
     assert may_be_told()
 
 

@@ -11,8 +11,8 @@ import requests
 from django.conf import settings
 from starlette.applications import Starlette
 
-from relais.conversations.lifecycle import Situation
 from relais.conversations.models import Conversation
+from relais.conversations.states import Situation
 from relais.emulator.testing import ServerThread
 from relais.flows import library
 from relais.flows.engine import MakeHttpRequest, RequestResult, parse

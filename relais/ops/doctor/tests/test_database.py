@@ -194,7 +194,7 @@ def test_a_job_that_nobody_takes_is_counted(with_database, at_work, ask):
 
 
 def test_a_message_that_waits_for_long_is_a_fault(with_database, at_work, ask, held_by_awa, awa, clock):
-    held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
+    held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
     ask("update message_deliveries set created_at = now() - interval '10 minutes'")
     fault = only_fault(workers.look_at_sender, with_database)
     assert fault.state == "failed"
@@ -202,7 +202,7 @@ def test_a_message_that_waits_for_long_is_a_fault(with_database, at_work, ask, h
 
 
 def test_a_doubt_is_counted(with_database, at_work, ask, held_by_awa, awa, clock):
-    held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
+    held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
     ask("update message_deliveries set state = 'uncertain', created_at = now()")
     fault = only_fault(workers.look_at_sender, with_database)
     assert (fault.state, fault.sentence[:4]) == ("warning", "Of 2")

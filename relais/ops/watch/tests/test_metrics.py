@@ -45,7 +45,7 @@ def told():
 def test_the_outbox_is_told_with_its_age(held_by_awa, awa, clock):
     MessageDelivery.objects.all().delete()
     assert told()["relais_outbox_messages",] == 0
-    held_by_awa.say_as_agent("Bonjour", agent=awa, at=clock.now)
+    held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
     MessageDelivery.objects.update(created_at=timezone.now() - timedelta(seconds=90))
     now = told()
     assert now["relais_outbox_messages",] == 1

@@ -34,7 +34,7 @@ def sign(title, at=None):
 
 
 def waits_to_be_sent(conversation, agent, clock, *, since):
-    conversation.say_as_agent("Bonjour", agent=agent, at=clock.now)
+    conversation.send_as_agent("Bonjour", agent=agent, at=clock.now)
     MessageDelivery.objects.update(created_at=timezone.now() - since)
 
 

@@ -1,0 +1,86 @@
+"""The expected refusals of this room. `str()` is a sentence for the person who tried; any other error is a bug."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext as _
+
+from relais.conversations.states import Situation
+from relais.text import MAX_MESSAGE_CHARACTERS
+
+if TYPE_CHECKING:
+    from relais.conversations.models import Conversation
+
+
+class ActionRefused(Exception):
+    """A verb that changed nothing; `code` is what programs read."""
+
+    code = "refused"
+
+
+class StateConflict(ActionRefused):
+    """Another person was faster, or the conversation is not in a state that allows the verb (HTTP 409).
+
+    `code` is `held` (by `agent`), `ended` or `wrong_state`.
+    """
+
+    def __init__(self, conversation: Conversation, sentence: str = "") -> None:
+        self.agent = conversation.agent if conversation.situation is Situation.HELD else None
+        self.status = conversation.status
+        self.code = "held" if self.agent else "ended" if not conversation.is_open else "wrong_state"
+        super().__init__(sentence or self._sentence(conversation))
+
+    def _sentence(self, conversation: Conversation) -> str:
+        if self.agent:
+            return _("%(agent)s a pris cette conversation. Vous pouvez la suivre.") % {"agent": self.agent}
+        if not conversation.is_open:
+            return _("Cette conversation est terminée. Le prochain message du client en ouvrira une autre.")
+        return _("La conversation a changé entre-temps. Rechargez la page.")
+
+
+class NotAllowed(ActionRefused):
+    """No permission: the user is not the holder, or his role is too low (HTTP 403)."""
+
+    code = "forbidden"
+
+
+class CannotSend(ActionRefused):
+    """The text cannot go to this address now; `code` says why, one of those in `refusal_sentence` (HTTP 422)."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(refusal_sentence(code))
+
+
+def refusal_sentence(code: str) -> str:
+    """Why a message cannot be sent, as a person reads it."""
+    return {
+        "empty": _("Le message est vide."),
+        "too_long": _("Le message dépasse %(longest)s caractères. Coupez-le en plusieurs messages.")
+        % {"longest": MAX_MESSAGE_CHARACTERS},
+        "window_closed": _(
+            "WhatsApp n'accepte plus de texte libre : plus de 24 h depuis le dernier message du client. "
+            "Attendez qu'il écrive de nouveau."
+        ),
+        "opted_out": _(
+            "Ce client a demandé à ne plus recevoir de messages. Il faut qu'il écrive le premier."
+        ),
+        "bad_address": _("Ce destinataire n'est pas une adresse WhatsApp. Corrigez-le dans le parcours."),
+        "not_our_number": _("Ce numéro d'envoi n'est pas un des nôtres. Corrigez-le dans le parcours."),
+        "unknown_recipient": _(
+            "Ce destinataire n'a jamais écrit à ce numéro : WhatsApp n'accepte pour lui qu'un modèle approuvé."
+        ),
+        "held_by_agent": _(
+            "Un agent tient la conversation avec ce destinataire : le bot n'y écrit pas. Dites-le-lui."
+        ),
+        "taken_over": _("Retenu : un agent avait pris la conversation."),
+        "ended": _("Retenu : la conversation était terminée."),
+    }[code]
+
+
+def refusal_reason(refusal: ActionRefused) -> str:
+    """The reason that a refused delivery stores."""
+    if isinstance(refusal, StateConflict):
+        return "ended" if refusal.code == "ended" else "taken_over"
+    return refusal.code
