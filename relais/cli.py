@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from relais.accounts.roles import Role
 from relais.environment import ROOT, BadEnvironment, Environment, load
 from relais.ops.errors import OperationError
-from relais.ops.process import end_soon_after
+from relais.ops.process import exit_after_parent
 from relais.text import has_visible_characters
 
 BAD_USE, FAILURE = 2, 1
@@ -79,7 +79,7 @@ class BadUse(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if supervisor := os.environ.get("RELAIS_SUPERVISOR"):
-        end_soon_after(int(supervisor))
+        exit_after_parent(int(supervisor))
     try:
         return int(options.run(options) or 0)
     except (BadEnvironment, BadUse) as error:
@@ -428,7 +428,7 @@ def _journal(kind: str, environment: Environment) -> Iterator[None]:
     _django()
     from relais.ops import log_handler
 
-    log_handler.begin(kind, environment.data_dir / "log")
+    log_handler.configure_logging(kind, environment.data_dir / "log")
     log_handler.log.info("process started")
     try:
         yield
@@ -439,9 +439,9 @@ def _journal(kind: str, environment: Environment) -> Iterator[None]:
 @contextmanager
 def _database(environment: Environment) -> Iterator[None]:
     """The running database, or one for as long as the command takes; its tables are there."""
-    from relais.ops.database import running
+    from relais.ops.database import running_database
 
-    with running(environment.data_dir) if environment.embedded_database else nullcontext():
+    with running_database(environment.data_dir) if environment.embedded_database else nullcontext():
         _reach_database(environment)
         _django()
         from relais.prepare import tables
@@ -465,9 +465,9 @@ def _reach_database(environment: Environment) -> None:
 def _desk() -> Iterator[None]:
     environment = _environment()
     with _database(environment):
-        from relais.ops.log_handler import begin_audit_trail
+        from relais.ops.log_handler import configure_audit_log
 
-        begin_audit_trail(environment.data_dir / "log")
+        configure_audit_log(environment.data_dir / "log")
         yield
 
 

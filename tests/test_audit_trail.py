@@ -13,7 +13,7 @@ from relais.company import urls as of_settings
 from relais.flows import urls as of_flows
 from relais.flows.import_export import import_file
 from relais.flows.models import Flow
-from relais.ops.log_format import Line
+from relais.ops.log_format import JsonFormatter
 
 pytestmark = pytest.mark.django_db
 A_FLOW = {
@@ -43,7 +43,7 @@ class Trail:
         with self.capture(execute=True), self.caplog.at_level(logging.INFO, logger=audit.log.name):
             answer = act()
         records = [record for record in self.caplog.records if record.name == audit.log.name]
-        fields = [json.loads(Line("web").format(record)) for record in records]
+        fields = [json.loads(JsonFormatter("web").format(record)) for record in records]
         around = {"at", "level", "logger", "process", "pid"}
         assert all(line.pop("event") == "administration" for line in fields), answer
         return [{name: value for name, value in line.items() if name not in around} for line in fields]

@@ -21,7 +21,7 @@ from relais.bench import bulk_copy, sample_texts, synthetic_data
 from relais.bench.instance import RELAIS_VARIABLES
 from relais.data_folder import DataFolder
 from relais.environment import ROOT, data_folder_of
-from relais.ops.database import running
+from relais.ops.database import running_database
 from relais.ops.errors import OperationError
 
 MARKER_FILE = "filled.json"
@@ -93,7 +93,7 @@ def fill(folder: Path, *, conversations: int, events: int) -> dict[str, Any]:
         flush=True,
     )
     begun = time.monotonic()
-    with running(folder, **POSTGRES_SETTINGS) as dsn:
+    with running_database(folder, **POSTGRES_SETTINGS) as dsn:
         _prepare(folder)
         draw = random.Random(f"{conversations} {events}")  # noqa: S311
         now = int(time.time())

@@ -27,7 +27,7 @@ from relais.bench.ingest_load_client import LoadJob
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
 from relais.ops import temporary_environment
-from relais.ops.database import program_of, running
+from relais.ops.database import postgres_program, running_database
 from relais.ops.port import free_port, listen
 
 ROUNDS = 3
@@ -102,9 +102,9 @@ def summary_lines(figures: dict[str, Any]) -> Iterator[str]:
 @contextmanager
 def _durable_installation() -> Iterator[tuple[dict[str, str], str, Path]]:
     """A temporary installation whose database runs with fsync, as in production."""
-    with temporary_environment.installation(database=False) as variables:
+    with temporary_environment.temporary_installation(database=False) as variables:
         folder = Path(variables["RELAIS_DATA_DIR"])
-        with running(folder / "cluster") as dsn:
+        with running_database(folder / "cluster") as dsn:
             variables |= {"DATABASE_URL": dsn, "PUBLIC_BASE_URL": "https://desk.example.com"}
             subprocess.run([sys.executable, "-m", "relais", "prepare"], cwd=ROOT, env=variables, check=True)
             with psycopg.connect(dsn, autocommit=True) as database:
@@ -178,7 +178,7 @@ def _pgbench(dsn: str, folder: Path, seconds: int) -> dict[str, Any]:
     assert row is not None
     output = subprocess.run(
         [
-            *(program_of("pgbench"), dsn, "--no-vacuum", "--protocol=prepared"),
+            *(postgres_program("pgbench"), dsn, "--no-vacuum", "--protocol=prepared"),
             *(f"--client={PGBENCH_CLIENTS}", "--jobs=2", f"--time={seconds}"),
             *(f"--define=clients={CLIENTS}", "--define=metadata=" + row[0]),
             f"--file={Path(__file__).with_suffix('.sql')}",

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from relais.ops.errors import OperationError
-from relais.ops.temporary_environment import installation
+from relais.ops.temporary_environment import temporary_installation
 
 BATCH_SIZE = 250
 """Conversations opened per batch."""
@@ -26,7 +26,7 @@ BARRIER_TIMEOUT_SECONDS = 120.0
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    with installation(database=True) as variables:
+    with temporary_installation(database=True) as variables:
         os.environ.update(variables)
         os.environ["DJANGO_SETTINGS_MODULE"] = "relais.settings"
         _prepare(variables)

@@ -1,4 +1,4 @@
-"""What a person reads when everything runs, and how we know that it does."""
+"""The banner with address and password, printed once everything is healthy, and the health check before it."""
 
 import socket
 
@@ -8,8 +8,8 @@ DEMO_ACCOUNTS = ("admin@relais.test", "superviseur@relais.test", "agent1@relais.
 DEMO_PASSWORD = "relais-demo"  # noqa: S105
 
 
-def answers_well(listener: socket.socket) -> bool:
-    """Asks `/api/health` as anybody would; without an HTTP client, which would double the supervisor's memory."""
+def is_healthy(listener: socket.socket) -> bool:
+    """GET `/api/health` by hand: an HTTP client would double the supervisor's memory."""
     try:
         with socket.create_connection(listener.getsockname()[:2], timeout=1) as connection:
             connection.sendall(b"GET /api/health HTTP/1.0\r\nHost: localhost\r\n\r\n")
@@ -20,19 +20,19 @@ def answers_well(listener: socket.socket) -> bool:
 
 def banner(environment: Environment) -> str:
     # "localhost" and not 127.0.0.1: browsers allow passkeys there.
-    everywhere = environment.host in (*LOOPBACK, "0.0.0.0", "::")  # noqa: S104
-    here = f"http://{'localhost' if everywhere else environment.host}:{environment.port}"
-    lines = ["", f"  Relais est prêt · Relais is ready:  {here}", ""]
+    reachable_here = environment.host in (*LOOPBACK, "0.0.0.0", "::")  # noqa: S104
+    address = f"http://{'localhost' if reachable_here else environment.host}:{environment.port}"
+    lines = ["", f"  Relais est prêt · Relais is ready:  {address}", ""]
     if environment.demo:
         lines += [
             "  Démonstration · Demo, sans Twilio · without Twilio",
             f"  Comptes · accounts:  {'  '.join(DEMO_ACCOUNTS)}",
             f"  Mot de passe · password:  {DEMO_PASSWORD}",
-            f"  Le téléphone d'un client · a client's phone:  {here}/simulator",
+            f"  Le téléphone d'un client · a client's phone:  {address}/simulator",
             "",
         ]
     else:
         lines += ["  Créer un compte · make an account:  .venv/bin/relais user create", ""]
-    if not environment.demo and environment.public_base_url != here:
+    if not environment.demo and environment.public_base_url != address:
         lines += [f"  Twilio et les agents · Twilio and the agents:  {environment.public_base_url}", ""]
     return "\n".join([*lines, "  Arrêter · stop:  Ctrl+C", ""])

@@ -1,4 +1,4 @@
-"""One process of ours under the supervisor: its log, its deaths, when it may be started again."""
+"""A child process of the supervisor: its log, its exits, and the backoff before it is restarted."""
 
 import os
 import signal
@@ -10,14 +10,14 @@ from pathlib import Path
 from relais.ops.log_files import open_log
 from relais.ops.process import dies_with_parent
 
-LONGEST_WAIT = 30
-TOO_MANY, WITHIN = 5, 60
+MAX_RESTART_DELAY_SECONDS = 30
+MAX_EXITS, EXIT_WINDOW_SECONDS = 5, 60
 
 
 class Child:
-    """`patience`: how many seconds it may take to finish what it has begun when it is asked to stop.
+    """`stop_timeout`: seconds it has to finish its work once it is asked to stop.
 
-    `sets_its_log_aside`: whether it keeps its log short itself, as who writes by `journal` does.
+    `rotates_own_log`: whether it uses RotatingLogHandler; otherwise the supervisor truncates its log.
     """
 
     def __init__(
@@ -26,21 +26,21 @@ class Child:
         command: Sequence[str],
         *,
         log: Path,
-        patience: float,
+        stop_timeout: float,
         variables: Mapping[str, str] | None = None,
-        inherits: Sequence[int] = (),
-        sets_its_log_aside: bool = False,
+        pass_fds: Sequence[int] = (),
+        rotates_own_log: bool = False,
     ) -> None:
         self.name = name
         self.command = command
         self.log = log
-        self.patience = patience
+        self.stop_timeout = stop_timeout
         self.variables = {**os.environ, **(variables or {})}
-        self.inherits = inherits
-        self.sets_its_log_aside = sets_its_log_aside
+        self.pass_fds = pass_fds
+        self.rotates_own_log = rotates_own_log
         self.process: subprocess.Popen[bytes] | None = None
-        self.deaths: list[float] = []
-        self.due = 0.0
+        self.exits: list[float] = []
+        self.restart_at = 0.0
         self.kill_at: float | None = None
 
     def start(self) -> None:
@@ -48,44 +48,44 @@ class Child:
         with open_log(self.log) as log:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=self.variables, pass_fds=self.inherits, preexec_fn=dies_with_parent(signal.SIGTERM),
+                env=self.variables, pass_fds=self.pass_fds, preexec_fn=dies_with_parent(signal.SIGTERM),
                 start_new_session=True,  # Ctrl-C is for the supervisor, which stops everyone in order.
             )  # fmt: skip
 
     @property
-    def runs(self) -> bool:
+    def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def note_death(self) -> int:
-        """Writes it down and answers in how many seconds it is to be started again: 1, 2, 4 … 30."""
+    def record_exit(self) -> int:
+        """Record it and return the exponential backoff before the restart, in seconds: 1, 2, 4 … 30."""
         now = time.monotonic()
         self.process = None
-        self.deaths = [*(at for at in self.deaths if now - at < WITHIN), now]
-        wait = min(1 << len(self.deaths) - 1, LONGEST_WAIT)
-        self.due = now + wait
-        return wait
+        self.exits = [*(at for at in self.exits if now - at < EXIT_WINDOW_SECONDS), now]
+        delay = min(1 << len(self.exits) - 1, MAX_RESTART_DELAY_SECONDS)
+        self.restart_at = now + delay
+        return delay
 
     @property
-    def dies_too_often(self) -> bool:
-        return len(self.deaths) >= TOO_MANY
+    def is_crash_looping(self) -> bool:
+        return len(self.exits) >= MAX_EXITS
 
-    def ask_to_stop(self) -> None:
-        if self.process is not None and self.runs:
+    def request_stop(self) -> None:
+        if self.process is not None and self.is_running:
             self.process.terminate()
 
     def restart(self) -> None:
-        """Ask it to stop; whoever looks after it starts it again, and kills it when it takes too long."""
-        self.kill_at = time.monotonic() + self.patience
-        self.ask_to_stop()
+        """Request a stop. The supervisor starts it again, and kills it when it exceeds `stop_timeout`."""
+        self.kill_at = time.monotonic() + self.stop_timeout
+        self.request_stop()
 
     @property
-    def overstays(self) -> bool:
-        return self.runs and self.kill_at is not None and time.monotonic() >= self.kill_at
+    def exceeds_stop_timeout(self) -> bool:
+        return self.is_running and self.kill_at is not None and time.monotonic() >= self.kill_at
 
     def kill(self) -> None:
-        if self.process is not None and self.runs:
+        if self.process is not None and self.is_running:
             self.process.kill()
             self.process.wait()
 
-    def tidy(self) -> None:
-        """What is left to do once it has ended for good."""
+    def clean_up(self) -> None:
+        """Called once it has ended for good."""

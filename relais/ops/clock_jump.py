@@ -1,5 +1,9 @@
-"""A clock that is set back would stop all that is periodic for as long: the worker remembers when each thing was last
-due, in memory and in a table. Here it is noticed, and what seems to lie in the future forgotten."""
+"""Guard against a clock that jumps backwards.
+
+Procrastinate remembers, in memory and in a table, when each periodic job was last due: after a jump it would defer
+none until the old time comes round again. The guard cancels the work so that it starts anew, and deletes timestamps
+that lie in the future.
+"""
 
 from __future__ import annotations
 
@@ -11,46 +15,47 @@ from contextlib import suppress
 from typing import Any
 
 log = logging.getLogger(__name__)
-LOOK_EVERY = 2.0
-MUCH = 20.0
-"""Seconds; what a clock is slowed down by to set it right is far less."""
+CHECK_INTERVAL_SECONDS = 2.0
+MIN_JUMP_SECONDS = 20.0
+"""Far more than a clock is slewed by when NTP corrects it."""
 
-FORGET_TICKS = """
+DELETE_FUTURE_DEFERS = """
 delete from procrastinate_periodic_defers where defer_timestamp > extract(epoch from now()) + 5
 """
-FORGET_LIFE = """
+RESET_FUTURE_HEARTBEATS = """
 update procrastinate_workers set last_heartbeat = now() where last_heartbeat > now() + interval '5 seconds'
 """
-FORGET_COMPLETIONS = "update job_completions set completed_at = now() where completed_at > now()"
+RESET_FUTURE_COMPLETIONS = "update job_completions set completed_at = now() where completed_at > now()"
 
 
-async def forget_the_future(execute: Callable[[str], Awaitable[Any]]) -> None:
-    """Ticks that were dealt with, signs of life that were given, and jobs done, at a time which is yet to come."""
-    for statement in (FORGET_TICKS, FORGET_LIFE, FORGET_COMPLETIONS):
+async def reset_future_timestamps(execute: Callable[[str], Awaitable[Any]]) -> None:
+    """Remove defers, heartbeats and completions that are dated later than now."""
+    for statement in (DELETE_FUTURE_DEFERS, RESET_FUTURE_HEARTBEATS, RESET_FUTURE_COMPLETIONS):
         await execute(statement)
 
 
-async def as_long_as_time_goes_on(work: Awaitable[Any]) -> None:
-    """Returns when the work ends, or ends it when the clock is set back, so that it can begin again."""
-    working = asyncio.ensure_future(work)
-    watching = asyncio.create_task(_until_set_back())
+async def cancel_on_clock_jump(work: Awaitable[Any]) -> None:
+    """Await `work`; cancel it and return when the clock jumps backwards, so that the caller can restart it."""
+    task = asyncio.ensure_future(work)
+    jump = asyncio.create_task(_wait_for_jump())
     try:
-        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
-        if watching.done() and not working.done():
-            log.warning("the clock was set back: what is periodic begins again")
+        await asyncio.wait({task, jump}, return_when=asyncio.FIRST_COMPLETED)
+        if jump.done() and not task.done():
+            log.warning("clock jumped backwards, restarting periodic work")
     finally:
-        watching.cancel()
-        working.cancel()
+        jump.cancel()
+        task.cancel()
         with suppress(asyncio.CancelledError):
-            await working
+            await task
 
 
-async def _until_set_back() -> None:
+async def _wait_for_jump() -> None:
     latest = _offset()
-    while (offset := _offset()) > latest - MUCH:
+    while (offset := _offset()) > latest - MIN_JUMP_SECONDS:
         latest = max(latest, offset)
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(CHECK_INTERVAL_SECONDS)
 
 
 def _offset() -> float:
+    """Of the wall clock from the monotonic one."""
     return time.time() - time.monotonic()

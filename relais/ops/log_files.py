@@ -1,4 +1,4 @@
-"""The log files in the data folder: appended to, set aside when they have grown long, shown as they grow.
+"""The log files in the data folder: append a line, rotate, truncate, follow (tail).
 
 Standard library only: the supervisor uses it as well.
 """
@@ -10,9 +10,9 @@ import stat
 from pathlib import Path
 from typing import IO
 
-LONG = 20_000_000
-GENERATIONS = 4
-"""How many older files are kept: `web.log.1` is the latest of them."""
+MAX_LOG_BYTES = 20_000_000
+BACKUP_COUNT = 4
+"""Rotated files that are kept; `web.log.1` is the newest of them."""
 
 
 def open_log(path: Path) -> IO[bytes]:
@@ -21,9 +21,9 @@ def open_log(path: Path) -> IO[bytes]:
 
 
 def write_line(fd: int, line: bytes) -> None:
-    """Write `line`, which ends with a line break, at the beginning of a line: whole, or not at all.
+    """Append `line`, which ends with a line break, atomically and at the start of a line.
 
-    Raises OSError when it cannot be written. A full disk takes only the beginning of a line: that is taken back.
+    Raises OSError when it cannot be written. A full disk may accept only part of a line: that part is truncated.
     """
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         while line:
@@ -34,14 +34,14 @@ def write_line(fd: int, line: bytes) -> None:
     written = os.write(fd, line)
     if written < len(line):
         end = os.lseek(fd, 0, os.SEEK_CUR)
-        if os.fstat(fd).st_size == end:  # Nobody has appended meanwhile.
+        if os.fstat(fd).st_size == end:  # No other process has appended since.
             os.ftruncate(fd, end - written)
             os.lseek(fd, end - written, os.SEEK_SET)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _ends_with_line_break(fd: int) -> bool:
-    """Else somebody was cut off in the middle of a line. True when it cannot be told."""
+    """False after a writer was cut off within a line. True when the file cannot be read."""
     try:
         size = os.fstat(fd).st_size
         return not size or os.pread(fd, 1, size - 1) == b"\n"
@@ -49,21 +49,21 @@ def _ends_with_line_break(fd: int) -> bool:
         return True
 
 
-def set_aside(path: Path, generations: int = GENERATIONS) -> None:
-    """`web.log` becomes `web.log.1`, that one `web.log.2` …; the oldest is gone."""
-    for number in range(generations, 0, -1):
+def rotate(path: Path, backup_count: int = BACKUP_COUNT) -> None:
+    """`web.log` becomes `web.log.1`, that one `web.log.2` …; the oldest is deleted."""
+    for number in range(backup_count, 0, -1):
         newer = path.with_name(f"{path.name}.{number - 1}") if number > 1 else path
         if newer.exists():
             os.replace(newer, path.with_name(f"{path.name}.{number}"))
 
 
-def keep_short(path: Path) -> None:
-    """For programs that know nothing of `set_aside`: cut at its head while its writer, who appends, goes on."""
-    if path.exists() and path.stat().st_size > LONG:
+def copy_and_truncate(path: Path) -> None:
+    """Rotation for programs that keep their file open, as logrotate's `copytruncate`; they must append."""
+    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
         copy = path.with_name(path.name + ".1")
         try:
             shutil.copyfile(path, copy)
-        except OSError:  # On a full disk the lines are given up rather than the program.
+        except OSError:  # On a full disk lose the lines rather than fill it further.
             copy.unlink(missing_ok=True)
         os.truncate(path, 0)
 
@@ -77,23 +77,23 @@ def last_lines(path: Path, count: int) -> list[str]:
         return []
 
 
-class Tail:
-    """What is appended to a log from now on, in whole lines; also across its being set aside."""
+class LogTail:
+    """Follows a log file from its current end, in whole lines and across rotations."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.at = path.stat().st_size if path.exists() else 0
-        self._log = self._opened()
+        self.offset = path.stat().st_size if path.exists() else 0
+        self._log = self._open()
 
     def new_lines(self) -> list[str]:
         if self._log is None:
-            self._log = self._opened()
+            self._log = self._open()
         lines = self._read()
-        newer = self._opened() if self._is_set_aside() else None
+        newer = self._open() if self._is_rotated() else None
         if self._log is not None and newer is not None:
             lines += self._read()
             self.close()
-            self._log, self.at = newer, 0
+            self._log, self.offset = newer, 0
             lines += self._read()
         return lines
 
@@ -101,13 +101,13 @@ class Tail:
         if self._log is not None:
             self._log.close()
 
-    def _opened(self) -> IO[bytes] | None:
+    def _open(self) -> IO[bytes] | None:
         try:
             return self.path.open("rb")
         except OSError:
             return None
 
-    def _is_set_aside(self) -> bool:
+    def _is_rotated(self) -> bool:
         try:
             return self._log is not None and not os.path.samestat(
                 os.fstat(self._log.fileno()), os.stat(self.path)
@@ -118,8 +118,8 @@ class Tail:
     def _read(self) -> list[str]:
         if self._log is None:
             return []
-        self.at = min(self.at, os.fstat(self._log.fileno()).st_size)  # It may have been cut.
-        self._log.seek(self.at)
+        self.offset = min(self.offset, os.fstat(self._log.fileno()).st_size)  # It may have been truncated.
+        self._log.seek(self.offset)
         whole, end, _ = self._log.read().rpartition(b"\n")
-        self.at += len(whole + end)
+        self.offset += len(whole + end)
         return whole.decode(errors="replace").split("\n") if end else []

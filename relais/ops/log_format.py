@@ -1,7 +1,7 @@
-"""One event, one line of JSON: what happened, when, and the ids of what it happened to.
+"""The log formatter: one JSON object per line with the event, its time and the ids of the records concerned.
 
-Never what a client wrote, a name, a number or a secret. Of exceptions only the type and the places are told, since
-their texts quote values; of other libraries' records the template, never what was filled into it.
+It never writes a client's text, a name, a phone number or a secret. An exception is written as its type and stack
+frames, since its message quotes values; a record of another library as its template, without the arguments.
 """
 
 import json
@@ -14,43 +14,44 @@ from traceback import walk_tb
 from types import TracebackType
 from typing import Any
 
-OURS = "relais"
-LONGEST_EVENT = 160
-DEEPEST = 30
-"""Places told of one exception, the innermost."""
+ROOT_LOGGER = "relais"
+MAX_EVENT_CHARACTERS = 160
+MAX_FRAMES = 30
+"""Of one exception, the innermost."""
 MAX_CHAINED_EXCEPTIONS = 1000
-CHAIN_ENDS = 4
-"""Of a long chain of causes, how many exceptions are told at each end."""
+CHAIN_END_EXCEPTIONS = 4
+"""Of a long chain of causes, how many exceptions are written at each end."""
 MAX_GROUP_DEPTH = 3
 MAX_GROUP_MEMBERS = 5
 MAX_TRACE_LINES = 400
-OF_EVERY_RECORD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+STANDARD_ATTRIBUTES = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 ROOT = Path(__file__).resolve().parents[2]
+ROUTINE_LEVELS = ("info", "debug")
 
 
-class Line(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     def __init__(self, process: str) -> None:
         super().__init__()
         self.process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        """What befell many at once (`each` in `extra`) comes as one record, and is a line for each of them."""
+        """A record with a list `each` in `extra` becomes one line per entry."""
         each = vars(record).pop("each", ({},)) if _is_ours(record) else ({},)
-        told = {
-            "at": instant(record.created),
+        fields = {
+            "at": iso_timestamp(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": _event(record),
             **_ids(record),
         }
-        told |= self._rest(record)
-        return "\n".join(_encoded(told | one) for one in each)
+        fields |= self._process_and_error(record)
+        return "\n".join(_to_json(fields | one) for one in each)
 
     def fallback(self, record: logging.LogRecord, error: Exception) -> str:
-        """Of a record that cannot be formatted."""
-        return _encoded(
+        """The line for a record that cannot be formatted."""
+        return _to_json(
             {
-                "at": instant(record.created),
+                "at": iso_timestamp(record.created),
                 "level": record.levelname.lower(),
                 "logger": record.name,
                 "event": "log record could not be formatted",
@@ -60,67 +61,66 @@ class Line(logging.Formatter):
             }
         )
 
-    def _rest(self, record: logging.LogRecord) -> dict[str, Any]:
-        told: dict[str, Any] = {"process": self.process, "pid": record.process}
+    def _process_and_error(self, record: logging.LogRecord) -> dict[str, Any]:
+        fields: dict[str, Any] = {"process": self.process, "pid": record.process}
         if record.exc_info and record.exc_info[1] is not None:
-            told |= {"error": type(record.exc_info[1]).__name__, "trace": _trace(record.exc_info[1])}
-        return told
+            fields |= {"error": type(record.exc_info[1]).__name__, "trace": _trace(record.exc_info[1])}
+        return fields
 
 
-_encoded = json.JSONEncoder(ensure_ascii=False, default=lambda value: type(value).__name__).encode
+_to_json = json.JSONEncoder(ensure_ascii=False, default=lambda value: type(value).__name__).encode
 
 
-def instant(seconds: float) -> str:
+def iso_timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    return record.name.partition(".")[0] == OURS
+    return record.name.partition(".")[0] == ROOT_LOGGER
 
 
 def _event(record: logging.LogRecord) -> str:
-    if hasattr(record, "job") and hasattr(
-        record, "action"
-    ):  # Of Procrastinate, whose text quotes the arguments.
+    if hasattr(record, "job") and hasattr(record, "action"):
+        # A record of Procrastinate, whose message quotes the job's arguments.
         return str(record.action).replace("_", " ")
     event = str(record.msg).strip().partition("\n")[0]
     if record.name == "asyncio":
-        event = event.partition("(")[0]  # It goes on with the values a callback was given.
-    return event[:LONGEST_EVENT]
+        event = event.partition("(")[0]  # The arguments of a callback follow.
+    return event[:MAX_EVENT_CHARACTERS]
 
 
 def _ids(record: logging.LogRecord) -> dict[str, Any]:
-    """What was given as `extra`; others' texts are not taken."""
+    """The fields given as `extra`; of other libraries only numbers, since their texts may quote content."""
     kinds = (str, int, float, bool) if _is_ours(record) else (int, float, bool)
-    given = {name: value for name, value in vars(record).items() if name not in OF_EVERY_RECORD}
-    if "event" in given:  # Which one of a conversation; what happened stands under that name.
-        given["event_id"] = given.pop("event")
-    job = given.pop("job", None)
-    if isinstance(job, dict):  # Of Procrastinate.
-        given |= {"job": job.get("id"), "attempts": job.get("attempts")}
-        return {name: value for name, value in given.items() if isinstance(value, kinds)} | {
+    extra = {name: value for name, value in vars(record).items() if name not in STANDARD_ATTRIBUTES}
+    if "event" in extra:  # The id of a conversation's event; "event" is taken by the text.
+        extra["event_id"] = extra.pop("event")
+    job = extra.pop("job", None)
+    if isinstance(job, dict):  # A record of Procrastinate.
+        extra |= {"job": job.get("id"), "attempts": job.get("attempts")}
+        return {name: value for name, value in extra.items() if isinstance(value, kinds)} | {
             "task": str(job.get("task_name"))
         }
     if job is not None:
-        given["job"] = job
-    return {name: value for name, value in given.items() if isinstance(value, kinds)}
+        extra["job"] = job
+    return {name: value for name, value in extra.items() if isinstance(value, kinds)}
 
 
 def _trace(error: BaseException) -> list[str]:
-    """The places an exception passed, those of its cause first, without any value."""
-    return [*islice(_traced(error, set(), 0), MAX_TRACE_LINES)]
+    """The stack frames of an exception, those of its cause first, without any value."""
+    return [*islice(_trace_lines(error, set(), 0), MAX_TRACE_LINES)]
 
 
-def _traced(error: BaseException, seen: set[int], depth: int) -> Iterator[str]:
-    """`seen`: the ids of exceptions told already, since causes and groups may form a circle."""
+def _trace_lines(error: BaseException, seen: set[int], depth: int) -> Iterator[str]:
+    """`seen`: ids of the exceptions already written, since causes and groups may form a cycle."""
     chain = _chain(error, seen)
-    left_out = len(chain) - 2 * CHAIN_ENDS
+    left_out = len(chain) - 2 * CHAIN_END_EXCEPTIONS
     for number, each in enumerate(reversed(chain)):
-        if CHAIN_ENDS <= number < CHAIN_ENDS + left_out:
-            if number == CHAIN_ENDS:
+        if CHAIN_END_EXCEPTIONS <= number < CHAIN_END_EXCEPTIONS + left_out:
+            if number == CHAIN_END_EXCEPTIONS:
                 yield f"({left_out} exceptions between)"
             continue
-        yield from [*_places(each.__traceback__)][-DEEPEST:]
+        yield from [*_frames(each.__traceback__)][-MAX_FRAMES:]
         yield type(each).__name__
         if isinstance(each, BaseExceptionGroup):
             yield from _members(each, seen, depth)
@@ -129,45 +129,53 @@ def _traced(error: BaseException, seen: set[int], depth: int) -> Iterator[str]:
 def _chain(error: BaseException, seen: set[int]) -> list[BaseException]:
     """The exception, its cause, the cause's cause …"""
     chain: list[BaseException] = []
-    found: BaseException | None = error
-    while found is not None and id(found) not in seen and len(chain) < MAX_CHAINED_EXCEPTIONS:
-        seen.add(id(found))
-        chain.append(found)
-        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen and len(chain) < MAX_CHAINED_EXCEPTIONS:
+        seen.add(id(current))
+        chain.append(current)
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
     return chain
 
 
 def _members(group: BaseExceptionGroup[BaseException], seen: set[int], depth: int) -> Iterator[str]:
     members = group.exceptions if depth < MAX_GROUP_DEPTH else ()
     for member in members[:MAX_GROUP_MEMBERS]:
-        yield from (f"| {line}" for line in _traced(member, seen, depth + 1))
+        yield from (f"| {line}" for line in _trace_lines(member, seen, depth + 1))
     if left_out := len(group.exceptions) - len(members[:MAX_GROUP_MEMBERS]):
         yield f"({left_out} more in the group)"
 
 
-def _places(traceback: TracebackType | None) -> Iterator[str]:
+def _frames(traceback: TracebackType | None) -> Iterator[str]:
     for frame, line in walk_tb(traceback):
-        yield f"{_short(frame.f_code.co_filename)}:{line} {frame.f_code.co_name}"
+        yield f"{_relative(frame.f_code.co_filename)}:{line} {frame.f_code.co_name}"
 
 
-def _short(file: str) -> str:
-    """Within the package, or within the folder of packages: where this machine keeps them is nobody's business."""
+def _relative(file: str) -> str:
+    """The path within the project or within site-packages: the folders of this machine stay out of the log."""
     if "site-packages/" in file:
         return file.rpartition("site-packages/")[2]
     return file.removeprefix(f"{ROOT}/")
 
 
-def in_words(line: str) -> str:
-    """The same line for a person at a terminal; what is none of ours is shown as it came."""
+def to_human(line: str) -> str:
+    """A log line for a terminal; a line in another format is returned unchanged."""
     try:
-        told = json.loads(line)
-        at = datetime.fromisoformat(told.pop("at")).astimezone()
-        level, event = told.pop("level"), told.pop("event")
+        fields = json.loads(line)
+        at = datetime.fromisoformat(fields.pop("at")).astimezone()
+        level, event = fields.pop("level"), fields.pop("event")
     except (ValueError, KeyError, TypeError, AttributeError):
         return line
-    trace = told.pop("trace", [])
+    trace = fields.pop("trace", [])
     for name in ("logger", "process", "pid"):
-        told.pop(name, None)
-    loud = "" if level in ("info", "debug") else f"{level.upper()} "
-    rest = "".join(f"  {name}={value}" for name, value in told.items())
-    return "\n".join([f"{at:%H:%M:%S} {loud}{event}{rest}", *(f"    {place}" for place in trace)])
+        fields.pop(name, None)
+    shown_level = "" if level in ROUTINE_LEVELS else f"{level.upper()} "
+    ids = "".join(f"  {name}={value}" for name, value in fields.items())
+    return "\n".join([f"{at:%H:%M:%S} {shown_level}{event}{ids}", *(f"    {frame}" for frame in trace)])
+
+
+def is_routine(line: str) -> bool:
+    """Whether it is a log line of ours below the level of a warning."""
+    try:
+        return json.loads(line)["level"] in ROUTINE_LEVELS
+    except (ValueError, KeyError, TypeError):
+        return False

@@ -1,4 +1,4 @@
-"""The journal of one process: its lines stand in `DATA/log/KIND.log` and on standard output."""
+"""The log handler of a process: it writes to `DATA/log/KIND.log`, rotates that file, and copies to standard output."""
 
 import fcntl
 import logging
@@ -11,116 +11,117 @@ from typing import Any
 
 from django.conf import settings
 
-from relais.ops.log_files import GENERATIONS, LONG, open_log, set_aside, write_line
-from relais.ops.log_format import Line
+from relais.ops.log_files import BACKUP_COUNT, MAX_LOG_BYTES, open_log, rotate, write_line
+from relais.ops.log_format import JsonFormatter
 
 log = logging.getLogger(__name__)
-OUT, ERR = 1, 2
-AUDIT_TRAIL = "relais.accounts.audit"
+STDOUT_FD, STDERR_FD = 1, 2
+AUDIT_LOGGER = "relais.accounts.audit"
 
 
-class Journal(logging.Handler):
-    """Several processes may write to one file: each line is one write, whole or not at all, and a file set aside by
-    one is left by all.
+class RotatingLogHandler(logging.Handler):
+    """Several processes may write to one file: each line is one atomic write, and when one process rotates the file
+    the others reopen it.
 
-    Where standard output leads to the file itself, as under the supervisor, it follows, and a line is written once.
+    Under the supervisor standard output is the file itself: it is redirected on rotation, and a line is written once.
     """
 
     def __init__(
-        self, path: Path, *, longest: int = LONG, generations: int = GENERATIONS, echo: bool = True
+        self,
+        path: Path,
+        *,
+        max_bytes: int = MAX_LOG_BYTES,
+        backup_count: int = BACKUP_COUNT,
+        echo: bool = True,
     ) -> None:
         super().__init__()
-        self.path, self.longest, self.generations = path, longest, generations
-        self.line_formatter = Line(path.stem)
-        self.setFormatter(self.line_formatter)
+        self.path, self.max_bytes, self.backup_count = path, max_bytes, backup_count
+        self.json_formatter = JsonFormatter(path.stem)
+        self.setFormatter(self.json_formatter)
         self._file = open_log(path)
-        self._echoes = echo and not self._leads_here(OUT)
+        self._echoes = echo and not self._is_log_file(STDOUT_FD)
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = self._formatted(record).encode(errors="replace") + b"\n"
-        # A full disk, or a terminal that is gone, must not fail what only wanted to be noted.
+        line = self._format_safely(record).encode(errors="replace") + b"\n"
+        # A full disk or a closed terminal must not fail the code that logs.
         with suppress(OSError):
-            self._turn_over()
+            self._rotate_if_due()
         with suppress(OSError):
             write_line(self._file.fileno(), line)
         if self._echoes:
             with suppress(OSError):
-                write_line(OUT, line)
+                write_line(STDOUT_FD, line)
 
-    def _formatted(self, record: logging.LogRecord) -> str:
-        """Never by `handleError`, whose text over many lines would hide the lines around it."""
+    def _format_safely(self, record: logging.LogRecord) -> str:
+        """Without `handleError`, which prints a traceback of many lines between the log lines."""
         try:
             return self.format(record)
         except Exception as error:
-            return self.line_formatter.fallback(record, error)
+            return self.json_formatter.fallback(record, error)
 
     def close(self) -> None:
         self._file.close()
         super().close()
 
-    def _turn_over(self) -> None:
+    def _rotate_if_due(self) -> None:
         try:
-            now = os.stat(self.path)
+            on_disk = os.stat(self.path)
         except FileNotFoundError:
-            self._open_again()
+            self._reopen()
             return
-        if not os.path.samestat(now, os.fstat(self._file.fileno())):
-            self._open_again()
-        elif now.st_size >= self.longest:
-            self._set_aside()
+        if not os.path.samestat(on_disk, os.fstat(self._file.fileno())):
+            self._reopen()
+        elif on_disk.st_size >= self.max_bytes:
+            self._rotate()
 
-    def _set_aside(self) -> None:
-        fcntl.flock(
-            self._file, fcntl.LOCK_EX
-        )  # Until it is closed: one process does it, the others find it done.
+    def _rotate(self) -> None:
+        # Held until the file is closed: one process rotates, the others find it done.
+        fcntl.flock(self._file, fcntl.LOCK_EX)
         if os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno())):
-            set_aside(self.path, self.generations)
-        self._open_again()
+            rotate(self.path, self.backup_count)
+        self._reopen()
 
-    def _open_again(self) -> None:
+    def _reopen(self) -> None:
         old, new = self._file, open_log(self.path)
-        for number in (OUT, ERR):
-            if self._leads_here(number):
-                os.dup2(new.fileno(), number)
+        for fd in (STDOUT_FD, STDERR_FD):
+            if self._is_log_file(fd):
+                os.dup2(new.fileno(), fd)
         self._file = new
         old.close()
 
-    def _leads_here(self, number: int) -> bool:
+    def _is_log_file(self, fd: int) -> bool:
         try:
-            return os.path.samestat(os.fstat(number), os.fstat(self._file.fileno()))
+            return os.path.samestat(os.fstat(fd), os.fstat(self._file.fileno()))
         except OSError:
             return False
 
 
-def begin(kind: str, folder: Path) -> None:
-    """From here on this process, a `web` or a `jobs`, tells what it does in lines."""
-    journal = Journal(folder / f"{kind}.log")
-    logging._srcfile = None  # No line says from where it was written: not looked for.
+def configure_logging(kind: str, folder: Path) -> None:
+    """Log everything this process, `web` or `jobs`, does to its file; unexpected exceptions included."""
+    handler = RotatingLogHandler(folder / f"{kind}.log")
+    logging._srcfile = None  # Skip finding the caller of each record, which no line shows.
     root = logging.getLogger()
-    for handler in list(root.handlers):
-        root.removeHandler(handler)
-    root.addHandler(journal)
-    settings.LOGGING_CONFIG = (
-        None  # Django sets itself up once more for its pages, and would begin its own again.
-    )
-    sys.excepthook = _unexpected
-    threading.excepthook = _unexpected_in_a_thread
+    for existing in list(root.handlers):
+        root.removeHandler(existing)
+    root.addHandler(handler)
+    settings.LOGGING_CONFIG = None  # A later django.setup() must not configure logging again.
+    sys.excepthook = _log_exception
+    threading.excepthook = _log_thread_exception
 
 
-def begin_audit_trail(folder: Path) -> None:
-    """For a command, whose output is for a person: only its acts of administration go to `command.log`."""
-    journal = Journal(folder / "command.log", echo=False)
-    trail = logging.getLogger(AUDIT_TRAIL)
-    trail.addHandler(journal)
-    trail.propagate = False
+def configure_audit_log(folder: Path) -> None:
+    """For a command, whose output is for a person: only its audit log goes to `command.log`."""
+    audit_logger = logging.getLogger(AUDIT_LOGGER)
+    audit_logger.addHandler(RotatingLogHandler(folder / "command.log", echo=False))
+    audit_logger.propagate = False
 
 
-def _unexpected(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+def _log_exception(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     if not isinstance(error, KeyboardInterrupt):
         log.critical("process failed", exc_info=(kind, error, trace))
 
 
-def _unexpected_in_a_thread(arguments: threading.ExceptHookArgs) -> None:
+def _log_thread_exception(arguments: threading.ExceptHookArgs) -> None:
     if arguments.exc_value is not None:
-        told = (arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
-        log.critical("thread failed", exc_info=told)
+        exc_info = (arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
+        log.critical("thread failed", exc_info=exc_info)

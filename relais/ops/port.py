@@ -1,24 +1,24 @@
-"""The port is taken by the supervisor and handed on, so that a restarted web server loses no connection."""
+"""The listening socket: opened by the supervisor and inherited by web, so that a restart refuses no connection."""
 
 import errno
 import socket
 
 from relais.ops.errors import OperationError
 
-GONE = 60_000
-"""Milliseconds after which a connection whose other side acknowledges nothing is dropped, with what waits for it."""
+TCP_USER_TIMEOUT_MILLISECONDS = 60_000
+"""A connection whose peer acknowledges no data for so long is dropped, with its buffers."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Taken at once: who connects before the web server runs waits for it."""
+    """Listen before the web server runs: early connections wait in the backlog."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; each connection has it from the listener.
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it from the listener.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MILLISECONDS)
         listener.bind(address)
         listener.listen(2048)
     except OSError as error:

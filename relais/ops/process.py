@@ -1,4 +1,4 @@
-"""What a child does between fork and exec: die with its parent, and step down from root."""
+"""Process helpers: end with the parent, drop root privileges between fork and exec, test whether a pid is alive."""
 
 import ctypes
 import os
@@ -23,8 +23,8 @@ _DAC = 1 << _DAC_OVERRIDE | 1 << _DAC_READ_SEARCH
 LINUX = sys.platform == "linux"
 
 
-def lives(pid: int) -> bool:
-    """False for a zombie too: where nobody reaps, as in some containers, it stays for ever."""
+def is_alive(pid: int) -> bool:
+    """False for a zombie: where no init reaps, as in some containers, it stays for ever."""
     try:
         os.kill(pid, 0)
         return not LINUX or b") Z" not in Path(f"/proc/{pid}/stat").read_bytes()
@@ -35,7 +35,7 @@ def lives(pid: int) -> bool:
 
 
 def dies_with_parent(signum: int = signal.SIGTERM) -> Callable[[], None]:
-    """A `preexec_fn`: the kernel sends `signum` when the parent's starting thread is gone, even by kill -9."""
+    """A `preexec_fn`: the kernel sends `signum` when the thread that started the child ends, even by kill -9."""
     libc = ctypes.CDLL(None, use_errno=True)
     parent = os.getpid()
 
@@ -48,23 +48,23 @@ def dies_with_parent(signum: int = signal.SIGTERM) -> Callable[[], None]:
     return in_child
 
 
-def end_soon_after(parent: int, seconds: float = 12) -> None:
-    """Who does not manage to stop when his parent is gone, and nobody is left to use force, ends all the same."""
+def exit_after_parent(parent: int, grace_seconds: float = 12) -> None:
+    """Exit by force if this process has not stopped by itself some seconds after its parent ended."""
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1)
-        time.sleep(seconds)
+        time.sleep(grace_seconds)
         os._exit(1)
 
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
 def as_user(user: pwd.struct_passwd | None, then: Callable[[], None]) -> Callable[[], None]:
-    """A `preexec_fn`: become `user` (None: stay) and go on with `then`.
+    """A `preexec_fn`: switch to `user` (None: do not), then call `then`.
 
-    The child keeps the right to pass through folders such as a 0700 /root, where a clone may lie, so that
-    no permission of anybody's folder has to be changed.
+    The child keeps the capabilities to traverse folders such as a 0700 /root, which may hold the clone: no folder's
+    permissions have to be changed.
     """
     libc = ctypes.CDLL(None, use_errno=True)
 
@@ -76,13 +76,13 @@ def as_user(user: pwd.struct_passwd | None, then: Callable[[], None]) -> Callabl
             os.setgid(user.pw_gid)
             os.setuid(user.pw_uid)
             if LINUX:
-                _keep_only_passage(libc)
+                _keep_traversal_capabilities(libc)
         then()  # After setuid, which clears the death signal.
 
     return in_child
 
 
-def _keep_only_passage(libc: ctypes.CDLL) -> None:
+def _keep_traversal_capabilities(libc: ctypes.CDLL) -> None:
     head = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     data = (ctypes.c_uint32 * 6)()
     libc.capget(head, data)

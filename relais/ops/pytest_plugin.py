@@ -1,23 +1,23 @@
-"""A pytest plugin: before anything reads the settings, the run gets a scratch installation of its own."""
+"""A pytest plugin: the run gets a temporary installation of its own before anything reads the settings."""
 
 import os
 from contextlib import ExitStack
 
 import pytest
 
-from relais.ops.temporary_environment import installation, leave_on_term
+from relais.ops.temporary_environment import exit_on_sigterm, temporary_installation
 
-_kept = ExitStack()
+_exit_stack = ExitStack()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
-    leave_on_term()
-    variables = _kept.enter_context(installation(database=True))
+    exit_on_sigterm()
+    variables = _exit_stack.enter_context(temporary_installation(database=True))
     os.environ.clear()
     os.environ.update(variables)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
-    _kept.close()
+    _exit_stack.close()

@@ -1,4 +1,4 @@
-"""Signals, heard at safe moments only: they ring, and whoever pauses next is told."""
+"""Signal handling at safe points: a handler only counts, and the next `wait` raises StopRequested."""
 
 import os
 import select
@@ -6,24 +6,24 @@ import signal
 from types import FrameType, TracebackType
 
 
-class Rung(BaseException):
-    """Someone wants us to stop."""
+class StopRequested(BaseException):
+    """SIGTERM, SIGINT or SIGHUP arrived."""
 
 
-class Bell:
-    """SIGTERM, SIGINT and SIGHUP ring. SIGCHLD only ends a pause early."""
+class SignalWaiter:
+    """SIGTERM, SIGINT and SIGHUP request a stop. SIGCHLD only ends a wait early."""
 
     def __init__(self) -> None:
-        self.rings = 0
-        self.heard = 0
+        self.received = 0
+        self.raised = 0
 
-    def __enter__(self) -> "Bell":
+    def __enter__(self) -> "SignalWaiter":
         self._reading, self._writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, self._ring)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # As nohup asks.
-            signal.signal(signal.SIGHUP, self._ring)
+            signal.signal(signum, self._on_stop_signal)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # Ignored under nohup.
+            signal.signal(signal.SIGHUP, self._on_stop_signal)
         signal.signal(signal.SIGCHLD, lambda signum, frame: None)
         return self
 
@@ -34,13 +34,13 @@ class Bell:
         os.close(self._reading)
         os.close(self._writing)
 
-    def _ring(self, signum: int, frame: FrameType | None) -> None:
-        self.rings += 1
+    def _on_stop_signal(self, signum: int, frame: FrameType | None) -> None:
+        self.received += 1
 
-    def pause(self, seconds: float) -> None:
-        """Sleeps, or less when a signal comes; raises `Rung` once for what has rung since the last time."""
-        if self.rings == self.heard and select.select([self._reading], [], [], seconds)[0]:
+    def wait(self, seconds: float) -> None:
+        """Sleep until a signal at most; raise StopRequested once for the stop signals since the last call."""
+        if self.received == self.raised and select.select([self._reading], [], [], seconds)[0]:
             os.read(self._reading, 4096)
-        if self.rings > self.heard:
-            self.heard = self.rings
-            raise Rung
+        if self.received > self.raised:
+            self.raised = self.received
+            raise StopRequested

@@ -1,6 +1,6 @@
-"""`relais up`: one process that starts the others, keeps them running and stops them in order.
+"""The supervisor (`relais up`): starts the other processes, restarts those that exit, and stops all in order.
 
-Standard library only and never a thread: it stays small, and its children may be forked at any time.
+Standard library only and no threads: it stays small, and may fork at any time.
 """
 
 import fcntl
@@ -17,50 +17,52 @@ from typing import NoReturn
 from relais.data_folder import DataFolder
 from relais.environment import Environment
 from relais.ops import database, port
-from relais.ops.banner import answers_well, banner
+from relais.ops.banner import banner, is_healthy
 from relais.ops.child_process import Child
 from relais.ops.disk import is_full
 from relais.ops.errors import OperationError
 from relais.ops.health_watchdog import HealthProbe, HealthWatchdog
-from relais.ops.log_files import Tail, keep_short, last_lines, write_line
-from relais.ops.log_format import in_words, instant
-from relais.ops.process import lives
-from relais.ops.signals import Bell, Rung
+from relais.ops.log_files import LogTail, copy_and_truncate, last_lines, write_line
+from relais.ops.log_format import is_routine, iso_timestamp, to_human
+from relais.ops.process import is_alive
+from relais.ops.signals import SignalWaiter, StopRequested
 
 STDOUT_FD = 1
-RELAIS = (sys.executable, "-P", "-m", "relais")
+SETTLE_SECONDS = 0.5
+RELAIS_COMMAND = (sys.executable, "-P", "-m", "relais")
 
 
 class Database(Child):
-    """The embedded database among the children: it has its own way to start and to stop."""
+    """The embedded database as a child: the cluster starts and stops it."""
 
     def __init__(self, cluster: database.Cluster) -> None:
-        super().__init__("database", (), log=cluster.log, patience=8)
+        super().__init__("database", (), log=cluster.log, stop_timeout=8)
         self.cluster = cluster
 
     def start(self) -> None:
         self.cluster.start()
         self.process = self.cluster.process
 
-    def ask_to_stop(self) -> None:
-        self.cluster.ask_to_stop()
+    def request_stop(self) -> None:
+        self.cluster.request_stop()
 
     def kill(self) -> None:
         self.cluster.kill()
 
-    def tidy(self) -> None:
-        self.cluster.tidy()
+    def clean_up(self) -> None:
+        self.cluster.clean_up()
 
 
 class Supervisor:
-    """Starts wave after wave, and stops them in the opposite order."""
+    """Starts its children in waves, and stops the waves in reverse order."""
 
-    def __init__(self, bell: Bell, folder: Path) -> None:
-        self.bell = bell
+    def __init__(self, signals: SignalWaiter, folder: Path) -> None:
+        self.signals = signals
         self.folder = folder
-        self.waits_for_room = False
+        self.waits_for_disk_space = False
+        self.relays_routine_lines = True
         self.waves: list[list[Child]] = []
-        self.tails: dict[str, Tail] = {}
+        self.log_tails: dict[str, LogTail] = {}
         self.health: HealthWatchdog | None = None
 
     # -- starting -----------------------------------------------------------------------------------------
@@ -68,140 +70,141 @@ class Supervisor:
     def start(self, *wave: Child) -> None:
         self.waves.append(list(wave))
         for child in wave:
-            if not isinstance(child, Database):  # What the database has to say is for its log.
-                self.tails[child.name] = Tail(child.log)
+            if not isinstance(child, Database):  # The database logs to its file only.
+                self.log_tails[child.name] = LogTail(child.log)
             child.start()
 
-    def finish(self, child: Child) -> None:
-        """Runs what has an end, such as the migrations, to its end."""
+    def run_to_completion(self, child: Child) -> None:
+        """For a child that ends by itself, such as the migrations."""
         self.start(child)
-        while child.runs:
-            self.bell.pause(0.5)
-            self._show_logs()
-        self._show_logs()
+        while child.is_running:
+            self.signals.wait(0.5)
+            self._relay_logs()
+        self._relay_logs()
         self.waves.pop()
         if child.process is not None and child.process.returncode:
-            raise OperationError(
-                f"Relais could not be prepared; what it said stands above and in {child.log}."
-            )
+            raise OperationError(f"Relais could not be prepared; the reason stands above and in {child.log}.")
 
     # -- running ------------------------------------------------------------------------------------------
 
-    def look_after(self, seconds: float) -> None:
-        """One round: wait, show what was logged, start again what has died."""
-        self.bell.pause(seconds)
-        self._show_logs()
-        for child in self._everyone():
-            if child.process is not None and not child.runs:
-                self._mourn(child)
-            elif child.process is None and time.monotonic() >= child.due:
-                self._start_again(child)
-        self._restart_the_ill()
+    def tick(self, seconds: float) -> None:
+        """Wait, relay new log lines, restart what has exited or is unhealthy."""
+        self.signals.wait(seconds)
+        self._relay_logs()
+        for child in self._children():
+            if child.process is not None and not child.is_running:
+                self._handle_exit(child)
+            elif child.process is None and time.monotonic() >= child.restart_at:
+                self._restart_exited(child)
+        self._restart_unhealthy()
 
-    def _restart_the_ill(self) -> None:
-        for child in self._everyone():
-            if child.overstays:
+    def _restart_unhealthy(self) -> None:
+        for child in self._children():
+            if child.exceeds_stop_timeout:
                 child.kill()
         if self.health is None:
             return
-        if any(not child.runs for child in self._everyone()) or is_full(self.folder):
-            self.health.reset()  # Somebody is being started again already, or nothing can be written down.
+        if any(not child.is_running for child in self._children()) or is_full(self.folder):
+            self.health.reset()  # A child is being restarted already, or the full disk is the cause.
             return
-        for name, why in self.health.children_to_restart().items():
-            for child in self._everyone():
+        for name, reason in self.health.children_to_restart().items():
+            for child in self._children():
                 if child.name == name:
-                    tell(f"{name} is restarted: {why}.", child=name)
+                    print_notice(f"{name} is restarted: {reason}.", child=name)
                     child.restart()
 
-    def _mourn(self, child: Child) -> None:
+    def _handle_exit(self, child: Child) -> None:
         code = child.process.returncode if child.process else None
-        full, wait = self._full_disk(), child.note_death()
+        disk_is_full, delay = self._disk_is_full(), child.record_exit()
         how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with {code}"
-        if child.dies_too_often and not full:
+        if child.is_crash_looping and not disk_is_full:
             tail = "\n".join(f"  {line}" for line in last_lines(child.log, 15))
             raise OperationError(f"{child.name} {how}, for the fifth time in a minute: Relais stops.\n{tail}")
-        tell(f"{child.name} {how}; it is started again in {wait} s.", child=child.name, code=code)
+        print_notice(f"{child.name} {how}; it is started again in {delay} s.", child=child.name, code=code)
 
-    def _start_again(self, child: Child) -> None:
-        if self._full_disk() and isinstance(child, Database):
-            return  # It would find no room to recover in, and die again.
+    def _restart_exited(self, child: Child) -> None:
+        if self._disk_is_full() and isinstance(child, Database):
+            return  # It would find no space to recover in, and exit again.
         try:
             child.start()
         except (OSError, OperationError) as error:
-            tell(f"{child.name} could not be started: {error}", child=child.name)
-            if child.note_death() and child.dies_too_often and not self.waits_for_room:
+            print_notice(f"{child.name} could not be started: {error}", child=child.name)
+            if child.record_exit() and child.is_crash_looping and not self.waits_for_disk_space:
                 raise OperationError(f"{child.name} cannot be started: Relais stops.") from error
 
-    def _full_disk(self) -> bool:
-        """No death counts while the disk is full; it is said when it begins and when it ends."""
+    def _disk_is_full(self) -> bool:
+        """While it is, no exit counts as crash looping. Prints a notice when that begins and when it ends."""
         full = is_full(self.folder)
-        if full and not self.waits_for_room:
-            tell(f"The disk that holds {self.folder} is full: Relais waits until there is room again.")
-        elif self.waits_for_room and not full:
-            tell(f"There is room again on the disk that holds {self.folder}.")
-        self.waits_for_room = full
+        if full and not self.waits_for_disk_space:
+            print_notice(
+                f"The disk that holds {self.folder} is full: Relais waits until there is room again."
+            )
+        elif self.waits_for_disk_space and not full:
+            print_notice(f"There is room again on the disk that holds {self.folder}.")
+        self.waits_for_disk_space = full
         return full
 
-    def _show_logs(self) -> None:
-        for child in self._everyone():
-            if not child.sets_its_log_aside:
-                keep_short(child.log)
-        for name, tail in self.tails.items():
+    def _relay_logs(self) -> None:
+        for child in self._children():
+            if not child.rotates_own_log:
+                copy_and_truncate(child.log)
+        for name, tail in self.log_tails.items():
             for line in tail.new_lines():
-                pass_on(name, line)
+                if self.relays_routine_lines or not is_routine(line):
+                    relay_log_line(name, line)
 
-    def _everyone(self) -> list[Child]:
+    def _children(self) -> list[Child]:
         return [child for wave in self.waves for child in wave]
 
     # -- stopping -----------------------------------------------------------------------------------------
 
     def stop(self) -> bool:
-        """True when everyone had the time to finish; a second signal ends them at once."""
+        """True when all stopped in order; a second stop signal kills the rest."""
         try:
             while self.waves:
                 self._stop_wave(self.waves[-1])
-                self._show_logs()
+                self._relay_logs()
                 self.waves.pop()
-        except Rung:
-            for child in reversed(self._everyone()):
+        except StopRequested:
+            for child in reversed(self._children()):
                 child.kill()
             return False
         return True
 
     def _stop_wave(self, wave: Sequence[Child]) -> None:
-        began = time.monotonic()
+        started = time.monotonic()
         for child in wave:
-            child.ask_to_stop()
-        while running := [child for child in wave if child.runs]:
+            child.request_stop()
+        while running := [child for child in wave if child.is_running]:
             for child in running:
-                if time.monotonic() - began > child.patience:
-                    tell(
-                        f"{child.name} did not end within {child.patience:.0f} s and is ended by force.",
+                if time.monotonic() - started > child.stop_timeout:
+                    print_notice(
+                        f"{child.name} did not end within {child.stop_timeout:.0f} s and is ended by force.",
                         child=child.name,
                     )
                     child.kill()
-            self.bell.pause(0.1)
+            self.signals.wait(0.1)
         for child in wave:
-            child.tidy()
+            child.clean_up()
 
 
 def up(environment: Environment) -> int:
-    with Bell() as bell:
+    with SignalWaiter() as signals:
         try:
-            with only_one(environment.data_dir, bell) as lock:
-                return _up(environment, bell, lock)
-        except Rung:
-            return 0  # While it waited for an earlier one to end.
+            with single_instance(environment.data_dir, signals) as lock:
+                return _up(environment, signals, lock)
+        except StopRequested:
+            return 0  # While it waited for an earlier instance to end.
 
 
-def _up(environment: Environment, bell: Bell, lock: int) -> int:
+def _up(environment: Environment, signals: SignalWaiter, lock: int) -> int:
     listener = port.listen(environment.host, environment.port)
-    supervisor = Supervisor(bell, environment.data_dir)
+    supervisor = Supervisor(signals, environment.data_dir)
     try:
         start_everything(supervisor, environment, listener, lock)
-    except Rung:
-        tell("Relais s'arrête · Relais is stopping …", level="info")
-        listener.close()  # Else the system would go on taking connections that nobody answers.
+    except StopRequested:
+        print_notice("Relais s'arrête · Relais is stopping …", level="info")
+        listener.close()  # Or the kernel goes on accepting connections that nobody answers.
         return 0 if supervisor.stop() else 1
     except BaseException:
         listener.close()
@@ -217,64 +220,67 @@ def start_everything(
     logs = environment.data_dir / "log"
     variables = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1", "RELAIS_SUPERVISOR": str(os.getpid())}
 
-    def child(name: str, *arguments: str, patience: float, inherits: Sequence[int] = ()) -> Child:
+    def child(name: str, *arguments: str, stop_timeout: float, pass_fds: Sequence[int] = ()) -> Child:
         return Child(
-            name, [*RELAIS, *arguments], log=logs / f"{name}.log",
-            patience=patience, variables=variables, inherits=[lock, *inherits],
-            sets_its_log_aside=name in ("web", "jobs"),
+            name, [*RELAIS_COMMAND, *arguments], log=logs / f"{name}.log",
+            stop_timeout=stop_timeout, variables=variables, pass_fds=[lock, *pass_fds],
+            rotates_own_log=name in ("web", "jobs"),
         )  # fmt: skip
 
     if environment.embedded_database:
-        supervisor.start(Database(database.Cluster(environment.data_dir, pause=supervisor.bell.pause)))
+        supervisor.start(Database(database.Cluster(environment.data_dir, sleep=supervisor.signals.wait)))
     if environment.demo:
         emulator_port = port.free_port()
         variables["RELAIS_EMULATOR_URL"] = f"http://127.0.0.1:{emulator_port}"
         DataFolder(environment.data_dir).remember_emulator(variables["RELAIS_EMULATOR_URL"])
-        supervisor.start(child("emulator", "emulator", "--port", str(emulator_port), patience=1))
-    # They load while the tables are prepared, and go on when the pipe's other end is closed.
+        supervisor.start(child("emulator", "emulator", "--port", str(emulator_port), stop_timeout=1))
+    # They import their code while the tables are prepared, and go on at end-of-file of this pipe.
     gate, prepared = os.pipe()
     fd = listener.fileno()
-    if sys.stdout.isatty():  # They hold links to set a password, which are for no collector of logs.
-        supervisor.tails["mail"] = Tail(logs / "mail.log")
+    if sys.stdout.isatty():  # E-mails hold password links, which no log collector may get.
+        supervisor.log_tails["mail"] = LogTail(logs / "mail.log")
     supervisor.start(
-        child("web", "web", "--fd", str(fd), "--after", str(gate), patience=10, inherits=[fd, gate]),
-        child("jobs", "jobs", "--after", str(gate), patience=10, inherits=[gate]),
+        child("web", "web", "--fd", str(fd), "--after", str(gate), stop_timeout=10, pass_fds=[fd, gate]),
+        child("jobs", "jobs", "--after", str(gate), stop_timeout=10, pass_fds=[gate]),
     )
-    supervisor.finish(child("prepare", "prepare", patience=5))
+    supervisor.run_to_completion(child("prepare", "prepare", stop_timeout=5))
     os.close(prepared)
     address = listener.getsockname()[:2]
     supervisor.health = HealthWatchdog(lambda: HealthProbe(address))
-    _wait_until_well(supervisor, listener, logs)
-    say(banner(environment))
+    _wait_until_healthy(supervisor, listener, logs)
+    supervisor.tick(SETTLE_SECONDS)  # So that the lines logged during the start come before the banner.
+    print_line(banner(environment))
+    if sys.stdout.isatty():  # The banner stays the last thing on the screen; a log collector gets every line.
+        supervisor.relays_routine_lines = False
     while True:
-        supervisor.look_after(0.5)
+        supervisor.tick(0.5)
 
 
-def _wait_until_well(supervisor: Supervisor, listener: socket.socket, logs: Path) -> None:
-    began, told = time.monotonic(), False
-    while not answers_well(listener):
-        supervisor.look_after(0.1)
-        if not told and time.monotonic() - began > 30:
-            tell(f"Relais is not well yet: see /api/health and the logs in {logs}.")
-            told = True
+def _wait_until_healthy(supervisor: Supervisor, listener: socket.socket, logs: Path) -> None:
+    started, noticed = time.monotonic(), False
+    while not is_healthy(listener):
+        supervisor.tick(0.1)
+        if not noticed and time.monotonic() - started > 30:
+            print_notice(f"Relais is not healthy yet: see /api/health and the logs in {logs}.")
+            noticed = True
 
 
 @contextmanager
-def only_one(folder: Path, bell: Bell) -> Iterator[int]:
-    """The lock is inherited by the children: whoever has it knows that the last of them is gone."""
+def single_instance(folder: Path, signals: SignalWaiter) -> Iterator[int]:
+    """An flock that the children inherit: whoever gets it knows that no process of an earlier instance lives."""
     lock = os.open(folder / "relais.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        began = time.monotonic()
+        started = time.monotonic()
         while not _locked(lock):
             holder = os.pread(lock, 20, 0).decode() or "unknown"
-            # One that was just killed still counts as alive for a moment, and its children for some seconds more.
-            alive = holder.isdigit() and lives(int(holder))
-            if time.monotonic() - began > (3 if alive else 20):
+            # A process that was just killed still exists for a moment, and its children for some seconds more.
+            alive = holder.isdigit() and is_alive(int(holder))
+            if time.monotonic() - started > (3 if alive else 20):
                 raise OperationError(
                     f"Relais runs already on the data in {folder} (process {holder}): "
                     "stop that one, or choose another folder by RELAIS_DATA_DIR."
                 )
-            bell.pause(0.1)
+            signals.wait(0.1)
         os.ftruncate(lock, 0)
         os.pwrite(lock, b"%d" % os.getpid(), 0)
         yield lock
@@ -290,22 +296,22 @@ def _locked(lock: int) -> bool:
     return True
 
 
-def pass_on(name: str, line: str) -> None:
-    """For a person in words, for a collector of logs as it was written."""
+def relay_log_line(name: str, line: str) -> None:
+    """At a terminal in human form, for a log collector as it was written."""
     if sys.stdout.isatty():
-        say(f"{name:8} | {in_words(line)}")
+        print_line(f"{name:8} | {to_human(line)}")
     else:
-        say(line if line.startswith("{") else f"{name:8} | {line}")
+        print_line(line if line.startswith("{") else f"{name:8} | {line}")
 
 
-def tell(sentence: str, *, level: str = "warning", **ids: object) -> None:
-    """What happened to the processes: a sentence, and for a collector of logs a line like those of the processes."""
-    told = {"at": instant(time.time()), "level": level, "logger": __name__, "event": sentence, **ids}
-    line = {**told, "process": "up", "pid": os.getpid()}
-    say(sentence if sys.stdout.isatty() else json.dumps(line, ensure_ascii=False))
+def print_notice(sentence: str, *, level: str = "warning", **ids: object) -> None:
+    """About the processes: at a terminal a sentence, for a log collector a line in the processes' format."""
+    fields = {"at": iso_timestamp(time.time()), "level": level, "logger": __name__, "event": sentence, **ids}
+    line = {**fields, "process": "up", "pid": os.getpid()}
+    print_line(sentence if sys.stdout.isatty() else json.dumps(line, ensure_ascii=False))
 
 
-def say(text: str) -> None:
-    # The terminal may be gone; that is no reason to stop badly.
+def print_line(text: str) -> None:
+    # A closed terminal must not keep the children from being stopped in order.
     with suppress(OSError):
         write_line(STDOUT_FD, f"{text}\n".encode(sys.stdout.encoding, errors="replace"))

@@ -22,7 +22,7 @@ from procrastinate.worker import Worker
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from relais.ops.clock_jump import as_long_as_time_goes_on, forget_the_future
+from relais.ops.clock_jump import cancel_on_clock_jump, reset_future_timestamps
 from relais.ops.job_tracker import job_tracker
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class Workers:
         while not stop.is_set():
             error_name = ""
             try:
-                await as_long_as_time_goes_on(run())
+                await cancel_on_clock_jump(run())
             except Exception as error:
                 error_name = type(error).__name__
             if time.monotonic() - warned_at >= REPEATED_WARNING_SECONDS and not stop.is_set():
@@ -117,7 +117,7 @@ class Workers:
             await asyncio.sleep(RESTART_PAUSE_SECONDS)
 
     async def _defer_periodic(self) -> None:
-        await forget_the_future(self.connector.execute_query_async)
+        await reset_future_timestamps(self.connector.execute_query_async)
         await PeriodicDeferrer(self.app.periodic_registry, max_delay=MAX_CATCH_UP_SECONDS).worker()
 
     async def _work_on(self, queue: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from relais.bench import fill, pages
 from relais.bench.tests.invariants import INVARIANTS
-from relais.ops.database import running
+from relais.ops.database import running_database
 from relais.ops.errors import OperationError
 
 CONVERSATIONS, EVENTS = 60, 1_500
@@ -29,7 +29,7 @@ def test_as_many_are_made_as_were_asked_for_and_every_invariant_holds(
 ) -> None:
     folder, figures = filled
     assert (figures["conversations"], figures["events"]) == (CONVERSATIONS, EVENTS)
-    with running(folder) as dsn, psycopg.connect(dsn) as db:
+    with running_database(folder) as dsn, psycopg.connect(dsn) as db:
         broken = {name: db.execute(query).fetchall() for name, query in INVARIANTS.items()}
         assert not {name: rows for name, rows in broken.items() if rows}
         situations = db.execute(
@@ -76,7 +76,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
 
 def test_a_folder_in_use_is_left_alone(filled: tuple[Path, dict[str, Any]]) -> None:
     folder, _ = filled
-    with running(folder), pytest.raises(OperationError, match="in use"):
+    with running_database(folder), pytest.raises(OperationError, match="in use"):
         fill.fill(folder, conversations=CONVERSATIONS, events=EVENTS)
     assert fill.is_filled(folder)
 

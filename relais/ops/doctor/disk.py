@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from relais.environment import ROOT
-from relais.ops.disk import LITTLE_ROOM, ROOM
+from relais.ops.disk import CRITICAL_FREE_BYTES, LOW_FREE_BYTES
 from relais.ops.doctor.context import Patient
 from relais.ops.doctor.result import Finding, failed, ok, warning
 
@@ -33,8 +33,8 @@ def _room(folder: Path) -> Iterator[Finding]:
     free = disk.f_bavail * disk.f_frsize
     told = f"{free / 1e9:.1f} GB free in {folder}"
     advice = "Make room, or move the folder to a larger disk: without room no message can be stored."
-    if free < ROOM:
-        yield (failed if free < LITTLE_ROOM else warning)(f"Only {told}.", advice)
+    if free < LOW_FREE_BYTES:
+        yield (failed if free < CRITICAL_FREE_BYTES else warning)(f"Only {told}.", advice)
     # Some file systems count no files at all.
     elif disk.f_files and disk.f_favail < FEW_FILES:
         yield failed(

@@ -46,11 +46,11 @@ def _database(environment: Environment) -> Iterator[str]:
     if not environment.embedded_database:
         yield ""
         return
-    from relais.ops.database import Cluster, joined
+    from relais.ops.database import Cluster, joined_or_started
 
     end = time.monotonic() + START
 
-    def pause(seconds: float) -> None:
+    def sleep(seconds: float) -> None:
         if time.monotonic() > end:
             raise OperationError(f"it did not start within {START:.0f} s")
         time.sleep(seconds)
@@ -58,9 +58,9 @@ def _database(environment: Environment) -> Iterator[str]:
     with ExitStack() as stack:
         why_not = ""
         try:
-            cluster = Cluster(environment.data_dir, pause=pause)
+            cluster = Cluster(environment.data_dir, sleep=sleep)
             if cluster.data.is_dir():
-                stack.enter_context(joined(cluster))
+                stack.enter_context(joined_or_started(cluster))
             else:
                 why_not = "there is none yet, bin/up makes it"
         except (OperationError, OSError) as error:

@@ -1,4 +1,4 @@
-"""A desk run by `relais up` in a process of its own, as a person would run it, for the tests to watch and to harm."""
+"""A desk run by `relais up` in a process of its own, which tests watch, signal and kill."""
 
 import os
 import signal
@@ -11,74 +11,79 @@ from pathlib import Path
 
 from relais.ops.port import free_port
 
-STAND_INS = Path(__file__).with_name("stand_ins.py")
-_OURS = ("TWILIO_", "RELAIS_", "STUDIO_", "DATABASE_URL", "PUBLIC_BASE_URL", "EMAIL_URL")
+STUBS = Path(__file__).with_name("stubs.py")
+_OWN_PREFIXES = ("TWILIO_", "RELAIS_", "STUDIO_", "DATABASE_URL", "PUBLIC_BASE_URL", "EMAIL_URL")
 
 
-def until(condition: Callable[[], object], *, within: float = 20, what: str = "") -> None:
-    end = time.monotonic() + within
+def until(condition: Callable[[], object], *, timeout: float = 20, what: str = "") -> None:
+    deadline = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < end, f"waited in vain: {what}"
+        assert time.monotonic() < deadline, f"timed out waiting for: {what}"
         time.sleep(0.02)
 
 
 class Desk:
-    def __init__(self, folder: Path, port: int | None = None, **variables: str) -> None:
+    def __init__(
+        self, folder: Path, port: int | None = None, *, terminal: bool = False, **variables: str
+    ) -> None:
         self.data = folder / "data"
         self.port = port or free_port()
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_PREFIXES)}
         self.variables = {
-            **kept, "RELAIS_DATA_DIR": str(self.data), "RELAIS_PORT": str(self.port),
+            **inherited, "RELAIS_DATA_DIR": str(self.data), "RELAIS_PORT": str(self.port),
             "RELAIS_ENV_FILE": os.devnull, **variables,
         }  # fmt: skip
-        self.before = {child: len(self.starts_of(child)) for child in ("web", "jobs")}
+        self.starts_before = {child: len(self.starts_of(child)) for child in ("web", "jobs")}
         self.output = Path(tempfile.mkstemp(prefix="output-", dir=folder)[1])
+        command: list[str | Path] = [sys.executable, STUBS]
+        if terminal:
+            command = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])", *command]
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, STAND_INS], env=self.variables, stdout=output, stderr=output
+                command, env=self.variables, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
 
     @property
-    def said(self) -> str:
+    def printed(self) -> str:
         return self.output.read_text()
 
-    def is_ready(self) -> "Desk":
-        until(lambda: self._runs() or self.process.poll() is not None, what="ready")
-        assert self.process.poll() is None, self.said
+    def wait_until_ready(self) -> "Desk":
+        until(lambda: self._is_ready() or self.process.poll() is not None, what="ready")
+        assert self.process.poll() is None, self.printed
         return self
 
-    def _runs(self) -> bool:
-        started = all(len(self.starts_of(child)) > before for child, before in self.before.items())
-        return started and "Relais is ready" in self.said
+    def _is_ready(self) -> bool:
+        started = all(len(self.starts_of(child)) > before for child, before in self.starts_before.items())
+        return started and "Relais is ready" in self.printed
 
-    def is_told(self, signum: int) -> None:
+    def signal(self, signum: int) -> None:
         self.process.send_signal(signum)
 
-    def ends(self, within: float = 15) -> int:
-        return self.process.wait(within)
+    def exit_code(self, timeout: float = 15) -> int:
+        return self.process.wait(timeout)
 
     def starts_of(self, child: str) -> list[int]:
         file = self.data / f"{child}.starts"
         return [int(line) for line in file.read_text().split()] if file.exists() else []
 
-    def everyone(self) -> list[int]:
-        """Every process that has to do with this desk's data folder or is its child."""
-        found = []
+    def process_ids(self) -> list[int]:
+        """Every process whose command line or environment names this desk's data folder."""
+        pids = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
-                    told = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+                    context = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
                 except OSError:
                     continue
-                if os.fsencode(self.data) in told:
-                    found.append(int(entry.name))
-        return found
+                if os.fsencode(self.data) in context:
+                    pids.append(int(entry.name))
+        return pids
 
-    def is_gone(self) -> bool:
-        return not self.everyone()
+    def has_ended(self) -> bool:
+        return not self.process_ids()
 
-    def clear_away(self) -> None:
-        for pid in [self.process.pid, *self.everyone()]:
+    def kill_all(self) -> None:
+        for pid in [self.process.pid, *self.process_ids()]:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:

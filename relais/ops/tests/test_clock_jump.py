@@ -1,4 +1,4 @@
-"""A clock that is set back does not stop what is periodic."""
+"""A clock that jumps backwards does not stop periodic jobs."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from relais.ops import clock_jump
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(clock_jump, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(clock_jump, "CHECK_INTERVAL_SECONDS", 0.01)
 
 
 def set_by(seconds, monkeypatch):
@@ -19,63 +19,63 @@ def set_by(seconds, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: real() + seconds)
 
 
-async def worked(step, monkeypatch):
-    """How a worker ended, under whom the clock is set by that many seconds: broken off, or as it wanted."""
-    ended = []
+async def run_work(step, monkeypatch):
+    """How the work ends when the clock is set by so many seconds meanwhile: cancelled, or completed."""
+    outcomes = []
 
     async def work():
         try:
             await asyncio.sleep(0.05)
             set_by(step, monkeypatch)
             await asyncio.sleep(0.2)
-            ended.append("by itself")
+            outcomes.append("completed")
         except asyncio.CancelledError:
-            ended.append("broken off")
+            outcomes.append("cancelled")
             raise
 
-    await clock_jump.as_long_as_time_goes_on(work())
-    return ended
+    await clock_jump.cancel_on_clock_jump(work())
+    return outcomes
 
 
-def test_the_work_begins_again_when_the_clock_is_set_back(quick, monkeypatch):
-    assert asyncio.run(worked(-3600, monkeypatch)) == ["broken off"]
+def test_the_work_is_cancelled_when_the_clock_jumps_backwards(quick, monkeypatch):
+    assert asyncio.run(run_work(-3600, monkeypatch)) == ["cancelled"]
 
 
 @pytest.mark.parametrize("step", [0, -2, 3600])
-def test_it_goes_on_when_the_clock_is_only_corrected_or_set_forward(quick, monkeypatch, step):
-    assert asyncio.run(worked(step, monkeypatch)) == ["by itself"]
+def test_it_goes_on_when_the_clock_is_corrected_or_set_forward(quick, monkeypatch, step):
+    assert asyncio.run(run_work(step, monkeypatch)) == ["completed"]
 
 
-def test_a_failure_of_the_work_is_its_own(quick):
+def test_an_error_of_the_work_is_raised(quick):
     async def work():
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        asyncio.run(clock_jump.as_long_as_time_goes_on(work()))
+        asyncio.run(clock_jump.cancel_on_clock_jump(work()))
 
 
-def test_who_is_told_to_end_ends_the_work(quick):
+def test_cancelling_the_guard_cancels_the_work(quick):
     async def scene():
-        begun, ended = asyncio.Event(), []
+        started, ended = asyncio.Event(), []
 
         async def work():
-            begun.set()
+            started.set()
             try:
                 await asyncio.sleep(10)
             finally:
                 ended.append(True)
 
-        going = asyncio.create_task(clock_jump.as_long_as_time_goes_on(work()))
-        await begun.wait()
-        going.cancel()
-        await asyncio.wait({going})
-        return going.cancelled(), ended
+        guarded = asyncio.create_task(clock_jump.cancel_on_clock_jump(work()))
+        await started.wait()
+        guarded.cancel()
+        await asyncio.wait({guarded})
+        return guarded.cancelled(), ended
 
     assert asyncio.run(scene()) == (True, [True])
 
 
 @pytest.mark.django_db
-def test_what_lies_in_the_future_is_forgotten():
+def test_future_timestamps_are_removed():
     with connection.cursor() as cursor:
         for ahead in (-60, 3600):
             cursor.execute(
@@ -91,7 +91,7 @@ def test_what_lies_in_the_future_is_forgotten():
         async def execute(query):
             cursor.execute(query)
 
-        asyncio.run(clock_jump.forget_the_future(execute))
+        asyncio.run(clock_jump.reset_future_timestamps(execute))
         cursor.execute("select count(*) from procrastinate_periodic_defers where task_name = 't'")
         assert cursor.fetchone() == (1,)
         cursor.execute("select count(*) from procrastinate_workers where last_heartbeat > now()")

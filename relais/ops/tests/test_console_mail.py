@@ -1,4 +1,4 @@
-"""Without a mail server an e-mail is for whoever may read the data folder, and for no collector of logs."""
+"""Without a mail server e-mails go to a file in the data folder, and to no log collector."""
 
 import os
 
@@ -11,33 +11,33 @@ from relais.ops.console_mail import EmailBackend
 
 
 def test_an_e_mail_goes_to_a_file_of_its_own(capfd):
-    before = len(_kept())
+    before = len(_mails())
     EmailBackend().send_messages([EmailMessage("Bienvenue", "le lien : https://…", to=["awa@example.com"])])
-    assert "Subject: Bienvenue" in _kept()[before:]
+    assert "Subject: Bienvenue" in _mails()[before:]
     assert capfd.readouterr().out == ""
     assert oct(_file().stat().st_mode & 0o777) == "0o600"
 
 
-def test_a_long_file_of_e_mails_is_set_aside(monkeypatch):
-    monkeypatch.setattr(console_mail, "LONG", 10)
+def test_a_long_mail_file_is_rotated(monkeypatch):
+    monkeypatch.setattr(console_mail, "MAX_LOG_BYTES", 10)
     for subject in ("Premier", "Second"):
         EmailBackend().send_messages([EmailMessage(subject, "le lien", to=["awa@example.com"])])
-    assert "Premier" not in _kept()
+    assert "Premier" not in _mails()
     assert _file().with_name("mail.log.1").exists()
 
 
-def test_an_e_mail_for_which_there_is_no_room_fails_and_leaves_no_half(monkeypatch):
+def test_on_a_full_disk_an_e_mail_fails_and_leaves_no_part(monkeypatch):
     EmailBackend().send_messages([EmailMessage("Premier", "le lien", to=["awa@example.com"])])
-    before, write = _kept(), os.write
+    before, write = _mails(), os.write
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:50]))
     with pytest.raises(OSError, match="space"):
         EmailBackend().send_messages([EmailMessage("Second", "le lien", to=["awa@example.com"])])
-    assert _kept() == before
+    assert _mails() == before
 
 
 def _file():
     return settings.ENVIRONMENT.data_dir / "log" / "mail.log"
 
 
-def _kept():
+def _mails():
     return _file().read_text() if _file().exists() else ""

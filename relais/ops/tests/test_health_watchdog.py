@@ -155,16 +155,18 @@ def test_a_probe_without_a_response_times_out(listener, monkeypatch):
 
 
 class NoSignals:
-    def pause(self, seconds):
+    def wait(self, seconds):
         threading.Event().wait(min(seconds, 0.02))
 
 
-@pytest.mark.parametrize("manner", ["", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "])
-def test_the_supervisor_restarts_an_unhealthy_child(tmp_path, monkeypatch, manner):
+@pytest.mark.parametrize(
+    "program_start", ["", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "]
+)
+def test_the_supervisor_restarts_an_unhealthy_child(tmp_path, monkeypatch, program_start):
     notices = []
-    monkeypatch.setattr(supervisor, "tell", lambda sentence, **ids: notices.append(sentence))
-    program = f"{manner}import time; print('begun', flush=True); time.sleep(600)"
-    child = Child("jobs", [sys.executable, "-c", program], log=tmp_path / "jobs.log", patience=0.2)
+    monkeypatch.setattr(supervisor, "print_notice", lambda sentence, **ids: notices.append(sentence))
+    program = f"{program_start}import time; print('begun', flush=True); time.sleep(600)"
+    child = Child("jobs", [sys.executable, "-c", program], log=tmp_path / "jobs.log", stop_timeout=0.2)
     instance = Supervisor(NoSignals(), tmp_path)
     instance.health = HealthWatchdog(lambda: Story.__new__(Story), restart_after=0.0)
     monkeypatch.setattr(Story, "result", lambda self: STUCK)
@@ -174,8 +176,8 @@ def test_the_supervisor_restarts_an_unhealthy_child(tmp_path, monkeypatch, manne
     until(lambda: start_count() == 1, what="the child to begin")
 
     def restarted():
-        instance.look_after(0.02)
-        return child.runs and child.process.pid != first and start_count() == 2
+        instance.tick(0.02)
+        return child.is_running and child.process.pid != first and start_count() == 2
 
     try:
         until(restarted, what="another process of the child")
@@ -183,4 +185,4 @@ def test_the_supervisor_restarts_an_unhealthy_child(tmp_path, monkeypatch, manne
         assert "it is started again in 1 s." in notices[1]
     finally:
         child.kill()
-        instance.tails["jobs"].close()
+        instance.log_tails["jobs"].close()

@@ -1,15 +1,18 @@
-"""The port that is listened on, and what every connection to it has from it."""
+"""The listening socket, and the options its connections inherit."""
 
 import socket
 
 import pytest
 
-from relais.ops.port import GONE, listen
+from relais.ops.port import TCP_USER_TIMEOUT_MILLISECONDS, listen
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux only")
-def test_a_connection_that_died_without_a_word_is_dropped_in_a_minute():
+def test_a_connection_whose_peer_vanished_is_dropped_in_a_minute():
     with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
         connection, _ = listener.accept()
         with connection:
-            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == GONE
+            assert (
+                connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+                == TCP_USER_TIMEOUT_MILLISECONDS
+            )

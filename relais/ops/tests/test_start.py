@@ -1,4 +1,4 @@
-"""What a start must not load: large libraries that only later work needs."""
+"""Startup imports: large libraries that only later work needs are not loaded."""
 
 import subprocess
 import sys
@@ -14,9 +14,11 @@ JOBS = "import django; django.setup(); import relais.jobs, relais.whatsapp.outbo
 @pytest.mark.parametrize(
     ("process", "needed"), [(PREPARE, set()), (WEB, set()), (JOBS, {"requests", "twilio.rest"})]
 )
-def test_a_process_starts_without_what_it_may_need_later(process, needed):
-    told = f"import os, sys; os.environ['DJANGO_SETTINGS_MODULE'] = 'relais.settings'; {process}; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout
+def test_a_process_starts_without_libraries_it_needs_later(process, needed):
+    program = f"import os, sys; os.environ['DJANGO_SETTINGS_MODULE'] = 'relais.settings'; {process}; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
     assert LARGE & set(loaded.split()) == needed
 
 

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_noop, ngettext
 from prometheus_client import REGISTRY
 
 from relais.company.messenger import STUDIO_HOOKS
-from relais.ops.disk import LITTLE_ROOM, ROOM
+from relais.ops.disk import CRITICAL_FREE_BYTES, LOW_FREE_BYTES
 from relais.ops.job_progress import Progress, periodic_intervals
 from relais.ops.watch import queries
 from relais.ops.watch.metrics_store import keeper
@@ -356,12 +356,12 @@ def disk(look: Look) -> Sign:
     title = _("Disque")
     free = shutil.disk_usage(settings.ENVIRONMENT.data_dir).free
     told = _("%(free)s libres pour les données.") % {"free": _size(free)}
-    if free < ROOM:
+    if free < LOW_FREE_BYTES:
         todo = _(
             "Faites de la place, ou déplacez le dossier des données : sans place, aucun message ne peut être "
             "enregistré."
         )
-        return Sign(title, told, Level.DANGER if free < LITTLE_ROOM else Level.ATTENTION, todo)
+        return Sign(title, told, Level.DANGER if free < CRITICAL_FREE_BYTES else Level.ATTENTION, todo)
     return Sign(title, told)
 
 
