@@ -13,7 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import django
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError
+
+from relais.db_connection import release_connection
 
 if TYPE_CHECKING:
     from relais.whatsapp.outbound.sender import Sender
@@ -104,7 +106,7 @@ def _returning_its_connection(work: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return work(*args, **kwargs)
         finally:
-            connection.close()
+            release_connection()
 
     return wrapped
 
@@ -132,4 +134,4 @@ def _write_beats(sender: Sender) -> None:
     except Exception:
         log.exception("heartbeat failed")
     finally:
-        connection.close()
+        release_connection()

@@ -37,12 +37,14 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         logging.getLogger("relais").setLevel(logging.WARNING)
         from django.db import connection
 
+        from relais.db_connection import release_connection
+
         try:
             began = time.monotonic()
             wrong = race(options.races, _agents(options.rivals))
             seconds = time.monotonic() - began
         finally:
-            connection.close()
+            release_connection()
             connection.close_pool()  # type: ignore[attr-defined]
     return {
         "races": options.races,
@@ -114,14 +116,14 @@ def _run(conversations: Sequence[int], agents: Sequence[Any]) -> dict[int, list[
     outcomes: dict[int, list[str]] = {conversation: [] for conversation in conversations}
 
     def rival(agent: Any) -> None:
-        from django.db import connection
+        from relais.db_connection import release_connection
 
         try:
             for conversation in conversations:
                 start.wait(BARRIER_TIMEOUT_SECONDS)
                 outcomes[conversation].append(_take_over(conversation, agent))
         finally:
-            connection.close()
+            release_connection()
 
     threads = [threading.Thread(target=rival, args=(agent,)) for agent in agents]
     for thread in threads:

@@ -16,12 +16,12 @@ from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from django.conf import settings
-from django.db import connection
 from multidict import MultiDict
 from twilio.request_validator import RequestValidator
 from yarl import URL
 
 from relais.company import company_settings
+from relais.db_connection import release_connection_unless_in_transaction
 from relais.flows import engine
 from relais.flows.engine.twilio_hosts import is_twilio_api, is_twilio_function
 from relais.flows.outbound_request import OutboundRequest
@@ -55,9 +55,7 @@ class FirstHop:
 def fetch(request: OutboundRequest) -> engine.RequestResult:
     """The response, or why there is none. Never raises: the flow has a branch for failures."""
     allowed_hosts = frozenset(company_settings.get_value(company_settings.FLOW_HOSTS))
-    if not connection.in_atomic_block:
-        # Do not hold one of the few database connections while the host is slow.
-        connection.close()
+    release_connection_unless_in_transaction()
     return send_request(request, allowed_hosts)
 
 

@@ -7,9 +7,9 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from django.db import connection
 from django.utils import translation
 
+from relais.db_connection import releasing_connection
 from relais.live import frames
 from relais.live.frames import Frame
 from relais.live.protocol import Change, LiveSource
@@ -64,11 +64,8 @@ class Renderer:
         return await loop.run_in_executor(self.threads, self._render, changes, language)
 
     def _render(self, changes: Sequence[Change], language: str) -> Sequence[str]:
-        try:
-            with translation.override(language):
-                return self.source.render(changes)
-        finally:
-            connection.close()  # Back to Django's pool: there is no request here whose end would do it.
+        with releasing_connection(), translation.override(language):
+            return self.source.render(changes)
 
     def _keep(self, made: dict[Change, Frame], language: str) -> None:
         self.kept.update(((change, language), frame) for change, frame in made.items())

@@ -8,8 +8,6 @@ Starlette routes, not Django views: they answer within two seconds while the dat
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from relais.ops.job_progress import PROGRESS, READY, Progress, periodic_intervals
+from relais.process_identity import process_identity
 
 HEARTBEAT_NAMES = ("jobs", "sender")
 STALE_AFTER_SECONDS = 15
@@ -46,7 +45,7 @@ READ_HEARTBEATS = "select name from heartbeats where at > now() - make_interval(
 def record_heartbeat(name: str, *, uptime_seconds: float = 0.0) -> None:
     """Write the heartbeat of `name`, one of HEARTBEAT_NAMES, for this process."""
     with connection.cursor() as cursor:
-        cursor.execute(WRITE_HEARTBEAT, [name, f"{socket.gethostname()}:{os.getpid()}", uptime_seconds])
+        cursor.execute(WRITE_HEARTBEAT, [name, process_identity(), uptime_seconds])
 
 
 def record_completions(ages: Mapping[str, float]) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, TypeVar
@@ -24,9 +22,11 @@ from starlette.routing import Route
 
 from relais.accounts.bearer import bearer_token
 from relais.accounts.models import ApiToken, TokenRefused
+from relais.db_connection import release_connection
 from relais.ops.job_progress import Progress, periodic_intervals
 from relais.ops.watch import queries
 from relais.ops.watch.metrics_store import FRESH
+from relais.process_identity import process_identity
 from relais.whatsapp.reconcile.status import reconciliation_status
 
 LOOPBACK = ("127.0.0.1", "::1")
@@ -86,14 +86,14 @@ def _knows_a_token(request: Request) -> bool:
     except (DatabaseError, InterfaceError):
         return False
     finally:
-        connection.close()
+        release_connection()
 
 
 def _all_that_is_known() -> bytes:
     try:
         return exposed()
     finally:
-        connection.close()
+        release_connection()
 
 
 def exposed() -> bytes:
@@ -114,7 +114,7 @@ class Everything(Collector):
 
     def collect(self) -> Iterator[Metric]:
         families: dict[str, Metric] = {}
-        own = f"{socket.gethostname()}:{os.getpid()}"
+        own = process_identity()
         _add(families, REGISTRY.collect(), process="web", worker=own)
         up, known = self.asks, list[Metric]()
         try:

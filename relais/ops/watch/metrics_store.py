@@ -6,8 +6,6 @@ Files shared by mapping, the library's own way, would end a process that counts 
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +15,9 @@ from django.db import DatabaseError, InterfaceError, connection
 from prometheus_client import REGISTRY, disable_created_metrics, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from relais.db_connection import release_connection
+from relais.process_identity import process_identity
 
 log = logging.getLogger(__name__)
 EVERY = 5.0
@@ -135,7 +136,7 @@ def counted() -> Iterator[tuple[str, float]]:
 def keeping(kind: str) -> Iterator[None]:
     """While this block lasts, what this process counts is left where all can read it."""
     over = threading.Event()
-    place = Place(kind, f"{socket.gethostname()}:{os.getpid()}")
+    place = Place(kind, process_identity())
     thread = threading.Thread(target=_keep, args=[place, over], name="keeping", daemon=True)
     thread.start()
     try:
@@ -161,4 +162,4 @@ def _keep(place: Place, over: threading.Event) -> None:
         except Exception:
             log.exception("counters were not left")
         finally:
-            connection.close()
+            release_connection()

@@ -11,11 +11,11 @@ from abc import ABC, abstractmethod
 
 from anyio import CapacityLimiter, to_thread
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
 from relais.accounts.bearer import bearer_token
 from relais.accounts.models import ApiToken
+from relais.db_connection import releasing_connection
 from relais.whatsapp.inbound.auth_throttle import FailureLimiter
 from relais.whatsapp.inbound.signature import (
     RawRequest,
@@ -166,7 +166,5 @@ def is_a_trial(raw: RawRequest) -> bool:
 
 def _is_known_token(token: str) -> bool:
     """Raises TokenRefused when it was good once."""
-    try:
+    with releasing_connection():
         return ApiToken.authenticate(token, at=timezone.now()) is not None
-    finally:
-        connection.close()

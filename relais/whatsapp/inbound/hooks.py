@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from anyio import CapacityLimiter, fail_after, to_thread
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from starlette.requests import ClientDisconnect, Request
@@ -27,6 +27,7 @@ from relais.accounts.bearer import bearer_token
 from relais.accounts.models import ApiToken, TokenRefused
 from relais.conversations.inbound import ingest
 from relais.conversations.inbound_messages import InboundMessage, IngestedMessage
+from relais.db_connection import releasing_connection
 from relais.whatsapp import connection_status, metrics
 from relais.whatsapp.inbound import studio_hooks
 from relais.whatsapp.inbound.authentication import (
@@ -159,11 +160,8 @@ class OneByOne(Hook):
             return await to_thread.run_sync(self._answer, raw, limiter=self.threads, abandon_on_cancel=True)
 
     def _answer(self, raw: RawRequest) -> Response:
-        try:
-            with self.refusing():
-                return self.answer(params_of(raw), raw)
-        finally:
-            connection.close()
+        with releasing_connection(), self.refusing():
+            return self.answer(params_of(raw), raw)
 
 
 @dataclass(frozen=True)

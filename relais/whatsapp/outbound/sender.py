@@ -8,8 +8,6 @@ conversation's lock. What stays uncertain is cleared up elsewhere (`doubts.py`).
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
 import uuid
@@ -22,14 +20,16 @@ from datetime import datetime, timedelta
 
 import psycopg
 from django.conf import settings
-from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connection
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
 from relais.company import company_settings
 from relais.conversations import outbox
 from relais.conversations.models import MessageDelivery
+from relais.db_connection import release_connection
 from relais.live.pool import conninfo
+from relais.process_identity import process_identity
 from relais.whatsapp import client, metrics
 from relais.whatsapp.assumptions import STATUS_CALLBACKS_TAKE_OVERRIDES, WEBHOOK_RETRY_OVERRIDES
 from relais.whatsapp.database_clock import SharedClock
@@ -58,7 +58,7 @@ AWAY = _("Twilio ne répond pas ; nouvel essai dans un instant.")
 
 class Sender:
     def __init__(self, *, threads: int = THREADS) -> None:
-        self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.name = f"{process_identity()}:{uuid.uuid4().hex[:8]}"
         self._clock = SharedClock()
         self._doubts = Doubts(self.name, self._clock)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="sender")
@@ -117,7 +117,7 @@ class Sender:
             log.warning("the outbox cannot be read", extra={"error": type(error).__name__}, exc_info=not away)
             return LOOK_EVERY
         finally:
-            connection.close()
+            release_connection()
         self.looked_at = time.monotonic()
         for delivery in turn.claimed:
             self._hand_on(self._carry, delivery)
@@ -158,7 +158,7 @@ class Sender:
         except Exception:
             log.exception("delivery not carried out", extra={"delivery": delivery.pk})
         finally:
-            connection.close()
+            release_connection()
             self._at_work.discard(delivery.pk)
             self._ended_at = time.monotonic()
             if not self._waits_for_tokens:
@@ -280,7 +280,7 @@ def write(delivery: MessageDelivery, outcome: Outcome, clock: SharedClock) -> No
             return
         except (DatabaseError, InterfaceError) as error:
             log.warning("an outcome could not be written", extra={"error": type(error).__name__})
-            connection.close()
+            release_connection()
             if attempt == OUTCOME_TRIES - 1:
                 raise
             time.sleep(min(2.0, 0.1 * 2**attempt))

@@ -24,6 +24,7 @@ from relais.clients.addresses import national_forms
 from relais.conversations.models import ConversationEvent, MessageDelivery
 from relais.conversations.querysets import MessageDeliveryQuerySet
 from relais.conversations.states import CLAIM_LEASE, UNCERTAIN_HOLD, AuthorKind
+from relais.db_connection import release_connection, release_connection_unless_in_transaction
 from relais.whatsapp import client
 from relais.whatsapp.assumptions import SECOND_LOG_LOOKUP_AFTER
 from relais.whatsapp.database_clock import SharedClock
@@ -89,7 +90,7 @@ class Doubts:
                 except Exception:
                     log.exception("doubts were not looked at")
                 finally:
-                    connection.close()
+                    release_connection()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -114,7 +115,7 @@ class Doubts:
         except Exception:
             log.exception("a doubt was not cleared up", extra={"delivery": delivery.pk})
         finally:
-            connection.close()
+            release_connection()
             self._asking.discard(delivery.pk)
 
 
@@ -166,8 +167,7 @@ def look_for(delivery: MessageDelivery, *, at: datetime) -> client.TwilioMessage
     A text is known by its words. Of templates and pictures the log does not tell enough: one is taken when it is the
     only one in question. Each message serves one delivery, the older the older.
     """
-    if not connection.in_atomic_block:
-        connection.close()
+    release_connection_unless_in_transaction()
     listed = _listed_to_all_forms(delivery, since=_since(delivery, at))
     if _is_another_under_way(delivery):
         raise Unclear

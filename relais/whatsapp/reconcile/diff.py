@@ -13,12 +13,13 @@ from heapq import nsmallest
 from itertools import chain, islice
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 
 from relais.clients.addresses import match_key
 from relais.clients.models import ClientAddress
 from relais.conversations.delivery_states import STATES_BY_RANK
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
+from relais.db_connection import release_connection_unless_in_transaction
 from relais.whatsapp import client
 from relais.whatsapp.inbound import status_callbacks
 from relais.whatsapp.inbound.params import Invalid
@@ -136,7 +137,7 @@ class LogComparison:
             self.renew_lease()
             self.compared += len(chunk)
             yield chunk
-            _release_connection()
+            release_connection_unless_in_transaction()
 
     def _next_chunk(self, messages: Iterator[client.TwilioMessage]) -> list[client.TwilioMessage]:
         """Up to CHUNK_SIZE messages; fewer where the log is interrupted."""
@@ -151,7 +152,7 @@ class LogComparison:
     def _sleep(self, seconds: float) -> None:
         """Before a page is retried."""
         self.renew_lease()
-        _release_connection()
+        release_connection_unless_in_transaction()
         self.sleep(seconds)
 
     def _is_settled(self, changed_at: datetime | None) -> bool:
@@ -269,9 +270,3 @@ def _client_address(message: client.TwilioMessage) -> str:
 
 def _age(message: client.TwilioMessage, at: datetime) -> timedelta:
     return at - (message.date_created or at)
-
-
-def _release_connection() -> None:
-    """Do not hold one of the few database connections while waiting for Twilio's next page."""
-    if not connection.in_atomic_block:
-        connection.close()
