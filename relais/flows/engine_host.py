@@ -111,10 +111,10 @@ class SimulatedExecution:
         self.state = engine.start(self.flow, trigger=trigger, context=context, now=self.now)
         self.apply(Started())
 
-    def apply(self, given: Input) -> None:
+    def apply(self, engine_input: Input) -> None:
         if self.state is not None:
             self.state = run_until_waiting(
-                self.flow, self.state, [given], self.handler, now=self.now, subflows=self.subflows
+                self.flow, self.state, [engine_input], self.handler, now=self.now, subflows=self.subflows
             )
 
     def advance_time(self, duration: timedelta) -> None:

@@ -9,7 +9,7 @@ FOLDER = Path(__file__).resolve().parent
 NAMES = ("mercedes", "twilio-flow-agent-mode", "twilio-flow-bot-only")
 
 PLACEHOLDER_HOST = "relais.invalid"
-"""This desk in the files, by a name that can never exist: a flow that runs here reaches Relais itself by it."""
+"""Stands for this Relais in the files: a name that can never exist. A flow that runs here reaches Relais by it."""
 PLACEHOLDER_BASE = f"https://studio:SECRET@{PLACEHOLDER_HOST}"
 PLACEHOLDER_SUBFLOW = "FW" + 32 * "0"
 

@@ -1,6 +1,6 @@
-"""The dealer's bot. It runs here from a client's message, or in Twilio below the small flow that lets agents in.
+"""The dealer's bot. A client's message starts it here; at Twilio it is the sub-flow of one in `parents`.
 
-Every request ends in the queue, with what the client said as its reason: someone has to keep the promise.
+Every request ends in the queue of agents, with the client's words as the reason.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from relais.flows.library import PLACEHOLDER_BASE
-from relais.flows.library.questions import GREETINGS, Choice, Free, Photo, heard, question
+from relais.flows.library.questions import GREETINGS, Choice, Free, Photo, incoming_params, question
 from relais.flows.library.studio import Flow, Step, match
 from relais.flows.library.texts import SETTINGS, TEXTS
 
-ALL_BUT_ONE_DOCUMENT = "4"
-"""After more than this many, the bot goes on by itself."""
+MAX_DOCUMENTS = 5
 NO_VIN = "passer,je ne sais pas,je ne l'ai pas,je n'ai pas"
 
 
@@ -34,9 +33,9 @@ def mercedes() -> Flow:
     return flow
 
 
-def text(name: str, **put_in: str) -> str:
-    """A text of the head, with expressions for its marks: `text("bienvenue", nom="flow.variables.nom")`."""
-    filters = "".join(f" | replace: '{{{mark}}}', {value}" for mark, value in put_in.items())
+def text(name: str, **values: str) -> str:
+    """A text of `texts`, with expressions for its placeholders: `text("bienvenue", nom="flow.variables.nom")`."""
+    filters = "".join(f" | replace: '{{{mark}}}', {value}" for mark, value in values.items())
     return f"{{{{flow.variables.{name}{filters}}}}}"
 
 
@@ -61,9 +60,11 @@ def _welcome(flow: Flow) -> None:
     flow.set("textes", (0, 2), "venu_du_parent", TEXTS)
     from_parent = match(f"{parameters}.conversation_id", "is_not_blank", "", "du_parent", "sous-flow")
     flow.split("venu_du_parent", (0, 3), f"{parameters}.conversation_id", [from_parent], "accueil")
-    told = ("conversation_id", "nom", "nom_connu", "client_connu", "flow_sid", "execution_sid")
-    flow.set("du_parent", (1, 4), "nom_connu", {name: f"{{{{{parameters}.{name}}}}}" for name in told})
-    flow.post("accueil", (0, 4), "incoming", heard("trigger.message"), then="qui_repond", failed="panne")
+    params = ("conversation_id", "nom", "nom_connu", "client_connu", "flow_sid", "execution_sid")
+    flow.set("du_parent", (1, 4), "nom_connu", {name: f"{{{{{parameters}.{name}}}}}" for name in params})
+    flow.post(
+        "accueil", (0, 4), "incoming", incoming_params("trigger.message"), then="qui_repond", failed="panne"
+    )
     answer = "widgets.accueil.parsed"
     flow.split(
         "qui_repond",
@@ -101,7 +102,7 @@ def _welcome(flow: Flow) -> None:
 
 
 def _acquaintance(flow: Flow) -> None:
-    """The name, and whether he is a client: asked until known, then never again."""
+    """The client's name, and whether he is a client: asked only until they are known."""
     flow.section(0, 10)
     name_known = match("flow.variables.nom_connu", "equal_to", "true", "client_connu", "nom connu")
     flow.split("nom_connu", (0, 0), "flow.variables.nom_connu", [name_known], "ouvre_collect_name")
@@ -239,7 +240,7 @@ def _call_back(flow: Flow) -> None:
         "rappel_moment",
         text("rappel_moment"),
         *(
-            replace(moment, then="ouvre_rappel_numero", field="rappel_moment", keeps="moment")
+            replace(moment, then="ouvre_rappel_numero", field="rappel_moment", variable="moment")
             for moment in moments
         ),
         back="ouvre_rappel_sujet",
@@ -258,9 +259,9 @@ def _call_back(flow: Flow) -> None:
             "whatsapp|ce num[ée]ro",
             field="rappel_numero",
             value="WhatsApp",
-            keeps="numero",
+            variable="numero",
         ),
-        Free("rappel_numero", then="rappel_demande", pattern=r"\+?[\d .()/-]{8,24}", keeps="numero"),
+        Free("rappel_numero", then="rappel_demande", pattern=r"\+?[\d .()/-]{8,24}", variable="numero"),
         back="ouvre_rappel_moment",
         at=(-5, 51),
         help="aide_menu",
@@ -331,7 +332,7 @@ def _after_sales(flow: Flow) -> None:
         "reparation_demande",
         (0, 5),
         "reparation_transmise",
-        f"Atelier : {short(besoin)}, {short(date)} ; {vin_given('reparation_vin')}",
+        f"Atelier : {short(besoin)}, {short(date)} ; {vin_text('reparation_vin')}",
     )
 
 
@@ -373,7 +374,7 @@ def _claims(flow: Flow) -> None:
         "reclamation_demande",
         (0, 5),
         "reclamation_transmise",
-        f"Réclamation : {short('widgets.reclamation_recit.inbound.Body')} ; {vin_given('reclamation_vin')}",
+        f"Réclamation : {short('widgets.reclamation_recit.inbound.Body')} ; {vin_text('reclamation_vin')}",
     )
 
 
@@ -412,7 +413,7 @@ def _club(flow: Flow) -> None:
             "collect_carte_vip",
             then="carte_notee",
             pattern=r"[a-z]{0,6}\d[a-z0-9]{3,19}",
-            cleaned=" | remove: ' ' | remove: '-' | upcase",
+            filters=" | remove: ' ' | remove: '-' | upcase",
         ),
         back="retour_club_vip",
         at=(10, 39),
@@ -447,18 +448,20 @@ def _agent(flow: Flow) -> None:
         back="retour_menu_principal",
         at=(15, 39),
         help="aide_menu",
-        insists="vers_agent_incompris",
+        after_three_errors="vers_agent_incompris",
     )
     flow.section(15, 45)
-    request(flow, "vers_agent", (0, 0), "agent_demande", "Le client demande un agent", alone="sans_agent")
+    request(
+        flow, "vers_agent", (0, 0), "agent_demande", "Le client demande un agent", without_agent="sans_agent"
+    )
     misunderstood = "Le bot n'a pas compris le client"
-    request(flow, "vers_agent_incompris", (1, 0), "agent_demande", misunderstood, alone="sans_agent")
+    request(flow, "vers_agent_incompris", (1, 0), "agent_demande", misunderstood, without_agent="sans_agent")
     nobody = match("flow.variables.agents", "equal_to", "non", "dire_sans_agent", "personne ici")
     flow.split("agents_joignables", (0, 1), "flow.variables.agents", [nobody], "demander_agent")
     flow.say("dire_sans_agent", (1, 2), "{{flow.variables.sans_reponse}}", "ouvre_autre_chose")
-    told = {"conversation_id": "{{flow.variables.conversation_id}}", "reason": "{{flow.variables.motif}}"}
+    params = {"conversation_id": "{{flow.variables.conversation_id}}", "reason": "{{flow.variables.motif}}"}
     flow.post(
-        "demander_agent", (0, 2), "agent-transfer", told, then="agent_obtenu", failed="dire_injoignable"
+        "demander_agent", (0, 2), "agent-transfer", params, then="agent_obtenu", failed="dire_injoignable"
     )
     transferred = "widgets.demander_agent.parsed.transferred"
     obtained = match(transferred, "equal_to", "true", "dire_transmis", "en file d'attente")
@@ -471,26 +474,26 @@ def _ends(flow: Flow) -> None:
     flow.section(15, 51)
     flow.say("au_revoir", (0, 0), text("au_revoir"), "terminer")
     flow.say("silence", (1, 0), text("silence"), "terminer")
-    told = {"conversation_id": "{{flow.variables.conversation_id}}"}
-    flow.post("terminer", (0, 1), "complete", told, then=None, failed="fin_non_dite")
-    # The client has had his goodbye; whoever reads the execution's log sees why Relais was not told.
+    params = {"conversation_id": "{{flow.variables.conversation_id}}"}
+    flow.post("terminer", (0, 1), "complete", params, then=None, failed="fin_non_dite")
+    # The client has got his goodbye; this shows in Studio's log why the call failed.
     flow.set("fin_non_dite", (1, 1), None, {"fin": "Relais n'a pas répondu"})
 
 
-# -- what several of them are made of ----------------------------------------------------------------
+# -- parts that several questions share ----------------------------------------------------------------
 
 
 def menu(flow: Flow, name: str, *choices: Choice, at: Step, zero: str = "") -> None:
-    """A menu, and the way back to it, which Relais is told too."""
+    """A menu, and the widget that leads back to it, which posts the choice to Relais."""
     body = text(name if name.startswith("menu_") else f"menu_{name}")
     back = f"retour_{name}" if name == "menu_principal" else "retour_menu_principal"
     question(flow, name, body, *choices, back=back, at=at, help="aide_menu", zero=zero)
-    told = {
+    params = {
         "conversation_id": "{{flow.variables.conversation_id}}",
         "menu_choice": "main_menu" if name == "menu_principal" else name,
         "user_input": "retour",
     }
-    flow.post(f"retour_{name}", (1, 0), "menu-choice", told, then=f"ouvre_{name}", failed=f"ouvre_{name}")
+    flow.post(f"retour_{name}", (1, 0), "menu-choice", params, then=f"ouvre_{name}", failed=f"ouvre_{name}")
 
 
 def page(flow: Flow, name: str, at: Step) -> None:
@@ -498,7 +501,7 @@ def page(flow: Flow, name: str, at: Step) -> None:
 
 
 def vin(flow: Flow, name: str, *, then: str, back: str, at: Step) -> None:
-    """The chassis number; a photo of the registration, or « passer », will do."""
+    """Ask for the chassis number; a photo of the registration, or « passer », is accepted too."""
     question(
         flow,
         name,
@@ -508,7 +511,7 @@ def vin(flow: Flow, name: str, *, then: str, back: str, at: Step) -> None:
             "collect_vin",
             then=then,
             pattern="[A-HJ-NPR-Z0-9]{17}",
-            cleaned=" | remove: ' ' | remove: '-' | upcase",
+            filters=" | remove: ' ' | remove: '-' | upcase",
         ),
         Choice("1", "Passer", then, NO_VIN),
         back=back,
@@ -517,14 +520,14 @@ def vin(flow: Flow, name: str, *, then: str, back: str, at: Step) -> None:
     )
 
 
-def vin_given(question: str) -> str:
+def vin_text(question: str) -> str:
     number = f"widgets.{question}.inbound.Body | remove: ' ' | remove: '-' | upcase"
     return f"{{% assign vin = {number} %}}{{% if vin.size == 17 %}}VIN {{{{vin}}}}{{% else %}}sans VIN{{% endif %}}"
 
 
-def documents(flow: Flow, of: str, *, then: str, back: str, at: Step) -> None:
-    """Pictures and documents one by one, five at most: Studio ends a flow that runs in circles."""
-    name = f"{of}_documents"
+def documents(flow: Flow, subject: str, *, then: str, back: str, at: Step) -> None:
+    """Collect pictures and documents one by one, MAX_DOCUMENTS at most: Studio ends a flow that loops."""
+    name = f"{subject}_documents"
     first, next_one = text("demande_documents"), text("document_recu")
     question(
         flow,
@@ -534,17 +537,19 @@ def documents(flow: Flow, of: str, *, then: str, back: str, at: Step) -> None:
         Choice("1", "J'ai fini", then, "fini,terminé,termine,non,aucun,c'est tout,c'est fini", "fini"),
         back=back,
         at=at,
-        opens_with={"documents": "0", "suite": "non"},
+        initial_variables={"documents": "0", "suite": "non"},
     )
     counted = {"documents": "{{flow.variables.documents | plus: 1}}", "suite": "oui", "excuse": "non"}
     flow.set(f"{name}_compte", (2, 3), f"{name}_assez", counted)
-    enough = match("flow.variables.documents", "greater_than", ALL_BUT_ONE_DOCUMENT, then, "assez")
+    enough = match("flow.variables.documents", "greater_than", str(MAX_DOCUMENTS - 1), then, "assez")
     flow.split(f"{name}_assez", (2, 2), "flow.variables.documents", [enough], name)
 
 
-def request(flow: Flow, name: str, at: Step, told: str, reason: str, *, alone: str = "demande_notee") -> None:
-    """What goes to the queue: why, and what the client is told; `alone` when nobody answers there."""
-    variables = {"motif": reason, "reponse": text(told), "sans_reponse": text(alone)}
+def request(
+    flow: Flow, name: str, at: Step, confirmation: str, reason: str, *, without_agent: str = "demande_notee"
+) -> None:
+    """Ask for an agent: the reason, and the text that confirms it; `without_agent` is sent where no agents work."""
+    variables = {"motif": reason, "reponse": text(confirmation), "sans_reponse": text(without_agent)}
     flow.set(name, at, "agents_joignables", variables)
 
 

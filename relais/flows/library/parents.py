@@ -1,9 +1,9 @@
-"""The two small flows for Twilio: they tell Relais each message, see who answers, and run the bot below themselves."""
+"""The two small flows for Twilio: they post each message to Relais, see who answers, and run the bot as a sub-flow."""
 
 from __future__ import annotations
 
 from relais.flows.library import PLACEHOLDER_BASE, PLACEHOLDER_SUBFLOW
-from relais.flows.library.questions import heard
+from relais.flows.library.questions import incoming_params
 from relais.flows.library.studio import Flow, Transition, match
 
 KEYWORDS = ("mercedes", "bonjour", "hello", "salam")
@@ -23,7 +23,7 @@ ANSWER = "widgets.incoming.parsed"
 
 
 def agent_mode() -> Flow:
-    """Agents work at the desk: the bot is silent while one is asked for or there."""
+    """With agents: the bot is silent while the conversation waits for an agent, or has one."""
     flow = Flow("Entrée WhatsApp : le bot et les agents")
     waiting = [
         match(f"{ANSWER}.waiting_due", "equal_to", "true", "faire_patienter", "attente à dire"),
@@ -36,9 +36,9 @@ def agent_mode() -> Flow:
 
 
 def bot_only() -> Flow:
-    """Nobody works at the desk: the bot gives a telephone number instead of an agent.
+    """Without agents: the bot gives a telephone number instead.
 
-    Should an agent take a conversation all the same, the bot leaves it to him.
+    If an agent takes a conversation all the same, the bot leaves it to him.
     """
     flow = Flow("Entrée WhatsApp : le bot seul")
     _parent(flow, who_answers=[_held()], agents="non")
@@ -52,22 +52,24 @@ def _held() -> Transition:
 def _parent(flow: Flow, *, who_answers: list[Transition], agents: str) -> None:
     flow.trigger(incomingMessage="reglages")
     flow.set("reglages", (0, 1), "incoming", SETTINGS)
-    flow.post("incoming", (0, 2), "incoming", heard("trigger.message"), then="qui_repond", failed="erreur")
+    flow.post(
+        "incoming", (0, 2), "incoming", incoming_params("trigger.message"), then="qui_repond", failed="erreur"
+    )
     flow.split("qui_repond", (0, 3), f"{ANSWER}.status", who_answers, "retenir")
     known = {
         "conversation_id": f"{{{{{ANSWER}.conversation_id}}}}",
         "nom": f"{{{{{ANSWER}.client_full_name | default: {ANSWER}.whatsapp_profile_name}}}}",
     }
     flow.set("retenir", (0, 4), "mot_cle", known)
-    said = "trigger.message.Body"
-    keywords = [match(said, "contains", word, "sans_nom", word) for word in KEYWORDS]
-    flow.split("mot_cle", (0, 5), said, keywords, "inviter")
+    message = "trigger.message.Body"
+    keywords = [match(message, "contains", word, "sans_nom", word) for word in KEYWORDS]
+    flow.split("mot_cle", (0, 5), message, keywords, "inviter")
     flow.say("inviter", (1, 6), INVITATION, None)
     nameless = match("flow.variables.nom", "is_blank", "", "bienvenue_sans_nom", "sans nom")
     flow.split("sans_nom", (0, 6), "flow.variables.nom", [nameless], "bienvenue")
     flow.say("bienvenue", (0, 7), WELCOME_BY_NAME, "bot")
     flow.say("bienvenue_sans_nom", (1, 7), WELCOME, "bot")
-    told = {
+    params = {
         "conversation_id": "{{flow.variables.conversation_id}}",
         "nom": "{{flow.variables.nom}}",
         "nom_connu": f"{{{{{ANSWER}.client_has_name}}}}",
@@ -76,7 +78,7 @@ def _parent(flow: Flow, *, who_answers: list[Transition], agents: str) -> None:
         "execution_sid": "{{flow.sid}}",
         "agents": agents,
     }
-    flow.subflow("bot", (0, 8), PLACEHOLDER_SUBFLOW, told, then="complete", failed="erreur")
+    flow.subflow("bot", (0, 8), PLACEHOLDER_SUBFLOW, params, then="complete", failed="erreur")
     ended = {"conversation_id": "{{flow.variables.conversation_id}}"}
     flow.post("complete", (0, 9), "complete", ended, then=None, failed="fin_non_dite")
     flow.set("fin_non_dite", (1, 9), None, {"fin": "Relais n'a pas répondu"})

@@ -1,10 +1,10 @@
-"""A question of the bot and what may be answered to it: nine or so widgets that look the same for every question.
+"""A question of the bot and its answers: some nine widgets, with the same structure for every question.
 
     ouvre_X → X → X_recu → X_reponse → what the answer leads to
               ↑ ← X_encore ← X_erreur ←┘ (not understood: again, and the third time an agent is offered)
 
-`X_recu` tells Relais every reply, so that the history is whole where Twilio hosts the bot, and a bot whose conversation
-an agent has taken ends without a word.
+`X_recu` posts every reply to Relais, so that the history is complete where Twilio hosts the bot. Its response says if
+an agent has taken the conversation; the bot then ends without a message.
 """
 
 from __future__ import annotations
@@ -30,48 +30,48 @@ REPLY = (
 
 @dataclass(frozen=True)
 class Choice:
-    """One numbered answer. `also` are other ways to say exactly it, `words` are enough anywhere in a sentence."""
+    """One numbered answer. `also` lists other exact answers; `pattern` matches words anywhere in a sentence."""
 
     number: str
     label: str
     then: str
     also: str = ""
-    words: str = ""
+    pattern: str = ""
     menu: str = ""
-    """Told to `menu-choice` before going on."""
+    """Posted to `menu-choice`."""
     field: str = ""
-    """Told to `free-input` under this name before going on …"""
+    """Posted to `free-input` under this name, …"""
     value: str = ""
     """… with this value, …"""
-    keeps: str = ""
-    """… which the flow keeps too, in a variable of this name."""
+    variable: str = ""
+    """… which the flow also stores in a variable of this name."""
 
     @property
-    def exactly(self) -> str:
-        said = [self.number, f"{self.number}.", NUMERALS[self.number], self.label.lower(), self.also]
-        return ",".join(dict.fromkeys(part for part in said if part))
+    def exact_answers(self) -> str:
+        answers = [self.number, f"{self.number}.", NUMERALS[self.number], self.label.lower(), self.also]
+        return ",".join(dict.fromkeys(part for part in answers if part))
 
     @property
-    def anywhere(self) -> str:
-        return rf"(?:[\s\S]*\W)?(?:{self.words})(?:\W[\s\S]*)?"
+    def sentence_pattern(self) -> str:
+        return rf"(?:[\s\S]*\W)?(?:{self.pattern})(?:\W[\s\S]*)?"
 
 
 @dataclass(frozen=True)
 class Free:
-    """An answer in the client's own words, told to `free-input` under `field`."""
+    """An answer in the client's own words, posted to `free-input` under `field`."""
 
     field: str
     then: str
     pattern: str = r"[\s\S]{2,}"
-    cleaned: str = ""
-    """Filters before it is compared and stored."""
-    keeps: str = ""
-    """The variable that keeps it, too."""
+    filters: str = ""
+    """Liquid filters, applied before it is compared and stored."""
+    variable: str = ""
+    """The variable that stores it."""
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture or document is an answer too."""
+    """A picture or document as the answer."""
 
     then: str
 
@@ -85,14 +85,14 @@ def question(
     at: Step,
     help: str = "aide_saisie",
     not_understood: str = "pas_compris",
-    opens_with: dict[str, str] | None = None,
+    initial_variables: dict[str, str] | None = None,
     zero: str = "",
-    insists: str = "ouvre_offre_agent",
+    after_three_errors: str = "ouvre_offre_agent",
 ) -> None:
-    """`body` is what is asked; `zero` is where 0 leads if not `back`; `insists` comes after three answers amiss."""
+    """Add a question with text `body`. `zero`: where 0 leads, if not to `back`; `after_three_errors`: its name."""
     flow.section(*at)
-    said = f"widgets.{name}.inbound.Body"
-    flow.set(f"ouvre_{name}", (0, 0), name, {"erreurs": "0", "excuse": "non"} | (opens_with or {}))
+    reply = f"widgets.{name}.inbound.Body"
+    flow.set(f"ouvre_{name}", (0, 0), name, {"erreurs": "0", "excuse": "non"} | (initial_variables or {}))
     excuse = (
         f"{{% if flow.variables.excuse == 'oui' %}}{{{{flow.variables.{not_understood}}}}}\n\n{{% endif %}}"
     )
@@ -100,48 +100,60 @@ def question(
         name,
         (0, 1),
         f"{excuse}{body}\n\n{{{{flow.variables.{help}}}}}",
-        answered=f"{name}_recu",
-        silent="silence",
-        lost="terminer",
+        on_reply=f"{name}_recu",
+        on_timeout="silence",
+        on_failure="terminer",
     )
-    received = heard(f"widgets.{name}.inbound")
+    received = incoming_params(f"widgets.{name}.inbound")
     flow.post(f"{name}_recu", (0, 2), "incoming", received, then=f"{name}_reponse", failed=f"{name}_reponse")
-    ways = [
+    transitions = [
         match(f"widgets.{name}_recu.parsed.agent_mode", "equal_to", "true", None, "un agent est là"),
-        match(said, "matches_any_of", QUIT, "au_revoir", "quitter"),
-        match(said, "matches_any_of", ZERO, zero or back, "zéro"),
-        match(said, "matches_any_of", BACK, back, "retour"),
-        match(said, "matches_any_of", MENU, "retour_menu_principal", "menu"),
-        match(said, "matches_any_of", AGENT, "vers_agent", "agent"),
+        match(reply, "matches_any_of", QUIT, "au_revoir", "quitter"),
+        match(reply, "matches_any_of", ZERO, zero or back, "zéro"),
+        match(reply, "matches_any_of", BACK, back, "retour"),
+        match(reply, "matches_any_of", MENU, "retour_menu_principal", "menu"),
+        match(reply, "matches_any_of", AGENT, "vers_agent", "agent"),
     ]
-    told = _Told(flow, name)
+    hook_calls = HookCalls(flow, name)
     for answer in answers:
         if isinstance(answer, Choice):
-            ways.append(match(said, "matches_any_of", answer.exactly, told.choice(answer), answer.label))
+            transitions.append(
+                match(reply, "matches_any_of", answer.exact_answers, hook_calls.choice(answer), answer.label)
+            )
     for answer in answers:
-        if isinstance(answer, Choice) and answer.words:
-            ways.append(match(said, "regex", answer.anywhere, told.choice(answer), f"{answer.label} (mot)"))
+        if isinstance(answer, Choice) and answer.pattern:
+            transitions.append(
+                match(
+                    reply,
+                    "regex",
+                    answer.sentence_pattern,
+                    hook_calls.choice(answer),
+                    f"{answer.label} (mot)",
+                )
+            )
         elif isinstance(answer, Photo):
-            ways.append(
+            transitions.append(
                 match(
                     f"widgets.{name}.inbound.NumMedia", "greater_than", "0", answer.then, "photo ou document"
                 )
             )
         elif isinstance(answer, Free):
-            ways.extend(_free(answer, said, told, f"{name}_erreur"))
-    flow.split(f"{name}_reponse", (0, 3), said, ways, f"{name}_erreur")
-    told.write()
-    # A greeting is answered by the question again, without reproach. Commas, so that only whole words are found.
-    greeting = f"{{% assign dit = {said} | strip | downcase | prepend: ',' | append: ',' %}}"
-    reproach = f"{greeting}{{% if flow.variables.salutations contains dit %}}non{{% else %}}oui{{% endif %}}"
-    again = {"erreurs": "{{flow.variables.erreurs | plus: 1}}", "excuse": reproach}
-    flow.set(f"{name}_erreur", (1, 3), f"{name}_encore", again)
-    thrice = match("flow.variables.erreurs", "greater_than", "2", insists, "trois erreurs")
-    flow.split(f"{name}_encore", (1, 2), "flow.variables.erreurs", [thrice], name)
+            transitions.extend(_free_answer_transitions(answer, reply, hook_calls, f"{name}_erreur"))
+    flow.split(f"{name}_reponse", (0, 3), reply, transitions, f"{name}_erreur")
+    hook_calls.add_widgets()
+    # Answer a greeting by the question, without an excuse. The commas make only whole words match.
+    greeting = f"{{% assign dit = {reply} | strip | downcase | prepend: ',' | append: ',' %}}"
+    excuse_needed = (
+        f"{greeting}{{% if flow.variables.salutations contains dit %}}non{{% else %}}oui{{% endif %}}"
+    )
+    retry = {"erreurs": "{{flow.variables.erreurs | plus: 1}}", "excuse": excuse_needed}
+    flow.set(f"{name}_erreur", (1, 3), f"{name}_encore", retry)
+    three_errors = match("flow.variables.erreurs", "greater_than", "2", after_three_errors, "trois erreurs")
+    flow.split(f"{name}_encore", (1, 2), "flow.variables.erreurs", [three_errors], name)
 
 
-def heard(message: str) -> dict[str, str]:
-    """What `incoming` is told of a message, and of the execution that it may have to end."""
+def incoming_params(message: str) -> dict[str, str]:
+    """The parameters of `incoming`: those of the message, and the execution that Relais may have to end."""
     return {
         "From": "{{contact.channel.address}}",
         "To": "{{flow.channel.address}}",
@@ -151,57 +163,61 @@ def heard(message: str) -> dict[str, str]:
     }
 
 
-def _free(answer: Free, said: str, told: _Told, error: str) -> Sequence[Transition]:
-    cleaned = said + answer.cleaned
+def _free_answer_transitions(
+    answer: Free, reply: str, hook_calls: HookCalls, error: str
+) -> Sequence[Transition]:
+    filtered = reply + answer.filters
     return [
-        match(said, "matches_any_of", GREETINGS, error, "salutation"),
-        match(cleaned, "regex", answer.pattern, told.free(answer, cleaned), "réponse libre"),
+        match(reply, "matches_any_of", GREETINGS, error, "salutation"),
+        match(filtered, "regex", answer.pattern, hook_calls.free(answer, filtered), "réponse libre"),
     ]
 
 
-class _Told:
-    """The widgets that tell Relais which way an answer goes, one for each way."""
+class HookCalls:
+    """The widgets that post an answer to Relais, and those that store it in a variable."""
 
     def __init__(self, flow: Flow, question: str) -> None:
         self.flow, self.question = flow, question
         self.hooks: dict[str, tuple[str, dict[str, str], str]] = {}
-        self.kept: dict[str, tuple[dict[str, str], str]] = {}
+        self.variable_widgets: dict[str, tuple[dict[str, str], str]] = {}
 
     def choice(self, choice: Choice) -> str:
         if choice.menu:
-            told = {"menu_choice": choice.menu} | self._said()
-            return self._hook(f"vers_{choice.menu}", "menu-choice", told, choice.then)
+            params = {"menu_choice": choice.menu} | self._message_params()
+            return self._add_hook(f"vers_{choice.menu}", "menu-choice", params, choice.then)
         if choice.field:
-            told = {"widget_name": choice.field} | self._said() | {"user_input": choice.value}
-            then = self._keep(choice.number, choice.keeps, choice.value, choice.then)
-            return self._hook(f"note_{choice.number}", "free-input", told, then)
+            params = {"widget_name": choice.field} | self._message_params() | {"user_input": choice.value}
+            then = self._add_variable(choice.number, choice.variable, choice.value, choice.then)
+            return self._add_hook(f"note_{choice.number}", "free-input", params, then)
         return choice.then
 
-    def free(self, answer: Free, cleaned: str) -> str:
-        value = f"{{{{{cleaned}}}}}"
-        told = {"widget_name": answer.field} | self._said() | {"user_input": value}
-        return self._hook("note", "free-input", told, self._keep("reponse", answer.keeps, value, answer.then))
+    def free(self, answer: Free, filtered: str) -> str:
+        value = f"{{{{{filtered}}}}}"
+        params = {"widget_name": answer.field} | self._message_params() | {"user_input": value}
+        return self._add_hook(
+            "note", "free-input", params, self._add_variable("reponse", answer.variable, value, answer.then)
+        )
 
-    def _said(self) -> dict[str, str]:
+    def _message_params(self) -> dict[str, str]:
         message = f"widgets.{self.question}.inbound"
         return {"user_input": f"{{{{{message}.Body}}}}", "message_sid": f"{{{{{message}.MessageSid}}}}"}
 
-    def _hook(self, suffix: str, path: str, told: dict[str, str], then: str) -> str:
+    def _add_hook(self, suffix: str, path: str, params: dict[str, str], then: str) -> str:
         name = f"{self.question}_{suffix}"
-        self.hooks[name] = (path, told, then)
+        self.hooks[name] = (path, params, then)
         return name
 
-    def _keep(self, suffix: str, variable: str, value: str, then: str) -> str:
+    def _add_variable(self, suffix: str, variable: str, value: str, then: str) -> str:
         if not variable:
             return then
         name = f"{self.question}_retient_{suffix}"
-        self.kept[name] = ({variable: value}, then)
+        self.variable_widgets[name] = ({variable: value}, then)
         return name
 
-    def write(self) -> None:
-        for column, (name, (path, told, then)) in enumerate(self.hooks.items()):
-            parameters = {"conversation_id": "{{flow.variables.conversation_id}}"} | told
-            # What Relais was not told must not stop the client: go on either way.
+    def add_widgets(self) -> None:
+        for column, (name, (path, params, then)) in enumerate(self.hooks.items()):
+            parameters = {"conversation_id": "{{flow.variables.conversation_id}}"} | params
+            # A failed call must not stop the client: go on either way.
             self.flow.post(name, (column, 4), path, parameters, then=then, failed=then)
-        for column, (name, (variables, then)) in enumerate(self.kept.items()):
+        for column, (name, (variables, then)) in enumerate(self.variable_widgets.items()):
             self.flow.set(name, (column, 5), then, variables)

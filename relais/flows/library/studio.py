@@ -1,4 +1,4 @@
-"""Studio's widgets as plain dictionaries, with the properties of its exports, and where they stand on its canvas."""
+"""Builds Studio's widgets as plain dictionaries: with the properties of its exports and positions on its canvas."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from relais.typography import typeset
 State = dict[str, Any]
 Transition = dict[str, Any]
 Step = tuple[int, int]
-"""Columns and rows from the place where the section begins."""
+"""A position in columns and rows, relative to the section."""
 
 FORM = "application/x-www-form-urlencoded;charset=utf-8"
 COLUMN, ROW = 320, 190
-SILENCE = "3600"
-"""Seconds that a question waits for its answer."""
+REPLY_TIMEOUT_SECONDS = "3600"
+"""How long a question waits for a reply; exports write it as a text."""
 
 
 class Flow:
-    """States in the order they are added. `section` says where on the canvas the next ones stand."""
+    """A definition that grows state by state. `section` sets the position of the next ones."""
 
     def __init__(self, description: str) -> None:
         self.description = description
@@ -59,9 +59,13 @@ class Flow:
         properties = _sender() | {"to": "{{contact.channel.address}}", "body": body}
         self._add(name, "send-message", [_go("sent", then), _go("failed", then)], properties, at)
 
-    def ask(self, name: str, at: Step, body: str, *, answered: str, silent: str, lost: str) -> None:
-        transitions = [_go("incomingMessage", answered), _go("timeout", silent), _go("deliveryFailure", lost)]
-        properties = _sender() | {"body": body, "timeout": SILENCE}
+    def ask(self, name: str, at: Step, body: str, *, on_reply: str, on_timeout: str, on_failure: str) -> None:
+        transitions = [
+            _go("incomingMessage", on_reply),
+            _go("timeout", on_timeout),
+            _go("deliveryFailure", on_failure),
+        ]
+        properties = _sender() | {"body": body, "timeout": REPLY_TIMEOUT_SECONDS}
         self._add(name, "send-and-wait-for-reply", transitions, properties, at)
 
     def split(
@@ -81,7 +85,7 @@ class Flow:
         then: str | None,
         failed: str | None,
     ) -> None:
-        """One of Relais's hooks. A form, because parameters beside a JSON body are sent nobody knows how."""
+        """Call a hook of Relais. A form, since it is not documented how parameters beside a JSON body are sent."""
         properties = {
             "method": "POST",
             "content_type": FORM,
@@ -114,13 +118,13 @@ class Flow:
         )
 
 
-def match(value: str, kind: str, wanted: str, then: str | None, says: str = "") -> Transition:
-    """A condition of a split; `value` is what stands between the braces."""
+def match(value: str, kind: str, expected: str, then: str | None, friendly_name: str = "") -> Transition:
+    """A transition of a split; `value` is the Liquid expression that is compared."""
     condition = {
-        "friendly_name": says or f"{kind} {wanted}".replace("_", " "),
+        "friendly_name": friendly_name or f"{kind} {expected}".replace("_", " "),
         "arguments": [f"{{{{{value}}}}}"],
         "type": kind,
-        "value": wanted,
+        "value": expected,
     }
     return _go("match", then) | {"conditions": [condition]}
 

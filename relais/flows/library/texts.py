@@ -1,6 +1,6 @@
-"""What the dealer's bot says, and the settings it starts with: they become the variables at the head of the flow.
+"""The texts and settings of the dealer's bot: they become the variables that the flow sets at its start.
 
-`{nom}` and the like are put in when a text is said; `{{flow.variables.marque}}` when the flow starts.
+`{nom}` and the like are replaced when a text is sent; `{{flow.variables.marque}}` when the flow starts.
 """
 
 BRAND = "{{flow.variables.marque}}"
@@ -12,7 +12,7 @@ def link(name: str) -> str:
 
 
 SETTINGS = {
-    # Relais starts the flow with its own brand; Twilio knows none.
+    # Relais starts the flow with its own brand; at Twilio there is none.
     "marque": "{{flow.data.brand | default: 'Mercedes-Benz'}}",
     "telephone": "+212 5 22 00 00 00",
     "lien_modeles": "https://www.example.com/modeles",

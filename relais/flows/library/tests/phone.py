@@ -31,7 +31,7 @@ from relais.flows.engine.step_context import StepContext
 FATOU, DESK = "whatsapp:+212612000001", "whatsapp:+14155238886"
 BOT_SID = library.PLACEHOLDER_SUBFLOW
 FLOWS = {name: parse(library.path_of(name).read_text(encoding="utf-8")) for name in library.NAMES}
-IN_THE_QUEUE = {
+TRANSFERRED = {
     "success": "true",
     "transferred": "true",
     "status": "transferred",
@@ -40,12 +40,12 @@ IN_THE_QUEUE = {
 HOOKS: dict[str, dict[str, Any]] = {
     "menu-choice": {"success": "true", "current_menu": "?", "menu_path": ["?"]},
     "free-input": {"success": "true", "stored": "true"},
-    "agent-transfer": IN_THE_QUEUE,
+    "agent-transfer": TRANSFERRED,
     "complete": {"success": "true", "completed": "true", "status": "completed", "duration_seconds": 12},
 }
 
 
-NEEDS = {
+REQUIRED_PARAMS = {
     "incoming": {"From", "To", "MessageSid", "flow_sid", "execution_sid"},
     "menu-choice": {"conversation_id", "menu_choice", "user_input"},
     "free-input": {"conversation_id", "widget_name", "user_input", "message_sid"},
@@ -54,7 +54,7 @@ NEEDS = {
 }
 
 
-def incoming(**told: Any) -> dict[str, Any]:
+def incoming(**changes: Any) -> dict[str, Any]:
     """What `/api/twilio/incoming` answers of Fatou, a client we know."""
     return {
         "success": "true",
@@ -76,7 +76,7 @@ def incoming(**told: Any) -> dict[str, Any]:
         "client_exists": "true",
         "client_has_name": "true",
         "client_status_known": "true",
-    } | told
+    } | changes
 
 
 STRANGER = incoming(
@@ -99,47 +99,47 @@ class Phone:
 
     def __post_init__(self) -> None:
         self.now = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
-        self.told: list[tuple[str, dict[str, str]]] = []
+        self.hook_calls: list[tuple[str, dict[str, str]]] = []
         self.visited: set[str] = set()
         self.ended = ""
         self.messages = 0
         context = ExecutionContext("FN" + 32 * "1", "FW" + 32 * "2", FATOU, DESK, self.data)
         trigger = Trigger.message(self._message(self.first))
         self.state = start(FLOWS[self.flow], trigger=trigger, context=context, now=self.now)
-        self.said = self._take(Started())
+        self.replies = self._take(Started())
 
     # -- what a client does --------------------------------------------------------------------------
 
     def says(self, *lines: str) -> list[str]:
         """One line after the other; returns what the bot said to the last one."""
         for line in lines:
-            self.said = self._take(MessageReceived(self._message(line)))
-        return self.said
+            self.replies = self._take(MessageReceived(self._message(line)))
+        return self.replies
 
     def sends(self, url: str, caption: str = "") -> list[str]:
         media = {"NumMedia": "1", "MediaUrl0": url, "MediaContentType0": "image/jpeg"}
-        self.said = self._take(MessageReceived(self._message(caption) | media))
-        return self.said
+        self.replies = self._take(MessageReceived(self._message(caption) | media))
+        return self.replies
 
     def waits(self, seconds: int) -> list[str]:
         self.now += timedelta(seconds=seconds)
-        self.said = self._take(TimedOut())
-        return self.said
+        self.replies = self._take(TimedOut())
+        return self.replies
 
     def is_unreachable(self) -> list[str]:
         assert self.state["waiting"] is not None
-        self.said = self._take(SendResult(self.state["waiting"]["ref"], error_code="63024"))
-        return self.said
+        self.replies = self._take(SendResult(self.state["waiting"]["ref"], error_code="63024"))
+        return self.replies
 
     # -- what one sees -------------------------------------------------------------------------------
 
     @property
-    def asked(self) -> str:
+    def current_widget(self) -> str:
         """The question that waits for an answer, or why there is none."""
         return self.ended or self.state["frames"][-1]["widget"]
 
-    def told_of(self, hook: str) -> list[dict[str, str]]:
-        return [params for path, params in self.told if path == hook]
+    def calls_of(self, hook: str) -> list[dict[str, str]]:
+        return [params for path, params in self.hook_calls if path == hook]
 
     # -- the workings --------------------------------------------------------------------------------
 
@@ -155,7 +155,7 @@ class Phone:
         }
 
     def _take(self, input: Any) -> list[str]:
-        said: list[str] = []
+        replies: list[str] = []
         queue = [input]
         while queue:
             with visits(self.visited):
@@ -170,25 +170,25 @@ class Phone:
             for effect in effects:
                 assert not isinstance(effect, RecordWarning), effect
                 if isinstance(effect, SendMessage):
-                    said.append(effect.body)
+                    replies.append(effect.body)
                     assert (effect.to, effect.sender) == (FATOU, DESK)
                     assert "{" not in effect.body, f"a mark was left in: {effect.body}"
                 elif isinstance(effect, MakeHttpRequest):
                     queue.append(self._answer(effect))
                 elif isinstance(effect, EndExecution):
                     self.ended = effect.reason
-        return said
+        return replies
 
     def _answer(self, call: MakeHttpRequest) -> RequestResult:
         base, _, hook = call.url.partition("/api/twilio/")
         assert (call.method, base) == ("POST", library.PLACEHOLDER_BASE)
         params = dict(call.params)
-        assert all(params[name] for name in NEEDS[hook]), call
-        self.told.append((hook, params))
-        given = ({"incoming": self.known} | HOOKS | self.hooks)[hook]
-        if given is None:
+        assert all(params[name] for name in REQUIRED_PARAMS[hook]), call
+        self.hook_calls.append((hook, params))
+        payload = ({"incoming": self.known} | HOOKS | self.hooks)[hook]
+        if payload is None:
             return RequestResult.failed(call.ref, "time-out")
-        return RequestResult(call.ref, 200, "application/json", json.dumps(given))
+        return RequestResult(call.ref, 200, "application/json", json.dumps(payload))
 
 
 @contextmanager
@@ -196,11 +196,11 @@ def visits(names: set[str]) -> Iterable[None]:
     """Adds the name of each widget of the bot that runs."""
     enter = StepContext.enter
 
-    def noted(run: StepContext, widget: Any) -> None:
+    def recording_enter(run: StepContext, widget: Any) -> None:
         enter(run, widget)
         names.add(widget.name)
 
-    StepContext.enter = noted
+    StepContext.enter = recording_enter
     try:
         yield
     finally:

@@ -62,19 +62,19 @@ def phone_at(question: str, **hooks: Any) -> Phone:
     known = STRANGER if question in ("collect_name", "check_client") else incoming()
     phone = Phone(known=known, hooks=hooks)
     phone.says(*EVERYWHERE[question][0])
-    assert phone.asked == question
+    assert phone.current_widget == question
     return phone
 
 
 def text(name: str) -> str:
-    said = TEXTS[name]
+    message = TEXTS[name]
     for setting, value in (SETTINGS | {"marque": "Mercedes-Benz"}).items():
-        said = said.replace(f"{{{{flow.variables.{setting}}}}}", value)
-    return typeset(said)
+        message = message.replace(f"{{{{flow.variables.{setting}}}}}", value)
+    return typeset(message)
 
 
 def goodbye(phone: Phone) -> bool:
-    return phone.ended == "completed" and phone.told[-1] == ("complete", {"conversation_id": "17"})
+    return phone.ended == "completed" and phone.hook_calls[-1] == ("complete", {"conversation_id": "17"})
 
 
 # -- the beginning -----------------------------------------------------------------------------------
@@ -86,34 +86,34 @@ def test_nothing_is_wrong_with_it() -> None:
 
 def test_a_known_client_is_welcomed_by_name_and_asked_nothing_twice() -> None:
     phone = Phone()
-    assert phone.said[0].startswith("Bonjour Fatou Diallo, bienvenue chez Mercedes-Benz.")
-    assert phone.asked == "menu_principal"
-    assert "1. Véhicules neufs" in phone.said[1]
-    assert len(phone.said) == 2
+    assert phone.replies[0].startswith("Bonjour Fatou Diallo, bienvenue chez Mercedes-Benz.")
+    assert phone.current_widget == "menu_principal"
+    assert "1. Véhicules neufs" in phone.replies[1]
+    assert len(phone.replies) == 2
 
 
 def test_a_stranger_is_asked_for_name_and_custom_once() -> None:
     phone = Phone(known=STRANGER)
-    assert phone.said[0].startswith("Bonjour Fatou, bienvenue")
-    assert "quel est votre nom complet" in phone.said[1]
+    assert phone.replies[0].startswith("Bonjour Fatou, bienvenue")
+    assert "quel est votre nom complet" in phone.replies[1]
     assert typeset("Êtes-vous déjà client Mercedes-Benz ?") in phone.says("Fatou Diallo")[0]
     assert typeset("Que puis-je faire pour vous ?") in phone.says("Oui, depuis 2019")[0]
-    assert [(told["widget_name"], told["user_input"]) for told in phone.told_of("free-input")] == [
+    assert [(params["widget_name"], params["user_input"]) for params in phone.calls_of("free-input")] == [
         ("collect_name", "Fatou Diallo"),
         ("check_client", "oui"),
     ]
 
 
 def test_the_brand_is_the_desk_s_own() -> None:
-    assert "bienvenue chez Renault." in Phone(data={"brand": "Renault"}).said[0]
+    assert "bienvenue chez Renault." in Phone(data={"brand": "Renault"}).replies[0]
 
 
 def test_only_what_is_unknown_is_asked() -> None:
-    assert Phone(known=incoming(client_status_known="false")).asked == "check_client"
+    assert Phone(known=incoming(client_status_known="false")).current_widget == "check_client"
     named = Phone(known=incoming(client_has_name="false"))
-    assert named.asked == "collect_name"
+    assert named.current_widget == "collect_name"
     named.says("Fatou Diallo")
-    assert named.asked == "menu_principal"
+    assert named.current_widget == "menu_principal"
 
 
 @pytest.mark.parametrize(
@@ -122,22 +122,22 @@ def test_only_what_is_unknown_is_asked() -> None:
 def test_whether_he_is_a_client_is_told_in_the_words_of_the_desk(answer: str, stored: str) -> None:
     phone = phone_at("check_client")
     phone.says(answer)
-    assert phone.told_of("free-input")[-1]["user_input"] == stored
+    assert phone.calls_of("free-input")[-1]["user_input"] == stored
 
 
 def test_whoever_has_no_name_at_all_is_welcomed_all_the_same() -> None:
     phone = Phone(known=STRANGER | {"whatsapp_profile_name": ""})
-    assert phone.said[0].startswith("Bonjour et bienvenue chez Mercedes-Benz.")
+    assert phone.replies[0].startswith("Bonjour et bienvenue chez Mercedes-Benz.")
 
 
 def test_after_an_agent_handed_back_the_bot_does_not_start_from_the_doorstep() -> None:
     phone = Phone(data={"previous_agent": "Awa Diop", "reason": "…"})
-    assert phone.said[0] == text("reprise")
-    assert phone.asked == "menu_principal"
+    assert phone.replies[0] == text("reprise")
+    assert phone.current_widget == "menu_principal"
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("params", "replies"),
     [
         ({"agent_mode": "true", "status": "transferred"}, []),
         ({"pending_agent": "true", "status": "transferred"}, []),
@@ -145,25 +145,31 @@ def test_after_an_agent_handed_back_the_bot_does_not_start_from_the_doorstep() -
         ({"agent_mode": "true", "waiting_due": "true"}, [text("agent_attendu")]),
     ],
 )
-def test_it_is_silent_where_an_agent_is_asked_for_or_there(told: dict[str, str], said: list[str]) -> None:
-    phone = Phone(known=incoming(**told))
-    assert phone.said == said
+def test_it_is_silent_where_an_agent_is_asked_for_or_there(
+    params: dict[str, str], replies: list[str]
+) -> None:
+    phone = Phone(known=incoming(**params))
+    assert phone.replies == replies
     assert phone.ended == "completed"
-    assert [hook for hook, _ in phone.told] == ["incoming"]
+    assert [hook for hook, _ in phone.hook_calls] == ["incoming"]
 
 
 def test_without_relais_the_client_is_told_where_to_call() -> None:
     phone = Phone(hooks={"incoming": None})
-    assert phone.said == [text("panne")]
-    assert "+212 5 22 00 00 00" in phone.said[0]
+    assert phone.replies == [text("panne")]
+    assert "+212 5 22 00 00 00" in phone.replies[0]
 
 
 def test_relais_is_told_the_whole_message_and_the_execution() -> None:
-    told = Phone().told_of("incoming")[0]
-    assert told["From"] == "whatsapp:+212612000001"
-    assert told["To"] == "whatsapp:+14155238886"
-    assert (told["MessageSid"], told["Body"], told["ProfileName"]) == (f"SM{1:032}", "Bonjour", "Fatou")
-    assert (told["flow_sid"], told["execution_sid"]) == ("FW" + 32 * "2", "FN" + 32 * "1")
+    params = Phone().calls_of("incoming")[0]
+    assert params["From"] == "whatsapp:+212612000001"
+    assert params["To"] == "whatsapp:+14155238886"
+    assert (params["MessageSid"], params["Body"], params["ProfileName"]) == (
+        f"SM{1:032}",
+        "Bonjour",
+        "Fatou",
+    )
+    assert (params["flow_sid"], params["execution_sid"]) == ("FW" + 32 * "2", "FN" + 32 * "1")
 
 
 # -- at every question -------------------------------------------------------------------------------
@@ -199,52 +205,52 @@ def test_retour_goes_one_step_back(question: str, word: str) -> None:
     if question == "menu_principal" and word == "0":
         assert goodbye(phone)
     else:
-        assert phone.asked == BACK.get(question, "menu_principal")
+        assert phone.current_widget == BACK.get(question, "menu_principal")
 
 
 @at_every_question
 def test_menu_goes_to_the_main_menu_and_relais_knows(question: str) -> None:
     phone = phone_at(question)
     phone.says("menu")
-    assert phone.asked == "menu_principal"
-    assert phone.told_of("menu-choice")[-1]["menu_choice"] == "main_menu"
+    assert phone.current_widget == "menu_principal"
+    assert phone.calls_of("menu-choice")[-1]["menu_choice"] == "main_menu"
 
 
 @at_every_question
 def test_an_agent_can_be_asked_for(question: str) -> None:
     phone = phone_at(question)
     assert phone.says("Parler à un agent") == [text("agent_demande")]
-    assert phone.told_of("agent-transfer") == [
+    assert phone.calls_of("agent-transfer") == [
         {"conversation_id": "17", "reason": "Le client demande un agent"}
     ]
     assert phone.ended == "completed"
-    assert phone.told_of("complete") == []
+    assert phone.calls_of("complete") == []
 
 
 @at_every_question
 def test_a_wrong_answer_repeats_the_question_and_the_third_offers_an_agent(question: str) -> None:
     phone = phone_at(question)
-    before, amiss = phone.said[-1], EVERYWHERE[question][1]
+    before, amiss = phone.replies[-1], EVERYWHERE[question][1]
     for _ in range(2):
         again = phone.says(amiss)[0]
         assert again.endswith(before)
         excuse = text("vin_pas_compris") if question.endswith("_vin") else text("pas_compris")
         assert again.startswith(excuse)
-        assert phone.asked == question
+        assert phone.current_widget == question
     phone.says(amiss)
     if question == "offre_agent":
-        assert phone.said == [text("agent_demande")]
-        assert phone.told_of("agent-transfer")[0]["reason"] == "Le bot n'a pas compris le client"
+        assert phone.replies == [text("agent_demande")]
+        assert phone.calls_of("agent-transfer")[0]["reason"] == "Le bot n'a pas compris le client"
     else:
-        assert phone.asked == "offre_agent"
+        assert phone.current_widget == "offre_agent"
 
 
 @at_every_question
 def test_a_greeting_gets_the_question_again_without_reproach(question: str) -> None:
     phone = phone_at(question)
-    before = phone.said[-1]
+    before = phone.replies[-1]
     assert phone.says("Bonjour") == [before]
-    assert phone.asked == question
+    assert phone.current_widget == question
 
 
 @at_every_question
@@ -253,9 +259,9 @@ def test_every_reply_is_told_first_and_a_taken_bot_falls_silent(question: str) -
     phone.known = phone.known | {"agent_mode": "true", "status": "transferred"}
     assert phone.says("1") == []
     assert phone.ended == "completed"
-    hook, told = phone.told[-1]
-    assert (hook, told["Body"]) == ("incoming", "1")
-    assert told["MessageSid"] == f"SM{phone.messages:032}"
+    hook, params = phone.hook_calls[-1]
+    assert (hook, params["Body"]) == ("incoming", "1")
+    assert params["MessageSid"] == f"SM{phone.messages:032}"
 
 
 @at_every_question
@@ -263,22 +269,22 @@ def test_it_goes_on_when_relais_does_not_answer(question: str) -> None:
     phone = phone_at(question)
     phone.hooks = dict.fromkeys(["incoming", *HOOKS])
     phone.says("menu")
-    assert phone.asked == "menu_principal"
+    assert phone.current_widget == "menu_principal"
     phone.says("2")
-    assert phone.asked == "apres_vente"
+    assert phone.current_widget == "apres_vente"
     phone.says("agent")
-    assert phone.said == [text("agent_injoignable")]
+    assert phone.replies == [text("agent_injoignable")]
     assert phone.ended == "completed"
 
 
 def test_errors_are_forgotten_with_the_next_question() -> None:
     phone = Phone()
     phone.says("blabla", "blabla", "1", "blabla", "blabla")
-    assert phone.asked == "vehicules_neufs"
+    assert phone.current_widget == "vehicules_neufs"
     phone.says("retour", "blabla", "blabla")
-    assert phone.asked == "menu_principal"
+    assert phone.current_widget == "menu_principal"
     phone.says("blabla")
-    assert phone.asked == "offre_agent"
+    assert phone.current_widget == "offre_agent"
 
 
 def test_the_offer_of_an_agent_is_taken_or_not() -> None:
@@ -286,14 +292,14 @@ def test_the_offer_of_an_agent_is_taken_or_not() -> None:
     assert phone.says("oui merci") == [text("agent_demande")]
     declined = phone_at("offre_agent")
     declined.says("2")
-    assert declined.asked == "menu_principal"
+    assert declined.current_widget == "menu_principal"
 
 
 # -- what clients want -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("said", "leads_to", "menu"),
+    ("message", "leads_to", "menu"),
     [
         ("1", "vehicules_neufs", "vehicules_neufs"),
         ("1.", "vehicules_neufs", "vehicules_neufs"),
@@ -309,15 +315,15 @@ def test_the_offer_of_an_agent_is_taken_or_not() -> None:
         ("je veux un conseiller\ntout de suite", "completed", "agent"),
     ],
 )
-def test_the_main_menu_takes_numbers_and_words(said: str, leads_to: str, menu: str) -> None:
+def test_the_main_menu_takes_numbers_and_words(message: str, leads_to: str, menu: str) -> None:
     phone = Phone()
-    phone.says(said)
-    assert phone.asked == leads_to
-    told = phone.told_of("menu-choice")[-1]
-    assert told == {
+    phone.says(message)
+    assert phone.current_widget == leads_to
+    params = phone.calls_of("menu-choice")[-1]
+    assert params == {
         "conversation_id": "17",
         "menu_choice": menu,
-        "user_input": said,
+        "user_input": message,
         "message_sid": f"SM{2:032}",
     }
 
@@ -334,11 +340,11 @@ def test_the_main_menu_takes_numbers_and_words(said: str, leads_to: str, menu: s
 )
 def test_pages_are_shown_and_then_something_else_is_offered(path: list[str], page: str) -> None:
     phone = Phone()
-    said = phone.says(*path)
-    assert said[0] == text(page)
-    assert said[1].startswith(typeset("Puis-je faire autre chose pour vous ?"))
+    replies = phone.says(*path)
+    assert replies[0] == text(page)
+    assert replies[1].startswith(typeset("Puis-je faire autre chose pour vous ?"))
     phone.says("1")
-    assert phone.asked == "menu_principal"
+    assert phone.current_widget == "menu_principal"
 
 
 def test_something_else_may_be_an_agent_or_nothing() -> None:
@@ -350,34 +356,34 @@ def test_something_else_may_be_an_agent_or_nothing() -> None:
 
 def reason(phone: Phone) -> str:
     assert phone.ended == "completed"
-    return phone.told_of("agent-transfer")[-1]["reason"]
+    return phone.calls_of("agent-transfer")[-1]["reason"]
 
 
 def test_a_test_drive() -> None:
     phone = phone_at("essai_accord")
-    assert typeset("Modèle : Classe C\nMoment : samedi 10 h") in phone.said[0]
+    assert typeset("Modèle : Classe C\nMoment : samedi 10 h") in phone.replies[0]
     assert phone.says("oui") == [text("essai_transmis")]
     assert reason(phone) == typeset("Essai : Classe C, samedi 10 h")
-    stored = [(told["widget_name"], told["user_input"]) for told in phone.told_of("free-input")]
+    stored = [(params["widget_name"], params["user_input"]) for params in phone.calls_of("free-input")]
     assert stored == [("essai_modele", "Classe C"), ("essai_date", "samedi 10 h")]
 
 
 def test_a_test_drive_can_be_corrected() -> None:
     phone = phone_at("essai_accord")
     phone.says("2", "GLC", "dimanche")
-    assert typeset("Modèle : GLC\nMoment : dimanche") in phone.said[0]
+    assert typeset("Modèle : GLC\nMoment : dimanche") in phone.replies[0]
 
 
 def test_very_long_answers_still_fit_in_what_is_said() -> None:
     phone = phone_at("essai_modele")
     phone.says("a" * 1600, "b" * 1600)
-    assert phone.asked == "essai_accord"
+    assert phone.current_widget == "essai_accord"
     phone.says("1")
     assert len(reason(phone)) < 500
 
 
 @pytest.mark.parametrize(
-    ("moment", "number", "told"),
+    ("moment", "number", "expected_reason"),
     [
         ("1", "1", typeset("Rappel : Financement ; le matin ; numéro : WhatsApp")),
         ("l'après-midi", "celui-ci", typeset("Rappel : Financement ; l'après-midi ; numéro : WhatsApp")),
@@ -388,19 +394,19 @@ def test_very_long_answers_still_fit_in_what_is_said() -> None:
         ),
     ],
 )
-def test_a_call_back(moment: str, number: str, told: str) -> None:
+def test_a_call_back(moment: str, number: str, expected_reason: str) -> None:
     phone = phone_at("rappel_moment")
     assert phone.says(moment, number) == [text("rappel_transmis")]
-    assert reason(phone) == told
+    assert reason(phone) == expected_reason
 
 
 def test_a_repair_with_its_documents() -> None:
     phone = phone_at("reparation_documents")
     assert phone.sends("https://api.twilio.com/a.jpg")[0].startswith("Bien reçu.")
-    assert phone.told_of("incoming")[-1]["MediaUrl0"] == "https://api.twilio.com/a.jpg"
+    assert phone.calls_of("incoming")[-1]["MediaUrl0"] == "https://api.twilio.com/a.jpg"
     assert phone.says("j'ai fini") == [text("reparation_transmise")]
     assert reason(phone) == typeset("Atelier : Vidange, mardi ; VIN WDD2050042R123456")
-    stored = {told["widget_name"]: told["user_input"] for told in phone.told_of("free-input")}
+    stored = {params["widget_name"]: params["user_input"] for params in phone.calls_of("free-input")}
     assert stored == {
         "collect_vin": "WDD2050042R123456",
         "reparation_besoin": "Vidange",
@@ -413,10 +419,10 @@ def test_the_fifth_document_is_the_last(question: str) -> None:
     phone = phone_at(question)
     for number in range(4):
         phone.sends(f"https://api.twilio.com/{number}.jpg")
-        assert phone.asked == question
+        assert phone.current_widget == question
     phone.sends("https://api.twilio.com/5.pdf", caption="la facture")
     assert phone.ended == "completed"
-    assert len(phone.told_of("agent-transfer")) == 1
+    assert len(phone.calls_of("agent-transfer")) == 1
 
 
 def test_documents_are_not_needed() -> None:
@@ -434,7 +440,7 @@ def test_a_claim_with_a_photo_of_the_registration() -> None:
 def test_a_vin_is_taken_as_people_write_it(vin: str) -> None:
     phone = phone_at("reclamation_vin")
     phone.says(vin, "Le moteur fume", "1")
-    assert phone.told_of("free-input")[0]["user_input"] == "WDD2050042R123456"
+    assert phone.calls_of("free-input")[0]["user_input"] == "WDD2050042R123456"
     assert reason(phone) == typeset("Réclamation : Le moteur fume ; VIN WDD2050042R123456")
 
 
@@ -456,9 +462,9 @@ def test_the_club() -> None:
     assert reason(phone) == "Adhésion au Club VIP"
     member = phone_at("club_carte")
     assert member.says("vip 1234-5678")[0] == text("carte_notee")
-    assert member.told_of("free-input")[-1]["widget_name"] == "collect_carte_vip"
-    assert member.told_of("free-input")[-1]["user_input"] == "VIP12345678"
-    assert member.asked == "autre_chose"
+    assert member.calls_of("free-input")[-1]["widget_name"] == "collect_carte_vip"
+    assert member.calls_of("free-input")[-1]["user_input"] == "VIP12345678"
+    assert member.current_widget == "autre_chose"
 
 
 def test_a_request_that_comes_too_late_for_the_queue_ends_without_a_promise() -> None:
@@ -534,4 +540,4 @@ def test_a_client_in_circles_is_never_cut_off() -> None:
     phone = Phone()
     for _ in range(25):
         phone.says("1", "retour", "Bonjour")
-    assert phone.asked == "menu_principal"
+    assert phone.current_widget == "menu_principal"

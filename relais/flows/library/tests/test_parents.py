@@ -26,32 +26,32 @@ def test_nothing_is_wrong_with_it(flow: str) -> None:
 )
 def test_a_keyword_brings_the_welcome_and_the_bot_which_welcomes_no_second_time(flow: str, word: str) -> None:
     phone = Phone(flow, first=word)
-    assert phone.said[0].startswith("Bonjour Fatou Diallo, bienvenue chez Mercedes-Benz.")
-    assert phone.said[1].startswith(typeset("Que puis-je faire pour vous ?"))
-    assert len(phone.said) == 2
-    assert phone.asked == "menu_principal"
+    assert phone.replies[0].startswith("Bonjour Fatou Diallo, bienvenue chez Mercedes-Benz.")
+    assert phone.replies[1].startswith(typeset("Que puis-je faire pour vous ?"))
+    assert len(phone.replies) == 2
+    assert phone.current_widget == "menu_principal"
 
 
 @both
 def test_without_a_keyword_it_says_how_to_begin(flow: str) -> None:
     phone = Phone(flow, first="combien coûte une Classe A ?")
-    assert phone.said == [typeset(parents.INVITATION)]
+    assert phone.replies == [typeset(parents.INVITATION)]
     assert phone.ended == "completed"
 
 
 @both
 def test_a_stranger_is_asked_below_as_above(flow: str) -> None:
     phone = Phone(flow, known=STRANGER)
-    assert phone.said[0].startswith("Bonjour Fatou, bienvenue")
-    assert phone.asked == "collect_name"
+    assert phone.replies[0].startswith("Bonjour Fatou, bienvenue")
+    assert phone.current_widget == "collect_name"
     phone.says("Fatou Diallo", "oui")
-    assert phone.asked == "menu_principal"
+    assert phone.current_widget == "menu_principal"
 
 
 @both
 def test_someone_without_a_name_is_welcomed(flow: str) -> None:
     phone = Phone(flow, known=STRANGER | {"whatsapp_profile_name": ""})
-    assert phone.said[0].startswith("Bonjour et bienvenue chez Mercedes-Benz.")
+    assert phone.replies[0].startswith("Bonjour et bienvenue chez Mercedes-Benz.")
 
 
 @both
@@ -59,63 +59,65 @@ def test_the_end_of_the_bot_completes(flow: str) -> None:
     phone = Phone(flow)
     assert phone.says("quitter") == [TEXTS["au_revoir"].replace("{{flow.variables.marque}}", "Mercedes-Benz")]
     assert phone.ended == "completed"
-    assert phone.told_of("complete") == 2 * [{"conversation_id": "17"}]
+    assert phone.calls_of("complete") == 2 * [{"conversation_id": "17"}]
 
 
 @both
 def test_where_an_agent_is_there_the_bot_is_silent(flow: str) -> None:
     phone = Phone(flow, known=incoming(agent_mode="true", status="transferred"))
-    assert phone.said == []
+    assert phone.replies == []
     assert phone.ended == "completed"
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("params", "replies"),
     [
         ({"pending_agent": "true"}, []),
         ({"pending_agent": "true", "waiting_due": "true"}, [parents.WAITING]),
         ({"agent_mode": "true", "waiting_due": "true"}, [parents.WAITING]),
     ],
 )
-def test_whoever_waits_for_an_agent_is_told_so_when_it_is_due(told: dict[str, str], said: list[str]) -> None:
-    phone = Phone(AGENT_MODE, known=incoming(status="transferred", **told))
-    assert [line.replace("{{flow.variables.marque}}", "Mercedes-Benz") for line in said] == phone.said
+def test_whoever_waits_for_an_agent_is_told_so_when_it_is_due(
+    params: dict[str, str], replies: list[str]
+) -> None:
+    phone = Phone(AGENT_MODE, known=incoming(status="transferred", **params))
+    assert [line.replace("{{flow.variables.marque}}", "Mercedes-Benz") for line in replies] == phone.replies
     assert phone.ended == "completed"
 
 
 def test_with_agents_a_request_goes_to_the_queue() -> None:
     phone = Phone(AGENT_MODE)
     assert phone.says("5") == [TEXTS["agent_demande"]]
-    assert len(phone.told_of("agent-transfer")) == 1
+    assert len(phone.calls_of("agent-transfer")) == 1
 
 
 def test_without_agents_a_telephone_number_is_given() -> None:
     phone = Phone(BOT_ONLY)
-    said = phone.says("5")
-    assert "+212 5 22 00 00 00" in said[0]
-    assert phone.asked == "autre_chose"
-    assert phone.told_of("agent-transfer") == []
+    replies = phone.says("5")
+    assert "+212 5 22 00 00 00" in replies[0]
+    assert phone.current_widget == "autre_chose"
+    assert phone.calls_of("agent-transfer") == []
 
 
 def test_without_agents_a_request_is_noted() -> None:
     phone = Phone(BOT_ONLY)
     assert phone.says("1", "2", "Classe C", "samedi", "oui")[0].startswith("Votre demande est notée.")
-    assert phone.told_of("agent-transfer") == []
+    assert phone.calls_of("agent-transfer") == []
 
 
 @both
 def test_relais_is_told_of_the_execution_that_it_may_have_to_end(flow: str) -> None:
     phone = Phone(flow)
     phone.says("1")
-    executions = {(told["flow_sid"], told["execution_sid"]) for told in phone.told_of("incoming")}
+    executions = {(params["flow_sid"], params["execution_sid"]) for params in phone.calls_of("incoming")}
     assert executions == {("FW" + 32 * "2", "FN" + 32 * "1")}
 
 
 @both
 def test_an_error_is_said(flow: str) -> None:
     phone = Phone(flow, hooks={"incoming": None})
-    assert phone.said[0].startswith("Un incident m'empêche de vous répondre.")
-    assert "+212 5 22 00 00 00" in phone.said[0]
+    assert phone.replies[0].startswith("Un incident m'empêche de vous répondre.")
+    assert "+212 5 22 00 00 00" in phone.replies[0]
     assert phone.ended == "completed"
 
 

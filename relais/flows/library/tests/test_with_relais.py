@@ -91,16 +91,18 @@ def test_a_claim_from_welcome_to_queue(desk: str) -> None:
         *("Bonjour", "Fatou Diallo", "oui", "blabla", "3", "1"),
         *("WDD 205 004 2R 123456", "Le moteur fume", "voici", "fini"),
     ]
-    asked = conversation.events.get(event_type="agent_transfer")
-    assert asked.metadata["reason"] == typeset("Réclamation : Le moteur fume ; VIN WDD2050042R123456")
+    current_widget = conversation.events.get(event_type="agent_transfer")
+    assert current_widget.metadata["reason"] == typeset(
+        "Réclamation : Le moteur fume ; VIN WDD2050042R123456"
+    )
 
 
 def test_whoever_was_asked_once_is_never_asked_again(desk: str) -> None:
     PhoneAtTwilio(run=1).says("Fatou Diallo", "oui", "quitter")
     assert Conversation.objects.get().situation is Situation.ENDED
     again = PhoneAtTwilio(run=2)
-    assert again.said[0].startswith("Bonjour Fatou Diallo, bienvenue")
-    assert again.asked == "menu_principal"
+    assert again.replies[0].startswith("Bonjour Fatou Diallo, bienvenue")
+    assert again.current_widget == "menu_principal"
 
 
 def test_an_agent_who_takes_over_silences_the_bot_in_mid_question(desk: str, awa: Any) -> None:
@@ -118,5 +120,5 @@ def test_whoever_waits_is_told_so_once(desk: str) -> None:
     PhoneAtTwilio(run=1).says("agent")
     assert Conversation.objects.get().situation is Situation.WAITING
     first, second = PhoneAtTwilio(run=2, first="Vous êtes là ?"), PhoneAtTwilio(run=3, first="Allô ?")
-    assert [len(first.said), len(second.said)] == [1, 0]
+    assert [len(first.replies), len(second.replies)] == [1, 0]
     assert [first.ended, second.ended] == ["completed", "completed"]
