@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 from urllib.parse import parse_qsl, urlsplit
 
+from relais.conversations.inbound_messages import IngestedMessage, incoming_answer
 from relais.flows.engine import Request
 from relais.flows.engine.values import parse_json_object
 
+MAX_MENUS = 20
 YES_WORDS, NO_WORDS = ("1", "oui", "yes"), ("2", "non", "no")
+IS_CLIENT_VALUES = {"true": True, "false": False}
 NAME_FIELDS, IS_CLIENT_FIELDS = ("collect_name", "nom_prenom"), ("check_client", "is_client")
 
 
@@ -36,7 +39,7 @@ def respond(request: Request, client: SimulatedClient) -> tuple[SimulatedClient,
         case "incoming":
             return _incoming(client, params)
         case "menu-choice":
-            menus = [*client["menus"], params.get("menu_choice", "")][-20:]
+            menus = [*client["menus"], params.get("menu_choice", "")][-MAX_MENUS:]
             response = {"success": "true", "current_menu": menus[-1], "menu_path": menus}
             return {**client, "menus": menus}, response
         case "free-input":
@@ -57,30 +60,37 @@ def _params(request: Request) -> dict[str, str]:
 
 
 def _incoming(client: SimulatedClient, params: Mapping[str, str]) -> tuple[SimulatedClient, dict[str, Any]]:
-    # A message after the end begins a conversation anew.
+    # A message after the end starts a new conversation.
     status = "active" if client["status"] == "completed" else client["status"]
-    media = params.get("NumMedia", "0")
-    response = {
-        "success": "true",
-        "conversation_id": 1,
-        "session_id": "essai",
-        "phone_number": params.get("From", "").removeprefix("whatsapp:"),
-        "current_menu": client["menus"][-1] if client["menus"] else "main_menu",
-        "is_client": client["is_client"],
-        "client_full_name": client["name"],
-        "whatsapp_profile_name": params.get("ProfileName", ""),
-        "profile_name": params.get("ProfileName", ""),
-        "message": params.get("Body", ""),
-        "status": status,
-        "agent_mode": "false",
-        "pending_agent": "true" if status == "transferred" else "false",
-        "waiting_due": "false",
-        "has_media": "false" if media == "0" else "true",
-        "media_count": int(media) if media.isascii() and media.isdigit() else 0,
-        "client_exists": "true" if client["messages"] else "false",
-        "client_has_name": "true" if client["name"] else "false",
-        "client_status_known": "true" if client["is_client"] else "false",
-    }
+    address, profile_name, media = (
+        params.get("From", ""),
+        params.get("ProfileName", ""),
+        params.get("NumMedia", "0"),
+    )
+    message = IngestedMessage(
+        message_sid=params.get("MessageSid", ""),
+        event_id=client["messages"] + 1,
+        conversation_id=1,
+        session_id="essai",
+        address=address,
+        phone_number=address.removeprefix("whatsapp:"),
+        status=status,
+        agent_id=None,
+        current_menu=client["menus"][-1] if client["menus"] else "main_menu",
+        body=params.get("Body", ""),
+        waiting_due=False,
+        bot_here=True,
+        has_media=media != "0",
+        client_existed=client["messages"] > 0,
+        occurred_at=None,
+        client_full_name=client["name"],
+        whatsapp_profile_name=profile_name,
+        is_client=IS_CLIENT_VALUES.get(client["is_client"]),
+        client_id=1,
+        opted_out=False,
+    )
+    media_count = int(media) if media.isascii() and media.isdigit() else 0
+    response = incoming_answer(message, profile_name=profile_name, media_count=media_count)
     return {**client, "status": status, "messages": client["messages"] + 1}, response
 
 
