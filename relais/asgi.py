@@ -33,7 +33,7 @@ from relais.ops.watch import exposition
 from relais.ops.watch.metrics_store import pools
 from relais.web.headers import StrictTransportSecurity, is_https
 from relais.web.overload import overloaded_response
-from relais.whatsapp.inbound.hooks import Door
+from relais.whatsapp.inbound.routes import HookRoutes
 
 NATIVE_THREADS = 4
 """Threads shared by all native routes; hooks have a limit of their own."""
@@ -41,10 +41,10 @@ NATIVE_THREADS = 4
 
 def make_application(*, batch_hooks: bool = True) -> Starlette:
     """A new application with its own pool and listener, so that a test can run two on one database."""
-    live, door = Live(ConversationSource()), Door(gathers=batch_hooks)
+    live, hooks = Live(ConversationSource()), HookRoutes(batching=batch_hooks)
     application = Starlette(
         routes=[
-            *door.routes,
+            *hooks.routes,
             *live.routes,
             *health.routes,
             *exposition.routes,
@@ -58,7 +58,7 @@ def make_application(*, batch_hooks: bool = True) -> Starlette:
         ],
         lifespan=_lifespan,
     )
-    application.state.live, application.state.door = live, door
+    application.state.live, application.state.hooks = live, hooks
     application.router.redirect_slashes = False
     application.router.default = DelayedResponseMiddleware(
         DjangoBridge(django, overloaded_response=overloaded_response)
@@ -83,7 +83,7 @@ def _simulator_routes() -> list[BaseRoute]:
 async def _lifespan(application: Starlette) -> AsyncIterator[None]:
     current_default_thread_limiter().total_tokens = NATIVE_THREADS
     state = application.state
-    async with open_pool() as pool, state.live.running(pool), state.door.open():
+    async with open_pool() as pool, state.live.running(pool), state.hooks.lifespan():
         state.pool = pool
         pools.stats["native"] = pool.get_stats
         metrics.watch(state.live)

@@ -117,7 +117,7 @@ def web(options: argparse.Namespace) -> int:
 
         preload_modules()
         _wait_until_prepared(options)
-        return serve(environment, options.fd, plain_door=options.plain_door)
+        return serve(environment, options.fd, batch_hooks=not options.unbatched)
 
 
 def _web_alone(environment: Environment) -> int:
@@ -523,7 +523,7 @@ def _parser() -> argparse.ArgumentParser:
     supervised = command("web", web, "Run the web server alone.")
     supervised.add_argument("--fd", type=int, help=argparse.SUPPRESS)
     supervised.add_argument("--after", type=int, help=argparse.SUPPRESS)
-    supervised.add_argument("--plain-door", action="store_true", help=argparse.SUPPRESS)
+    supervised.add_argument("--unbatched", action="store_true", help=argparse.SUPPRESS)
     supervised = command("jobs", jobs, "Run the jobs and the sender alone.")
     supervised.add_argument("--after", type=int, help=argparse.SUPPRESS)
 

@@ -15,7 +15,7 @@ PRELOADED_MODULES = (
     "relais.http_server.django_bridge",
     "relais.conversations.live_source",
     "relais.live.endpoint",
-    "relais.whatsapp.inbound.hooks",
+    "relais.whatsapp.inbound.routes",
 )
 
 
@@ -28,15 +28,15 @@ def preload_modules() -> None:
         import_module(module)
 
 
-def serve(environment: Environment, fd: int | None = None, *, plain_door: bool = False) -> int:
+def serve(environment: Environment, fd: int | None = None, *, batch_hooks: bool = True) -> int:
     listener = listen(environment.host, environment.port) if fd is None else socket.socket(fileno=fd)
     # uvicorn raises the signal that ended it once more; a requested stop is no failure.
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda signum, frame: None)
     config = uvicorn_config(
-        "relais.asgi:make_application_without_batching" if plain_door else "relais.asgi:application",
+        "relais.asgi:application" if batch_hooks else "relais.asgi:make_application_without_batching",
         limits_for_this_process(),
-        is_factory=plain_door,
+        is_factory=not batch_hooks,
         # A public address means that a proxy stands before us on this machine. Only then its headers are trusted.
         trust_local_proxy=urlsplit(environment.public_base_url).hostname not in LOOPBACK,
     )

@@ -27,7 +27,7 @@ from relais.flows import library
 from relais.ops.health import HEARTBEAT_NAMES
 from relais.ops.tests.test_import_rules import ROOMS
 from relais.whatsapp import errors
-from relais.whatsapp.inbound import hooks
+from relais.whatsapp.inbound.routes import HookRoutes
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -133,7 +133,7 @@ def commands(parser: argparse.ArgumentParser, before: str = "") -> Iterator[str]
 
 def test_every_hook_has_a_chapter():
     chapters = set(re.findall(r"^## (.+)$", page("hooks.md"), re.M)) - {"What they share"}
-    assert {hook.path.rpartition("/")[2] for hook in hooks.Door().hooks} == chapters
+    assert {hook.path.rpartition("/")[2] for hook in HookRoutes().hooks} == chapters
 
 
 def test_every_name_of_a_free_input_is_in_hooks():
@@ -262,11 +262,11 @@ def examples() -> list[tuple[str, dict[str, str], str]]:
 
 @pytest.fixture
 def desk() -> Iterator[str]:
-    door = hooks.Door()
-    server = ServerThread(Starlette(routes=door.routes))
+    hooks = HookRoutes()
+    server = ServerThread(Starlette(routes=hooks.routes))
     yield server.url
     server.stop()
-    door.close()
+    hooks.close()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -283,7 +283,7 @@ def test_the_examples_of_the_hooks_are_answered_as_written(desk, settings):
         told = answer.json()
         conversation = str(told.get("conversation_id", conversation))
         assert steady(told) == steady(json.loads(expected)), path
-    assert {path.partition("?")[0] for path, *_ in examples()} == {hook.path for hook in hooks.Door().hooks}
+    assert {path.partition("?")[0] for path, *_ in examples()} == {hook.path for hook in HookRoutes().hooks}
 
 
 def steady(answer: dict[str, Any]) -> dict[str, Any]:

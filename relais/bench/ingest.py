@@ -36,7 +36,7 @@ WARM_UP_SECONDS = 2.0
 """Every client writes once in this time, so that creating clients is not measured."""
 PGBENCH_CLIENTS = 8
 BATCHED_SERVER = ("-m", "relais", "web", "--fd")
-PLAIN_SERVER = ("-m", "relais", "web", "--plain-door", "--fd")
+PLAIN_SERVER = ("-m", "relais", "web", "--unbatched", "--fd")
 CREATE_PGBENCH_TABLES = """
 create schema bench;
 create table bench.conversations (like public.conversations including all);

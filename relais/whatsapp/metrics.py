@@ -1,66 +1,99 @@
-"""What is counted at the door: calls of our hooks, batches stored, messages handed to Twilio."""
+"""Prometheus metrics of WhatsApp traffic: webhook requests, batches stored, messages sent through Twilio."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import REGISTRY, Counter, Histogram
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
-QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+DURATION_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+SEND_BUCKETS_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
+BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
-HOOKS = Counter("relais_hooks", "Calls of our hooks by path and status of the answer.", ["path", "status"])
+
+class MetricAlias(Collector):
+    """Exposes a counter under a second name. It is counted once: the copy is made when Prometheus scrapes."""
+
+    def __init__(self, name: str, counter: Counter) -> None:
+        self.name, self.counter = name, counter
+        REGISTRY.register(self)
+
+    def describe(self) -> Iterator[Metric]:
+        return self.collect()
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self.counter.collect():
+            alias = Metric(self.name, family.documentation, family.type, family.unit)
+            for sample in family.samples:
+                suffix = sample.name.removeprefix(family.name)
+                alias.samples.append(sample._replace(name=self.name + suffix))
+            yield alias
+
+
+HOOKS = Counter("relais_hooks", "Webhook requests by path and response status.", ["path", "status"])
 HOOK_SECONDS = Histogram(
-    "relais_hook_seconds", "From the first byte of a call to its answer.", ["path"], buckets=QUICK
+    "relais_hook_seconds",
+    "From the first byte of a webhook request to its response.",
+    ["path"],
+    buckets=DURATION_BUCKETS_SECONDS,
 )
 SIGNATURES_REFUSED = Counter(
-    "relais_signatures_refused", "Calls refused since nobody we know signed them.", ["path"]
+    "relais_signatures_refused", "Webhook requests rejected for their signature, secret or token.", ["path"]
 )
-CALLS_REFUSED = Counter(
+HOOK_REFUSALS = Counter(
     "relais_hook_refusals",
-    "Calls of hooks refused for what they are: too many fields, no credentials (read or unread), too many guesses, or "
-    "too many signatures to check.",
+    "Webhook requests rejected before they were handled: too many fields, no valid credentials (read or unread), too "
+    "many wrong credentials, or too many signature checks queued.",
     ["path", "reason"],
 )
 BATCH_SIZE = Histogram(
-    "relais_batch_messages", "Messages or statuses stored in one transaction.", ["kind"], buckets=SIZES
+    "relais_batch_messages",
+    "Messages or statuses stored in one transaction.",
+    ["kind"],
+    buckets=BATCH_SIZE_BUCKETS,
 )
-BATCH_SECONDS = Histogram("relais_batch_seconds", "How long that transaction took.", ["kind"], buckets=QUICK)
+BATCH_SECONDS = Histogram(
+    "relais_batch_seconds", "Duration of that transaction.", ["kind"], buckets=DURATION_BUCKETS_SECONDS
+)
 SENDS = Counter(
-    "relais_sends", "Calls to Twilio that send a message, by what became of them.", ["outcome", "code"]
+    "relais_sends", "Calls to Twilio that send a message, by outcome and error code.", ["outcome", "code"]
 )
-SEND_SECONDS = Histogram(
-    "relais_send_seconds",
-    "How long those calls took.",
-    buckets=(0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8),
-)
+SEND_SECONDS = Histogram("relais_send_seconds", "Duration of those calls.", buckets=SEND_BUCKETS_SECONDS)
+
+# The standard names. The old ones (above) stay for one release.
+MetricAlias("relais_webhook_requests", HOOKS)
+MetricAlias("relais_webhook_rejections", HOOK_REFUSALS)
+MetricAlias("relais_messages_sent", SENDS)
 
 
-def hook_answered(path: str, status: int, seconds: float) -> None:
+def record_hook_response(path: str, status: int, seconds: float) -> None:
     _hooks(path, status).inc()
     _hook_seconds(path).observe(seconds)
 
 
-def batch_stored(kind: str, size: int, seconds: float) -> None:
+def record_batch(kind: str, size: int, seconds: float) -> None:
     _batch_size(kind).observe(size)
     _batch_seconds(kind).observe(seconds)
 
 
-def signature_refused(path: str) -> None:
+def count_rejected_signature(path: str) -> None:
     SIGNATURES_REFUSED.labels(path).inc()
 
 
-def call_refused(path: str, reason: str) -> None:
-    CALLS_REFUSED.labels(path, reason).inc()
+def count_rejected_call(path: str, reason: str) -> None:
+    HOOK_REFUSALS.labels(path, reason).inc()
 
 
-def sent(outcome: str, code: int | None, seconds: float) -> None:
-    """`outcome`: accepted, refused (by Twilio), later (it did not leave) or unknown."""
+def record_send(outcome: str, code: int | None, seconds: float) -> None:
+    """`outcome`: accepted, refused (by Twilio), later (retried, since it was not sent) or unknown."""
     SENDS.labels(outcome, str(code or "")).inc()
     SEND_SECONDS.observe(seconds)
 
 
-# Bound once: a lookup by labels costs more than the count.
+# Cached: looking up the labels costs more than counting.
 @cache
 def _hooks(path: str, status: int) -> Counter:
     return HOOKS.labels(path, str(status))

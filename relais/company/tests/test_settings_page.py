@@ -87,9 +87,9 @@ def test_the_addresses_for_twilio_are_there_to_be_copied_and_no_secret_is(nadias
 
 
 def test_refused_signatures_stand_out(nadias, monkeypatch):
-    monkeypatch.setattr(connection_status, "refusals", connection_status._Refusals())
+    monkeypatch.setattr(connection_status, "rejected_signatures", connection_status.RejectedSignatures())
     assert "signature" not in nadias.get("/dashboard/settings").content.decode()
-    connection_status.refused_signature("/api/twilio/message")
+    connection_status.record_rejected_signature("/api/twilio/message")
     page = nadias.get("/dashboard/settings").content.decode()
     assert "Des appels ont été refusés pour leur signature." in page and 'href="/dashboard/state"' in page
 

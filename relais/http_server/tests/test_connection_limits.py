@@ -25,7 +25,7 @@ from relais.http_server.connection_limits import (
     uvicorn_protocols,
 )
 from relais.http_server.server import uvicorn_config
-from relais.whatsapp.inbound.batch_connection import DatabaseLine
+from relais.whatsapp.inbound.batch_connection import BatchConnection
 from tests.web_server import wait_until
 
 LIMITS = {"idle_seconds": 60, "header_seconds": 60, "body_seconds": 60, "linger_seconds": 60}
@@ -447,15 +447,15 @@ def test_the_descriptor_limit_is_raised_and_bounds_the_connections(monkeypatch):
 @pytest.mark.django_db(transaction=True)
 def test_hooks_store_although_a_thousand_connections_are_open():
     """`select` fails for descriptors above 1,023, and a database connection may have one."""
-    line = DatabaseLine()
+    batch_connection = BatchConnection()
     connection.close()
     connection.close_pool()
     with ExitStack() as open_ones:
         for _ in range(1100):
             open_ones.enter_context(socket.socket())
-        line.hold()
+        batch_connection.acquire()
         assert connection.connection.fileno() > 1023
-        line.hold()
-        assert line.is_worn()
-        line.leave()
+        batch_connection.acquire()
+        assert batch_connection.is_reused()
+        batch_connection.release()
     connection.close_pool()

@@ -17,7 +17,7 @@ from relais.environment import LOOPBACK
 from relais.ops.doctor import http_probe
 from relais.ops.doctor.context import Patient
 from relais.ops.doctor.result import Finding, failed, ok, unverified, warning
-from relais.whatsapp.inbound.signature import trial_key
+from relais.whatsapp.inbound.signature import doctor_probe_key
 
 PATH = "/api/twilio/status?ref=doctor"
 NOBODY_SENT_IT = {"MessageSid": "SM" + "0" * 32, "MessageStatus": "sent", "From": "", "To": ""}
@@ -63,7 +63,7 @@ def _both_ways(patient: Patient) -> Iterator[Finding]:
 
 def _let_in_unsigned(patient: Patient) -> Iterator[Finding]:
     answer = http_probe.call(
-        patient, "POST", PATH, NOBODY_SENT_IT, token=trial_key(patient.environment.secret_key)
+        patient, "POST", PATH, NOBODY_SENT_IT, token=doctor_probe_key(patient.environment.secret_key)
     )
     if answer.status_code != 403 or not _is_ours(answer):
         yield failed(

@@ -30,5 +30,5 @@ def test_the_web_server_loads_its_parts_before_the_static_files_are_there():
     loaded = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout
-    assert "relais.whatsapp.inbound.hooks" in loaded.split()
+    assert "relais.whatsapp.inbound.routes" in loaded.split()
     assert "relais.asgi" not in loaded.split()

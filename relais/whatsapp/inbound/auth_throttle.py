@@ -1,4 +1,4 @@
-"""How many refused calls an address may make; what is rightly signed is never counted here."""
+"""Throttling of failed authentication: counts failures by client address. A rightly signed call is never counted."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import TypeVar
 
 WINDOW_SECONDS = 300.0
 MAX_ADDRESSES = 10_000
-PROVEN_SECONDS = 86_400.0
-IPV6_PREFIX = 64
-Kept = TypeVar("Kept")
+TRUSTED_SECONDS = 86_400.0
+"""After valid credentials."""
+IPV6_PREFIX_BITS = 64
+Value = TypeVar("Value")
 
 
 def address_key(host: str) -> str:
-    """What one client is counted by: an IPv4 address, or the /64 network that one IPv6 client has to itself."""
+    """The key a client is counted by: its IPv4 address, or its /64 network, which one IPv6 client has to itself."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -25,60 +26,64 @@ def address_key(host: str) -> str:
         return host
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
-    return f"{IPv6Address(int(address) >> IPV6_PREFIX << IPV6_PREFIX)}/{IPV6_PREFIX}"
+    return f"{IPv6Address(int(address) >> IPV6_PREFIX_BITS << IPV6_PREFIX_BITS)}/{IPV6_PREFIX_BITS}"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a program on this machine calls, or a proxy on it that does not say for whom."""
+    """Whether the caller is a program on this machine, or a proxy on it that does not forward the client's address."""
     try:
         address = ip_address(host)
     except ValueError:
-        return True  # A socket file has no address.
+        return True  # A Unix socket has no address.
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return (mapped or address).is_loopback
 
 
 class FailureLimiter:
-    """Counts failures by client address in windows of a fixed length, and remembers who succeeded lately.
+    """A fixed-window rate limit on failures by client address, which also remembers recent successes.
 
-    For one event loop: nothing here is locked.
+    Used from one event loop only: nothing here is locked.
     """
 
     def __init__(
-        self, limit: int, *, seconds: float = WINDOW_SECONDS, clock: Callable[[], float] = time.monotonic
+        self,
+        limit: int,
+        *,
+        window_seconds: float = WINDOW_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.limit = limit
-        self.seconds = seconds
+        self.window_seconds = window_seconds
         self._clock = clock
         self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._successes: OrderedDict[str, float] = OrderedDict()
 
-    def failed(self, host: str) -> None:
+    def record_failure(self, host: str) -> None:
         key, now = address_key(host), self._clock()
         since, count = self._failures.get(key, (now, 0))
-        if now - since >= self.seconds:
+        if now - since >= self.window_seconds:
             since, count = now, 0
-        _keep(self._failures, key, (since, count + 1))
+        _store_recent(self._failures, key, (since, count + 1))
 
-    def succeeded(self, host: str) -> None:
-        _keep(self._successes, address_key(host), self._clock())
+    def record_success(self, host: str) -> None:
+        _store_recent(self._successes, address_key(host), self._clock())
 
     def is_exceeded(self, host: str) -> bool:
         since, count = self._failures.get(address_key(host), (0.0, 0))
-        return count >= self.limit and self._clock() - since < self.seconds
+        return count >= self.limit and self._clock() - since < self.window_seconds
 
-    def is_proven(self, host: str) -> bool:
-        """Whether somebody with the right to call did so from here within a day, or may have: an address that many
-        share must not be closed to all of them for what one does."""
+    def is_trusted(self, host: str) -> bool:
+        """Whether valid credentials came from here within a day, or may have: an address that many clients share must
+        not be blocked for all of them because of one."""
         at = self._successes.get(address_key(host))
-        return is_loopback(host) or (at is not None and self._clock() - at < PROVEN_SECONDS)
+        return is_loopback(host) or (at is not None and self._clock() - at < TRUSTED_SECONDS)
 
-    def forget_all(self) -> None:
+    def reset(self) -> None:
         self._failures.clear()
         self._successes.clear()
 
 
-def _keep(kept: OrderedDict[str, Kept], key: str, value: Kept) -> None:
+def _store_recent(kept: OrderedDict[str, Value], key: str, value: Value) -> None:
     """The most recent addresses only, however many there are."""
     kept[key] = value
     kept.move_to_end(key)

@@ -1,7 +1,7 @@
-"""Who may call a hook: Twilio by its signature, Studio's widgets also by their secret, a program by its token.
+"""Authentication of hooks: Twilio by signature, Studio's widgets also by secret, programs of the company by API token.
 
-Whoever cannot show any of them must cost next to nothing, and must never delay or lock out whoever can, even where all
-calls come from one address because a proxy does not say for whom it calls.
+A call without valid credentials must cost next to nothing. It must never delay or lock out a call with valid ones, even
+where all calls come from one address because a proxy does not forward the client's.
 """
 
 from __future__ import annotations
@@ -17,137 +17,139 @@ from relais.accounts.bearer import bearer_token
 from relais.accounts.models import ApiToken
 from relais.db_connection import releasing_connection
 from relais.whatsapp.inbound.auth_throttle import FailureLimiter
+from relais.whatsapp.inbound.raw_request import RawRequest
 from relais.whatsapp.inbound.signature import (
-    RawRequest,
     basic_credentials,
+    doctor_probe_key,
+    has_studio_secret,
     is_signed,
-    knows_the_secret,
-    trial_key,
 )
 
-MAX_REFUSED_CALLS = 30
-"""Refused calls of one address in a window, after which what carries no proof at all is not even read."""
-MAX_SECRET_GUESSES = 100
-"""Wrong secrets or tokens of one address in a window. A widget with an old secret makes one for each message."""
+MAX_REJECTED_CALLS = 30
+"""Rejected calls of one address per window, after which a call without plausible credentials is not even read."""
+MAX_WRONG_CREDENTIALS = 100
+"""Wrong secrets or tokens of one address per window. A widget with an outdated secret sends one per message."""
 SMALL_BODY_BYTES = 16 * 1024
-"""Checked on the loop: that takes less than handing it to a thread. What Twilio sends for a message is far smaller."""
-MAX_WAITING_CHECKS = 32
-TOKEN = re.compile(r"relais_[A-Za-z0-9_-]{43}")
+"""Verified on the event loop, which is faster than handing it to a thread. What Twilio sends for a message is far
+smaller."""
+MAX_QUEUED_CHECKS = 32
+API_TOKEN = re.compile(r"relais_[A-Za-z0-9_-]{43}")
 """As `ApiToken.create` makes them; nothing else is looked up."""
 
 
-class NotAllowed(Exception):
-    """Nobody we know calls. `too_many`: nor is it looked at any more who does."""
+class NotAuthenticated(Exception):
+    """The credentials are missing or wrong. `is_throttled`: too many were wrong, so they are not checked any more."""
 
-    def __init__(self, *, too_many: bool = False) -> None:
-        self.too_many = too_many
+    def __init__(self, *, is_throttled: bool = False) -> None:
+        self.is_throttled = is_throttled
         super().__init__()
 
 
-class TooManyChecks(Exception):
-    """More large calls wait for their signature to be checked than are worth keeping."""
+class AuthenticationOverloaded(Exception):
+    """Too many calls are queued for a check of their credentials."""
 
 
-class HookGuard:
-    """What the hooks of one process remember of refused calls, and the threads that check large ones.
+class AuthenticationState:
+    """What all hooks of one process share: failure counts by address, and the threads that verify large calls.
 
-    Large calls of addresses that were refused lately wait in a lane of their own.
+    Large calls from addresses that were rejected recently queue for a thread of their own.
     """
 
     def __init__(self) -> None:
-        self.refused_calls = FailureLimiter(MAX_REFUSED_CALLS)
-        self.guesses = FailureLimiter(MAX_SECRET_GUESSES)
-        self._usual_lane, self._suspect_lane = CapacityLimiter(1), CapacityLimiter(1)
+        self.rejected_calls = FailureLimiter(MAX_REJECTED_CALLS)
+        self.wrong_credentials = FailureLimiter(MAX_WRONG_CREDENTIALS)
+        self._thread, self._thread_for_suspects = CapacityLimiter(1), CapacityLimiter(1)
 
     async def is_signed_by_twilio(self, raw: RawRequest, host: str) -> bool:
         if not raw.may_be_signed:
             return False
         if len(raw.body) <= SMALL_BODY_BYTES:
             return _is_signed_by_twilio(raw)
-        lane = self._suspect_lane if self.refused_calls.is_exceeded(host) else self._usual_lane
-        if lane.statistics().tasks_waiting >= MAX_WAITING_CHECKS:
-            raise TooManyChecks
-        return await to_thread.run_sync(_is_signed_by_twilio, raw, limiter=lane)
+        limiter = self._thread_for_suspects if self.rejected_calls.is_exceeded(host) else self._thread
+        if limiter.statistics().tasks_waiting >= MAX_QUEUED_CHECKS:
+            raise AuthenticationOverloaded
+        return await to_thread.run_sync(_is_signed_by_twilio, raw, limiter=limiter)
 
-    def forget_all(self) -> None:
-        self.refused_calls.forget_all()
-        self.guesses.forget_all()
+    def reset(self) -> None:
+        self.rejected_calls.reset()
+        self.wrong_credentials.reset()
 
 
 class Authentication(ABC):
     """`host` is the client's address, as far as it is known."""
 
-    def __init__(self, guards: HookGuard) -> None:
-        self.guards = guards
+    def __init__(self, state: AuthenticationState) -> None:
+        self.state = state
 
     @abstractmethod
-    def may_pass(self, head: RawRequest) -> bool:
-        """Told from the headers alone: whether anything was brought along that could be the right thing."""
+    def has_plausible_credentials(self, head: RawRequest) -> bool:
+        """From the headers alone: whether the call carries anything that could be valid credentials."""
 
     @abstractmethod
     async def check(self, raw: RawRequest, host: str) -> None:
-        """Raises NotAllowed, or TooManyChecks when it could not be looked at."""
+        """Raises NotAuthenticated, or AuthenticationOverloaded when it could not be checked."""
 
-    def is_refused_unread(self, head: RawRequest, host: str) -> bool:
-        return self.guards.refused_calls.is_exceeded(host) and not self.may_pass(head)
+    def is_rejected_unread(self, head: RawRequest, host: str) -> bool:
+        return self.state.rejected_calls.is_exceeded(host) and not self.has_plausible_credentials(head)
 
-    def _may_guess(self, host: str) -> bool:
-        """Beyond the limit, right ones still pass from where right ones came, or may come: else anyone could lock
-        Studio out who shares its address."""
-        guesses = self.guards.guesses
-        return not guesses.is_exceeded(host) or guesses.is_proven(host)
+    def _may_try(self, host: str) -> bool:
+        """Beyond the limit, an address that sent valid credentials recently, or may stand for many, may still try:
+        otherwise anyone who shares Studio's address could lock Studio out."""
+        wrong = self.state.wrong_credentials
+        return not wrong.is_exceeded(host) or wrong.is_trusted(host)
 
-    def _refused_guess(self, host: str) -> NotAllowed:
-        too_many = self.guards.guesses.is_exceeded(host)
-        self.guards.guesses.failed(host)
-        return NotAllowed(too_many=too_many)
+    def _wrong_credentials(self, host: str) -> NotAuthenticated:
+        is_throttled = self.state.wrong_credentials.is_exceeded(host)
+        self.state.wrong_credentials.record_failure(host)
+        return NotAuthenticated(is_throttled=is_throttled)
 
 
-class BySignature(Authentication):
-    def may_pass(self, head: RawRequest) -> bool:
+class SignatureAuthentication(Authentication):
+    def has_plausible_credentials(self, head: RawRequest) -> bool:
         return head.may_be_signed
 
     async def check(self, raw: RawRequest, host: str) -> None:
-        if not await self.guards.is_signed_by_twilio(raw, host):
-            raise NotAllowed
+        if not await self.state.is_signed_by_twilio(raw, host):
+            raise NotAuthenticated
 
 
-class BySignatureOrSecret(BySignature):
-    def may_pass(self, head: RawRequest) -> bool:
-        return super().may_pass(head) or bool(basic_credentials(head.authorization))
+class SignatureOrSecretAuthentication(SignatureAuthentication):
+    def has_plausible_credentials(self, head: RawRequest) -> bool:
+        return super().has_plausible_credentials(head) or bool(basic_credentials(head.authorization))
 
     async def check(self, raw: RawRequest, host: str) -> None:
-        guesses = bool(basic_credentials(raw.authorization))
-        # The secret first: it costs one comparison, where a signature covers all that was sent.
+        has_secret = bool(basic_credentials(raw.authorization))
+        # The secret first: it costs one comparison, while a signature covers everything that was sent.
         secret = settings.ENVIRONMENT.studio_webhook_secret
-        if guesses and self._may_guess(host) and knows_the_secret(raw, secret):
-            self.guards.guesses.succeeded(host)
+        if has_secret and self._may_try(host) and has_studio_secret(raw, secret):
+            self.state.wrong_credentials.record_success(host)
             return
-        if await self.guards.is_signed_by_twilio(raw, host):
+        if await self.state.is_signed_by_twilio(raw, host):
             return
-        raise self._refused_guess(host) if guesses else NotAllowed
+        raise self._wrong_credentials(host) if has_secret else NotAuthenticated
 
 
-class ByToken(Authentication):
-    """Looked up in the database, by one thread, so that guesses do not take those of the hooks."""
+class TokenAuthentication(Authentication):
+    """Looked up in the database by one thread, so that guesses do not take the threads of the hooks."""
 
-    def __init__(self, guards: HookGuard) -> None:
-        super().__init__(guards)
-        self._lane = CapacityLimiter(1)
+    def __init__(self, state: AuthenticationState) -> None:
+        super().__init__(state)
+        self._thread = CapacityLimiter(1)
 
-    def may_pass(self, head: RawRequest) -> bool:
-        return TOKEN.fullmatch(bearer_token(head.authorization)) is not None
+    def has_plausible_credentials(self, head: RawRequest) -> bool:
+        return API_TOKEN.fullmatch(bearer_token(head.authorization)) is not None
 
     async def check(self, raw: RawRequest, host: str) -> None:
-        if not self.may_pass(raw):
-            raise NotAllowed
-        if not self._may_guess(host):
-            raise self._refused_guess(host)
-        if self._lane.statistics().tasks_waiting >= MAX_WAITING_CHECKS:
-            raise TooManyChecks
-        if not await to_thread.run_sync(_is_known_token, bearer_token(raw.authorization), limiter=self._lane):
-            raise self._refused_guess(host)
-        self.guards.guesses.succeeded(host)
+        if not self.has_plausible_credentials(raw):
+            raise NotAuthenticated
+        if not self._may_try(host):
+            raise self._wrong_credentials(host)
+        if self._thread.statistics().tasks_waiting >= MAX_QUEUED_CHECKS:
+            raise AuthenticationOverloaded
+        token = bearer_token(raw.authorization)
+        if not await to_thread.run_sync(_is_known_token, token, limiter=self._thread):
+            raise self._wrong_credentials(host)
+        self.state.wrong_credentials.record_success(host)
 
 
 def _is_signed_by_twilio(raw: RawRequest) -> bool:
@@ -156,15 +158,15 @@ def _is_signed_by_twilio(raw: RawRequest) -> bool:
     return is_signed(raw, base_url=environment.public_base_url, tokens=tokens)
 
 
-def is_a_trial(raw: RawRequest) -> bool:
-    """The refusal that `relais doctor` asks for is nobody's attempt: it turns nothing red."""
+def is_doctor_probe(raw: RawRequest) -> bool:
+    """`relais doctor` provokes a rejection on purpose: it is not counted and raises no alert."""
     environment = settings.ENVIRONMENT
     return len(raw.body) <= SMALL_BODY_BYTES and is_signed(
-        raw, base_url=environment.public_base_url, tokens=[trial_key(environment.secret_key)]
+        raw, base_url=environment.public_base_url, tokens=[doctor_probe_key(environment.secret_key)]
     )
 
 
 def _is_known_token(token: str) -> bool:
-    """Raises TokenRefused when it was good once."""
+    """Raises TokenRefused when it has expired or was revoked."""
     with releasing_connection():
         return ApiToken.authenticate(token, at=timezone.now()) is not None

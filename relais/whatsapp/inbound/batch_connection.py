@@ -1,4 +1,4 @@
-"""The database connection that a gathering thread keeps between batches: it waits for locks a while, not for ever."""
+"""The database connection that a batcher's thread keeps between batches, with a bounded wait for locks."""
 
 from __future__ import annotations
 
@@ -12,85 +12,85 @@ from django.db import InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
 
-from relais.whatsapp.inbound.batcher import Line
+from relais.whatsapp.inbound.batcher import BatchResource
 
-A_WHILE, AT_ONCE, FOR_EVER = "1500ms", "20ms", "0"
-"""How long a batch waits for a lock, and each of a batch that fell apart: a hundred of them, and the batch before, are
-done within the patience of whoever called."""
-CONTENDED = (LockNotAvailable, DeadlockDetected)
-OF_ONE_ALONE = (*CONTENDED, QueryCanceled)
-"""The database is there and someone keeps what one of the batch needs."""
+LOCK_TIMEOUT, SHORT_LOCK_TIMEOUT, NO_LOCK_TIMEOUT = "1500ms", "20ms", "0"
+"""How long a batch waits for a lock, and how long each item does that is retried individually: a hundred of them, and
+the batch before, are done within the timeout of their callers."""
+CONTENTION_ERRORS = (LockNotAvailable, DeadlockDetected)
+SINGLE_ITEM_ERRORS = (*CONTENTION_ERRORS, QueryCanceled)
+"""The database is available, but another session holds what one item of the batch needs."""
 
 
-class DatabaseLine(Line):
+class BatchConnection(BatchResource):
     def __init__(self) -> None:
-        self._held: BaseDatabaseWrapper | None = None
-        self._worn = False
-        self._told: tuple[Any, str] = (None, FOR_EVER)
-        """Which connection was told how long to wait for locks."""
+        self._connection: BaseDatabaseWrapper | None = None
+        self._is_reused = False
+        self._timeout_set: tuple[Any, str] = (None, NO_LOCK_TIMEOUT)
+        """The connection whose lock timeout was set last, and to what."""
 
-    def is_away(self, error: Exception) -> bool:
-        gone = isinstance(error, (OperationalError, InterfaceError))
-        return gone and not isinstance(error.__cause__, OF_ONE_ALONE)
+    def is_unavailable(self, error: Exception) -> bool:
+        is_connection_error = isinstance(error, (OperationalError, InterfaceError))
+        return is_connection_error and not isinstance(error.__cause__, SINGLE_ITEM_ERRORS)
 
     def is_contended(self, error: Exception) -> bool:
-        return isinstance(error.__cause__, CONTENDED)
+        return isinstance(error.__cause__, CONTENTION_ERRORS)
 
-    def hold(self) -> None:
-        if self._held is not None and _was_ended(self._held):
-            self.leave()
-        self._worn = self._held is not None
-        self._held = self._held or connections["default"]
-        self._wait_for_locks(self._held, A_WHILE)
+    def acquire(self) -> None:
+        if self._connection is not None and _was_closed_by_server(self._connection):
+            self.release()
+        self._is_reused = self._connection is not None
+        self._connection = self._connection or connections["default"]
+        self._set_lock_timeout(self._connection, LOCK_TIMEOUT)
 
-    def is_worn(self) -> bool:
-        return self._worn
+    def is_reused(self) -> bool:
+        return self._is_reused
 
-    def hurry(self) -> None:
-        if self._held is not None:
-            self._wait_for_locks(self._held, AT_ONCE)
+    def shorten_lock_timeout(self) -> None:
+        if self._connection is not None:
+            self._set_lock_timeout(self._connection, SHORT_LOCK_TIMEOUT)
 
-    def leave(self) -> None:
-        """Given back to the pool only if it waits for locks again as long as any other would."""
-        held, self._held = self._held, None
-        if held is not None:
+    def release(self) -> None:
+        """Return it to the pool, but only with the lock timeout reset as other users of the pool expect it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
             try:
-                assert held.connection is not None
-                self._wait_for_locks(held, FOR_EVER)
-                held.close()
+                assert connection.connection is not None
+                self._set_lock_timeout(connection, NO_LOCK_TIMEOUT)
+                connection.close()
             except Exception:
-                _throw_away(held)
+                _discard(connection)
 
-    def cut(self) -> None:
-        """The thread waits in the kernel: the end of the stream is what wakes it."""
-        if self._held is not None and (open_one := self._held.connection) is not None:
-            with suppress(OSError), socket.socket(fileno=os.dup(open_one.fileno())) as stream:
+    def abort(self) -> None:
+        """The thread is blocked in the kernel: shutting down the socket wakes it."""
+        if self._connection is not None and (psycopg_connection := self._connection.connection) is not None:
+            with suppress(OSError), socket.socket(fileno=os.dup(psycopg_connection.fileno())) as stream:
                 stream.shutdown(socket.SHUT_RDWR)
 
-    def _wait_for_locks(self, held: BaseDatabaseWrapper, patience: str) -> None:
-        """Of the session, since one of each transaction would be one more question; undone before it is given back."""
-        if held.connection is None or self._told != (held.connection, patience):
-            with held.cursor() as cursor:
-                cursor.execute("set lock_timeout = %s", [patience])
-            self._told = (held.connection, patience)
+    def _set_lock_timeout(self, connection: BaseDatabaseWrapper, timeout: str) -> None:
+        """Per session, since `set local` would cost a round trip per transaction; reset before the release."""
+        if connection.connection is None or self._timeout_set != (connection.connection, timeout):
+            with connection.cursor() as cursor:
+                cursor.execute("set lock_timeout = %s", [timeout])
+            self._timeout_set = (connection.connection, timeout)
 
 
-def _was_ended(held: BaseDatabaseWrapper) -> bool:
-    """Between batches the database has nothing to say but that it goes, as on a restart."""
-    open_one = held.connection
-    if open_one is None or open_one.closed:
+def _was_closed_by_server(connection: BaseDatabaseWrapper) -> bool:
+    """Between batches the only thing the server sends is that it closes the connection, as on a restart."""
+    psycopg_connection = connection.connection
+    if psycopg_connection is None or psycopg_connection.closed:
         return True
-    # Not by `select`, which knows no descriptor above 1,023: with many pages open ours may be one.
-    waiting = poll()
-    waiting.register(open_one.fileno(), POLLIN)
-    return bool(waiting.poll(0))
+    # Not `select`: it takes no descriptor above 1,023, and with many pages open ours may be one.
+    readable = poll()
+    readable.register(psycopg_connection.fileno(), POLLIN)
+    return bool(readable.poll(0))
 
 
-def _throw_away(held: BaseDatabaseWrapper) -> None:
-    """With those like it: the pool would come upon each dead one of its own with ever longer pauses in between."""
+def _discard(connection: BaseDatabaseWrapper) -> None:
+    """Close it, and let the pool check all others: it would find each dead one only after ever longer pauses."""
     with suppress(Exception):
-        if held.connection is not None:
-            held.connection.close()
-            held.close()
-        if pool := getattr(held, "pool", None):
+        if connection.connection is not None:
+            connection.connection.close()
+            connection.close()
+        if pool := getattr(connection, "pool", None):
             pool.check()

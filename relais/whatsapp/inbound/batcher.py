@@ -1,7 +1,8 @@
-"""Gathering: what arrives while one batch is being stored makes the next batch, by one thread and one transaction.
+"""Batching of concurrent calls (request coalescing): what arrives while one batch is processed forms the next one.
 
-Nothing waits on purpose: alone a call is a batch of one, under load a batch is as large as the one before took long.
-It knows nothing of what is stored, by whom it was called, or that there is a database.
+One thread processes one batch at a time, each in one transaction. There is no artificial delay: a single call is a
+batch of one, and under load a batch grows with the time that the previous one took. The batcher knows nothing of what
+is stored, of its callers, or of a database.
 """
 
 from __future__ import annotations
@@ -19,271 +20,275 @@ from typing import Any, Generic, TypeVar
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-IDLE = 2.0
-"""Seconds without a call after which the line is given back."""
+IDLE_RELEASE_SECONDS = 2.0
+"""After this long without a call the resource is released."""
 RETRY_PAUSE_SECONDS = 0.05
-"""Between two tries of what someone else holds a lock on, while nothing new comes in."""
+"""Between two retries of contended items while no new calls arrive."""
 MAX_CONTENDED, MAX_RETRIES_PER_ROUND = 50, 5
-"""What is kept to be tried again, and how many of it between two batches: those behind must not wait for it."""
+"""How many contended items are kept for retries, and how many are retried between two batches: the calls behind them
+must not wait for a lock that does not concern them."""
 
 
-class NotTaken(Exception):
-    """There is no answer: too many wait, it took too long, or the end has come. Perhaps it was carried out."""
+class Overloaded(Exception):
+    """No result: the queue is full, it took too long, or the batcher is closed. The item may have been processed."""
 
 
-class Line:
-    """What the thread keeps between batches. This one is nothing; see `database_line.py`."""
+class BatchResource:
+    """What the batcher's thread keeps between batches. This one is a no-op; see `batch_connection.py`."""
 
-    def is_away(self, error: Exception) -> bool:
-        """Whether the work failed because nothing can be carried out now."""
+    def is_unavailable(self, error: Exception) -> bool:
+        """Whether processing failed because nothing at all can be processed now."""
         return False
 
     def is_contended(self, error: Exception) -> bool:
-        """Whether someone else holds a lock on what the work needs, for now."""
+        """Whether processing failed because another session holds a lock on what it needs."""
         return False
 
-    def hold(self) -> None:
+    def acquire(self) -> None:
         """Called by the thread before each batch."""
 
-    def is_worn(self) -> bool:
-        """Whether it has been used before, so that a new one may do what it could not."""
+    def is_reused(self) -> bool:
+        """Whether it has served an earlier batch, so that a new one may succeed where it failed."""
         return False
 
-    def hurry(self) -> None:
-        """From here to the next batch wait for nobody."""
+    def shorten_lock_timeout(self) -> None:
+        """Until the next batch, hardly wait for locks."""
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Give it back. Must not raise."""
 
-    def cut(self) -> None:
-        """Called from elsewhere while the thread hangs on it: make it fail."""
+    def abort(self) -> None:
+        """Called from another thread while the batcher's thread hangs on it: make the pending call fail."""
 
 
 @dataclass(slots=True)
-class _Waiting(Generic[Item, Answer]):
+class _Pending(Generic[Item, Result]):
     item: Item
-    future: asyncio.Future[Answer]
+    future: asyncio.Future[Result]
     deadline: float
     timer: asyncio.TimerHandle | None = None
 
 
-class Gather(Generic[Item, Answer]):
-    """`work` carries a batch out, all or nothing, and answers each in the same order.
+class Batcher(Generic[Item, Result]):
+    """`process` handles a batch, all or nothing, and returns one result per item in the same order.
 
-    When it raises, the batch falls apart and each is tried alone: one that cannot be carried out harms no other.
-    One whose lock someone else holds is tried again between batches, until it is carried out or was waited for long
-    enough. When nothing can be carried out at all, all are told so. `patience` is what one batch may take before it
-    counts as hanging; as long as batches go on, whoever waits for his turn is not told before `max_wait_seconds`.
+    When it raises, each item of the batch is retried individually, so that an invalid item does not fail the others.
+    Contended items (someone else holds the lock) are retried between batches until they succeed or half of
+    `max_wait_seconds` is over. When the resource is unavailable, the whole batch fails. A batch that takes longer than
+    `batch_timeout_seconds` counts as hanging; while batches go on, a queued call fails only after `max_wait_seconds`.
     """
 
     def __init__(
         self,
-        work: Callable[[Sequence[Item]], Sequence[Answer]],
+        process: Callable[[Sequence[Item]], Sequence[Result]],
         *,
-        line: Line | None = None,
-        most: int = 100,
-        bound: int = 1000,
-        patience: float = 4.0,
+        resource: BatchResource | None = None,
+        max_batch_size: int = 100,
+        max_queued: int = 1000,
+        batch_timeout_seconds: float = 4.0,
         max_wait_seconds: float = 10.0,
-        carried_out: Callable[[int, float], None] = lambda count, seconds: None,
+        on_batch: Callable[[int, float], None] = lambda count, seconds: None,
     ) -> None:
-        self.work = work
-        self._line = line or Line()
-        self.most = most
-        self.bound = bound
-        self.patience = patience
+        self.process = process
+        self._resource = resource or BatchResource()
+        self.max_batch_size = max_batch_size
+        self.max_queued = max_queued
+        self.batch_timeout_seconds = batch_timeout_seconds
         self.max_wait_seconds = max_wait_seconds
-        self._carried_out = carried_out
-        self._queue: SimpleQueue[_Waiting[Item, Answer] | None] = SimpleQueue()
+        self._on_batch = on_batch
+        self._queue: SimpleQueue[_Pending[Item, Result] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.is_closed = False
-        self._begun: float | None = None
-        self._contended: list[_Waiting[Item, Answer]] = []
+        self._batch_started_at: float | None = None
+        self._contended: list[_Pending[Item, Result]] = []
 
-    async def take(self, item: Item) -> Answer:
-        """The answer once it is carried out. Raises NotTaken, or what `work` raised for this item alone."""
+    async def submit(self, item: Item) -> Result:
+        """Wait for the result. Raises Overloaded, or what `process` raised for this item alone."""
         loop = asyncio.get_running_loop()
         deadline = time.monotonic() + self.max_wait_seconds
-        waiting: _Waiting[Item, Answer] = _Waiting(item, loop.create_future(), deadline)
+        pending: _Pending[Item, Result] = _Pending(item, loop.create_future(), deadline)
         with self._lock:
-            if self.is_closed or self.waiting >= self.bound:
-                raise NotTaken
-            self._queue.put(waiting)
+            if self.is_closed or self.queued_count >= self.max_queued:
+                raise Overloaded
+            self._queue.put(pending)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="gather", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
                 self._thread.start()
-        waiting.timer = loop.call_later(self.patience, self._too_long, waiting)
+        pending.timer = loop.call_later(self.batch_timeout_seconds, self._on_timeout, pending)
         try:
-            return await waiting.future
+            return await pending.future
         finally:
-            waiting.timer.cancel()
+            pending.timer.cancel()
 
-    def stop(self, patience: float = 4.0) -> None:
-        """Carries out what was taken, and takes nothing more."""
+    def stop(self, timeout_seconds: float = 4.0) -> None:
+        """Process what is queued and accept nothing more."""
         self.close()
         if self._thread is not None:
-            self._thread.join(patience)
+            self._thread.join(timeout_seconds)
 
     def close(self) -> None:
-        """Takes nothing more from here on."""
+        """Accept nothing more from here on."""
         with self._lock:
             if not self.is_closed:
                 self.is_closed = True
                 self._queue.put(None)
 
     @property
-    def waiting(self) -> int:
+    def queued_count(self) -> int:
         return self._queue.qsize()
 
-    # -- in the caller's loop ----------------------------------------------------------------------------
+    # -- in the caller's event loop ----------------------------------------------------------------------
 
-    def _too_long(self, waiting: _Waiting[Item, Answer]) -> None:
-        """It may still be carried out: whoever called will ask again, and be answered the same."""
-        if waiting.future.done():
+    def _on_timeout(self, pending: _Pending[Item, Result]) -> None:
+        """Fail this call. Its item may still be processed: the caller retries, and gets the same result."""
+        if pending.future.done():
             return
-        now, begun = time.monotonic(), self._begun
-        left = min(waiting.deadline, (now if begun is None else begun) + self.patience) - now
-        if left > 0:
-            # On a busy machine batches are slow and go on all the same: to be refused would only make more work.
-            waiting.timer = asyncio.get_running_loop().call_later(left, self._too_long, waiting)
+        now, started_at = time.monotonic(), self._batch_started_at
+        hangs_at = (now if started_at is None else started_at) + self.batch_timeout_seconds
+        remaining = min(pending.deadline, hangs_at) - now
+        if remaining > 0:
+            # On a busy machine batches are slow but go on: refusing calls would only make callers retry.
+            pending.timer = asyncio.get_running_loop().call_later(remaining, self._on_timeout, pending)
             return
-        waiting.future.set_exception(NotTaken())
-        self._cut_off(begun)
+        pending.future.set_exception(Overloaded())
+        self._abort_if_hanging(started_at)
 
-    def _cut_off(self, begun: float | None) -> None:
-        """The batch that began then, if it still hangs when it had its time: it began after its callers did."""
-        if begun is None or begun != self._begun:
+    def _abort_if_hanging(self, started_at: float | None) -> None:
+        """Abort the batch that started then, once its time is up: it started after its callers did."""
+        if started_at is None or started_at != self._batch_started_at:
             return
-        left = begun + self.patience - time.monotonic()
-        if left > 0:
-            asyncio.get_running_loop().call_later(left, self._cut_off, begun)
+        remaining = started_at + self.batch_timeout_seconds - time.monotonic()
+        if remaining > 0:
+            asyncio.get_running_loop().call_later(remaining, self._abort_if_hanging, started_at)
             return
-        log.error("a batch hangs and is cut off")
-        self._begun = time.monotonic()
-        self._line.cut()
+        log.error("batch timed out, connection aborted")
+        self._batch_started_at = time.monotonic()
+        self._resource.abort()
 
-    # -- in the thread -----------------------------------------------------------------------------------
+    # -- in the batcher's thread -------------------------------------------------------------------------
 
     def _run(self) -> None:
-        going = True
-        while going:
-            batch, going = self._next_batch()
+        is_open = True
+        while is_open:
+            batch, is_open = self._next_batch()
             if batch:
-                begun = time.monotonic()
-                with self._at_work():
-                    answers = self._carry_out([waiting.item for waiting in batch])
-                    self._settle(batch, answers, may_retry=going)
-                self._carried_out(len(batch), time.monotonic() - begun)
+                started_at = time.monotonic()
+                with self._timed():
+                    results = self._process_batch([pending.item for pending in batch])
+                    self._resolve(batch, results, may_retry=is_open)
+                self._on_batch(len(batch), time.monotonic() - started_at)
             if self._contended:
-                with self._at_work():
-                    self._retry_contended(may_retry=going)
-        self._line.leave()
+                with self._timed():
+                    self._retry_contended(may_retry=is_open)
+        self._resource.release()
 
     def _retry_contended(self, *, may_retry: bool) -> None:
-        """Without waiting for a lock: whoever is behind them has nothing to do with it."""
-        still_asked = [waiting for waiting in self._contended if not waiting.future.done()]
-        retried = still_asked[:MAX_RETRIES_PER_ROUND]
-        self._contended = still_asked[MAX_RETRIES_PER_ROUND:]
+        """Retry some contended items, hardly waiting for their locks: the calls behind them do not need those."""
+        unanswered = [pending for pending in self._contended if not pending.future.done()]
+        retried = unanswered[:MAX_RETRIES_PER_ROUND]
+        self._contended = unanswered[MAX_RETRIES_PER_ROUND:]
         if not retried:
             return
         try:
-            self._line.hold()
-            self._line.hurry()
+            self._resource.acquire()
+            self._resource.shorten_lock_timeout()
         except Exception as error:
-            self._settle(retried, [error] * len(retried), may_retry=False)
+            self._resolve(retried, [error] * len(retried), may_retry=False)
         else:
-            self._settle(retried, [self._alone(waiting.item) for waiting in retried], may_retry=may_retry)
+            results = [self._process_individually(pending.item) for pending in retried]
+            self._resolve(retried, results, may_retry=may_retry)
 
     @contextmanager
-    def _at_work(self) -> Iterator[None]:
-        self._begun = time.monotonic()
+    def _timed(self) -> Iterator[None]:
+        """What happens inside counts as hanging after `batch_timeout_seconds`."""
+        self._batch_started_at = time.monotonic()
         try:
             yield
         finally:
-            self._begun = None
+            self._batch_started_at = None
 
-    def _next_batch(self) -> tuple[list[_Waiting[Item, Answer]], bool]:
-        """Waits for the first, takes what else is there. False when nothing comes after it."""
+    def _next_batch(self) -> tuple[list[_Pending[Item, Result]], bool]:
+        """Wait for the first item, then take all that is queued. False: the batcher is closed and nothing follows."""
         try:
-            first = self._queue.get(timeout=RETRY_PAUSE_SECONDS if self._contended else IDLE)
+            first = self._queue.get(timeout=RETRY_PAUSE_SECONDS if self._contended else IDLE_RELEASE_SECONDS)
         except Empty:
             if self._contended:
                 return [], True
-            with self._at_work():
-                self._line.leave()
+            with self._timed():
+                self._resource.release()
             first = self._queue.get()
-        batch: list[_Waiting[Item, Answer]] = []
+        batch: list[_Pending[Item, Result]] = []
         with suppress(Empty):
             while first is not None:
                 batch.append(first)
-                if len(batch) == self.most:
+                if len(batch) == self.max_batch_size:
                     return batch, True
                 first = self._queue.get_nowait()
             return batch, False
         return batch, True
 
-    def _carry_out(self, items: list[Item]) -> Sequence[Answer | Exception]:
+    def _process_batch(self, items: list[Item]) -> Sequence[Result | Exception]:
         try:
-            return self._together(items)
+            return self._process_together(items)
         except Exception as error:
-            if len(items) == 1 or self._line.is_away(error):
+            if len(items) == 1 or self._resource.is_unavailable(error):
                 return [error] * len(items)
-        log.warning("a batch falls apart", extra={"count": len(items)})
+        log.warning("batch failed, retrying individually", extra={"count": len(items)})
         with suppress(Exception):
-            self._line.hurry()
-        return [self._alone(item) for item in items]
+            self._resource.shorten_lock_timeout()
+        return [self._process_individually(item) for item in items]
 
-    def _together(self, items: list[Item]) -> Sequence[Answer]:
+    def _process_together(self, items: list[Item]) -> Sequence[Result]:
         try:
-            self._line.hold()
-            return self.work(items)
+            self._resource.acquire()
+            return self.process(items)
         except Exception as error:
-            if not (self._line.is_away(error) and self._line.is_worn()):
+            if not (self._resource.is_unavailable(error) and self._resource.is_reused()):
                 raise
-        # It was good when it was last used: perhaps only it is gone.
-        self._line.leave()
-        self._line.hold()
-        return self.work(items)
+        # It worked for an earlier batch: perhaps only this connection is dead. Reconnect and retry once.
+        self._resource.release()
+        self._resource.acquire()
+        return self.process(items)
 
-    def _alone(self, item: Item) -> Answer | Exception:
+    def _process_individually(self, item: Item) -> Result | Exception:
         try:
-            return self.work([item])[0]
+            return self.process([item])[0]
         except Exception as error:
             return error
 
-    def _settle(
+    def _resolve(
         self,
-        batch: list[_Waiting[Item, Answer]],
-        answers: Sequence[Answer | Exception],
+        batch: list[_Pending[Item, Result]],
+        results: Sequence[Result | Exception],
         *,
         may_retry: bool,
     ) -> None:
-        """Each in the loop it waits in; most often all in one, which is woken once."""
+        """Set each future in its own event loop. Usually all are in one loop, which is then woken once."""
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = defaultdict(list)
-        for waiting, answer in zip(batch, answers, strict=True):
-            is_contended = isinstance(answer, Exception) and self._line.is_contended(answer)
-            if is_contended and may_retry and self._has_time_to_retry(waiting):
-                self._contended.append(waiting)
+        for pending, result in zip(batch, results, strict=True):
+            is_contended = isinstance(result, Exception) and self._resource.is_contended(result)
+            if is_contended and may_retry and self._has_time_to_retry(pending):
+                self._contended.append(pending)
             else:
-                by_loop[waiting.future.get_loop()].append((waiting.future, answer))
-        for loop, settled in by_loop.items():
-            with suppress(RuntimeError):  # A loop that has closed in the meantime.
-                loop.call_soon_threadsafe(_tell, settled)
+                by_loop[pending.future.get_loop()].append((pending.future, result))
+        for loop, resolved in by_loop.items():
+            with suppress(RuntimeError):  # The loop has been closed in the meantime.
+                loop.call_soon_threadsafe(_set_results, resolved)
 
-    def _has_time_to_retry(self, waiting: _Waiting[Item, Answer]) -> bool:
-        """For half of the time that anyone waits: a lock held longer is not given back soon, and Twilio calls again."""
-        left = waiting.deadline - time.monotonic()
-        return len(self._contended) < MAX_CONTENDED and left > self.max_wait_seconds / 2
+    def _has_time_to_retry(self, pending: _Pending[Item, Result]) -> bool:
+        """Retry for half of the longest wait: a lock held longer is not released soon, and Twilio calls again."""
+        remaining = pending.deadline - time.monotonic()
+        return len(self._contended) < MAX_CONTENDED and remaining > self.max_wait_seconds / 2
 
 
-def _tell(settled: list[tuple[asyncio.Future[Any], Any]]) -> None:
-    for future, answer in settled:
+def _set_results(resolved: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    for future, result in resolved:
         if future.done():
             continue
-        if isinstance(answer, Exception):
-            future.set_exception(answer)
+        if isinstance(result, Exception):
+            future.set_exception(result)
         else:
-            future.set_result(answer)
+            future.set_result(result)

@@ -1,4 +1,5 @@
-"""What programs of the company may ask of us: to write to a client, as long as no agent holds the conversation."""
+"""The send API (`/api/twilio/send-message`): a program of the company sends a message, unless an agent holds the
+conversation. `ref` is an idempotency key."""
 
 from __future__ import annotations
 
@@ -16,55 +17,55 @@ from relais.conversations.errors import CannotSend, StateConflict
 from relais.conversations.events import Author
 from relais.conversations.models import Conversation
 from relais.whatsapp.inbound import studio_hooks
-from relais.whatsapp.inbound.params import Invalid, Params
+from relais.whatsapp.inbound.params import InvalidParams, Params
 
-LONGEST_REF = 64
+MAX_REF_CHARACTERS = 64
 
 
-def send_message(params: Params, *, program: ApiToken | None) -> tuple[int, dict[str, Any]]:
-    """The status and body of the answer. Raises Invalid and studio.Unknown."""
-    if program:
-        program.record_use(at=timezone.now())
-    params.required("phone_number", "message")
+def send_message(params: Params, *, token: ApiToken | None) -> tuple[int, dict[str, Any]]:
+    """Status and JSON body of the response. Raises InvalidParams and UnknownConversation."""
+    if token:
+        token.record_use(at=timezone.now())
+    params.require("phone_number", "message")
     ref = params.text("ref").strip() or None
-    if ref and len(ref) > LONGEST_REF:
-        raise Invalid(ref=_("ref dépasse 64 caractères."))
-    author = Author("api", program.name if program else "")
+    if ref and len(ref) > MAX_REF_CHARACTERS:
+        raise InvalidParams(ref=_("ref dépasse 64 caractères."))
+    author = Author("api", token.name if token else "")
     try:
         with transaction.atomic():
-            conversation = _conversation(params, ref)
+            conversation = _find_conversation(params, ref)
             delivery = conversation.send_as_program(
                 params.text("message"), by=author, at=timezone.now(), ref=ref
             )
-    except CannotSend as refusal:
-        field = "message" if refusal.code in ("empty", "too_long") else "phone_number"
-        raise Invalid(**{field: str(refusal)}) from refusal
-    except StateConflict as refusal:
-        answer = {
+    except CannotSend as error:
+        field = "message" if error.code in ("empty", "too_long") else "phone_number"
+        raise InvalidParams(**{field: str(error)}) from error
+    except StateConflict as error:
+        body = {
             "success": False,
-            "error": str(refusal),
-            "code": refusal.code,
-            "status": str(refusal.status),
+            "error": str(error),
+            "code": error.code,
+            "status": str(error.status),
         }
-        return 409, answer | ({"agent": str(refusal.agent)} if refusal.agent else {})
+        return 409, body | ({"agent": str(error.agent)} if error.agent else {})
     return 200, {"success": True, "event_id": delivery.event_id, "conversation_id": delivery.conversation_id}
 
 
-def _conversation(params: Params, ref: str | None) -> Conversation:
-    """The one named, else where that ref was said, else the open one, else one opened as an earlier one was."""
+def _find_conversation(params: Params, ref: str | None) -> Conversation:
+    """The one with that id, else the one where `ref` was sent before, else the client's open or most recent one."""
     try:
         address = canonical_address(params.text("phone_number"))
     except InvalidAddress as error:
-        raise Invalid(phone_number=str(error)) from error
-    of_client = Conversation.objects.filter(client__addresses__match_key=match_key(address))
-    channel = of_client.filter(sender=settings.ENVIRONMENT.whatsapp_number)
+        raise InvalidParams(phone_number=str(error)) from error
+    client_conversations = Conversation.objects.filter(client__addresses__match_key=match_key(address))
+    channel = client_conversations.filter(sender=settings.ENVIRONMENT.whatsapp_number)
     if params.text("conversation_id").strip():
-        named = studio_hooks.conversation_of(params)
-        if not of_client.filter(pk=named.pk).exists():
-            raise studio_hooks.Unknown(_("Cette conversation n'est pas celle de ce numéro."))
+        named = studio_hooks.get_conversation(params)
+        if not client_conversations.filter(pk=named.pk).exists():
+            raise studio_hooks.UnknownConversation(_("Cette conversation n'est pas celle de ce numéro."))
         return named
-    if ref and (said := channel.filter(deliveries__ref=ref).first()):
-        return said
-    if found := conversation_with(address, settings.ENVIRONMENT.whatsapp_number):
-        return found
+    if ref and (conversation := channel.filter(deliveries__ref=ref).first()):
+        return conversation
+    if conversation := conversation_with(address, settings.ENVIRONMENT.whatsapp_number):
+        return conversation
     raise CannotSend("window_closed")

@@ -1,4 +1,7 @@
-"""What Twilio tells of the messages we sent, and what that means for their deliveries."""
+"""Status callbacks: Twilio reports the delivery status of a message, which is applied to its delivery.
+
+Idempotent: late, repeated, reordered and unknown updates change nothing that they should not.
+"""
 
 from __future__ import annotations
 
@@ -23,25 +26,25 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class News:
-    """What one status callback says."""
+class StatusUpdate:
+    """One status callback, parsed."""
 
     sid: str
     status: str
     code: int | None
     to: str
     ref: str
-    """Our number of the delivery, from the callback's address; empty when it is not of ours."""
+    """The id of our delivery, from the callback URL's query; empty when we did not send the message."""
 
     @property
-    def number(self) -> int | None:
+    def delivery_id(self) -> int | None:
         return int(self.ref) if self.ref.isascii() and self.ref.isdigit() and len(self.ref) < 19 else None
 
 
-def news_of(params: Params, *, query: str) -> News:
-    """Raises Invalid."""
-    params.required("MessageSid", "MessageStatus")
-    return News(
+def parse_status_update(params: Params, *, query: str) -> StatusUpdate:
+    """Raises InvalidParams."""
+    params.require("MessageSid", "MessageStatus")
+    return StatusUpdate(
         sid=params.sid(),
         status=params.text("MessageStatus").lower(),
         code=parse_error_code(params.text("ErrorCode")),
@@ -51,78 +54,79 @@ def news_of(params: Params, *, query: str) -> News:
 
 
 @transaction.atomic
-def hear(news: Sequence[News], *, at: datetime) -> None:
-    """Move the deliveries that these are about. Late, repeated, shuffled and unknown ones do no harm."""
-    known = _Known(news)
-    for one in news:
-        delivery = known.about(one)
+def apply_status_updates(updates: Sequence[StatusUpdate], *, at: datetime) -> None:
+    deliveries = _LockedDeliveries(updates)
+    for update in updates:
+        delivery = deliveries.find(update)
         if delivery is not None:
-            apply(delivery, one.status, sid=one.sid, code=one.code, at=at)
-            known.learn(delivery)
-        elif not one.ref:
-            studio_messages.schedule_lookup(one.sid)
+            apply_status(delivery, update.status, sid=update.sid, code=update.code, at=at)
+            deliveries.add_sid(delivery)
+        elif not update.ref:
+            studio_messages.schedule_lookup(update.sid)
 
 
-def apply(delivery: MessageDelivery, status: str, *, sid: str, code: int | None, at: datetime) -> None:
+def apply_status(delivery: MessageDelivery, status: str, *, sid: str, code: int | None, at: datetime) -> None:
     if status in ("delivered", "read"):
         delivery.advance(status, at=at, sid=sid)
     elif status in ACCEPTED_STATUSES:
         delivery.advance("sent", at=at, sid=sid)
     elif status in FAILED_STATUSES:
-        fail(delivery, code=code, at=at, sid=sid)
+        fail_delivery(delivery, code=code, at=at, sid=sid)
 
 
 @transaction.atomic
-def fail(
+def fail_delivery(
     delivery: MessageDelivery, *, code: int | None, at: datetime, sid: str | None = None, error: str = ""
 ) -> None:
-    news = delivery.mark_failed(at=at, code=code, error=error or error_sentence(code), sid=sid)
-    if news and code in OPT_OUT_ERROR_CODES:
-        _note_opt_out(delivery, at)
+    has_changed = delivery.mark_failed(at=at, code=code, error=error or error_sentence(code), sid=sid)
+    if has_changed and code in OPT_OUT_ERROR_CODES:
+        _record_opt_out(delivery, at)
 
 
-def _note_opt_out(delivery: MessageDelivery, at: datetime) -> None:
-    """Of this number of ours only. Whoever wrote to it since wants to hear from us again: this may be told late."""
+def _record_opt_out(delivery: MessageDelivery, at: datetime) -> None:
+    """For this number of ours only, and not if the client has written to it since: the callback may be late."""
     conversation = delivery.conversation
     channel = Conversation.objects.filter(client=conversation.client_id, sender=conversation.sender)
     if channel.filter(last_inbound_at__gt=at).exists():
         return
-    sent_to = ClientAddress.objects.filter(match_key=match_key(delivery.recipient)).first()
-    conversation.client.opt_out(conversation.sender, at=at, address=sent_to or conversation.address)
+    address = ClientAddress.objects.filter(match_key=match_key(delivery.recipient)).first()
+    conversation.client.opt_out(conversation.sender, at=at, address=address or conversation.address)
 
 
-class _Known:
-    """The deliveries that some news may be about, with their conversations locked, in the order of their ids."""
+class _LockedDeliveries:
+    """The deliveries that a batch of updates may concern, with their conversations locked in the order of their ids."""
 
-    def __init__(self, news: Sequence[News]) -> None:
-        named = [one.number for one in news if one.number is not None]
-        meant = MessageDelivery.objects.filter(Q(sid__in={one.sid for one in news}) | Q(pk__in=named))
-        # Locked first and read then: the answer to the call may be written at the same moment.
-        conversations = Conversation.objects.filter(pk__in=meant.values("conversation")).order_by("pk")
+    def __init__(self, updates: Sequence[StatusUpdate]) -> None:
+        sids = {update.sid for update in updates}
+        ids = [update.delivery_id for update in updates if update.delivery_id is not None]
+        candidates = MessageDelivery.objects.filter(Q(sid__in=sids) | Q(pk__in=ids))
+        # Lock first, then read: the sender may be writing the response of its call at the same moment.
+        conversations = Conversation.objects.filter(pk__in=candidates.values("conversation")).order_by("pk")
         list(conversations.select_for_update(no_key=True).values_list("pk"))
-        deliveries = list(meant.select_related("conversation__address"))
-        self._by_number = {delivery.pk: delivery for delivery in deliveries}
+        deliveries = list(candidates.select_related("conversation__address"))
+        self._by_id = {delivery.pk: delivery for delivery in deliveries}
         self._by_sid = {delivery.sid: delivery for delivery in deliveries if delivery.sid}
 
-    def about(self, news: News) -> MessageDelivery | None:
-        """By the sid; else by the ref in the callback's address: it proves what became of a call without an answer."""
-        if news.sid in self._by_sid:
-            return self._by_sid[news.sid]
-        if news.number is None:
+    def find(self, update: StatusUpdate) -> MessageDelivery | None:
+        """By SID, else by the ref in the callback URL: it resolves a send whose response never arrived."""
+        if update.sid in self._by_sid:
+            return self._by_sid[update.sid]
+        if update.delivery_id is None:
             return None
-        named = self._by_number.get(news.number)
-        if named is None or named.sid or not _is_to(named, news.to):
-            log.warning("status does not fit its delivery", extra={"delivery": named.pk if named else None})
+        delivery = self._by_id.get(update.delivery_id)
+        if delivery is None or delivery.sid or not _is_sent_to(delivery, update.to):
+            delivery_id = delivery.pk if delivery else None
+            log.warning("status callback does not match its delivery", extra={"delivery": delivery_id})
             return None
-        return named
+        return delivery
 
-    def learn(self, delivery: MessageDelivery) -> None:
+    def add_sid(self, delivery: MessageDelivery) -> None:
         if delivery.sid:
             self._by_sid[delivery.sid] = delivery
 
 
-def _is_to(delivery: MessageDelivery, to: str) -> bool:
-    """WhatsApp may name the client by another form of his number, or another of his addresses, than we wrote to."""
+def _is_sent_to(delivery: MessageDelivery, to: str) -> bool:
+    """WhatsApp may report another form of the client's number, or another of the client's addresses, than we used."""
     if not to:
         return True
     try:

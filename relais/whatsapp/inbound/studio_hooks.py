@@ -1,8 +1,7 @@
-"""What Studio's widgets call while Twilio hosts the bot, and what they are answered.
+"""The hooks that Studio's widgets call while Twilio hosts the bot: one function per hook, parameters in, answer out.
 
-Studio keeps what a widget's earlier run was told, so every key is there each time; all values are strings but
-ids, counts, durations and the path. What is refused as expected is told in a 200: a 4xx would make Studio tell the
-client of an error.
+An expected refusal (no agent can be asked for, the conversation has ended) is part of a 200 answer: on a 4xx Studio
+would tell the client that an error occurred.
 """
 
 from __future__ import annotations
@@ -14,48 +13,32 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from relais.conversations.events import BOT
-from relais.conversations.inbound_messages import InboundMessage, IngestedMessage
+from relais.conversations.inbound_messages import (
+    InboundMessage,
+    IngestedMessage,
+    incoming_answer,
+    studio_boolean,
+)
 from relais.conversations.models import Conversation
-from relais.conversations.states import Situation, Status
-from relais.whatsapp.inbound.params import Invalid, Params
+from relais.conversations.states import Situation
+from relais.whatsapp.inbound.params import InvalidParams, Params
 
-A_NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
-MOST_DIGITS = 18
-"""Of an id; one with more has never been given."""
+INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
+MAX_ID_DIGITS = 18
+"""No id with more digits has been given; PostgreSQL's bigint takes no more."""
 
 
-class Unknown(Exception):
+class UnknownConversation(Exception):
     """No conversation has that id."""
 
 
-def answer_incoming(received: IngestedMessage, inbound: InboundMessage) -> dict[str, Any]:
-    transferred = received.status == Status.TRANSFERRED
-    return {
-        "success": "true",
-        "conversation_id": received.conversation_id,
-        "session_id": received.session_id,
-        "phone_number": received.phone_number,
-        "current_menu": received.current_menu,
-        "is_client": _word(received.is_client),
-        "client_full_name": received.client_full_name,
-        "whatsapp_profile_name": received.whatsapp_profile_name,
-        "profile_name": inbound.profile_name,
-        "message": received.body,
-        "status": received.status,
-        "agent_mode": _word(transferred and received.agent_id is not None),
-        "pending_agent": _word(transferred and received.agent_id is None),
-        "waiting_due": _word(received.waiting_due),
-        "has_media": _word(bool(inbound.media)),
-        "media_count": len(inbound.media),
-        "client_exists": _word(received.client_existed),
-        "client_has_name": _word(bool(received.client_full_name)),
-        "client_status_known": _word(received.is_client is not None),
-    }
+def answer_incoming(ingested: IngestedMessage, message: InboundMessage) -> dict[str, Any]:
+    return incoming_answer(ingested, profile_name=message.profile_name, media_count=len(message.media))
 
 
 def menu_choice(params: Params) -> dict[str, Any]:
-    params.required("conversation_id", "menu_choice")
-    conversation = conversation_of(params)
+    params.require("conversation_id", "menu_choice")
+    conversation = get_conversation(params)
     conversation.record_menu_choice(
         params.text("menu_choice").strip(),
         user_input=params.text("user_input"),
@@ -66,38 +49,42 @@ def menu_choice(params: Params) -> dict[str, Any]:
 
 
 def free_input(params: Params) -> dict[str, Any]:
-    params.required("conversation_id", "widget_name", given=("user_input",))
-    stored = conversation_of(params).record_answer(
+    params.require("conversation_id", "widget_name", may_be_blank=("user_input",))
+    stored = get_conversation(params).record_answer(
         params.text("widget_name").strip(),
         user_input=params.text("user_input"),
         at=timezone.now(),
         message_sid=params.text("message_sid").strip(),
     )
-    return {"stored": _word(stored)}
+    return {"stored": studio_boolean(stored)}
 
 
 def agent_transfer(params: Params) -> dict[str, Any]:
-    params.required("conversation_id")
-    conversation = conversation_of(params)
-    asked = conversation.ask_for_agent(by=BOT, at=timezone.now(), reason=params.text("reason"))
+    params.require("conversation_id")
+    conversation = get_conversation(params)
+    transferred = conversation.ask_for_agent(by=BOT, at=timezone.now(), reason=params.text("reason"))
     return {
-        "transferred": _word(asked),
+        "transferred": studio_boolean(transferred),
         "status": str(conversation.status),
-        "message": _told_of_transfer(conversation),
+        "message": _transfer_message(conversation),
     }
 
 
 def complete(params: Params) -> dict[str, Any]:
-    params.required("conversation_id")
-    conversation, at = conversation_of(params), timezone.now()
+    params.require("conversation_id")
+    conversation, at = get_conversation(params), timezone.now()
     completed = conversation.complete(by=BOT, at=at)
     seconds = conversation.duration_seconds
     if seconds is None:
         seconds = max(0, int((at - conversation.started_at).total_seconds()))
-    return {"completed": _word(completed), "status": str(conversation.status), "duration_seconds": seconds}
+    return {
+        "completed": studio_boolean(completed),
+        "status": str(conversation.status),
+        "duration_seconds": seconds,
+    }
 
 
-def _told_of_transfer(conversation: Conversation) -> str:
+def _transfer_message(conversation: Conversation) -> str:
     return {
         Situation.WAITING: _("Un agent va prendre la suite."),
         Situation.HELD: _("Un agent tient déjà la conversation."),
@@ -105,18 +92,22 @@ def _told_of_transfer(conversation: Conversation) -> str:
     }[conversation.situation]
 
 
-def conversation_of(params: Params) -> Conversation:
-    """Raises Invalid when the id is no number, Unknown when nobody has it."""
-    given = params.text("conversation_id").strip()
-    if not A_NUMBER.fullmatch(given):
-        raise Invalid(conversation_id=_("conversation_id doit être un nombre."))
-    known = Conversation.objects.select_related("address", "client", "agent")
-    digits = given.lstrip("0") or "0"
-    found = known.filter(pk=int(digits)).first() if len(digits) <= MOST_DIGITS else None
-    if found is None:
-        raise Unknown(_("Aucune conversation ne porte ce numéro."))
-    return found
+HANDLERS = {
+    "/api/twilio/menu-choice": menu_choice,
+    "/api/twilio/free-input": free_input,
+    "/api/twilio/agent-transfer": agent_transfer,
+    "/api/twilio/complete": complete,
+}
 
 
-def _word(truth: bool | None) -> str:
-    return "" if truth is None else "true" if truth else "false"
+def get_conversation(params: Params) -> Conversation:
+    """Raises InvalidParams when the id is not an integer, UnknownConversation when no conversation has it."""
+    text = params.text("conversation_id").strip()
+    if not INTEGER.fullmatch(text):
+        raise InvalidParams(conversation_id=_("conversation_id doit être un nombre."))
+    conversations = Conversation.objects.select_related("address", "client", "agent")
+    digits = text.lstrip("0") or "0"
+    conversation = conversations.filter(pk=int(digits)).first() if len(digits) <= MAX_ID_DIGITS else None
+    if conversation is None:
+        raise UnknownConversation(_("Aucune conversation ne porte ce numéro."))
+    return conversation

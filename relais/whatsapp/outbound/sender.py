@@ -33,7 +33,7 @@ from relais.process_identity import process_identity
 from relais.whatsapp import client, metrics
 from relais.whatsapp.assumptions import STATUS_CALLBACKS_TAKE_OVERRIDES, WEBHOOK_RETRY_OVERRIDES
 from relais.whatsapp.database_clock import SharedClock
-from relais.whatsapp.inbound.status_callbacks import fail
+from relais.whatsapp.inbound.status_callbacks import fail_delivery
 from relais.whatsapp.outbound.uncertain_sends import NO_ANSWER, Doubts, show_life
 
 log = logging.getLogger(__name__)
@@ -223,7 +223,7 @@ def call(delivery: MessageDelivery) -> Outcome:
     """Call Twilio, outside any transaction. Every call passes here, and so does what became of it."""
     begun = time.monotonic()
     outcome = replace(_called(delivery), seconds=time.monotonic() - begun)
-    metrics.sent(outcome.kind, outcome.code, outcome.seconds)
+    metrics.record_send(outcome.kind, outcome.code, outcome.seconds)
     log.log(
         logging.WARNING if outcome.kind == "unknown" else logging.INFO,
         "message handed to Twilio",
@@ -292,7 +292,7 @@ def _write(delivery: MessageDelivery, outcome: Outcome, clock: SharedClock) -> N
             # Not when it is written down: what the client writes from then on may be his answer.
             delivery.mark_sent(outcome.sid or None, at=outcome.at)
         case "refused":
-            fail(delivery, code=outcome.code, error=outcome.error, at=outcome.at)
+            fail_delivery(delivery, code=outcome.code, error=outcome.error, at=outcome.at)
         case "later":
             until = clock.now() + timedelta(seconds=outcome.pause)
             if delivery.postpone(until=until, error=outcome.error):

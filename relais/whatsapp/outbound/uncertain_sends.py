@@ -28,7 +28,7 @@ from relais.db_connection import release_connection, release_connection_unless_i
 from relais.whatsapp import client
 from relais.whatsapp.assumptions import SECOND_LOG_LOOKUP_AFTER
 from relais.whatsapp.database_clock import SharedClock
-from relais.whatsapp.inbound.status_callbacks import apply
+from relais.whatsapp.inbound.status_callbacks import apply_status
 
 log = logging.getLogger(__name__)
 LOOK_EVERY = 1.0
@@ -254,7 +254,7 @@ def _take_as_sent(delivery: MessageDelivery, found: client.TwilioMessage, at: da
     except IntegrityError:
         _ask_later(delivery, at)  # Another delivery was faster to take it.
         return
-    apply(delivery, found.status, sid=found.sid, code=found.error_code, at=at)
+    apply_status(delivery, found.status, sid=found.sid, code=found.error_code, at=at)
     log.info("a doubt was settled by the log", extra={"delivery": delivery.pk})
 
 

@@ -22,7 +22,7 @@ from relais.conversations.models import Conversation, ConversationEvent, Message
 from relais.db_connection import release_connection_unless_in_transaction
 from relais.whatsapp import client
 from relais.whatsapp.inbound import status_callbacks
-from relais.whatsapp.inbound.params import Invalid
+from relais.whatsapp.inbound.params import InvalidParams
 from relais.whatsapp.models import LogReconciliation
 from relais.whatsapp.reconcile import studio_messages
 from relais.whatsapp.reconcile.ingest import AnswerContext, ingest_recovered
@@ -167,7 +167,9 @@ class LogComparison:
             return
         delivery = MessageDelivery.objects.select_related("conversation__address").get(pk=pk)
         at = min(changed_at or self.at, self.at)
-        status_callbacks.apply(delivery, message.status, sid=message.sid, code=message.error_code, at=at)
+        status_callbacks.apply_status(
+            delivery, message.status, sid=message.sid, code=message.error_code, at=at
+        )
         self.statuses += delivery.state != state
 
     def _from_studio(self, messages: list[client.TwilioMessage]) -> Iterator[client.TwilioMessage]:
@@ -230,7 +232,7 @@ class LogComparison:
             return
         try:
             is_new = ingest_recovered(message, context, at=self.clock())
-        except Invalid:
+        except InvalidParams:
             self.foreign += 1  # An address of another channel.
             return
         if self.is_studio:

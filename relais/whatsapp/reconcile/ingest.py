@@ -22,8 +22,8 @@ from relais.conversations.models import Conversation, ConversationEvent
 from relais.conversations.querysets import ConversationQuerySet
 from relais.conversations.states import MESSAGE_EVENT_TYPES
 from relais.whatsapp import client
-from relais.whatsapp.inbound.messages import message_of
-from relais.whatsapp.inbound.params import clean
+from relais.whatsapp.inbound.messages import parse_message
+from relais.whatsapp.inbound.params import clean_params
 from relais.whatsapp.media.download import unlisted_media_url
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class AnswerContext:
 
 
 def ingest_recovered(message: client.TwilioMessage, context: AnswerContext, *, at: datetime) -> bool:
-    """Store it. False when its hook was faster. Raises Invalid, and like `client.list_media`."""
+    """Store it. False when its hook was faster. Raises InvalidParams, and like `client.list_media`."""
     written_at = min(message.date_created or at, at)
     inbound = _as_inbound_message(message, at)
     inbound = replace(inbound, occurred_at=written_at, profile_name=_profile_name(inbound.address))
@@ -80,7 +80,7 @@ def _as_inbound_message(message: client.TwilioMessage, at: datetime) -> InboundM
     }
     for n, (url, content_type) in enumerate(_media(message, at)):
         params |= {f"MediaUrl{n}": url, f"MediaContentType{n}": content_type}
-    return message_of(clean({name: [value] for name, value in params.items()}), bot_here=False)
+    return parse_message(clean_params({name: [value] for name, value in params.items()}), bot_here=False)
 
 
 def _media(message: client.TwilioMessage, at: datetime) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ from twilio.request_validator import RequestValidator
 from relais.emulator.testing import RunningDouble, ServerThread, running_double
 from relais.whatsapp import client
 from relais.whatsapp.database_clock import SharedClock
-from relais.whatsapp.inbound.hooks import Door
+from relais.whatsapp.inbound.routes import HookRoutes
 from relais.whatsapp.outbound.sender import Sender, call, write
 from tests.cast import FATOU, OUR_NUMBER, new_sid
 
@@ -61,33 +61,33 @@ class Multi(dict):
 
 
 @contextmanager
-def standing(door: Door) -> Iterator[str]:
+def serve_hooks(hook_routes: HookRoutes) -> Iterator[str]:
     """The project's own routes on a free port; signatures are made for the public address all the same."""
-    server = ServerThread(Starlette(routes=door.routes))
+    server = ServerThread(Starlette(routes=hook_routes.routes))
     try:
         yield server.url
     finally:
         server.stop()
-        door.close()
+        hook_routes.close()
 
 
 @pytest.fixture(scope="session")
-def door() -> Door:
-    return Door()
+def hook_routes() -> HookRoutes:
+    return HookRoutes()
 
 
 @pytest.fixture(scope="session")
-def desk(door: Door) -> Iterator[str]:
-    with standing(door) as url:
+def desk(hook_routes: HookRoutes) -> Iterator[str]:
+    with serve_hooks(hook_routes) as url:
         yield url
 
 
 @pytest.fixture
-def twilio(desk: str, door: Door) -> Iterator[Twilio]:
+def twilio(desk: str, hook_routes: HookRoutes) -> Iterator[Twilio]:
     twilio = Twilio(desk)
     yield twilio
     twilio.http.close()
-    door.guards.forget_all()
+    hook_routes.authentication.reset()
 
 
 def inbound(text: str = "Bonjour", **more: str) -> dict[str, str]:
@@ -124,11 +124,11 @@ def fatou_sends(twilio: Twilio, db: None) -> Any:
 def double(settings: Any) -> Iterator[RunningDouble]:
     """Twilio's double, calling the project's own routes, and the project calling it.
 
-    By a door of its own, closed with the test: what was called last must not be at work when the tables are emptied.
+    With hook routes of their own, closed after the test: no batch may run while the tables are emptied.
     """
     environment = settings.ENVIRONMENT
     with (
-        standing(Door()) as desk,
+        serve_hooks(HookRoutes()) as desk,
         running_double(
             account_sid=environment.twilio_account_sid,
             auth_token=environment.twilio_auth_token,

@@ -22,12 +22,12 @@ def clock():
 
 @pytest.fixture
 def limiter(clock):
-    return FailureLimiter(3, seconds=60, clock=clock)
+    return FailureLimiter(3, window_seconds=60, clock=clock)
 
 
 def fails(limiter, times, host=STRANGER):
     for _ in range(times):
-        limiter.failed(host)
+        limiter.record_failure(host)
 
 
 def test_the_limit_is_reached_by_failures_of_one_address(limiter):
@@ -61,17 +61,17 @@ def test_an_ipv6_client_is_counted_by_its_network(host, key):
     assert address_key(host) == key
 
 
-def test_an_address_is_proven_for_a_day_by_a_success(limiter, clock):
-    assert not limiter.is_proven(STRANGER)
-    limiter.succeeded(STRANGER)
-    assert limiter.is_proven(STRANGER)
+def test_an_address_is_trusted_for_a_day_by_a_success(limiter, clock):
+    assert not limiter.is_trusted(STRANGER)
+    limiter.record_success(STRANGER)
+    assert limiter.is_trusted(STRANGER)
     clock.now += 86_400
-    assert not limiter.is_proven(STRANGER)
+    assert not limiter.is_trusted(STRANGER)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::ffff:127.0.0.1", ""])
 def test_a_proxy_that_names_nobody_may_stand_for_anybody(limiter, host):
-    assert limiter.is_proven(host)
+    assert limiter.is_trusted(host)
 
 
 def test_only_so_many_addresses_are_remembered(limiter, monkeypatch):

@@ -11,19 +11,20 @@ import pytest
 from django.conf import settings
 
 from relais.conversations.models import ConversationEvent
-from relais.whatsapp.inbound import authentication, signature
+from relais.whatsapp.inbound import authentication, raw_request, signature
 from relais.whatsapp.inbound.authentication import (
-    MAX_REFUSED_CALLS,
-    MAX_SECRET_GUESSES,
-    MAX_WAITING_CHECKS,
+    MAX_QUEUED_CHECKS,
+    MAX_REJECTED_CALLS,
+    MAX_WRONG_CREDENTIALS,
     SMALL_BODY_BYTES,
-    BySignatureOrSecret,
-    ByToken,
-    HookGuard,
-    NotAllowed,
+    AuthenticationState,
+    NotAuthenticated,
+    SignatureOrSecretAuthentication,
+    TokenAuthentication,
 )
 from relais.whatsapp.inbound.hooks import MAX_FORM_FIELDS
-from relais.whatsapp.inbound.signature import RawRequest, is_signed
+from relais.whatsapp.inbound.raw_request import RawRequest
+from relais.whatsapp.inbound.signature import is_signed
 from tests.web_server import wait_until
 
 from .conftest import inbound
@@ -97,7 +98,7 @@ def test_the_fields_are_put_together_once_for_all_tokens_and_addresses(monkeypat
     monkeypatch.setattr(signature.hmac, "digest", digest)
     sorted_fields = []
     monkeypatch.setattr(
-        signature, "sorted", lambda items: sorted_fields.append(1) or sorted(items), raising=False
+        raw_request, "sorted", lambda items: sorted_fields.append(1) or sorted(items), raising=False
     )
     assert not is_signed(raw(signature=MADE_UP), base_url="https://a.example", tokens=["one", "two"])
     assert sorted_fields == [1]
@@ -151,12 +152,12 @@ def test_the_unsigned_never_hold_up_the_signed(twilio, monkeypatch):
     assert statuses == [403] * 20
 
 
-def test_too_many_large_calls_at_once_are_asked_to_come_back(twilio, door, monkeypatch):
-    monkeypatch.setattr(authentication, "MAX_WAITING_CHECKS", 0)
+def test_too_many_large_calls_at_once_are_asked_to_come_back(twilio, hook_routes, monkeypatch):
+    monkeypatch.setattr(authentication, "MAX_QUEUED_CHECKS", 0)
     answer = twilio.calls("/api/twilio/message", inbound("x" * SMALL_BODY_BYTES))
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert twilio.calls("/api/twilio/message", inbound()).status_code == 200
-    assert MAX_WAITING_CHECKS > 1
+    assert MAX_QUEUED_CHECKS > 1
 
 
 def test_large_calls_of_addresses_refused_lately_wait_apart(monkeypatch):
@@ -170,14 +171,14 @@ def test_large_calls_of_addresses_refused_lately_wait_apart(monkeypatch):
     monkeypatch.setattr(authentication, "_is_signed_by_twilio", slow)
 
     async def story():
-        guards = HookGuard()
-        for _ in range(MAX_REFUSED_CALLS):
-            guards.refused_calls.failed(STRANGER)
+        state = AuthenticationState()
+        for _ in range(MAX_REJECTED_CALLS):
+            state.rejected_calls.record_failure(STRANGER)
         large = b"x" * (SMALL_BODY_BYTES + 1)
         hangs = asyncio.create_task(
-            guards.is_signed_by_twilio(raw(b"slow" + large, signature=MADE_UP), STRANGER)
+            state.is_signed_by_twilio(raw(b"slow" + large, signature=MADE_UP), STRANGER)
         )
-        assert await guards.is_signed_by_twilio(raw(large, signature=MADE_UP), "198.51.100.1")
+        assert await state.is_signed_by_twilio(raw(large, signature=MADE_UP), "198.51.100.1")
         assert not hangs.done()
         going_on.set()
         assert await hangs
@@ -200,23 +201,23 @@ def begins(twilio, *headers):
         return plain.recv(1024).split(b"\r\n")[0]
 
 
-def test_who_is_refused_time_and_again_is_refused_unread(twilio, door):
-    for _ in range(MAX_REFUSED_CALLS):
+def test_who_is_refused_time_and_again_is_refused_unread(twilio, hook_routes):
+    for _ in range(MAX_REJECTED_CALLS):
         assert twilio.calls("/api/twilio/message", {}, signed=False).status_code == 403
     assert begins(twilio) == b"HTTP/1.1 403 Forbidden"
 
 
-def test_who_shares_that_address_and_signs_is_taken(twilio, door):
-    for _ in range(10 * MAX_REFUSED_CALLS):
-        door.guards.refused_calls.failed(HERE)
+def test_who_shares_that_address_and_signs_is_taken(twilio, hook_routes):
+    for _ in range(10 * MAX_REJECTED_CALLS):
+        hook_routes.authentication.rejected_calls.record_failure(HERE)
     assert twilio.calls("/api/twilio/message", inbound()).status_code == 200
     assert twilio.calls("/api/twilio/message", inbound("x" * SMALL_BODY_BYTES)).status_code == 200
     assert twilio.calls("/api/twilio/incoming", inbound(), headers=basic("studio-secret"), signed=False).ok
 
 
-def test_too_large_is_still_said_first(twilio, door):
-    for _ in range(MAX_REFUSED_CALLS):
-        door.guards.refused_calls.failed(HERE)
+def test_too_large_is_still_said_first(twilio, hook_routes):
+    for _ in range(MAX_REJECTED_CALLS):
+        hook_routes.authentication.rejected_calls.record_failure(HERE)
     assert twilio.posts("/api/twilio/message", b"x" * (256 * 1024 + 1)).status_code == 413
     assert twilio.posts("/api/twilio/message", (b"x" * 1024 for _ in range(300))).status_code == 413
     assert twilio.http.get(f"{twilio.desk}/api/twilio/message", timeout=10).status_code == 405
@@ -225,21 +226,21 @@ def test_too_large_is_still_said_first(twilio, door):
 # -- guesses --------------------------------------------------------------------------------------------
 
 
-def test_guesses_of_the_secret_have_a_limit_which_studio_does_not_feel(twilio, door):
+def test_guesses_of_the_secret_have_a_limit_which_studio_does_not_feel(twilio, hook_routes):
     statuses = [
         twilio.calls("/api/twilio/complete", {}, headers=basic(f"guess{n}"), signed=False).status_code
-        for n in range(MAX_SECRET_GUESSES + 1)
+        for n in range(MAX_WRONG_CREDENTIALS + 1)
     ]
-    assert statuses == [403] * MAX_SECRET_GUESSES + [429]
+    assert statuses == [403] * MAX_WRONG_CREDENTIALS + [429]
     answer = twilio.calls("/api/twilio/incoming", inbound(), headers=basic("guess"), signed=False)
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "300")
     assert twilio.calls("/api/twilio/incoming", inbound(), headers=basic("studio-secret"), signed=False).ok
     assert twilio.calls("/api/twilio/incoming", inbound(), headers=basic("guess")).ok  # It is signed.
 
 
-def test_guesses_of_a_token_have_a_limit(twilio, door):
-    for _ in range(MAX_SECRET_GUESSES):
-        door.guards.guesses.failed(HERE)
+def test_guesses_of_a_token_have_a_limit(twilio, hook_routes):
+    for _ in range(MAX_WRONG_CREDENTIALS):
+        hook_routes.authentication.wrong_credentials.record_failure(HERE)
     bearer = {"Authorization": "Bearer relais_" + "x" * 43}
     assert twilio.calls("/api/twilio/send-message", {}, headers=bearer, signed=False).status_code == 429
 
@@ -247,8 +248,8 @@ def test_guesses_of_a_token_have_a_limit(twilio, door):
 def outcome(authentication, raw, host):
     try:
         asyncio.run(authentication.check(raw, host))
-    except NotAllowed as refused:
-        return "too many" if refused.too_many else "refused"
+    except NotAuthenticated as error:
+        return "too many" if error.is_throttled else "refused"
     return "let in"
 
 
@@ -257,21 +258,21 @@ def call_with(secret):
 
 
 def test_beyond_the_limit_a_stranger_s_secret_is_not_even_compared():
-    guards = HookGuard()
-    by_secret = BySignatureOrSecret(guards)
+    state = AuthenticationState()
+    by_secret = SignatureOrSecretAuthentication(state)
     right = settings.ENVIRONMENT.studio_webhook_secret
-    for n in range(MAX_SECRET_GUESSES):
+    for n in range(MAX_WRONG_CREDENTIALS):
         assert outcome(by_secret, call_with(f"guess{n}"), STRANGER) == "refused"
     assert outcome(by_secret, call_with(right), STRANGER) == "too many"
     assert outcome(by_secret, call_with(right), "198.51.100.1") == "let in"
 
 
 def test_where_the_right_secret_came_from_it_goes_on_to_be_taken():
-    guards = HookGuard()
-    by_secret = BySignatureOrSecret(guards)
+    state = AuthenticationState()
+    by_secret = SignatureOrSecretAuthentication(state)
     right = settings.ENVIRONMENT.studio_webhook_secret
     assert outcome(by_secret, call_with(right), STRANGER) == "let in"
-    for n in range(MAX_SECRET_GUESSES + 5):
+    for n in range(MAX_WRONG_CREDENTIALS + 5):
         outcome(by_secret, call_with(f"guess{n}"), STRANGER)
     assert outcome(by_secret, call_with("one more"), STRANGER) == "too many"
     assert outcome(by_secret, call_with(right), STRANGER) == "let in"
@@ -280,7 +281,10 @@ def test_where_the_right_secret_came_from_it_goes_on_to_be_taken():
 def test_what_is_no_token_is_not_looked_up(monkeypatch):
     monkeypatch.setattr(authentication, "_is_known_token", lambda token: pytest.fail("it was looked up"))
     for given in ("", "Bearer ", "Bearer relais_short", "Bearer x" * 50, "Basic relais_" + "x" * 43):
-        assert outcome(ByToken(HookGuard()), raw(authorization=given), STRANGER) == "refused"
+        assert (
+            outcome(TokenAuthentication(AuthenticationState()), raw(authorization=given), STRANGER)
+            == "refused"
+        )
 
 
 def test_guesses_of_tokens_wait_for_one_another_and_for_nobody_else(twilio, monkeypatch):

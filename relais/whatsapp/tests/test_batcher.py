@@ -1,4 +1,4 @@
-"""What arrives while a batch is being stored makes the next one; nothing here knows of a database."""
+"""The batcher: items that arrive while a batch is processed form the next one. No database is involved."""
 
 import asyncio
 import threading
@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from relais.emulator.testing import wait_for
-from relais.whatsapp.inbound.batcher import Gather, Line, NotTaken, _Waiting
+from relais.whatsapp.inbound.batcher import Batcher, BatchResource, Overloaded, _Pending
 
 
-class Desk:
-    """Carries out batches of words, and can be held up in the middle of one."""
+class Store:
+    """Processes batches of words, and can be blocked in the middle of one."""
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
@@ -29,311 +29,316 @@ class Desk:
         return [f"{word}!" for word in words]
 
 
-class Gone(Exception):
+class Unavailable(Exception):
     pass
 
 
-class WornLine(Line):
-    """A line that breaks when it has been used; `breaks` says how often in a row."""
+class FakeResource(BatchResource):
+    """Counts what the batcher does with it."""
 
-    def __init__(self, breaks: int = 0) -> None:
-        self.breaks, self.used, self.held, self.left, self.was_cut = breaks, False, 0, 0, threading.Event()
+    def __init__(self) -> None:
+        self.is_used, self.acquired, self.released = False, 0, 0
+        self.was_aborted = threading.Event()
 
-    def is_away(self, error):
-        return isinstance(error, Gone)
+    def is_unavailable(self, error):
+        return isinstance(error, Unavailable)
 
-    def is_worn(self):
-        return self.used
+    def is_reused(self):
+        return self.is_used
 
-    def hold(self):
-        self.held += 1
+    def acquire(self):
+        self.acquired += 1
 
-    def leave(self):
-        self.left += 1
-        self.used = False
+    def release(self):
+        self.released += 1
+        self.is_used = False
 
-    def cut(self):
-        self.was_cut.set()
-
-
-@pytest.fixture
-def desk():
-    desk = Desk()
-    yield desk
-    desk.may_go_on.set()
+    def abort(self):
+        self.was_aborted.set()
 
 
 @pytest.fixture
-def gathered(desk):
-    """Makes a gatherer that is stopped after the test."""
+def store():
+    store = Store()
+    yield store
+    store.may_go_on.set()
+
+
+@pytest.fixture
+def make_batcher(store):
+    """Makes a batcher that is stopped after the test."""
     made = []
 
-    def gather(work=desk, **options):
-        made.append(Gather(work, **options))
+    def make(process=store, **options):
+        made.append(Batcher(process, **options))
         return made[-1]
 
-    yield gather
-    desk.may_go_on.set()
-    for one in made:
-        one.stop()
+    yield make
+    store.may_go_on.set()
+    for batcher in made:
+        batcher.stop()
 
 
-async def answers(gather, *words):
-    return await asyncio.gather(*(gather.take(word) for word in words), return_exceptions=True)
+async def submit_all(batcher, *words):
+    return await asyncio.gather(*(batcher.submit(word) for word in words), return_exceptions=True)
 
 
 async def until(condition):
-    """Waits without holding the loop up."""
+    """Waits without blocking the event loop."""
     await asyncio.to_thread(wait_for, condition, 10)
 
 
-def test_one_alone_does_not_wait_for_others(desk, gathered):
-    assert asyncio.run(answers(gathered(), "a")) == ["a!"]
-    assert desk.batches == [["a"]]
+def test_a_single_item_does_not_wait_for_others(store, make_batcher):
+    assert asyncio.run(submit_all(make_batcher(), "a")) == ["a!"]
+    assert store.batches == [["a"]]
 
 
-def test_what_arrives_meanwhile_makes_the_next_batch_in_order(desk, gathered):
+def test_items_that_arrive_meanwhile_form_the_next_batch_in_order(store, make_batcher):
     async def story():
-        gather = gathered(most=4)
-        desk.may_go_on.clear()
-        first = asyncio.create_task(gather.take("a"))
-        await until(lambda: desk.batches)
-        others = asyncio.create_task(answers(gather, *"bcdefg"))
-        await until(lambda: gather.waiting == 6)
-        desk.may_go_on.set()
+        batcher = make_batcher(max_batch_size=4)
+        store.may_go_on.clear()
+        first = asyncio.create_task(batcher.submit("a"))
+        await until(lambda: store.batches)
+        others = asyncio.create_task(submit_all(batcher, *"bcdefg"))
+        await until(lambda: batcher.queued_count == 6)
+        store.may_go_on.set()
         return [await first, *await others]
 
     assert asyncio.run(story()) == [f"{word}!" for word in "abcdefg"]
-    assert desk.batches == [["a"], list("bcde"), list("fg")]
+    assert store.batches == [["a"], list("bcde"), list("fg")]
 
 
-def test_one_that_cannot_be_stored_harms_no_other(desk, gathered):
+def test_a_failed_batch_is_retried_individually_so_that_an_invalid_item_fails_alone(store, make_batcher):
     async def story():
-        gather = gathered()
-        desk.may_go_on.clear()
-        desk.poison = {"c"}
-        first = asyncio.create_task(gather.take("a"))
-        await until(lambda: desk.batches)
-        others = asyncio.create_task(answers(gather, "b", "c", "d"))
-        await until(lambda: gather.waiting == 3)
-        desk.may_go_on.set()
+        batcher = make_batcher()
+        store.may_go_on.clear()
+        store.poison = {"c"}
+        first = asyncio.create_task(batcher.submit("a"))
+        await until(lambda: store.batches)
+        others = asyncio.create_task(submit_all(batcher, "b", "c", "d"))
+        await until(lambda: batcher.queued_count == 3)
+        store.may_go_on.set()
         return [await first, *await others]
 
     a, b, c, d = asyncio.run(story())
     assert (a, b, d) == ("a!", "b!", "d!")
     assert isinstance(c, ValueError)
-    assert desk.batches == [["a"], ["b", "c", "d"], ["b"], ["c"], ["d"]], "alone, and in their order"
+    assert store.batches == [["a"], ["b", "c", "d"], ["b"], ["c"], ["d"]], "individually, and in their order"
 
 
 class Locked(Exception):
     pass
 
 
-class LockingLine(Line):
+class ContendedResource(BatchResource):
     def is_contended(self, error):
         return isinstance(error, Locked)
 
 
-def test_what_somebody_else_holds_is_tried_again_and_holds_nobody_up(desk, gathered):
+def test_a_contended_item_is_retried_and_delays_no_other(store, make_batcher):
     tries = []
-    held = threading.Event()
+    locked = threading.Event()
 
-    def work(words):
-        if "held" in words:
+    def process(words):
+        if "locked" in words:
             tries.append(list(words))
-            if not held.is_set():
+            if not locked.is_set():
                 raise Locked
-        return desk(words)
+        return store(words)
 
     async def story():
-        gather = gathered(work, line=LockingLine())
-        first = asyncio.create_task(gather.take("held"))
+        batcher = make_batcher(process, resource=ContendedResource())
+        first = asyncio.create_task(batcher.submit("locked"))
         await until(lambda: len(tries) > 2)
-        assert await answers(gather, "a", "b") == ["a!", "b!"]
+        assert await submit_all(batcher, "a", "b") == ["a!", "b!"]
         assert not first.done()
-        held.set()
+        locked.set()
         return await first
 
-    assert asyncio.run(story()) == "held!"
-    assert [words for words in tries if words != ["held"]] == [], "never with others, once it is known"
+    assert asyncio.run(story()) == "locked!"
+    assert [words for words in tries if words != ["locked"]] == [], (
+        "never together with others, once it is known to be contended"
+    )
 
 
-def test_what_stays_held_is_refused_when_it_was_waited_for_long_enough(gathered):
-    def work(words):
+def test_a_contended_item_fails_when_its_time_to_retry_is_over(make_batcher):
+    def process(words):
         raise Locked
 
-    gather = gathered(work, line=LockingLine(), max_wait_seconds=0.3)
-    [answer] = asyncio.run(answers(gather, "held"))
-    assert isinstance(answer, Locked)
+    batcher = make_batcher(process, resource=ContendedResource(), max_wait_seconds=0.3)
+    [result] = asyncio.run(submit_all(batcher, "locked"))
+    assert isinstance(result, Locked)
 
 
-def test_where_everything_is_held_only_so_much_waits(gathered, monkeypatch):
+def test_the_number_of_contended_items_is_bounded(make_batcher, monkeypatch):
     monkeypatch.setattr("relais.whatsapp.inbound.batcher.MAX_CONTENDED", 3)
 
     tried = []
 
-    def work(words):
+    def process(words):
         tried.extend(words)
         raise Locked
 
-    gather = gathered(work, line=LockingLine(), max_wait_seconds=4)
-    refused = asyncio.run(answers(gather, *"abcdefgh"))
-    assert [type(answer) for answer in refused] == [Locked] * 8
-    again = {word for word in "abcdefgh" if tried.count(word) > 2}
-    assert 1 <= len(again) <= 4, "three, and perhaps the first, which was alone"
+    batcher = make_batcher(process, resource=ContendedResource(), max_wait_seconds=4)
+    refused = asyncio.run(submit_all(batcher, *"abcdefgh"))
+    assert [type(result) for result in refused] == [Locked] * 8
+    retried = {word for word in "abcdefgh" if tried.count(word) > 2}
+    assert 1 <= len(retried) <= 4, "three, and perhaps the first, which was a batch of its own"
 
 
-def test_at_the_end_what_is_held_is_refused(gathered):
+def test_stopping_fails_contended_items(make_batcher):
     tried = threading.Event()
 
-    def work(words):
+    def process(words):
         tried.set()
         raise Locked
 
     async def story():
-        gather = gathered(work, line=LockingLine())
-        answer = asyncio.create_task(gather.take("held"))
+        batcher = make_batcher(process, resource=ContendedResource())
+        result = asyncio.create_task(batcher.submit("locked"))
         await until(tried.is_set)
-        await asyncio.to_thread(gather.stop)
-        return (await asyncio.gather(answer, return_exceptions=True))[0]
+        await asyncio.to_thread(batcher.stop)
+        return (await asyncio.gather(result, return_exceptions=True))[0]
 
     assert isinstance(asyncio.run(story()), Locked)
 
 
-def test_when_nothing_can_be_stored_nothing_is_tried_alone(desk, gathered):
+def test_an_unavailable_resource_fails_the_batch_without_individual_retries(store, make_batcher):
     calls = []
 
-    def gone(words):
+    def unavailable(words):
         calls.append(words)
-        desk.may_go_on.wait(10)
-        raise Gone
+        store.may_go_on.wait(10)
+        raise Unavailable
 
     async def story():
-        gather = gathered(gone, line=WornLine())
-        desk.may_go_on.clear()
-        first = asyncio.create_task(answers(gather, "a"))
+        batcher = make_batcher(unavailable, resource=FakeResource())
+        store.may_go_on.clear()
+        first = asyncio.create_task(submit_all(batcher, "a"))
         await until(lambda: calls)
-        others = asyncio.create_task(answers(gather, "b", "c"))
-        await until(lambda: gather.waiting == 2)
-        desk.may_go_on.set()
+        others = asyncio.create_task(submit_all(batcher, "b", "c"))
+        await until(lambda: batcher.queued_count == 2)
+        store.may_go_on.set()
         return [*await first, *await others]
 
-    assert all(isinstance(answer, Gone) for answer in asyncio.run(story()))
+    assert all(isinstance(result, Unavailable) for result in asyncio.run(story()))
     assert calls == [["a"], ["b", "c"]]
 
 
-def test_a_line_that_broke_while_nobody_called_is_replaced_once(desk, gathered):
-    line = WornLine()
-    line.used = True
+def test_a_reused_resource_that_broke_between_batches_is_replaced_once(store, make_batcher):
+    resource = FakeResource()
+    resource.is_used = True
 
-    def work(words):
-        if line.used:
-            raise Gone
-        return desk(words)
+    def process(words):
+        if resource.is_used:
+            raise Unavailable
+        return store(words)
 
-    assert asyncio.run(answers(gathered(work, line=line), "a")) == ["a!"]
-    assert (line.held, line.left) == (2, 1)
+    assert asyncio.run(submit_all(make_batcher(process, resource=resource), "a")) == ["a!"]
+    assert (resource.acquired, resource.released) == (2, 1)
 
 
-def test_beyond_its_bound_it_takes_nothing(desk, gathered):
+def test_a_full_queue_raises_overloaded(store, make_batcher):
     async def story():
-        gather = gathered(bound=2)
-        desk.may_go_on.clear()
-        first = asyncio.create_task(gather.take("a"))
-        await until(lambda: desk.batches)
-        told = asyncio.create_task(answers(gather, "b", "c", "d"))
-        await until(lambda: gather.waiting == 2)
-        with pytest.raises(NotTaken):
-            await gather.take("e")
-        desk.may_go_on.set()
-        return [await first, *await told]
+        batcher = make_batcher(max_queued=2)
+        store.may_go_on.clear()
+        first = asyncio.create_task(batcher.submit("a"))
+        await until(lambda: store.batches)
+        results = asyncio.create_task(submit_all(batcher, "b", "c", "d"))
+        await until(lambda: batcher.queued_count == 2)
+        with pytest.raises(Overloaded):
+            await batcher.submit("e")
+        store.may_go_on.set()
+        return [await first, *await results]
 
     a, b, c, d = asyncio.run(story())
     assert (a, b, c) == ("a!", "b!", "c!")
-    assert isinstance(d, NotTaken)
+    assert isinstance(d, Overloaded)
 
 
-def test_who_waits_too_long_is_told_so_and_what_hangs_is_cut(desk, gathered):
-    line = WornLine()
+def test_a_hanging_batch_fails_its_callers_and_is_aborted(store, make_batcher):
+    resource = FakeResource()
 
     async def story():
-        gather = gathered(line=line, patience=0.05)
-        begin = gather._next_batch
-        gather._next_batch = lambda: (begin(), time.sleep(0.01))[0]  # It begins after its caller did.
-        desk.may_go_on.clear()
-        told = await answers(gather, "a")
-        await until(line.was_cut.is_set)
-        told += await answers(gather, "b")
-        desk.may_go_on.set()
-        return told
+        batcher = make_batcher(resource=resource, batch_timeout_seconds=0.05)
+        next_batch = batcher._next_batch
+        batcher._next_batch = lambda: (next_batch(), time.sleep(0.01))[
+            0
+        ]  # The batch starts after its caller did.
+        store.may_go_on.clear()
+        results = await submit_all(batcher, "a")
+        await until(resource.was_aborted.is_set)
+        results += await submit_all(batcher, "b")
+        store.may_go_on.set()
+        return results
 
-    assert [type(answer) for answer in asyncio.run(story())] == [NotTaken, NotTaken]
-    wait_for(lambda: desk.batches == [["a"], ["b"]], what="what was taken in to be carried out all the same")
+    assert [type(result) for result in asyncio.run(story())] == [Overloaded, Overloaded]
+    wait_for(lambda: store.batches == [["a"], ["b"]], what="the queued items to be processed all the same")
 
 
-def test_who_waits_while_batches_go_on_is_not_refused(gathered):
-    """Each batch takes its time, none of them hangs; the last waits longer than one may take."""
+def test_a_queued_item_does_not_fail_while_batches_go_on(make_batcher):
+    """Each batch is slow and none hangs; the last item waits longer than one batch may take."""
 
     def slow(words):
         time.sleep(0.1)
         return [f"{word}!" for word in words]
 
-    gather = gathered(slow, most=1, patience=1, max_wait_seconds=30)
-    told = asyncio.run(answers(gather, *"abcdefghijklmn"))
-    assert told == [f"{word}!" for word in "abcdefghijklmn"]
+    batcher = make_batcher(slow, max_batch_size=1, batch_timeout_seconds=1, max_wait_seconds=30)
+    results = asyncio.run(submit_all(batcher, *"abcdefghijklmn"))
+    assert results == [f"{word}!" for word in "abcdefghijklmn"]
 
 
-def test_nobody_waits_for_ever(desk, gathered):
+def test_no_item_waits_longer_than_its_deadline(store, make_batcher):
     async def story():
-        gather = gathered(patience=30, max_wait_seconds=0.05)
-        gather._too_long(waiting := _Waiting("a", asyncio.get_running_loop().create_future(), 0.0))
-        with pytest.raises(NotTaken):
-            await waiting.future
+        batcher = make_batcher(batch_timeout_seconds=30, max_wait_seconds=0.05)
+        batcher._on_timeout(pending := _Pending("a", asyncio.get_running_loop().create_future(), 0.0))
+        with pytest.raises(Overloaded):
+            await pending.future
 
     asyncio.run(story())
 
 
-def test_at_the_end_what_was_taken_is_carried_out_and_the_rest_refused(desk, gathered):
+def test_stopping_processes_queued_items_and_rejects_later_ones(store, make_batcher):
     async def story():
-        gather = gathered()
-        desk.may_go_on.clear()
-        first = asyncio.create_task(gather.take("a"))
-        await until(lambda: desk.batches)
-        others = asyncio.create_task(answers(gather, "b", "c"))
-        await until(lambda: gather.waiting == 2)
-        stopping = asyncio.create_task(asyncio.to_thread(gather.stop))
-        await until(lambda: gather.is_closed)
-        with pytest.raises(NotTaken):
-            await gather.take("late")
-        desk.may_go_on.set()
+        batcher = make_batcher()
+        store.may_go_on.clear()
+        first = asyncio.create_task(batcher.submit("a"))
+        await until(lambda: store.batches)
+        others = asyncio.create_task(submit_all(batcher, "b", "c"))
+        await until(lambda: batcher.queued_count == 2)
+        stopping = asyncio.create_task(asyncio.to_thread(batcher.stop))
+        await until(lambda: batcher.is_closed)
+        with pytest.raises(Overloaded):
+            await batcher.submit("late")
+        store.may_go_on.set()
         await stopping
         return [await first, *await others]
 
     assert asyncio.run(story()) == ["a!", "b!", "c!"]
-    assert desk.batches == [["a"], ["b", "c"]]
+    assert store.batches == [["a"], ["b", "c"]]
 
 
-def test_loops_of_several_threads_are_each_answered(gathered):
-    gather = gathered()
+def test_callers_in_several_event_loops_each_get_their_results(make_batcher):
+    batcher = make_batcher()
 
     def caller(n):
-        return asyncio.run(answers(gather, *(f"{n}.{word}" for word in range(20))))
+        return asyncio.run(submit_all(batcher, *(f"{n}.{word}" for word in range(20))))
 
     with ThreadPoolExecutor(5) as callers:
-        told = list(callers.map(caller, range(5)))
-    assert told == [[f"{n}.{word}!" for word in range(20)] for n in range(5)]
+        results = list(callers.map(caller, range(5)))
+    assert results == [[f"{n}.{word}!" for word in range(20)] for n in range(5)]
 
 
-def test_who_gave_up_holds_nobody_up(desk, gathered):
+def test_a_cancelled_caller_delays_no_other(store, make_batcher):
     async def story():
-        gather = gathered()
-        desk.may_go_on.clear()
-        given_up = asyncio.create_task(gather.take("a"))
-        await until(lambda: desk.batches)
-        given_up.cancel()
-        other = asyncio.create_task(gather.take("b"))
-        await until(lambda: gather.waiting == 1)
-        desk.may_go_on.set()
+        batcher = make_batcher()
+        store.may_go_on.clear()
+        cancelled = asyncio.create_task(batcher.submit("a"))
+        await until(lambda: store.batches)
+        cancelled.cancel()
+        other = asyncio.create_task(batcher.submit("b"))
+        await until(lambda: batcher.queued_count == 1)
+        store.may_go_on.set()
         return await other
 
     assert asyncio.run(story()) == "b!"

@@ -16,7 +16,7 @@ from relais.clients.models import Client, ClientAddress
 from relais.conversations.events import BOT
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.whatsapp import connection_status
-from relais.whatsapp.inbound.status_callbacks import fail
+from relais.whatsapp.inbound.status_callbacks import fail_delivery
 from tests.cast import FATOU, OUR_NUMBER, event_types_of, messages_to_client, new_sid
 
 from .conftest import inbound
@@ -59,10 +59,10 @@ def test_too_much_in_pieces_is_refused_too(twilio):
 
 @pytest.mark.parametrize("hook", ALL)
 def test_the_unsigned_are_refused_and_counted(twilio, hook):
-    before = connection_status.refusals.count
+    before = connection_status.rejected_signatures.count
     answer = twilio.calls(f"/api/twilio/{hook}", {}, signed=False)
     assert (answer.status_code, answer.json()["success"]) == (403, "false")
-    assert connection_status.refusals.count == before + 1
+    assert connection_status.rejected_signatures.count == before + 1
     assert Conversation.objects.count() == 0
 
 
@@ -114,21 +114,21 @@ def test_all_that_is_missing_is_named_at_once(twilio):
 
 
 def test_what_cannot_be_stored_is_503_and_tells_nothing(twilio, monkeypatch):
-    from relais.whatsapp.inbound import hooks
+    from relais.whatsapp.inbound import handlers
 
     def gone(*args, **kwargs):
         raise OperationalError("connection to server at 10.0.0.1 failed")
 
-    monkeypatch.setattr(hooks, "ingest", gone)
+    monkeypatch.setattr(handlers, "ingest", gone)
     answer = twilio.calls("/api/twilio/message", inbound())
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "10.0.0.1" not in answer.text
 
 
 def test_a_fault_of_ours_is_500_and_tells_nothing(twilio, monkeypatch):
-    from relais.whatsapp.inbound import hooks
+    from relais.whatsapp.inbound import handlers
 
-    monkeypatch.setattr(hooks, "ingest", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr(handlers, "ingest", lambda *a, **k: 1 / 0)
     answer = twilio.calls("/api/twilio/message", inbound())
     assert answer.status_code == 500
     assert "division" not in answer.text
@@ -485,7 +485,7 @@ def test_a_status_that_names_the_client_by_another_address_of_his_counts(twilio,
 
 def test_a_callback_address_that_twilio_refuses_is_told_in_words(held_by_awa, clock):
     delivery = held_by_awa.deliveries.get()
-    fail(delivery, code=21609, at=clock.now)
+    fail_delivery(delivery, code=21609, at=clock.now)
     assert "PUBLIC_BASE_URL" in delivery.error
 
 

@@ -12,13 +12,13 @@ from relais.conversations import fragments
 from relais.conversations.inbound import ingest
 from relais.conversations.models import Conversation, ConversationEvent
 from relais.text import has_visible_characters
-from relais.whatsapp.inbound.messages import message_of
-from relais.whatsapp.inbound.params import clean
+from relais.whatsapp.inbound.messages import parse_message
+from relais.whatsapp.inbound.params import clean_params
 from relais.whatsapp.inbound.readable_fields import (
     MAX_FIELDS,
     MAX_LABEL_CHARACTERS,
     MAX_VALUE_CHARACTERS,
-    content_of,
+    readable_content,
 )
 from tests.cast import Clock
 
@@ -35,8 +35,8 @@ INVISIBLE = "\u3164\u200e\u2800\u00ad"
 
 
 def fields(**params):
-    given = clean({name: [value] for name, value in params.items()})
-    content = content_of(given, has_text=has_visible_characters(given.text("Body")), has_media=False)
+    given = clean_params({name: [value] for name, value in params.items()})
+    content = readable_content(given, has_text=has_visible_characters(given.text("Body")), has_media=False)
     return [tuple(field) for field in content.get("fields", ())]
 
 
@@ -101,8 +101,8 @@ def test_all_of_it_is_bounded():
 
 
 def test_an_ordinary_message_carries_nothing_more():
-    given = clean({name: [value] for name, value in inbound("Bonjour").items()})
-    assert "content" not in message_of(given, bot_here=True).metadata
+    given = clean_params({name: [value] for name, value in inbound("Bonjour").items()})
+    assert "content" not in parse_message(given, bot_here=True).metadata
 
 
 # -- what is seen ------------------------------------------------------------------------------------
@@ -110,8 +110,8 @@ def test_an_ordinary_message_carries_nothing_more():
 
 def shown(params, clock):
     """Bubble and row of a message with these parameters, as text, and the event."""
-    given = clean({name: [value] for name, value in (inbound("") | params).items()})
-    message = message_of(given, bot_here=False)
+    given = clean_params({name: [value] for name, value in (inbound("") | params).items()})
+    message = parse_message(given, bot_here=False)
     received = ingest([message], at=clock.passes(seconds=1))[message.sid]
     event = ConversationEvent.objects.get(pk=received.event_id)
     bubble = fragments.message(event).split('<div class="bubble">')[1].split('<p class="bubble__foot">')[0]

@@ -14,8 +14,8 @@ from relais.conversations.inbound_messages import InboundMessage
 from relais.conversations.models import Conversation, ConversationEvent, Media, MessageDelivery
 from relais.emulator.testing import running_double
 from relais.whatsapp import client
-from relais.whatsapp.inbound.messages import message_of
-from relais.whatsapp.inbound.params import clean
+from relais.whatsapp.inbound.messages import parse_message
+from relais.whatsapp.inbound.params import clean_params
 from relais.whatsapp.media.download import RetryableDownloadError, fetch
 from relais.whatsapp.models import LogReconciliation, Poll
 from relais.whatsapp.reconcile import diff, schedule
@@ -186,8 +186,10 @@ def test_the_hook_goes_first(known, never):
 def test_a_hook_that_comes_after_all_is_answered_as_known(known, never):
     lost = never("Vous êtes là ?")
     poll_recent()
-    params = clean({"MessageSid": [lost.sid], "From": [FATOU], "To": [OUR_NUMBER], "Body": [lost.body]})
-    answer = ingest([message_of(params, bot_here=True)], at=timezone.now())[lost.sid]
+    params = clean_params(
+        {"MessageSid": [lost.sid], "From": [FATOU], "To": [OUR_NUMBER], "Body": [lost.body]}
+    )
+    answer = ingest([parse_message(params, bot_here=True)], at=timezone.now())[lost.sid]
     assert answer.occurred_at, "as it was stored: found in the log"
     assert ConversationEvent.objects.count() == 2
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from relais.whatsapp.inbound.signature import FORM, RawRequest, basic_credentials, is_signed, knows_the_secret
+from relais.whatsapp.inbound.raw_request import FORM_CONTENT_TYPE, RawRequest
+from relais.whatsapp.inbound.signature import basic_credentials, has_studio_secret, is_signed
 
 TOKEN = "12345"
 PUBLISHED = {
@@ -121,7 +122,7 @@ def test_an_empty_token_signs_nothing():
     ],
 )
 def test_studio_s_secret(auth, secret, known):
-    assert knows_the_secret(request(signature="", auth=auth), secret) is known
+    assert has_studio_secret(request(signature="", auth=auth), secret) is known
 
 
 def test_credentials_that_are_no_text_are_none():
@@ -165,6 +166,10 @@ def test_the_quick_way_and_the_validator_agree(pairs):
     made = RequestValidator(TOKEN).compute_signature("https://a.example/x", params)
     for url in ("https://a.example", "https://a.example:443"):
         raw = request(
-            "/x", "", signature=made, body=urlencode(pairs, errors="replace").encode(), content_type=FORM
+            "/x",
+            "",
+            signature=made,
+            body=urlencode(pairs, errors="replace").encode(),
+            content_type=FORM_CONTENT_TYPE,
         )
         assert signed(raw, url)

@@ -8,8 +8,8 @@ from relais.accounts.models import ApiToken
 from relais.clients.models import Client, OptOut
 from relais.conversations.errors import CannotSend
 from relais.conversations.models import Conversation, ConversationEvent
-from relais.whatsapp.inbound.messages import message_of
-from relais.whatsapp.inbound.params import clean
+from relais.whatsapp.inbound.messages import parse_message
+from relais.whatsapp.inbound.params import clean_params
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER
 
 from .conftest import inbound
@@ -21,7 +21,7 @@ OTHER_NUMBER = "whatsapp:+14155238887"
 
 def parsed(**params):
     given = inbound() | params
-    return message_of(clean({name: [value] for name, value in given.items()}), bot_here=True)
+    return parse_message(clean_params({name: [value] for name, value in given.items()}), bot_here=True)
 
 
 # -- several addresses -------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from relais.flows.library.tests import phone as phones
 from relais.flows.library.tests.phone import Phone
 from relais.flows.studio_export import for_twilio, read
 from relais.typography import typeset
-from relais.whatsapp.inbound.hooks import Door
+from relais.whatsapp.inbound.routes import HookRoutes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,8 +28,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Relais's hooks at a port; the flows call them by what the export wrote."""
-    door = Door()
-    server = ServerThread(Starlette(routes=door.routes))
+    hooks = HookRoutes()
+    server = ServerThread(Starlette(routes=hooks.routes))
     secret = settings.ENVIRONMENT.studio_webhook_secret
     exported = {
         name: parse(for_twilio(read(name), host=server.url, secret=secret, subflow="FW" + 32 * "b"))
@@ -39,7 +39,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(phones, "BOT_SID", "FW" + 32 * "b")
     yield server.url
     server.stop()
-    door.close()
+    hooks.close()
 
 
 @dataclass

@@ -15,7 +15,7 @@ from relais.emulator.testing import RunningDouble, ServerThread, running_double
 from relais.ops.doctor.context import Patient
 from relais.ops.doctor.result import Finding, State
 from relais.whatsapp import client
-from relais.whatsapp.inbound import hooks
+from relais.whatsapp.inbound.routes import HookRoutes
 
 TOKEN = "0123456789abcdef" * 2
 SECRET = "un-secret-pour-studio"
@@ -67,13 +67,13 @@ def only_fault(look: Callable[[Patient], Iterator[Finding]], patient: Patient) -
 @pytest.fixture
 def door(db, patient, settings) -> Iterator[Patient]:
     """Relais' own hooks answer at the public address."""
-    door = hooks.Door()
-    server = ServerThread(Starlette(routes=door.routes))
+    hooks = HookRoutes()
+    server = ServerThread(Starlette(routes=hooks.routes))
     reached = written_to(patient, public_base_url=server.url)
     settings.ENVIRONMENT = reached.environment
     yield reached
     server.stop()
-    door.close()
+    hooks.close()
 
 
 @pytest.fixture

@@ -45,10 +45,10 @@ def stranger(patient, local):
 
 
 def test_what_is_signed_is_let_in_and_what_is_not_is_refused(door, local):
-    before = connection_status.refusals.count
+    before = connection_status.rejected_signatures.count
     [unencrypted, told] = look(door)
     assert (unencrypted.state, told.state) == ("warning", "ok")
-    assert connection_status.refusals.count == before, "a trial turns nothing red"
+    assert connection_status.rejected_signatures.count == before, "a trial turns nothing red"
     assert not ConversationEvent.objects.exists()
 
 

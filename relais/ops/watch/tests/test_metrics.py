@@ -83,7 +83,7 @@ def test_what_jobs_completed_is_told(db):
 
 
 def test_what_other_processes_counted_is_told_beside_our_own(db):
-    metrics.hook_answered("/api/twilio/status", 204, 0.002)
+    metrics.record_hook_response("/api/twilio/status", 204, 0.002)
     theirs = '# TYPE relais_sends counter\nrelais_sends_total{outcome="accepted",code=""} 7.0\n'
     Snapshot.objects.create(process="elsewhere:1", kind="jobs", text=theirs, at=timezone.now())
     Snapshot.objects.create(
@@ -100,8 +100,8 @@ def test_a_process_leaves_what_it_counted_and_adds_it_up_once(db):
     keeper = Keeper()
     keeper.add_up()
     Tally.objects.all().delete()
-    metrics.signature_refused("/api/twilio/message")
-    metrics.signature_refused("/api/twilio/message")
+    metrics.count_rejected_signature("/api/twilio/message")
+    metrics.count_rejected_signature("/api/twilio/message")
     keeper.add_up()
     keeper.add_up()
     [tally] = Tally.objects.all()
@@ -197,3 +197,13 @@ def test_a_database_that_hangs_keeps_nobody_waiting(desk, monkeypatch):
             assert ("relais_live_listening", "web") in samples(answer.text)
     finally:
         over.set()
+
+
+def test_renamed_counters_are_exposed_under_both_names(db):
+    metrics.record_hook_response("/api/twilio/status", 204, 0.002)
+    now = samples(exposed().decode())
+    for old, new in (("hooks", "webhook_requests"), ("sends", "messages_sent")):
+        counts = {name[1:]: value for name, value in now.items() if name[0] == f"relais_{old}_total"}
+        aliases = {name[1:]: value for name, value in now.items() if name[0] == f"relais_{new}_total"}
+        assert aliases == counts
+    assert now["relais_webhook_requests_total", "/api/twilio/status", "204", "web"] >= 1

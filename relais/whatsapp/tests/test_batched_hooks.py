@@ -1,4 +1,4 @@
-"""Many at once at the door: each stored once, in order, and nobody hangs when the database does."""
+"""Many at once at the hook_routes: each stored once, in order, and nobody hangs when the database does."""
 
 import os
 import random
@@ -14,8 +14,8 @@ from relais.conversations.events import SYSTEM
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.emulator.testing import wait_for
 from relais.live.pool import conninfo
-from relais.whatsapp.inbound import batch_connection, hooks
-from relais.whatsapp.inbound.status_callbacks import News, hear
+from relais.whatsapp.inbound import batch_connection, handlers, hooks
+from relais.whatsapp.inbound.status_callbacks import StatusUpdate, apply_status_updates
 from tests.cast import FATOU, OUR_NUMBER, new_sid
 
 from .conftest import Twilio, inbound
@@ -36,16 +36,16 @@ def crowd(desk):
 
 
 @pytest.fixture
-def aside(db):
+def other_session(db):
     """A connection beside all others."""
     with psycopg.connect(conninfo(), autocommit=True) as one:
         yield one
 
 
 @contextmanager
-def kept(aside, what):
-    with aside.transaction():
-        aside.execute(what)
+def kept(other_session, what):
+    with other_session.transaction():
+        other_session.execute(what)
         yield
 
 
@@ -72,31 +72,33 @@ def test_what_one_client_writes_stands_in_the_order_it_came(fatou_sends):
 
 
 def test_one_poisonous_message_harms_no_neighbour(crowd, monkeypatch):
-    receive = hooks.receive
+    ingest = handlers.ingest
 
     def allergic(messages, *, at):
         assert not any(message.body == "poison" for message in messages)
-        return receive(messages, at=at)
+        return ingest(messages, at=at)
 
-    monkeypatch.setattr(hooks, "ingest", allergic)
+    monkeypatch.setattr(handlers, "ingest", allergic)
     answers = crowd([inbound("poison" if n == 5 else "Bonjour") for n in range(12)])
     assert [answer.status_code for answer in answers] == [500 if n == 5 else 200 for n in range(12)]
     assert ConversationEvent.objects.count() == 11
 
 
-def test_too_many_waiting_are_sent_away_at_once(door, twilio, monkeypatch):
-    monkeypatch.setattr(door.messages, "bound", 0)
+def test_too_many_waiting_are_sent_away_at_once(hook_routes, twilio, monkeypatch):
+    monkeypatch.setattr(hook_routes.messages, "max_queued", 0)
     answer = twilio.calls("/api/twilio/message", inbound())
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
 
 
-def test_a_conversation_that_someone_keeps_harms_no_other(door, crowd, aside, fatou_sends, monkeypatch):
-    monkeypatch.setattr(batch_connection, "A_WHILE", "100ms")
-    monkeypatch.setattr(door.messages, "patience", 2)
-    monkeypatch.setattr(door.messages, "max_wait_seconds", 2)
+def test_a_conversation_that_someone_keeps_harms_no_other(
+    hook_routes, crowd, other_session, fatou_sends, monkeypatch
+):
+    monkeypatch.setattr(batch_connection, "LOCK_TIMEOUT", "100ms")
+    monkeypatch.setattr(hook_routes.messages, "batch_timeout_seconds", 2)
+    monkeypatch.setattr(hook_routes.messages, "max_wait_seconds", 2)
     fatou_sends()
     hers = f"select 1 from conversations where id = {Conversation.objects.get().pk} for update"
-    with kept(aside, hers):
+    with kept(other_session, hers):
         answers = crowd(
             [inbound(From=FATOU), *(inbound(From=f"whatsapp:+22507000000{n:02d}") for n in range(9))]
         )
@@ -104,12 +106,14 @@ def test_a_conversation_that_someone_keeps_harms_no_other(door, crowd, aside, fa
     assert ConversationEvent.objects.count() == 10
 
 
-def test_what_a_conversation_is_kept_from_is_stored_once_it_is_free(twilio, aside, fatou_sends, monkeypatch):
-    monkeypatch.setattr(batch_connection, "A_WHILE", "50ms")
+def test_what_a_conversation_is_kept_from_is_stored_once_it_is_free(
+    twilio, other_session, fatou_sends, monkeypatch
+):
+    monkeypatch.setattr(batch_connection, "LOCK_TIMEOUT", "50ms")
     fatou_sends()
     hers = f"select 1 from conversations where id = {Conversation.objects.get().pk} for update"
     with ThreadPoolExecutor(1) as another:
-        with kept(aside, hers):
+        with kept(other_session, hers):
             held = another.submit(twilio.calls, "/api/twilio/message", inbound(From=FATOU))
             others = [inbound(From=f"whatsapp:+22507000000{n:02d}") for n in range(3)]
             assert {twilio.calls("/api/twilio/message", other).status_code for other in others} == {200}
@@ -119,63 +123,67 @@ def test_what_a_conversation_is_kept_from_is_stored_once_it_is_free(twilio, asid
 
 
 def test_a_locked_table_ends_in_503_and_the_repeated_message_is_stored_once(
-    door, crowd, twilio, aside, monkeypatch
+    hook_routes, crowd, twilio, other_session, monkeypatch
 ):
-    monkeypatch.setattr(batch_connection, "A_WHILE", "100ms")
-    monkeypatch.setattr(door.messages, "patience", 2)
-    monkeypatch.setattr(door.messages, "max_wait_seconds", 2)
+    monkeypatch.setattr(batch_connection, "LOCK_TIMEOUT", "100ms")
+    monkeypatch.setattr(hook_routes.messages, "batch_timeout_seconds", 2)
+    monkeypatch.setattr(hook_routes.messages, "max_wait_seconds", 2)
     messages = [inbound() for _ in range(5)]
-    with kept(aside, "lock table conversation_events in access exclusive mode"):
+    with kept(other_session, "lock table conversation_events in access exclusive mode"):
         assert {answer.status_code for answer in crowd(messages)} == {503}
     assert {answer.status_code for answer in crowd(messages)} == {200}
     assert ConversationEvent.objects.count() == 5
 
 
-def test_studio_s_other_hooks_hang_no_longer_than_twilio_waits(twilio, with_bot, aside, monkeypatch):
-    monkeypatch.setattr(hooks, "LONGEST", 0.5)
+def test_studio_s_other_hooks_hang_no_longer_than_twilio_waits(twilio, with_bot, other_session, monkeypatch):
+    monkeypatch.setattr(hooks, "CALL_TIMEOUT_SECONDS", 0.5)
     choice = {
         "conversation_id": with_bot.pk,
         "menu_choice": "sav",
         "user_input": "2",
         "message_sid": new_sid(),
     }
-    with kept(aside, f"select 1 from conversations where id = {with_bot.pk} for update"):
+    with kept(other_session, f"select 1 from conversations where id = {with_bot.pk} for update"):
         assert twilio.calls("/api/twilio/menu-choice", choice).status_code == 503
-    monkeypatch.setattr(hooks, "LONGEST", 10)
+    monkeypatch.setattr(hooks, "CALL_TIMEOUT_SECONDS", 10)
     assert twilio.calls("/api/twilio/menu-choice", choice).status_code == 200
     wait_for(lambda: with_bot.events.filter(event_type="menu_choice").count() == 1, what="the choice, once")
 
 
-def test_a_frozen_connection_is_given_up_and_the_next_message_takes_another(door, twilio, aside, monkeypatch):
-    monkeypatch.setattr(door.messages, "patience", 2)
-    monkeypatch.setattr(batch_connection, "A_WHILE", "30s")
+def test_a_frozen_connection_is_given_up_and_the_next_message_takes_another(
+    hook_routes, twilio, other_session, monkeypatch
+):
+    monkeypatch.setattr(hook_routes.messages, "batch_timeout_seconds", 2)
+    monkeypatch.setattr(batch_connection, "LOCK_TIMEOUT", "30s")
     frozen, message = [], inbound()
     waiting = (
         "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
     )
     try:
         with ThreadPoolExecutor(1) as another:
-            with kept(aside, "lock table conversation_events in access exclusive mode"):
+            with kept(other_session, "lock table conversation_events in access exclusive mode"):
                 answer = another.submit(twilio.calls, "/api/twilio/message", message)
-                [(pid,)] = wait_for(lambda: aside.execute(waiting).fetchall(), what="the door to wait")
+                [(pid,)] = wait_for(
+                    lambda: other_session.execute(waiting).fetchall(), what="the hook_routes to wait"
+                )
                 os.kill(pid, signal.SIGSTOP)
                 frozen.append(pid)
             assert answer.result().status_code == 503
-        monkeypatch.setattr(door.messages, "patience", 8)
+        monkeypatch.setattr(hook_routes.messages, "batch_timeout_seconds", 8)
         assert twilio.calls("/api/twilio/message", message).status_code == 200
     finally:
         for pid in frozen:
             os.kill(pid, signal.SIGCONT)
     assert ConversationEvent.objects.count() == 1
     gone = "select 1 from pg_stat_activity where pid = %s"
-    wait_for(lambda: not aside.execute(gone, frozen).fetchall(), what="the frozen one to end")
+    wait_for(lambda: not other_session.execute(gone, frozen).fetchall(), what="the frozen one to end")
 
 
-def test_after_a_restart_of_the_database_the_first_message_is_stored(fatou_sends, aside):
+def test_after_a_restart_of_the_database_the_first_message_is_stored(fatou_sends, other_session):
     """The connection that was kept is dead, and nobody noticed."""
     assert fatou_sends().status_code == 200
     end = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where pid <> pg_backend_pid() and datname = %s"
-    aside.execute(end, [aside.info.dbname])
+    other_session.execute(end, [other_session.info.dbname])
     connection.close()
     assert fatou_sends().status_code == 200
 
@@ -197,10 +205,10 @@ def left(fatou_writes, clock):
     return leave
 
 
-def told(delivery, status, *, sid=None, by_ref=True, code=None):
+def status_update(delivery, status, *, sid=None, by_ref=True, code=None):
     """What Twilio says of it."""
     to = delivery.conversation.address.address
-    return News(sid or f"SM{delivery.pk:032d}", status, code, to, str(delivery.pk) if by_ref else "")
+    return StatusUpdate(sid or f"SM{delivery.pk:032d}", status, code, to, str(delivery.pk) if by_ref else "")
 
 
 def test_statuses_of_many_shuffled_twice_and_all_at_once_end_right(left, crowd, clock):
@@ -224,30 +232,35 @@ def test_statuses_of_many_shuffled_twice_and_all_at_once_end_right(left, crowd, 
 
 def test_within_one_batch_a_sid_is_learnt_by_ref_and_then_known(left, clock):
     [delivery] = left(1)
-    hear([told(delivery, "sent"), told(delivery, "delivered", by_ref=False)], at=clock.now)
+    apply_status_updates(
+        [status_update(delivery, "sent"), status_update(delivery, "delivered", by_ref=False)], at=clock.now
+    )
     delivery.refresh_from_db()
     assert delivery.state == "delivered"
 
 
 def test_within_one_batch_the_first_error_stays(left, clock):
     [delivery] = left(1)
-    hear([told(delivery, "undelivered", code=63024), told(delivery, "failed", code=63049)], at=clock.now)
+    apply_status_updates(
+        [status_update(delivery, "undelivered", code=63024), status_update(delivery, "failed", code=63049)],
+        at=clock.now,
+    )
     delivery.refresh_from_db()
     assert (delivery.state, delivery.error_code) == ("failed", 63024)
 
 
 def test_one_batch_tells_of_many_and_what_is_unknown_harms_none(left, clock):
     one, other, blocked = left(3)
-    stranger = News("SM" + "f" * 32, "delivered", None, FATOU, "")
-    misled = told(other, "delivered", sid="SM" + "e" * 32)
-    hear(
+    unknown = StatusUpdate("SM" + "f" * 32, "delivered", None, FATOU, "")
+    misled = status_update(other, "delivered", sid="SM" + "e" * 32)
+    apply_status_updates(
         [
-            told(one, "read"),
-            stranger,
-            told(other, "sent"),
+            status_update(one, "read"),
+            unknown,
+            status_update(other, "sent"),
             misled,
-            told(blocked, "failed", code=63014),
-            told(one, "sent"),
+            status_update(blocked, "failed", code=63014),
+            status_update(one, "sent"),
         ],
         at=clock.now,
     )
@@ -256,14 +269,14 @@ def test_one_batch_tells_of_many_and_what_is_unknown_harms_none(left, clock):
     assert blocked.conversation.address.__class__.objects.get(conversations=blocked.conversation).opted_out_at
 
 
-def test_a_status_is_noted_only_with_the_commit(door, left, twilio, aside, monkeypatch):
-    monkeypatch.setattr(batch_connection, "A_WHILE", "100ms")
-    monkeypatch.setattr(door.statuses, "patience", 2)
-    monkeypatch.setattr(door.statuses, "max_wait_seconds", 2)
+def test_a_status_is_noted_only_with_the_commit(hook_routes, left, twilio, other_session, monkeypatch):
+    monkeypatch.setattr(batch_connection, "LOCK_TIMEOUT", "100ms")
+    monkeypatch.setattr(hook_routes.statuses, "batch_timeout_seconds", 2)
+    monkeypatch.setattr(hook_routes.statuses, "max_wait_seconds", 2)
     [delivery] = left(1)
     callback = {"MessageSid": new_sid(), "MessageStatus": "sent", "To": delivery.conversation.address.address}
     path = f"/api/twilio/status?ref={delivery.pk}"
-    with kept(aside, "lock table message_deliveries in access exclusive mode"):
+    with kept(other_session, "lock table message_deliveries in access exclusive mode"):
         assert twilio.calls(path, callback).status_code == 503
     assert twilio.calls(path, callback).status_code == 204
     delivery.refresh_from_db()
