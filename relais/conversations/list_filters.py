@@ -25,7 +25,7 @@ MAX_SEARCH_CHARACTERS = 100
 @dataclass(frozen=True)
 class Tab:
     key: str
-    """Which conversations it lists. `list.js` applies the same rule to live rows."""
+    """Which conversations it lists. `conversation_list.js` applies the same rule to live rows."""
     label: Any
     empty_message: Any
     empty_hint: Any

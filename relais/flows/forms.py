@@ -27,7 +27,7 @@ class ImportForm(forms.Form):
         required=False,
         allow_empty_file=True,
         widget=forms.FileInput(
-            attrs={"accept": ".json,application/json", "data-largest": MAX_DEFINITION_BYTES}
+            attrs={"accept": ".json,application/json", "data-max-bytes": MAX_DEFINITION_BYTES}
         ),
     )
     text = forms.CharField(
@@ -39,7 +39,7 @@ class ImportForm(forms.Form):
                 "rows": 12,
                 "spellcheck": "false",
                 "class": "definition",
-                "data-largest": MAX_DEFINITION_BYTES,
+                "data-max-bytes": MAX_DEFINITION_BYTES,
                 "autocomplete": "off",
             }
         ),

@@ -1,4 +1,4 @@
-"""The sections of the rail. Addresses are those of the contract, so that a section can be named before it is built."""
+"""The navigation in the sidebar: its sections, and which of them a user's role may open."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Section:
     icon: str
     role: Role = Role.AGENT
     count: str = ""
-    """The name of the figure beside it in the `counts` frames."""
-    light: bool = False
-    """Whether a red dot may stand beside it."""
+    """The key in the live `counts` frames of the number shown beside it."""
+    has_alert: bool = False
+    """Whether it may show the red alert dot."""
 
     @property
-    def is_for_few(self) -> bool:
-        """Where room is short it moves into the account menu."""
+    def is_in_menu(self) -> bool:
+        """On narrow screens, the sections that agents do not have move into the account menu."""
         return self.role != Role.AGENT
 
 
@@ -35,7 +35,7 @@ SECTIONS = (
     Section("/dashboard/conversations", _("Conversations"), "inbox"),
     Section("/dashboard/flows", _("Parcours"), "workflow", Role.ADMIN),
     Section("/dashboard/users", _("Utilisateurs"), "users", Role.SUPER_ADMIN),
-    Section("/dashboard/state", _("État"), "activity", Role.ADMIN, light=True),
+    Section("/dashboard/state", _("État"), "activity", Role.ADMIN, has_alert=True),
     Section("/dashboard/settings", _("Réglages"), "settings", Role.ADMIN),
 )
 
@@ -45,6 +45,6 @@ def sections_for(user: User) -> list[Section]:
 
 
 def section_at(path: str) -> str:
-    """The path of the section a page belongs to, or an empty text."""
+    """The path of the section that a page belongs to; empty when it belongs to none."""
     inner = (s.path for s in SECTIONS[1:] if path == s.path or path.startswith(s.path + "/"))
     return next(inner, "/dashboard" if path.rstrip("/") == "/dashboard" else "")

@@ -100,7 +100,7 @@ def test_a_browser_that_comes_too_late_is_told_on_the_chat_page(held_by_awa, kof
 def test_htmx_gets_the_fragment(waiting, awa):
     answer = browser(awa, **{"HX-Request": "true"}).does("take-over", waiting)
     assert answer.status_code == 200
-    assert 'id="situation"' in answer.text
+    assert 'id="chat-header"' in answer.text
     assert 'id="composer"' in answer.text
     assert "<html" not in answer.text
 

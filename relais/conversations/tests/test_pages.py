@@ -114,7 +114,7 @@ def test_pages_are_only_read(awa):
 
 
 def figures_in(html):
-    block = html.split('id="figures"', 1)[1].split("</ul>", 1)[0]
+    block = html.split('id="stats"', 1)[1].split("</ul>", 1)[0]
     found = re.findall(r'href="([^"]+)".*?<strong[^>]*>(\d+)</strong>', block, flags=re.S)
     return {path.replace("&amp;", "&"): int(number) for path, number in found}
 
@@ -394,7 +394,7 @@ def test_a_stretch_before_nonsense_is_the_newest(held_by_awa, awa, before):
 
 def test_the_situation_is_asked_again_by_itself(held_by_awa, awa, koffi):
     html = sees(awa, f"/dashboard/chat/{held_by_awa.pk}/situation")
-    assert 'id="situation"' in html
+    assert 'id="chat-header"' in html
     assert 'name="message"' in html
     assert "<html" not in html
     assert 'name="message"' not in sees(koffi, f"/dashboard/chat/{held_by_awa.pk}/situation")

@@ -68,7 +68,7 @@ def test_the_draft_of_each_conversation_is_kept(run_story, awa, chat, fatou_writ
         # Who signs out leaves nothing of it to the next one at this desk.
         left = "Object.keys(localStorage).filter(key => key.startsWith('relais:draft:')).length"
         assert page.evaluate(left) == 1
-        page.evaluate("document.querySelector('form[data-forgets]').requestSubmit()")
+        page.evaluate("document.querySelector('form[data-clear-drafts]').requestSubmit()")
         expect(page).to_have_url(re.compile("/accounts/login/$"))
         assert page.evaluate(left) == 0
 
@@ -111,7 +111,7 @@ def test_a_lost_answer_is_no_second_message(run_story, awa, chat, held_by_awa):
         page.route("**/send", loses_the_first)
         field_of(page).fill("une seule fois")
         field_of(page).press("Enter")
-        expect(page.locator(".is-unsent .delivery__trouble")).to_contain_text("Pas de réponse")
+        expect(page.locator(".is-unsent .delivery__error")).to_contain_text("Pas de réponse")
         page.get_by_role("button", name="Réessayer").click()
         expect(page.locator(".is-unsent")).to_have_count(0)
         expect(agents_words(page)).to_have_text(["une seule fois"])
@@ -127,7 +127,7 @@ def test_what_was_refused_can_be_taken_back_into_the_field(run_story, awa, chat,
         Conversation.objects.update(last_inbound_at=clock.passes(days=-2))
         field_of(page).fill("trop tard")
         field_of(page).press("Enter")
-        expect(page.locator(".is-unsent .delivery__trouble")).to_contain_text("plus de 24 h")
+        expect(page.locator(".is-unsent .delivery__error")).to_contain_text("plus de 24 h")
         field_of(page).fill("et ceci")
         page.get_by_role("button", name="Modifier").click()
         expect(field_of(page)).to_have_value("trop tard\net ceci")
@@ -144,7 +144,7 @@ def test_what_is_typed_outlives_the_loss_of_the_conversation(
         field_of(page).fill("je suis en train")
         held_by_awa.reassign(koffi, by=mariam, at=clock.now)
         expect(page.locator("#composer")).to_contain_text("Koffi Mensah tient cette conversation")
-        expect(page.locator(".composer__kept")).to_have_value("je suis en train")
+        expect(page.locator(".composer__draft-text")).to_have_value("je suis en train")
         held_by_awa.reassign(awa, by=mariam, at=clock.now)
         expect(field_of(page)).to_have_value("je suis en train")
 
@@ -321,7 +321,7 @@ def test_why_a_message_failed_stands_under_its_text(run_story, awa, chat, held_b
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chat)
         message = page.locator(f"#message-{delivery.event_id}")
-        assert box_of(message.locator(".delivery__trouble"))[0] == box_of(message.locator(".bubble__text"))[0]
+        assert box_of(message.locator(".delivery__error"))[0] == box_of(message.locator(".bubble__text"))[0]
 
     run_story(story)
 

@@ -71,10 +71,10 @@ class TestOneRendering:
 
             page = browsers.open_page(awa, path, watch)
             expect_live(page)
-            expect(page.locator('.rail [data-count="active"]')).to_have_text("1")
+            expect(page.locator('.sidebar [data-count="active"]')).to_have_text("1")
             page.clock.fast_forward(10_000)
             fatou_writes("et encore", **IBRAHIM)
-            expect(page.locator('.rail [data-count="active"]')).to_have_text("2")
+            expect(page.locator('.sidebar [data-count="active"]')).to_have_text("2")
             assert asked == [[path]]
 
         run_story(story)
@@ -84,9 +84,9 @@ class TestOneRendering:
             asked = []
             page = browsers.open_page(awa, chat, lambda page: asked.append(rendered(page)))
             expect_live(page)
-            expect(page.locator('.rail [data-count="active"]')).to_have_text("1")
+            expect(page.locator('.sidebar [data-count="active"]')).to_have_text("1")
             fatou_writes("et encore", **IBRAHIM)
-            expect(page.locator('.rail [data-count="active"]')).to_have_text("2")
+            expect(page.locator('.sidebar [data-count="active"]')).to_have_text("2")
             assert asked == [[chat]]
 
         run_story(story)
@@ -100,7 +100,7 @@ class TestOneRendering:
                 route.continue_()
 
             def prepare(page):
-                page.route(re.compile(r"/static/js/lists"), writes_before_the_scripts)
+                page.route(re.compile(r"/static/js/list_page"), writes_before_the_scripts)
                 asked.append(rendered(page))
 
             page = browsers.open_page(awa, "/dashboard/active", prepare)
@@ -189,10 +189,10 @@ class TestLateAnswers:
             with page.expect_request(re.compile("/situation")):
                 held_by_awa.record_answer("collect_vin", user_input="WDD2050071R123456", at=clock.now)
             held_by_awa.close(awa, at=clock.now)
-            expect(page.locator("#situation")).to_have_attribute("data-situation", "ended")
+            expect(page.locator("#chat-header")).to_have_attribute("data-situation", "ended")
             held[0].fulfill(body=earlier, content_type="text/html")
             page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-            expect(page.locator("#situation")).to_have_attribute("data-situation", "ended")
+            expect(page.locator("#chat-header")).to_have_attribute("data-situation", "ended")
 
         run_story(story)
 
@@ -260,7 +260,7 @@ class TestSteady:
         def story(browsers: Browsers) -> None:
             page = browsers.open_page(awa, path or chat, lambda page: page.add_init_script(SHIFTS))
             expect_live(page)
-            expect(page.locator('.rail [data-count="active"]')).not_to_be_empty()
+            expect(page.locator('.sidebar [data-count="active"]')).not_to_be_empty()
             page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
             assert page.evaluate("shifts.reduce((sum, shift) => sum + shift, 0)") < LAYOUT_SHIFT
 

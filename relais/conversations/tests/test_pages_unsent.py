@@ -42,9 +42,7 @@ class TestASessionThatEnds:
             Session.objects.all().delete()
             field_of(page).fill("êtes-vous là demain ?")
             field_of(page).press("Enter")
-            expect(page.locator(".is-unsent .delivery__trouble")).to_contain_text(
-                "Votre session est terminée"
-            )
+            expect(page.locator(".is-unsent .delivery__error")).to_contain_text("Votre session est terminée")
             with page.context.expect_page() as opened:
                 page.get_by_role("link", name="Se connecter").click()
             signs_in(opened.value, awa)
@@ -62,7 +60,7 @@ class TestASessionThatEnds:
             page = browsers.open_page(awa, chat, without_sockets)
             other = page.context.new_page()
             other.goto(f"{browsers.url}/accounts/logout/")
-            other.locator("main form[data-forgets] button").click()
+            other.locator("main form[data-clear-drafts] button").click()
             signs_in(other, awa)
             expect(other.locator(".shell")).to_be_visible()
             field_of(page).fill("avec le nouveau jeton")
@@ -83,7 +81,7 @@ class TestASessionThatEnds:
             page.route("**/send", lambda route: route.abort())
             field_of(page).fill("celui-ci n'est pas parti")
             field_of(page).press("Enter")
-            expect(page.locator(".is-unsent .delivery__trouble")).to_be_visible()
+            expect(page.locator(".is-unsent .delivery__error")).to_be_visible()
             field_of(page).fill("et celui-ci n'est pas fini")
             page.unroute("**/send")
             Session.objects.all().delete()
@@ -175,7 +173,7 @@ class TestAReload:
                 }"""
             )
             page.reload()
-            expect(page.locator(".is-unsent .delivery__trouble")).to_contain_text("L'envoi a été interrompu")
+            expect(page.locator(".is-unsent .delivery__error")).to_contain_text("L'envoi a été interrompu")
             assert "d'hier" not in messages_to_client(held_by_awa)
             page.get_by_role("button", name="Réessayer").click()
             expect(agents_words(page)).to_have_text(["d'hier"])
@@ -199,10 +197,10 @@ class TestAReload:
             Conversation.objects.update(last_inbound_at=clock.passes(days=-2))
             field_of(page).fill("trop tard")
             field_of(page).press("Enter")
-            expect(page.locator(".is-unsent .delivery__trouble")).to_contain_text("plus de 24 h")
+            expect(page.locator(".is-unsent .delivery__error")).to_contain_text("plus de 24 h")
             page.reload()
             expect(page.locator(".is-unsent .bubble__text")).to_have_text("trop tard")
-            expect(page.locator(".is-unsent .delivery__trouble")).to_contain_text("plus de 24 h")
+            expect(page.locator(".is-unsent .delivery__error")).to_contain_text("plus de 24 h")
 
         run_story(story, allow_console_errors="422|ERR_|WebSocket")
 
@@ -246,10 +244,10 @@ class TestWhoseItIs:
             page.evaluate("localStorage.setItem('relais:draft:99999:1', 'celui de Koffi')")
             assert page.evaluate(KEPT) == 2
             if by == "menu":
-                page.evaluate("document.querySelector('.menu form[data-forgets]').requestSubmit()")
+                page.evaluate("document.querySelector('.menu form[data-clear-drafts]').requestSubmit()")
             else:
                 page.goto(f"{browsers.url}/accounts/logout/")
-                page.locator("main form[data-forgets] button").click()
+                page.locator("main form[data-clear-drafts] button").click()
             expect(page).to_have_url(re.compile("/accounts/login/"))
             assert page.evaluate(KEPT) == 1
 
@@ -263,14 +261,14 @@ class TestWhoseItIs:
             expect_live(page)
             field_of(page).fill("je n'avais pas fini")
             held_by_awa.close(mariam, at=clock.now)
-            kept = page.locator(".composer__kept")
+            kept = page.locator(".composer__draft-text")
             expect(kept).to_have_value("je n'avais pas fini")
-            expect(page.locator("#situation")).to_have_attribute("data-situation", "ended")
+            expect(page.locator("#chat-header")).to_have_attribute("data-situation", "ended")
             held_by_awa.client.save()
             page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
             page.reload()
             expect(kept).to_have_value("je n'avais pas fini")
-            expect(page.locator("[data-kept]").get_by_role("button", name="Copier")).to_have_attribute(
+            expect(page.locator("[data-saved-draft]").get_by_role("button", name="Copier")).to_have_attribute(
                 "data-copy", "je n'avais pas fini"
             )
             page.get_by_role("button", name="Effacer").click()

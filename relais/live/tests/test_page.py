@@ -114,7 +114,7 @@ def test_rows_and_counts_move(run_story, koffi, with_bot, fatou_writes):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(koffi, "/dashboard/active")
         expect_live(page)
-        count = page.locator('.rail [data-count="active"]')
+        count = page.locator('.sidebar [data-count="active"]')
         expect(count).to_have_text("1")
         new = fatou_writes("bonjour", address="whatsapp:+2250700000002", name="Ibrahim")
         expect(page.locator(f"#row-{new.pk}")).to_be_visible()

@@ -9,7 +9,7 @@ from relais.web import bundles
 from relais.web.bundles import CannotBundle
 from relais.web.tests.test_static_files import PACKAGE
 
-ENTRIES = ("shell.js", "lists.js", "chat.js")
+ENTRIES = ("every_page.js", "list_page.js", "chat_page.js")
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_page_asks_for_one_module_that_imports_nothing(collected, entry):
     names = re.findall(r"^// ([\w-]+\.js)$", text, re.MULTILINE)
     assert len(names) == len(set(names))
     assert names[-1] == entry
-    assert names.index("notices.js") < names.index("session.js") < names.index("live.js")
+    assert names.index("notices.js") < names.index("session_expiry.js") < names.index("live.js")
 
 
 def test_a_sheet_that_changed_is_in_the_next_collection(collected, monkeypatch):

@@ -1,4 +1,4 @@
-"""Each person's rail shows what is for them, and where they are."""
+"""The sidebar shows the sections of the user's role and marks the current one."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def paths(user):
 
 
 @pytest.mark.parametrize(
-    ("role", "beyond_the_desk"),
+    ("role", "admin_sections"),
     [
         ("agent", []),
         ("supervisor", []),
@@ -20,9 +20,9 @@ def paths(user):
         ("super_admin", ["/flows", "/users", "/state", "/settings"]),
     ],
 )
-def test_a_role_sees_its_sections(awa, role, beyond_the_desk):
+def test_a_role_sees_its_sections(awa, role, admin_sections):
     awa.role = role
-    assert paths(awa) == ["", "/pending", "/active", "/conversations", *beyond_the_desk]
+    assert paths(awa) == ["", "/pending", "/active", "/conversations", *admin_sections]
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,11 @@ def test_a_role_sees_its_sections(awa, role, beyond_the_desk):
         ("/dashboard/chat/3", ""),
     ],
 )
-def test_the_rail_knows_where_one_is(path, section):
+def test_the_section_of_a_path(path, section):
     assert section_at(path) == section
 
 
-def test_the_page_says_who_is_signed_in_and_how_to_leave(client, nadia):
+def test_the_page_shows_who_is_signed_in_and_how_to_sign_out(client, nadia):
     client.force_login(nadia)
     page = client.get("/dashboard/users").content.decode()
     assert 'id="live-state"' in page

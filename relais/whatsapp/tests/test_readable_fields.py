@@ -116,7 +116,7 @@ def shown(params, clock):
     event = ConversationEvent.objects.get(pk=received.event_id)
     bubble = fragments.message(event).split('<div class="bubble">')[1].split('<p class="bubble__foot">')[0]
     row = fragments.row(Conversation.objects.get(pk=received.conversation_id))
-    said = row.split('<p class="row__said">')[1].split("</p>")[0]
+    said = row.split('<p class="row__preview">')[1].split("</p>")[0]
     return bubble, said, event
 
 

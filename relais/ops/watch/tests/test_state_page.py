@@ -45,7 +45,10 @@ def test_when_all_is_well_the_page_says_so(well, nadia, client):
     client.force_login(nadia)
     page = client.get("/dashboard/state").content.decode()
     assert "Tout va bien" in page
-    assert 'class="sign sign--danger"' not in page and 'class="sign sign--attention"' not in page
+    assert (
+        'class="status-check status-check--danger"' not in page
+        and 'class="status-check status-check--attention"' not in page
+    )
 
 
 def test_every_sign_that_is_not_well_says_what_to_do(nadia, held_by_awa, awa, clock, happened):
@@ -242,7 +245,7 @@ def test_agents_and_supervisors_see_neither_page_nor_light(well, awa, mariam, cl
         client.force_login(person)
         assert client.get("/dashboard/state").status_code == 403
         assert client.get("/dashboard/state/light").status_code == 403
-        assert "rail__light" not in client.get("/dashboard").content.decode()
+        assert "sidebar__alert" not in client.get("/dashboard").content.decode()
 
 
 def test_the_red_light_stands_on_every_page_of_an_admin(well, nadia, client, happened):

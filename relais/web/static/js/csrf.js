@@ -1,8 +1,8 @@
-// The CSRF token as it is now. Signing in again, here or in another tab, makes a new one, and the page's own is refused.
-const ofPage = JSON.parse(document.body.getAttribute("hx-headers") ?? "{}")["X-CSRFToken"] ?? "";
-const ofCookie = () => /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1];
+// The current CSRF token. Signing in again, here or in another tab, replaces the cookie; the page's own is then refused.
+const pageToken = JSON.parse(document.body.getAttribute("hx-headers") ?? "{}")["X-CSRFToken"] ?? "";
+const cookieToken = () => /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1];
 
-export const csrfToken = () => ofCookie() ?? ofPage;
+export const csrfToken = () => cookieToken() ?? pageToken;
 
 document.addEventListener("htmx:configRequest", ({ detail }) => (detail.headers["X-CSRFToken"] = csrfToken()));
 document.addEventListener("submit", ({ target }) => {

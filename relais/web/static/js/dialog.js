@@ -1,4 +1,4 @@
-// <button data-opens="id"> opens that <dialog>; [data-closes] inside one closes it; a click beside it does too.
+// <button data-opens="id"> opens that <dialog>; [data-closes] inside it, or a click on its backdrop, closes it.
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-opens]");
   const dialog = opener && document.getElementById(opener.dataset.opens);

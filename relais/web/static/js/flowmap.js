@@ -1,42 +1,43 @@
-// The state whose details are shown is marked in the drawing and brought into its view; the page itself stays put.
+// The flow diagram: highlights the state whose details are shown and scrolls it into view within the diagram only.
 const main = document.getElementById("main");
-const wide = matchMedia("(width >= 1100px)");
-let stays = null;
+const wideScreen = matchMedia("(width >= 1100px)");
+let scrollTopToRestore = null;
 
 function centre(box) {
-  const paper = box.closest(".flowmap__paper");
-  const [inner, outer] = [box.getBoundingClientRect(), paper.getBoundingClientRect()];
-  const isIn = inner.top >= outer.top && inner.bottom <= outer.bottom && inner.left >= outer.left && inner.right <= outer.right;
-  if (isIn) return;
-  paper.scrollBy({
+  const viewport = box.closest(".flowmap__paper");
+  const [inner, outer] = [box.getBoundingClientRect(), viewport.getBoundingClientRect()];
+  const isVisible = inner.top >= outer.top && inner.bottom <= outer.bottom && inner.left >= outer.left && inner.right <= outer.right;
+  if (isVisible) return;
+  viewport.scrollBy({
     left: inner.left + inner.width / 2 - outer.left - outer.width / 2,
     top: inner.top + inner.height / 2 - outer.top - outer.height / 2,
   });
 }
 
-function show() {
-  const asked = /^#s(\d+)$/.exec(location.hash);
-  const box = asked && document.getElementById(`b${asked[1]}`);
-  for (const old of document.querySelectorAll(".box[aria-current]")) old.removeAttribute("aria-current");
+function showSelectedState() {
+  const match = /^#s(\d+)$/.exec(location.hash);
+  const box = match && document.getElementById(`b${match[1]}`);
+  for (const previous of document.querySelectorAll(".box[aria-current]")) previous.removeAttribute("aria-current");
   if (!box) return;
   box.setAttribute("aria-current", "true");
   centre(box);
-  if (stays !== null) main.scrollTop = stays;
-  stays = null;
+  if (scrollTopToRestore !== null) main.scrollTop = scrollTopToRestore;
+  scrollTopToRestore = null;
 }
 
-function showWhereItStands() {
-  const here = document.querySelector(".box.is-here");
-  if (here && !location.hash) centre(here);
+// Of an execution: the state that it waits in.
+function showCurrentState() {
+  const current = document.querySelector(".box.is-here");
+  if (current && !location.hash) centre(current);
 }
 
-addEventListener("hashchange", show);
+addEventListener("hashchange", showSelectedState);
 document.addEventListener("click", ({ target }) => {
-  if (wide.matches && target.closest?.(".flow__sheet a[href^='#s']")) stays = main.scrollTop;
+  if (wideScreen.matches && target.closest?.(".flow__sheet a[href^='#s']")) scrollTopToRestore = main.scrollTop;
 });
 document.addEventListener("change", ({ target }) => {
-  if (target.name === "zoom") document.querySelector(".box[aria-current]") ? show() : showWhereItStands();
+  if (target.name === "zoom") document.querySelector(".box[aria-current]") ? showSelectedState() : showCurrentState();
 });
-document.addEventListener("htmx:afterSettle", showWhereItStands);
-show();
-showWhereItStands();
+document.addEventListener("htmx:afterSettle", showCurrentState);
+showSelectedState();
+showCurrentState();

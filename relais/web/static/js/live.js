@@ -1,89 +1,91 @@
-// Keeps the page live: the conversation it shows, and everywhere rows and counts. What comes is told as DOM events:
-// relais:frame, relais:caught-up, relais:row, relais:counts, relais:refresh; `detail` is the frame. Import nothing from here.
-import { Channel } from "./channel.js";
-import { place } from "./place.js";
-import { isBeingFilledIn, sayItEnded } from "./session.js";
+// Live updates: of the conversation on the page, and on every page of rows and counts. Frames are dispatched as DOM
+// events: relais:frame, relais:caught-up, relais:row, relais:counts, relais:refresh; `detail` is the frame. Other modules
+// listen to these events and import nothing from here.
+import { insertFragment } from "./insert_fragment.js";
+import { LiveConnection } from "./live_connection.js";
+import { hasEditedForm, showSessionExpired } from "./session_expiry.js";
 import "./csrf.js";
 
-const AGAIN = 10_000;
-const SIGNED_OUT = new Set([4401, 401]);
+const MIN_RELOAD_INTERVAL_MS = 10_000;
+const SIGNED_OUT_CODES = new Set([4401, 401]);
 const chat = document.getElementById("chat");
-const sign = document.getElementById("live-state");
-const channels = [];
-let counts = "";
+const stateIndicator = document.getElementById("live-state");
+const connections = [];
+let lastCounts = "";
 let isSigningOut = false;
 
-function announce(frame) {
+function dispatch(frame) {
   const name = ["message", "event", "delivery"].includes(frame.kind) ? "frame" : frame.kind;
   document.dispatchEvent(new CustomEvent(`relais:${name}`, { detail: frame }));
 }
 
+// The worst state of all connections.
 function showState() {
-  const states = channels.map(({ state }) => state);
-  const state = ["lost", "polling"].find((worse) => states.includes(worse)) ?? (states.every((each) => each === "live") ? "live" : "");
-  if (!sign || !state || sign.dataset.state === state) return;
-  sign.dataset.state = state;
-  sign.textContent = sign.dataset[state] ?? "";
+  const states = connections.map(({ state }) => state);
+  const worst = ["lost", "polling"].find((state) => states.includes(state)) ?? (states.every((state) => state === "live") ? "live" : "");
+  if (!stateIndicator || !worst || stateIndicator.dataset.state === worst) return;
+  stateIndicator.dataset.state = worst;
+  stateIndicator.textContent = stateIndicator.dataset[worst] ?? "";
 }
 
 // The server closes the sockets before it answers the sign-out: a reload would cancel that navigation.
 document.addEventListener("submit", ({ target }) => {
-  if (target.matches("[data-forgets]")) isSigningOut = true;
+  if (target.matches("[data-clear-drafts]")) isSigningOut = true;
 });
 
-// The page, asked for again, is the sign-in page or says that this is out of reach. Never in a circle.
-function left(code) {
+// Reloaded, the page is the sign-in page or says that the user has no permission. Rate limited, to avoid a reload loop.
+function onEnd(code) {
   if (isSigningOut) return;
-  if (SIGNED_OUT.has(code) && isBeingFilledIn()) return sayItEnded();
-  const last = Number(sessionStorage.getItem("relais:left") ?? 0);
-  if (Date.now() - last < AGAIN) return;
+  if (SIGNED_OUT_CODES.has(code) && hasEditedForm()) return showSessionExpired();
+  const lastReloadAt = Number(sessionStorage.getItem("relais:left") ?? 0);
+  if (Date.now() - lastReloadAt < MIN_RELOAD_INTERVAL_MS) return;
   sessionStorage.setItem("relais:left", Date.now());
   location.reload();
 }
 
-function open(about) {
-  channels.push(new Channel({ changed: showState, left, ...about }));
+function connect(options) {
+  connections.push(new LiveConnection({ onStateChange: showState, onEnd, ...options }));
 }
 
 // -- the conversation ---------------------------------------------------------------------------------------
 
-function heardThread(frame) {
-  if (frame.html) place(frame.html);
-  // Frames come in order of rev: what was heard is what need not be asked for again.
+function onConversationFrame(frame) {
+  if (frame.html) insertFragment(frame.html);
+  // Frames arrive in order of `rev`, so the last one is the cursor to resume from.
   chat.dataset.rev = frame.rev;
-  announce(frame);
+  dispatch(frame);
 }
 
-// A page that shows an earlier stretch has no place for what is new.
-if (chat?.dataset.conversation && !chat.hasAttribute("data-past")) {
-  open({
+// A page of earlier messages does not show new ones.
+if (chat?.dataset.conversation && !chat.hasAttribute("data-earlier-page")) {
+  connect({
     path: () => `/live?conversation=${chat.dataset.conversation}&since=${chat.dataset.rev}`,
-    heard: heardThread,
-    isNews: ({ rev }) => rev > Number(chat.dataset.rev),
+    onFrame: onConversationFrame,
+    isNewFrame: ({ rev }) => rev > Number(chat.dataset.rev),
   });
 }
 
 // -- rows and counts ----------------------------------------------------------------------------------------
 
-function showCounts(numbers) {
-  counts = JSON.stringify(numbers);
+function showCounts(counts) {
+  lastCounts = JSON.stringify(counts);
   for (const element of document.querySelectorAll("[data-count]")) {
-    const number = numbers[element.dataset.count];
-    if (number === undefined) continue;
-    element.textContent = number;
-    element.toggleAttribute("data-zero", number === 0);
+    const count = counts[element.dataset.count];
+    if (count === undefined) continue;
+    element.textContent = count;
+    element.toggleAttribute("data-zero", count === 0);
   }
 }
 
-// The position is what the server noted before it read the rows of this page: only what changed since is told.
-if (sign) {
-  open({
+// The position is the cursor that the server read before the rows of this page: only later changes are sent.
+if (stateIndicator) {
+  connect({
     path: () => `/live?position=${document.body.dataset.position}`,
-    heard(frame) {
+    onFrame(frame) {
       if (frame.kind === "counts") showCounts(frame);
       if (frame.kind === "position") document.body.dataset.position = frame.position;
-      announce(frame);
+      dispatch(frame);
     },
-    isNews: (frame) => frame.kind === "counts" && JSON.stringify(frame) !== counts,
+    isNewFrame: (frame) => frame.kind === "counts" && JSON.stringify(frame) !== lastCounts,
   });
 }

@@ -1,30 +1,30 @@
-// What a person must be told: `tell(sentence, level)`; failed htmx requests say so by themselves.
-const place = document.getElementById("notices");
-const PASSING = 6000;
+// Notices to the user: `showNotice(sentence, level)`. Failed htmx requests show one by themselves.
+const container = document.getElementById("notices");
+const AUTO_DISMISS_MS = 6_000;
 
-export function tell(sentence, level = "info", link = null) {
+export function showNotice(sentence, level = "info", link = null) {
   const notice = document.createElement("div");
   notice.className = `notice notice--${level}`;
   notice.append(Object.assign(document.createElement("span"), { textContent: sentence }));
   if (link) notice.firstChild.append(" ", Object.assign(document.createElement("a"), { href: link.href, textContent: link.text, target: "_blank" }));
-  place.append(notice);
-  dress(notice, level !== "error");
+  container.append(notice);
+  makeDismissible(notice, level !== "error");
 }
 
-function dress(notice, passing) {
+function makeDismissible(notice, autoDismiss) {
   const close = Object.assign(document.createElement("button"), { type: "button", textContent: "×" });
-  close.setAttribute("aria-label", place.dataset.close);
+  close.setAttribute("aria-label", container.dataset.close);
   close.addEventListener("click", () => notice.remove());
   notice.append(close);
-  if (passing) setTimeout(() => notice.remove(), PASSING);
+  if (autoDismiss) setTimeout(() => notice.remove(), AUTO_DISMISS_MS);
 }
 
-place.querySelectorAll(".notice").forEach((notice) => dress(notice, "passing" in notice.dataset));
-// What asks by itself, time and again, says so in its own place.
-const quiet = ({ elt }) => elt.hasAttribute("data-quiet");
-document.addEventListener("htmx:sendError", ({ detail }) => quiet(detail) || tell(place.dataset.offline, "error"));
+container.querySelectorAll(".notice").forEach((notice) => makeDismissible(notice, "autoDismiss" in notice.dataset));
+// Elements that poll show their failures in their own place.
+const isQuiet = ({ elt }) => elt.hasAttribute("data-quiet");
+document.addEventListener("htmx:sendError", ({ detail }) => isQuiet(detail) || showNotice(container.dataset.offline, "error"));
 document.addEventListener("htmx:responseError", ({ detail }) => {
   if (detail.xhr.status === 401) return location.reload(); // signed out: the page asks to sign in again
-  if (quiet(detail)) return;
-  tell(detail.xhr.status === 403 ? place.dataset.forbidden : place.dataset.error, "error");
+  if (isQuiet(detail)) return;
+  showNotice(detail.xhr.status === 403 ? container.dataset.forbidden : container.dataset.error, "error");
 });

@@ -1,24 +1,24 @@
-// Not a module: it runs before the first paint. The theme stays in this browser; the zone is told to the server, which
-// writes times in it from the next page on.
+// Not a module: it runs before the first paint. The theme is stored in this browser; the time zone is sent to the server
+// as a cookie, so that the next page is rendered in it.
 (() => {
   const root = document.documentElement;
-  const kept = () => { try { return localStorage.getItem("theme") || ""; } catch { return ""; } };
-  const show = (theme) => (theme ? root.setAttribute("data-theme", theme) : root.removeAttribute("data-theme"));
-  const mark = () => document.querySelectorAll("[data-theme-choice]").forEach((button) =>
-    button.setAttribute("aria-pressed", String(button.dataset.themeChoice === kept())));
+  const storedTheme = () => { try { return localStorage.getItem("theme") || ""; } catch { return ""; } };
+  const applyTheme = (theme) => (theme ? root.setAttribute("data-theme", theme) : root.removeAttribute("data-theme"));
+  const markChoice = () => document.querySelectorAll("[data-theme-choice]").forEach((button) =>
+    button.setAttribute("aria-pressed", String(button.dataset.themeChoice === storedTheme())));
 
-  show(kept());
+  applyTheme(storedTheme());
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
   const cookie = `relais_time_zone=${zone}`;
   if (zone && !document.cookie.split("; ").includes(cookie))
     document.cookie = `${cookie}; path=/; max-age=31536000; samesite=lax${location.protocol === "https:" ? "; secure" : ""}`;
-  document.addEventListener("DOMContentLoaded", mark);
+  document.addEventListener("DOMContentLoaded", markChoice);
   document.addEventListener("click", ({ target }) => {
     const button = target.closest?.("[data-theme-choice]");
     if (!button) return;
-    try { localStorage.setItem("theme", button.dataset.themeChoice); } catch { /* kept for this page only */ }
-    show(button.dataset.themeChoice);
-    mark();
+    try { localStorage.setItem("theme", button.dataset.themeChoice); } catch { /* for this page only */ }
+    applyTheme(button.dataset.themeChoice);
+    markChoice();
   });
-  addEventListener("storage", ({ key }) => key === "theme" && (show(kept()), mark()));
+  addEventListener("storage", ({ key }) => key === "theme" && (applyTheme(storedTheme()), markChoice()));
 })();

@@ -1,42 +1,42 @@
-// The history: days, groups, the place of each message, and what happens when a new one comes.
-import { tell } from "./notices.js";
-import { place } from "./place.js";
-import { post, sentenceOf } from "./post.js";
-import { drop } from "./unsent.js";
+// The timeline of a conversation: day separators, grouping of messages, arrival of new ones, resend buttons.
+import { removeUnsent } from "./draft_storage.js";
+import { insertFragment } from "./insert_fragment.js";
+import { showNotice } from "./notices.js";
+import { errorText, post } from "./post.js";
 
-const TOGETHER = 2 * 60_000;
-const NEAR = 80;
+const GROUPING_MS = 2 * 60_000; // consecutive messages of one author within it form a group, as in conversations/timeline.py
+const AT_BOTTOM_PX = 80;
 const chat = document.getElementById("chat");
 const scroller = chat.querySelector("[data-thread]");
 const events = document.getElementById("thread");
-const pill = chat.querySelector("[data-newest]");
+const newMessagesButton = chat.querySelector("[data-new-messages]");
 const announcer = chat.querySelector("[data-announce]");
 
 const items = () => [...events.children].filter((item) => item.dataset.at);
 const isMessage = (item) => item.classList.contains("message");
 const isFromClient = (item) => item.dataset.author?.startsWith("client");
-const lastSeq = () => Math.max(0, ...items().map((item) => Number(item.dataset.seq ?? 0)));
-let known = lastSeq();
+const highestSeq = () => Math.max(0, ...items().map((item) => Number(item.dataset.seq ?? 0)));
+let lastSeq = highestSeq();
 
-// -- days and groups ---------------------------------------------------------------------------------
+// -- day separators and groups -------------------------------------------------------------------------
 
 function arrange() {
-  const unused = new Set(events.querySelectorAll(":scope > .day"));
-  let before = null;
+  const unusedDays = new Set(events.querySelectorAll(":scope > .day"));
+  let previous = null;
   for (const item of items()) {
-    const startsDay = !before || new Date(before.dataset.at).toDateString() !== new Date(item.dataset.at).toDateString();
-    if (startsDay) unused.delete(dayBefore(item));
-    const goesOn = !startsDay && isMessage(item) && isMessage(before) && before.dataset.author === item.dataset.author
-      && new Date(item.dataset.at) - new Date(before.dataset.at) < TOGETHER;
-    item.classList.toggle("is-continued", goesOn);
-    before?.classList.toggle("is-followed", goesOn);
-    before = item;
+    const startsDay = !previous || new Date(previous.dataset.at).toDateString() !== new Date(item.dataset.at).toDateString();
+    if (startsDay) unusedDays.delete(daySeparatorBefore(item));
+    const isContinued = !startsDay && isMessage(item) && isMessage(previous) && previous.dataset.author === item.dataset.author
+      && new Date(item.dataset.at) - new Date(previous.dataset.at) < GROUPING_MS;
+    item.classList.toggle("is-continued", isContinued);
+    previous?.classList.toggle("is-followed", isContinued);
+    previous = item;
   }
-  before?.classList.remove("is-followed");
-  unused.forEach((day) => day.remove());
+  previous?.classList.remove("is-followed");
+  unusedDays.forEach((day) => day.remove());
 }
 
-function dayBefore(item) {
+function daySeparatorBefore(item) {
   if (item.previousElementSibling?.matches(".day")) return item.previousElementSibling;
   const day = Object.assign(document.createElement("li"), { className: "day" });
   const time = Object.assign(document.createElement("time"), { dateTime: item.dataset.at });
@@ -46,78 +46,79 @@ function dayBefore(item) {
   return day;
 }
 
-// -- the newest ----------------------------------------------------------------------------------------
+// -- scrolling -----------------------------------------------------------------------------------------
 
-export function toNewest() {
+// The scroller is a reversed column: its bottom, with the newest message, is scrollTop 0.
+export function scrollToNewest() {
   scroller.scrollTo({ top: 0 });
 }
 
-const isAtNewest = () => Math.abs(scroller.scrollTop) < NEAR;
-scroller.addEventListener("scroll", () => isAtNewest() && (pill.hidden = true), { passive: true });
-pill.addEventListener("click", toNewest);
+const isAtNewest = () => Math.abs(scroller.scrollTop) < AT_BOTTOM_PX;
+scroller.addEventListener("scroll", () => isAtNewest() && (newMessagesButton.hidden = true), { passive: true });
+newMessagesButton.addEventListener("click", scrollToNewest);
 
-// -- what comes --------------------------------------------------------------------------------------------
+// -- new messages ----------------------------------------------------------------------------------------
 
-function arrived(item) {
-  if (!isMessage(item) || !item.dataset.seq || Number(item.dataset.seq) <= known) return;
-  known = Number(item.dataset.seq);
+function onItemAdded(item) {
+  if (!isMessage(item) || !item.dataset.seq || Number(item.dataset.seq) <= lastSeq) return;
+  lastSeq = Number(item.dataset.seq);
   item.classList.add("is-new");
-  // The answer to what this page sent is already on the screen, under the same ref.
+  // A message sent from this page is already shown as unsent, under the same ref.
   if (item.dataset.ref) {
     events.querySelector(`.is-unsent[data-ref="${CSS.escape(item.dataset.ref)}"]`)?.remove();
-    drop(item.dataset.ref);
+    removeUnsent(item.dataset.ref);
   }
-  if (isAtNewest()) toNewest();
-  else pill.hidden = !isFromClient(item);
+  if (isAtNewest()) scrollToNewest();
+  else newMessagesButton.hidden = !isFromClient(item);
   if (!isFromClient(item)) return;
   announcer.textContent = `${item.querySelector(".message__by").textContent.trim()}\u00a0: ${item.querySelector(".bubble__text")?.textContent ?? ""}`;
   markRead();
 }
 
-let unread = false;
-let isTelling = false; // one at a time: after an absence hundreds of messages come at once
+let hasUnread = false;
+let isMarkingRead = false; // one request at a time: after a disconnection hundreds of messages arrive at once
 async function markRead() {
-  unread = chat.hasAttribute("data-mine");
-  if (!unread || isTelling || document.hidden) return;
-  isTelling = true;
-  unread = false;
+  hasUnread = chat.hasAttribute("data-mine");
+  if (!hasUnread || isMarkingRead || document.hidden) return;
+  isMarkingRead = true;
+  hasUnread = false;
   await post(chat.dataset.readUrl);
-  isTelling = false;
-  if (unread) markRead();
+  isMarkingRead = false;
+  if (hasUnread) markRead();
 }
-document.addEventListener("visibilitychange", () => unread && markRead());
+document.addEventListener("visibilitychange", () => hasUnread && markRead());
 
-// Once for all that comes before the next picture: after an absence that may be hundreds of pieces.
-let soon = 0;
-function arrangeSoon() {
-  soon ||= (document.hidden ? setTimeout : requestAnimationFrame)(() => {
-    soon = 0;
+// Once per animation frame: after a disconnection hundreds of fragments may arrive within one.
+let arrangeRequest = 0;
+function scheduleArrange() {
+  arrangeRequest ||= (document.hidden ? setTimeout : requestAnimationFrame)(() => {
+    arrangeRequest = 0;
     arrange();
   });
 }
 
 new MutationObserver((changes) => {
   for (const { addedNodes } of changes)
-    for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) arrived(node);
-  arrangeSoon();
+    for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) onItemAdded(node);
+  scheduleArrange();
 }).observe(events, { childList: true });
 arrange();
 
 // -- « Renvoyer », « C'est arrivé », « Réessayer » ---------------------------------------------------------------------------
 
-document.getElementById("again").addEventListener("submit", async (event) => {
+document.getElementById("resend-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const button = event.submitter;
-  const choices = [...button.parentElement.children];
-  choices.forEach((choice) => (choice.disabled = true));
-  const said = await post(button.formAction, { event: button.value });
+  const buttons = [...button.parentElement.children];
+  buttons.forEach((each) => (each.disabled = true));
+  const response = await post(button.formAction, { event: button.value });
   const delivery = button.closest(".delivery");
-  if (said.success) {
+  if (response.success) {
     button.parentElement.remove();
-    place(said.html);
-    return delivery && toNewest();
+    insertFragment(response.html);
+    return delivery && scrollToNewest();
   }
-  choices.forEach((choice) => (choice.disabled = false));
-  if (!delivery) return tell(sentenceOf(said), "error");
-  delivery.querySelector(".delivery__trouble").textContent = sentenceOf(said);
+  buttons.forEach((each) => (each.disabled = false));
+  if (!delivery) return showNotice(errorText(response), "error");
+  delivery.querySelector(".delivery__error").textContent = errorText(response);
 });

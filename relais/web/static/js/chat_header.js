@@ -1,0 +1,69 @@
+// Refreshes what changes with the conversation's state: its header (holder, actions), the client panel and the composer,
+// whose text is kept. Requested again when an event that changed them arrives.
+import { initComposer } from "./composer.js";
+
+const STATE_CHANGING_EVENT = /\bline--(agent_|conversation_closed|flow_|timeout|menu_choice|free_input)/;
+const WINDOW_CHECK_INTERVAL_MS = 15_000;
+const WINDOW_WARNING_MS = 2 * 3_600_000; // WhatsApp's 24 hour window closes soon
+const chat = document.getElementById("chat");
+const $ = (id) => document.getElementById(id);
+
+let request;
+
+async function refresh() {
+  const dialog = $("chat-header").querySelector("dialog[open]");
+  if (dialog) return dialog.addEventListener("close", refresh, { once: true });
+  request?.abort(); // the latest request wins, in whatever order responses arrive
+  const { signal } = (request = new AbortController());
+  const response = await fetch(chat.dataset.headerUrl, { headers: { "X-Requested-With": "fetch" }, signal }).catch(() => null);
+  const html = await response?.text().catch(() => "");
+  if (!html || signal.aborted) return;
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const header = page.getElementById("chat-header");
+  if (!header) return response.status < 500 && location.reload(); // signed out, or no permission any more
+  chat.toggleAttribute("data-mine", header.hasAttribute("data-mine"));
+  replaceKeepingFocus($("chat-header"), header);
+  $("client").replaceChildren(...page.getElementById("client").childNodes);
+  updateComposer(page.getElementById("composer"));
+}
+
+// Keyboard users keep the focus when the header is replaced.
+function replaceKeepingFocus(current, fresh) {
+  const focused = current.contains(document.activeElement) && document.activeElement;
+  current.replaceWith(fresh);
+  if (!focused) return;
+  const sameButton = focused.dataset.opens && fresh.querySelector(`[data-opens="${focused.dataset.opens}"]`);
+  (sameButton || fresh.querySelector("[data-client]")).focus();
+}
+
+function updateComposer(fresh) {
+  const currentForm = $("composer").querySelector("[data-composer]");
+  const freshForm = fresh.querySelector("[data-composer]");
+  if (currentForm && freshForm) {
+    currentForm.dataset.closes = freshForm.dataset.closes;
+    currentForm.querySelector(".composer__window").replaceWith(freshForm.querySelector(".composer__window"));
+    return;
+  }
+  $("composer").replaceWith(fresh);
+  initComposer();
+}
+
+function changesHeader(node) {
+  if (node.nodeType !== Node.ELEMENT_NODE || Number(node.dataset.rev) <= Number($("chat-header").dataset.rev)) return false;
+  return STATE_CHANGING_EVENT.test(node.className) || node.dataset.author?.startsWith("client");
+}
+
+new MutationObserver((changes) => {
+  if (changes.some(({ addedNodes }) => [...addedNodes].some(changesHeader))) refresh();
+}).observe($("thread"), { childList: true });
+
+function checkWindow() {
+  const form = chat.querySelector("[data-composer]");
+  if (!form) return;
+  const remainingMs = Date.parse(form.dataset.closes) - Date.now();
+  form.querySelector(".composer__window").classList.toggle("is-closing-soon", remainingMs < WINDOW_WARNING_MS);
+  if (remainingMs < 0) refresh();
+}
+
+checkWindow();
+setInterval(checkWindow, WINDOW_CHECK_INTERVAL_MS);

@@ -1,0 +1,7 @@
+// Entry of the conversation page. One entry a page, so that each module below is loaded once.
+import "./list_page.js";
+import "./thread.js";
+import "./composer.js";
+import "./chat_header.js";
+import "./client_panel.js";
+import "./back_to_list.js";

@@ -1,0 +1,10 @@
+// Signing out clears the user's drafts and unsent messages from this browser; an expired session keeps them.
+const belongsTo = (user, key) => [`relais:draft:${user}:`, `relais:unsent:${user}:`].some((prefix) => key.startsWith(prefix));
+
+document.addEventListener("submit", ({ target }) => {
+  if (!target.matches("[data-clear-drafts]")) return;
+  const user = target.dataset.clearDrafts;
+  try {
+    for (const key of Object.keys(localStorage)) if (belongsTo(user, key)) localStorage.removeItem(key);
+  } catch { /* no storage: nothing was stored */ }
+});

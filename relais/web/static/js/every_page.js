@@ -1,0 +1,8 @@
+// What every page runs. A page loads an entry, a module of imports alone: collectstatic bundles it with its imports.
+import "./times.js";
+import "./scroll_position.js";
+import "./dialog.js";
+import "./clipboard.js";
+import "./clear_drafts.js";
+import "./notices.js";
+import "./live.js";

@@ -1,0 +1,3 @@
+// Entry of the pages that show lists of conversations.
+import "./every_page.js";
+import "./conversation_list.js";

@@ -1,3 +1,0 @@
-// A page with lists.
-import "./shell.js";
-import "./list.js";
