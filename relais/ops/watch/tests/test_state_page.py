@@ -25,7 +25,7 @@ BAD = "signatures_refused /api/twilio/message"
 
 @pytest.fixture(autouse=True)
 def enough_room_and_no_account_to_compare(monkeypatch):
-    monkeypatch.setattr(signs_module, "ROOM", 0)
+    monkeypatch.setattr(signs_module, "LOW_FREE_BYTES", 0)
     monkeypatch.setattr(signs_module, "reconciliation_status", lambda *, at=None: None)
 
 
@@ -148,9 +148,9 @@ def test_jobs_that_wait_too_long_are_red(well, completed, words):
 
 
 def test_little_room_is_red(well, monkeypatch):
-    monkeypatch.setattr(signs_module, "ROOM", 10**18)
+    monkeypatch.setattr(signs_module, "LOW_FREE_BYTES", 10**18)
     assert sign("Disque").level == Level.ATTENTION
-    monkeypatch.setattr(signs_module, "LITTLE_ROOM", 10**18)
+    monkeypatch.setattr(signs_module, "CRITICAL_FREE_BYTES", 10**18)
     assert sign("Disque").level == Level.DANGER
 
 
