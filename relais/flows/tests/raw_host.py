@@ -45,7 +45,7 @@ async def drip(writer, part):
 
 
 class RawHost(threading.Thread):
-    """Reads a request and then does as it is told, on a loop of its own."""
+    """Reads a request and then behaves as configured, on its own event loop."""
 
     def __init__(self, behaviour, address):
         super().__init__(daemon=True)

@@ -6,13 +6,13 @@ import pytest
 
 from relais.cli import main
 from relais.flows.check import check, examine
-from relais.flows.engine.tests.stage import FIXTURES, flow_of, say
+from relais.flows.engine.tests.harness import FIXTURES, flow_of, say
 
 QUESTION = "send-and-wait-for-reply"
 ASK = {"incomingMessage": None, "timeout": "bye"}
 
 
-def found(definition):
+def problems_found(definition):
     return [(problem.level, problem.code, problem.state, problem.path) for problem in check(definition)]
 
 
@@ -121,7 +121,7 @@ def with_state(*states):
     ],
 )
 def test_one_problem_is_found_where_it_is(states, problem):
-    assert found(with_state(*states)) == [problem]
+    assert problems_found(with_state(*states)) == [problem]
 
 
 def split(**condition):
@@ -146,13 +146,15 @@ def split(**condition):
 )
 def test_conditions(condition, problem):
     path = "#/states/2/transitions/1/conditions/0"
-    assert found(split(**condition)) == [(level, code, "a", f"{path}/{at}") for level, code, at in problem]
+    assert problems_found(split(**condition)) == [
+        (level, code, "a", f"{path}/{at}") for level, code, at in problem
+    ]
 
 
 def test_all_problems_are_found_at_once_and_errors_come_first():
     flow = with_state(say("a", "{{ x"), say("a", "x"), ("b", "teleport", {}, {}), ("c", "say-play", {}, {}))
-    found = [(problem.level, problem.code) for problem in check(flow)]
-    assert found == [
+    problems_found = [(problem.level, problem.code) for problem in check(flow)]
+    assert problems_found == [
         ("error", "duplicate_name"),
         ("error", "bad_template"),
         ("warning", "unsupported_widget"),
@@ -212,7 +214,7 @@ def test_a_start_that_leads_nowhere_there_is_is_an_error_only_where_it_happens_h
 
 def test_a_flow_that_only_a_request_starts_says_so():
     flow = started_by({"incomingRequest": "a"}, say("a", "hi"))
-    assert found(flow) == [("warning", "no_start", "Trigger", "#/states/0/transitions")]
+    assert problems_found(flow) == [("warning", "no_start", "Trigger", "#/states/0/transitions")]
     assert "REST request (incomingRequest) only" in check(flow)[0].message
     assert verdicts(flow) == ["REST request: not available here; relais flow play --request tries it"]
 
@@ -225,13 +227,13 @@ def test_what_nothing_available_here_starts_is_judged_all_the_same():
 
 def test_a_flow_that_nothing_starts_says_so():
     flow = started_by({"incomingMessage": None}, say("a", "hi"))
-    assert found(flow)[0] == ("warning", "no_start", "Trigger", "#/states/0/transitions")
+    assert problems_found(flow)[0] == ("warning", "no_start", "Trigger", "#/states/0/transitions")
     assert verdicts(flow) == []
 
 
 def test_a_conversation_starts_a_flow_unless_messages_do():
     alone = started_by({"incomingConversationMessage": "a"}, say("a", "hi"))
-    assert (found(alone), verdicts(alone)) == ([], ["conversation message: runs"])
+    assert (problems_found(alone), verdicts(alone)) == ([], ["conversation message: runs"])
     beside = {"incomingMessage": "a", "incomingConversationMessage": "b"}
     both = started_by(beside, say("a", "hi"), say("b", "{{ oops"))
     assert [(p.level, p.code, p.state) for p in check(both)] == [
@@ -240,12 +242,12 @@ def test_a_conversation_starts_a_flow_unless_messages_do():
     ]
     assert verdicts(both)[1].startswith("conversation message: not used here")
     same = started_by(dict.fromkeys(beside, "a"), say("a", "hi"))
-    assert found(same) == []
+    assert problems_found(same) == []
 
 
 def test_a_sub_flow_is_started_by_its_parent_and_a_parent_names_it():
     below = started_by({"incomingParent": "a"}, say("a", "hi"))
-    assert (found(below), verdicts(below)) == ([], ["parent flow: runs"])
+    assert (problems_found(below), verdicts(below)) == ([], ["parent flow: runs"])
     sid = "FW" + "1" * 32
     to = {"completed": None, "failed": "a"}
     parent = started_by({"incomingMessage": "d"}, ("d", "run-subflow", {"flow_sid": sid}, to), say("a", "hi"))
@@ -264,8 +266,8 @@ def written(tmp_path, definition, name="flow.json"):
 def test_errors_are_1_and_named(tmp_path, capsys):
     file = written(tmp_path, with_state(say("hello", "x", "nowhere")))
     assert main(["flow", "check", file]) == 1
-    said = capsys.readouterr().out
-    assert "error: hello:" in said and "nowhere" in said and "#/states/2/transitions/0/next" in said
+    output = capsys.readouterr().out
+    assert "error: hello:" in output and "nowhere" in output and "#/states/2/transitions/0/next" in output
 
 
 def test_warnings_alone_are_0(tmp_path, capsys):
@@ -293,9 +295,9 @@ def test_a_message_names_widget_and_property_and_what_to_do(tmp_path, capsys):
         tmp_path, with_state(("ask", "run-function", {}, {"success": None, "fail": "one"}), say("b", "{{ x"))
     )
     assert main(["flow", "check", file]) == 1
-    told = capsys.readouterr().out
-    assert "error: ask: the property url is missing: add it (#/states/2/properties/url)" in told
-    assert "b: the template of body is wrong:" in told and "correct it" in told
+    output = capsys.readouterr().out
+    assert "error: ask: the property url is missing: add it (#/states/2/properties/url)" in output
+    assert "b: the template of body is wrong:" in output and "correct it" in output
 
 
 def test_several_files_as_json(tmp_path, capsys):

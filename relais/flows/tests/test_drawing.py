@@ -97,8 +97,8 @@ def test_the_flows_that_come_with_relais_are_drawn_without_overlap(name):
     for box in drawing.boxes:
         assert box.x > 0 and box.x + WIDTH < drawing.width
         assert box.y > 0 and box.y + box.height < drawing.height
-        told = {t for exit in box.exits if exit.target for t in exit.transitions}
-        assert told == {t for t in box.widget.transitions if t.next}
+        transitions = {t for exit in box.exits if exit.target for t in exit.transitions}
+        assert transitions == {t for t in box.widget.transitions if t.next}
 
 
 def test_thousands_of_states_in_a_row_are_drawn():

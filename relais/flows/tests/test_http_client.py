@@ -1,4 +1,4 @@
-"""Where a flow may call, and what it is told when it may not, or nobody answers in time."""
+"""The hosts that a flow may call, and its failures: forbidden hosts, and hosts that do not answer in time."""
 
 import asyncio
 import json
@@ -28,12 +28,12 @@ FORM = "application/x-www-form-urlencoded;charset=utf-8"
 
 async def echo(request):
     body = (await request.body()).decode()
-    told = {
+    headers = {
         name: request.headers.get(name, "")
         for name in ("idempotency-key", "authorization", "host", "content-type", "x-twilio-signature")
     }
     return JSONResponse(
-        told | {"method": request.method, "body": parse_qs(body), "query": str(request.url.query)}
+        headers | {"method": request.method, "body": parse_qs(body), "query": str(request.url.query)}
     )
 
 
@@ -104,9 +104,9 @@ def test_only_web_addresses_are_called(server, at):
 
 def test_a_listed_host_is_called_with_a_key_that_stays_the_same(server, listed):
     answer = asks(server, "/echo", "POST", "nom=Fatou&nom=Awa")
-    said = json.loads(answer.body)
-    assert (answer.status, said["method"], said["body"]) == (200, "POST", {"nom": ["Fatou", "Awa"]})
-    assert said["idempotency-key"] == "FN1-7"
+    payload = json.loads(answer.body)
+    assert (answer.status, payload["method"], payload["body"]) == (200, "POST", {"nom": ["Fatou", "Awa"]})
+    assert payload["idempotency-key"] == "FN1-7"
     assert answer.content_type == "application/json"
 
 
@@ -147,8 +147,8 @@ def test_a_redirect_that_is_not_to_be_followed_is_the_answer(server, listed):
 
 
 def test_the_headers_of_an_answer_are_told(server, listed):
-    told = {name.lower(): value for name, value in asks(server, "/echo").headers.items()}
-    assert told["content-type"] == "application/json"
+    headers = {name.lower(): value for name, value in asks(server, "/echo").headers.items()}
+    assert headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize(("path", "why"), [("/large", "64 KB"), ("/round", "redirects")])
@@ -230,8 +230,11 @@ def test_twilio_gets_its_credentials(server, twilio):
     answer = asks(
         server, "/echo?Page=1", at="https://u:p@api.twilio.com", authentication="twilio_credentials"
     )
-    said = json.loads(answer.body)
-    assert (said["authorization"], said["query"]) == (aiohttp.encode_basic_auth(ACCOUNT, TOKEN), "Page=1")
+    payload = json.loads(answer.body)
+    assert (payload["authorization"], payload["query"]) == (
+        aiohttp.encode_basic_auth(ACCOUNT, TOKEN),
+        "Page=1",
+    )
 
 
 def test_credentials_do_not_follow_a_redirect(server, twilio):

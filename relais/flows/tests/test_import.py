@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from relais.flows.engine.tests.stage import flow_of, say
+from relais.flows.engine.tests.harness import flow_of, say
 from relais.flows.import_export import CannotImport, import_file
 from relais.flows.models import Flow
 from relais.flows.tests.test_runner import bot_runs
@@ -37,11 +37,11 @@ def file(tmp_path):
 
 @pytest.fixture
 def imports(clock):
-    def made(path, **options):
+    def run_import(path, **options):
         defaults = {"name": "", "publish": False, "answers": False, "at": clock.now}
         return import_file(path, **defaults | options)
 
-    return made
+    return run_import
 
 
 def by_request(definition):
@@ -97,7 +97,7 @@ def test_a_placeholder_is_no_sid(file, imports):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"name": "autre", "sid": SID}, "“dessous” has the SID"),
         ({"name": "x" * 81}, "80 characters"),
@@ -105,9 +105,9 @@ def test_a_placeholder_is_no_sid(file, imports):
         ({"subflows": [(SID, "nulle part.json")]}, "no file nulle part.json"),
     ],
 )
-def test_what_cannot_be_is_one_sentence_and_keeps_nothing(file, imports, options, said):
+def test_what_cannot_be_is_one_sentence_and_keeps_nothing(file, imports, options, message):
     imports(file(BELOW, "dessous.json"), sid=SID)
-    with pytest.raises(CannotImport, match=said):
+    with pytest.raises(CannotImport, match=message):
         imports(file(PARENT, "dessus.json"), **options)
     assert Flow.objects.count() == 1 and Flow.objects.get().revisions.count() == 1
 

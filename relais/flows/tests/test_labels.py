@@ -1,4 +1,4 @@
-"""Everything the engine and the check can say has words for people."""
+"""Every widget, event, condition, problem and end reason has a label."""
 
 import re
 from pathlib import Path
@@ -101,6 +101,6 @@ def test_text_is_cut_to_its_room():
 
 
 def test_a_problem_tells_which_event_it_is_about():
-    found = Problem("no_branch", "nothing follows “timeout”: the flow ends there without a word", "ask")
-    assert labels.problem_detail(found) == typeset("« timeout »")
+    problem = Problem("no_branch", "nothing follows “timeout”: the flow ends there without a word", "ask")
+    assert labels.problem_detail(problem) == typeset("« timeout »")
     assert labels.problem_detail(Problem("bad_regex", "missing )")) == "missing )"

@@ -1,4 +1,4 @@
-"""A flow writes to somebody else than the client: it is sent to him, or refused aloud, and never told to the client."""
+"""Messages of a flow to somebody else than the client: sent to him or refused, and never sent to the client."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def flow(clock):
     return answers
 
 
-def kept(conversation):
+def refused_message(conversation):
     """What the flow's own conversation shows of a message that did not go."""
     refused = conversation.deliveries.get(state="refused")
     return refused.reason, refused.event.body, refused.event.metadata.get("to")
@@ -76,7 +76,7 @@ def test_his_window_counts_and_not_the_clients(flow, fatou_writes, clock):
     conversation = fatou_writes("rappelez-moi")
     bot_runs(conversation, clock)
     assert messages_to_client(ibrahims) == []
-    assert kept(conversation) == ("window_closed", TEXT, IBRAHIM)
+    assert refused_message(conversation) == ("window_closed", TEXT, IBRAHIM)
     assert messages_to_client(conversation)[-1] == "Non : window_closed"
     assert "note" not in event_types_of(conversation)
 
@@ -87,7 +87,7 @@ def test_his_refusal_counts(flow, fatou_writes, clock):
     flow()
     conversation = fatou_writes("rappelez-moi")
     bot_runs(conversation, clock)
-    assert kept(conversation)[0] == "opted_out"
+    assert refused_message(conversation)[0] == "opted_out"
 
 
 def test_an_agent_who_talks_with_him_is_not_interrupted(flow, fatou_writes, clock, awa):
@@ -97,7 +97,7 @@ def test_an_agent_who_talks_with_him_is_not_interrupted(flow, fatou_writes, cloc
     flow()
     conversation = fatou_writes("rappelez-moi")
     bot_runs(conversation, clock)
-    assert (kept(conversation)[0], messages_to_client(ibrahims)) == ("held_by_agent", before)
+    assert (refused_message(conversation)[0], messages_to_client(ibrahims)) == ("held_by_agent", before)
 
 
 def test_an_agent_who_takes_his_conversation_withholds_it(flow, fatou_writes, clock, awa):
@@ -125,7 +125,7 @@ def test_what_has_nowhere_to_go_is_refused_with_its_reason(flow, fatou_writes, c
     flow(**properties)
     conversation = fatou_writes("rappelez-moi")
     bot_runs(conversation, clock)
-    assert kept(conversation)[:2] == (reason, TEXT)
+    assert refused_message(conversation)[:2] == (reason, TEXT)
     assert messages_to_client(conversation)[-1] == f"Non : {reason}"
     assert Conversation.objects.count() == 1
     [leaving] = MessageDelivery.objects.filter(state="queued")
@@ -160,8 +160,8 @@ def test_a_template_may_be_the_first_message_to_an_address(flow, fatou_writes, c
     )
     assert new.deliveries.get().event.metadata["content_sid"] == TEMPLATE["content_sid"]
     assert messages_to_client(conversation) == ["C'est transmis."]
-    came = fatou_writes("bonjour", address=IBRAHIM)
-    assert came.pk == new.pk, "what he then writes comes to the same conversation"
+    next_conversation = fatou_writes("bonjour", address=IBRAHIM)
+    assert next_conversation.pk == new.pk, "what he then writes comes to the same conversation"
 
 
 def test_a_refused_one_cannot_be_sent_to_the_client_by_mistake(flow, fatou_writes, clock, awa: User):

@@ -135,31 +135,31 @@ def test_the_list_tells_who_answers_what_is_published_and_what_runs(nadias, flow
     begins(with_bot, flow.published)
     flow.add_revision(greets("Et vous ?"), by="Nadia Benali", at=now())
     Flow.objects.create(name="A l'essai")
-    found = read(nadias, "/dashboard/flows")
-    assert found.index("Accueil") < found.index("A l&#x27;essai")
-    assert found.count("répond aux clients") == 1
-    assert "révision 2" in found
-    assert 'data-label="En cours">1</td>' in found
-    assert "aucune" in found
+    html = read(nadias, "/dashboard/flows")
+    assert html.index("Accueil") < html.index("A l&#x27;essai")
+    assert html.count("répond aux clients") == 1
+    assert "révision 2" in html
+    assert 'data-label="En cours">1</td>' in html
+    assert "aucune" in html
 
 
 def test_a_flow_is_drawn_with_its_states_and_arrows(nadias, flow):
-    found = read(nadias, f"/dashboard/flows/{flow.pk}")
-    assert found.count('<g class="box') == 4
-    assert found.count('<path class="arrow') == 3
-    assert "Votre nom ?" in found
-    assert "Merci {{widgets.demande.inbound.Body}}." in found
-    assert 'href="#s1"' in found and 'id="s1"' in found
-    assert " style=" not in found and "<script>" not in found
+    html = read(nadias, f"/dashboard/flows/{flow.pk}")
+    assert html.count('<g class="box') == 4
+    assert html.count('<path class="arrow') == 3
+    assert "Votre nom ?" in html
+    assert "Merci {{widgets.demande.inbound.Body}}." in html
+    assert 'href="#s1"' in html and 'id="s1"' in html
+    assert " style=" not in html and "<script>" not in html
 
 
 def test_what_is_wrong_is_told_with_its_state_and_path(nadias, flow):
     flow.add_revision(with_an_error(), by="Nadia Benali", at=now())
-    found = read(nadias, f"/dashboard/flows/{flow.pk}?revision=2")
-    assert "Une transition mène à un état qui n&#x27;existe pas." in found
-    assert "#/states/1/transitions/1/next" in found
-    assert "nulle_part&nbsp;?" in found
-    assert "jamais atteint" in found
+    html = read(nadias, f"/dashboard/flows/{flow.pk}?revision=2")
+    assert "Une transition mène à un état qui n&#x27;existe pas." in html
+    assert "#/states/1/transitions/1/next" in html
+    assert "nulle_part&nbsp;?" in html
+    assert "jamais atteint" in html
 
 
 def test_names_are_text_never_markup(nadias):
@@ -167,14 +167,14 @@ def test_names_are_text_never_markup(nadias):
     definition["states"][3]["name"] = "</text><script>alert(1)</script>"
     assert imports(nadias, json.dumps(definition), name="<b>Gras</b>").status_code == 302
     for address in ("/dashboard/flows", f"/dashboard/flows/{Flow.objects.get().pk}"):
-        found = read(nadias, address)
-        assert "<script>alert" not in found and "<img src=x" not in found and "<b>Gras" not in found
+        html = read(nadias, address)
+        assert "<script>alert" not in html and "<img src=x" not in html and "<b>Gras" not in html
 
 
 def test_a_revision_that_cannot_be_read_any_more_still_has_its_page(nadias, flow):
     flow.revisions.create(number=2, definition={"states": []}, published_at=now())
-    found = read(nadias, f"/dashboard/flows/{flow.pk}")
-    assert "Cette révision ne peut plus être lue" in found
+    html = read(nadias, f"/dashboard/flows/{flow.pk}")
+    assert "Cette révision ne peut plus être lue" in html
     answer = nadias.get(f"/dashboard/flows/{flow.pk}/revisions/2/try", follow=True)
     assert "ne peut plus être exécutée" in page(answer)
 
@@ -217,7 +217,7 @@ def test_the_same_definition_again_is_no_new_revision(nadias, flow):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "Choisissez un fichier"),
         ("{", "pas du JSON"),
@@ -232,10 +232,10 @@ def test_the_same_definition_again_is_no_new_revision(nadias, flow):
         (json.dumps(greets(note=1)).replace('"note": 1', '"note": ' + "9" * 5000), "ne peut pas être importé"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_a_flow_is_said_and_stays_in_the_form(nadias, text, said):
+def test_what_cannot_be_a_flow_is_said_and_stays_in_the_form(nadias, text, message):
     answer = imports(nadias, text, name="Mon parcours")
     assert answer.status_code == 422
-    assert said in page(answer)
+    assert message in page(answer)
     assert 'value="Mon parcours"' in page(answer)
     assert (text[:20].replace('"', "&quot;") or "textarea") in page(answer)
     assert not Flow.objects.exists()
@@ -244,10 +244,10 @@ def test_what_cannot_be_a_flow_is_said_and_stays_in_the_form(nadias, text, said)
 def test_each_problem_of_a_bad_flow_is_told_with_its_place(nadias):
     definition = greets()
     definition["states"].append(definition["states"][1])
-    found = page(imports(nadias, json.dumps(definition)))
-    assert "Un autre état porte déjà ce nom." in found
-    assert "<bdi>demande</bdi>" in found
-    assert "#/states/4/name" in found
+    html = page(imports(nadias, json.dumps(definition)))
+    assert "Un autre état porte déjà ce nom." in html
+    assert "<bdi>demande</bdi>" in html
+    assert "#/states/4/name" in html
 
 
 def test_a_refused_file_leaves_its_text_in_the_form(nadias):
@@ -310,8 +310,8 @@ def test_a_flow_below_that_is_missing_is_said_until_it_is_found_by_its_sid(nadia
     }
     definition["states"].append(down)
     flow.add_revision(definition, by="", at=now()).publish(at=now())
-    found = read(nadias, f"/dashboard/flows/{flow.pk}")
-    assert BELOW_SID in found and f"/dashboard/flows/import?sid={BELOW_SID}" in found
+    html = read(nadias, f"/dashboard/flows/{flow.pk}")
+    assert BELOW_SID in html and f"/dashboard/flows/import?sid={BELOW_SID}" in html
     assert f'value="{BELOW_SID}"' in read(nadias, f"/dashboard/flows/import?sid={BELOW_SID}")
     below = Flow.objects.create(name="Dessous")
     below.add_revision(greets(), by="", at=now()).publish(at=now())
@@ -346,9 +346,9 @@ def test_a_draft_is_published_and_an_older_revision_again(nadias, flow):
     flow.add_revision(greets("Et vous ?"), by="Nadia Benali", at=now())
     assert "Révision 2 publiée." in page(publishes(nadias, flow, 2))
     assert flow.published.number == 2
-    found = read(nadias, f"/dashboard/flows/{flow.pk}")
-    assert "Revenir à celle-ci" in found
-    assert found.index("revision=2") < found.index("revision=1")
+    html = read(nadias, f"/dashboard/flows/{flow.pk}")
+    assert "Revenir à celle-ci" in html
+    assert html.index("revision=2") < html.index("revision=1")
     publishes(nadias, flow, 1)
     assert flow.published.number == 1
 
@@ -356,8 +356,8 @@ def test_a_draft_is_published_and_an_older_revision_again(nadias, flow):
 def test_running_executions_stay_on_their_revision(nadias, flow, with_bot):
     running = begins(with_bot, flow.published)
     flow.add_revision(greets("Et vous ?"), by="Nadia Benali", at=now())
-    said = page(publishes(nadias, flow, 2))
-    assert "1 conversation en cours finit sur la révision où elle a commencé." in said
+    message = page(publishes(nadias, flow, 2))
+    assert "1 conversation en cours finit sur la révision où elle a commencé." in message
     running.refresh_from_db()
     assert (running.revision.number, running.ended_at) == (1, None)
 
@@ -422,10 +422,10 @@ def test_the_clients_way_is_lit_for_whoever_sees_the_conversation(client, awa, f
     begins(with_bot, flow.published)
     client.force_login(awa)
     assert f'href="/dashboard/chat/{with_bot.pk}/path"' in read(client, f"/dashboard/chat/{with_bot.pk}")
-    found = read(client, f"/dashboard/chat/{with_bot.pk}/path")
-    assert found.count('<g class="box is-lit') == 2
-    assert 'class="box is-lit is-here" id="b1"' in found
-    assert found.count("arrow is-lit") == 1
+    html = read(client, f"/dashboard/chat/{with_bot.pk}/path")
+    assert html.count('<g class="box is-lit') == 2
+    assert 'class="box is-lit is-here" id="b1"' in html
+    assert html.count("arrow is-lit") == 1
 
 
 def test_without_an_execution_there_is_no_way_and_no_link(client, awa, with_bot):

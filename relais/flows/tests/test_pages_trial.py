@@ -29,12 +29,12 @@ class Tab:
     def __init__(self, browser, revision):
         self.browser = browser
         self.address = f"/dashboard/flows/{revision.flow_id}/revisions/{revision.number}/try"
-        self.found = self.browser.get(self.address).content.decode()
+        self.html = self.browser.get(self.address).content.decode()
 
     def does(self, **what):
         answer = self.browser.post(self.address, {"memory": self.memory, "say": "", **what})
         assert answer.status_code == 200
-        self.found = answer.content.decode()
+        self.html = answer.content.decode()
         return self
 
     def says(self, *lines):
@@ -44,12 +44,12 @@ class Tab:
 
     @property
     def memory(self):
-        return html.unescape(MEMORY.search(self.found)[1])
+        return html.unescape(MEMORY.search(self.html)[1])
 
     @property
     def last(self):
         """What the bot said last: the newest stands first."""
-        return html.unescape(BOT.search(self.found)[1])
+        return html.unescape(BOT.search(self.html)[1])
 
 
 @pytest.fixture
@@ -70,39 +70,39 @@ def dealer(nadias):
 
 
 def test_the_page_says_how_to_begin(dealer):
-    assert typeset("« bonjour » pour commencer") in dealer.found
-    assert not LINE.search(dealer.found)
+    assert typeset("« bonjour » pour commencer") in dealer.html
+    assert not LINE.search(dealer.html)
 
 
 @pytest.mark.parametrize("zone", ["Africa/Casablanca", "Africa/Abidjan", "Asia/Tokyo"])
 def test_the_phone_shows_the_time_of_who_tries_it(nadias, dealer, zone):
     nadias.cookies[ZONE_COOKIE] = zone
-    told, shown = CLOCK.search(dealer.does(restart="1").found).groups()
-    assert shown == datetime.fromisoformat(told).astimezone(ZoneInfo(zone)).strftime("%H:%M")
+    machine_time, local_time = CLOCK.search(dealer.does(restart="1").html).groups()
+    assert local_time == datetime.fromisoformat(machine_time).astimezone(ZoneInfo(zone)).strftime("%H:%M")
 
 
 def test_a_draft_answers_as_it_would_a_client(dealer):
     assert "nom" in dealer.says("bonjour").last
     assert "client" in dealer.says("Fatou Diallo").last
     assert "1. Véhicules neufs" in dealer.says("2").last
-    assert "is-here" in dealer.found
+    assert "is-here" in dealer.html
 
 
 def test_what_the_client_told_once_is_not_asked_again(dealer):
     dealer.says("bonjour", "Fatou Diallo", "2").does(**{"pass": "1"})
-    assert "Une heure passe." in dealer.found
-    assert "arrivé à sa fin" in dealer.found
+    assert "Une heure passe." in dealer.html
+    assert "arrivé à sa fin" in dealer.html
     assert "1. Véhicules neufs" in dealer.says("bonjour").last
 
 
 def test_asking_for_an_agent_is_told(dealer):
     dealer.says("bonjour", "Fatou Diallo", "2", "5")
-    assert "Un agent est demandé" in dealer.found
+    assert "Un agent est demandé" in dealer.html
 
 
 def test_it_begins_again(dealer):
     dealer.says("bonjour").does(restart="1")
-    assert not LINE.search(dealer.found)
+    assert not LINE.search(dealer.html)
     assert "nom" in dealer.says("bonjour").last
 
 
@@ -161,7 +161,7 @@ def asks(url):
 def test_other_systems_do_not_answer(nadias, url):
     tab = Tab(nadias, draft(asks(url))).says("bonjour")
     assert tab.last == "Raté"
-    assert f"<code>{url}</code>" in tab.found
+    assert f"<code>{url}</code>" in tab.html
 
 
 @pytest.mark.parametrize("host", ["desk.example", "relais.invalid", "studio:secret@desk.example"])
@@ -173,4 +173,4 @@ def test_our_own_hooks_do(nadias, host):
 def test_what_the_bot_says_is_text_never_markup(nadias):
     definition = asks("x")
     definition["states"][3]["properties"]["body"] = "<script>alert(1)</script>"
-    assert "<script>alert" not in Tab(nadias, draft(definition)).says("bonjour").found
+    assert "<script>alert" not in Tab(nadias, draft(definition)).says("bonjour").html

@@ -1,4 +1,4 @@
-"""relais flow play: a flow in the terminal, the player being the client."""
+"""`relais flow play`: a flow in the terminal; the player is the client."""
 
 import io
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from relais.cli import main
-from relais.flows.engine.tests.stage import FIXTURES, flow_of, say
+from relais.flows.engine.tests.harness import FIXTURES, flow_of, say
 
 ROOT = Path(__file__).resolve().parents[3]
 NOW = "2025-06-15T12:00:00+00:00"
@@ -107,10 +107,10 @@ def test_limits_have_names(play, states, reason, steps):
 
 def test_media_in_a_line(play):
     body = "{{trigger.message.NumMedia}} {{trigger.message.MediaUrl0}} {{trigger.message.MediaContentType0}} {{trigger.message.Body}}"
-    (said, _) = play(flow_of(say("a", body)), "--say", "@https://x.example/a.jpg ma carte grise")
-    assert said["body"] == "1 https://x.example/a.jpg image/jpeg ma carte grise"
-    (said, _) = play(flow_of(say("a", body)), "--say", "@awa bonjour")
-    assert said["body"] == "0   @awa bonjour"
+    (message, _) = play(flow_of(say("a", body)), "--say", "@https://x.example/a.jpg ma carte grise")
+    assert message["body"] == "1 https://x.example/a.jpg image/jpeg ma carte grise"
+    (message, _) = play(flow_of(say("a", body)), "--say", "@awa bonjour")
+    assert message["body"] == "0   @awa bonjour"
 
 
 def test_a_phone_number_is_a_message_and_no_time(play):
@@ -126,8 +126,8 @@ def test_who_writes(play):
             "{{contact.channel.address}} {{trigger.message.ProfileName}} {{trigger.message.From}} {{trigger.message.WaId}}",
         )
     )
-    (said, _) = play(flow, "--say", "x", "--from", "whatsapp:+22501020304", "--profile-name", "Koffi")
-    assert said["body"] == "whatsapp:+22501020304 Koffi whatsapp:+22501020304 22501020304"
+    (message, _) = play(flow, "--say", "x", "--from", "whatsapp:+22501020304", "--profile-name", "Koffi")
+    assert message["body"] == "whatsapp:+22501020304 Koffi whatsapp:+22501020304 22501020304"
 
 
 def test_requests_are_answered_in_turn_and_the_last_repeats(play, answers):
@@ -155,14 +155,14 @@ def test_a_request_without_an_answer_fails_as_by_time_out(play, answers):
 
 
 def test_functions_and_agents(play, answers):
-    first, said, _ = play("run-function", "--say", "duster", *answers({"price": {"json": {"price": 5}}}))
+    first, message, _ = play("run-function", "--say", "duster", *answers({"price": {"json": {"price": 5}}}))
     assert first == {
         "type": "function",
         "widget": "price",
         "url": "https://price.example/quote",
         "params": {"model": "duster"},
     }
-    assert said["body"] == "5 "
+    assert message["body"] == "5 "
     assert play("send-to-flex", "--say", "atelier")[0] == {
         "type": "agent", "widget": "agent", "attributes": {"name": "", "menu": {"choice": "atelier"}},
     }  # fmt: skip
@@ -177,15 +177,19 @@ def test_a_sub_flow_and_its_requests(play):
 
 
 def test_warnings_are_lines(play):
-    warning, said, end = play("unsupported", "--say", "x")
+    warning, message, end = play("unsupported", "--say", "x")
     assert set(warning) == {"type", "widget", "message"} and warning["widget"] == "ring"
-    assert (said["type"], end["reason"]) == ("message", "completed")
+    assert (message["type"], end["reason"]) == ("message", "completed")
 
 
 def test_a_content_template_names_itself(play):
     properties = {"content_sid": "HX1", "content_variables": [{"key": "{{1}}", "value": "Awa"}]}
-    (said, _) = play(flow_of(("a", "send-message", properties, {"sent": None})), "--say", "x")
-    assert (said["body"], said["content_sid"], said["content_variables"]) == ("", "HX1", {"1": "Awa"})
+    (message, _) = play(flow_of(("a", "send-message", properties, {"sent": None})), "--say", "x")
+    assert (message["body"], message["content_sid"], message["content_variables"]) == (
+        "",
+        "HX1",
+        {"1": "Awa"},
+    )
 
 
 OTHER = "whatsapp:+33699999999"
@@ -193,8 +197,8 @@ OTHER = "whatsapp:+33699999999"
 
 def test_a_message_to_another_names_him(play):
     flow = flow_of(say("tell", "Secret de {{trigger.message.Body}}", "done", to=OTHER), say("done", "ok"))
-    told, done, end = play(flow, "--say", "Fatou")
-    assert told == {
+    message, done, end = play(flow, "--say", "Fatou")
+    assert message == {
         "type": "message",
         "widget": "tell",
         "body": "Secret de Fatou",
@@ -224,34 +228,34 @@ def test_a_conversation_starts_a_flow_and_custom_text_is_no_template(play):
         {"event": "incomingMessage"},
         {"event": "incomingConversationMessage", "next": "a"},
     ]
-    said, _ = play(flow, "--say", "x")
-    assert said["body"] == "Hi whatsapp:+212600000001" and "content_sid" not in said
+    message, _ = play(flow, "--say", "x")
+    assert message["body"] == "Hi whatsapp:+212600000001" and "content_sid" not in message
 
 
 def test_an_answer_of_twilios_api_is_played(play):
-    (said, _) = play({"sid": "FW1", "definition": json.dumps(flow_of(say("a", "hi")))}, "--say", "x")
-    assert said["body"] == "hi"
+    (message, _) = play({"sid": "FW1", "definition": json.dumps(flow_of(say("a", "hi")))}, "--say", "x")
+    assert message["body"] == "hi"
 
 
 def test_a_request_may_start_it(play):
-    said, end = play("trigger", "--request", '{"name": "Awa", "when": "lundi"}', "--say", "unheard")
-    assert said["body"].startswith("Rappel pour Awa : lundi") and end["reason"] == "completed"
+    message, end = play("trigger", "--request", '{"name": "Awa", "when": "lundi"}', "--say", "unheard")
+    assert message["body"].startswith("Rappel pour Awa : lundi") and end["reason"] == "completed"
 
 
 def test_time_without_a_zone_is_of_the_zone_of_the_flow(capsys, tmp_path):
     (tmp_path / "f.json").write_text(json.dumps(flow_of(say("a", '{{"now" | date: "%H:%M"}}'))))
     play = ["flow", "play", str(tmp_path / "f.json"), "--json", "--say", "x", "--now", "2025-06-15T09:30"]
     assert main([*play, "--zone", "Africa/Abidjan"]) == 0
-    said, end = map(json.loads, capsys.readouterr().out.splitlines())
-    assert (said["body"], end["at"]) == ("09:30", "2025-06-15T09:30:00+00:00")
+    message, end = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (message["body"], end["at"]) == ("09:30", "2025-06-15T09:30:00+00:00")
 
 
 def test_lines_are_read_from_standard_input(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.StringIO("bonjour\r\n+600\n"))
     assert main(["flow", "play", str(FIXTURES / "send-and-wait-for-reply.json")]) == 0
-    said = capsys.readouterr().out
-    assert "bot  Votre nom ?   (ask)" in said and "Toujours là ?" in said
-    assert said.splitlines()[-1].split()[:2] == ["end", "completed,"]
+    output = capsys.readouterr().out
+    assert "bot  Votre nom ?   (ask)" in output and "Toujours là ?" in output
+    assert output.splitlines()[-1].split()[:2] == ["end", "completed,"]
 
 
 def test_a_person_is_told_why_a_request_fails(capsys):
@@ -273,8 +277,8 @@ def test_a_file_that_cannot_be_run_is_1(play, tmp_path, content, capsys):
     (error,) = play(file, "--say", "x", code=1)
     assert error["type"] == "error" and set(error) == {"type", "message"} and str(file) in error["message"]
     assert main(["flow", "play", str(file), "--say", "x"]) == 1
-    told = capsys.readouterr()
-    assert told.out == "" and str(file) in told.err
+    captured = capsys.readouterr()
+    assert captured.out == "" and str(file) in captured.err
 
 
 @pytest.mark.parametrize(
@@ -290,8 +294,8 @@ def test_a_file_that_cannot_be_run_is_1(play, tmp_path, content, capsys):
 )
 def test_bad_use_is_2_and_one_sentence(arguments, capsys):
     assert main(["flow", "play", str(FIXTURES / "trigger.json"), *arguments]) == 2
-    told = capsys.readouterr()
-    assert told.out == "" and len(told.err.splitlines()) == 1 and arguments[0] in told.err
+    captured = capsys.readouterr()
+    assert captured.out == "" and len(captured.err.splitlines()) == 1 and arguments[0] in captured.err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The bot at work: what it asks, what answers it, and that a person silences it at once."""
+"""The runner: questions and replies of the bot, and that a take-over ends it at once."""
 
 import json
 from datetime import timedelta
@@ -141,9 +141,9 @@ def test_what_came_before_the_question_left_answers_nothing(question, fatou_writ
     assert messages_to_client(conversation)[-1] == "Merci Fatou."
 
 
-@pytest.mark.parametrize(("accepted_after", "said"), [(1, "Merci Fatou."), (3, "Votre nom ?")])
+@pytest.mark.parametrize(("accepted_after", "reply"), [(1, "Merci Fatou."), (3, "Votre nom ?")])
 def test_what_comes_while_the_question_leaves_is_judged_once_that_is_known(
-    question, fatou_writes, clock, accepted_after, said, as_at_twilio
+    question, fatou_writes, clock, accepted_after, reply, as_at_twilio
 ):
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
@@ -157,7 +157,7 @@ def test_what_comes_while_the_question_leaves_is_judged_once_that_is_known(
     asked.mark_sent("SM" + "a" * 32, at=accepted_at)
     assert Execution.objects.due(clock.now).count() == 1
     bot_runs(conversation, clock)
-    assert messages_to_client(conversation)[-1] == said
+    assert messages_to_client(conversation)[-1] == reply
     assert not Execution.objects.due(clock.now).exists()
 
 
@@ -272,12 +272,12 @@ def test_handing_back_starts_the_flow_anew_with_what_went_before(fatou_writes, a
 
 
 def test_our_own_hooks_are_answered_in_the_same_transaction(fatou_writes, clock):
-    answered = "{{widgets.ici.parsed.client_exists}} {{widgets.ici.parsed.message}} {{widgets.ici.parsed.agent_mode}}"
+    answered_text = "{{widgets.ici.parsed.client_exists}} {{widgets.ici.parsed.message}} {{widgets.ici.parsed.agent_mode}}"
     id = "{{widgets.ici.parsed.conversation_id}}"
     published(
         flow_of(
             posts("ici", "/api/twilio/incoming", "dire"),
-            says("dire", answered, "menu"),
+            says("dire", answered_text, "menu"),
             posts(
                 "menu",
                 "/api/twilio/menu-choice",
@@ -379,51 +379,51 @@ def attempt(number):
 
 
 @pytest.fixture
-def stumbles(monkeypatch):
-    """The engine fails on every step, as long as `error` says so."""
+def failing_engine(monkeypatch):
+    """The engine raises `error` on every step, while it is set."""
     fault, step = SimpleNamespace(error=KeyError("widget")), engine.step
 
-    def stumble(*args, **more):
+    def failing_step(*args, **more):
         if fault.error:
             raise fault.error
         return step(*args, **more)
 
-    monkeypatch.setattr(engine, "step", stumble)
+    monkeypatch.setattr(engine, "step", failing_step)
     return fault
 
 
-def tries(conversation, number):
-    """The worker's part: the job runs, and is tried again or not."""
+def run_attempt(conversation, number):
+    """What the worker does: run the job, and ask for the retry decision."""
     with pytest.raises(Exception) as failure:
         run_bot(attempt(number), conversation.pk)
-    again = run_bot.retry_strategy.get_retry_decision(exception=failure.value, job=attempt(number).job)
+    retry = run_bot.retry_strategy.get_retry_decision(exception=failure.value, job=attempt(number).job)
     conversation.refresh_from_db()
-    return again
+    return retry
 
 
 def test_a_bot_that_fails_again_and_again_leaves_the_first_word_to_a_person(
-    question, fatou_writes, clock, stumbles
+    question, fatou_writes, clock, failing_engine
 ):
     conversation = fatou_writes("mercedes")
     for number in range(MAX_ATTEMPTS - 1):
-        assert tries(conversation, number) is not None
+        assert run_attempt(conversation, number) is not None
         assert conversation.situation is Situation.BOT
-    assert tries(conversation, MAX_ATTEMPTS - 1) is None
+    assert run_attempt(conversation, MAX_ATTEMPTS - 1) is None
     assert conversation.situation is Situation.WAITING
     assert event_types_of(conversation) == ["message_received", "error", "agent_transfer"]
 
 
 def test_an_execution_that_fails_on_a_word_ends_and_is_not_woken_again(
-    question, fatou_writes, clock, stumbles
+    question, fatou_writes, clock, failing_engine
 ):
-    stumbles.error = None
+    failing_engine.error = None
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
     twilio_takes_all(clock)
     clock.passes(seconds=3)
     fatou_writes("un mot empoisonné")
-    stumbles.error = KeyError("widget")
-    assert tries(conversation, MAX_ATTEMPTS - 1) is None
+    failing_engine.error = KeyError("widget")
+    assert run_attempt(conversation, MAX_ATTEMPTS - 1) is None
     execution = conversation.executions.get()
     assert (execution.end_reason, execution.awaits_reply, execution.due_at) == ("failed", False, None)
     assert (conversation.situation, conversation.bot_waits_until) == (Situation.WAITING, None)
@@ -432,18 +432,18 @@ def test_an_execution_that_fails_on_a_word_ends_and_is_not_woken_again(
     assert event_types_of(conversation)[-2:] == ["error", "agent_transfer"], "said once"
 
 
-def test_a_database_that_is_away_is_no_fault_of_the_bot(question, fatou_writes, clock, stumbles):
+def test_a_database_that_is_away_is_no_fault_of_the_bot(question, fatou_writes, clock, failing_engine):
     conversation = fatou_writes("mercedes")
-    stumbles.error = OperationalError("gone")
-    assert tries(conversation, 50) is not None
+    failing_engine.error = OperationalError("gone")
+    assert run_attempt(conversation, 50) is not None
     assert event_types_of(conversation) == ["message_received"]
-    stumbles.error = None
+    failing_engine.error = None
     bot_runs(conversation, clock)
     assert messages_to_client(conversation) == ["Votre nom ?"]
 
 
 def test_a_bot_that_fails_takes_nothing_from_the_agent_who_came_first(
-    question, fatou_writes, clock, stumbles, awa
+    question, fatou_writes, clock, failing_engine, awa
 ):
     conversation = fatou_writes("mercedes")
     conversation.take_over(awa, at=clock.passes(seconds=1))

@@ -54,7 +54,7 @@ def test_the_host_is_taken_as_people_write_it(host: str, secret: str, base: str)
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("options", "message"),
     [
         ({"host": ""}, "--host"),
         ({"secret": ""}, "--secret"),
@@ -65,10 +65,10 @@ def test_the_host_is_taken_as_people_write_it(host: str, secret: str, base: str)
         ({"host": "https://relais.example.com/?a=b"}, "no address"),
     ],
 )
-def test_what_is_missing_is_asked_for(given: dict[str, str], says: str) -> None:
+def test_what_is_missing_is_asked_for(options: dict[str, str], message: str) -> None:
     right = {"host": "relais.example.com", "secret": "s", "subflow": SID}
-    with pytest.raises(CannotExport, match=says):
-        for_twilio(read("twilio-flow-agent-mode"), **right | given)
+    with pytest.raises(CannotExport, match=message):
+        for_twilio(read("twilio-flow-agent-mode"), **right | options)
 
 
 def test_a_flow_without_placeholders_needs_nothing() -> None:
@@ -81,11 +81,11 @@ def test_a_placeholder_that_cannot_be_filled_in_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(None, "no file"), ("{", "not JSON"), ("[]", "no states"), ("{}", "no states")]
+    ("content", "message"), [(None, "no file"), ("{", "not JSON"), ("[]", "no states"), ("{}", "no states")]
 )
-def test_what_is_no_flow_is_refused(content: str | None, says: str, tmp_path: Path) -> None:
+def test_what_is_no_flow_is_refused(content: str | None, message: str, tmp_path: Path) -> None:
     file = tmp_path / "flow.json"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(CannotExport, match=says):
+    with pytest.raises(CannotExport, match=message):
         read(str(file))

@@ -1,4 +1,4 @@
-"""When the bot runs: what a slow host may hold up, and what it may not."""
+"""The jobs of the bot: which of them wait for slow hosts, and which do not."""
 
 import asyncio
 import threading
@@ -52,9 +52,9 @@ def clock():
 
 @pytest.fixture
 def limiter(monkeypatch):
-    made = HostLimiter(host_limits.MAX_REQUESTS_PER_HOST)
-    monkeypatch.setattr(host_limits, "host_limiter", made)
-    return made
+    limiter = HostLimiter(host_limits.MAX_REQUESTS_PER_HOST)
+    monkeypatch.setattr(host_limits, "host_limiter", limiter)
+    return limiter
 
 
 def waiting_requests():

@@ -24,7 +24,7 @@ from relais.flows.engine import (
 )
 from relais.flows.engine.conditions import CONDITIONS
 from relais.flows.engine.inputs import TRIGGER_EVENTS
-from relais.flows.engine.tests.stage import CONTEXT, NOON
+from relais.flows.engine.tests.harness import CONTEXT, NOON
 from relais.flows.engine.widgets import WIDGET_TYPES
 
 NAMES = ["Trigger", "a", "b", "c", "d"]

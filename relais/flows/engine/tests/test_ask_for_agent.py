@@ -3,24 +3,24 @@
 import pytest
 
 from relais.flows.engine import AskForAgent
-from relais.flows.engine.tests.stage import Stage
+from relais.flows.engine.tests.harness import FlowHarness
 
 
 def test_send_to_flex_keeps_its_attributes():
-    stage = Stage("send-to-flex").starts("atelier")
+    harness = FlowHarness("send-to-flex").starts("atelier")
     attributes = {"name": "Fatou", "menu": {"choice": "atelier"}}
-    assert stage.effects[0] == AskForAgent(2, "agent", attributes, "WW0123", "5")
-    assert stage.texts == ["Un conseiller arrive (5)."]
+    assert harness.effects[0] == AskForAgent(2, "agent", attributes, "WW0123", "5")
+    assert harness.texts == ["Un conseiller arrive (5)."]
 
 
 def test_enqueue_call_does_the_same():
-    stage = Stage("enqueue-call").starts("atelier")
-    assert stage.effects[0] == AskForAgent(2, "agent", {"why": "atelier"}, "WW0123", "5")
-    assert stage.texts == ["Un conseiller arrive."]
+    harness = FlowHarness("enqueue-call").starts("atelier")
+    assert harness.effects[0] == AskForAgent(2, "agent", {"why": "atelier"}, "WW0123", "5")
+    assert harness.texts == ["Un conseiller arrive."]
 
 
 @pytest.mark.parametrize("name", ['Fatou "la belle"', "a\nb"])
 def test_a_name_that_breaks_the_json_costs_the_client_no_agent(name):
-    stage = Stage("send-to-flex").starts(ProfileName=name)
-    assert any(isinstance(effect, AskForAgent) for effect in stage.effects)
-    assert "attributes" in stage.warnings[0]
+    harness = FlowHarness("send-to-flex").starts(ProfileName=name)
+    assert any(isinstance(effect, AskForAgent) for effect in harness.effects)
+    assert "attributes" in harness.warnings[0]

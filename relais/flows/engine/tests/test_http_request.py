@@ -3,39 +3,45 @@
 import pytest
 
 from relais.flows.engine import MakeHttpRequest, RequestResult, waits_for_reply
-from relais.flows.engine.tests.stage import FATOU, Stage, flow_of, say
+from relais.flows.engine.tests.harness import FATOU, FlowHarness, flow_of, say
 
 
 def test_the_request_waits_for_its_answer():
-    stage = Stage("make-http-request").starts("bonjour")
-    (call,) = stage.effects
+    harness = FlowHarness("make-http-request").starts("bonjour")
+    (call,) = harness.effects
     assert isinstance(call, MakeHttpRequest)
     assert call.params == (("From", FATOU), ("Body", "bonjour"))
-    assert not waits_for_reply(stage.state)
-    assert stage.hears("allô ?").effects == ()
-    stage.answered({"status": "ok", "agent_mode": False}, content_type="application/json; charset=utf-8")
-    assert stage.texts == ["ok/false/200"]
+    assert not waits_for_reply(harness.state)
+    assert harness.receives("allô ?").effects == ()
+    harness.responds({"status": "ok", "agent_mode": False}, content_type="application/json; charset=utf-8")
+    assert harness.texts == ["ok/false/200"]
 
 
 def test_parsed_merges_across_runs_and_survives_another_kind_of_answer():
-    stage = Stage("make-http-request").starts().answered({"status": "ok", "agent_mode": True})
-    assert stage.hears("2").answered({"status": "new"}).texts == ["new/true/200"]
-    assert stage.hears("3").answered(body="OK", status=202).texts == ["new/true/202"]
-    assert stage.hears("4").answered([1, 2]).texts == ["new/true/200"]
+    harness = FlowHarness("make-http-request").starts().responds({"status": "ok", "agent_mode": True})
+    assert harness.receives("2").responds({"status": "new"}).texts == ["new/true/200"]
+    assert harness.receives("3").responds(body="OK", status=202).texts == ["new/true/202"]
+    assert harness.receives("4").responds([1, 2]).texts == ["new/true/200"]
 
 
 def test_a_refusal_has_outputs_and_no_answer_has_none():
-    assert Stage("make-http-request").starts().answered({"status": "no"}, status=500).texts == [
+    assert FlowHarness("make-http-request").starts().responds({"status": "no"}, status=500).texts == [
         'Panne 500{"status": "no"}no'
     ]
-    assert Stage("make-http-request").starts().unanswered().texts == ["Panne "]
-    stale = Stage("make-http-request").starts().answered({"status": "ok"}).hears("encore").unanswered()
+    assert FlowHarness("make-http-request").starts().request_fails().texts == ["Panne "]
+    stale = (
+        FlowHarness("make-http-request")
+        .starts()
+        .responds({"status": "ok"})
+        .receives("encore")
+        .request_fails()
+    )
     assert stale.texts == ["Panne "]
 
 
 def test_more_than_64_kb_is_no_answer():
-    assert Stage("make-http-request").starts().answered(body="é" * 32_769).texts == ["Panne "]
-    assert "//200" in Stage("make-http-request").starts().answered(body="é" * 32_768).texts[0]
+    assert FlowHarness("make-http-request").starts().responds(body="é" * 32_769).texts == ["Panne "]
+    assert "//200" in FlowHarness("make-http-request").starts().responds(body="é" * 32_768).texts[0]
 
 
 @pytest.mark.parametrize(
@@ -51,27 +57,29 @@ def test_more_than_64_kb_is_no_answer():
     ],
 )
 def test_only_a_json_object_is_parsed(content_type, body):
-    stage = Stage("make-http-request").starts().answered(body=body, content_type=content_type or "x")
-    assert stage.texts == ["//200"]
+    harness = FlowHarness("make-http-request").starts().responds(body=body, content_type=content_type or "x")
+    assert harness.texts == ["//200"]
 
 
 def test_the_answer_to_an_earlier_request_changes_nothing():
-    stage = Stage("make-http-request").starts().answered({}).hears("encore")
-    assert stage.gets(RequestResult(2, 200, "application/json", '{"status": "late"}')).effects == ()
+    harness = FlowHarness("make-http-request").starts().responds({}).receives("encore")
+    assert harness.apply(RequestResult(2, 200, "application/json", '{"status": "late"}')).effects == ()
 
 
 def request(**properties):
     to = {"success": None, "failed": "failed"}
-    return Stage(flow_of(("call", "make-http-request", properties, to), say("failed", "failed"))).starts()
+    return FlowHarness(
+        flow_of(("call", "make-http-request", properties, to), say("failed", "failed"))
+    ).starts()
 
 
 def test_what_goes_where():
     parameters = [{"key": "a", "value": "1&2"}, {"key": "b", "value": ""}]
-    get = request(method="GET", url="https://x.example/p?z=0#f", parameters=parameters).asked.as_request()
+    get = request(method="GET", url="https://x.example/p?z=0#f", parameters=parameters).request.as_request()
     assert (get.method, get.url, get.body) == ("GET", "https://x.example/p?z=0&a=1%262&b=#f", "")
     form = request(
         method="POST", url="https://x.example/p", body="c=3", parameters=parameters
-    ).asked.as_request()
+    ).request.as_request()
     assert (form.url, form.body) == ("https://x.example/p", "c=3&a=1%262&b=")
     json_type = "application/json;charset=utf-8"
     post = request(
@@ -80,7 +88,7 @@ def test_what_goes_where():
         content_type=json_type,
         body='{"x": 1}',
         parameters=parameters,
-    ).asked.as_request()
+    ).request.as_request()
     assert post.method == "POST"
     assert (post.url, post.body) == ("https://x.example/p?a=1%262&b=", '{"x": 1}')
     assert post.content_type == json_type
@@ -102,24 +110,24 @@ def test_what_goes_where():
     ],
 )
 def test_what_cannot_be_asked_fails_without_being_asked(properties):
-    stage = request(**properties)
-    assert stage.texts == ["failed"]
+    harness = request(**properties)
+    assert harness.texts == ["failed"]
 
 
 def test_twilio_gets_its_credentials():
     url = "https://lookups.twilio.com/v2/PhoneNumbers/1"
-    asked = request(method="GET", url=url, add_twilio_auth=True).asked
-    assert asked.as_request().authentication == "twilio_credentials"
-    form = request(method="POST", url=url, send_twilio_credentials="true").asked
+    auth_request = request(method="GET", url=url, add_twilio_auth=True).request
+    assert auth_request.as_request().authentication == "twilio_credentials"
+    form = request(method="POST", url=url, send_twilio_credentials="true").request
     assert form.as_request().authentication == "twilio_credentials"
-    json_ = request(method="POST", url=url, add_twilio_auth=True, content_type="application/json").asked
+    json_ = request(method="POST", url=url, add_twilio_auth=True, content_type="application/json").request
     assert json_.as_request().authentication == "twilio_credentials"
-    assert request(method="GET", url=url).asked.as_request().authentication == ""
+    assert request(method="GET", url=url).request.as_request().authentication == ""
 
 
 def test_a_key_that_is_there_twice_is_sent_twice():
     parameters = [{"key": "tag", "value": "a"}, {"key": "x", "value": "1"}, {"key": "tag", "value": "b"}]
-    get = request(method="GET", url="https://x.example/", parameters=parameters).asked
+    get = request(method="GET", url="https://x.example/", parameters=parameters).request
     assert get.as_request().url == "https://x.example/?tag=a&x=1&tag=b"
-    post = request(method="POST", url="https://x.example/", parameters=parameters).asked
+    post = request(method="POST", url="https://x.example/", parameters=parameters).request
     assert post.as_request().body == "tag=a&x=1&tag=b"

@@ -3,43 +3,45 @@
 from datetime import timedelta
 
 from relais.flows.engine import TimedOut
-from relais.flows.engine.tests.stage import NOON, Stage, flow_of, say
+from relais.flows.engine.tests.harness import NOON, FlowHarness, flow_of, say
 
 QUESTION = "send-and-wait-for-reply"
 
 
 def test_a_thousand_steps():
-    stage = Stage(flow_of(say("a", "a", "b"), say("b", "b", "a"))).starts()
-    assert stage.ended == "max_steps"
-    assert stage.state["steps"] == 1000
-    assert len(stage.texts) == 999  # the trigger is a step
+    harness = FlowHarness(flow_of(say("a", "a", "b"), say("b", "b", "a"))).starts()
+    assert harness.ended == "max_steps"
+    assert harness.state["steps"] == 1000
+    assert len(harness.texts) == 999  # the trigger is a step
 
 
 def test_a_thousand_steps_count_across_answers():
-    stage = Stage(
+    harness = FlowHarness(
         flow_of(say("a", "a", "ask"), ("ask", QUESTION, {"body": "?"}, {"incomingMessage": "a"}))
     ).starts()
     heard = 0
-    while stage.ended is None:
-        stage.hears("x")
+    while harness.ended is None:
+        harness.receives("x")
         heard += 1
-    assert (stage.ended, stage.state["steps"], heard) == ("max_steps", 1000, 499)
+    assert (harness.ended, harness.state["steps"], heard) == ("max_steps", 1000, 499)
 
 
 def test_the_same_widget_ten_times_in_a_row():
-    stage = Stage(flow_of(say("again", "again", "again"))).starts()
-    assert (stage.ended, len(stage.texts)) == ("widget_loop", 10)
+    harness = FlowHarness(flow_of(say("again", "again", "again"))).starts()
+    assert (harness.ended, len(harness.texts)) == ("widget_loop", 10)
 
 
 def test_ten_times_in_a_row_counts_across_time_outs():
-    stage = Stage(flow_of(("ask", QUESTION, {"body": "?", "timeout": 5}, {"timeout": "ask"}))).starts()
+    harness = FlowHarness(
+        flow_of(("ask", QUESTION, {"body": "?", "timeout": 5}, {"timeout": "ask"}))
+    ).starts()
     for _ in range(9):
-        assert stage.passes(5).texts == ["?"]
-    assert stage.passes(5).ended == "widget_loop"
+        assert harness.time_passes(5).texts == ["?"]
+    assert harness.time_passes(5).ended == "widget_loop"
 
 
 def test_thirty_days():
-    stage = Stage(
+    harness = FlowHarness(
         flow_of(
             (
                 "ask",
@@ -49,16 +51,16 @@ def test_thirty_days():
             )
         )
     )
-    stage.starts()
-    stage.now += timedelta(days=29)
-    stage.hears("encore là")
-    assert stage.due == NOON + timedelta(days=30)
-    assert stage.passes(86_399).ended is None
-    assert stage.passes(1).ended == "execution_too_long"
-    assert stage.due is None
+    harness.starts()
+    harness.now += timedelta(days=29)
+    harness.receives("encore là")
+    assert harness.due == NOON + timedelta(days=30)
+    assert harness.time_passes(86_399).ended is None
+    assert harness.time_passes(1).ended == "execution_too_long"
+    assert harness.due is None
 
 
 def test_what_has_ended_stays_as_it_ended():
-    stage = Stage(flow_of(say("hello", "Bonjour"))).starts()
-    ended = stage.state
-    assert stage.hears("encore").effects == () and stage.gets(TimedOut()).state == ended
+    harness = FlowHarness(flow_of(say("hello", "Bonjour"))).starts()
+    ended = harness.state
+    assert harness.receives("encore").effects == () and harness.apply(TimedOut()).state == ended

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from relais.flows.engine import InvalidFlow, parse, unwrap
-from relais.flows.engine.tests.stage import FIXTURES, Stage, fixture, flow_of, say
+from relais.flows.engine.tests.harness import FIXTURES, FlowHarness, fixture, flow_of, say
 
 NAMES = sorted(file.stem for file in FIXTURES.glob("*.json"))
 
@@ -29,7 +29,7 @@ def test_a_flow_is_frozen_and_independent_of_what_it_was_made_from():
     flow = parse(definition)
     definition["states"][1]["properties"]["body"] = "Adieu"
     flow.as_json()["states"][1]["properties"]["body"] = "Adieu"
-    assert Stage(flow).starts().texts == ["Bonjour"]
+    assert FlowHarness(flow).starts().texts == ["Bonjour"]
     with pytest.raises(dataclasses.FrozenInstanceError):
         flow.initial = "x"
 
@@ -58,9 +58,9 @@ def test_a_flow_is_frozen_and_independent_of_what_it_was_made_from():
     ],
 )
 def test_what_cannot_be_run_says_where(definition, code, path):
-    with pytest.raises(InvalidFlow) as refused:
+    with pytest.raises(InvalidFlow) as raised:
         parse(definition)
-    assert (refused.value.problems[0].code, refused.value.problems[0].path) == (code, path)
+    assert (raised.value.problems[0].code, raised.value.problems[0].path) == (code, path)
 
 
 def api_answer(definition):
@@ -86,7 +86,7 @@ def test_a_definition_that_stands_alone_names_no_flow():
 
 
 @pytest.mark.parametrize(
-    ("given", "code", "said"),
+    ("source", "code", "error"),
     [
         (api_answer("{"), "not_json", "answer of Twilio's API"),
         (api_answer(None), "not_a_flow", "no list of states"),
@@ -95,21 +95,21 @@ def test_a_definition_that_stands_alone_names_no_flow():
         ({"name": "a", "type": "split-based-on", "transitions": []}, "not_a_flow", "one state"),
     ],
 )
-def test_an_answer_without_a_flow_says_so(given, code, said):
-    with pytest.raises(InvalidFlow, match=said) as refused:
-        parse(json.dumps(given))
-    assert refused.value.problems[0].code == code
+def test_an_answer_without_a_flow_says_so(source, code, error):
+    with pytest.raises(InvalidFlow, match=error) as raised:
+        parse(json.dumps(source))
+    assert raised.value.problems[0].code == code
 
 
 def test_the_least_flow_ends_at_once():
     flow = {"states": [{"name": "T", "type": "trigger"}], "initial_state": "T"}
-    assert Stage(flow).starts().ended == "completed"
+    assert FlowHarness(flow).starts().ended == "completed"
 
 
 def test_a_next_that_does_not_exist_ends_the_flow_and_is_warned_of():
-    stage = Stage(flow_of(say("hello", "Bonjour", "nowhere"))).starts()
-    assert (stage.texts, stage.ended) == (["Bonjour"], "completed")
-    assert "nowhere" in stage.warnings[0]
+    harness = FlowHarness(flow_of(say("hello", "Bonjour", "nowhere"))).starts()
+    assert (harness.texts, harness.ended) == (["Bonjour"], "completed")
+    assert "nowhere" in harness.warnings[0]
 
 
 def test_the_legacy_format_becomes_the_current_one():
@@ -125,10 +125,10 @@ def test_the_legacy_format_becomes_the_current_one():
 
 
 def test_the_legacy_format_runs():
-    stage = Stage("legacy").starts()
-    assert stage.hears("peut-être").texts == ["Oui ou non ?"]
-    assert stage.hears("OUI").asked.body == '{"yes": 1}'
-    assert stage.answered({}).texts == ["Merci."]
+    harness = FlowHarness("legacy").starts()
+    assert harness.receives("peut-être").texts == ["Oui ou non ?"]
+    assert harness.receives("OUI").request.body == '{"yes": 1}'
+    assert harness.responds({}).texts == ["Merci."]
 
 
 def old(type_, name, properties, *transitions):
@@ -153,12 +153,12 @@ def test_old_type_names_beside_an_initial_state(start):
     assert [widget.type for widget in flow.widgets.values()][1:] == [
         "send-and-wait-for-reply", "send-to-flex", "make-http-request", "run-subflow",
     ]  # fmt: skip
-    stage = Stage(flow).starts()
-    assert stage.texts == ["Oui ?"]
-    assert stage.hears("oui").ended == "completed"
+    harness = FlowHarness(flow).starts()
+    assert harness.texts == ["Oui ?"]
+    assert harness.receives("oui").ended == "completed"
 
 
 def test_what_is_no_state_is_told_where_it_stands_in_the_first_format_too():
-    with pytest.raises(InvalidFlow) as refused:
+    with pytest.raises(InvalidFlow) as raised:
         parse({"states": [old("InitialState", "Trigger", {}), 3]})
-    assert [(p.code, p.path) for p in refused.value.problems] == [("bad_state", "#/states/1")]
+    assert [(p.code, p.path) for p in raised.value.problems] == [("bad_state", "#/states/1")]

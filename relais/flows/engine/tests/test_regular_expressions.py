@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from relais.flows.engine.conditions import condition_holds
 from relais.flows.engine.regular_expressions import InvalidPattern, MatchTimeout, pattern
-from relais.flows.engine.tests.stage import Stage, flow_of, say
+from relais.flows.engine.tests.harness import FlowHarness, flow_of, say
 
 
 @pytest.mark.parametrize(
@@ -151,16 +151,16 @@ def test_a_flow_of_catastrophes_ends():
         "value": "(a|aa)+$(?<=b)",
     }
     matches = [{"event": "match", "next": "m", "conditions": [condition]} for _each in range(50)]
-    stage = Stage(
+    harness = FlowHarness(
         flow_of(
             ("s", "split-based-on", {"input": body}, [{"event": "noMatch"}, *matches]),
             say("m", "match"),
         )
     )
     began = time.monotonic()
-    stage.starts("a" * 1600)
-    assert stage.ended == "computation_too_long"
-    assert "does not match" in stage.warnings[0]
+    harness.starts("a" * 1600)
+    assert harness.ended == "computation_too_long"
+    assert "does not match" in harness.warnings[0]
     assert time.monotonic() - began < 20
 
 
@@ -193,7 +193,7 @@ def test_both_engines_agree(expression, text):
 
 
 @pytest.mark.parametrize(
-    ("expression", "said", "told"),
+    ("expression", "message", "expected"),
     [
         ("^(?=.*blocked)(?=.*Access Policy).*", "blocked Access Policy", "yes"),
         ("^(?=.*blocked)(?=.*Access Policy).*", "Access", "no"),
@@ -201,9 +201,11 @@ def test_both_engines_agree(expression, text):
         ("[0-9&&[^5]]{2}", "15", "no"),
     ],
 )
-def test_a_split_by_expressions_of_real_flows(expression, said, told):
+def test_a_split_by_expressions_of_real_flows(expression, message, expected):
     body = "{{trigger.message.Body}}"
     condition = {"type": "regex", "friendly_name": "x", "arguments": [body], "value": expression}
     on = [{"event": "noMatch", "next": "n"}, {"event": "match", "next": "y", "conditions": [condition]}]
-    stage = Stage(flow_of(("s", "split-based-on", {"input": body}, on), say("y", "yes"), say("n", "no")))
-    assert stage.starts(said).texts == [told]
+    harness = FlowHarness(
+        flow_of(("s", "split-based-on", {"input": body}, on), say("y", "yes"), say("n", "no"))
+    )
+    assert harness.starts(message).texts == [expected]

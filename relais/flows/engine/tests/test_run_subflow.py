@@ -1,21 +1,21 @@
 """run-subflow: another flow within, one level deep."""
 
 from relais.flows.engine import parse
-from relais.flows.engine.tests.stage import Stage, fixture, flow_of, say
+from relais.flows.engine.tests.harness import FlowHarness, fixture, flow_of, say
 
 SID = "FW00000000000000000000000000000001"
 
 
 def parent():
-    return Stage("run-subflow", flows={SID: fixture("subflow")})
+    return FlowHarness("run-subflow", flows={SID: fixture("subflow")})
 
 
 def test_it_runs_within_and_returns_its_variables():
-    stage = parent().starts("salut")
-    assert stage.texts == ["Bonjour Fatou ! Votre nom ? (salut)"]
-    assert len(stage.state["frames"]) == 2
-    assert stage.hears("Awa").texts == ["Awa, 41 ans, sans ."]
-    assert stage.ended == "completed"
+    harness = parent().starts("salut")
+    assert harness.texts == ["Bonjour Fatou ! Votre nom ? (salut)"]
+    assert len(harness.state["frames"]) == 2
+    assert harness.receives("Awa").texts == ["Awa, 41 ans, sans ."]
+    assert harness.ended == "completed"
 
 
 def test_it_is_named_before_it_is_needed():
@@ -43,31 +43,31 @@ def test_its_parameters_have_the_types_that_the_export_writes():
             ("set", "set-variables", {"variables": [{"key": "foo", "type": "string", "value": "bar"}]}, {}),
         )
     )
-    assert Stage(above, flows={SID: below}).starts().texts == ["7 8 10 texts", "back bar"]
+    assert FlowHarness(above, flows={SID: below}).starts().texts == ["7 8 10 texts", "back bar"]
 
 
 def test_a_flow_that_is_not_here_fails():
-    stage = Stage("run-subflow").starts()
-    assert stage.texts == ["Plus tard."]
-    assert SID in stage.warnings[0]
+    harness = FlowHarness("run-subflow").starts()
+    assert harness.texts == ["Plus tard."]
+    assert SID in harness.warnings[0]
 
 
 def test_there_is_no_second_level():
     to = {"completed": None, "failed": "no"}
     below = parse(flow_of(("deeper", "run-subflow", {"flow_sid": SID}, to), say("no", "Pas plus bas.")))
-    stage = Stage("run-subflow", flows={SID: below}).starts()
-    assert "sub-flow" in stage.warnings[0]
-    assert stage.texts[0] == "Pas plus bas."
-    assert stage.ended == "completed"
+    harness = FlowHarness("run-subflow", flows={SID: below}).starts()
+    assert "sub-flow" in harness.warnings[0]
+    assert harness.texts[0] == "Pas plus bas."
+    assert harness.ended == "completed"
 
 
 def test_a_sub_flow_taken_away_while_it_waits_fails():
-    stage = parent().starts()
-    stage.flows = {}
-    assert stage.hears("Awa").texts == ["Plus tard."]
+    harness = parent().starts()
+    harness.flows = {}
+    assert harness.receives("Awa").texts == ["Plus tard."]
 
 
 def test_its_question_times_out_within():
-    stage = parent().starts().passes(3600)
-    assert stage.texts == [",  ans, sans ."]
-    assert stage.ended == "completed"
+    harness = parent().starts().time_passes(3600)
+    assert harness.texts == [",  ans, sans ."]
+    assert harness.ended == "completed"

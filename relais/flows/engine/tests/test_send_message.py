@@ -3,29 +3,29 @@
 import pytest
 
 from relais.flows.engine import SendMessage, SendResult
-from relais.flows.engine.tests.stage import DESK, FATOU, Stage, flow_of, say
+from relais.flows.engine.tests.harness import DESK, FATOU, FlowHarness, flow_of, say
 
 
 def test_it_says_and_goes_on_without_waiting():
-    stage = Stage("send-message").starts("dacia")
-    brochure = stage.messages[0]
+    harness = FlowHarness("send-message").starts("dacia")
+    brochure = harness.messages[0]
     assert (brochure.to, brochure.sender) == (FATOU, DESK)
     assert brochure.body == "Voici la brochure, Fatou."
     assert brochure.media_url == "https://cdn.example/dacia.pdf"
-    assert stage.texts[1] == f"Voici la brochure, Fatou. / {FATOU} / queued"
+    assert harness.texts[1] == f"Voici la brochure, Fatou. / {FATOU} / queued"
 
 
 def test_an_empty_message_is_not_said_and_fails():
-    stage = Stage("send-message").starts()
-    assert [message.widget for message in stage.messages] == ["brochure", "echo", "sorry"]
-    assert stage.texts[-1] == "Erreur 21619."
+    harness = FlowHarness("send-message").starts()
+    assert [message.widget for message in harness.messages] == ["brochure", "echo", "sorry"]
+    assert harness.texts[-1] == "Erreur 21619."
 
 
 def test_more_than_twilio_takes_fails():
-    stage = Stage(flow_of(say("long", "é" * 1601, None))).starts()
-    assert stage.texts == []
-    assert "1600" in stage.warnings[0]
-    assert Stage(flow_of(say("long", "é" * 1600, None))).starts().texts == ["é" * 1600]
+    harness = FlowHarness(flow_of(say("long", "é" * 1601, None))).starts()
+    assert harness.texts == []
+    assert "1600" in harness.warnings[0]
+    assert FlowHarness(flow_of(say("long", "é" * 1600, None))).starts().texts == ["é" * 1600]
 
 
 def test_what_became_of_it_is_known_later():
@@ -34,10 +34,10 @@ def test_what_became_of_it_is_known_later():
         ("ask", "send-and-wait-for-reply", {"body": "Oui ?"}, {"incomingMessage": "tell"}),
         say("tell", "{{widgets.hello.outbound.Sid}} {{widgets.hello.outbound.Status}}"),
     )
-    stage = Stage(flow).starts()
-    stage.gets(SendResult(stage.messages[0].ref, sid="SM1", status="sent"))
-    assert stage.effects == ()
-    assert stage.hears("oui").texts == ["SM1 sent"]
+    harness = FlowHarness(flow).starts()
+    harness.apply(SendResult(harness.messages[0].ref, sid="SM1", status="sent"))
+    assert harness.effects == ()
+    assert harness.receives("oui").texts == ["SM1 sent"]
 
 
 def test_a_content_template_has_a_sid_and_variables():
@@ -54,7 +54,7 @@ def test_a_content_template_has_a_sid_and_variables():
             {"sent": None},
         )
     )
-    (message,) = Stage(flow).starts().messages
+    (message,) = FlowHarness(flow).starts().messages
     assert message == SendMessage(2, "card", FATOU, DESK, "", "", "HX1", {"1": "Fatou"})
 
 
@@ -77,7 +77,7 @@ def test_a_content_template_has_a_sid_and_variables():
 )
 def test_the_message_type_chooses_between_text_and_template(properties, sent):
     flow = flow_of(("a", "send-message", {"body": "Bonjour", **properties}, {"sent": None}))
-    (message,) = Stage(flow).starts().messages
+    (message,) = FlowHarness(flow).starts().messages
     assert (message.body, message.content_sid) == sent
     assert bool(message.content_variables) is False
 
@@ -86,7 +86,7 @@ OTHER = "whatsapp:+33699999999"
 
 
 def to_other(**properties):
-    return Stage(
+    return FlowHarness(
         flow_of(
             (
                 "tell",
@@ -104,33 +104,33 @@ def to_other(**properties):
     "properties", [{"to": OTHER}, {"to": "+33 6 99 99 99 99"}, {"from": "whatsapp:+14150000000"}]
 )
 def test_a_message_to_or_from_another_waits_for_what_becomes_of_it(properties):
-    stage = to_other(**properties)
-    (message,) = stage.messages
+    harness = to_other(**properties)
+    (message,) = harness.messages
     assert not message.is_to_client
     assert (message.to, message.sender) == (properties.get("to", FATOU), properties.get("from", DESK))
-    assert stage.ended is None
-    stage.hears("une autre réponse")
-    assert stage.ended is None, "a message of the client is not its outcome"
-    assert stage.said(status="queued").texts == ["Transmis."]
+    assert harness.ended is None
+    harness.receives("une autre réponse")
+    assert harness.ended is None, "a message of the client is not its outcome"
+    assert harness.send_result(status="queued").texts == ["Transmis."]
 
 
 def test_a_message_to_another_that_cannot_go_fails():
-    stage = to_other(to=OTHER)
-    assert stage.said(error_code="window_closed", error_message="plus de 24 h").texts == [
+    harness = to_other(to=OTHER)
+    assert harness.send_result(error_code="window_closed", error_message="plus de 24 h").texts == [
         "Pas transmis : window_closed."
     ]
 
 
 def test_a_message_to_another_that_cannot_go_is_told_where_nothing_follows():
     flow = flow_of(("tell", "send-message", {"body": "x", "to": OTHER}, {"sent": None, "failed": None}))
-    stage = Stage(flow).starts().said(error_code="window_closed", error_message="plus de 24 h")
-    assert (stage.ended, len(stage.warnings)) == ("completed", 1)
-    assert OTHER in stage.warnings[0] and "plus de 24 h" in stage.warnings[0]
+    harness = FlowHarness(flow).starts().send_result(error_code="window_closed", error_message="plus de 24 h")
+    assert (harness.ended, len(harness.warnings)) == ("completed", 1)
+    assert OTHER in harness.warnings[0] and "plus de 24 h" in harness.warnings[0]
 
 
 @pytest.mark.parametrize(
     "to", ["{{contact.channel.address}}", "+212 600-00 00 01", "00212600000001", "WhatsApp: 212600000001"]
 )
 def test_the_client_is_the_client_however_he_is_written(to):
-    (message,) = Stage(flow_of(say("a", "x", to=to))).starts().messages
+    (message,) = FlowHarness(flow_of(say("a", "x", to=to))).starts().messages
     assert message.is_to_client

@@ -2,14 +2,14 @@
 
 import pytest
 
-from relais.flows.engine.tests.stage import Stage, flow_of, say
+from relais.flows.engine.tests.harness import FlowHarness, flow_of, say
 from relais.flows.engine.values import number_or_text
 
 
 def test_a_counter_and_the_types():
-    stage = Stage("set-variables").starts()
-    assert stage.texts == ["1//0612345678/12.5/gold/13.5"]
-    assert stage.hears("encore").texts == ["2/1/0612345678/12.5/gold/13.5"]
+    harness = FlowHarness("set-variables").starts()
+    assert harness.texts == ["1//0612345678/12.5/gold/13.5"]
+    assert harness.receives("encore").texts == ["2/1/0612345678/12.5/gold/13.5"]
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ def test_a_counter_and_the_types():
     ],
 )
 def test_what_a_text_becomes(text, value):
-    made = number_or_text(text)
-    assert made == value and type(made) is type(value)
+    value_set = number_or_text(text)
+    assert value_set == value and type(value_set) is type(value)
 
 
 @pytest.mark.parametrize(
@@ -53,18 +53,18 @@ def test_what_a_text_becomes(text, value):
 )
 def test_a_type_says_what_a_value_becomes(type_, text, value):
     variables = {"variables": [{"key": "a", "type": type_, "value": text}]}
-    stage = Stage(flow_of(("set", "set-variables", variables, {"next": None}))).starts()
-    made = stage.state["frames"][0]["variables"]["a"]
-    assert made == value and type(made) is type(value)
-    assert stage.warnings == []
+    harness = FlowHarness(flow_of(("set", "set-variables", variables, {"next": None}))).starts()
+    value_set = harness.state["frames"][0]["variables"]["a"]
+    assert value_set == value and type(value_set) is type(value)
+    assert harness.warnings == []
 
 
 @pytest.mark.parametrize("type_", ["number", "boolean", "json_object"])
 def test_a_value_that_is_not_of_its_type_stays_a_text_and_is_warned_of(type_):
     variables = {"variables": [{"key": "a", "type": type_, "value": "douze {"}]}
-    stage = Stage(flow_of(("set", "set-variables", variables, {"next": None}))).starts()
-    assert stage.state["frames"][0]["variables"] == {"a": "douze {"}
-    assert "a is not" in stage.warnings[0]
+    harness = FlowHarness(flow_of(("set", "set-variables", variables, {"next": None}))).starts()
+    assert harness.state["frames"][0]["variables"] == {"a": "douze {"}
+    assert "a is not" in harness.warnings[0]
 
 
 def test_what_is_not_json_stays_a_text():
@@ -75,8 +75,8 @@ def test_what_is_not_json_stays_a_text():
         {"key": "none", "value": None},
     ]
     body = "{{flow.variables.bad}}|{{flow.variables.list[1]}}|{{flow.variables.yes}}|{{flow.variables.none}}|"
-    stage = Stage(
+    harness = FlowHarness(
         flow_of(("set", "set-variables", {"variables": variables}, {"next": "show"}), say("show", body))
     )
-    assert stage.starts().texts == ["{oops|2|true||"]
-    assert "bad" in stage.warnings[0]
+    assert harness.starts().texts == ["{oops|2|true||"]
+    assert "bad" in harness.warnings[0]

@@ -2,11 +2,11 @@
 
 import pytest
 
-from relais.flows.engine.tests.stage import Stage, flow_of, say
+from relais.flows.engine.tests.harness import FlowHarness, flow_of, say
 
 
 @pytest.mark.parametrize(
-    ("reply", "said"),
+    ("reply", "expected"),
     [
         ("1", "Véhicules"),
         (" VÉHICULES ", "Véhicules"),
@@ -17,18 +17,18 @@ from relais.flows.engine.tests.stage import Stage, flow_of, say
         ("vip", "Je n’ai pas compris."),
     ],
 )
-def test_a_menu(reply, said):
-    assert Stage("split-based-on").starts().hears(reply).texts[0] == said
+def test_a_menu(reply, expected):
+    assert FlowHarness("split-based-on").starts().receives(reply).texts[0] == expected
 
 
 def test_a_match_that_leads_nowhere_ends_the_flow():
-    assert Stage("split-based-on").starts().hears("  ").ended == "completed"
+    assert FlowHarness("split-based-on").starts().receives("  ").ended == "completed"
 
 
 def test_no_match_repeats_the_question():
-    stage = Stage("split-based-on").starts().hears("peut-être")
-    assert stage.texts == ["Je n’ai pas compris.", "1. Véhicules 2. Atelier"]
-    assert stage.hears("1").ended == "completed"
+    harness = FlowHarness("split-based-on").starts().receives("peut-être")
+    assert harness.texts == ["Je n’ai pas compris.", "1. Véhicules 2. Atelier"]
+    assert harness.receives("1").ended == "completed"
 
 
 def split(type_, value, argument="{{trigger.message.Body}}"):
@@ -40,17 +40,17 @@ def split(type_, value, argument="{{trigger.message.Body}}"):
 def test_without_arguments_the_input_is_compared():
     flow = split("equal_to", "x")
     flow["states"][1]["transitions"][1]["conditions"][0]["arguments"] = []
-    assert Stage(flow).starts("y").texts == ["yes"]
+    assert FlowHarness(flow).starts("y").texts == ["yes"]
 
 
 def test_a_bad_expression_matches_nothing_and_is_warned_of():
-    stage = Stage(split("regex", "(?=a")).starts("a")
-    assert stage.texts == ["no"] and "(?=a" in stage.warnings[0]
+    harness = FlowHarness(split("regex", "(?=a")).starts("a")
+    assert harness.texts == ["no"] and "(?=a" in harness.warnings[0]
 
 
 def test_an_unknown_condition_matches_nothing_and_is_warned_of():
-    stage = Stage(split("sounds_like", "a")).starts("a")
-    assert stage.texts == ["no"] and "sounds_like" in stage.warnings[0]
+    harness = FlowHarness(split("sounds_like", "a")).starts("a")
+    assert harness.texts == ["no"] and "sounds_like" in harness.warnings[0]
 
 
 def test_json_booleans_compare_as_text():
@@ -76,7 +76,7 @@ def test_json_booleans_compare_as_text():
         ),
         say("yes", "yes"),
     )
-    assert Stage(flow).starts().answered({"agent_mode": True}).texts == ["yes"]
-    assert Stage(flow).starts().answered({"agent_mode": "true"}).texts == ["yes"]
-    nowhere = Stage(flow).starts().answered({"agent_mode": False})
+    assert FlowHarness(flow).starts().responds({"agent_mode": True}).texts == ["yes"]
+    assert FlowHarness(flow).starts().responds({"agent_mode": "true"}).texts == ["yes"]
+    nowhere = FlowHarness(flow).starts().responds({"agent_mode": False})
     assert nowhere.ended == "completed" and "noMatch" in nowhere.warnings[0]

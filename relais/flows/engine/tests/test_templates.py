@@ -1,4 +1,4 @@
-"""Liquid in a flow: what is rendered, what is warned of, and what cannot be made large."""
+"""Liquid templates: rendered texts, warnings, and the limits on size and computing."""
 
 import time
 import tracemalloc
@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relais.flows.engine import ExecutionContext, limits, templates
-from relais.flows.engine.tests.stage import NOON, Stage, flow_of, render, say
+from relais.flows.engine.tests.harness import NOON, FlowHarness, flow_of, render, say
 
 DATA = {
     "name": "Awa",
@@ -82,19 +82,19 @@ def test_a_template_that_goes_wrong_is_empty_and_warned_of(source):
 
 
 def test_a_wrong_template_costs_its_own_property_only():
-    stage = Stage(flow_of(say("show", "Bonjour", None, media_url="{{ oops"))).starts()
-    assert stage.texts == ["Bonjour"]
-    assert stage.state["warnings"] == 1
+    harness = FlowHarness(flow_of(say("show", "Bonjour", None, media_url="{{ oops"))).starts()
+    assert harness.texts == ["Bonjour"]
+    assert harness.state["warnings"] == 1
 
 
 def test_names_with_hyphens_are_names():
-    stage = Stage(
+    harness = FlowHarness(
         flow_of(
             ("new-name", "send-and-wait-for-reply", {"body": "?"}, {"incomingMessage": "tell"}),
             say("tell", "{{widgets.new-name.inbound.Body}}"),
         )
     )
-    assert stage.starts().hears("Ana").texts == ["Ana"]
+    assert harness.starts().receives("Ana").texts == ["Ana"]
 
 
 @pytest.mark.parametrize(
@@ -137,13 +137,13 @@ def test_no_filter_reads_the_clock():
 def test_a_text_of_more_than_16_kb_ends_the_execution():
     body = "é" * (limits.MAX_RENDERED_BYTES // 4)
     for source in (body * 3, "{{flow.data.body}}{{flow.data.body}}{{flow.data.body}}"):
-        stage = Stage(
+        harness = FlowHarness(
             flow_of(("set", "set-variables", {"variables": [{"key": "a", "value": source}]}, {"next": None}))
         )
-        stage.context = stage.context.__class__("FN1", "FW1", "a", "b", data={"body": body})
-        stage.starts()
-        assert stage.ended == "text_too_long"
-        assert "16 KB" in stage.warnings[0]
+        harness.context = harness.context.__class__("FN1", "FW1", "a", "b", data={"body": body})
+        harness.starts()
+        assert harness.ended == "text_too_long"
+        assert "16 KB" in harness.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -201,8 +201,8 @@ FIFTEEN = "123456789101112131415"
     ],
 )
 def test_a_loop_ends_after_fifteen_rounds(source, text):
-    found, warnings = render(source, variables={"sixteen": list(range(16)), "map": {"k": 1}})
-    assert found == text
+    rendered, warnings = render(source, variables={"sixteen": list(range(16)), "map": {"k": 1}})
+    assert rendered == text
     longer = any(size in source for size in ("16", "sixteen", "..10000000000) %", "reversed limit: 20"))
     assert [warning[:6] for warning in warnings] == (["A loop"] if longer else [])
 
@@ -317,7 +317,7 @@ MUCH = {
 
 
 def in_short(source):
-    """What it renders, of much data, and what is said of it; it must take little time."""
+    """The text and warnings of a template with much data; it must take little time."""
     budget = templates.Budget(limits.MAX_TEMPLATE_OPERATIONS)
     began = time.thread_time()
     try:
@@ -355,10 +355,10 @@ def test_a_template_that_takes_too_long_is_empty_and_warned_of(name):
 def test_many_templates_that_take_long_end_the_execution():
     heavy = BOMBS["many conditions in loops"]
     variables = [{"key": f"k{n}", "value": heavy} for n in range(200)]
-    stage = Stage(flow_of(("set", "set-variables", {"variables": variables}, {"next": None})))
+    harness = FlowHarness(flow_of(("set", "set-variables", {"variables": variables}, {"next": None})))
     began = time.process_time()
-    stage.starts()
-    assert stage.ended == "computation_too_long"
+    harness.starts()
+    assert harness.ended == "computation_too_long"
     assert time.process_time() - began < 10
 
 
@@ -368,11 +368,11 @@ def test_a_usual_step_is_far_from_its_bounds():
     context = ExecutionContext(
         "FN1", "FW1", "a", "b", data={"list": ["un", "deux", "trois", "quatre", "cinq"]}
     )
-    stage = Stage(
+    harness = FlowHarness(
         flow_of(("set", "set-variables", {"variables": variables}, {"next": None})), context=context
     )
-    assert stage.starts().ended == "completed"
-    assert stage.warnings == []
+    assert harness.starts().ended == "completed"
+    assert harness.warnings == []
 
 
 VALUES = st.sampled_from(

@@ -3,23 +3,23 @@
 import pytest
 
 from relais.flows.engine import Trigger, UnsupportedTrigger, parse
-from relais.flows.engine.tests.stage import FATOU, NOON, Stage, say, webhook
+from relais.flows.engine.tests.harness import FATOU, NOON, FlowHarness, say, webhook
 
 
 def test_a_message_is_seen_as_the_webhook_brought_it():
-    stage = Stage("trigger").starts(WaId="212600000001", ChannelAttributes='{"from": "Awa"}')
-    assert stage.texts == ["Bonjour Fatou (212600000001), Awa"]
-    assert stage.ended == "completed"
+    harness = FlowHarness("trigger").starts(WaId="212600000001", ChannelAttributes='{"from": "Awa"}')
+    assert harness.texts == ["Bonjour Fatou (212600000001), Awa"]
+    assert harness.ended == "completed"
 
 
 def test_a_request_brings_its_parameters_twice():
-    stage = Stage("trigger").starts(trigger=Trigger.request({"name": "Awa", "when": "lundi"}))
-    assert stage.texts == ["Rappel pour Awa : lundi, de whatsapp:+14155238886 à whatsapp:+212600000001"]
+    harness = FlowHarness("trigger").starts(trigger=Trigger.request({"name": "Awa", "when": "lundi"}))
+    assert harness.texts == ["Rappel pour Awa : lundi, de whatsapp:+14155238886 à whatsapp:+212600000001"]
 
 
 def test_a_parent_brings_its_parameters():
-    stage = Stage("trigger").starts(trigger=Trigger("incomingParent", {"name": "Awa"}))
-    assert stage.texts == ["Sous Awa"]
+    harness = FlowHarness("trigger").starts(trigger=Trigger("incomingParent", {"name": "Awa"}))
+    assert harness.texts == ["Sous Awa"]
 
 
 def started_by(first, *states):
@@ -41,7 +41,7 @@ def started_by(first, *states):
 
 def by_message(flow, body="bonjour", **more):
     trigger = Trigger.message(webhook(body, **more), event=flow.message_trigger_event)
-    return Stage(flow).starts(trigger=trigger)
+    return FlowHarness(flow).starts(trigger=trigger)
 
 
 def test_a_message_starts_a_flow_made_for_conversations():
@@ -52,8 +52,8 @@ def test_a_message_starts_a_flow_made_for_conversations():
     )
     flow = started_by({"incomingConversationMessage": "hello"}, say("hello", body))
     assert flow.message_trigger_event == "incomingConversationMessage"
-    stage = by_message(flow, ChannelAttributes='{"from": "Awa"}')
-    assert stage.texts == [f"{FATOU} {FATOU} bonjour Awa {NOON.isoformat()}"]
+    harness = by_message(flow, ChannelAttributes='{"from": "Awa"}')
+    assert harness.texts == [f"{FATOU} {FATOU} bonjour Awa {NOON.isoformat()}"]
 
 
 def test_a_reply_takes_the_place_of_the_message_in_a_conversation():
@@ -62,7 +62,7 @@ def test_a_reply_takes_the_place_of_the_message_in_a_conversation():
         ("ask", "send-and-wait-for-reply", {"body": "Votre nom ?"}, {"incomingMessage": "tell"}),
         say("tell", "{{trigger.conversation.Body}} = {{widgets.ask.inbound.Body}}"),
     )
-    assert by_message(flow).hears("Awa").texts == ["Awa = Awa"]
+    assert by_message(flow).receives("Awa").texts == ["Awa = Awa"]
 
 
 def test_a_message_takes_incoming_message_where_both_lead_on():
@@ -77,9 +77,9 @@ def test_a_message_takes_incoming_message_where_both_lead_on():
 def test_a_flow_for_requests_is_started_by_no_message_and_says_what_starts_it():
     flow = started_by({"incomingRequest": "a"}, say("a", "x"))
     assert flow.message_trigger_event == ""
-    stage = by_message(flow)
-    assert stage.ended == "completed"
-    assert "incomingMessage, only by incomingRequest" in stage.warnings[0]
+    harness = by_message(flow)
+    assert harness.ended == "completed"
+    assert "incomingMessage, only by incomingRequest" in harness.warnings[0]
 
 
 @pytest.mark.parametrize("event", ["incomingCall", "sunrise"])
@@ -89,6 +89,6 @@ def test_any_other_start_is_refused_by_name(event):
 
 
 def test_a_flow_that_is_not_made_for_the_start_ends_and_says_so():
-    stage = Stage("subflow").starts()
-    assert stage.ended == "completed"
-    assert "incomingMessage" in stage.warnings[0]
+    harness = FlowHarness("subflow").starts()
+    assert harness.ended == "completed"
+    assert "incomingMessage" in harness.warnings[0]

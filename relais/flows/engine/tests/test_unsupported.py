@@ -1,6 +1,6 @@
 """Any other widget: named when the flow is loaded, its failure when it is reached."""
 
-from relais.flows.engine.tests.stage import Stage, fixture
+from relais.flows.engine.tests.harness import FlowHarness, fixture
 
 
 def test_it_is_named_with_its_place():
@@ -11,6 +11,6 @@ def test_it_is_named_with_its_place():
 
 
 def test_it_takes_its_failure():
-    stage = Stage("unsupported").starts()
-    assert "connect-call-to" in stage.warnings[0] and "hangup" in stage.warnings[0]
-    assert stage.texts == ["Nous vous écrirons."]
+    harness = FlowHarness("unsupported").starts()
+    assert "connect-call-to" in harness.warnings[0] and "hangup" in harness.warnings[0]
+    assert harness.texts == ["Nous vous écrirons."]

@@ -1,4 +1,4 @@
-"""The files are what `build.py` writes, and what Twilio's published schema of flows asks for, in our words."""
+"""The files are what `build.py` writes, and follow Twilio's published schema of flows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EVENTS = {
     "make-http-request": {"success", "failed"},
     "run-subflow": {"completed", "failed"},
 }
-# What each kind must have, and what it may have besides the offset.
+# The required and optional properties of each type, besides the offset.
 PROPERTIES = {
     "trigger": (set(), set()),
     "send-message": ({"from", "to", "body"}, {"service", "channel", "media_url", "attributes"}),
@@ -72,17 +72,17 @@ def test_a_file_is_a_flow_of_studio(name: str) -> None:
 @every_file
 def test_names_can_be_used_in_expressions(name: str) -> None:
     names = [state["name"] for state in definition(name)["states"]]
-    assert [found for found, times in Counter(names).items() if times > 1] == []
-    assert [found for found in names if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", found)] == []
+    assert [duplicate for duplicate, times in Counter(names).items() if times > 1] == []
+    assert [duplicate for duplicate in names if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", duplicate)] == []
 
 
 @every_file
-def test_states_have_the_properties_of_their_kind(name: str) -> None:
+def test_states_have_the_properties_of_their_type(name: str) -> None:
     for state in definition(name)["states"]:
         assert list(state) == ["name", "type", "transitions", "properties"]
-        must, may = PROPERTIES[state["type"]]
-        given = set(state["properties"]) - {"offset"}
-        assert must <= given <= must | may, state["name"]
+        required, optional = PROPERTIES[state["type"]]
+        properties = set(state["properties"]) - {"offset"}
+        assert required <= properties <= required | optional, state["name"]
         assert set(state["properties"]["offset"]) == {"x", "y"}
         for key, value in state["properties"].items():
             if key in ("parameters", "variables"):
@@ -125,25 +125,25 @@ def test_widgets_do_not_lie_upon_each_other(name: str) -> None:
 
 @every_file
 def test_every_variable_that_is_read_is_set(name: str) -> None:
-    """Studio shows nothing for a variable that is not there, so a wrong letter would be a silent bot."""
+    """Studio renders a missing variable as an empty text, so that a typo would be a silent bot."""
     states = definition(name)["states"]
     written = json.dumps(states, ensure_ascii=False)
-    read = set(re.findall(r"flow\.variables\.(\w+)", written))
-    kept = {pair["key"] for state in states for pair in state["properties"].get("variables", [])}
-    assert read - kept <= {"flow_sid", "execution_sid"}, "they are set below a parent only"
-    assert kept - read == {"fin"}, "for whoever reads the log"
+    used = set(re.findall(r"flow\.variables\.(\w+)", written))
+    assigned = {pair["key"] for state in states for pair in state["properties"].get("variables", [])}
+    assert used - assigned <= {"flow_sid", "execution_sid"}, "they are set below a parent only"
+    assert assigned - used == {"fin"}, "for whoever reads the log"
 
 
 @every_file
 def test_every_widget_that_is_read_exists(name: str) -> None:
     states = definition(name)["states"]
-    read = set(re.findall(r"widgets\.(\w+)", json.dumps(states)))
-    assert read <= {state["name"] for state in states}
+    used = set(re.findall(r"widgets\.(\w+)", json.dumps(states)))
+    assert used <= {state["name"] for state in states}
 
 
 @every_file
-def test_what_is_said_fits_and_keeps_its_calm(name: str) -> None:
-    """Texts stand at the head, in variables; without exclamation marks, and short enough for WhatsApp."""
+def test_texts_fit_and_have_no_exclamation_marks(name: str) -> None:
+    """Texts are variables at the start of the flow: without exclamation marks, and short enough for WhatsApp."""
     for state in definition(name)["states"]:
         for pair in state["properties"].get("variables", []):
             assert "!" not in pair["value"]

@@ -1,4 +1,4 @@
-"""A flow on stage: what comes in, what goes out, and a clock that is told. Every state goes through JSON."""
+"""A test harness for flows: applies inputs, collects effects, sets the clock. Every state passes through JSON."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -36,57 +36,57 @@ def webhook(body, **more):
     return {"From": FATOU, "To": DESK, "Body": body, "NumMedia": "0", "ProfileName": "Fatou", **more}
 
 
-class Stage:
+class FlowHarness:
     def __init__(self, flow, *, flows=None, context=CONTEXT):
         self.flow = (
             fixture(flow) if isinstance(flow, str) else parse(flow) if isinstance(flow, dict) else flow
         )
         self.flows, self.context, self.now = flows or {}, context, NOON
-        self.state, self.effects, self.all = None, (), []
+        self.state, self.effects, self.all_effects = None, (), []
 
     def starts(self, body="bonjour", *, trigger=None, **more):
         trigger = trigger or Trigger.message(webhook(body, **more))
         self.state = start(self.flow, trigger=trigger, context=self.context, now=self.now)
-        return self.gets(Started())
+        return self.apply(Started())
 
-    def gets(self, input):
+    def apply(self, input):
         before = json.dumps(self.state)
         after, self.effects = step(self.flow, self.state, input, now=self.now, flows=self.flows)
         assert json.dumps(self.state) == before
         self.state = json.loads(json.dumps(after))
         assert self.state == after
-        self.all += self.effects
+        self.all_effects += self.effects
         return self
 
-    def hears(self, body, **more):
-        return self.gets(MessageReceived(webhook(body, **more)))
+    def receives(self, body, **more):
+        return self.apply(MessageReceived(webhook(body, **more)))
 
-    def answered(self, json_=None, *, status=200, body=None, content_type=None, **more):
+    def responds(self, json_=None, *, status=200, body=None, content_type=None, **more):
         body = json.dumps(json_) if body is None else body
         content_type = content_type or ("application/json" if json_ is not None else "text/plain")
-        return self.gets(RequestResult(self.asked.ref, status, content_type, body, **more))
+        return self.apply(RequestResult(self.request.ref, status, content_type, body, **more))
 
-    def unanswered(self, why="time-out"):
-        return self.gets(RequestResult.failed(self.asked.ref, why))
+    def request_fails(self, reason="time-out"):
+        return self.apply(RequestResult.failed(self.request.ref, reason))
 
-    def said(self, **outcome):
-        return self.gets(SendResult(self.messages[-1].ref, **outcome))
+    def send_result(self, **outcome):
+        return self.apply(SendResult(self.messages[-1].ref, **outcome))
 
-    def passes(self, seconds):
+    def time_passes(self, seconds):
         self.now += timedelta(seconds=seconds)
-        return self.gets(TimedOut())
+        return self.apply(TimedOut())
 
     @property
-    def asked(self):
-        return next(effect for effect in reversed(self.all) if hasattr(effect, "as_request"))
+    def request(self):
+        return next(effect for effect in reversed(self.all_effects) if hasattr(effect, "as_request"))
 
     @property
     def messages(self):
-        return [effect for effect in self.all if isinstance(effect, SendMessage)]
+        return [effect for effect in self.all_effects if isinstance(effect, SendMessage)]
 
     @property
     def texts(self):
-        """What this step said."""
+        """The texts that this step sent."""
         return [effect.body for effect in self.effects if isinstance(effect, SendMessage)]
 
     @property
@@ -94,7 +94,7 @@ class Stage:
         return [effect.message for effect in self.effects if isinstance(effect, RecordWarning)]
 
     @property
-    def waits(self):
+    def wait(self):
         return next((effect for effect in self.effects if isinstance(effect, WaitForReply)), None)
 
     @property
@@ -138,7 +138,7 @@ def say(name, body, next_=None, **more):
 
 
 def render(source, *, zone="America/Los_Angeles", variables=None):
-    """What a client is told of a template, and what is warned of."""
+    """The text of a template as a client gets it, and the warnings."""
     context = ExecutionContext("FN1", "FW1", FATOU, DESK, data=variables or {}, zone=zone)
-    stage = Stage(flow_of(say("show", f"[{source}]")), context=context).starts()
-    return (stage.texts[0][1:-1] if stage.texts else None), stage.warnings
+    harness = FlowHarness(flow_of(say("show", f"[{source}]")), context=context).starts()
+    return (harness.texts[0][1:-1] if harness.texts else None), harness.warnings
