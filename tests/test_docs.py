@@ -16,8 +16,8 @@ import requests
 from babel.messages.pofile import read_po
 from starlette.applications import Starlette
 
-from relais import cli
 from relais.accounts.models import ApiToken
+from relais.cli import build_parser
 from relais.company import company_settings
 from relais.conversations.fragments import FINAL_REASONS
 from relais.conversations.states import DeliveryState, EventType, Status
@@ -106,7 +106,7 @@ def test_every_state_stands_under_the_word_of_the_pages(state):
 
 def test_every_command_is_in_operating():
     documented = re.findall(r"^\| `relais ([a-z ]+?)(?: --.*)?` \|", page("operating.md"), re.M)
-    assert sorted(documented) == sorted(commands(cli._parser()))
+    assert sorted(documented) == sorted(commands(build_parser()))
 
 
 def test_every_flow_that_comes_along_is_in_operating():

@@ -15,11 +15,11 @@ from pathlib import Path
 
 
 def supervise() -> int:
-    from relais import cli
+    from relais.cli import main
     from relais.ops import supervisor
 
     supervisor.RELAIS_COMMAND = (sys.executable, __file__)
-    return cli.main(["up"])
+    return main(["up"])
 
 
 def behave(name: str) -> int:
