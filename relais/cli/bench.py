@@ -26,7 +26,7 @@ class Benchmark:
 
 BENCHMARKS = {
     "ingest": Benchmark(
-        "Signed messages through the webhook, compared with an endpoint that stores nothing and with pgbench.",
+        "Signed messages through the webhook, compared with unbatched webhooks and with pgbench.",
         {
             "seconds": Option(10, "duration of each part"),
             "connections": Option(64, "concurrent connections"),
