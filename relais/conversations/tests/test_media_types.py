@@ -48,18 +48,18 @@ from relais.conversations.media_types import (
         ("v1.2 finale", "v1.2 finale.pdf"),
     ],
 )
-def test_a_given_name_is_kept_as_far_as_it_is_one(given, cleaned):
+def test_a_filename_is_cleaned(given, cleaned):
     assert clean_filename(given, "application/pdf") == cleaned
 
 
-def test_a_very_long_name_keeps_its_extension():
+def test_a_long_filename_keeps_its_extension():
     cleaned = clean_filename("é" * 500 + ".docx")
     assert cleaned.endswith("é.docx")
     assert MAX_FILENAME_BYTES - 2 <= len(cleaned.encode()) <= MAX_FILENAME_BYTES
 
 
 @given(st.text(max_size=400))
-def test_whatever_is_given_no_name_leads_out_of_its_folder_or_hides_anything(given):
+def test_no_filename_leads_out_of_its_folder_or_hides_characters(given):
     cleaned = clean_filename(given, "application/pdf")
     assert len(cleaned.encode()) <= MAX_FILENAME_BYTES
     assert not set(cleaned) & set('/\\<>:"|?*')
@@ -89,7 +89,7 @@ def test_whatever_is_given_no_name_leads_out_of_its_folder_or_hides_anything(giv
         ("", "", "Document"),
     ],
 )
-def test_a_type_is_a_word(content_type, filename, label):
+def test_a_content_type_has_a_label(content_type, filename, label):
     with translation.override("fr"):
         assert label_of(content_type, filename) == label
 
@@ -105,10 +105,10 @@ def test_a_type_is_a_word(content_type, filename, label):
         ("application/octet-stream", "", ".bin"),
     ],
 )
-def test_a_type_has_its_extension(content_type, declared, extension):
+def test_a_content_type_has_an_extension(content_type, declared, extension):
     assert extension_of(content_type, declared) == extension
 
 
-def test_a_file_without_a_name_is_called_what_it_is():
+def test_a_file_without_a_name_is_named_by_its_type():
     kinds = ("image/png", "audio/ogg", "video/mp4", "text/vcard", "application/pdf")
     assert [stem_of(kind) for kind in kinds] == ["photo", "audio", "video", "contact", "document"]

@@ -1,4 +1,4 @@
-"""The conversation in a real browser: nothing typed is lost, nothing is said twice, lists and situation keep themselves."""
+"""The chat page and the lists in a real browser: drafts, sending, live updates, narrow screens."""
 
 import re
 
@@ -17,24 +17,24 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 NARROW = {"width": 390, "height": 844}
 
 
-def field_of(page):
+def message_field(page):
     return page.get_by_role("textbox", name="Votre message à Fatou")
 
 
-def agents_words(page):
+def agent_texts(page):
     return page.locator(".message--agent .bubble__text")
 
 
 def test_enter_sends_and_shift_enter_breaks_the_line(run_story, awa, chat, held_by_awa):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chat)
-        field = field_of(page)
+        field = message_field(page)
         expect(field).to_be_focused()
         field.press_sequentially("un")
         field.press("Shift+Enter")
         field.press_sequentially("deux")
         field.press("Enter")
-        expect(agents_words(page)).to_have_text(["un\ndeux"])
+        expect(agent_texts(page)).to_have_text(["un\ndeux"])
         expect(field).to_have_value("")
         expect(page.locator(".is-unsent")).to_have_count(0)
         assert messages_to_client(held_by_awa)[-1] == "un\ndeux"
@@ -45,9 +45,9 @@ def test_enter_sends_and_shift_enter_breaks_the_line(run_story, awa, chat, held_
 def test_enter_that_ends_a_composition_sends_nothing(run_story, awa, chat, held_by_awa):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chat)
-        field_of(page).fill("にほん")
-        field_of(page).dispatch_event("keydown", {"key": "Enter", "isComposing": True})
-        expect(field_of(page)).to_have_value("にほん")
+        message_field(page).fill("にほん")
+        message_field(page).dispatch_event("keydown", {"key": "Enter", "isComposing": True})
+        expect(message_field(page)).to_have_value("にほん")
         expect(page.locator(".message--agent")).to_have_count(0)
 
     run_story(story)
@@ -59,11 +59,11 @@ def test_the_draft_of_each_conversation_is_kept(run_story, awa, chat, fatou_writ
 
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chat)
-        field_of(page).fill("pas encore fini")
+        message_field(page).fill("pas encore fini")
         page.goto(f"{browsers.url}/dashboard/chat/{other.pk}")
         expect(page.get_by_role("textbox", name="Votre message à Ibrahim")).to_have_value("")
         page.goto(browsers.url + chat)
-        expect(field_of(page)).to_have_value("pas encore fini")
+        expect(message_field(page)).to_have_value("pas encore fini")
 
         # Who signs out leaves nothing of it to the next one at this desk.
         left = "Object.keys(localStorage).filter(key => key.startsWith('relais:draft:')).length"
@@ -75,22 +75,22 @@ def test_the_draft_of_each_conversation_is_kept(run_story, awa, chat, fatou_writ
     run_story(story)
 
 
-def test_the_counter_counts_code_points_and_too_much_is_not_sent(run_story, awa, chat):
+def test_the_counter_counts_code_points_and_a_long_text_is_not_sent(run_story, awa, chat):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chat)
         counter = page.locator("[data-counter]")
-        field_of(page).fill("😀" * 1399)
+        message_field(page).fill("😀" * 1399)
         expect(counter).to_be_hidden()
-        field_of(page).fill("😀" * 1601)
+        message_field(page).fill("😀" * 1601)
         expect(counter).to_have_text(re.compile("^1.601 / 1.600$"))
-        field_of(page).press("Enter")
-        expect(field_of(page)).to_have_value("😀" * 1601)
+        message_field(page).press("Enter")
+        expect(message_field(page)).to_have_value("😀" * 1601)
         expect(page.locator(".message--agent")).to_have_count(0)
 
     run_story(story)
 
 
-def test_a_lost_answer_is_no_second_message(run_story, awa, chat, held_by_awa):
+def test_retrying_after_a_lost_response_sends_no_second_message(run_story, awa, chat, held_by_awa):
     """The server has it and the browser does not know: the frame, or the retry under the same ref, says so."""
 
     def story(browsers: Browsers) -> None:
@@ -101,71 +101,69 @@ def test_a_lost_answer_is_no_second_message(run_story, awa, chat, held_by_awa):
         page.goto(browsers.url + chat)
         lost = [True]
 
-        def loses_the_first(route):
+        def lose_first_response(route):
             if lost and lost.pop():
                 route.fetch()
                 route.abort()
             else:
                 route.continue_()
 
-        page.route("**/send", loses_the_first)
-        field_of(page).fill("une seule fois")
-        field_of(page).press("Enter")
+        page.route("**/send", lose_first_response)
+        message_field(page).fill("une seule fois")
+        message_field(page).press("Enter")
         expect(page.locator(".is-unsent .delivery__error")).to_contain_text("Pas de réponse")
         page.get_by_role("button", name="Réessayer").click()
         expect(page.locator(".is-unsent")).to_have_count(0)
-        expect(agents_words(page)).to_have_text(["une seule fois"])
+        expect(agent_texts(page)).to_have_text(["une seule fois"])
         assert messages_to_client(held_by_awa).count("une seule fois") == 1
 
     run_story(story, allow_console_errors="ERR_FAILED|WebSocket")
 
 
-def test_what_was_refused_can_be_taken_back_into_the_field(run_story, awa, chat, clock):
+def test_a_refused_message_can_be_moved_back_to_the_field(run_story, awa, chat, clock):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chat)
         expect_live(page)
         Conversation.objects.update(last_inbound_at=clock.passes(days=-2))
-        field_of(page).fill("trop tard")
-        field_of(page).press("Enter")
+        message_field(page).fill("trop tard")
+        message_field(page).press("Enter")
         expect(page.locator(".is-unsent .delivery__error")).to_contain_text("plus de 24 h")
-        field_of(page).fill("et ceci")
+        message_field(page).fill("et ceci")
         page.get_by_role("button", name="Modifier").click()
-        expect(field_of(page)).to_have_value("trop tard\net ceci")
+        expect(message_field(page)).to_have_value("trop tard\net ceci")
 
     run_story(story, allow_console_errors="422")
 
 
-def test_what_is_typed_outlives_the_loss_of_the_conversation(
-    run_story, awa, koffi, mariam, chat, held_by_awa, clock
-):
+def test_the_draft_survives_a_reassignment(run_story, awa, koffi, mariam, chat, held_by_awa, clock):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chat)
         expect_live(page)
-        field_of(page).fill("je suis en train")
+        message_field(page).fill("je suis en train")
         held_by_awa.reassign(koffi, by=mariam, at=clock.now)
         expect(page.locator("#composer")).to_contain_text("Koffi Mensah tient cette conversation")
         expect(page.locator(".composer__draft-text")).to_have_value("je suis en train")
         held_by_awa.reassign(awa, by=mariam, at=clock.now)
-        expect(field_of(page)).to_have_value("je suis en train")
+        expect(message_field(page)).to_have_value("je suis en train")
 
     run_story(story)
 
 
-def test_what_is_typed_outlives_every_other_event(run_story, awa, chat, held_by_awa, fatou_writes, clock):
+def test_the_draft_survives_other_events(run_story, awa, chat, held_by_awa, fatou_writes, clock):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chat)
         expect_live(page)
-        field_of(page).fill("je suis en train")
+        message_field(page).fill("je suis en train")
         fatou_writes("encore moi")
         held_by_awa.record_answer("collect_vin", user_input="WDD2050071R123456", at=clock.now)
         expect(page.locator("#client")).to_contain_text("WDD2050071R123456")
-        expect(field_of(page)).to_have_value("je suis en train")
-        expect(field_of(page)).to_be_focused()
+        expect(message_field(page)).to_have_value("je suis en train")
+        expect(message_field(page)).to_be_focused()
 
     run_story(story)
 
 
-def test_the_page_stays_at_the_newest_unless_the_reader_has_scrolled_up(run_story, awa, chat, fatou_writes):
+def test_the_page_stays_at_the_newest_message_unless_scrolled_up(run_story, awa, chat, fatou_writes):
     def story(browsers: Browsers) -> None:
         for n in range(40):
             fatou_writes(f"ligne {n}")
@@ -185,7 +183,7 @@ def test_the_page_stays_at_the_newest_unless_the_reader_has_scrolled_up(run_stor
     run_story(story)
 
 
-def test_earlier_messages_come_as_the_reader_scrolls_up(run_story, awa, chat, fatou_writes):
+def test_scrolling_up_loads_earlier_messages(run_story, awa, chat, fatou_writes):
     def story(browsers: Browsers) -> None:
         for n in range(150):
             fatou_writes(f"ligne {n}")
@@ -202,20 +200,20 @@ def test_earlier_messages_come_as_the_reader_scrolls_up(run_story, awa, chat, fa
     run_story(story)
 
 
-def test_what_failed_is_said_again_from_the_bubble(run_story, awa, chat, held_by_awa, clock):
+def test_a_failed_message_is_resent_from_its_bubble(run_story, awa, chat, held_by_awa, clock):
     def story(browsers: Browsers) -> None:
         delivery = held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
         delivery.mark_failed(at=clock.now, code=63024, error="Ce numéro ne peut pas recevoir ce message.")
         page = browsers.open_page(awa, chat)
         page.get_by_role("button", name="Renvoyer").click()
-        expect(agents_words(page)).to_have_text(["Bonjour", "Bonjour"])
+        expect(agent_texts(page)).to_have_text(["Bonjour", "Bonjour"])
         expect(page.get_by_role("button", name="Renvoyer")).to_have_count(0)
         assert messages_to_client(held_by_awa).count("Bonjour") == 2
 
     run_story(story)
 
 
-def test_a_picture_that_was_given_up_is_tried_again(run_story, awa, fatou_writes):
+def test_a_failed_download_is_retried(run_story, awa, fatou_writes):
     url = "https://api.twilio.com/2010-04-01/Accounts/AC/Messages/MM/Media/ME"
     conversation = fatou_writes("voilà", media=(InboundMedia(url, "image/png"),))
     Media.objects.update(state="failed", error=MEDIA_GIVEN_UP)
@@ -230,7 +228,7 @@ def test_a_picture_that_was_given_up_is_tried_again(run_story, awa, fatou_writes
     run_story(story)
 
 
-def test_a_colleague_is_not_offered_to_say_it_again(run_story, awa, koffi, chat, held_by_awa, clock):
+def test_a_colleague_cannot_resend(run_story, awa, koffi, chat, held_by_awa, clock):
     def story(browsers: Browsers) -> None:
         held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now).mark_failed(
             at=clock.now, code=None, error=""
@@ -242,7 +240,7 @@ def test_a_colleague_is_not_offered_to_say_it_again(run_story, awa, koffi, chat,
     run_story(story)
 
 
-def test_rows_come_move_and_go_by_the_lists_own_rule(run_story, awa, koffi, fatou_writes, clock):
+def test_rows_are_added_moved_and_removed_by_the_rule_of_the_list(run_story, awa, koffi, fatou_writes, clock):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, "/dashboard/pending")
         expect_live(page)
@@ -259,7 +257,7 @@ def test_rows_come_move_and_go_by_the_lists_own_rule(run_story, awa, koffi, fato
     run_story(story)
 
 
-def test_filters_are_asked_at_once_and_stay_in_the_address(run_story, awa, with_bot, fatou_writes):
+def test_filters_apply_while_typing_and_stay_in_the_url(run_story, awa, with_bot, fatou_writes):
     def story(browsers: Browsers) -> None:
         fatou_writes("Bonjour", address="whatsapp:+2250700000099", name="Ibrahim")
         page = browsers.open_page(awa, "/dashboard/conversations")
@@ -274,7 +272,7 @@ def test_filters_are_asked_at_once_and_stay_in_the_address(run_story, awa, with_
     run_story(story)
 
 
-def test_closing_asks_first(run_story, awa, chat, held_by_awa):
+def test_closing_asks_for_confirmation(run_story, awa, chat, held_by_awa):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chat)
         page.get_by_role("button", name="Clôturer").click()
@@ -288,10 +286,10 @@ def test_closing_asks_first(run_story, awa, chat, held_by_awa):
     run_story(story)
 
 
-def test_on_a_phone_one_thing_at_a_time(run_story, awa, chat):
+def test_a_phone_shows_one_panel_at_a_time(run_story, awa, chat):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chat, lambda page: page.set_viewport_size(NARROW))
-        expect(field_of(page)).to_be_in_viewport()
+        expect(message_field(page)).to_be_in_viewport()
         expect(page.locator(".desk__list")).to_be_hidden()
         expect(page.locator("#client")).to_be_hidden()
         page.get_by_role("link", name="Fiche du client").click()
@@ -314,7 +312,7 @@ def box_of(locator):
 @pytest.mark.parametrize(
     "text", ["Oui", "Un texte assez long pour que sa bulle soit aussi large que possible " * 3]
 )
-def test_why_a_message_failed_stands_under_its_text(run_story, awa, chat, held_by_awa, clock, text):
+def test_the_reason_of_a_failure_is_aligned_with_the_text(run_story, awa, chat, held_by_awa, clock, text):
     delivery = held_by_awa.send_as_agent(text, agent=awa, at=clock.now)
     delivery.mark_failed(at=clock.now, code=63003, error="Ce numéro n'est pas sur WhatsApp.")
 
@@ -326,7 +324,7 @@ def test_why_a_message_failed_stands_under_its_text(run_story, awa, chat, held_b
     run_story(story)
 
 
-def test_every_page_is_as_wide_as_the_others(run_story, nadia):
+def test_all_pages_have_the_same_width(run_story, nadia):
     paths = ["", "/pending", "/active", "/conversations", "/users", "/users/invite", f"/users/{nadia.pk}"]
     paths += ["/settings", "/state", "/flows", "/flows/import"]
 

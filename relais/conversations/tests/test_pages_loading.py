@@ -1,4 +1,4 @@
-"""What one page costs and how it comes: rendered once, small over the wire, steady on the screen, in the reader's zone."""
+"""Page loading in a browser: one rendering, bytes on the wire, layout shift, scroll position, and times."""
 
 import re
 import struct
@@ -18,8 +18,8 @@ from tests.browser import Browsers, expect_live
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock_starts_now")]
 IBRAHIM = {"address": "whatsapp:+2250700000002", "name": "Ibrahim"}
-COLD_BYTES, NEXT_BYTES = 60_000, 15_000
-LAYOUT_SHIFT = 0.05
+MAX_COLD_BYTES, MAX_WARM_BYTES = 60_000, 15_000
+MAX_LAYOUT_SHIFT = 0.05
 SHIFTS = """
 window.shifts = [];
 new PerformanceObserver((list) => { for (const entry of list.getEntries()) window.shifts.push(entry.value); })
@@ -28,8 +28,8 @@ new PerformanceObserver((list) => { for (const entry of list.getEntries()) windo
 
 
 @pytest.fixture
-def busy_desk(held_by_awa, awa, fatou_writes, clock):
-    """A long conversation, and as many beside it as the page shows. Returns the next one Awa holds."""
+def busy_conversation(held_by_awa, awa, fatou_writes, clock):
+    """A long conversation, and as many others as the sidebar shows. Returns another one that Awa holds."""
     for n in range(60):
         if n % 2:
             held_by_awa.send_as_agent(
@@ -48,26 +48,26 @@ def busy_desk(held_by_awa, awa, fatou_writes, clock):
     return other
 
 
-def rendered(page):
-    """The pages and fragments that were asked of the server, by path."""
-    asked = []
+def requested_paths(page):
+    """A list that collects the paths of the pages and fragments that the page requests."""
+    paths = []
     page.on(
-        "request", lambda request: "/dashboard" in request.url and asked.append(urlsplit(request.url).path)
+        "request", lambda request: "/dashboard" in request.url and paths.append(urlsplit(request.url).path)
     )
-    return asked
+    return paths
 
 
-class TestOneRendering:
+class TestSingleRendering:
     @pytest.mark.parametrize(
         "path", ["/dashboard", "/dashboard/active", "/dashboard/pending", "/dashboard/conversations"]
     )
     def test_of_a_page_with_lists(self, run_story, awa, held_by_awa, fatou_writes, path):
         def story(browsers: Browsers) -> None:
-            asked = []
+            requests = []
 
             def watch(page):
                 page.clock.install()
-                asked.append(rendered(page))
+                requests.append(requested_paths(page))
 
             page = browsers.open_page(awa, path, watch)
             expect_live(page)
@@ -75,25 +75,25 @@ class TestOneRendering:
             page.clock.fast_forward(10_000)
             fatou_writes("et encore", **IBRAHIM)
             expect(page.locator('.sidebar [data-count="active"]')).to_have_text("2")
-            assert asked == [[path]]
+            assert requests == [[path]]
 
         run_story(story)
 
     def test_of_a_conversation(self, run_story, awa, chat, fatou_writes):
         def story(browsers: Browsers) -> None:
-            asked = []
-            page = browsers.open_page(awa, chat, lambda page: asked.append(rendered(page)))
+            requests = []
+            page = browsers.open_page(awa, chat, lambda page: requests.append(requested_paths(page)))
             expect_live(page)
             expect(page.locator('.sidebar [data-count="active"]')).to_have_text("1")
             fatou_writes("et encore", **IBRAHIM)
             expect(page.locator('.sidebar [data-count="active"]')).to_have_text("2")
-            assert asked == [[chat]]
+            assert requests == [[chat]]
 
         run_story(story)
 
-    def test_what_came_between_the_page_and_its_socket_is_there(self, run_story, awa, with_bot, fatou_writes):
+    def test_changes_between_the_page_and_its_socket_are_shown(self, run_story, awa, with_bot, fatou_writes):
         def story(browsers: Browsers) -> None:
-            asked, new = [], []
+            requests, new = [], []
 
             def writes_before_the_scripts(route):
                 new or new.append(fatou_writes("entre les deux", **IBRAHIM))
@@ -101,57 +101,55 @@ class TestOneRendering:
 
             def prepare(page):
                 page.route(re.compile(r"/static/js/list_page"), writes_before_the_scripts)
-                asked.append(rendered(page))
+                requests.append(requested_paths(page))
 
             page = browsers.open_page(awa, "/dashboard/active", prepare)
             expect(page.locator(f"#row-{new[0].pk}")).to_contain_text("entre les deux")
-            assert asked == [["/dashboard/active"]]
+            assert requests == [["/dashboard/active"]]
 
         run_story(story)
 
-    def test_the_figures_alone_are_asked_again_when_they_moved(self, run_story, awa, with_bot, fatou_writes):
+    def test_only_the_statistics_are_refetched_when_they_change(self, run_story, awa, with_bot, fatou_writes):
         def story(browsers: Browsers) -> None:
-            asked = []
-            page = browsers.open_page(awa, "/dashboard", lambda page: asked.append(rendered(page)))
+            requests = []
+            page = browsers.open_page(awa, "/dashboard", lambda page: requests.append(requested_paths(page)))
             expect_live(page)
             with page.expect_response(re.compile("/dashboard/figures")):
                 fatou_writes("encore un", **IBRAHIM)
-            assert asked == [["/dashboard", "/dashboard/figures"]]
+            assert requests == [["/dashboard", "/dashboard/figures"]]
 
         run_story(story)
 
 
-class TestLateAnswers:
-    def test_a_list_asked_again_does_not_undo_a_filter(self, run_story, awa, with_bot, fatou_writes):
+class TestStaleResponses:
+    def test_a_refetched_list_does_not_undo_a_filter(self, run_story, awa, with_bot, fatou_writes):
         fatou_writes("Bonjour", **IBRAHIM)
 
         def story(browsers: Browsers) -> None:
             page = browsers.open_page(awa, "/dashboard/conversations")
             expect_live(page)
-            held, asked = [], []
-            by_itself = re.compile(r"/dashboard/conversations")
+            held, requests = [], []
+            list_url = re.compile(r"/dashboard/conversations")
 
             def hold_the_first(route):
                 if route.request.headers.get("x-requested-with") != "fetch":
                     return route.continue_()
-                asked.append(route.request.url)
+                requests.append(route.request.url)
                 return route.continue_() if held else held.append(route)
 
-            page.route(by_itself, hold_the_first)
+            page.route(list_url, hold_the_first)
             page.evaluate("document.dispatchEvent(new CustomEvent('relais:refresh'))")
             page.get_by_label("Nom ou téléphone").press_sequentially("ibra")
             expect(page.locator(".row__open")).to_have_text(["Ibrahim"])
             with page.expect_response(lambda answer: "q=ibra" in answer.url):
                 held[0].continue_()
             expect(page.locator(".row__open")).to_have_text(["Ibrahim"])
-            assert [urlsplit(url).query for url in asked][0] == ""
-            assert "q=ibra" in asked[-1]
+            assert [urlsplit(url).query for url in requests][0] == ""
+            assert "q=ibra" in requests[-1]
 
         run_story(story)
 
-    def test_a_filter_s_answer_does_not_come_over_what_is_typed_since(
-        self, run_story, awa, with_bot, fatou_writes
-    ):
+    def test_a_stale_filter_response_is_ignored(self, run_story, awa, with_bot, fatou_writes):
         fatou_writes("Bonjour", **IBRAHIM)
 
         def story(browsers: Browsers) -> None:
@@ -162,7 +160,7 @@ class TestLateAnswers:
             search = page.get_by_label("Nom ou téléphone")
             with page.expect_request(re.compile("q=ibra(&|$)")):
                 search.press_sequentially("ibra")
-            search.evaluate("field => { field.value = 'fatou'; }")  # typed, and not asked for yet
+            search.evaluate("field => { field.value = 'fatou'; }")  # typed, and not requested yet
             with page.expect_response(re.compile("q=ibra(&|$)")):
                 held[0].continue_()
             with page.expect_response(re.compile("q=fatou")):
@@ -172,9 +170,7 @@ class TestLateAnswers:
 
         run_story(story)
 
-    def test_a_situation_asked_for_earlier_does_not_come_over_a_later_one(
-        self, run_story, awa, mariam, chat, held_by_awa, clock
-    ):
+    def test_stale_panels_do_not_replace_newer_ones(self, run_story, awa, mariam, chat, held_by_awa, clock):
         def story(browsers: Browsers) -> None:
             page = browsers.open_page(mariam, chat)
             expect_live(page)
@@ -197,30 +193,32 @@ class TestLateAnswers:
         run_story(story)
 
 
-def test_a_chat_is_small_over_the_wire_and_the_next_one_smaller(run_story, awa, chat, busy_desk):
+def test_a_chat_stays_within_its_byte_budget_and_the_next_one_is_smaller(
+    run_story, awa, chat, busy_conversation
+):
     def story(browsers: Browsers) -> None:
-        taken = []
+        sizes = []
 
         def count(page):
             wire = page.context.new_cdp_session(page)
             wire.send("Network.enable")
-            wire.on("Network.loadingFinished", lambda finished: taken.append(finished["encodedDataLength"]))
+            wire.on("Network.loadingFinished", lambda finished: sizes.append(finished["encodedDataLength"]))
 
         page = browsers.open_page(awa, chat, count)
         expect_live(page)
         expect(page.locator(".row")).to_have_count(60)
-        cold, requests = sum(taken), len(taken)
-        assert 10_000 < cold <= COLD_BYTES, taken
-        assert requests <= 8
-        taken.clear()
-        page.goto(f"{browsers.url}/dashboard/chat/{busy_desk.pk}")
+        cold_bytes, request_count = sum(sizes), len(sizes)
+        assert 10_000 < cold_bytes <= MAX_COLD_BYTES, sizes
+        assert request_count <= 8
+        sizes.clear()
+        page.goto(f"{browsers.url}/dashboard/chat/{busy_conversation.pk}")
         expect_live(page)
-        assert 1_000 < sum(taken) <= NEXT_BYTES, taken
+        assert 1_000 < sum(sizes) <= MAX_WARM_BYTES, sizes
 
     run_story(story)
 
 
-def a_picture(width=60, height=90):
+def png_bytes(width=60, height=90):
     def part(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
@@ -229,8 +227,8 @@ def a_picture(width=60, height=90):
     return b"\x89PNG\r\n\x1a\n" + header + part(b"IDAT", zlib.compress(rows)) + part(b"IEND", b"")
 
 
-class TestSteady:
-    def test_pictures_move_nothing_when_they_come(self, run_story, awa, chat, fatou_writes):
+class TestLayoutShift:
+    def test_loading_pictures_shifts_nothing(self, run_story, awa, chat, fatou_writes):
         url = "https://api.twilio.com/2010-04-01/Accounts/AC/Messages/MM/Media/ME"
         for n in range(3):
             fatou_writes(f"photo {n}", media=(InboundMedia(f"{url}{n}", "image/png"),))
@@ -248,25 +246,25 @@ class TestSteady:
             expect_live(page)
             expect(page.locator(".bubble__picture").last).to_be_visible()
             for route in list(held):
-                route.fulfill(body=a_picture(), content_type="image/png")
+                route.fulfill(body=png_bytes(), content_type="image/png")
             expect(page.locator(".bubble__picture > img").last).to_have_js_property("naturalWidth", 60)
             page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-            assert page.evaluate("shifts.reduce((sum, shift) => sum + shift, 0)") < LAYOUT_SHIFT
+            assert page.evaluate("shifts.reduce((sum, shift) => sum + shift, 0)") < MAX_LAYOUT_SHIFT
 
         run_story(story)
 
     @pytest.mark.parametrize("path", ["/dashboard", "/dashboard/active", "/dashboard/conversations", ""])
-    def test_a_page_stands_where_it_was_painted_first(self, run_story, awa, chat, busy_desk, path):
+    def test_pages_do_not_shift_after_the_first_paint(self, run_story, awa, chat, busy_conversation, path):
         def story(browsers: Browsers) -> None:
             page = browsers.open_page(awa, path or chat, lambda page: page.add_init_script(SHIFTS))
             expect_live(page)
             expect(page.locator('.sidebar [data-count="active"]')).not_to_be_empty()
             page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-            assert page.evaluate("shifts.reduce((sum, shift) => sum + shift, 0)") < LAYOUT_SHIFT
+            assert page.evaluate("shifts.reduce((sum, shift) => sum + shift, 0)") < MAX_LAYOUT_SHIFT
 
         run_story(story)
 
-    def test_back_finds_the_list_as_it_was_left(self, run_story, awa, busy_desk):
+    def test_going_back_restores_the_scroll_position_of_the_list(self, run_story, awa, busy_conversation):
         def story(browsers: Browsers) -> None:
             page = browsers.open_page(awa, "/dashboard/active?tab=mine")
             expect_live(page)
@@ -285,7 +283,7 @@ class TestSteady:
 
         run_story(story)
 
-    def test_the_arrow_of_a_chat_goes_back_to_the_list_it_came_from(self, run_story, awa, held_by_awa):
+    def test_the_back_arrow_returns_to_the_previous_list(self, run_story, awa, held_by_awa):
         def story(browsers: Browsers) -> None:
             page = browsers.open_page(
                 awa,
@@ -301,7 +299,7 @@ class TestSteady:
 
         run_story(story)
 
-    def test_the_list_beside_a_chat_stays_where_it_was(self, run_story, awa, chat, busy_desk):
+    def test_the_sidebar_keeps_its_scroll_position(self, run_story, awa, chat, busy_conversation):
         def story(browsers: Browsers) -> None:
             page = browsers.open_page(awa, chat)
             expect_live(page)
@@ -319,7 +317,7 @@ TIMES = "(all) => all.map((time) => [time.dateTime, time.dataset.time, time.text
 
 
 class TestTimes:
-    def test_are_written_in_the_readers_zone_before_any_script_runs(
+    def test_are_rendered_in_the_browsers_time_zone_without_scripts(
         self, run_story, awa, chat, fatou_writes, clock
     ):
         clock.passes(days=-3)
@@ -340,7 +338,7 @@ class TestTimes:
         run_story(story, allow_console_errors="ERR_FAILED")
 
     @pytest.mark.parametrize("language", ["fr", "en"])
-    def test_are_the_same_words_as_the_scripts_write(self, run_story, awa, with_bot, language):
+    def test_are_formatted_like_in_the_scripts(self, run_story, awa, with_bot, language):
         awa.language = language
         awa.save()
         moments = [
@@ -373,8 +371,10 @@ class TestTimes:
                 wanted,
             )
             with timezone.override(zone_named(NEW_YORK)), translation.override(language):
-                ours = [in_words(datetime.fromisoformat(at), kind, now=now) for at, kind in wanted]
-            assert dict(zip(map(tuple, wanted), written, strict=True)) == dict(zip(wanted, ours, strict=True))
+                formatted = [in_words(datetime.fromisoformat(at), kind, now=now) for at, kind in wanted]
+            assert dict(zip(map(tuple, wanted), written, strict=True)) == dict(
+                zip(wanted, formatted, strict=True)
+            )
 
         run_story(story)
 
@@ -383,7 +383,7 @@ class TestTimes:
     "zone",
     ["", "Mars/Base", "Africa", "../../etc/passwd", "/etc/localtime", "a" * 5000, "Europe\0Paris", "é"],
 )
-def test_a_zone_that_is_none_leaves_the_companys(client, awa, with_bot, zone):
+def test_an_invalid_time_zone_falls_back_to_the_companys(client, awa, with_bot, zone):
     client.force_login(awa)
     client.cookies[ZONE_COOKIE] = "x"
     client.cookies[ZONE_COOKIE].set(ZONE_COOKIE, zone, zone)
@@ -395,16 +395,14 @@ def test_a_zone_that_is_none_leaves_the_companys(client, awa, with_bot, zone):
     assert f"{shown}</time>" in answer.content.decode()
 
 
-def test_a_zone_that_is_one_is_used(client, awa, with_bot):
+def test_a_valid_time_zone_is_used(client, awa, with_bot):
     client.force_login(awa)
     client.cookies[ZONE_COOKIE] = "Asia/Tokyo"
     type(with_bot).objects.update(started_at=datetime(2026, 7, 1, 12, 0, tzinfo=UTC))
     assert "21:00</time>" in client.get(f"/dashboard/chat/{with_bot.pk}").content.decode()
 
 
-def test_messages_are_grouped_by_the_server_as_by_the_scripts(
-    run_story, awa, chat, held_by_awa, fatou_writes, clock
-):
+def test_the_server_groups_messages_like_the_scripts(run_story, awa, chat, held_by_awa, fatou_writes, clock):
     for seconds in (0, 60, 119, 121, 86_400, 5):
         clock.passes(seconds=seconds)
         fatou_writes(f"après {seconds} s")

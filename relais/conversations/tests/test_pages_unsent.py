@@ -1,4 +1,4 @@
-"""What someone wrote is his until the server has it: through a lost session, a reload, a slow answer, a colleague's act."""
+"""Drafts and unsent messages survive an expired session, a reload, a slow response and a colleague's action."""
 
 import re
 
@@ -7,96 +7,94 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
 from relais.conversations.models import Conversation
-from relais.conversations.tests.test_pages_browser import agents_words, field_of
+from relais.conversations.tests.test_pages_browser import agent_texts, message_field
 from tests.browser import Browsers, expect_live
 from tests.cast import messages_to_client
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock_starts_now")]
 PASSWORD = "un bon mot de passe"
-KEPT = "Object.keys(localStorage).filter(key => /^relais:(draft|unsent):/.test(key)).length"
+STORED_DRAFTS = "Object.keys(localStorage).filter(key => /^relais:(draft|unsent):/.test(key)).length"
 
 
-def signs_in(page, user):
+def sign_in(page, user):
     page.get_by_label("E-mail").fill(user.email)
     page.get_by_label("Mot de passe", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Se connecter").click()
 
 
-def without_sockets(page):
-    """So that nothing tells the page that its session ended before the person sends."""
+def block_live_updates(page):
+    """Block the live connection, so that the page does not learn that its session ended before the user sends."""
     page.route_web_socket(re.compile("/live"), lambda socket: None)
     page.route("**/live?*", lambda route: route.abort())
 
 
-def swallows_the_first(page):
-    """The first message is on its way and arrives nowhere."""
-    swallowed = []
-    page.route("**/send", lambda route: route.continue_() if swallowed else swallowed.append(route))
-    return swallowed
+def drop_first_request(page):
+    """The request of the first message is held back and never reaches the server."""
+    dropped = []
+    page.route("**/send", lambda route: route.continue_() if dropped else dropped.append(route))
+    return dropped
 
 
-class TestASessionThatEnds:
-    def test_what_was_sent_then_goes_after_signing_in_in_another_tab(self, run_story, awa, chat, held_by_awa):
+class TestExpiredSession:
+    def test_a_message_is_sent_after_signing_in_in_another_tab(self, run_story, awa, chat, held_by_awa):
         def story(browsers: Browsers) -> None:
-            page = browsers.open_page(awa, chat, without_sockets)
+            page = browsers.open_page(awa, chat, block_live_updates)
             Session.objects.all().delete()
-            field_of(page).fill("êtes-vous là demain ?")
-            field_of(page).press("Enter")
+            message_field(page).fill("êtes-vous là demain ?")
+            message_field(page).press("Enter")
             expect(page.locator(".is-unsent .delivery__error")).to_contain_text("Votre session est terminée")
             with page.context.expect_page() as opened:
                 page.get_by_role("link", name="Se connecter").click()
-            signs_in(opened.value, awa)
+            sign_in(opened.value, awa)
             expect(opened.value.locator("#chat")).to_be_visible()
             page.get_by_role("button", name="Réessayer").click()
             expect(page.locator(".is-unsent")).to_have_count(0)
-            expect(agents_words(page)).to_have_text(["êtes-vous là demain ?"])
+            expect(agent_texts(page)).to_have_text(["êtes-vous là demain ?"])
             assert messages_to_client(held_by_awa).count("êtes-vous là demain ?") == 1
-            assert page.evaluate(KEPT) == 0
+            assert page.evaluate(STORED_DRAFTS) == 0
 
         run_story(story, allow_console_errors="401|ERR_FAILED|WebSocket")
 
-    def test_a_new_token_is_used_as_soon_as_the_browser_has_one(self, run_story, awa, chat, held_by_awa):
+    def test_a_new_csrf_token_is_used_at_once(self, run_story, awa, chat, held_by_awa):
         def story(browsers: Browsers) -> None:
-            page = browsers.open_page(awa, chat, without_sockets)
+            page = browsers.open_page(awa, chat, block_live_updates)
             other = page.context.new_page()
             other.goto(f"{browsers.url}/accounts/logout/")
             other.locator("main form[data-clear-drafts] button").click()
-            signs_in(other, awa)
+            sign_in(other, awa)
             expect(other.locator(".shell")).to_be_visible()
-            field_of(page).fill("avec le nouveau jeton")
-            field_of(page).press("Enter")
-            expect(agents_words(page)).to_have_text(["avec le nouveau jeton"])
+            message_field(page).fill("avec le nouveau jeton")
+            message_field(page).press("Enter")
+            expect(agent_texts(page)).to_have_text(["avec le nouveau jeton"])
             page.get_by_role("button", name="Clôturer").click()
             page.get_by_role("dialog").get_by_role("button", name="Clôturer").click()
             expect(page.get_by_text("Conversation avec Fatou clôturée.")).to_be_visible()
 
         run_story(story, allow_console_errors="ERR_FAILED|WebSocket")
 
-    def test_the_page_that_is_led_to_the_sign_in_comes_back_with_every_word(
-        self, run_story, awa, chat, held_by_awa
-    ):
+    def test_signing_in_again_restores_every_draft(self, run_story, awa, chat, held_by_awa):
         def story(browsers: Browsers) -> None:
             page = browsers.open_page(awa, chat)
             expect_live(page)
             page.route("**/send", lambda route: route.abort())
-            field_of(page).fill("celui-ci n'est pas parti")
-            field_of(page).press("Enter")
+            message_field(page).fill("celui-ci n'est pas parti")
+            message_field(page).press("Enter")
             expect(page.locator(".is-unsent .delivery__error")).to_be_visible()
-            field_of(page).fill("et celui-ci n'est pas fini")
+            message_field(page).fill("et celui-ci n'est pas fini")
             page.unroute("**/send")
             Session.objects.all().delete()
             expect(page).to_have_url(re.compile("/accounts/login/"))
-            signs_in(page, awa)
-            expect(field_of(page)).to_have_value("et celui-ci n'est pas fini")
+            sign_in(page, awa)
+            expect(message_field(page)).to_have_value("et celui-ci n'est pas fini")
             expect(page.locator(".is-unsent .bubble__text")).to_have_text("celui-ci n'est pas parti")
             page.get_by_role("button", name="Réessayer").click()
-            expect(agents_words(page)).to_have_text(["celui-ci n'est pas parti"])
+            expect(agent_texts(page)).to_have_text(["celui-ci n'est pas parti"])
             expect(page.locator(".is-unsent")).to_have_count(0)
             assert messages_to_client(held_by_awa).count("celui-ci n'est pas parti") == 1
 
         run_story(story, allow_console_errors="ERR_FAILED|WebSocket|401")
 
-    def test_a_form_that_is_being_filled_in_stays_and_can_be_sent_later(self, run_story, nadia):
+    def test_a_form_keeps_its_values_and_can_be_sent_later(self, run_story, nadia):
         from relais.company import company_settings
 
         def story(browsers: Browsers) -> None:
@@ -111,7 +109,7 @@ class TestASessionThatEnds:
             expect(notices).to_have_count(2)
             with page.context.expect_page() as opened:
                 notice.get_by_role("link", name="Se connecter").click()
-            signs_in(opened.value, nadia)
+            sign_in(opened.value, nadia)
             expect(opened.value.locator(".shell")).to_be_visible()
             expect(page.get_by_label("Marque")).to_have_value("Étoile d'Afrique")
             with page.expect_navigation():
@@ -122,50 +120,50 @@ class TestASessionThatEnds:
         run_story(story, allow_console_errors="401|WebSocket")
 
 
-class TestAReload:
-    def test_while_the_answer_is_on_its_way_says_nothing_twice(self, run_story, awa, chat, held_by_awa):
+class TestReload:
+    def test_during_a_request_sends_nothing_twice(self, run_story, awa, chat, held_by_awa):
         """The server has it and its answer takes long; the page is loaded anew meanwhile."""
 
         def story(browsers: Browsers) -> None:
-            page = browsers.open_page(awa, chat, without_sockets)
+            page = browsers.open_page(awa, chat, block_live_updates)
             held = []
             page.route("**/send", lambda route: held.append((route, route.fetch())))
-            field_of(page).fill("une fois")
+            message_field(page).fill("une fois")
             with page.expect_request("**/send"):
-                field_of(page).press("Enter")
+                message_field(page).press("Enter")
             expect(page.locator(".is-unsent")).to_have_count(1)
             page.unroute("**/send")
             page.reload()
-            expect(agents_words(page)).to_have_text(["une fois"])
+            expect(agent_texts(page)).to_have_text(["une fois"])
             expect(page.locator(".is-unsent")).to_have_count(0)
-            assert page.evaluate(KEPT) == 0
+            assert page.evaluate(STORED_DRAFTS) == 0
             assert messages_to_client(held_by_awa).count("une fois") == 1
 
         run_story(story, allow_console_errors="ERR_|WebSocket")
 
-    def test_before_the_server_has_it_sends_it_under_the_same_ref(self, run_story, awa, chat, held_by_awa):
+    def test_before_the_request_arrives_resends_with_the_same_ref(self, run_story, awa, chat, held_by_awa):
         def story(browsers: Browsers) -> None:
-            page = browsers.open_page(awa, chat, without_sockets)
-            never_arrives = swallows_the_first(page)
-            field_of(page).fill("encore en route")
+            page = browsers.open_page(awa, chat, block_live_updates)
+            dropped = drop_first_request(page)
+            message_field(page).fill("encore en route")
             with page.expect_request("**/send"):
-                field_of(page).press("Enter")
-            with page.expect_request("**/send") as again:
+                message_field(page).press("Enter")
+            with page.expect_request("**/send") as resend:
                 page.reload()
             expect(page.locator(".message--agent:not(.is-unsent)")).to_contain_text(["encore en route"])
             expect(page.locator(".is-unsent")).to_have_count(0)
-            assert again.value.post_data == never_arrives[0].request.post_data
+            assert resend.value.post_data == dropped[0].request.post_data
             assert messages_to_client(held_by_awa).count("encore en route") == 1
 
         run_story(story, allow_console_errors="ERR_|WebSocket")
 
-    def test_after_a_while_asks_whether_it_is_still_to_be_sent(self, run_story, awa, chat, held_by_awa):
+    def test_after_a_while_asks_before_resending(self, run_story, awa, chat, held_by_awa):
         def story(browsers: Browsers) -> None:
-            page = browsers.open_page(awa, chat, without_sockets)
-            swallows_the_first(page)
-            field_of(page).fill("d'hier")
+            page = browsers.open_page(awa, chat, block_live_updates)
+            drop_first_request(page)
+            message_field(page).fill("d'hier")
             with page.expect_request("**/send"):
-                field_of(page).press("Enter")
+                message_field(page).press("Enter")
             page.evaluate(
                 """() => {
                   const key = Object.keys(localStorage).find((key) => key.startsWith("relais:unsent:"));
@@ -176,27 +174,27 @@ class TestAReload:
             expect(page.locator(".is-unsent .delivery__error")).to_contain_text("L'envoi a été interrompu")
             assert "d'hier" not in messages_to_client(held_by_awa)
             page.get_by_role("button", name="Réessayer").click()
-            expect(agents_words(page)).to_have_text(["d'hier"])
+            expect(agent_texts(page)).to_have_text(["d'hier"])
 
         run_story(story, allow_console_errors="ERR_|WebSocket")
 
-    def test_in_a_browser_that_keeps_garbage_still_shows_the_page(self, run_story, awa, chat, held_by_awa):
+    def test_with_corrupt_local_storage_shows_the_page(self, run_story, awa, chat, held_by_awa):
         def story(browsers: Browsers) -> None:
             page = browsers.open_page(awa, chat)
             page.evaluate(f"localStorage.setItem('relais:unsent:{awa.pk}:{held_by_awa.pk}', '{{\"x')")
             page.reload()
-            field_of(page).fill("tout va bien")
-            field_of(page).press("Enter")
-            expect(agents_words(page)).to_have_text(["tout va bien"])
+            message_field(page).fill("tout va bien")
+            message_field(page).press("Enter")
+            expect(agent_texts(page)).to_have_text(["tout va bien"])
 
         run_story(story)
 
-    def test_what_was_refused_is_still_there_with_its_reason(self, run_story, awa, chat, clock):
+    def test_keeps_a_refused_message_with_its_reason(self, run_story, awa, chat, clock):
         def story(browsers: Browsers) -> None:
-            page = browsers.open_page(awa, chat, without_sockets)
+            page = browsers.open_page(awa, chat, block_live_updates)
             Conversation.objects.update(last_inbound_at=clock.passes(days=-2))
-            field_of(page).fill("trop tard")
-            field_of(page).press("Enter")
+            message_field(page).fill("trop tard")
+            message_field(page).press("Enter")
             expect(page.locator(".is-unsent .delivery__error")).to_contain_text("plus de 24 h")
             page.reload()
             expect(page.locator(".is-unsent .bubble__text")).to_have_text("trop tard")
@@ -205,16 +203,16 @@ class TestAReload:
         run_story(story, allow_console_errors="422|ERR_|WebSocket")
 
 
-class TestWhoseItIs:
-    def test_leaving_the_page_does_not_stop_what_was_sent(self, run_story, awa, chat, held_by_awa):
+class TestOwnership:
+    def test_leaving_the_page_does_not_cancel_a_request(self, run_story, awa, chat, held_by_awa):
         def story(browsers: Browsers) -> None:
             page = browsers.open_page(awa, chat)
             expect_live(page)
-            field_of(page).fill("je pars")
-            field_of(page).press("Enter")
+            message_field(page).fill("je pars")
+            message_field(page).press("Enter")
             page.goto(f"{browsers.url}/dashboard/active")
             page.goto(browsers.url + chat)
-            expect(agents_words(page)).to_have_text(["je pars"])
+            expect(agent_texts(page)).to_have_text(["je pars"])
             expect(page.locator(".is-unsent")).to_have_count(0)
             assert messages_to_client(held_by_awa).count("je pars") == 1
 
@@ -226,40 +224,40 @@ class TestWhoseItIs:
         def story(browsers: Browsers) -> None:
             page = browsers.open_page(awa, chat)
             expect_live(page)
-            field_of(page).fill("le mien")
+            message_field(page).fill("le mien")
             Session.objects.all().delete()
             expect(page).to_have_url(re.compile("/accounts/login/"))
             held_by_awa.reassign(koffi, by=mariam, at=clock.now)
-            signs_in(page, koffi)
-            expect(field_of(page)).to_have_value("")
+            sign_in(page, koffi)
+            expect(message_field(page)).to_have_value("")
 
         run_story(story, allow_console_errors="401|WebSocket")
 
     @pytest.mark.parametrize("by", ["menu", "page"])
-    def test_signing_out_takes_the_own_words_along_and_no_others(self, run_story, awa, chat, by):
+    def test_signing_out_deletes_only_the_users_own_drafts(self, run_story, awa, chat, by):
         def story(browsers: Browsers) -> None:
             page = browsers.open_page(awa, chat)
             expect_live(page)
-            field_of(page).fill("le mien")
+            message_field(page).fill("le mien")
             page.evaluate("localStorage.setItem('relais:draft:99999:1', 'celui de Koffi')")
-            assert page.evaluate(KEPT) == 2
+            assert page.evaluate(STORED_DRAFTS) == 2
             if by == "menu":
                 page.evaluate("document.querySelector('.menu form[data-clear-drafts]').requestSubmit()")
             else:
                 page.goto(f"{browsers.url}/accounts/logout/")
                 page.locator("main form[data-clear-drafts] button").click()
             expect(page).to_have_url(re.compile("/accounts/login/"))
-            assert page.evaluate(KEPT) == 1
+            assert page.evaluate(STORED_DRAFTS) == 1
 
         run_story(story)
 
-    def test_a_supervisor_s_close_leaves_the_holder_his_unsent_text(
+    def test_closing_by_a_supervisor_keeps_the_holders_draft(
         self, run_story, awa, mariam, chat, held_by_awa, clock
     ):
         def story(browsers: Browsers) -> None:
             page = browsers.open_page(awa, chat)
             expect_live(page)
-            field_of(page).fill("je n'avais pas fini")
+            message_field(page).fill("je n'avais pas fini")
             held_by_awa.close(mariam, at=clock.now)
             kept = page.locator(".composer__draft-text")
             expect(kept).to_have_value("je n'avais pas fini")
@@ -279,29 +277,27 @@ class TestWhoseItIs:
         run_story(story)
 
 
-def test_too_long_a_text_says_the_limit_and_stays(run_story, awa, chat, held_by_awa):
+def test_a_text_over_the_limit_shows_the_limit_and_stays(run_story, awa, chat, held_by_awa):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chat)
         problem = page.get_by_role("alert").filter(has_text="WhatsApp en prend")
-        field_of(page).fill("é" * 1601)
+        message_field(page).fill("é" * 1601)
         expect(problem).to_be_hidden()
-        field_of(page).press("Enter")
+        message_field(page).press("Enter")
         expect(problem).to_have_text(
             re.compile("Ce message a 1.601 caractères, et WhatsApp en prend 1.600 au plus")
         )
-        expect(field_of(page)).to_be_focused()
-        expect(field_of(page)).to_have_value("é" * 1601)
-        field_of(page).press("Backspace")
+        expect(message_field(page)).to_be_focused()
+        expect(message_field(page)).to_have_value("é" * 1601)
+        message_field(page).press("Backspace")
         expect(problem).to_be_hidden()
-        field_of(page).press("Enter")
-        expect(agents_words(page)).to_have_count(1)
+        message_field(page).press("Enter")
+        expect(agent_texts(page)).to_have_count(1)
 
     run_story(story)
 
 
-def test_a_socket_whose_upgrade_hangs_is_given_up_and_the_page_says_so(
-    run_story, awa, chat, held_by_awa, fatou_writes
-):
+def test_a_socket_whose_upgrade_hangs_times_out_visibly(run_story, awa, chat, held_by_awa, fatou_writes):
     """A proxy that takes the upgrade and answers nothing: the socket neither opens nor closes."""
 
     def story(browsers: Browsers) -> None:

@@ -1,4 +1,4 @@
-"""The pieces of a page: one root each, the same for every viewer, and what a client wrote is only text."""
+"""HTML fragments: one root element each, the same for every viewer, and all client text is escaped."""
 
 import re
 from html import unescape
@@ -16,36 +16,36 @@ from tests.cast import event_types_of
 pytestmark = pytest.mark.django_db
 
 
-def bubble_of(conversation):
+def render_bubble(conversation):
     return fragments.message(conversation.events.filter(event_type="message_received").last())
 
 
-def test_each_piece_has_one_root_that_live_frames_find_by_its_id(held_by_awa, awa, clock):
-    said = held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
+def test_each_fragment_has_one_root_element_with_an_id(held_by_awa, awa, clock):
+    delivery = held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
     line = held_by_awa.events.get(event_type="agent_takeover")
-    assert fragments.message(said.event).startswith(f'<li id="message-{said.event_id}"')
-    assert f'<div id="delivery-{said.pk}"' in fragments.message(said.event)
-    assert fragments.delivery(said).startswith(f'<div id="delivery-{said.pk}"')
+    assert fragments.message(delivery.event).startswith(f'<li id="message-{delivery.event_id}"')
+    assert f'<div id="delivery-{delivery.pk}"' in fragments.message(delivery.event)
+    assert fragments.delivery(delivery).startswith(f'<div id="delivery-{delivery.pk}"')
     assert fragments.event_line(line).startswith(f'<li id="event-{line.pk}"')
     assert fragments.row(held_by_awa).startswith(f'<li id="row-{held_by_awa.pk}"')
-    for html in (fragments.message(said.event), fragments.event_line(line), fragments.row(held_by_awa)):
+    for html in (fragments.message(delivery.event), fragments.event_line(line), fragments.row(held_by_awa)):
         assert html.count("<li ") == html.count("</li>") == 1
 
 
-def test_html_in_a_message_is_text(fatou_writes):
-    html = bubble_of(fatou_writes('<script>alert("1")</script> {{ secret }} {% now "Y" %}'))
+def test_html_in_a_message_is_escaped(fatou_writes):
+    html = render_bubble(fatou_writes('<script>alert("1")</script> {{ secret }} {% now "Y" %}'))
     assert "<script" not in html
     assert "&lt;script&gt;" in html
     assert "{{ secret }} {% now" in html
 
 
-def test_html_in_a_name_is_text_in_bubble_and_row(fatou_writes):
+def test_html_in_a_name_is_escaped(fatou_writes):
     conversation = fatou_writes("Bonjour", name='<img src=x onerror="alert(1)">')
-    assert "<img" not in bubble_of(conversation) + fragments.row(conversation)
+    assert "<img" not in render_bubble(conversation) + fragments.row(conversation)
 
 
-def test_addresses_in_a_message_become_links_that_tell_nothing_of_us(fatou_writes):
-    html = bubble_of(
+def test_urls_in_a_message_become_links_without_referrer(fatou_writes):
+    html = render_bubble(
         fatou_writes('voir https://example.com/a?b=1&c="><b> et javascript:alert(1) rel="nofollow"')
     )
     assert '<a href="https://example.com/a?b=1' in html
@@ -58,14 +58,14 @@ def test_addresses_in_a_message_become_links_that_tell_nothing_of_us(fatou_write
 @pytest.mark.parametrize(
     "text", ["😀" * 1600, "مرحبا بالعالم", "a\u202eb\u200b\u0301", "a\x01\x1f", "ligne 1\nligne 2"]
 )
-def test_any_script_is_shown_as_it_came(fatou_writes, text):
-    html = bubble_of(fatou_writes(text))
+def test_text_of_any_script_is_shown_unchanged(fatou_writes, text):
+    html = render_bubble(fatou_writes(text))
     assert text in html
     assert 'dir="auto"' in html
 
 
-def test_that_unreadable_signs_were_removed_is_noted(fatou_writes):
-    assert "Des signes illisibles ont été retirés." in bubble_of(
+def test_removed_characters_are_noted(fatou_writes):
+    assert "Des signes illisibles ont été retirés." in render_bubble(
         fatou_writes("ab", metadata={"cleaned": True})
     )
 
@@ -80,7 +80,7 @@ def test_that_unreadable_signs_were_removed_is_noted(fatou_writes):
         ("read", "Lu"),
     ],
 )
-def test_each_state_has_a_tick_and_a_word(held_by_awa, awa, clock, state, word):
+def test_each_delivery_state_has_an_icon_and_a_label(held_by_awa, awa, clock, state, word):
     delivery = held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
     delivery.state = state
     html = fragments.delivery(delivery)
@@ -89,7 +89,7 @@ def test_each_state_has_a_tick_and_a_word(held_by_awa, awa, clock, state, word):
     assert "Renvoyer" not in html
 
 
-def test_a_failed_message_says_why_and_may_be_sent_again(held_by_awa, awa, clock):
+def test_a_failed_message_shows_the_reason_and_can_be_resent(held_by_awa, awa, clock):
     delivery = held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
     delivery.mark_failed(at=clock.now, code=63024, error="Ce numéro ne peut pas recevoir ce message.")
     html = fragments.delivery(delivery)
@@ -102,7 +102,7 @@ def test_a_failed_message_says_why_and_may_be_sent_again(held_by_awa, awa, clock
     assert "C&#x27;est arrivé" not in html
 
 
-def test_what_was_sent_again_cannot_be_sent_a_third_time(held_by_awa, awa, clock):
+def test_a_resent_message_cannot_be_resent_again(held_by_awa, awa, clock):
     delivery = held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
     delivery.mark_failed(at=clock.now, code=None, error="")
     held_by_awa.resend(delivery.event, agent=awa, at=clock.now)
@@ -117,7 +117,7 @@ def test_an_uncertain_message_offers_both_choices(held_by_awa, awa, clock):
     assert f"/dashboard/chat/{held_by_awa.pk}/arrived" in html
 
 
-def test_what_a_take_over_silenced_says_so_and_is_not_to_be_sent_again(waiting, awa, fatou_writes, clock):
+def test_a_message_withheld_by_a_take_over_cannot_be_resent(waiting, awa, fatou_writes, clock):
     fatou_writes("allô")
     delivery = waiting.deliveries.get()
     waiting.take_over(awa, at=clock.now)
@@ -134,8 +134,10 @@ def test_events_are_sentences(waiting, awa, mariam, koffi, clock):
     waiting.take_over(awa, at=clock.passes(seconds=1))
     waiting.hand_back(awa, at=clock.passes(seconds=1))
     waiting.close(mariam, at=clock.passes(seconds=1))
-    told = [words(fragments.event_line(e)) for e in waiting.events.order_by("seq") if not e.is_message]
-    assert [sentence.rpartition(" · ")[0] for sentence in told] == [
+    lines = [
+        visible_text(fragments.event_line(e)) for e in waiting.events.order_by("seq") if not e.is_message
+    ]
+    assert [sentence.rpartition(" · ")[0] for sentence in lines] == [
         "Un agent est demandé : le client le demande",
         "Awa Diop a pris la conversation",
         "Mariam Traoré a confié la conversation à Koffi Mensah",
@@ -146,8 +148,8 @@ def test_events_are_sentences(waiting, awa, mariam, koffi, clock):
     ]
 
 
-def test_every_kind_of_event_can_be_shown(with_bot, clock):
-    for kind in KINDS:
+def test_every_event_type_can_be_rendered(with_bot, clock):
+    for kind in EVENT_TYPES:
         event = ConversationEvent(
             pk=1,
             conversation=with_bot,
@@ -157,13 +159,13 @@ def test_every_kind_of_event_can_be_shown(with_bot, clock):
             author_kind="system",
             created_at=clock.now,
         )
-        assert words(fragments.event_line(event))
+        assert visible_text(fragments.event_line(event))
 
 
-KINDS = [choice for choice, _ in ConversationEvent._meta.get_field("event_type").choices]
+EVENT_TYPES = [choice for choice, _ in ConversationEvent._meta.get_field("event_type").choices]
 
 
-def test_a_row_says_where_the_conversation_stands(with_bot, awa, clock):
+def test_a_row_shows_the_situation(with_bot, awa, clock):
     assert 'data-situation="bot"' in fragments.row(with_bot)
     assert "Prendre en charge" in fragments.row(with_bot)
     with_bot.ask_for_agent(by=BOT, at=clock.now)
@@ -177,14 +179,14 @@ def test_a_row_says_where_the_conversation_stands(with_bot, awa, clock):
     assert "Prendre en charge" not in row
 
 
-def test_a_row_shows_what_was_said_last_and_by_whom(held_by_awa, awa, clock):
+def test_a_row_shows_the_last_message_and_its_author(held_by_awa, awa, clock):
     held_by_awa.send_as_agent("Je regarde tout de suite", agent=awa, at=clock.now)
     row = fragments.row(held_by_awa)
     assert "Je regarde tout de suite" in row
     assert 'aria-label="Agent"' in row
 
 
-def test_the_row_of_a_client_who_waits_shows_his_own_last_words(fatou_writes, clock):
+def test_the_row_of_a_waiting_client_shows_the_clients_last_message(fatou_writes, clock):
     conversation = fatou_writes("Ma Classe A ne démarre plus")
     conversation.ask_for_agent(by=BOT, at=clock.passes(seconds=1), reason="Le client demande un agent")
     conversation.send_as_program("Je préviens un agent.", by=BOT, at=clock.passes(seconds=1))
@@ -193,7 +195,7 @@ def test_the_row_of_a_client_who_waits_shows_his_own_last_words(fatou_writes, cl
     assert "Le client demande un agent" not in row and "Je préviens" not in row
 
 
-def test_the_end_of_a_conversation_is_told_with_a_whole_time(ended, awa):
+def test_the_end_of_a_conversation_has_a_full_timestamp(ended, awa):
     html = render_to_string(
         "conversations/_composer_disabled.html",
         {"conversation": ended, "permissions": permissions_for(ended, awa, at=ended.ended_at)},
@@ -203,42 +205,42 @@ def test_the_end_of_a_conversation_is_told_with_a_whole_time(ended, awa):
     )
 
 
-def test_a_row_tells_of_a_message_that_failed(held_by_awa, awa, clock):
+def test_a_row_shows_a_failed_message(held_by_awa, awa, clock):
     delivery = held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
     delivery.mark_failed(at=clock.now, code=63024, error="")
     assert "échec" in fragments.row(held_by_awa)
 
 
-def test_pictures_and_documents_are_links_of_ours(fatou_writes):
+def test_media_links_point_to_relais(fatou_writes):
     media = (
         InboundMedia("https://api.twilio.com/m/1", "image/jpeg"),
         InboundMedia("https://api.twilio.com/m/2", "application/pdf"),
     )
     conversation = fatou_writes("", media=media)
-    assert "en cours de réception" in bubble_of(conversation)
+    assert "en cours de réception" in render_bubble(conversation)
     assert "Photo" in fragments.row(conversation)
     first, second = Media.objects.order_by("position")
     first.record_download("stored", content_type="image/jpeg", size=1000)
     second.record_download("stored", content_type="application/pdf", size=120_000)
-    html = bubble_of(conversation)
+    html = render_bubble(conversation)
     assert f'<img src="/dashboard/media/{first.pk}"' in html
     assert f'href="/dashboard/media/{second.pk}"' in html
     assert "twilio.com" not in html
 
 
-def test_a_note_of_a_deleted_user_keeps_his_name(with_bot, clock):
+def test_an_event_of_a_deleted_user_keeps_the_name(with_bot, clock):
     with_bot.append_event("agent_takeover", by=Author("agent", "Ancien Collègue", 99), at=clock.now)
     assert event_types_of(with_bot)[-2:] == ["agent_takeover", "message_sent"]
     assert "Ancien Collègue" in fragments.event_line(with_bot.events.get(event_type="agent_takeover"))
 
 
-def words(html):
+def visible_text(html):
     text = re.sub(r"<svg.*?</svg>", "", html, flags=re.S)
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", "", text))).strip()
 
 
 @pytest.mark.django_db
-def test_what_the_bot_sent_beside_its_text_is_shown(with_bot, clock):
+def test_media_and_templates_of_the_bot_are_shown(with_bot, clock):
     from relais.conversations.events import BOT
     from relais.conversations.outbound import Template
 
