@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import transaction
@@ -11,9 +12,11 @@ from procrastinate.contrib.django import app
 from relais.clients.addresses import InvalidAddress, canonical_address, match_key
 from relais.conversations.events import BOT
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
-from relais.whatsapp import client
 from relais.whatsapp.assumptions import FAILED_STATUSES
 from relais.whatsapp.errors import error_sentence
+
+if TYPE_CHECKING:
+    from relais.whatsapp import client
 
 LOOKUP_DELAY = timedelta(minutes=2)
 """Until then a message without a known SID may still be one of ours, which its `ref` identifies."""
@@ -29,6 +32,10 @@ def schedule_lookup(sid: str) -> None:
 
 def record(sid: str, *, at: datetime) -> None:
     """Fetch the message and append it to the history, once. Raises like `client.fetch_message`: retry then."""
+    from relais.whatsapp import (
+        client,  # It brings Twilio's SDK, which the web process does not load at its start.
+    )
+
     if _is_known(sid):
         return
     message = client.fetch_message(sid)

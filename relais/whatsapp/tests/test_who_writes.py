@@ -111,7 +111,7 @@ def may_be_told(awa):
     def asks(address=FATOU, sender=OUR_NUMBER):
         conversation = Conversation.objects.get(client__addresses__address=address, sender=sender)
         try:
-            conversation._guard_window(conversation.last_activity_at)
+            conversation._check_window(conversation.last_activity_at)
         except CannotSend as refusal:
             assert refusal.code == "opted_out"
             return False
