@@ -20,6 +20,7 @@ from relais.conversations import event_handlers, event_logging
 from relais.conversations.identity import link_addresses
 from relais.conversations.inbound_messages import Consent, InboundMessage, IngestedMessage
 from relais.conversations.models import Conversation, Media
+from relais.conversations.states import WAITING_TEXT_INTERVAL
 
 MAX_ATTEMPTS = 5
 """Batches that lose a race, or a deadlock, are run again in a new transaction."""
@@ -56,7 +57,11 @@ def ingest(messages: Sequence[InboundMessage], *, at: datetime) -> dict[str, Ing
 @transaction.atomic
 def _ingest(messages: Sequence[InboundMessage], at: datetime) -> dict[str, IngestedMessage]:
     first_contacts = link_addresses(messages, at=at)
-    params: dict[str, Any] = {"rows": _rows_json(messages, first_contacts), "at": at}
+    params: dict[str, Any] = {
+        "rows": _rows_json(messages, first_contacts),
+        "at": at,
+        "waiting_text_interval": WAITING_TEXT_INTERVAL,
+    }
     with connection.cursor() as cursor:
         # Both statements in one round trip: under load each further one also waits for the processor.
         cursor.execute(

@@ -80,7 +80,7 @@ insert into conversation_events
 select o.id, o.seq - c.n + p.nth, o.rev - c.n + p.nth, 'message_received', 'client', p.profile_name, p.body, p.sid,
        p.metadata || case when p.is_new and p.nth_of_address = 1 then '{"first_contact": true}'::jsonb else '{}'::jsonb end,
        p.nth = 1 and o.status = 'transferred' and (p.occurred_at is null or p.metadata ? 'bot_here')
-           and relais_waiting_due(o.id, %(at)s),
+           and relais_waiting_text_due(o.id, %(at)s, %(waiting_text_interval)s),
        %(at)s
   from placed p
   join opened o using (client_id, sender)

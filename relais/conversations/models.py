@@ -231,7 +231,7 @@ class ConversationEvent(models.Model):
             models.Index(
                 fields=["conversation"], condition=Q(metadata__has_key="media"), name="events_with_media"
             ),
-            models.Index(fields=["conversation"], condition=Q(waiting_due=True), name="patience_asked_for"),
+            models.Index(fields=["conversation"], condition=Q(waiting_due=True), name="waiting_text_due"),
         ]
 
     def __str__(self) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 from urllib.parse import parse_qsl, urlsplit
 
-from relais.conversations.inbound_messages import IngestedMessage, incoming_answer
+from relais.conversations.inbound_messages import IngestedMessage, incoming_answer, studio_boolean
 from relais.flows.engine import Request
 from relais.flows.engine.values import parse_json_object
+from relais.text import yes_or_no
 
 MAX_MENUS = 20
-YES_WORDS, NO_WORDS = ("1", "oui", "yes"), ("2", "non", "no")
 IS_CLIENT_VALUES = {"true": True, "false": False}
 NAME_FIELDS, IS_CLIENT_FIELDS = ("collect_name", "nom_prenom"), ("check_client", "is_client")
 
@@ -99,6 +99,5 @@ def _store_input(client: SimulatedClient, params: Mapping[str, str]) -> Simulate
     if field in NAME_FIELDS and not client["name"]:
         return {**client, "name": value}
     if field in IS_CLIENT_FIELDS:
-        word = value.casefold()
-        return {**client, "is_client": "true" if word in YES_WORDS else "false" if word in NO_WORDS else ""}
+        return {**client, "is_client": studio_boolean(yes_or_no(value))}
     return client

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 MEMORY = re.compile(r'name="memory" value="([^"]+)"')
 LINE = re.compile(r'class="phone__bubble"[^>]*>(.*?)</p>', re.DOTALL)
 CLOCK = re.compile(r'class="phone__head">.*?<time[^>]*datetime="([^"]+)"[^>]*>([^<]+)</time>', re.DOTALL)
-BOT = re.compile(r'phone__line--bot"><p class="phone__bubble"[^>]*>(.*?)</p>', re.DOTALL)
+BOT = re.compile(r'phone__line--bot">\s*<p class="phone__bubble"[^>]*>(.*?)</p>', re.DOTALL)
 
 
 class Tab:
