@@ -25,8 +25,7 @@ from relais.conversations.live_source import ConversationSource
 from relais.http_server.django_bridge import DjangoBridge
 from relais.http_server.middleware import LoopbackHostOnly, NoContentSniffing
 from relais.http_server.static_files import static_files_route
-from relais.live import metrics
-from relais.live.endpoint import Live
+from relais.live.endpoint import LiveEndpoint
 from relais.live.pool import open_pool
 from relais.ops import health
 from relais.ops.watch import exposition
@@ -41,7 +40,7 @@ NATIVE_THREADS = 4
 
 def make_application(*, batch_hooks: bool = True) -> Starlette:
     """A new application with its own pool and listener, so that a test can run two on one database."""
-    live, hooks = Live(ConversationSource()), HookRoutes(batching=batch_hooks)
+    live, hooks = LiveEndpoint(ConversationSource()), HookRoutes(batching=batch_hooks)
     application = Starlette(
         routes=[
             *hooks.routes,
@@ -86,7 +85,6 @@ async def _lifespan(application: Starlette) -> AsyncIterator[None]:
     async with open_pool() as pool, state.live.running(pool), state.hooks.lifespan():
         state.pool = pool
         pools.stats["native"] = pool.get_stats
-        metrics.watch(state.live)
         yield
 
 

@@ -67,7 +67,7 @@ class WebServer:
 
     def __enter__(self) -> WebServer:
         self.thread.start()
-        wait_until(lambda: self.server.started and self.live.hears)
+        wait_until(lambda: self.server.started and self.live.is_listening)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -92,8 +92,8 @@ class WebServer:
         return self.open_socket(user, f"/live?conversation={conversation.pk}{query}", **options)
 
     def close_all_sockets(self, code: int) -> None:
-        for one in list(self.live.doorkeeper.inside):
-            one._end.get_loop().call_soon_threadsafe(one.end, code)
+        for live_socket in list(self.live.session_watch.sockets):
+            live_socket._close_code.get_loop().call_soon_threadsafe(live_socket.close_soon, code)
 
     def connect_with_small_buffer(self) -> socket.socket:
         """A TCP connection with next to no room for what is not read."""

@@ -1,4 +1,5 @@
-"""The socket that keeps pages live, and what feeds it.
+"""Live updates: the WebSocket that keeps pages up to date, and the broadcasts behind it.
 
-It knows ids, revisions and fragments, and no word of the domain: a source tells it what to show and to whom.
+It knows ids, revisions and HTML fragments, and nothing of the domain: a `LiveSource` (protocol.py) says what changed,
+who may see it, and how it looks.
 """

@@ -1,4 +1,4 @@
-"""Who is behind a session cookie, asked of the database without the ORM, at the door and again while a socket lives."""
+"""Authentication of sockets by the session cookie, without the ORM: when one opens, and again while it is open."""
 
 from __future__ import annotations
 
@@ -15,36 +15,37 @@ from starlette.requests import HTTPConnection
 from relais.live.pool import Database
 from relais.live.protocol import LiveSource, Viewer
 
-SESSIONS = (
+SELECT_SESSIONS = (
     "select session_key, session_data from django_session where session_key = any(%s) and expire_date > now()"
 )
 
 
 def session_key(connection: HTTPConnection) -> str:
-    """Empty when there is none, or one that is none of ours: a quoted cookie can hold a NUL."""
+    """Empty without a cookie, or if it cannot be one of Django's: a quoted cookie can contain a NUL."""
     key = connection.cookies.get(settings.SESSION_COOKIE_NAME, "")
     return key if key.isalnum() else ""
 
 
-async def viewers(source: LiveSource, db: Database, keys: Collection[str]) -> dict[str, Viewer]:
-    """Who is signed in by which of these sessions; the others are signed in no more."""
-    sessions = await (await db.execute(SESSIONS, [list(keys)])).fetchall()
-    claims = {key: claim for key, data in sessions if (claim := _claim(data))}
-    users = await source.viewers(db, {user for user, _ in claims.values()})
+async def viewers_by_session(source: LiveSource, db: Database, keys: Collection[str]) -> dict[str, Viewer]:
+    """The viewer of each session key. Sessions that are not valid (any more) are missing."""
+    sessions = await (await db.execute(SELECT_SESSIONS, [list(keys)])).fetchall()
+    decoded = {key: session for key, data in sessions if (session := _decode_session(data))}
+    users = await source.viewers(db, {user for user, _ in decoded.values()})
     return {
         key: users[user]
-        for key, (user, proof) in claims.items()
-        if user in users and _holds(users[user], proof)
+        for key, (user, auth_hash) in decoded.items()
+        if user in users and _is_valid(users[user], auth_hash)
     }
 
 
-def _holds(viewer: Viewer, proof: str) -> bool:
-    return viewer.is_active and any(constant_time_compare(proof, good) for good in _proofs(viewer.password))
+def _is_valid(viewer: Viewer, auth_hash: str) -> bool:
+    hashes = _session_auth_hashes(viewer.password)
+    return viewer.is_active and any(constant_time_compare(auth_hash, each) for each in hashes)
 
 
 @lru_cache(maxsize=4096)
-def _claim(session_data: str) -> tuple[int, str] | None:
-    """The user a session says it belongs to, and its proof."""
+def _decode_session(session_data: str) -> tuple[int, str] | None:
+    """The user's id and session auth hash, both as the session states them."""
     data = SessionStore().decode(session_data)
     if data.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
         return None
@@ -52,14 +53,14 @@ def _claim(session_data: str) -> tuple[int, str] | None:
 
 
 @lru_cache(maxsize=4096)
-def _proofs(password: str) -> tuple[str, ...]:
-    """What a session must hold to belong to a user with this password (its hash): now, and under older secret keys."""
+def _session_auth_hashes(password: str) -> tuple[str, ...]:
+    """The valid session auth hashes of a user with this password hash: of the current and the older secret keys."""
     user = get_user_model()(password=password)
     return (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
 
 
 def is_same_origin(connection: HTTPConnection) -> bool:
-    """Browsers always say where a page that opens a socket comes from; programs need not."""
+    """Against cross-site WebSocket hijacking. Browsers always send Origin with a handshake; programs need not."""
     origin = connection.headers.get("origin")
     if origin is None:
         return True

@@ -1,6 +1,8 @@
-"""The latest list notifications this process heard, numbered: a page names the last one heard before its rows were
-read, and its socket is told what changed since. Exact, because PostgreSQL notifies after the commit: what a number
-stands for was visible to every query that began after it.
+"""The latest list notifications this process received, numbered.
+
+A page carries the number (position) of the last one received before its rows were read, and its socket is sent what
+changed since. This is exact, because PostgreSQL notifies after the commit: what a number stands for was visible to
+every query that started after it.
 """
 
 from __future__ import annotations
@@ -18,15 +20,15 @@ from relais.live.protocol import TeamScope
 MAX_ENTRIES = 2_000
 POSITION = re.compile(r"([0-9a-f]{16})\.([0-9]{1,18})", re.ASCII)
 
-ChangedThreads: TypeAlias = dict[int, set[TeamScope]]
-"""By thread: where it stood before it was moved, if it was."""
+ChangedConversations: TypeAlias = dict[int, set[TeamScope]]
+"""By conversation: the scopes it had before it was moved, if it was."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeLogEntry:
     number: int
-    thread: int
-    left: tuple[TeamScope, ...]
+    conversation: int
+    previous_scopes: tuple[TeamScope, ...]
 
 
 @dataclass
@@ -34,47 +36,47 @@ class ChangeLog:
     process: str = field(default_factory=lambda: secrets.token_hex(8))
     number: int = 0
     complete_since: int = 0
-    """Of positions before this one it is not known what changed."""
+    """For positions before this one it is unknown what changed."""
     entries: deque[ChangeLogEntry] = field(default_factory=deque)
-    viewers: dict[int, int] = field(default_factory=dict)
-    """When each user last changed: his reach may have become another."""
+    viewer_changes: dict[int, int] = field(default_factory=dict)
+    """By user: the number of the last change, which may have changed what the user may see."""
 
     @property
     def position(self) -> str:
-        """Also read by the threads of pages: `number` is raised after everything it stands for is noted."""
+        """Also read by the threads of pages, so `number` is raised only after its entry is stored."""
         return f"{self.process}.{self.number}"
 
-    def note(self, threads: Iterable[int], left: tuple[TeamScope, ...] = ()) -> None:
-        for thread in threads:
-            self.entries.append(ChangeLogEntry(self.number + 1, thread, left))
+    def record(self, conversations: Iterable[int], previous_scopes: tuple[TeamScope, ...] = ()) -> None:
+        for conversation in conversations:
+            self.entries.append(ChangeLogEntry(self.number + 1, conversation, previous_scopes))
             if len(self.entries) > MAX_ENTRIES:
                 self.complete_since = self.entries.popleft().number
             self.number += 1
 
-    def note_viewer(self, user: int) -> None:
-        self.viewers[user] = self.number + 1
+    def record_viewer(self, user: int) -> None:
+        self.viewer_changes[user] = self.number + 1
         self.number += 1
 
-    def forget(self) -> None:
-        """Anything may have changed unheard: no position given out so far can be answered."""
+    def invalidate(self) -> None:
+        """Notifications may have been lost: no position issued so far can be answered."""
         self.entries.clear()
-        self.viewers.clear()
+        self.viewer_changes.clear()
         self.number += 1
         self.complete_since = self.number
 
-    def since(self, position: str, user: int) -> ChangedThreads | None:
-        """What changed after `position`; None when that cannot be known, or when the user did."""
-        given = POSITION.fullmatch(position)
-        if given is None or given[1] != self.process:
+    def changes_since(self, position: str, user: int) -> ChangedConversations | None:
+        """What changed after `position`. None if that is unknown, or if the user changed."""
+        match = POSITION.fullmatch(position)
+        if match is None or match[1] != self.process:
             return None
-        number = int(given[2])
-        if not self.complete_since <= number <= self.number or self.viewers.get(user, 0) > number:
+        number = int(match[2])
+        if not self.complete_since <= number <= self.number or self.viewer_changes.get(user, 0) > number:
             return None
-        changed: ChangedThreads = {}
+        changed: ChangedConversations = {}
         for entry in reversed(self.entries):
             if entry.number <= number:
                 break
-            changed.setdefault(entry.thread, set()).update(entry.left)
+            changed.setdefault(entry.conversation, set()).update(entry.previous_scopes)
         return changed
 
 
@@ -82,8 +84,8 @@ _current: ChangeLog | None = None
 
 
 @contextmanager
-def given_out(log: ChangeLog) -> Iterator[None]:
-    """Let the pages of this process carry the positions of `log` meanwhile."""
+def issue_positions_of(log: ChangeLog) -> Iterator[None]:
+    """Meanwhile the pages of this process carry the positions of `log`."""
     global _current
     _current = log
     try:
@@ -94,5 +96,5 @@ def given_out(log: ChangeLog) -> Iterator[None]:
 
 
 def current_position() -> str:
-    """To be read before the first row of a page is; empty where nobody would understand it."""
+    """Read it before the first row of a page. Empty if no log of this process is running."""
     return _current.position if _current else ""

@@ -1,4 +1,4 @@
-"""Who looks at which thread, and the telling of what is new in it."""
+"""Subscriptions to conversations: a socket first catches up from the database, then new changes are broadcast to it."""
 
 from __future__ import annotations
 
@@ -10,171 +10,174 @@ from typing import TypeAlias
 
 from relais.live import metrics
 from relais.live.frames import Frame, caught_up
-from relais.live.pool import Gate, Pool, lent
+from relais.live.pool import LimitedPool, Pool, borrow
 from relais.live.protocol import Change, ChangeBatch, ConversationVersion, LiveSource, TeamScope
 from relais.live.rendering import Renderer
-from relais.live.socket import OUT_OF_REACH, Socket
+from relais.live.socket import CloseCode, LiveSocket
 
-Frames: TypeAlias = Mapping[str, Mapping[Change, Frame]]
-"""By language."""
+FramesByLanguage: TypeAlias = Mapping[str, Mapping[Change, Frame]]
 
-READ = 1_000
-"""ChangeBatch that one who catches up reads at a time; what he gets is bounded by how fast he takes it."""
-TOLD = 100
-"""More changes than this of one thread at once are not pushed: those who look read them for themselves."""
-PACE = 0.01
-"""Seconds between two rounds of telling: under load one round tells of several messages, at the price of one."""
+CATCH_UP_BATCH_SIZE = 1_000
+"""Changes a socket reads at once while it catches up. How fast it takes the frames bounds how many it is sent."""
+MAX_BROADCAST_CHANGES = 100
+"""If more changes of one conversation arrive at once, they are not broadcast: each socket reads them by itself."""
+BROADCAST_INTERVAL_SECONDS = 0.01
+"""Under load one round then broadcasts several messages at the cost of one."""
 
 
 @dataclass
-class Watch:
-    """A thread that someone looks at."""
+class Channel:
+    """A conversation with at least one subscribed socket."""
 
     rev: int
     scope: TeamScope
-    sockets: set[Socket] = field(default_factory=set)
-    live: set[Socket] = field(default_factory=set)
-    """Those that were told all up to `rev`, and are told what is new. The others still read what they missed."""
+    sockets: set[LiveSocket] = field(default_factory=set)
+    live: set[LiveSocket] = field(default_factory=set)
+    """Sockets that have everything up to `rev` and receive broadcasts. The others are still catching up."""
 
 
-class Threads:
-    def __init__(self, source: LiveSource, renderer: Renderer, pool: Pool, gate: Gate) -> None:
+class ConversationSubscriptions:
+    def __init__(
+        self, source: LiveSource, renderer: Renderer, pool: Pool, catch_up_pool: LimitedPool
+    ) -> None:
         self.source = source
         self.renderer = renderer
         self.pool = pool
-        self.gate = gate
-        self.watched: dict[int, Watch] = {}
-        self.thread_of: dict[Socket, int] = {}
-        self.dirty: set[int] = set()
-        self.stirred = asyncio.Event()
-        self.heard = self.last_round = 0.0
+        self.catch_up_pool = catch_up_pool
+        self.channels: dict[int, Channel] = {}
+        self.conversation_of: dict[LiveSocket, int] = {}
+        self.changed: set[int] = set()
+        self.wake = asyncio.Event()
+        self.notified_at = self.broadcast_at = 0.0
 
-    # -- who looks ----------------------------------------------------------------------------------------
+    # -- subscribing --------------------------------------------------------------------------------------
 
-    def join(self, thread: int, socket: Socket, version: ConversationVersion) -> None:
-        self.watched.setdefault(thread, Watch(version.rev, version.scope)).sockets.add(socket)
-        self.thread_of[socket] = thread
-        self.hear([thread])  # What came between the reading of the version and now was told to nobody.
+    def subscribe(self, conversation: int, socket: LiveSocket, version: ConversationVersion) -> None:
+        self.channels.setdefault(conversation, Channel(version.rev, version.scope)).sockets.add(socket)
+        self.conversation_of[socket] = conversation
+        # A change between the read of `version` and now was broadcast to nobody.
+        self.on_notify([conversation])
 
-    def leave(self, socket: Socket) -> None:
-        thread = self.thread_of.pop(socket, None)
-        if thread is not None:
-            self.watched[thread].sockets.discard(socket)
-            self.watched[thread].live.discard(socket)
-            if not self.watched[thread].sockets:
-                del self.watched[thread]
+    def unsubscribe(self, socket: LiveSocket) -> None:
+        conversation = self.conversation_of.pop(socket, None)
+        if conversation is not None:
+            channel = self.channels[conversation]
+            channel.sockets.discard(socket)
+            channel.live.discard(socket)
+            if not channel.sockets:
+                del self.channels[conversation]
 
-    def look_again(self, socket: Socket) -> None:
-        """His reach may be another now, or the thread may stand elsewhere."""
-        if socket in self.thread_of:
-            scope = self.watched[self.thread_of[socket]].scope
+    def close_if_out_of_reach(self, socket: LiveSocket) -> None:
+        """Called when the viewer's reach or the conversation's scope may have changed."""
+        if socket in self.conversation_of:
+            scope = self.channels[self.conversation_of[socket]].scope
             if not self.source.may_see(socket.viewer, scope):
-                socket.end(OUT_OF_REACH)
+                socket.close_soon(CloseCode.OUT_OF_REACH)
 
-    async def frames(self, thread: int, socket: Socket, rev: int) -> AsyncIterator[Frame]:
-        """For one socket that joined: what it missed since `rev`, that it has caught up, and then all that is new.
+    async def stream(self, conversation: int, socket: LiveSocket, rev: int) -> AsyncIterator[Frame]:
+        """The frames of a subscribed socket: what it missed since `rev`, `caught-up`, then everything new.
 
-        While it catches up nothing is queued for it: it reads on until it stands where the others do.
+        Nothing is queued while it catches up: it reads on from the database until it has reached the live sockets.
         """
-        watch, greeted = self.watched[thread], False
+        channel, is_greeted = self.channels[conversation], False
         while True:
-            batch = await self._changes(thread, rev)
-            async for frame in self.renderer.missed(batch.changes, socket.viewer.language):
+            batch = await self._read_changes(conversation, rev)
+            async for frame in self.renderer.catch_up_frames(batch.changes, socket.viewer.language):
                 yield frame
             rev = batch.until_rev
-            if not batch.is_complete or rev < watch.rev:
+            if not batch.is_complete or rev < channel.rev:
                 continue
-            watch.live.add(socket)
-            if not greeted:
-                greeted = True
+            channel.live.add(socket)
+            if not is_greeted:
+                is_greeted = True
                 yield caught_up(rev)
-            caught = rev
-            async for frame in socket.pushed():
-                if frame.rev > caught:
+            caught_up_rev = rev
+            async for frame in socket.frames_until_gap():
+                if frame.rev > caught_up_rev:
                     rev = frame.rev
                     yield frame
 
-    async def since(self, thread: int, rev: int, language: str) -> AsyncIterator[Frame]:
-        """All that is newer than `rev`, and that this was all."""
+    async def frames_since(self, conversation: int, rev: int, language: str) -> AsyncIterator[Frame]:
+        """Everything newer than `rev`, then `caught-up`."""
         while True:
-            batch = await self._changes(thread, rev)
-            async for frame in self.renderer.missed(batch.changes, language):
+            batch = await self._read_changes(conversation, rev)
+            async for frame in self.renderer.catch_up_frames(batch.changes, language):
                 yield frame
             rev = batch.until_rev
             if batch.is_complete:
                 break
         yield caught_up(rev)
 
-    async def _changes(self, thread: int, rev: int) -> ChangeBatch:
-        async with self.gate.lent() as db:
-            return (await self.source.changes(db, {thread: rev}, READ))[thread]
+    async def _read_changes(self, conversation: int, rev: int) -> ChangeBatch:
+        async with self.catch_up_pool.borrow() as db:
+            return (await self.source.changes(db, {conversation: rev}, CATCH_UP_BATCH_SIZE))[conversation]
 
-    # -- telling ------------------------------------------------------------------------------------------
+    # -- broadcasting -------------------------------------------------------------------------------------
 
-    def hear(self, threads: Iterable[int]) -> None:
-        self.dirty.update(self.watched.keys() & set(threads))
-        if self.dirty and not self.stirred.is_set():
-            self.heard = time.monotonic()
-            self.stirred.set()
+    def on_notify(self, conversations: Iterable[int]) -> None:
+        self.changed.update(self.channels.keys() & set(conversations))
+        if self.changed and not self.wake.is_set():
+            self.notified_at = time.monotonic()
+            self.wake.set()
 
-    def hear_all(self) -> None:
-        self.hear(self.watched)
+    def mark_all_changed(self) -> None:
+        self.on_notify(self.channels)
 
-    async def look_round(self) -> None:
-        """The net under the notifications: has anything moved of which we were not told?"""
-        if self.watched:
-            async with lent(self.pool) as db:
-                versions = await self.source.versions(db, list(self.watched))
-            self.hear(
-                t
-                for t, version in versions.items()
-                if t in self.watched and version.rev > self.watched[t].rev
+    async def poll(self) -> None:
+        """Find changes whose notification was lost."""
+        if self.channels:
+            async with borrow(self.pool) as db:
+                versions = await self.source.versions(db, list(self.channels))
+            self.on_notify(
+                conversation
+                for conversation, version in versions.items()
+                if conversation in self.channels and version.rev > self.channels[conversation].rev
             )
 
-    async def tell(self) -> None:
-        """Once there is news: read it of all threads at once, render it, and hand it to those who look."""
-        await self.stirred.wait()
-        await asyncio.sleep(self.last_round + PACE - time.monotonic())
-        heard, self.last_round = self.heard, time.monotonic()
-        self.stirred.clear()
-        threads, self.dirty = self.dirty, set()
+    async def broadcast_changes(self) -> None:
+        """Wait for changes, read those of all conversations at once, render them, and push them to the live sockets."""
+        await self.wake.wait()
+        await asyncio.sleep(self.broadcast_at + BROADCAST_INTERVAL_SECONDS - time.monotonic())
+        notified_at, self.broadcast_at = self.notified_at, time.monotonic()
+        self.wake.clear()
+        changed, self.changed = self.changed, set()
         try:
-            await self._tell({thread: self.watched[thread] for thread in threads if thread in self.watched})
-            metrics.LAG.observe(time.monotonic() - heard)
+            await self._broadcast({c: self.channels[c] for c in changed if c in self.channels})
+            metrics.LAG.observe(time.monotonic() - notified_at)
         except Exception:
-            self.hear(threads)
+            self.on_notify(changed)
             raise
 
-    async def _tell(self, watches: Mapping[int, Watch]) -> None:
-        if not watches:
+    async def _broadcast(self, channels: Mapping[int, Channel]) -> None:
+        if not channels:
             return
-        async with lent(self.pool) as db:
-            since = {thread: watch.rev for thread, watch in watches.items()}
-            news = await self.source.changes(db, since, TOLD)
-        for thread, batch in news.items():
-            watches[thread].scope = batch.version.scope
-            for socket in list(watches[thread].sockets):
-                self.look_again(socket)
-        changes = [change for batch in news.values() if batch.is_complete for change in batch.changes]
-        languages = {socket.viewer.language for watch in watches.values() for socket in watch.live}
-        frames = {language: await self.renderer.parts(changes, language) for language in languages}
-        # From here on without a pause: whoever goes live stands before all of this, or after all of it.
-        for thread, batch in news.items():
-            self._push(watches[thread], batch, frames)
+        async with borrow(self.pool) as db:
+            since = {conversation: channel.rev for conversation, channel in channels.items()}
+            batches = await self.source.changes(db, since, MAX_BROADCAST_CHANGES)
+        for conversation, batch in batches.items():
+            channels[conversation].scope = batch.version.scope
+            for socket in list(channels[conversation].sockets):
+                self.close_if_out_of_reach(socket)
+        changes = [change for batch in batches.values() if batch.is_complete for change in batch.changes]
+        languages = {socket.viewer.language for channel in channels.values() for socket in channel.live}
+        frames = {language: await self.renderer.frames(changes, language) for language in languages}
+        # No await from here on: a socket that goes live has either none of these changes or all of them.
+        for conversation, batch in batches.items():
+            self._push(channels[conversation], batch, frames)
 
-    def _push(self, watch: Watch, batch: ChangeBatch, frames: Frames) -> None:
-        """Nothing to a socket in a language that nobody had when the frames were made: it reads for itself."""
+    def _push(self, channel: Channel, batch: ChangeBatch, frames: FramesByLanguage) -> None:
+        """A socket catches up by itself if nobody had its language when the frames were rendered."""
         if not batch.is_complete:
-            watch.live, behind = set(), watch.live
+            channel.live, behind = set(), channel.live
             for socket in behind:
-                socket.push(None)
-        for socket in list(watch.live):
-            told = frames.get(socket.viewer.language)
-            if told is None:
-                watch.live.discard(socket)
-                socket.push(None)
+                socket.push_gap()
+        for socket in list(channel.live):
+            frames_of_changes = frames.get(socket.viewer.language)
+            if frames_of_changes is None:
+                channel.live.discard(socket)
+                socket.push_gap()
                 continue
             for change in batch.changes:
-                if change in told:
-                    socket.push(told[change])
-        watch.rev = batch.version.rev
+                if change in frames_of_changes:
+                    socket.push(frames_of_changes[change])
+        channel.rev = batch.version.rev

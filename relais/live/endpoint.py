@@ -1,4 +1,4 @@
-"""The address `/live`: a socket where one can be had, else the same frames by GET."""
+"""The endpoint `/live`: a WebSocket, or the same frames as JSON by GET for pages that cannot have one."""
 
 from __future__ import annotations
 
@@ -18,153 +18,167 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from relais.live import auth, change_log
-from relais.live.conversation_subscriptions import Threads
+from relais.live import auth, change_log, metrics
+from relais.live.conversation_subscriptions import ConversationSubscriptions
 from relais.live.frames import Frame, as_array
-from relais.live.list_subscriptions import Lists
-from relais.live.notify_listener import Listener
-from relais.live.pool import Gate, Pool
+from relais.live.list_subscriptions import ListSubscriptions
+from relais.live.notify_listener import NotifyListener
+from relais.live.pool import LimitedPool, Pool
 from relais.live.protocol import ConversationVersion, LiveSource, Viewer
 from relais.live.rendering import Renderer
-from relais.live.session_watch import ROUND, Doorkeeper
-from relais.live.socket import NOT_UNDERSTOOD, OUT_OF_REACH, SIGNED_OUT, TOO_SLOW, Socket, say_goodbye
+from relais.live.session_watch import RECHECK_INTERVAL_SECONDS, SessionWatch
+from relais.live.socket import CloseCode, LiveSocket, close_websocket
 
 log = logging.getLogger(__name__)
-LOOK_ROUND = 5.0
-"""Seconds after which what is watched is read again, whatever was told."""
-AFTER_FAILURE = 0.5
-COMPRESSED = [Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)]
-NEVER_KEPT = {"Cache-Control": "no-store"}
+POLL_INTERVAL_SECONDS = 5.0
+"""How often subscribed conversations are read without any notification, in case one is lost."""
+RETRY_PAUSE_SECONDS = 0.5
+GZIP = [Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)]
+NO_STORE = {"Cache-Control": "no-store"}
 NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
-NOWHERE = ConversationVersion(0, None)
-NO_DATABASE = (psycopg.Error, DatabaseError, TimeoutError, OSError)
+NO_VERSION = ConversationVersion(0, None)
+DATABASE_ERRORS = (psycopg.Error, DatabaseError, TimeoutError, OSError)
 
 
-class Refused(Exception):
-    """A socket is closed with `code`, a GET answered with `status`."""
+class SubscriptionRejected(Exception):
+    """A socket is closed with `close_code`; a GET is answered with `status`."""
 
-    def __init__(self, code: int, status: int, word: str, sentence: str) -> None:
-        self.code, self.status, self.word = code, status, word
+    def __init__(self, close_code: int, status: int, error_code: str, sentence: str) -> None:
+        self.close_code, self.status, self.error_code = close_code, status, error_code
         super().__init__(sentence)
 
 
-class Live:
-    """Everything live of one process. Its parts exist while it is `running`."""
+class LiveEndpoint:
+    """The live updates of one process. The parts below exist while it is `running`."""
 
-    threads: Threads
-    lists: Lists
-    doorkeeper: Doorkeeper
-    listener: Listener
-    gate: Gate
+    conversations: ConversationSubscriptions
+    lists: ListSubscriptions
+    session_watch: SessionWatch
+    listener: NotifyListener
+    catch_up_pool: LimitedPool
 
     def __init__(self, source: LiveSource) -> None:
         self.source = source
         self.routes = [
             WebSocketRoute("/live", self.socket),
-            Route("/live", self.poll, methods=["GET"], middleware=COMPRESSED),
+            Route("/live", self.poll, methods=["GET"], middleware=GZIP),
         ]
 
     @property
-    def hears(self) -> bool:
-        """Whether what happens is told to us as it happens; else we only look round."""
-        return self.listener.hears
+    def is_listening(self) -> bool:
+        """Whether the database's notifications arrive. Otherwise changes are only found by polling."""
+        return self.listener.is_listening
 
-    # -- the socket ---------------------------------------------------------------------------------------
+    # -- WebSocket ----------------------------------------------------------------------------------------
 
     async def socket(self, websocket: WebSocket) -> None:
         if not auth.is_same_origin(websocket):
             await websocket.close()
             return
-        # Only an open socket can carry a code: a refusal before would look to the page as if the network were down.
+        # Only an accepted socket can carry a close code: to the page, a refused handshake looks like a network failure.
         await websocket.accept()
         try:
             code = await self._serve(websocket)
-        except Refused as refused:
-            code = refused.code
-        except NO_DATABASE:
-            code = TOO_SLOW
+        except SubscriptionRejected as rejection:
+            code = rejection.close_code
+        except DATABASE_ERRORS:
+            code = CloseCode.TRY_AGAIN_LATER
         if code is not None:
-            await say_goodbye(websocket, code)
+            await close_websocket(websocket, code)
 
     async def _serve(self, websocket: WebSocket) -> int | None:
-        viewer, thread, version = await self._admitted(websocket)
-        socket = Socket(websocket, auth.session_key(websocket), viewer)
-        self.doorkeeper.enter(socket)
+        viewer, conversation, version = await self._authorise(websocket)
+        socket = LiveSocket(websocket, auth.session_key(websocket), viewer)
+        self.session_watch.add(socket)
         try:
-            if thread is None:
-                return await socket.converse(self.lists.frames(socket, _position(websocket)))
+            if conversation is None:
+                return await socket.send_until_closed(self.lists.stream(socket, _position(websocket)))
             else:
-                self.threads.join(thread, socket, version)
-                return await socket.converse(
-                    self.threads.frames(thread, socket, _since(websocket, version.rev))
-                )
+                self.conversations.subscribe(conversation, socket, version)
+                since = _since(websocket, version.rev)
+                return await socket.send_until_closed(self.conversations.stream(conversation, socket, since))
         finally:
-            self.threads.leave(socket)
-            self.lists.leave(socket)
-            self.doorkeeper.leave(socket)
+            self.conversations.unsubscribe(socket)
+            self.lists.unsubscribe(socket)
+            self.session_watch.remove(socket)
 
-    # -- without a socket ---------------------------------------------------------------------------------
+    # -- polling ------------------------------------------------------------------------------------------
 
     async def poll(self, request: Request) -> Response:
         try:
-            frames = await self._frames_now(request)
-        except Refused as refused:
-            return _refusal(refused)
-        except NO_DATABASE:
-            return _refusal(Refused(TOO_SLOW, 503, "unavailable", _("Service momentanément indisponible.")))
-        return Response(as_array(frames), media_type="application/json", headers=NEVER_KEPT)
+            frames = await self._poll_frames(request)
+        except SubscriptionRejected as rejection:
+            return _error_response(rejection)
+        except DATABASE_ERRORS:
+            sentence = _("Service momentanément indisponible.")
+            return _error_response(
+                SubscriptionRejected(CloseCode.TRY_AGAIN_LATER, 503, "unavailable", sentence)
+            )
+        return Response(as_array(frames), media_type="application/json", headers=NO_STORE)
 
-    async def _frames_now(self, request: Request) -> list[Frame]:
-        viewer, thread, version = await self._admitted(request)
-        if thread is not None:
-            since = self.threads.since(thread, _since(request, version.rev), viewer.language)
-            return [frame async for frame in since]
-        return await self.lists.frames_since(viewer, _position(request), self.gate)
+    async def _poll_frames(self, request: Request) -> list[Frame]:
+        viewer, conversation, version = await self._authorise(request)
+        if conversation is not None:
+            since = _since(request, version.rev)
+            frames = self.conversations.frames_since(conversation, since, viewer.language)
+            return [frame async for frame in frames]
+        return await self.lists.frames_since(viewer, _position(request), self.catch_up_pool)
 
-    # -- who may ------------------------------------------------------------------------------------------
+    # -- authorisation ------------------------------------------------------------------------------------
 
-    async def _admitted(self, connection: HTTPConnection) -> tuple[Viewer, int | None, ConversationVersion]:
-        """Who asks, and for which thread, if not for lists. Raises Refused."""
-        async with self.gate.lent() as db:
+    async def _authorise(self, connection: HTTPConnection) -> tuple[Viewer, int | None, ConversationVersion]:
+        """The viewer, and the conversation asked for; None for lists. Raises SubscriptionRejected."""
+        async with self.catch_up_pool.borrow() as db:
             key = auth.session_key(connection)
-            viewer = (await auth.viewers(self.source, db, [key])).get(key)
+            viewer = (await auth.viewers_by_session(self.source, db, [key])).get(key)
             if viewer is None:
-                raise Refused(SIGNED_OUT, 401, "login", _("Connectez-vous."))
-            thread = _thread(connection)
-            if thread is None:
-                return viewer, None, NOWHERE
-            version = (await self.source.versions(db, [thread])).get(thread)
+                raise SubscriptionRejected(CloseCode.SIGNED_OUT, 401, "login", _("Connectez-vous."))
+            conversation = _conversation_id(connection)
+            if conversation is None:
+                return viewer, None, NO_VERSION
+            version = (await self.source.versions(db, [conversation])).get(conversation)
         if version is None or not self.source.may_see(viewer, version.scope):
-            raise _unknown()
-        return viewer, thread, version
+            raise _unknown_conversation()
+        return viewer, conversation, version
 
-    # -- what keeps it going ------------------------------------------------------------------------------
+    # -- background tasks ---------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def running(self, pool: Pool) -> AsyncIterator[None]:
         renderer = Renderer(self.source)
-        self.gate = Gate(pool)
-        self.threads = Threads(self.source, renderer, pool, self.gate)
-        self.lists = Lists(self.source, renderer, pool)
-        self.doorkeeper = Doorkeeper(self.source, pool, changed=self._viewer_changed)
-        self.listener = Listener(
+        self.catch_up_pool = LimitedPool(pool)
+        self.conversations = ConversationSubscriptions(self.source, renderer, pool, self.catch_up_pool)
+        self.lists = ListSubscriptions(self.source, renderer, pool)
+        self.session_watch = SessionWatch(self.source, pool, on_viewer_changed=self._on_viewer_changed)
+        self.listener = NotifyListener(
             {
-                self.source.changed_channel: self._hear_changed,
-                self.source.moved_channel: lambda payload: self.lists.hear_moved(
+                self.source.changed_channel: self._on_changed_notify,
+                self.source.moved_channel: lambda payload: self.lists.on_moved(
                     *self.source.parse_moved(payload)
                 ),
-                "users": self._hear_user,
-                "sessions": self.doorkeeper.hear_session,
+                "users": self._on_user_notify,
+                "sessions": self.session_watch.on_session_notify,
             },
-            back=self._hear_all,
+            on_connect=self._on_connect,
         )
-        steps = (self.threads.tell, self.lists.tell, self.doorkeeper.ask, self._look_round, self._ask_all)
+        metrics.observe_sockets(
+            is_listening=lambda: self.is_listening,
+            lists=lambda: len(self.lists.pending),
+            conversations=lambda: len(self.session_watch.sockets) - len(self.lists.pending),
+        )
+        steps = (
+            self.conversations.broadcast_changes,
+            self.lists.run_round,
+            self.session_watch.recheck_pending,
+            self._poll_changes,
+            self._recheck_sessions,
+        )
         tasks = [
             asyncio.create_task(self.listener.run()),
-            *(asyncio.create_task(_ever(step)) for step in steps),
+            *(asyncio.create_task(_repeat(step)) for step in steps),
         ]
         try:
-            with change_log.given_out(self.lists.log):
+            with change_log.issue_positions_of(self.lists.change_log):
                 yield
         finally:
             for task in tasks:
@@ -172,79 +186,81 @@ class Live:
             await asyncio.gather(*tasks, return_exceptions=True)
             renderer.close()
 
-    def _hear_changed(self, payload: str) -> None:
+    def _on_changed_notify(self, payload: str) -> None:
         if payload == "*":
-            self.threads.hear_all()
-            self.lists.hear_all()
-        elif payload:  # A statement that changed no row is told of as well.
-            threads = [int(thread) for thread in payload.split(",")]
-            self.threads.hear(threads)
-            self.lists.hear(threads)
+            self.conversations.mark_all_changed()
+            self.lists.mark_all_changed()
+        elif payload:  # Empty: a statement that changed no row notifies as well.
+            conversations = [int(conversation) for conversation in payload.split(",")]
+            self.conversations.on_notify(conversations)
+            self.lists.on_notify(conversations)
 
-    def _hear_user(self, payload: str) -> None:
-        self.doorkeeper.hear_user(payload)
-        self.lists.log.note_viewer(int(payload))
+    def _on_user_notify(self, payload: str) -> None:
+        self.session_watch.on_user_notify(payload)
+        self.lists.change_log.record_viewer(int(payload))
 
-    def _hear_all(self) -> None:
-        self.threads.hear_all()
-        self.lists.hear_all()
-        self.doorkeeper.suspect_all()
+    def _on_connect(self) -> None:
+        self.conversations.mark_all_changed()
+        self.lists.mark_all_changed()
+        self.session_watch.schedule_recheck_of_all()
 
-    def _viewer_changed(self, socket: Socket) -> None:
-        self.threads.look_again(socket)
-        self.lists.begin_again(socket)
+    def _on_viewer_changed(self, socket: LiveSocket) -> None:
+        self.conversations.close_if_out_of_reach(socket)
+        self.lists.reset(socket)
 
-    async def _look_round(self) -> None:
-        await asyncio.sleep(LOOK_ROUND)
-        await self.threads.look_round()
-        await self.lists.look_round()
+    async def _poll_changes(self) -> None:
+        await asyncio.sleep(POLL_INTERVAL_SECONDS)
+        await self.conversations.poll()
+        await self.lists.poll()
 
-    async def _ask_all(self) -> None:
-        await asyncio.sleep(ROUND)
-        self.doorkeeper.suspect_all()
+    async def _recheck_sessions(self) -> None:
+        await asyncio.sleep(RECHECK_INTERVAL_SECONDS)
+        self.session_watch.schedule_recheck_of_all()
 
 
-async def _ever(step: Callable[[], Awaitable[None]]) -> None:
-    """Again and again; a failure (the database is away, a template is broken) costs a moment and is logged."""
+async def _repeat(step: Callable[[], Awaitable[None]]) -> None:
+    """Run `step` for ever. A failure (no database, a broken template) is logged, and retried after a pause."""
     while True:
         try:
             await step()
-        except NO_DATABASE as error:
-            log.warning("live waits", extra={"step": step.__qualname__, "error": type(error).__name__})
-            await asyncio.sleep(AFTER_FAILURE)
+        except DATABASE_ERRORS as error:
+            extra = {"step": step.__qualname__, "error": type(error).__name__}
+            log.warning("live update loop failed, retrying", extra=extra)
+            await asyncio.sleep(RETRY_PAUSE_SECONDS)
         except Exception:
-            log.exception("live failed", extra={"step": step.__qualname__})
-            await asyncio.sleep(AFTER_FAILURE)
+            log.exception("unexpected error in live update loop, retrying", extra={"step": step.__qualname__})
+            await asyncio.sleep(RETRY_PAUSE_SECONDS)
 
 
-def _thread(connection: HTTPConnection) -> int | None:
-    given = connection.query_params.get("conversation")
-    if given is None:
+def _conversation_id(connection: HTTPConnection) -> int | None:
+    value = connection.query_params.get("conversation")
+    if value is None:
         return None
-    if not NUMBER.fullmatch(given):
-        raise _unknown()
-    return int(given)
+    if not NUMBER.fullmatch(value):
+        raise _unknown_conversation()
+    return int(value)
 
 
-def _since(connection: HTTPConnection, now: int) -> int:
-    """The rev the page has; without one, it wants what comes from now on."""
-    given = connection.query_params.get("since", str(now))
-    if not NUMBER.fullmatch(given):
-        raise Refused(NOT_UNDERSTOOD, 422, "since", _("« since » doit être un nombre."))
-    return int(given)
+def _since(connection: HTTPConnection, current_rev: int) -> int:
+    """The rev the page has. Without one, only what is new from now on is sent."""
+    value = connection.query_params.get("since", str(current_rev))
+    if not NUMBER.fullmatch(value):
+        raise SubscriptionRejected(
+            CloseCode.INVALID_REQUEST, 422, "since", _("« since » doit être un nombre.")
+        )
+    return int(value)
 
 
 def _position(connection: HTTPConnection) -> str:
-    """Where the page's lists stand; what is none of ours is as good as none."""
+    """The position of the page's lists, see `change_log`. An invalid one counts as none."""
     return connection.query_params.get("position", "")
 
 
-def _unknown() -> Refused:
-    return Refused(
-        OUT_OF_REACH, 404, "unknown", _("Cette conversation n'existe pas, ou n'est pas à votre portée.")
-    )
+def _unknown_conversation() -> SubscriptionRejected:
+    sentence = _("Cette conversation n'existe pas, ou n'est pas à votre portée.")
+    return SubscriptionRejected(CloseCode.OUT_OF_REACH, 404, "unknown", sentence)
 
 
-def _refusal(refused: Refused) -> JSONResponse:
-    answer = {"success": False, "error": str(refused), "code": refused.word}
-    return JSONResponse(answer, refused.status, headers=NEVER_KEPT)
+def _error_response(rejection: SubscriptionRejected) -> JSONResponse:
+    body = {"success": False, "error": str(rejection), "code": rejection.error_code}
+    return JSONResponse(body, rejection.status, headers=NO_STORE)

@@ -1,4 +1,4 @@
-"""Frames as they go over the wire: one JSON object each."""
+"""Frames of the live protocol: one JSON object each."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def caught_up(rev: int) -> Frame:
     return _frame({"kind": "caught-up", "rev": rev}, rev)
 
 
-def counts(numbers: dict[str, int]) -> Frame:
-    return _frame({"kind": "counts", **numbers})
+def counts(open_counts: dict[str, int]) -> Frame:
+    return _frame({"kind": "counts", **open_counts})
 
 
-def position(where: str) -> Frame:
-    """Of a page that polls: what it shows from now on, see `change_log`."""
-    return _frame({"kind": "position", "position": where})
+def position(current: str) -> Frame:
+    """The position from which a polling page asks next, see `change_log`."""
+    return _frame({"kind": "position", "position": current})
 
 
-def part(change: Change, html: str) -> Frame:
-    """A piece of a thread, which replaces what the page has under that id."""
-    where = {"id": change.id, "conversation": change.conversation, "seq": change.seq, "rev": change.rev}
-    return _frame({"kind": change.kind, **where, "html": html}, change.rev)
+def change(change: Change, html: str) -> Frame:
+    """HTML that replaces what the page has under that id."""
+    ids = {"id": change.id, "conversation": change.conversation, "seq": change.seq, "rev": change.rev}
+    return _frame({"kind": change.kind, **ids, "html": html}, change.rev)
 
 
-def row(thread: int, rev: int, html: str) -> Frame:
-    """A thread's line in lists; empty when it is to be taken away."""
-    return _frame({"kind": "row", "conversation": thread, "rev": rev, "html": html}, rev)
+def row(conversation: int, rev: int, html: str) -> Frame:
+    """A conversation's row in lists. Empty HTML removes it."""
+    return _frame({"kind": "row", "conversation": conversation, "rev": rev, "html": html}, rev)
 
 
 def as_array(frames: list[Frame]) -> str:

@@ -1,4 +1,4 @@
-"""Who looks at lists, and the telling of rows and counts: the last state wins, a few frames a second."""
+"""Subscriptions to the lists: rows and counts, coalesced per socket (the last state wins), a few frames a second."""
 
 from __future__ import annotations
 
@@ -10,298 +10,312 @@ from dataclasses import dataclass, field
 from heapq import nsmallest
 
 from relais.live import frames
-from relais.live.change_log import ChangedThreads, ChangeLog
+from relais.live.change_log import ChangedConversations, ChangeLog
 from relais.live.frames import REFRESH, Frame
-from relais.live.pool import Gate, Pool, lent
+from relais.live.pool import LimitedPool, Pool, borrow
 from relais.live.protocol import Change, ConversationVersion, LiveSource, TeamScope, Viewer
 from relais.live.rendering import Renderer
-from relais.live.socket import Socket
+from relais.live.socket import LiveSocket
 
-PACE = 0.26
-"""Seconds between two frames to one socket: never more than four a second, wherever one begins to count."""
-MOST_ROWS = 2
-"""More rows than this waiting their turn, and the page had better ask for its list again."""
-REFRESH_PACE = 2.0
-"""Seconds between two such requests, each of which costs a page."""
-MOST_REFRESHES = 13
-"""Pages in one round that are sent to ask again, those who did longest ago first: a thousand at once would get none."""
-AT_ONCE = 20
-"""Sockets told in one go; a message to a conversation's page need not wait until all lists are told."""
-MOST_CHANGES = 400
-"""More changed threads than this at once are not looked at one by one."""
+FRAME_INTERVAL_SECONDS = 0.26
+"""Between two frames to one socket: never more than four in any second."""
+MAX_PENDING_ROWS = 2
+"""If more rows are pending for a socket, its page reloads the list instead."""
+REFRESH_INTERVAL_SECONDS = 2.0
+"""Between two reloads of one page, because each costs a rendered page."""
+MAX_REFRESHES_PER_ROUND = 13
+"""Pages told to reload in one round, the longest waiting first. A thousand reloads at once would all fail."""
+SOCKETS_PER_SLICE = 20
+"""Sockets served before other tasks run, so that the page of a conversation does not wait for all lists."""
+MAX_CHANGES_PER_ROUND = 400
+"""If more conversations changed at once, all lists are reloaded instead of comparing each change."""
 MAX_POLLED_ROWS = 20
-"""More rows than this cost more than the list that holds them."""
+"""More rows than this cost more than the list that contains them."""
 
 
 @dataclass
-class News:
-    """What happened since the last round."""
+class ChangeSet:
+    """What changed since the last round."""
 
-    changed: set[int] = field(default_factory=set)
-    left: defaultdict[int, set[TeamScope]] = field(default_factory=lambda: defaultdict(set))
-    """Where threads stood before they were moved."""
-    too_much: bool = False
+    conversations: set[int] = field(default_factory=set)
+    previous_scopes: defaultdict[int, set[TeamScope]] = field(default_factory=lambda: defaultdict(set))
+    """By conversation: the scopes it had before it was moved."""
+    is_everything: bool = False
 
 
 @dataclass
-class Line:
-    """What one socket is still to be told."""
+class PendingUpdates:
+    """What one socket still has to be sent."""
 
     rows: dict[int, bool] = field(default_factory=dict)
-    """By thread, the longest waiting first: whether it is to be shown, or taken away."""
+    """By conversation, the longest waiting first: whether to show its row, or to remove it."""
     counts: dict[str, int] = field(default_factory=dict)
-    counts_told: dict[str, int] = field(default_factory=dict)
-    counts_first: bool = True
-    """Rows and counts take turns, so that neither starves."""
-    missed: ChangedThreads = field(default_factory=dict)
-    """What changed between the reading of the page's rows and its coming here."""
-    stale: bool = False
-    """The page must ask for its list again."""
-    refreshed: float = field(default_factory=time.monotonic)
-    told: float = field(default_factory=time.monotonic)
+    sent_counts: dict[str, int] = field(default_factory=dict)
+    are_counts_next: bool = True
+    """Rows and counts alternate, so that neither starves."""
+    missed: ChangedConversations = field(default_factory=dict)
+    """What changed between the read of the page's rows and the opening of its socket."""
+    needs_refresh: bool = False
+    """The page must reload its list."""
+    refreshed_at: float = field(default_factory=time.monotonic)
+    sent_at: float = field(default_factory=time.monotonic)
 
-    def note(self, shown: Mapping[int, bool], changed: Set[int]) -> None:
-        """What of all that changed is to be shown or taken away; of the rest nothing is told any more."""
-        for thread in [thread for thread in self.rows if thread in changed and thread not in shown]:
-            del self.rows[thread]
-        # Of more than are told one by one only the last are looked at, for however many lists there are.
-        for thread in [*shown][-MOST_ROWS - 1 :]:
-            self.note_row(thread, shown[thread])
+    def add_changes(self, shown: Mapping[int, bool], changed: Set[int]) -> None:
+        """`shown`: by conversation, whether to show or to remove it. Rows of other changed ones are dropped."""
+        for conversation in [c for c in self.rows if c in changed and c not in shown]:
+            del self.rows[conversation]
+        # Beyond MAX_PENDING_ROWS the page reloads anyway, so the last ones are enough, however many there are.
+        for conversation in [*shown][-MAX_PENDING_ROWS - 1 :]:
+            self.add_row(conversation, shown[conversation])
 
-    def note_row(self, thread: int, shown: bool) -> None:
-        self.rows.pop(thread, None)
-        self.rows[thread] = shown
-        if len(self.rows) > MOST_ROWS:
-            self.stale = True
-            self.rows = {thread: shown}
+    def add_row(self, conversation: int, shown: bool) -> None:
+        self.rows.pop(conversation, None)
+        self.rows[conversation] = shown
+        if len(self.rows) > MAX_PENDING_ROWS:
+            self.needs_refresh = True
+            self.rows = {conversation: shown}
 
     @property
-    def has_news(self) -> bool:
-        return self.stale or bool(self.rows) or self.counts != self.counts_told
+    def is_pending(self) -> bool:
+        return self.needs_refresh or bool(self.rows) or self.counts != self.sent_counts
 
-    def next(self, now: float, *, may_refresh: bool = True) -> Frame | tuple[int, bool] | None:
-        """The frame whose turn it is, or the row that has to be rendered for it."""
-        if now - self.told < PACE * 0.99 or not self.has_news:
+    def pop_next(self, now: float, *, may_refresh: bool = True) -> Frame | tuple[int, bool] | None:
+        """The next frame to send, or the row that must be rendered for it: (conversation, shown)."""
+        if now - self.sent_at < FRAME_INTERVAL_SECONDS * 0.99 or not self.is_pending:
             return None
-        self.told = now
-        if self.stale and may_refresh and now - self.refreshed >= REFRESH_PACE:
-            self.stale, self.refreshed, self.rows = False, now, {}
+        self.sent_at = now
+        if self.needs_refresh and may_refresh and now - self.refreshed_at >= REFRESH_INTERVAL_SECONDS:
+            self.needs_refresh, self.refreshed_at, self.rows = False, now, {}
             return REFRESH
-        if self.counts != self.counts_told and (self.counts_first or not self.rows):
-            self.counts_first, self.counts_told = False, self.counts
+        if self.counts != self.sent_counts and (self.are_counts_next or not self.rows):
+            self.are_counts_next, self.sent_counts = False, self.counts
             return frames.counts(self.counts)
-        self.counts_first = True
-        for thread in self.rows:
-            return thread, self.rows.pop(thread)
+        self.are_counts_next = True
+        for conversation in self.rows:
+            return conversation, self.rows.pop(conversation)
         return None
 
 
-def who_may_ask_again(lines: Iterable[Line]) -> set[int]:
-    """The ids of those that this round may send to their page."""
-    stale = (line for line in lines if line.stale)
-    return {id(line) for line in nsmallest(MOST_REFRESHES, stale, key=lambda line: line.refreshed)}
+def select_refreshes(updates: Iterable[PendingUpdates]) -> set[int]:
+    """The `id()` of those whose page may be told to reload in this round."""
+    candidates = (each for each in updates if each.needs_refresh)
+    return {
+        id(each)
+        for each in nsmallest(MAX_REFRESHES_PER_ROUND, candidates, key=lambda each: each.refreshed_at)
+    }
 
 
-class Lists:
+class ListSubscriptions:
     def __init__(self, source: LiveSource, renderer: Renderer, pool: Pool) -> None:
         self.source = source
         self.renderer = renderer
         self.pool = pool
-        self.log = ChangeLog()
-        self.lines: dict[Socket, Line] = {}
-        self.news = News()
-        self.known: dict[int, ConversationVersion] = {}
-        self.stirred = asyncio.Event()
-        self.last_turn = 0.0
+        self.change_log = ChangeLog()
+        self.pending: dict[LiveSocket, PendingUpdates] = {}
+        """By subscribed socket."""
+        self.changes = ChangeSet()
+        self.known_versions: dict[int, ConversationVersion] = {}
+        self.wake = asyncio.Event()
+        self.round_at = 0.0
 
-    # -- who looks ----------------------------------------------------------------------------------------
+    # -- subscribing --------------------------------------------------------------------------------------
 
-    async def frames(self, socket: Socket, position: str = "") -> AsyncIterator[Frame]:
-        """`position` is the one its page was rendered from; without one that is known here, it renders again."""
-        missed = self.log.since(position, socket.viewer.id)
-        if missed is None or len(missed) > MOST_CHANGES:
-            self.lines[socket] = Line()
-            self.stirred.set()
+    async def stream(self, socket: LiveSocket, position: str = "") -> AsyncIterator[Frame]:
+        """Subscribe. `position` is that of the page; if it is unknown here, the page reloads its list first."""
+        missed = self.change_log.changes_since(position, socket.viewer.id)
+        if missed is None or len(missed) > MAX_CHANGES_PER_ROUND:
+            self.pending[socket] = PendingUpdates()
+            self.wake.set()
             yield REFRESH
         else:
-            # Were it too much to be told row by row, the page need not wait to ask again: it has not yet.
-            self.lines[socket] = Line(missed=missed, refreshed=0.0)
-            self.stirred.set()
-        async for frame in socket.pushed():
+            # The page has not reloaded its list yet, so it may do so at once if it missed too many rows.
+            self.pending[socket] = PendingUpdates(missed=missed, refreshed_at=0.0)
+            self.wake.set()
+        async for frame in socket.frames_until_gap():
             yield frame
 
-    def leave(self, socket: Socket) -> None:
-        self.lines.pop(socket, None)
+    def unsubscribe(self, socket: LiveSocket) -> None:
+        self.pending.pop(socket, None)
 
-    def begin_again(self, socket: Socket) -> None:
-        """Its reach is another now: nothing prepared for it may go out, and its list is not its list any more."""
-        if line := self.lines.get(socket):
-            line.rows.clear()
-            line.missed.clear()
-            line.stale, line.refreshed = True, 0.0
-            self.stirred.set()
+    def reset(self, socket: LiveSocket) -> None:
+        """The viewer's reach changed: discard what is pending, and reload the list."""
+        if updates := self.pending.get(socket):
+            updates.rows.clear()
+            updates.missed.clear()
+            updates.needs_refresh, updates.refreshed_at = True, 0.0
+            self.wake.set()
 
-    # -- hearing ------------------------------------------------------------------------------------------
+    # -- notifications ------------------------------------------------------------------------------------
 
-    def hear(self, threads: Collection[int]) -> None:
-        self.log.note(threads)
-        if self.lines:
-            self.news.changed.update(threads)
-            self.stirred.set()
+    def on_notify(self, conversations: Collection[int]) -> None:
+        self.change_log.record(conversations)
+        if self.pending:
+            self.changes.conversations.update(conversations)
+            self.wake.set()
 
-    def hear_moved(self, thread: int, left: TeamScope) -> None:
-        self.log.note([thread], left=(left,))
-        if self.lines:
-            self.news.left[thread].add(left)
-            self.news.changed.add(thread)
-            self.stirred.set()
+    def on_moved(self, conversation: int, previous_scope: TeamScope) -> None:
+        self.change_log.record([conversation], previous_scopes=(previous_scope,))
+        if self.pending:
+            self.changes.previous_scopes[conversation].add(previous_scope)
+            self.changes.conversations.add(conversation)
+            self.wake.set()
 
-    def hear_all(self) -> None:
-        self.log.forget()
-        if self.lines:
-            self.news.too_much = True
-            self.stirred.set()
+    def mark_all_changed(self) -> None:
+        self.change_log.invalidate()
+        if self.pending:
+            self.changes.is_everything = True
+            self.wake.set()
 
-    async def look_round(self) -> None:
-        """The net under the notifications: has anything moved of which we were not told?"""
-        if not self.lines:
-            self.known.clear()
+    async def poll(self) -> None:
+        """Find changes whose notification was lost."""
+        if not self.pending:
+            self.known_versions.clear()
             return
-        async with lent(self.pool) as db:
+        async with borrow(self.pool) as db:
             latest = await self.source.latest_versions(db)
-        for thread, version in latest.items():
-            before = self.known.get(thread)
-            if self.known and version != before:
-                self.hear([thread])
-                if before and before.scope != version.scope:
-                    self.hear_moved(thread, before.scope)
-        self.known = dict(latest)
-        self.stirred.set()  # The counts, too, are counted again.
+        for conversation, version in latest.items():
+            known = self.known_versions.get(conversation)
+            if self.known_versions and version != known:
+                self.on_notify([conversation])
+                if known and known.scope != version.scope:
+                    self.on_moved(conversation, known.scope)
+        self.known_versions = dict(latest)
+        self.wake.set()  # Count again, too.
 
-    # -- without a socket ---------------------------------------------------------------------------------
+    # -- polling pages ------------------------------------------------------------------------------------
 
-    async def frames_since(self, viewer: Viewer, position: str, gate: Gate) -> list[Frame]:
-        """What a page that polls is told: the rows that changed since its position, or that it must ask again."""
-        now, missed = self.log.position, self.log.since(position, viewer.id)
-        if missed is not None and len(missed) > MOST_CHANGES:
+    async def frames_since(self, viewer: Viewer, position: str, catch_up_pool: LimitedPool) -> list[Frame]:
+        """For a page without a socket: the rows changed since its position, or `refresh`."""
+        current = self.change_log.position
+        missed = self.change_log.changes_since(position, viewer.id)
+        if missed is not None and len(missed) > MAX_CHANGES_PER_ROUND:
             missed = None
-        async with gate.lent() as db:
+        async with catch_up_pool.borrow() as db:
             versions = await self.source.versions(db, list(missed or ()))
-            counts = await self.source.open_counts(db)
-        counted = frames.counts(counts.for_viewer(viewer))
-        seen = self._seen_by(viewer, versions.keys(), versions, missed or {})
-        if missed is None or len(seen) > MAX_POLLED_ROWS:
-            return [REFRESH, counted]
-        rows = await self._rows({viewer.language: [t for t, shown in seen.items() if shown]}, versions)
-        gone = [frames.row(thread, versions[thread].rev, "") for thread, shown in seen.items() if not shown]
-        return [*rows[viewer.language].values(), *gone, counted, frames.position(now)]
+            open_counts = await self.source.open_counts(db)
+        counts = frames.counts(open_counts.for_viewer(viewer))
+        shown = self._shown_to(viewer, versions.keys(), versions, missed or {})
+        if missed is None or len(shown) > MAX_POLLED_ROWS:
+            return [REFRESH, counts]
+        rows = await self._render_rows(
+            {viewer.language: [c for c, is_shown in shown.items() if is_shown]}, versions
+        )
+        removed = [frames.row(c, versions[c].rev, "") for c, is_shown in shown.items() if not is_shown]
+        return [*rows[viewer.language].values(), *removed, counts, frames.position(current)]
 
-    # -- telling ------------------------------------------------------------------------------------------
+    # -- broadcasting -------------------------------------------------------------------------------------
 
-    async def tell(self) -> None:
-        """One round, at its pace: read what changed, once for all, and give each socket the frame whose turn it is."""
-        await self.stirred.wait()
-        await asyncio.sleep(self.last_turn + PACE - time.monotonic())
-        self.stirred.clear()
-        if not self.lines:
-            self.news = News()
+    async def run_round(self) -> None:
+        """Wait for changes, read them once for all sockets, and send each socket its next frame."""
+        await self.wake.wait()
+        await asyncio.sleep(self.round_at + FRAME_INTERVAL_SECONDS - time.monotonic())
+        self.wake.clear()
+        if not self.pending:
+            self.changes = ChangeSet()
             return
-        news, self.news = self.news, News()
+        changes, self.changes = self.changes, ChangeSet()
         try:
-            await self._tell(news)
+            await self._broadcast(changes)
         except Exception:
-            self.hear_all()
+            self.mark_all_changed()
             raise
-        if any(line.has_news for line in self.lines.values()):
-            self.stirred.set()
+        if any(updates.is_pending for updates in self.pending.values()):
+            self.wake.set()
 
-    async def _tell(self, news: News) -> None:
-        too_much = news.too_much or len(news.changed) > MOST_CHANGES
-        changed = set() if too_much else news.changed
-        waiting = {thread for line in self.lines.values() for thread in (*line.rows, *line.missed)}
-        async with lent(self.pool) as db:
+    async def _broadcast(self, changes: ChangeSet) -> None:
+        is_everything = changes.is_everything or len(changes.conversations) > MAX_CHANGES_PER_ROUND
+        changed = set() if is_everything else changes.conversations
+        waiting = {c for updates in self.pending.values() for c in (*updates.rows, *updates.missed)}
+        async with borrow(self.pool) as db:
             versions = await self.source.versions(db, changed | waiting)
-            counts = await self.source.open_counts(db)
-        self.known.update(versions)
+            open_counts = await self.source.open_counts(db)
+        self.known_versions.update(versions)
         changed &= versions.keys()
-        by_reach: dict[Hashable, dict[int, bool]] = {}
-        for number, (socket, line) in enumerate([*self.lines.items()]):
-            if number % (5 * AT_ONCE) == 0:
+        shown_by_reach: dict[Hashable, dict[int, bool]] = {}
+        for number, (socket, updates) in enumerate([*self.pending.items()]):
+            if number % (5 * SOCKETS_PER_SLICE) == 0:
                 await asyncio.sleep(0)
-            line.stale |= too_much
-            line.counts = counts.for_viewer(socket.viewer)
-            self._note_missed(socket.viewer, line, versions)
+            updates.needs_refresh |= is_everything
+            updates.counts = open_counts.for_viewer(socket.viewer)
+            self._add_missed(socket.viewer, updates, versions)
             reach = socket.viewer.reach
-            if reach not in by_reach:
-                by_reach[reach] = self._seen_by(socket.viewer, changed, versions, news.left)
-            line.note(by_reach[reach], changed)
-        await self._give_each_its_turn(versions)
+            if reach not in shown_by_reach:
+                shown_by_reach[reach] = self._shown_to(
+                    socket.viewer, changed, versions, changes.previous_scopes
+                )
+            updates.add_changes(shown_by_reach[reach], changed)
+        await self._send_next_frames(versions)
 
-    def _note_missed(self, viewer: Viewer, line: Line, versions: Mapping[int, ConversationVersion]) -> None:
-        missed, line.missed = line.missed, {}
+    def _add_missed(
+        self, viewer: Viewer, updates: PendingUpdates, versions: Mapping[int, ConversationVersion]
+    ) -> None:
+        missed, updates.missed = updates.missed, {}
         if missed:
-            line.note(self._seen_by(viewer, missed.keys() & versions.keys(), versions, missed), missed.keys())
+            shown = self._shown_to(viewer, missed.keys() & versions.keys(), versions, missed)
+            updates.add_changes(shown, missed.keys())
 
-    def _seen_by(
+    def _shown_to(
         self,
         viewer: Viewer,
         changed: Set[int],
         versions: Mapping[int, ConversationVersion],
-        left: Mapping[int, set[TeamScope]],
+        previous_scopes: Mapping[int, set[TeamScope]],
     ) -> dict[int, bool]:
-        """What changed within his reach, to be shown, and what left it, to be taken away."""
-        seen: dict[int, bool] = {}
-        for thread in changed:
-            if self.source.may_see(viewer, versions[thread].scope):
-                seen[thread] = True
-            elif any(self.source.may_see(viewer, scope) for scope in left.get(thread, ())):
-                seen[thread] = False
-        return seen
+        """True: within the viewer's reach, so show the row. False: it has left the reach, so remove the row."""
+        shown: dict[int, bool] = {}
+        for conversation in changed:
+            if self.source.may_see(viewer, versions[conversation].scope):
+                shown[conversation] = True
+            elif any(self.source.may_see(viewer, scope) for scope in previous_scopes.get(conversation, ())):
+                shown[conversation] = False
+        return shown
 
-    async def _give_each_its_turn(self, versions: Mapping[int, ConversationVersion]) -> None:
-        # From here the next round is counted: by its beginning, one that read quickly would come too early for all.
-        self.last_turn = now = time.monotonic()
-        first = who_may_ask_again(self.lines.values())
-        turns = {
-            socket: turn
-            for socket, line in self.lines.items()
-            if (turn := line.next(now, may_refresh=id(line) in first))
+    async def _send_next_frames(self, versions: Mapping[int, ConversationVersion]) -> None:
+        # The interval to the next round counts from here. Counted from the start of this one, a round whose reads were
+        # fast would come too early for every socket.
+        self.round_at = now = time.monotonic()
+        refreshes = select_refreshes(self.pending.values())
+        next_updates = {
+            socket: update
+            for socket, updates in self.pending.items()
+            if (update := updates.pop_next(now, may_refresh=id(updates) in refreshes))
         }
-        rows = await self._rendered(turns, versions)
-        for number, (socket, turn) in enumerate(turns.items()):
-            if number % AT_ONCE == 0:
+        rows = await self._render_next_rows(next_updates, versions)
+        for number, (socket, update) in enumerate(next_updates.items()):
+            if number % SOCKETS_PER_SLICE == 0:
                 await asyncio.sleep(0)
-            if isinstance(turn, Frame):
-                socket.push(turn)
+            if isinstance(update, Frame):
+                socket.push(update)
                 continue
-            thread, shown = turn
-            if not shown:
-                socket.push(frames.row(thread, versions[thread].rev, ""))
-            elif (row := rows.get(socket.viewer.language, {}).get(thread)) and self._still_sees(
-                socket, versions[thread]
+            conversation, is_shown = update
+            version = versions[conversation]
+            if not is_shown:
+                socket.push(frames.row(conversation, version.rev, ""))
+            # The viewer's reach may have changed while the row was rendered.
+            elif (row := rows.get(socket.viewer.language, {}).get(conversation)) and self.source.may_see(
+                socket.viewer, version.scope
             ):
                 socket.push(row)
 
-    def _still_sees(self, socket: Socket, version: ConversationVersion) -> bool:
-        """His reach may have become another while the row was rendered."""
-        return self.source.may_see(socket.viewer, version.scope)
-
-    async def _rendered(
-        self, turns: Mapping[Socket, Frame | tuple[int, bool]], versions: Mapping[int, ConversationVersion]
+    async def _render_next_rows(
+        self,
+        next_updates: Mapping[LiveSocket, Frame | tuple[int, bool]],
+        versions: Mapping[int, ConversationVersion],
     ) -> dict[str, dict[int, Frame]]:
-        """The rows to be shown, each once per language, by language and thread."""
+        """The rows to show, each rendered once per language."""
         wanted: defaultdict[str, set[int]] = defaultdict(set)
-        for socket, turn in turns.items():
-            if isinstance(turn, tuple) and turn[1]:
-                wanted[socket.viewer.language].add(turn[0])
-        return await self._rows(wanted, versions)
+        for socket, update in next_updates.items():
+            if isinstance(update, tuple) and update[1]:
+                wanted[socket.viewer.language].add(update[0])
+        return await self._render_rows(wanted, versions)
 
-    async def _rows(
+    async def _render_rows(
         self, wanted: Mapping[str, Iterable[int]], versions: Mapping[int, ConversationVersion]
     ) -> dict[str, dict[int, Frame]]:
+        """By language and conversation."""
         return {
             language: await self.renderer.rows(
-                [Change("row", t, t, 0, versions[t].rev) for t in threads], language
+                [Change("row", c, c, 0, versions[c].rev) for c in conversations], language
             )
-            for language, threads in wanted.items()
+            for language, conversations in wanted.items()
         }

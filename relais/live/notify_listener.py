@@ -1,4 +1,4 @@
-"""Hearing what the database tells: one connection that listens, and comes back whenever it is lost."""
+"""The LISTEN side of PostgreSQL's NOTIFY: a connection that dispatches notifications and reconnects when lost."""
 
 from __future__ import annotations
 
@@ -9,49 +9,51 @@ from collections.abc import Callable, Mapping
 import psycopg
 from psycopg import sql
 
-from relais.live.pool import answering, connect
+from relais.live.pool import connect_to_listen, query_timeout
 
 log = logging.getLogger(__name__)
-SHORTEST, LONGEST = 0.2, 2.0
-"""Seconds between two attempts to connect."""
-SILENCE = 3.0
-"""Seconds after which the connection is asked whether it still lives; it has LONGEST to answer."""
+MIN_RECONNECT_PAUSE_SECONDS, MAX_RECONNECT_PAUSE_SECONDS = 0.2, 2.0
+KEEPALIVE_INTERVAL_SECONDS = 3.0
+"""After this long without notifications the connection is checked with a query."""
+KEEPALIVE_TIMEOUT_SECONDS = 2.0
 
 
-class Listener:
-    def __init__(self, channels: Mapping[str, Callable[[str], None]], *, back: Callable[[], None]) -> None:
-        """`back` is called whenever listening begins (again): anything may have been missed until then."""
-        self.channels = channels
-        self.back = back
-        self.hears = False
+class NotifyListener:
+    def __init__(
+        self, handlers: Mapping[str, Callable[[str], None]], *, on_connect: Callable[[], None]
+    ) -> None:
+        """`handlers` by channel. `on_connect` is called at each (re)connection: notifications before it are lost."""
+        self.handlers = handlers
+        self.on_connect = on_connect
+        self.is_listening = False
 
     async def run(self) -> None:
-        pause = SHORTEST
+        pause = MIN_RECONNECT_PAUSE_SECONDS
         while True:
             try:
                 await self._listen()
             except (psycopg.Error, OSError) as error:
-                if self.hears:
-                    pause = SHORTEST
-                    log.warning("the database is not heard any more", extra={"error": type(error).__name__})
-            self.hears = False
+                if self.is_listening:
+                    pause = MIN_RECONNECT_PAUSE_SECONDS
+                    log.warning("LISTEN connection lost", extra={"error": type(error).__name__})
+            self.is_listening = False
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST)
+            pause = min(pause * 2, MAX_RECONNECT_PAUSE_SECONDS)
 
     async def _listen(self) -> None:
-        async with await connect() as db:
-            for channel in self.channels:
+        async with await connect_to_listen() as db:
+            for channel in self.handlers:
                 await db.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
-            self.hears = True
-            self.back()
+            self.is_listening = True
+            self.on_connect()
             while True:
-                async for notify in db.notifies(timeout=SILENCE):
-                    self._hear(notify)
-                async with answering(db, LONGEST):
+                async for notify in db.notifies(timeout=KEEPALIVE_INTERVAL_SECONDS):
+                    self._dispatch(notify)
+                async with query_timeout(db, KEEPALIVE_TIMEOUT_SECONDS):
                     await db.execute("select 1")
 
-    def _hear(self, notify: psycopg.Notify) -> None:
+    def _dispatch(self, notify: psycopg.Notify) -> None:
         try:
-            self.channels[notify.channel](notify.payload)
-        except Exception:  # Anyone with a connection may say anything; it must not make us deaf.
-            log.exception("a notice was not understood", extra={"channel": notify.channel})
+            self.handlers[notify.channel](notify.payload)
+        except Exception:  # Any database user may notify anything; it must not stop the listener.
+            log.exception("notification handler failed", extra={"channel": notify.channel})

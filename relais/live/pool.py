@@ -1,4 +1,4 @@
-"""The connections of the native side: a small pool, and one more for whoever listens."""
+"""Asynchronous database connections of the native routes: a small pool, and one connection for LISTEN."""
 
 from __future__ import annotations
 
@@ -19,46 +19,43 @@ from psycopg_pool import AsyncConnectionPool
 Database: TypeAlias = AsyncConnection[tuple[Any, ...]]
 Pool: TypeAlias = AsyncConnectionPool[Database]
 
-OF_DJANGO = ("cursor_factory", "context", "prepare_threshold")
-PATIENCE = 3.0
-"""Seconds to wait for a connection before whoever asks is told that there is none."""
-GIVE_UP = 2.0
-"""The pool's own attempts grow ever rarer: it gives up early, and the next one who asks makes it try at once."""
-MOST, AT_ONCE = 4, 2
-"""Connections in all, and for those who come or catch up."""
-LONGEST = 10.0
-"""Seconds after which a connection is given up, whatever was asked: a network may swallow question and answer."""
-CHECK = 2.0
-"""Seconds that a connection has to show that it lives."""
-FRESH = 1.0
-"""Seconds for which a connection that just answered is believed to live."""
+DJANGO_ONLY_PARAMETERS = ("cursor_factory", "context", "prepare_threshold")
+BORROW_TIMEOUT_SECONDS = 3.0
+RECONNECT_TIMEOUT_SECONDS = 2.0
+"""The pool retries with exponential backoff. It gives up early, so that the next borrower makes it retry at once."""
+MAX_CONNECTIONS, MAX_CATCH_UP_CONNECTIONS = 4, 2
+QUERY_TIMEOUT_SECONDS = 10.0
+"""After this long the connection is closed: the network may have dropped the query or its result."""
+CHECK_TIMEOUT_SECONDS = 2.0
+CHECK_AFTER_IDLE_SECONDS = 1.0
+"""A connection that answered more recently is lent without a check."""
 WAIT_INTERVAL_SECONDS = 10.0
-NOTICED_SOON = {
+KEEPALIVE_PARAMETERS = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-"""How soon the kernel says that the other side is gone; libpq's words, unknown to local sockets."""
+"""How soon the kernel reports that the server is unreachable. Parameters of libpq; no effect on local sockets."""
 
 
 def conninfo() -> str:
-    """Where Django's database is, in the words of libpq."""
+    """Django's database as a libpq connection string."""
     parameters = connection.get_connection_params()
-    given = {name: value for name, value in parameters.items() if name not in OF_DJANGO}
-    return make_conninfo(**NOTICED_SOON | given)
+    given = {name: value for name, value in parameters.items() if name not in DJANGO_ONLY_PARAMETERS}
+    return make_conninfo(**KEEPALIVE_PARAMETERS | given)
 
 
 @asynccontextmanager
 async def open_pool() -> AsyncIterator[Pool]:
-    """Opens without waiting: the database may come later, or go and come back."""
+    """Open without waiting: the database may start later, or restart."""
     pool: Pool = AsyncConnectionPool(
         conninfo(),
         min_size=1,
-        max_size=MOST,
+        max_size=MAX_CONNECTIONS,
         open=False,
-        timeout=PATIENCE,
-        reconnect_timeout=GIVE_UP,
+        timeout=BORROW_TIMEOUT_SECONDS,
+        reconnect_timeout=RECONNECT_TIMEOUT_SECONDS,
         check=_check,
         kwargs={"autocommit": True, "connect_timeout": 3, "application_name": "relais live"},
     )
@@ -70,58 +67,58 @@ async def open_pool() -> AsyncIterator[Pool]:
 
 
 async def _check(db: Database) -> None:
-    """Asked of each connection before it is lent, unless it has just answered."""
-    if time.monotonic() - getattr(db, "answered", 0.0) > FRESH:
-        async with answering(db, CHECK):
+    """Called for each connection before it is lent."""
+    if time.monotonic() - getattr(db, "answered_at", 0.0) > CHECK_AFTER_IDLE_SECONDS:
+        async with query_timeout(db, CHECK_TIMEOUT_SECONDS):
             await db.execute("")
 
 
 @asynccontextmanager
-async def answering(db: Database, seconds: float | None = None) -> AsyncIterator[None]:
-    """What is asked in here is answered, or fails, within `seconds` (LONGEST).
+async def query_timeout(db: Database, seconds: float | None = None) -> AsyncIterator[None]:
+    """Queries in this block finish or fail within `seconds` (default: QUERY_TIMEOUT_SECONDS).
 
-    Not by cancelling: psycopg would ask the server to stop and wait for that, too, to be answered.
+    It closes the connection instead of cancelling the query: psycopg's cancel would wait for the server as well.
     """
-    patience = asyncio.get_running_loop().call_later(seconds or LONGEST, _hang_up, db)
+    timer = asyncio.get_running_loop().call_later(seconds or QUERY_TIMEOUT_SECONDS, _shut_down, db)
     try:
         yield
-        db.answered = time.monotonic()  # type: ignore[attr-defined]
+        db.answered_at = time.monotonic()  # type: ignore[attr-defined]
     finally:
-        patience.cancel()
+        timer.cancel()
 
 
 @asynccontextmanager
-async def lent(pool: Pool) -> AsyncIterator[Database]:
-    async with pool.connection() as db, answering(db):
+async def borrow(pool: Pool) -> AsyncIterator[Database]:
+    async with pool.connection() as db, query_timeout(db):
         yield db
 
 
-class Gate:
-    """A few at a time: however many come back at once, those who tell the others find a connection."""
+class LimitedPool:
+    """Lends only some of a pool's connections: however many sockets catch up at once, broadcasts find a connection."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        self.places = asyncio.Semaphore(AT_ONCE)
+        self.semaphore = asyncio.Semaphore(MAX_CATCH_UP_CONNECTIONS)
 
     @asynccontextmanager
-    async def lent(self) -> AsyncIterator[Database]:
-        async with asyncio.timeout(PATIENCE):
-            await self.places.acquire()
+    async def borrow(self) -> AsyncIterator[Database]:
+        async with asyncio.timeout(BORROW_TIMEOUT_SECONDS):
+            await self.semaphore.acquire()
         try:
-            async with lent(self.pool) as db:
+            async with borrow(self.pool) as db:
                 yield db
         finally:
-            self.places.release()
+            self.semaphore.release()
 
 
-def _hang_up(db: Database) -> None:
-    """Whoever waits for an answer is told that the connection is lost, as if the server had closed it."""
+def _shut_down(db: Database) -> None:
+    """A query that waits for its result fails as if the server had closed the connection."""
     with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(db.fileno())) as wire:
         wire.shutdown(socket.SHUT_RDWR)
 
 
 class ListeningConnection(AsyncConnection[Any]):
-    """Waits for the server alone. psycopg's own looks up ten times a second, which only a synchronous one needs."""
+    """Wakes up only when the server sends. psycopg wakes up ten times a second, which only its sync API needs."""
 
     async def wait(
         self, gen: Any, interval: float = WAIT_INTERVAL_SECONDS, timeout: float | None = None
@@ -129,8 +126,8 @@ class ListeningConnection(AsyncConnection[Any]):
         return await super().wait(gen, interval=interval, timeout=timeout)
 
 
-async def connect() -> Database:
-    """A connection outside the pool, for LISTEN."""
+async def connect_to_listen() -> Database:
+    """A connection outside the pool."""
     return await ListeningConnection.connect(
         conninfo(),
         autocommit=True,

@@ -1,4 +1,4 @@
-"""Rendering in threads: once for all who look in the same language."""
+"""Renders frames in threads, once per language, and caches them."""
 
 from __future__ import annotations
 
@@ -14,63 +14,65 @@ from relais.live import frames
 from relais.live.frames import Frame
 from relais.live.protocol import Change, LiveSource
 
-THREADS = 2
-KEPT = 2_000
-"""Frames remembered; a thread of ordinary length, looked at by many, is rendered once."""
-SLICE = 50
-"""Pieces rendered in one go, so that others get their turn in between."""
+RENDER_THREADS = 2
+MAX_CACHED_FRAMES = 2_000
+"""Enough that a conversation of ordinary length with many viewers is rendered once."""
+CHANGES_PER_SLICE = 50
+"""Changes rendered at once; other tasks run between two slices."""
 
 
 class Renderer:
     def __init__(self, source: LiveSource) -> None:
         self.source = source
-        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="render")
-        self.catching_up = asyncio.Semaphore(THREADS - 1)
-        self.kept: OrderedDict[tuple[Change, str], Frame] = OrderedDict()
+        self.executor = ThreadPoolExecutor(RENDER_THREADS, thread_name_prefix="render")
+        self.catch_up_slots = asyncio.Semaphore(RENDER_THREADS - 1)
+        self.cache: OrderedDict[tuple[Change, str], Frame] = OrderedDict()
 
-    async def parts(self, changes: Sequence[Change], language: str) -> dict[Change, Frame]:
-        """Their frames, in the same order; what cannot be shown has none."""
-        kept = {change: self.kept[change, language] for change in changes if (change, language) in self.kept}
-        missing = [change for change in changes if change not in kept]
-        made: dict[Change, Frame] = {}
-        for start in range(0, len(missing), SLICE):
-            some = missing[start : start + SLICE]
-            for change, html in zip(some, await self._html(some, language), strict=True):
+    async def frames(self, changes: Sequence[Change], language: str) -> dict[Change, Frame]:
+        """The frame of each change, in the same order. A change that cannot be shown has none."""
+        cached = {
+            change: self.cache[change, language] for change in changes if (change, language) in self.cache
+        }
+        missing = [change for change in changes if change not in cached]
+        rendered: dict[Change, Frame] = {}
+        for start in range(0, len(missing), CHANGES_PER_SLICE):
+            batch = missing[start : start + CHANGES_PER_SLICE]
+            for change, html in zip(batch, await self._html(batch, language), strict=True):
                 if html:
-                    made[change] = frames.part(change, html)
-        self._keep(made, language)
-        found = kept | made
-        return {change: found[change] for change in changes if change in found}
+                    rendered[change] = frames.change(change, html)
+        self._store(rendered, language)
+        available = cached | rendered
+        return {change: available[change] for change in changes if change in available}
 
-    async def missed(self, changes: Sequence[Change], language: str) -> AsyncIterator[Frame]:
-        """Theirs in order, a slice at a time; however many catch up, one thread is left for what is new."""
-        for start in range(0, len(changes), SLICE):
-            async with self.catching_up:
-                made = await self.parts(changes[start : start + SLICE], language)
-            for frame in made.values():
+    async def catch_up_frames(self, changes: Sequence[Change], language: str) -> AsyncIterator[Frame]:
+        """The frames in order, a slice at a time. However many sockets catch up, one thread is left for broadcasts."""
+        for start in range(0, len(changes), CHANGES_PER_SLICE):
+            async with self.catch_up_slots:
+                slice_frames = await self.frames(changes[start : start + CHANGES_PER_SLICE], language)
+            for frame in slice_frames.values():
                 yield frame
 
     async def rows(self, changes: Sequence[Change], language: str) -> dict[int, Frame]:
-        """By thread. Never remembered: a line also shows what has no rev of its own, such as a colleague's name."""
+        """By conversation. Not cached: a row also shows what raises no rev, such as a colleague's name."""
         html = await self._html(changes, language) if changes else []
         return {
-            m.conversation: frames.row(m.conversation, m.rev, text)
-            for m, text in zip(changes, html, strict=True)
+            change.conversation: frames.row(change.conversation, change.rev, text)
+            for change, text in zip(changes, html, strict=True)
             if text
         }
 
     async def _html(self, changes: Sequence[Change], language: str) -> Sequence[str]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.threads, self._render, changes, language)
+        return await loop.run_in_executor(self.executor, self._render, changes, language)
 
     def _render(self, changes: Sequence[Change], language: str) -> Sequence[str]:
         with releasing_connection(), translation.override(language):
             return self.source.render(changes)
 
-    def _keep(self, made: dict[Change, Frame], language: str) -> None:
-        self.kept.update(((change, language), frame) for change, frame in made.items())
-        while len(self.kept) > KEPT:
-            self.kept.popitem(last=False)
+    def _store(self, rendered: dict[Change, Frame], language: str) -> None:
+        self.cache.update(((change, language), frame) for change, frame in rendered.items())
+        while len(self.cache) > MAX_CACHED_FRAMES:
+            self.cache.popitem(last=False)
 
     def close(self) -> None:
-        self.threads.shutdown(wait=False)
+        self.executor.shutdown(wait=False)

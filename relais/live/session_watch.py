@@ -1,4 +1,4 @@
-"""Those inside are asked again: a socket ends with the session, the account or the reach it was opened by."""
+"""Re-authorises open sockets: each is closed with the session, the account or the reach it was opened by."""
 
 from __future__ import annotations
 
@@ -6,68 +6,70 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from relais.live import auth
-from relais.live.pool import Pool, lent
+from relais.live.pool import Pool, borrow
 from relais.live.protocol import LiveSource
-from relais.live.socket import COME_BACK, SIGNED_OUT, Socket
+from relais.live.socket import CloseCode, LiveSocket
 
-ROUND = 20.0
-"""Seconds after which everyone is asked again, whatever was told: sessions also run out by themselves."""
+RECHECK_INTERVAL_SECONDS = 20.0
+"""All sockets are rechecked this often without any notification, because sessions also expire."""
 
 
-class Doorkeeper:
-    def __init__(self, source: LiveSource, pool: Pool, *, changed: Callable[[Socket], None]) -> None:
-        """`changed` is called for a socket whose viewer is not what he was."""
+class SessionWatch:
+    def __init__(
+        self, source: LiveSource, pool: Pool, *, on_viewer_changed: Callable[[LiveSocket], None]
+    ) -> None:
+        """`on_viewer_changed` is called for a socket whose viewer differs from the one it was opened by."""
         self.source = source
         self.pool = pool
-        self.changed = changed
-        self.inside: set[Socket] = set()
-        self.suspects: set[Socket] = set()
-        self.stirred = asyncio.Event()
+        self.on_viewer_changed = on_viewer_changed
+        self.sockets: set[LiveSocket] = set()
+        self.pending: set[LiveSocket] = set()
+        self.wake = asyncio.Event()
 
-    def enter(self, socket: Socket) -> None:
-        """Asked once more at once: he may have been signed out between the reading of his session and now."""
-        self.inside.add(socket)
-        self.suspect([socket])
+    def add(self, socket: LiveSocket) -> None:
+        """Recheck it at once: the user may have signed out since the session was read."""
+        self.sockets.add(socket)
+        self.schedule_recheck([socket])
 
-    def leave(self, socket: Socket) -> None:
-        self.inside.discard(socket)
+    def remove(self, socket: LiveSocket) -> None:
+        self.sockets.discard(socket)
 
-    def hear_user(self, payload: str) -> None:
-        self.suspect(socket for socket in self.inside if str(socket.viewer.id) == payload)
+    def on_user_notify(self, payload: str) -> None:
+        self.schedule_recheck(socket for socket in self.sockets if str(socket.viewer.id) == payload)
 
-    def hear_session(self, payload: str) -> None:
-        self.suspect(socket for socket in self.inside if socket.session == payload)
+    def on_session_notify(self, payload: str) -> None:
+        self.schedule_recheck(socket for socket in self.sockets if socket.session == payload)
 
-    def suspect_all(self) -> None:
-        self.suspect(self.inside)
+    def schedule_recheck_of_all(self) -> None:
+        self.schedule_recheck(self.sockets)
 
-    def suspect(self, sockets: Iterable[Socket]) -> None:
-        self.suspects.update(sockets)
-        if self.suspects:
-            self.stirred.set()
+    def schedule_recheck(self, sockets: Iterable[LiveSocket]) -> None:
+        self.pending.update(sockets)
+        if self.pending:
+            self.wake.set()
 
-    async def ask(self) -> None:
-        await self.stirred.wait()
-        self.stirred.clear()
-        suspects, self.suspects = self.suspects & self.inside, set()
+    async def recheck_pending(self) -> None:
+        await self.wake.wait()
+        self.wake.clear()
+        sockets, self.pending = self.pending & self.sockets, set()
         try:
-            await self._ask(suspects)
+            await self._recheck(sockets)
         except Exception:
-            self.suspect(suspects)
+            self.schedule_recheck(sockets)
             raise
 
-    async def _ask(self, suspects: set[Socket]) -> None:
-        if not suspects:
+    async def _recheck(self, sockets: set[LiveSocket]) -> None:
+        if not sockets:
             return
-        async with lent(self.pool) as db:
-            viewers = await auth.viewers(self.source, db, {socket.session for socket in suspects})
-        for socket in suspects:
+        async with borrow(self.pool) as db:
+            viewers = await auth.viewers_by_session(self.source, db, {socket.session for socket in sockets})
+        for socket in sockets:
             viewer = viewers.get(socket.session)
             if viewer is None:
-                socket.end(SIGNED_OUT)
+                socket.close_soon(CloseCode.SIGNED_OUT)
             elif viewer != socket.viewer:
-                moved = viewer.reach != socket.viewer.reach
+                has_other_reach = viewer.reach != socket.viewer.reach
                 socket.viewer = viewer
-                self.changed(socket)
-                if moved:  # Unless it was closed for being out of reach: whoever comes back is asked anew.
-                    socket.end(COME_BACK)
+                self.on_viewer_changed(socket)
+                if has_other_reach:  # No effect if the call above closed it as out of reach.
+                    socket.close_soon(CloseCode.RECONNECT)

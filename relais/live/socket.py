@@ -1,10 +1,11 @@
-"""One socket: what it was promised leaves in order, from a queue of its own, so that a slow one holds up nobody."""
+"""One live socket with its own bounded queue (backpressure): frames stay in order, a slow socket delays nobody."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from enum import IntEnum
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -13,73 +14,85 @@ from relais.live import metrics
 from relais.live.frames import Frame
 from relais.live.protocol import Viewer
 
-SIGNED_OUT, OUT_OF_REACH, COME_BACK, TOO_SLOW, NOT_UNDERSTOOD = 4401, 4404, 1012, 1013, 1008
-LONGEST_QUEUE = 256
-PATIENCE = 20.0
-"""Seconds that one frame, or the last word, may take to leave."""
+MAX_QUEUED_FRAMES = 256
+SEND_TIMEOUT_SECONDS = 20.0
+"""For one frame, or for the close frame."""
 
-GONE = (WebSocketDisconnect, RuntimeError)
-"""What sending raises when the other side has left; the second when the server was faster to close."""
+DISCONNECTED = (WebSocketDisconnect, RuntimeError)
+"""Raised by sending when the client has disconnected; the second if the server closed first."""
 
 
-class Socket:
+class CloseCode(IntEnum):
+    SIGNED_OUT = 4401
+    OUT_OF_REACH = 4404
+    RECONNECT = 1012
+    TRY_AGAIN_LATER = 1013
+    INVALID_REQUEST = 1008
+
+
+class LiveSocket:
     def __init__(self, websocket: WebSocket, session: str, viewer: Viewer) -> None:
         self.websocket = websocket
         self.session = session
         self.viewer = viewer
-        self._queue: asyncio.Queue[Frame | None] = asyncio.Queue(LONGEST_QUEUE)
-        self._end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._queue: asyncio.Queue[Frame | None] = asyncio.Queue(MAX_QUEUED_FRAMES)
+        self._close_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    def push(self, frame: Frame | None) -> None:
-        """None: there is more than is worth queueing; once it has sent what it was given, let it read for itself."""
+    def push(self, frame: Frame) -> None:
+        self._enqueue(frame)
+
+    def push_gap(self) -> None:
+        """Frames are left out here: once the queue is sent, the socket must catch up from the database."""
+        self._enqueue(None)
+
+    def _enqueue(self, frame: Frame | None) -> None:
         try:
             self._queue.put_nowait(frame)
         except asyncio.QueueFull:
-            self.end(TOO_SLOW)
+            self.close_soon(CloseCode.TRY_AGAIN_LATER)
 
-    def end(self, code: int) -> None:
-        """Close it soon; what still waits in the queue is not sent any more."""
-        if not self._end.done():
-            self._end.set_result(code)
-
-    async def pushed(self) -> AsyncIterator[Frame]:
-        """Until it has to read for itself."""
+    async def frames_until_gap(self) -> AsyncIterator[Frame]:
         while frame := await self._queue.get():
             yield frame
 
-    async def converse(self, frames: AsyncIterator[Frame]) -> int | None:
-        """Send `frames` until the other side leaves, or until someone calls `end`: with which code to close it."""
+    def close_soon(self, code: int) -> None:
+        """Make `send_until_closed` return. Frames still in the queue are not sent."""
+        if not self._close_code.done():
+            self._close_code.set_result(code)
+
+    async def send_until_closed(self, frames: AsyncIterator[Frame]) -> int | None:
+        """Send until the client disconnects or `close_soon` is called. Returns the code to close with, if any."""
         sending = asyncio.create_task(self._send(frames))
-        leaving = asyncio.create_task(self._until_it_leaves())
+        disconnecting = asyncio.create_task(self._wait_for_disconnect())
         try:
-            ends: set[asyncio.Future[Any]] = {sending, leaving, self._end}
+            ends: set[asyncio.Future[Any]] = {sending, disconnecting, self._close_code}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if sending.done() and not self._end.done():
+            if sending.done() and not self._close_code.done():
                 sending.result()
         finally:
-            for task in (sending, leaving):
+            for task in (sending, disconnecting):
                 task.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
-        return self._end.result() if self._end.done() else None
+            await asyncio.gather(sending, disconnecting, return_exceptions=True)
+        return self._close_code.result() if self._close_code.done() else None
 
     async def _send(self, frames: AsyncIterator[Frame]) -> None:
         async for frame in frames:
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
                     await self.websocket.send_text(frame.text)
-            except GONE:
+            except DISCONNECTED:
                 return
-            metrics.frames(frame.kind).inc()
+            metrics.count_frame_sent(frame.kind)
 
-    async def _until_it_leaves(self) -> None:
-        """Pages have nothing to say here; reading is how one learns that they went."""
+    async def _wait_for_disconnect(self) -> None:
+        """Pages send nothing, but only reading reveals that the client has disconnected."""
         while (await self.websocket.receive())["type"] != "websocket.disconnect":
             pass
 
 
-async def say_goodbye(websocket: WebSocket, code: int) -> None:
-    """A code reaches the page only over an open socket; one that takes nothing any more is left to itself."""
-    metrics.closed(code)
-    with suppress(*GONE, TimeoutError):
-        async with asyncio.timeout(PATIENCE):
+async def close_websocket(websocket: WebSocket, code: int) -> None:
+    """A close code reaches the page only over an accepted socket. A client that reads nothing is abandoned."""
+    metrics.count_closed(code)
+    with suppress(*DISCONNECTED, TimeoutError):
+        async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
             await websocket.close(code)

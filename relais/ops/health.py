@@ -71,7 +71,7 @@ async def health(request: Request) -> JSONResponse:
         parts[name] = "unknown" if readings is None else "ok" if name in readings.alive else "stale"
     if readings and readings.progress and parts["jobs"] == "ok":
         parts["jobs"] = readings.progress.state(periodic_intervals())
-    parts["live"] = "ok" if request.app.state.live.hears else "not_listening"
+    parts["live"] = "ok" if request.app.state.live.is_listening else "not_listening"
     return _response(parts)
 
 

@@ -8,7 +8,7 @@ from relais.accounts.models import Team, User
 from relais.accounts.roles import Role
 from relais.conversations.live_source import ConversationSource, may_see
 from relais.conversations.models import Conversation
-from relais.live.pool import connect
+from relais.live.pool import connect_to_listen
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -17,7 +17,7 @@ def from_source(query):
     """What the source returns over a connection of its own."""
 
     async def run():
-        async with await connect() as db:
+        async with await connect_to_listen() as db:
             return await query(ConversationSource(), db)
 
     return asyncio.run(run())

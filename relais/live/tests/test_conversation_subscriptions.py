@@ -1,4 +1,4 @@
-"""A page that shows a conversation: what it is told, in which order, and that nothing is missed."""
+"""The live socket of a conversation: which frames it is sent, in which order, and that none is missing."""
 
 import struct
 
@@ -17,7 +17,7 @@ from tests.web_server import wait_until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_what_fatou_writes_is_on_awas_screen(web_server, awa, with_bot, fatou_writes):
+def test_a_clients_message_is_sent_to_the_agents_page(web_server, awa, with_bot, fatou_writes):
     page = web_server.watch_conversation(with_bot, awa)
     assert page.next_frame() == {"kind": "caught-up", "rev": with_bot.rev}
     with_bot = fatou_writes("une autre question")
@@ -35,7 +35,9 @@ def test_what_fatou_writes_is_on_awas_screen(web_server, awa, with_bot, fatou_wr
     assert "une autre question" in html
 
 
-def test_a_page_that_was_away_gets_all_it_missed_in_order(web_server, awa, held_by_awa, fatou_writes, clock):
+def test_a_page_that_was_away_gets_everything_it_missed_in_order(
+    web_server, awa, held_by_awa, fatou_writes, clock
+):
     seen = held_by_awa.rev
     fatou_writes("un")
     delivery = held_by_awa.send_as_agent("deux", agent=awa, at=clock.now)
@@ -52,14 +54,14 @@ def test_a_page_that_was_away_gets_all_it_missed_in_order(web_server, awa, held_
     assert {frame["id"] for frame in missed if frame["kind"] == "delivery"} >= {delivery.pk}
 
 
-def test_from_the_very_beginning_lines_and_messages_come_as_they_happened(web_server, awa, held_by_awa):
+def test_from_the_start_events_and_messages_come_in_order(web_server, awa, held_by_awa):
     *frames, _ = web_server.watch_conversation(held_by_awa, awa, since=0).frames_until("caught-up")
     kinds = [(frame["kind"], frame["seq"]) for frame in frames if frame["kind"] != "delivery"]
     spoken = [("message" if e.is_message else "event", e.seq) for e in held_by_awa.events.order_by("seq")]
     assert kinds == spoken
 
 
-def test_a_tick_moves(web_server, awa, held_by_awa, clock):
+def test_a_delivery_state_changes(web_server, awa, held_by_awa, clock):
     page = web_server.watch_conversation(held_by_awa, awa)
     page.wait_for("caught-up")
     delivery = held_by_awa.send_as_agent("bonjour", agent=awa, at=clock.now)
@@ -70,7 +72,7 @@ def test_a_tick_moves(web_server, awa, held_by_awa, clock):
     assert f'id="delivery-{delivery.pk}"' in frame["html"]
 
 
-def test_a_picture_that_arrives_shows_its_message_again(web_server, awa, with_bot, fatou_writes):
+def test_a_downloaded_picture_sends_its_message_again(web_server, awa, with_bot, fatou_writes):
     from relais.conversations.inbound_messages import InboundMedia
 
     page = web_server.watch_conversation(with_bot, awa)
@@ -88,7 +90,7 @@ def test_a_picture_that_arrives_shows_its_message_again(web_server, awa, with_bo
     ]
 
 
-def test_each_reads_in_his_own_language(web_server, awa, koffi, held_by_awa, clock):
+def test_each_viewer_gets_his_own_language(web_server, awa, koffi, held_by_awa, clock):
     type(koffi).objects.filter(pk=koffi.pk).update(language="en")
     awas, koffis = (
         web_server.watch_conversation(held_by_awa, awa),
@@ -103,7 +105,7 @@ def test_each_reads_in_his_own_language(web_server, awa, koffi, held_by_awa, clo
     assert french == english
 
 
-def test_when_the_listening_is_cut_nothing_is_missed(web_server, awa, with_bot, fatou_writes):
+def test_nothing_is_missed_when_the_listen_connection_is_cut(web_server, awa, with_bot, fatou_writes):
     page = web_server.watch_conversation(with_bot, awa)
     page.wait_for("caught-up")
     with connection.cursor() as cursor:
@@ -113,18 +115,20 @@ def test_when_the_listening_is_cut_nothing_is_missed(web_server, awa, with_bot, 
         assert cursor.rowcount == 1
     written = [fatou_writes(f"message {n}").events.latest("seq").pk for n in range(5)]
     assert [page.wait_for("message")["id"] for _ in written] == written
-    wait_until(lambda: web_server.live.hears)
+    wait_until(lambda: web_server.live.is_listening)
 
 
 @pytest.fixture
-def often(monkeypatch):
-    monkeypatch.setattr(endpoint, "LOOK_ROUND", 0.2)
+def frequent_polls(monkeypatch):
+    monkeypatch.setattr(endpoint, "POLL_INTERVAL_SECONDS", 0.2)
 
 
-def test_what_no_notification_told_is_found_by_looking_round(often, web_server, awa, with_bot, fatou_writes):
+def test_a_change_without_a_notification_is_found_by_polling(
+    frequent_polls, web_server, awa, with_bot, fatou_writes
+):
     page, lists = web_server.watch_conversation(with_bot, awa), web_server.open_socket(awa)
     page.wait_for("caught-up"), lists.wait_for("counts", bot=1)
-    wait_until(lambda: web_server.live.lists.known)
+    wait_until(lambda: web_server.live.lists.known_versions)
     with connection.cursor() as cursor:
         cursor.execute("alter table conversations disable trigger user")
     try:
@@ -136,28 +140,28 @@ def test_what_no_notification_told_is_found_by_looking_round(often, web_server, 
             cursor.execute("alter table conversations enable trigger user")
 
 
-def test_a_page_that_does_not_read_is_sent_away_and_holds_up_nobody(
+def test_a_page_that_does_not_read_is_disconnected_and_delays_nobody(
     web_server, awa, koffi, with_bot, monkeypatch
 ):
-    monkeypatch.setattr(live_socket, "LONGEST_QUEUE", 20)
+    monkeypatch.setattr(live_socket, "MAX_QUEUED_FRAMES", 20)
     with web_server.slow_socket(f"/live?conversation={with_bot.pk}", koffi) as slow:
         quick = web_server.watch_conversation(with_bot, awa)
         quick.wait_for("caught-up")
-        watch = web_server.live.threads.watched[with_bot.pk]
-        wait_until(lambda: len(watch.sockets) == 2)
+        channel = web_server.live.conversations.channels[with_bot.pk]
+        wait_until(lambda: len(channel.sockets) == 2)
         for _ in range(400):
             message = InboundMessage(sid=new_sid(), address=FATOU, sender=OUR_NUMBER, body="𝔐" * 1600)
             event = ingest([message], at=with_bot.started_at)[message.sid].event_id
             assert quick.wait_for("message")["id"] == event
-            if len(watch.sockets) == 1:
+            if len(channel.sockets) == 1:
                 break
-        assert len(watch.sockets) == 1
+        assert len(channel.sockets) == 1
         last = b""
         while not last.endswith(struct.pack("!BBH", 0x88, 2, 1013)):
-            last = last[-4:] + (slow.recv(65536) or pytest.fail("it was not told why"))
+            last = last[-4:] + (slow.recv(65536) or pytest.fail("it got no close code"))
 
 
-def test_every_process_tells_the_same(web_server, second_web_server, awa, koffi, with_bot, fatou_writes):
+def test_every_process_sends_the_same(web_server, second_web_server, awa, koffi, with_bot, fatou_writes):
     pages = [
         web_server.watch_conversation(with_bot, awa, since=0),
         second_web_server.watch_conversation(with_bot, koffi, since=0),
@@ -171,24 +175,26 @@ def test_every_process_tells_the_same(web_server, second_web_server, awa, koffi,
     assert stories[0] == stories[1]
 
 
-def test_without_a_socket_the_same_frames_come_as_one_answer(web_server, awa, held_by_awa):
+def test_polling_answers_the_same_frames(web_server, awa, held_by_awa):
     path = f"/live?conversation={held_by_awa.pk}"
-    told = web_server.open_socket(awa, f"{path}&since=0").frames_until("caught-up")
-    answer = web_server.get(f"{path}&since=0", awa)
-    assert answer.json() == told
-    assert answer.headers["Cache-Control"] == "no-store"
+    frames = web_server.open_socket(awa, f"{path}&since=0").frames_until("caught-up")
+    response = web_server.get(f"{path}&since=0", awa)
+    assert response.json() == frames
+    assert response.headers["Cache-Control"] == "no-store"
     assert web_server.get(path, awa).json() == [{"kind": "caught-up", "rev": held_by_awa.rev}]
 
 
-def test_a_broken_piece_does_not_silence_the_others(web_server, awa, with_bot, fatou_writes, monkeypatch):
+def test_a_change_that_cannot_be_rendered_does_not_stop_the_others(
+    web_server, awa, with_bot, fatou_writes, monkeypatch
+):
     from relais.conversations import live_source
 
-    def looks(event):
+    def render(event):
         if event.body == "cassé":
             raise ValueError(event.body)
         return f"<p>{event.body}</p>"
 
-    monkeypatch.setitem(live_source.RENDERERS, "message", (live_source.RENDERERS["message"][0], looks))
+    monkeypatch.setitem(live_source.RENDERERS, "message", (live_source.RENDERERS["message"][0], render))
     page = web_server.watch_conversation(with_bot, awa)
     page.wait_for("caught-up")
     fatou_writes("cassé")
@@ -196,7 +202,7 @@ def test_a_broken_piece_does_not_silence_the_others(web_server, awa, with_bot, f
     assert page.next_frame()["html"] == "<p>entier</p>"
 
 
-def test_the_client_is_shown_as_what_he_wrote_and_never_as_markup(web_server, awa, with_bot, fatou_writes):
+def test_what_a_client_writes_is_escaped(web_server, awa, with_bot, fatou_writes):
     page = web_server.watch_conversation(with_bot, awa)
     page.wait_for("caught-up")
     fatou_writes("<script>alert(1)</script>\x01")

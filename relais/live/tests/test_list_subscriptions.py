@@ -1,4 +1,4 @@
-"""A page that shows lists: rows and counts, the last state of each, a few frames a second, and only within reach."""
+"""The lists: rows and counts, the last state of each, a few frames a second, and only within the viewer's reach."""
 
 import time
 
@@ -8,12 +8,12 @@ from relais.accounts.models import User
 from relais.conversations.models import Conversation
 from relais.live.frames import REFRESH
 from relais.live.list_subscriptions import (
-    MOST_REFRESHES,
-    MOST_ROWS,
-    PACE,
-    REFRESH_PACE,
-    Line,
-    who_may_ask_again,
+    FRAME_INTERVAL_SECONDS,
+    MAX_PENDING_ROWS,
+    MAX_REFRESHES_PER_ROUND,
+    REFRESH_INTERVAL_SECONDS,
+    PendingUpdates,
+    select_refreshes,
 )
 
 IBRAHIM = {"address": "whatsapp:+2250700000002", "name": "Ibrahim"}
@@ -21,7 +21,7 @@ IBRAHIM = {"address": "whatsapp:+2250700000002", "name": "Ibrahim"}
 
 @pytest.mark.django_db(transaction=True)
 class TestLists:
-    def test_the_page_asks_for_its_list_and_is_told_the_counts(self, web_server, awa, held_by_awa):
+    def test_a_new_socket_gets_refresh_and_counts(self, web_server, awa, held_by_awa):
         page = web_server.open_socket(awa)
         assert page.next_frame() == {"kind": "refresh"}
         assert page.next_frame() == {
@@ -34,9 +34,7 @@ class TestLists:
             "unread_mine": 0,
         }
 
-    def test_a_row_follows_what_happens_and_the_counts_with_it(
-        self, web_server, awa, koffi, with_bot, fatou_writes, clock
-    ):
+    def test_rows_and_counts_follow_each_event(self, web_server, awa, koffi, with_bot, fatou_writes, clock):
         page = web_server.open_socket(koffi)
         page.wait_for("counts", bot=1)
         with_bot.take_over(awa, at=clock.now)
@@ -55,14 +53,14 @@ class TestLists:
         assert page.wait_for("row")["conversation"] == new.pk
         assert page.wait_for("counts")["bot"] == 1
 
-    def test_reading_takes_the_unread_mark_away(self, web_server, awa, held_by_awa, fatou_writes):
+    def test_reading_removes_the_unread_mark(self, web_server, awa, held_by_awa, fatou_writes):
         unread = fatou_writes("une question")
         page = web_server.open_socket(awa)
         page.wait_for("counts", unread_mine=1)
         unread.mark_read_by(awa)
         page.wait_for("counts", unread_mine=0)
 
-    def test_the_outsider_hears_nothing(self, web_server, yao, sales, with_bot, fatou_writes):
+    def test_an_outsider_is_sent_nothing(self, web_server, yao, sales, with_bot, fatou_writes):
         Conversation.objects.filter(pk=with_bot.pk).update(team=sales)
         page = web_server.open_socket(yao)
         assert page.wait_for("counts")["bot"] == 0
@@ -71,7 +69,7 @@ class TestLists:
         frames = page.frames_until("counts", bot=1)
         assert {frame["conversation"] for frame in frames if frame["kind"] == "row"} == {seen.pk}
 
-    def test_what_leaves_his_reach_is_taken_from_his_list(
+    def test_a_row_that_leaves_the_reach_is_removed_from_the_list(
         self, web_server, awa, yao, mariam, sales, with_bot
     ):
         awas, mariams = web_server.open_socket(awa), web_server.open_socket(mariam)
@@ -87,7 +85,7 @@ class TestLists:
         assert yaos.wait_for("row")["html"]
         assert mariams.wait_for("row", rev=with_bot.rev + 2)["html"]
 
-    def test_a_flood_is_a_few_frames_and_a_new_list(self, web_server, awa, fatou_writes):
+    def test_many_changes_are_a_few_frames_and_a_refresh(self, web_server, awa, fatou_writes):
         page = web_server.open_socket(awa)
         page.wait_for("counts")
         began = time.monotonic()
@@ -98,7 +96,7 @@ class TestLists:
             frames.append(page.next_frame())
         assert len(frames) <= 4 * (time.monotonic() - began) + 1
 
-    def test_many_changes_in_one_statement_are_a_new_list(self, web_server, awa, fatou_writes):
+    def test_many_changes_in_one_statement_are_a_refresh(self, web_server, awa, fatou_writes):
         some = fatou_writes("bonjour")
         channel = {
             "address_id": some.address_id,
@@ -113,12 +111,12 @@ class TestLists:
         )
         assert page.wait_for("refresh")
 
-    def test_without_a_socket_the_page_asks_again_and_is_told_the_counts(self, web_server, mariam, waiting):
+    def test_polling_without_a_position_answers_refresh_and_counts(self, web_server, mariam, waiting):
         refresh, counts = web_server.get("/live", mariam).json()
         assert refresh == {"kind": "refresh"}
         assert (counts["kind"], counts["pending"], counts["active"]) == ("counts", 1, 0)
 
-    def test_each_is_told_the_numbers_of_his_own_reach(
+    def test_counts_are_those_of_the_viewers_own_reach(
         self, web_server, awa, yao, mariam, sales, with_bot, fatou_writes
     ):
         fatou_writes("bonjour", **IBRAHIM)
@@ -127,63 +125,70 @@ class TestLists:
         assert [web_server.get("/live", who).json()[1]["bot"] for who in (awa, yao, mariam)] == [2, 1, 2]
 
 
-class TestOneLine:
-    """What is told to one socket, moment by moment."""
+class TestPendingUpdates:
+    """The frames of one socket over time."""
 
     @pytest.fixture
-    def line(self):
-        return Line(refreshed=0.0, told=0.0)
+    def updates(self):
+        return PendingUpdates(refreshed_at=0.0, sent_at=0.0)
 
-    def told(self, line, seconds, step=0.01):
-        """The moments, and what was told then."""
-        found = [(n * step, line.next(n * step)) for n in range(round(seconds / step))]
-        return [(moment, what) for moment, what in found if what]
+    def sent_within(self, updates, seconds, step=0.01):
+        """(time, frame or row) of all that is sent."""
+        results = [(n * step, updates.pop_next(n * step)) for n in range(round(seconds / step))]
+        return [(sent_at, update) for sent_at, update in results if update]
 
-    def test_there_are_never_more_than_four_in_a_second(self, line):
-        told = []
+    def test_there_are_never_more_than_four_frames_a_second(self, updates):
+        sent = []
         for n in range(1000):
-            line.note_row(n % 7, shown=True)
-            line.counts = {"bot": n}
-            if what := line.next(n * 0.01):
-                told.append((n * 0.01, what))
-        moments = [moment for moment, _ in told]
+            updates.add_row(n % 7, shown=True)
+            updates.counts = {"bot": n}
+            if update := updates.pop_next(n * 0.01):
+                sent.append((n * 0.01, update))
+        moments = [sent_at for sent_at, _ in sent]
         assert all(fifth - first > 1 for first, fifth in zip(moments, moments[4:], strict=False))
-        refreshed = [moment for moment, what in told if what == REFRESH]
-        assert len(refreshed) == int(10 / REFRESH_PACE) - 1 or len(refreshed) == int(10 / REFRESH_PACE)
-        assert sum(isinstance(what, tuple) for _, what in told) >= 10
+        refreshed = [sent_at for sent_at, update in sent if update == REFRESH]
+        assert len(refreshed) == int(10 / REFRESH_INTERVAL_SECONDS) - 1 or len(refreshed) == int(
+            10 / REFRESH_INTERVAL_SECONDS
+        )
+        assert sum(isinstance(update, tuple) for _, update in sent) >= 10
 
-    def test_a_few_rows_are_told_one_by_one_the_oldest_first(self, line):
-        for thread in range(MOST_ROWS):
-            line.note_row(thread, shown=True)
-        assert [what for _, what in self.told(line, 2)] == [(thread, True) for thread in range(MOST_ROWS)]
+    def test_a_few_rows_are_sent_one_by_one_the_oldest_first(self, updates):
+        for conversation in range(MAX_PENDING_ROWS):
+            updates.add_row(conversation, shown=True)
+        assert [update for _, update in self.sent_within(updates, 2)] == [
+            (conversation, True) for conversation in range(MAX_PENDING_ROWS)
+        ]
 
-    def test_the_last_state_of_a_row_wins(self, line):
-        line.note_row(1, shown=True)
-        line.note_row(1, shown=False)
-        assert [what for _, what in self.told(line, 2)] == [(1, False)]
+    def test_the_last_state_of_a_row_wins(self, updates):
+        updates.add_row(1, shown=True)
+        updates.add_row(1, shown=False)
+        assert [update for _, update in self.sent_within(updates, 2)] == [(1, False)]
 
-    def test_too_many_rows_become_a_new_list(self, line):
-        for thread in range(MOST_ROWS + 3):
-            line.note_row(thread, shown=True)
-        told = [what for _, what in self.told(line, REFRESH_PACE + 1)]
-        assert told[-1] == REFRESH
-        assert not line.has_news
+    def test_too_many_rows_become_a_refresh(self, updates):
+        for conversation in range(MAX_PENDING_ROWS + 3):
+            updates.add_row(conversation, shown=True)
+        sent = [update for _, update in self.sent_within(updates, REFRESH_INTERVAL_SECONDS + 1)]
+        assert sent[-1] == REFRESH
+        assert not updates.is_pending
 
-    def test_counts_and_rows_take_turns(self, line):
-        line.counts = {"bot": 1}
-        for thread in range(MOST_ROWS):
-            line.note_row(thread, shown=True)
-        told = [what for _, what in self.told(line, 4 * PACE)]
-        assert [isinstance(what, tuple) for what in told] == [False, True, True]
+    def test_counts_and_rows_alternate(self, updates):
+        updates.counts = {"bot": 1}
+        for conversation in range(MAX_PENDING_ROWS):
+            updates.add_row(conversation, shown=True)
+        sent = [update for _, update in self.sent_within(updates, 4 * FRAME_INTERVAL_SECONDS)]
+        assert [isinstance(update, tuple) for update in sent] == [False, True, True]
 
-    def test_of_many_stale_lists_those_ask_again_first_that_waited_longest(self):
-        lines = [Line(refreshed=float(n), stale=True) for n in range(MOST_REFRESHES, 0, -1)]
-        fresh, late = Line(refreshed=0.0), Line(refreshed=99.0, stale=True)
-        first = who_may_ask_again([fresh, late, *lines])
-        assert first == {id(line) for line in lines}
+    def test_the_lists_that_waited_longest_refresh_first(self):
+        candidates = [
+            PendingUpdates(refreshed_at=float(n), needs_refresh=True)
+            for n in range(MAX_REFRESHES_PER_ROUND, 0, -1)
+        ]
+        fresh, late = PendingUpdates(refreshed_at=0.0), PendingUpdates(refreshed_at=99.0, needs_refresh=True)
+        first = select_refreshes([fresh, late, *candidates])
+        assert first == {id(updates) for updates in candidates}
 
-    def test_who_may_not_ask_again_yet_is_told_rows_meanwhile(self, line):
-        for thread in range(MOST_ROWS + 1):
-            line.note_row(thread, shown=True)
-        assert line.next(REFRESH_PACE, may_refresh=False) == (MOST_ROWS, True)
-        assert line.next(2 * REFRESH_PACE) == REFRESH
+    def test_rows_are_sent_until_a_refresh_is_allowed(self, updates):
+        for conversation in range(MAX_PENDING_ROWS + 1):
+            updates.add_row(conversation, shown=True)
+        assert updates.pop_next(REFRESH_INTERVAL_SECONDS, may_refresh=False) == (MAX_PENDING_ROWS, True)
+        assert updates.pop_next(2 * REFRESH_INTERVAL_SECONDS) == REFRESH

@@ -1,4 +1,4 @@
-"""Live under stress: long absences, slow readers, dead ones, floods, and a database that stops answering."""
+"""Live updates under stress: long absences, slow and dead clients, bursts, and a database that stops answering."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ IBRAHIM = {"address": "whatsapp:+2250700000002", "name": "Ibrahim"}
 
 
 def many_messages(conversation, number, text="message"):
-    """At once, in one transaction; returns the ids of their events, in order."""
+    """Stored in one transaction. Returns the ids of their events, in order."""
     texts = [InboundMessage(new_sid(), FATOU, OUR_NUMBER, f"{text} {n}") for n in range(number)]
     ingest(texts, at=conversation.started_at)
     return list(conversation.events.order_by("-seq").values_list("pk", flat=True)[:number])[::-1]
@@ -40,8 +40,8 @@ def switch_triggers(how):
 
 
 @contextmanager
-def stopped(application: str) -> Iterator[None]:
-    """The database's end of these connections takes what it is asked, and never answers."""
+def suspended(application: str) -> Iterator[None]:
+    """The backends of these connections accept queries and never response."""
     with connection.cursor() as cursor:
         cursor.execute(
             "select pid from pg_stat_activity where datname = current_database() and application_name = %s",
@@ -60,12 +60,12 @@ def stopped(application: str) -> Iterator[None]:
 
 @pytest.fixture
 def small_queues(monkeypatch):
-    monkeypatch.setattr(live_socket, "LONGEST_QUEUE", 20)
-    monkeypatch.setattr(conversation_subscriptions, "TOLD", 10)
-    monkeypatch.setattr(conversation_subscriptions, "READ", 100)
+    monkeypatch.setattr(live_socket, "MAX_QUEUED_FRAMES", 20)
+    monkeypatch.setattr(conversation_subscriptions, "MAX_BROADCAST_CHANGES", 10)
+    monkeypatch.setattr(conversation_subscriptions, "CATCH_UP_BATCH_SIZE", 100)
 
 
-def test_who_was_away_for_long_gets_all_of_it_once_and_in_order(web_server, awa, with_bot):
+def test_after_a_long_absence_every_change_comes_once_and_in_order(web_server, awa, with_bot):
     missed = many_messages(with_bot, 2_000)
     page = web_server.watch_conversation(with_bot, awa, since=with_bot.rev)
     frames = page.frames_until("caught-up")
@@ -73,7 +73,7 @@ def test_who_was_away_for_long_gets_all_of_it_once_and_in_order(web_server, awa,
     assert frames[-1]["rev"] == with_bot.rev + 2_000
 
 
-def test_nothing_is_queued_for_who_still_catches_up_and_others_do_not_wait(
+def test_nothing_is_queued_for_a_socket_that_catches_up_and_others_do_not_wait(
     small_queues, web_server, awa, koffi, with_bot, fatou_writes
 ):
     missed = many_messages(with_bot, 400, "𝔐" * 1500)
@@ -86,36 +86,36 @@ def test_nothing_is_queued_for_who_still_catches_up_and_others_do_not_wait(
         event = fatou_writes(f"encore {n}").events.latest("seq")
         assert quick.wait_for("message")["id"] == event.pk
         missed.append(event.pk)
-    assert len(web_server.live.threads.watched[with_bot.pk].live) == 1
+    assert len(web_server.live.conversations.channels[with_bot.pk].live) == 1
     assert messages_until(slow, missed[-1]) == missed
 
 
-def test_a_flood_is_read_by_those_who_look_and_closes_nobody(small_queues, web_server, awa, koffi, with_bot):
+def test_a_burst_is_read_by_each_socket_and_closes_none(small_queues, web_server, awa, koffi, with_bot):
     type(koffi).objects.filter(pk=koffi.pk).update(language="en")
     pages = [web_server.watch_conversation(with_bot, who) for who in (awa, koffi)]
     for page in pages:
         page.wait_for("caught-up")
-    flood = many_messages(with_bot, 300)
+    burst = many_messages(with_bot, 300)
     later = many_messages(with_bot, 3)
     for page in pages:
-        assert messages_until(page, later[-1]) == flood + later
+        assert messages_until(page, later[-1]) == burst + later
 
 
-def test_who_takes_nothing_for_long_is_sent_away(web_server, koffi, with_bot, monkeypatch):
-    monkeypatch.setattr(live_socket, "PATIENCE", 0.2)
+def test_a_client_that_reads_nothing_is_disconnected(web_server, koffi, with_bot, monkeypatch):
+    monkeypatch.setattr(live_socket, "SEND_TIMEOUT_SECONDS", 0.2)
     many_messages(with_bot, 200)
     with web_server.slow_socket(f"/live?conversation={with_bot.pk}&since=0", koffi):
-        wait_until(lambda: web_server.live.doorkeeper.inside)
-        wait_until(lambda: not web_server.live.doorkeeper.inside)
+        wait_until(lambda: web_server.live.session_watch.sockets)
+        wait_until(lambda: not web_server.live.session_watch.sockets)
 
 
-def test_who_died_without_a_word_is_noticed(transactional_db, awa):
+def test_a_dead_client_is_noticed_by_pings(transactional_db, awa):
     with (
         WebServer(ws_ping_interval=0.2, ws_ping_timeout=0.2) as web_server,
         web_server.slow_socket("/live", awa),
     ):
-        wait_until(lambda: web_server.live.lists.lines)
-        wait_until(lambda: not web_server.live.lists.lines)
+        wait_until(lambda: web_server.live.lists.pending)
+        wait_until(lambda: not web_server.live.lists.pending)
 
 
 # -- two processes ----------------------------------------------------------------------------------------
@@ -126,16 +126,16 @@ def twilio_calls(web_server, number):
     params = {"MessageSid": new_sid(), "From": FATOU, "To": OUR_NUMBER, "Body": f"message {number}"}
     token, public = configured.ENVIRONMENT.twilio_auth_token, configured.ENVIRONMENT.public_base_url
     signature = RequestValidator(token).compute_signature(public + path, params)
-    answer = requests.post(
+    response = requests.post(
         f"http://127.0.0.1:{web_server.port}{path}",
         data=params,
         headers={"X-Twilio-Signature": signature},
         timeout=10,
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
-def test_whichever_process_a_message_comes_in_by_all_show_the_same(
+def test_every_process_shows_the_messages_received_by_the_others(
     web_server, second_web_server, awa, koffi, with_bot
 ):
     both = (web_server, second_web_server)
@@ -150,72 +150,71 @@ def test_whichever_process_a_message_comes_in_by_all_show_the_same(
         assert messages_until(page, events[-1]) == events
 
 
-def dots(page, conversation):
-    """Whether the row is shown as unread, each time that it comes."""
+def unread_marks(page, conversation):
+    """Whether the row is shown as unread, each time it is sent."""
     while True:
         yield 'data-unread="true"' in page.wait_for("row", conversation=conversation.pk)["html"]
 
 
-def test_what_the_holder_reads_in_one_process_is_read_in_all(
+def test_what_is_read_in_one_process_is_read_in_all(
     web_server, second_web_server, awa, held_by_awa, fatou_writes
 ):
     pages = [at.open_socket(awa) for at in (web_server, second_web_server)]
     for page in pages:
         page.wait_for("counts", mine=1)
     unread = fatou_writes("une question")
-    seen = [dots(page, unread) for page in pages]
+    seen = [unread_marks(page, unread) for page in pages]
     assert [next(each) for each in seen] == [True, True]
     unread.mark_read_by(awa)
     assert [next(each) for each in seen] == [False, False]
 
 
-# -- a database that is not heard -------------------------------------------------------------------------
+# -- lost notifications and hanging queries -------------------------------------------------------------------------
 
 
 @pytest.fixture
-def impatient(monkeypatch):
-    monkeypatch.setattr(notify_listener, "SILENCE", 0.1)
-    monkeypatch.setattr(notify_listener, "LONGEST", 0.2)
-    monkeypatch.setattr(pool, "CHECK", 0.2)
-    monkeypatch.setattr(pool, "LONGEST", 0.2)
+def short_timeouts(monkeypatch):
+    monkeypatch.setattr(notify_listener, "KEEPALIVE_INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr(notify_listener, "KEEPALIVE_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(notify_listener, "MAX_RECONNECT_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(pool, "CHECK_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(pool, "QUERY_TIMEOUT_SECONDS", 0.2)
 
 
-def test_a_network_that_swallows_what_is_told_is_noticed(impatient, web_server, awa, with_bot, fatou_writes):
+def test_a_hanging_listen_connection_is_noticed(short_timeouts, web_server, awa, with_bot, fatou_writes):
     page = web_server.watch_conversation(with_bot, awa)
     page.wait_for("caught-up")
-    with stopped("relais listen"):
-        wait_until(lambda: not web_server.live.hears)
+    with suspended("relais listen"):
+        wait_until(lambda: not web_server.live.is_listening)
         event = fatou_writes("qui l'entend ?").events.latest("seq")
-        wait_until(lambda: web_server.live.hears)
+        wait_until(lambda: web_server.live.is_listening)
         assert page.wait_for("message")["id"] == event.pk
 
 
-def test_questions_that_a_network_swallows_are_asked_again(
-    impatient, web_server, awa, with_bot, fatou_writes
-):
+def test_hanging_queries_are_retried(short_timeouts, web_server, awa, with_bot, fatou_writes):
     page, lists = web_server.watch_conversation(with_bot, awa), web_server.open_socket(awa)
     page.wait_for("caught-up"), lists.wait_for("counts")
-    with stopped("relais live"):
+    with suspended("relais live"):
         event = fatou_writes("encore là ?").events.latest("seq")
         assert page.wait_for("message")["id"] == event.pk
         assert lists.wait_for("refresh")
 
 
 @pytest.fixture
-def often(monkeypatch):
-    monkeypatch.setattr(endpoint, "LOOK_ROUND", 0.2)
+def frequent_polls(monkeypatch):
+    monkeypatch.setattr(endpoint, "POLL_INTERVAL_SECONDS", 0.2)
 
 
-def test_reading_that_no_notification_told_is_found_by_looking_round(
-    often, web_server, awa, held_by_awa, fatou_writes
+def test_reading_without_a_notification_is_found_by_polling(
+    frequent_polls, web_server, awa, held_by_awa, fatou_writes
 ):
     unread = fatou_writes("une question")
     page = web_server.open_socket(awa)
     page.wait_for("counts", unread_mine=1)
-    wait_until(lambda: web_server.live.lists.known)
+    wait_until(lambda: web_server.live.lists.known_versions)
     switch_triggers("disable")
     try:
         unread.mark_read_by(awa)
-        assert next(dots(page, unread)) is False
+        assert next(unread_marks(page, unread)) is False
     finally:
         switch_triggers("enable")

@@ -61,7 +61,7 @@ def test_a_worker_that_stopped_is_stale_until_its_next_heartbeat(desk):
 def test_live_that_cannot_listen_to_the_database_is_reported(desk, monkeypatch):
     record_heartbeat("jobs")
     record_heartbeat("sender")
-    monkeypatch.setattr(desk.live.listener, "hears", False)
+    monkeypatch.setattr(desk.live.listener, "is_listening", False)
     response = desk.get("/api/health")
     assert (response.status_code, response.json()["live"]) == (503, "not_listening")
 

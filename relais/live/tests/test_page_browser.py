@@ -1,4 +1,4 @@
-"""What a person sees in a real browser: the page keeps itself, says when it cannot, and finds its way back."""
+"""Live updates in a real browser: pages update themselves, say when they cannot, and reconnect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.cast import FATOU, OUR_NUMBER, new_sid
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_what_the_client_writes_appears(run_story, awa, held_by_awa, fatou_writes):
+def test_a_clients_message_appears(run_story, awa, held_by_awa, fatou_writes):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, f"/dashboard/chat/{held_by_awa.pk}")
         expect_live(page)
@@ -25,7 +25,7 @@ def test_what_the_client_writes_appears(run_story, awa, held_by_awa, fatou_write
     run_story(story)
 
 
-def test_ticks_move_in_the_bubble(run_story, awa, held_by_awa, clock):
+def test_the_delivery_state_changes_in_the_bubble(run_story, awa, held_by_awa, clock):
     def story(browsers: Browsers) -> None:
         delivery = held_by_awa.send_as_agent("Bonjour Fatou", agent=awa, at=clock.now)
         page = browsers.open_page(awa, f"/dashboard/chat/{held_by_awa.pk}")
@@ -39,7 +39,9 @@ def test_ticks_move_in_the_bubble(run_story, awa, held_by_awa, clock):
     run_story(story)
 
 
-def test_after_a_cut_each_message_is_there_once_and_in_order(run_story, awa, held_by_awa, fatou_writes):
+def test_after_disconnections_each_message_is_there_once_and_in_order(
+    run_story, awa, held_by_awa, fatou_writes
+):
     written = [f"message {n}" for n in range(12)]
 
     def story(browsers: Browsers) -> None:
@@ -56,7 +58,7 @@ def test_after_a_cut_each_message_is_there_once_and_in_order(run_story, awa, hel
     run_story(story)
 
 
-def test_without_sockets_the_page_says_so_and_still_keeps_up(run_story, awa, held_by_awa, fatou_writes):
+def test_without_sockets_the_page_says_so_and_polls(run_story, awa, held_by_awa, fatou_writes):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(
             awa,
@@ -72,7 +74,7 @@ def test_without_sockets_the_page_says_so_and_still_keeps_up(run_story, awa, hel
     run_story(story)
 
 
-def test_a_network_that_goes_away_is_noticed_and_all_is_shown_afterwards(run_story, awa, held_by_awa, clock):
+def test_going_offline_is_shown_and_everything_missed_comes_afterwards(run_story, awa, held_by_awa, clock):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, f"/dashboard/chat/{held_by_awa.pk}")
         expect_live(page)
@@ -90,7 +92,7 @@ def test_a_network_that_goes_away_is_noticed_and_all_is_shown_afterwards(run_sto
     run_story(story, allow_console_errors="ERR_INTERNET_DISCONNECTED")
 
 
-def test_who_may_not_enter_any_more_sees_the_sign_in_page(run_story, awa, held_by_awa, nadia, clock):
+def test_a_deactivated_user_sees_the_sign_in_page(run_story, awa, held_by_awa, nadia, clock):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, f"/dashboard/chat/{held_by_awa.pk}")
         expect_live(page)
@@ -100,7 +102,7 @@ def test_who_may_not_enter_any_more_sees_the_sign_in_page(run_story, awa, held_b
     run_story(story)
 
 
-def test_what_goes_out_of_reach_leaves_the_screen(run_story, koffi, with_bot, sales):
+def test_a_conversation_out_of_reach_leaves_the_screen(run_story, koffi, with_bot, sales):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(koffi, f"/dashboard/chat/{with_bot.pk}")
         expect_live(page)
@@ -110,7 +112,7 @@ def test_what_goes_out_of_reach_leaves_the_screen(run_story, koffi, with_bot, sa
     run_story(story, allow_console_errors="404")
 
 
-def test_rows_and_counts_move(run_story, koffi, with_bot, fatou_writes):
+def test_rows_and_counts_update(run_story, koffi, with_bot, fatou_writes):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(koffi, "/dashboard/active")
         expect_live(page)
@@ -123,7 +125,7 @@ def test_rows_and_counts_move(run_story, koffi, with_bot, fatou_writes):
     run_story(story)
 
 
-def test_two_agents_look_and_both_see_who_took_over(run_story, awa, koffi, waiting, clock):
+def test_two_agents_both_see_who_took_over(run_story, awa, koffi, waiting, clock):
     def story(browsers: Browsers) -> None:
         pages = [browsers.open_page(who, f"/dashboard/chat/{waiting.pk}") for who in (awa, koffi)]
         expect_live(*pages)
