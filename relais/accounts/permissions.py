@@ -1,4 +1,7 @@
-"""Permissions of views: a decorator that requires a role."""
+"""Permissions of views: a decorator that requires a role.
+
+What a user may do with one conversation is in `relais.conversations.permissions`.
+"""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class MessagePreview:
 
     @property
     def media_label(self) -> str:
-        return self.filename or media_types.label_of(self.media_type)
+        return self.filename or media_types.label_for(self.media_type)
 
 
 def with_row_data(conversations: ConversationQuerySet) -> ConversationQuerySet:

@@ -1,4 +1,4 @@
-"""What a received file is, in words for a person, and how it is named when it is saved. Knows no database."""
+"""Content types of received files: labels, file extensions and safe file names. No database access."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from django.utils.translation import gettext_noop
 from relais.text import has_visible_characters
 
 OFFICE = "application/vnd.openxmlformats-officedocument."
-UNPLAYABLE = frozenset({"audio/amr", "audio/3gpp"})
-"""Recordings that no browser plays. They are offered for download: to convert them takes a whole media suite."""
+UNPLAYABLE_TYPES = frozenset({"audio/amr", "audio/3gpp"})
+"""Audio that no browser plays. It is offered for download; converting it would need a transcoder."""
 LABELS = {
     "application/pdf": "PDF",
     "application/msword": "Word",
@@ -59,18 +59,18 @@ EXTENSIONS = {
 TYPES_BY_EXTENSION = {extension: kind for kind, extension in reversed(EXTENSIONS.items())}
 
 MAX_FILENAME_BYTES = 200
-"""In UTF-8: file systems take 255, and a browser adds « (1) » to it."""
+"""In UTF-8. File systems allow 255, and a browser may append « (1) »."""
 MAX_EXTENSION_CHARACTERS = 12
 JOINERS = "\u200c\u200d"
-"""Invisible, and part of Persian words and of composed emoji. All else that is invisible goes."""
+"""Invisible, but part of Persian words and composed emoji. All other invisible characters are removed."""
 FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')
-"""On Windows; the separators of folders have been cut at before."""
+"""Characters that Windows forbids. Path separators are handled before."""
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(\..*)?", re.IGNORECASE)
-"""Devices of Windows, whatever their extension."""
+"""Device names of Windows, with any extension."""
 
 
-def label_of(content_type: str, filename: str = "") -> str:
-    """« Word », « PDF », « Audio » …: by its type, and where that says nothing by the extension of its name."""
+def label_for(content_type: str, filename: str = "") -> str:
+    """« Word », « PDF », « Audio » …: from the content type, else from the extension of the file name."""
     by_extension = TYPES_BY_EXTENSION.get(_extension(filename).lower(), "")
     for kind in (content_type, by_extension):
         if label := LABELS.get(kind) or FAMILIES.get(kind.partition("/")[0]):
@@ -78,27 +78,27 @@ def label_of(content_type: str, filename: str = "") -> str:
     return _("Document")
 
 
-def stem_of(content_type: str) -> str:
-    """What a file without a name is called."""
-    if extension_of(content_type) == ".vcf":
+def default_stem(content_type: str) -> str:
+    """The file name, without extension, of a file that came without a name."""
+    if extension_for(content_type) == ".vcf":
         return "contact"
     return STEMS.get(content_type.partition("/")[0], "document")
 
 
-def extension_of(content_type: str, declared_type: str = "") -> str:
-    """With its dot. Of a type that nobody recognised, what was declared of it decides."""
+def extension_for(content_type: str, declared_type: str = "") -> str:
+    """With its dot. If the detected type is unknown, the declared type decides."""
     declared = declared_type.partition(";")[0].strip().lower()
     known = EXTENSIONS.get(content_type) or EXTENSIONS.get(declared)
     return known or mimetypes.guess_extension(declared) or ".bin"
 
 
-def clean_filename(given: str, content_type: str = "") -> str:
-    """The given name as it may be shown and saved anywhere: no path, nothing invisible, nothing Windows forbids.
+def clean_filename(filename: str, content_type: str = "") -> str:
+    """Sanitize a file name for display and for any file system: no path, no invisible or forbidden characters.
 
-    Empty when nothing of it is left. A name without an extension gets that of the type, if it is known.
+    Empty if nothing is left. A name without an extension gets the one of its content type, if known.
     """
-    name = re.split(r"[/\\]", unicodedata.normalize("NFC", given))[-1]
-    name = "".join(sign for sign in name if sign in JOINERS or not _is_invisible(sign))
+    name = re.split(r"[/\\]", unicodedata.normalize("NFC", filename))[-1]
+    name = "".join(character for character in name if character in JOINERS or not _is_invisible(character))
     name = FORBIDDEN.sub("_", " ".join(name.split())).strip(" .")
     if not has_visible_characters(name.rpartition(".")[0].strip("_ .") or name.strip("_ .")):
         return ""
@@ -106,25 +106,26 @@ def clean_filename(given: str, content_type: str = "") -> str:
         name += EXTENSIONS.get(content_type, "")
     if RESERVED.fullmatch(name):
         name = f"_{name}"
-    return _shortened(name)
+    return _truncate(name)
 
 
-def _is_invisible(sign: str) -> bool:
-    """Controls, marks of direction, private characters, halves of pairs. White space is made spaces of later."""
-    return unicodedata.category(sign) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") and not sign.isspace()
+def _is_invisible(character: str) -> bool:
+    """Controls, direction marks, private use, surrogates. White space is kept here and becomes spaces later."""
+    category = unicodedata.category(character)
+    return category in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") and not character.isspace()
 
 
 def _extension(name: str) -> str:
     stem, dot, extension = name.rpartition(".")
-    is_one = (
+    is_valid = (
         stem and extension.isascii() and extension.isalnum() and len(extension) <= MAX_EXTENSION_CHARACTERS
     )
-    return dot + extension if is_one else ""
+    return dot + extension if is_valid else ""
 
 
-def _shortened(name: str) -> str:
-    """The extension stays, and no character is cut in two."""
+def _truncate(name: str) -> str:
+    """Keep the extension and cut between characters, not within one."""
     extension = _extension(name)
     stem = name.removesuffix(extension)
-    room = MAX_FILENAME_BYTES - len(extension.encode())
-    return stem.encode()[:room].decode(errors="ignore").rstrip(" ." + JOINERS) + extension
+    max_stem_bytes = MAX_FILENAME_BYTES - len(extension.encode())
+    return stem.encode()[:max_stem_bytes].decode(errors="ignore").rstrip(" ." + JOINERS) + extension

@@ -431,11 +431,11 @@ class Media(models.Model):
     @property
     def is_playable(self) -> bool:
         """Whether browsers can play it, if it is a recording."""
-        return self.shown_type not in media_types.UNPLAYABLE
+        return self.shown_type not in media_types.UNPLAYABLE_TYPES
 
     @property
     def label(self) -> str:
-        return media_types.label_of(self.shown_type, self.filename)
+        return media_types.label_for(self.shown_type, self.filename)
 
     @property
     def download_name(self) -> str:
@@ -443,5 +443,5 @@ class Media(models.Model):
         if self.filename:
             return self.filename
         written = localtime(self.event.written_at)
-        extension = media_types.extension_of(self.shown_type, self.declared_type)
-        return f"{media_types.stem_of(self.shown_type)}-{written:%Y-%m-%d-%H%M}{extension}"
+        extension = media_types.extension_for(self.shown_type, self.declared_type)
+        return f"{media_types.default_stem(self.shown_type)}-{written:%Y-%m-%d-%H%M}{extension}"

@@ -1,4 +1,4 @@
-"""How a received file is named and what it is called, whatever its sender wrote."""
+"""Labels, extensions and safe file names of received files, whatever the sender wrote."""
 
 import unicodedata
 
@@ -11,14 +11,14 @@ from relais.conversations.media_types import (
     MAX_FILENAME_BYTES,
     OFFICE,
     clean_filename,
-    extension_of,
-    label_of,
-    stem_of,
+    default_stem,
+    extension_for,
+    label_for,
 )
 
 
 @pytest.mark.parametrize(
-    ("given", "cleaned"),
+    ("filename", "cleaned"),
     [
         ("Facture n° 12.pdf", "Facture n° 12.pdf"),
         ("رخصة القيادة.pdf", "رخصة القيادة.pdf"),
@@ -48,8 +48,8 @@ from relais.conversations.media_types import (
         ("v1.2 finale", "v1.2 finale.pdf"),
     ],
 )
-def test_a_filename_is_cleaned(given, cleaned):
-    assert clean_filename(given, "application/pdf") == cleaned
+def test_a_filename_is_cleaned(filename, cleaned):
+    assert clean_filename(filename, "application/pdf") == cleaned
 
 
 def test_a_long_filename_keeps_its_extension():
@@ -59,8 +59,8 @@ def test_a_long_filename_keeps_its_extension():
 
 
 @given(st.text(max_size=400))
-def test_no_filename_leads_out_of_its_folder_or_hides_characters(given):
-    cleaned = clean_filename(given, "application/pdf")
+def test_no_filename_leads_out_of_its_folder_or_hides_characters(filename):
+    cleaned = clean_filename(filename, "application/pdf")
     assert len(cleaned.encode()) <= MAX_FILENAME_BYTES
     assert not set(cleaned) & set('/\\<>:"|?*')
     assert cleaned == cleaned.strip(" .")
@@ -91,7 +91,7 @@ def test_no_filename_leads_out_of_its_folder_or_hides_characters(given):
 )
 def test_a_content_type_has_a_label(content_type, filename, label):
     with translation.override("fr"):
-        assert label_of(content_type, filename) == label
+        assert label_for(content_type, filename) == label
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_a_content_type_has_a_label(content_type, filename, label):
     ],
 )
 def test_a_content_type_has_an_extension(content_type, declared, extension):
-    assert extension_of(content_type, declared) == extension
+    assert extension_for(content_type, declared) == extension
 
 
 def test_a_file_without_a_name_is_named_by_its_type():
     kinds = ("image/png", "audio/ogg", "video/mp4", "text/vcard", "application/pdf")
-    assert [stem_of(kind) for kind in kinds] == ["photo", "audio", "video", "contact", "document"]
+    assert [default_stem(kind) for kind in kinds] == ["photo", "audio", "video", "contact", "document"]

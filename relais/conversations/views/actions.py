@@ -16,7 +16,7 @@ from relais.accounts.models import User
 from relais.conversations.errors import ActionRefused
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.conversations.views import pages, responses
-from relais.conversations.views.responses import AgentRequest, InvalidField, agent_required
+from relais.conversations.views.responses import AgentRequest, InvalidField, agent_required, get_conversation
 from relais.text import sanitize_for_postgres
 
 MAX_REF_CHARACTERS = 64
@@ -26,14 +26,14 @@ MAX_REASON_CHARACTERS = 500
 @require_POST
 @agent_required
 def take_over(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _get_conversation(request, pk)
+    conversation = get_conversation(request, pk)
     return _perform(request, conversation, lambda: conversation.take_over(request.user, at=now()))
 
 
 @require_POST
 @agent_required
 def hand_back(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _get_conversation(request, pk)
+    conversation = get_conversation(request, pk)
     reason = _text_field(request, "reason")[:MAX_REASON_CHARACTERS]
     return _perform(
         request,
@@ -46,7 +46,7 @@ def hand_back(request: AgentRequest, pk: int) -> HttpResponse:
 @require_POST
 @agent_required
 def reassign(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _get_conversation(request, pk)
+    conversation = get_conversation(request, pk)
     return _perform(
         request, conversation, lambda: conversation.reassign(_get_agent(request), by=request.user, at=now())
     )
@@ -55,7 +55,7 @@ def reassign(request: AgentRequest, pk: int) -> HttpResponse:
 @require_POST
 @agent_required
 def close(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _get_conversation(request, pk)
+    conversation = get_conversation(request, pk)
     return _perform(
         request,
         conversation,
@@ -68,7 +68,7 @@ def close(request: AgentRequest, pk: int) -> HttpResponse:
 @require_POST
 @agent_required
 def send(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _get_conversation(request, pk)
+    conversation = get_conversation(request, pk)
     text = _text_field(request, "message")
     try:
         delivery = conversation.send_as_agent(text, agent=request.user, at=now(), ref=_ref(request))
@@ -76,14 +76,14 @@ def send(request: AgentRequest, pk: int) -> HttpResponse:
         if responses.wants_json(request):
             return responses.refusal_response(request, refusal)
         # Render the page instead of redirecting to it: the text must not be lost.
-        return pages.chat_page(request, _get_conversation(request, pk), draft=text, refusal=refusal)
+        return pages.chat_page(request, get_conversation(request, pk), draft=text, refusal=refusal)
     return _delivery_response(request, delivery)
 
 
 @require_POST
 @agent_required
 def resend(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _get_conversation(request, pk)
+    conversation = get_conversation(request, pk)
     return _perform_on_event(
         request, conversation, lambda event: conversation.resend(event, agent=request.user, at=now())
     )
@@ -92,7 +92,7 @@ def resend(request: AgentRequest, pk: int) -> HttpResponse:
 @require_POST
 @agent_required
 def confirm_arrival(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _get_conversation(request, pk)
+    conversation = get_conversation(request, pk)
     return _perform_on_event(
         request, conversation, lambda event: conversation.confirm_arrival(event, agent=request.user, at=now())
     )
@@ -102,7 +102,7 @@ def confirm_arrival(request: AgentRequest, pk: int) -> HttpResponse:
 @agent_required
 def mark_as_read(request: AgentRequest, pk: int) -> HttpResponse:
     """Mark as read: the page is open in front of its agent and something new arrived."""
-    _get_conversation(request, pk).mark_read_by(request.user)
+    get_conversation(request, pk).mark_read_by(request.user)
     return responses.success_response()
 
 
@@ -167,13 +167,6 @@ def _delivery_response(request: AgentRequest, delivery: MessageDelivery) -> Http
 
 
 # -- request fields --------------------------------------------------------------------------------------
-
-
-def _get_conversation(request: AgentRequest, pk: int) -> Conversation:
-    conversation: Conversation = get_object_or_404(
-        request.user.reachable_conversations().select_related("address", "client", "agent"), pk=pk
-    )
-    return conversation
 
 
 def _text_field(request: AgentRequest, name: str) -> str:

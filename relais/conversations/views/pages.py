@@ -6,7 +6,7 @@ import secrets
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
@@ -19,7 +19,7 @@ from relais.conversations.keyset_pagination import Order, Page, paginate
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.permissions import assignable_agents, permissions_for
 from relais.conversations.querysets import ConversationQuerySet
-from relais.conversations.views.responses import AgentRequest, agent_required, http_status
+from relais.conversations.views.responses import AgentRequest, agent_required, get_conversation, http_status
 from relais.text import MAX_MESSAGE_CHARACTERS
 
 PAGE_SIZE = 50
@@ -87,7 +87,7 @@ def conversations(request: AgentRequest) -> HttpResponse:
 @require_safe
 @agent_required
 def chat(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _get_conversation(request, pk)
+    conversation = get_conversation(request, pk)
     conversation.mark_read_by(request.user)
     return chat_page(request, conversation)
 
@@ -95,13 +95,13 @@ def chat(request: AgentRequest, pk: int) -> HttpResponse:
 @require_safe
 @agent_required
 def panels(request: AgentRequest, pk: int) -> HttpResponse:
-    return panels_fragment(request, _get_conversation(request, pk))
+    return panels_fragment(request, get_conversation(request, pk))
 
 
 @require_safe
 @agent_required
 def earlier_messages(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _get_conversation(request, pk)
+    conversation = get_conversation(request, pk)
     page = timeline.timeline_page(conversation, before=_before(request))
     context = {"conversation": conversation, "timeline": page}
     return render(request, "conversations/_timeline_page.html", context)
@@ -110,7 +110,7 @@ def earlier_messages(request: AgentRequest, pk: int) -> HttpResponse:
 @require_safe
 @agent_required
 def sidebar(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = _get_conversation(request, pk)
+    conversation = get_conversation(request, pk)
     context = {"conversation": conversation, **_queues_context(request.user)}
     return render(request, "conversations/_sidebar.html", context)
 
@@ -170,12 +170,6 @@ def _panels_context(request: AgentRequest, conversation: Conversation) -> dict[s
 
 
 # -- helpers ----------------------------------------------------------------------------------------------
-
-
-def _get_conversation(request: AgentRequest, pk: int) -> Conversation:
-    reachable = request.user.reachable_conversations().select_related("address", "client", "agent", "team")
-    conversation: Conversation = get_object_or_404(reachable, pk=pk)
-    return conversation
 
 
 def _successor(user: User, conversation: Conversation) -> Conversation | None:

@@ -14,13 +14,14 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect, render, resolve_url
+from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django_htmx.middleware import HtmxDetails
 
 from relais.accounts.models import User
 from relais.conversations.errors import ActionRefused, NotAllowed, StateConflict
+from relais.conversations.models import Conversation
 
 P = ParamSpec("P")
 
@@ -60,6 +61,13 @@ def agent_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpR
             raise
 
     return wrapper  # type: ignore[return-value]
+
+
+def get_conversation(request: AgentRequest, pk: int) -> Conversation:
+    """The conversation, if it is within the user's reach; else 404."""
+    reachable = request.user.reachable_conversations().select_related("address", "client", "agent", "team")
+    conversation: Conversation = get_object_or_404(reachable, pk=pk)
+    return conversation
 
 
 def wants_json(request: HttpRequest) -> bool:
