@@ -36,6 +36,10 @@ FRENCH = sorted((DOCS / "fr").glob("*.md"))
 VARIABLE = re.compile(r"\b((?:TWILIO|RELAIS|STUDIO)_[A-Z_]+[A-Z]|DATABASE_URL|PUBLIC_BASE_URL|EMAIL_URL)\b")
 
 
+SOURCE = (".py", ".sql", ".js", ".css")
+FORBIDDEN_MODULES = {"services.py", "utils.py"}
+
+
 def page(name: str) -> str:
     return (DOCS / name).read_text()
 
@@ -114,6 +118,26 @@ def test_every_flow_that_comes_along_is_in_operating():
         line for line in page("operating.md").splitlines() if line.startswith("| `relais flow export`")
     )
     assert all(f"`{name}`" in row for name in library.NAMES)
+
+
+def test_the_files_to_open_for_a_change_exist():
+    table = page("development.md").split("## To change X, open Y")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (?!to change|---)(.+?) \| (.+) \|$", table, re.M)
+    paths = [path for _, files in rows for path in re.findall(r"`(relais/[^`]+|\.\w+)`", files)]
+    assert len(rows) >= 30
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_every_module_that_development_names_exists():
+    """By its path inside `relais/`, or by its name alone."""
+    files = (
+        path for root in ("relais", "tests") for path in (ROOT / root).rglob("*") if path.suffix in SOURCE
+    )
+    sources = [f"/{path.relative_to(ROOT)}" for path in (*files, ROOT / "conftest.py")]
+    named = set(re.findall(r"`(?:relais/)?((?:\w+/)*\w+\.(?:py|sql|js|css))`", page("development.md")))
+    assert {
+        name for name in named if not any(path.endswith(f"/{name}") for path in sources)
+    } <= FORBIDDEN_MODULES
 
 
 def test_every_room_stands_in_the_table_of_rooms():
