@@ -120,7 +120,7 @@ def with_state(*states):
         ),
     ],
 )
-def test_one_problem_is_found_where_it_is(states, problem):
+def test_each_problem_is_found_with_its_path(states, problem):
     assert problems_found(with_state(*states)) == [problem]
 
 
@@ -151,7 +151,7 @@ def test_conditions(condition, problem):
     ]
 
 
-def test_all_problems_are_found_at_once_and_errors_come_first():
+def test_all_problems_are_listed_errors_first():
     flow = with_state(say("a", "{{ x"), say("a", "x"), ("b", "teleport", {}, {}), ("c", "say-play", {}, {}))
     problems_found = [(problem.level, problem.code) for problem in check(flow)]
     assert problems_found == [
@@ -167,7 +167,7 @@ def test_all_problems_are_found_at_once_and_errors_come_first():
 @pytest.mark.parametrize(
     "definition", ["", "[]", "{}", '{"states": 1}', '{"states": [null], "initial_state": 3}']
 )
-def test_what_is_no_flow_is_one_error_at_least(definition):
+def test_an_invalid_file_has_at_least_one_error(definition):
     assert any(problem.level == "error" for problem in check(definition))
 
 
@@ -188,7 +188,7 @@ def verdicts(definition):
 VOICE = ("v", "say-play", {"say": "{{ oops"}, {"audioComplete": "nowhere"})
 
 
-def test_what_only_a_call_reaches_is_a_warning():
+def test_problems_that_only_a_call_reaches_are_warnings():
     flow = started_by({"incomingMessage": "a", "incomingCall": "v"}, say("a", "hi"), VOICE)
     assert {problem.level for problem in check(flow)} == {"warning"}
     assert [problem.code for problem in check(flow)] == [
@@ -199,33 +199,33 @@ def test_what_only_a_call_reaches_is_a_warning():
     assert verdicts(flow) == ["client message: runs", "call: not available here"]
 
 
-def test_what_a_message_reaches_too_is_an_error():
+def test_problems_that_a_message_reaches_are_errors():
     flow = started_by({"incomingMessage": "a", "incomingCall": "v"}, say("a", "hi", "v"), VOICE)
     assert [p.code for p in check(flow) if p.level == "error"] == ["unsupported_widget", "dangling_next"]
     assert verdicts(flow) == ["client message: has 2 errors on its way", "call: not available here"]
 
 
-def test_a_start_that_leads_nowhere_there_is_is_an_error_only_where_it_happens_here():
+def test_a_missing_target_of_the_trigger_is_an_error_only_for_available_events():
     by_call = started_by({"incomingMessage": "a", "incomingCall": "nowhere"}, say("a", "hi"))
     assert ("warning", "dangling_next") in [(p.level, p.code) for p in check(by_call)]
     by_message = started_by({"incomingMessage": "nowhere"}, say("a", "hi"))
     assert [(p.level, p.code) for p in check(by_message)][0] == ("error", "dangling_next")
 
 
-def test_a_flow_that_only_a_request_starts_says_so():
+def test_a_flow_that_only_a_request_starts_is_a_warning():
     flow = started_by({"incomingRequest": "a"}, say("a", "hi"))
     assert problems_found(flow) == [("warning", "no_start", "Trigger", "#/states/0/transitions")]
     assert "REST request (incomingRequest) only" in check(flow)[0].message
     assert verdicts(flow) == ["REST request: not available here; relais flow play --request tries it"]
 
 
-def test_what_nothing_available_here_starts_is_judged_all_the_same():
+def test_a_flow_without_available_starts_is_checked_by_all_its_starts():
     flow = started_by({"incomingCall": "v"}, VOICE)
     assert [p.code for p in check(flow) if p.level == "error"] == ["unsupported_widget", "dangling_next"]
     assert "no_start" in [problem.code for problem in check(flow)]
 
 
-def test_a_flow_that_nothing_starts_says_so():
+def test_a_flow_that_nothing_starts_is_a_warning():
     flow = started_by({"incomingMessage": None}, say("a", "hi"))
     assert problems_found(flow)[0] == ("warning", "no_start", "Trigger", "#/states/0/transitions")
     assert verdicts(flow) == []
@@ -245,9 +245,9 @@ def test_a_conversation_starts_a_flow_unless_messages_do():
     assert problems_found(same) == []
 
 
-def test_a_sub_flow_is_started_by_its_parent_and_a_parent_names_it():
-    below = started_by({"incomingParent": "a"}, say("a", "hi"))
-    assert (problems_found(below), verdicts(below)) == ([], ["parent flow: runs"])
+def test_a_sub_flow_is_started_by_its_parent_and_listed_in_its_verdict():
+    subflow = started_by({"incomingParent": "a"}, say("a", "hi"))
+    assert (problems_found(subflow), verdicts(subflow)) == ([], ["parent flow: runs"])
     sid = "FW" + "1" * 32
     to = {"completed": None, "failed": "a"}
     parent = started_by({"incomingMessage": "d"}, ("d", "run-subflow", {"flow_sid": sid}, to), say("a", "hi"))
@@ -263,14 +263,14 @@ def written(tmp_path, definition, name="flow.json"):
     return str(file)
 
 
-def test_errors_are_1_and_named(tmp_path, capsys):
+def test_errors_are_printed_and_exit_with_1(tmp_path, capsys):
     file = written(tmp_path, with_state(say("hello", "x", "nowhere")))
     assert main(["flow", "check", file]) == 1
     output = capsys.readouterr().out
     assert "error: hello:" in output and "nowhere" in output and "#/states/2/transitions/0/next" in output
 
 
-def test_warnings_alone_are_0(tmp_path, capsys):
+def test_warnings_alone_exit_with_0(tmp_path, capsys):
     file = written(tmp_path, with_state(say("a", "x"), say("b", "x")))
     assert main(["flow", "check", file]) == 0
     assert capsys.readouterr().out.endswith("0 errors, 1 warning.\n")
@@ -311,7 +311,7 @@ def test_several_files_as_json(tmp_path, capsys):
     assert set(problems[0]) == {"file", "level", "code", "state", "path", "message"}
 
 
-def test_nothing_to_say_as_json_is_an_empty_list(capsys):
+def test_no_problems_as_json_are_an_empty_list(capsys):
     assert main(["flow", "check", "--json", str(FIXTURES / "trigger.json")]) == 0
     assert json.loads(capsys.readouterr().out) == []
 

@@ -24,19 +24,19 @@ def killed(monkeypatch):
     monkeypatch.undo()
 
 
-def test_there_is_a_flow_that_answers_from_the_first_start(clock):
+def test_the_first_start_publishes_a_flow_that_answers(clock):
     for _start in range(2):
         publish_first_flow(at=clock.now)
     assert Flow.objects.get(answers=True).published.number == 1
 
 
-def test_a_first_start_that_is_killed_is_made_good_by_the_next(clock, killed):
+def test_a_killed_first_start_is_completed_by_the_next(clock, killed):
     with pytest.raises(Killed):
         publish_first_flow(at=clock.now)
     assert not Flow.objects.exists()
 
 
-def test_an_import_that_is_killed_leaves_nothing(clock, killed):
+def test_a_killed_import_stores_nothing(clock, killed):
     with pytest.raises(Killed):
         import_file(str(path_of("mercedes")), name="essai", publish=True, answers=True, at=clock.now)
     assert not Flow.objects.exists()

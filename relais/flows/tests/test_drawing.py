@@ -38,7 +38,7 @@ def overlap(one, other):
     )
 
 
-def test_what_follows_runs_down_and_what_branches_goes_right():
+def test_a_successor_is_placed_below_and_branches_to_the_right():
     drawn = boxes(
         draw(
             flow(
@@ -55,7 +55,7 @@ def test_what_follows_runs_down_and_what_branches_goes_right():
     assert drawn["no"].y > drawn["yes"].y + drawn["yes"].height
 
 
-def test_a_way_back_is_an_arrow_with_a_name():
+def test_a_transition_back_is_an_arrow_with_a_name():
     drawn = boxes(
         draw(flow(state("start", "ask", kind="trigger"), state("ask", "again"), state("again", "ask")))
     )
@@ -70,7 +70,7 @@ def test_transitions_to_one_state_are_one_arrow():
     assert [transition.event for transition in both.transitions] == ["e0", "e1"]
 
 
-def test_a_state_that_leads_to_itself():
+def test_a_transition_to_the_same_state_is_drawn():
     drawn = boxes(draw(flow(state("start", "loop", kind="trigger"), state("loop", "loop"))))
     assert drawn["loop"].exits[0].is_jump
 
@@ -81,7 +81,7 @@ def test_a_transition_to_a_state_that_is_missing_has_no_arrow():
     assert (lost.target, lost.arrow, lost.transitions[0].next) == (None, "", "nowhere")
 
 
-def test_what_nothing_leads_to_stands_below_and_is_marked():
+def test_an_unreachable_state_is_placed_below_and_marked():
     drawn = boxes(draw(flow(state("start", "say", kind="trigger"), state("say"), state("lost", "say"))))
     assert not drawn["lost"].is_reached
     assert drawn["lost"].y > drawn["say"].y + drawn["say"].height
@@ -132,7 +132,7 @@ def shop():
     )
 
 
-def test_states_that_leave_no_trace_are_found_between_those_that_do(shop):
+def test_unrecorded_states_are_reconstructed_between_recorded_ones(shop):
     path = route(shop, ["menu", "vans"])
     assert path.states == {"start", "words", "menu", "which", "vans"}
     assert ("which", "vans") in path.transitions
@@ -140,7 +140,7 @@ def test_states_that_leave_no_trace_are_found_between_those_that_do(shop):
     assert path.current == "vans"
 
 
-def test_the_way_is_lit_and_the_rest_is_not(shop):
+def test_only_the_route_is_highlighted(shop):
     drawn = boxes(draw(shop, route(shop, ["menu", "cars", "menu"])))
     assert [name for name, box in drawn.items() if box.is_lit] == ["start", "words", "menu", "which", "cars"]
     assert drawn["menu"].is_here
@@ -148,18 +148,18 @@ def test_the_way_is_lit_and_the_rest_is_not(shop):
     assert drawn["cars"].exits[0].is_lit
 
 
-def test_names_of_another_flow_are_passed_over(shop):
+def test_names_of_another_flow_are_ignored(shop):
     assert route(shop, ["elsewhere", "menu"]).recorded == ("menu",)
     assert route(shop, []).states == frozenset()
 
 
-def test_a_path_that_cannot_be_explained_lights_only_what_is_told(shop):
+def test_an_unconnected_path_highlights_only_recorded_states(shop):
     path = route(shop, ["vans", "cars"])
     assert {"vans", "cars"} <= path.states
     assert ("vans", "cars") not in path.transitions
 
 
-def test_a_name_may_hold_any_sign():
+def test_a_name_may_contain_any_character():
     odd = '<b>&"\u202e'
     drawing = draw(flow(state("start", odd, kind="trigger"), state(odd)))
     assert json.dumps([box.widget.name for box in drawing.boxes])

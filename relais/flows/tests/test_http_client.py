@@ -91,18 +91,18 @@ def asks(server, path, method="GET", body="", at="", **more):
     ]
     + ["http://[2002:7f00:1::]:1", "http://[fe80::1%25lo]:1"],
 )
-def test_our_own_networks_are_out_of_reach(server, at):
+def test_private_networks_are_forbidden(server, at):
     answer = asks(server, "/echo", at=at)
     assert "public" in answer.failure
     assert answer.ref == 7
 
 
 @pytest.mark.parametrize("at", ["ftp://example.com", "file:///etc", "http://", "//x"])
-def test_only_web_addresses_are_called(server, at):
+def test_only_http_and_https_are_allowed(server, at):
     assert asks(server, "/x", at=at).failure
 
 
-def test_a_listed_host_is_called_with_a_key_that_stays_the_same(server, listed):
+def test_an_allowed_host_is_called_with_an_idempotency_key(server, listed):
     answer = asks(server, "/echo", "POST", "nom=Fatou&nom=Awa")
     payload = json.loads(answer.body)
     assert (answer.status, payload["method"], payload["body"]) == (200, "POST", {"nom": ["Fatou", "Awa"]})
@@ -110,27 +110,27 @@ def test_a_listed_host_is_called_with_a_key_that_stays_the_same(server, listed):
     assert answer.content_type == "application/json"
 
 
-def test_credentials_in_the_address_are_basic(server, listed):
+def test_credentials_in_the_url_become_basic_authentication(server, listed):
     answer = asks(server, "/echo", at=server.url.replace("://", "://studio:secret@"))
     assert '"authorization":"Basic c3R1ZGlvOnNlY3JldA=="' in answer.body
 
 
-def test_a_redirect_is_followed_as_browsers_do(server, listed):
+def test_redirects_are_followed_as_browsers_do(server, listed):
     answer = asks(server, "/see-other", "POST", "a=1")
     assert '"method":"GET"' in answer.body
     assert "from=redirect" in answer.body
 
 
-def test_a_redirect_into_our_networks_is_not_followed(server, listed):
+def test_a_redirect_into_a_private_network_is_forbidden(server, listed):
     assert "public" in asks(server, "/inside").failure
 
 
 @pytest.mark.parametrize("number", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1"])
-def test_an_address_written_as_a_number_leads_nowhere(server, number):
+def test_numeric_notations_of_private_addresses_are_forbidden(server, number):
     assert asks(server, "/echo", at=f"http://{number}:1").failure
 
 
-def test_what_a_name_leads_to_is_looked_at_and_not_looked_up_again(server, monkeypatch):
+def test_a_name_is_resolved_once_and_its_addresses_are_checked(server, monkeypatch):
     answers = iter(["127.0.0.1", "8.8.8.8"])
 
     def look_up(host, port, *rest):
@@ -141,27 +141,27 @@ def test_what_a_name_leads_to_is_looked_at_and_not_looked_up_again(server, monke
     assert next(answers) == "8.8.8.8"
 
 
-def test_a_redirect_that_is_not_to_be_followed_is_the_answer(server, listed):
+def test_a_redirect_is_the_response_if_it_is_not_followed(server, listed):
     answer = asks(server, "/see-other", "POST", "a=1", follow_redirects=False)
     assert (answer.status, answer.failure) == (303, "")
 
 
-def test_the_headers_of_an_answer_are_told(server, listed):
+def test_the_result_has_the_response_headers(server, listed):
     headers = {name.lower(): value for name, value in asks(server, "/echo").headers.items()}
     assert headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize(("path", "why"), [("/large", "64 KB"), ("/round", "redirects")])
-def test_what_has_no_end_is_cut(server, listed, path, why):
+def test_an_endless_response_fails(server, listed, path, why):
     assert why in asks(server, path).failure
 
 
-def test_who_does_not_answer_in_time_has_not_answered(server, listed, monkeypatch):
+def test_a_slow_host_times_out(server, listed, monkeypatch):
     monkeypatch.setattr(http_client, "REQUEST_TIMEOUT_SECONDS", 0.2)
     assert "0.2 seconds" in asks(server, "/slow").failure
 
 
-def test_an_error_of_the_host_is_an_answer(server, listed):
+def test_an_error_status_is_a_response(server, listed):
     answer = asks(server, "/broken")
     assert (answer.status, answer.body, answer.failure) == (500, "panne", "")
 
@@ -185,7 +185,7 @@ def test_the_deadline_is_for_the_whole_request(host, listed, monkeypatch, behavi
     assert time.monotonic() - began < 5
 
 
-def test_a_name_that_takes_long_to_look_up_counts_too(listed, monkeypatch):
+def test_the_deadline_includes_the_name_look_up(listed, monkeypatch):
     monkeypatch.setattr(http_client, "REQUEST_TIMEOUT_SECONDS", 0.2)
     found = threading.Event()
     monkeypatch.setattr(http_client.socket, "getaddrinfo", lambda *address: found.wait(60) and [])
@@ -195,7 +195,7 @@ def test_a_name_that_takes_long_to_look_up_counts_too(listed, monkeypatch):
         found.set()
 
 
-def test_a_host_that_does_not_accept_the_connection_counts_too(listed, monkeypatch):
+def test_the_deadline_includes_the_connection(listed, monkeypatch):
     monkeypatch.setattr(http_client, "REQUEST_TIMEOUT_SECONDS", 0.2)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -243,7 +243,7 @@ def test_credentials_do_not_follow_a_redirect(server, twilio):
 
 
 @pytest.mark.parametrize("at", ["https://twilio.com.example", "http://api.twilio.com", "https://a.twil.io"])
-def test_nobody_else_gets_them(server, twilio, at):
+def test_other_hosts_do_not_get_the_credentials(server, twilio, at):
     assert "Twilio only" in asks(server, "/echo", at=at, authentication="twilio_credentials").failure
 
 
@@ -278,5 +278,5 @@ def test_a_function_at_twilio_is_called_with_a_signature_that_it_accepts(twilio)
 @pytest.mark.parametrize(
     "url", ["https://functions.example/quote", "http://a.twil.io/", "https://twil.io.example/"]
 )
-def test_no_signature_goes_anywhere_else(twilio, url):
+def test_other_hosts_do_not_get_a_signature(twilio, url):
     assert signed_headers(url, "a=1") == {}

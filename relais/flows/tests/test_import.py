@@ -54,12 +54,12 @@ def api_answer(definition, sid=SID, name="Dessous"):
     return {"sid": sid, "friendly_name": name, "status": "published", "definition": definition}
 
 
-def test_a_sub_flow_that_comes_along_is_found_by_its_parent(file, imports, fatou_writes, clock):
-    parent, below = imports(
+def test_a_sub_flow_imported_with_its_parent_is_found(file, imports, fatou_writes, clock):
+    parent, subflow = imports(
         file(PARENT, "dessus.json"), answers=True, subflows=[(SID, file(BELOW, "dessous.json"))]
     )
-    assert (parent.flow.name, below.flow.name, below.flow.sid) == ("dessus", "dessous", SID)
-    assert below.published_at and not below.flow.answers
+    assert (parent.flow.name, subflow.flow.name, subflow.flow.sid) == ("dessus", "dessous", SID)
+    assert subflow.published_at and not subflow.flow.answers
     assert parent.missing_subflows() == []
     conversation = fatou_writes("bonjour")
     bot_runs(conversation, clock)
@@ -69,31 +69,31 @@ def test_a_sub_flow_that_comes_along_is_found_by_its_parent(file, imports, fatou
 def test_a_sub_flow_imported_by_itself_takes_its_sid_from_the_command(file, imports):
     [parent] = imports(file(PARENT), publish=True)
     assert parent.missing_subflows() == [SID]
-    [below] = imports(file(BELOW, "dessous.json"), sid=SID)
+    [subflow] = imports(file(BELOW, "dessous.json"), sid=SID)
     assert parent.missing_subflows() == [SID], "a draft is run by nobody"
-    below.publish(at=below.created_at)
+    subflow.publish(at=subflow.created_at)
     assert parent.missing_subflows() == []
 
 
-def test_a_flow_of_twilios_api_keeps_its_sid_and_its_name(file, imports):
-    [below] = imports(file(api_answer(BELOW), "a.json"))
-    assert (below.flow.sid, below.flow.name, below.definition) == (SID, "Dessous", BELOW)
+def test_a_response_of_twilios_api_keeps_its_sid_and_name(file, imports):
+    [subflow] = imports(file(api_answer(BELOW), "a.json"))
+    assert (subflow.flow.sid, subflow.flow.name, subflow.definition) == (SID, "Dessous", BELOW)
     [again] = imports(file(api_answer(json.dumps(BELOW), name="Renommé"), "b.json"))
-    assert (again.flow, again.number) == (below.flow, 2), "the same flow, whatever it is called since"
+    assert (again.flow, again.number) == (subflow.flow, 2), "the same flow, whatever it is called since"
     [mapped] = imports(file(api_answer(BELOW), "c.json"), name="copie", sid=OTHER_SID)
     assert mapped.flow.sid == OTHER_SID
 
 
-def test_a_flow_that_is_here_already_is_given_its_sid(file, imports):
+def test_an_existing_flow_gets_the_sid_of_the_command(file, imports):
     [first] = imports(file(BELOW, "dessous.json"))
     assert first.flow.sid != SID
     [second] = imports(file(BELOW, "dessous.json"), sid=SID)
     assert (second.flow, Flow.objects.get().sid) == (first.flow, SID)
 
 
-def test_a_placeholder_is_no_sid(file, imports):
-    [below] = imports(file(api_answer(BELOW, sid="FW…"), "a.json"))
-    assert below.flow.sid.startswith("FW") and len(below.flow.sid) == 34
+def test_a_placeholder_is_not_used_as_sid(file, imports):
+    [subflow] = imports(file(api_answer(BELOW, sid="FW…"), "a.json"))
+    assert subflow.flow.sid.startswith("FW") and len(subflow.flow.sid) == 34
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_placeholder_is_no_sid(file, imports):
         ({"subflows": [(SID, "nulle part.json")]}, "no file nulle part.json"),
     ],
 )
-def test_what_cannot_be_is_one_sentence_and_keeps_nothing(file, imports, options, message):
+def test_an_invalid_import_is_one_sentence_and_stores_nothing(file, imports, options, message):
     imports(file(BELOW, "dessous.json"), sid=SID)
     with pytest.raises(CannotImport, match=message):
         imports(file(PARENT, "dessus.json"), **options)
@@ -113,7 +113,7 @@ def test_what_cannot_be_is_one_sentence_and_keeps_nothing(file, imports, options
 
 
 @pytest.mark.parametrize("text", ["\udc00", "\x00"])
-def test_what_cannot_be_stored_is_one_sentence(file, imports, text):
+def test_an_unstorable_definition_is_one_sentence(file, imports, text):
     with pytest.raises(CannotImport, match="cannot be stored"):
         imports(file(flow_of(say("a", text))))
 

@@ -23,12 +23,12 @@ def codes():
     return {code for path in sources for code in re.findall(r'Problem\(\s*"([a-z_]+)"', path.read_text())}
 
 
-def test_each_problem_has_a_sentence():
+def test_each_problem_has_a_label():
     assert codes()
     assert codes() <= set(labels.PROBLEM_TEXTS)
 
 
-def test_each_widget_event_condition_and_end_has_a_word():
+def test_each_widget_event_condition_and_end_reason_has_a_label():
     assert set(WIDGET_TYPES) <= set(labels.WIDGET_TYPE_LABELS)
     known = {event for kind in WIDGET_TYPES.values() for event in kind.events}
     assert known - set(labels.EVENT_LABELS) <= {
@@ -41,7 +41,7 @@ def test_each_widget_event_condition_and_end_has_a_word():
     assert set(END_REASON_TEXTS) <= set(labels.END_REASON_LABELS)
 
 
-def test_a_problem_nobody_knew_keeps_its_own_words():
+def test_an_unknown_problem_shows_its_message():
     assert labels.problem_text(Problem("new", "something new")) == "something new"
 
 
@@ -73,11 +73,11 @@ def shop():
     )  # fmt: skip
 
 
-def test_a_message_is_told_as_it_reads(shop):
+def test_a_message_is_summarised_with_its_variables(shop):
     assert labels.summary(shop.widgets["say"], labels.initial_variables(shop)) == "Bonjour Fatou"
 
 
-def test_a_choice_is_told_by_its_condition(shop):
+def test_a_match_is_labelled_by_its_condition(shop):
     choose = shop.widgets["choose"]
     with override("fr"):
         assert [labels.event_label(t, choose) for t in choose.transitions] == [
@@ -87,20 +87,20 @@ def test_a_choice_is_told_by_its_condition(shop):
         ]
 
 
-def test_a_variable_that_names_itself_ends():
+def test_a_recursive_variable_is_substituted_only_twice():
     assert (
         len(labels.substitute_variables("{{flow.variables.a}}", {"a": "{{flow.variables.a}}" * 500}))
         <= labels.MAX_TEXT_CHARACTERS
     )
 
 
-def test_text_is_cut_to_its_room():
+def test_text_is_cut_to_its_width():
     assert fit("court", 200) == "court"
     cut = fit("un texte bien trop long pour sa case", 80)
     assert cut.endswith("…") and len(cut) < 15
 
 
-def test_a_problem_tells_which_event_it_is_about():
+def test_a_problem_shows_which_event_it_is_about():
     problem = Problem("no_branch", "nothing follows “timeout”: the flow ends there without a word", "ask")
     assert labels.problem_detail(problem) == typeset("« timeout »")
     assert labels.problem_detail(Problem("bad_regex", "missing )")) == "missing )"

@@ -37,7 +37,7 @@ def refused_message(conversation):
     return refused.reason, refused.event.body, refused.event.metadata.get("to")
 
 
-def test_it_goes_to_the_other_and_both_histories_say_so(flow, fatou_writes, clock):
+def test_it_is_sent_to_the_other_and_recorded_in_both_histories(flow, fatou_writes, clock):
     ibrahims = fatou_writes("bonjour", address=IBRAHIM, name="Ibrahim")
     flow()
     conversation = fatou_writes("rappelez-moi")
@@ -53,14 +53,14 @@ def test_it_goes_to_the_other_and_both_histories_say_so(flow, fatou_writes, cloc
 
 
 @pytest.mark.parametrize("written", ["+225 07 00 00 00 02", "002250700000002", "WhatsApp: 2250700000002"])
-def test_the_other_may_be_written_as_people_write_numbers(flow, fatou_writes, clock, written):
+def test_the_recipient_may_be_written_in_any_notation(flow, fatou_writes, clock, written):
     ibrahims = fatou_writes("bonjour", address=IBRAHIM)
     flow(to=written)
     bot_runs(fatou_writes("rappelez-moi"), clock)
     assert messages_to_client(ibrahims) == [TEXT]
 
 
-def test_a_conversation_that_ended_is_opened_anew(flow, fatou_writes, clock, mariam):
+def test_an_ended_conversation_is_reopened(flow, fatou_writes, clock, mariam):
     old = fatou_writes("bonjour", address=IBRAHIM)
     old.close(mariam, at=clock.now)
     flow()
@@ -69,7 +69,7 @@ def test_a_conversation_that_ended_is_opened_anew(flow, fatou_writes, clock, mar
     assert (new.situation, messages_to_client(new), messages_to_client(old)) == (Situation.BOT, [TEXT], [])
 
 
-def test_his_window_counts_and_not_the_clients(flow, fatou_writes, clock):
+def test_the_window_of_the_recipient_counts(flow, fatou_writes, clock):
     ibrahims = fatou_writes("bonjour", address=IBRAHIM)
     clock.passes(hours=25)
     flow()
@@ -81,7 +81,7 @@ def test_his_window_counts_and_not_the_clients(flow, fatou_writes, clock):
     assert "note" not in event_types_of(conversation)
 
 
-def test_his_refusal_counts(flow, fatou_writes, clock):
+def test_the_opt_out_of_the_recipient_counts(flow, fatou_writes, clock):
     fatou_writes("bonjour", address=IBRAHIM)
     ClientAddress.objects.filter(address=IBRAHIM).update(opted_out_at=clock.now)
     flow()
@@ -90,7 +90,7 @@ def test_his_refusal_counts(flow, fatou_writes, clock):
     assert refused_message(conversation)[0] == "opted_out"
 
 
-def test_an_agent_who_talks_with_him_is_not_interrupted(flow, fatou_writes, clock, awa):
+def test_a_recipient_held_by_an_agent_gets_no_message(flow, fatou_writes, clock, awa):
     ibrahims = fatou_writes("bonjour", address=IBRAHIM)
     ibrahims.take_over(awa, at=clock.now)
     before = messages_to_client(ibrahims)
@@ -100,7 +100,7 @@ def test_an_agent_who_talks_with_him_is_not_interrupted(flow, fatou_writes, cloc
     assert (refused_message(conversation)[0], messages_to_client(ibrahims)) == ("held_by_agent", before)
 
 
-def test_an_agent_who_takes_his_conversation_withholds_it(flow, fatou_writes, clock, awa):
+def test_a_take_over_of_the_recipient_withholds_the_message(flow, fatou_writes, clock, awa):
     ibrahims = fatou_writes("bonjour", address=IBRAHIM)
     flow()
     bot_runs(fatou_writes("rappelez-moi"), clock)
@@ -121,7 +121,7 @@ def test_an_agent_who_takes_his_conversation_withholds_it(flow, fatou_writes, cl
         ({"to": "{{contact.channel.address}}", "from": "MG" + "1" * 32}, "not_our_number"),
     ],
 )
-def test_what_has_nowhere_to_go_is_refused_with_its_reason(flow, fatou_writes, clock, properties, reason):
+def test_an_unknown_recipient_is_refused_with_the_reason(flow, fatou_writes, clock, properties, reason):
     flow(**properties)
     conversation = fatou_writes("rappelez-moi")
     bot_runs(conversation, clock)
@@ -132,7 +132,7 @@ def test_what_has_nowhere_to_go_is_refused_with_its_reason(flow, fatou_writes, c
     assert leaving.event.body == f"Non : {reason}"
 
 
-def test_another_number_of_ours_has_a_conversation_of_its_own(flow, fatou_writes, clock):
+def test_another_number_of_ours_has_its_own_conversation(flow, fatou_writes, clock):
     there = fatou_writes("bonjour", sender=SECOND_NUMBER)
     flow(to="{{contact.channel.address}}", **{"from": SECOND_NUMBER})
     conversation = fatou_writes("rappelez-moi")
@@ -164,7 +164,7 @@ def test_a_template_may_be_the_first_message_to_an_address(flow, fatou_writes, c
     assert next_conversation.pk == new.pk, "what he then writes comes to the same conversation"
 
 
-def test_a_refused_one_cannot_be_sent_to_the_client_by_mistake(flow, fatou_writes, clock, awa: User):
+def test_a_refused_message_cannot_be_resent_to_the_client(flow, fatou_writes, clock, awa: User):
     flow()
     conversation = fatou_writes("rappelez-moi")
     bot_runs(conversation, clock)
@@ -187,7 +187,7 @@ def test_a_repeated_job_sends_it_once(flow, fatou_writes, clock):
     assert event_types_of(conversation).count("note") == 1
 
 
-def test_a_question_for_somebody_else_is_asked_of_nobody(fatou_writes, clock):
+def test_a_question_for_somebody_else_is_not_sent(fatou_writes, clock):
     fatou_writes("bonjour", address=IBRAHIM)
     on = [to("incomingMessage"), to("timeout"), to("deliveryFailure", "raté")]
     question = state("demande", "send-and-wait-for-reply", on, body=TEXT, to=IBRAHIM, timeout="60")
@@ -199,7 +199,7 @@ def test_a_question_for_somebody_else_is_asked_of_nobody(fatou_writes, clock):
     assert IBRAHIM in conversation.events.get(event_type="error").body
 
 
-def test_what_the_client_himself_cannot_be_told_is_kept_with_its_reason(fatou_writes, clock):
+def test_a_refused_message_to_the_client_is_stored_with_its_reason(fatou_writes, clock):
     """A wait that ends after the 24 hours: the last word is refused, and the history says so."""
     from relais.flows.tests.test_runner import asks, twilio_takes_all
 

@@ -109,14 +109,14 @@ def test_flows_are_for_admins_only(client, awa, flow, role):
     assert "/dashboard/flows" not in read(client, "/dashboard")
 
 
-def test_a_stranger_is_led_to_the_sign_in(client, flow):
+def test_an_anonymous_visitor_is_redirected_to_the_sign_in(client, flow):
     for address in ADDRESSES:
         assert client.get("/dashboard/flows" + address.format(pk=flow.pk))["Location"].startswith(
             "/accounts/login/"
         )
 
 
-def test_what_does_not_exist_is_not_found(nadias, flow):
+def test_a_missing_flow_or_revision_is_404(nadias, flow):
     for address in ("/9999", "/9999/import", f"/{flow.pk}/revisions/7/try", f"/{flow.pk}/revisions/7/export"):
         assert nadias.get("/dashboard/flows" + address).status_code == 404
     for number in ("7", "x", "-1", "99999999999999", "١"):
@@ -127,11 +127,11 @@ def test_what_does_not_exist_is_not_found(nadias, flow):
 # -- the list and a flow --------------------------------------------------------------------------------------
 
 
-def test_without_flows_the_page_says_what_next(nadias):
+def test_an_empty_list_explains_how_to_import(nadias):
     assert "Aucun parcours." in read(nadias, "/dashboard/flows")
 
 
-def test_the_list_tells_who_answers_what_is_published_and_what_runs(nadias, flow, with_bot):
+def test_the_list_shows_the_answering_flow_revisions_and_running_executions(nadias, flow, with_bot):
     begins(with_bot, flow.published)
     flow.add_revision(greets("Et vous ?"), by="Nadia Benali", at=now())
     Flow.objects.create(name="A l'essai")
@@ -153,7 +153,7 @@ def test_a_flow_is_drawn_with_its_states_and_arrows(nadias, flow):
     assert " style=" not in html and "<script>" not in html
 
 
-def test_what_is_wrong_is_told_with_its_state_and_path(nadias, flow):
+def test_problems_are_shown_with_state_and_path(nadias, flow):
     flow.add_revision(with_an_error(), by="Nadia Benali", at=now())
     html = read(nadias, f"/dashboard/flows/{flow.pk}?revision=2")
     assert "Une transition mène à un état qui n&#x27;existe pas." in html
@@ -171,7 +171,7 @@ def test_names_are_text_never_markup(nadias):
         assert "<script>alert" not in html and "<img src=x" not in html and "<b>Gras" not in html
 
 
-def test_a_revision_that_cannot_be_read_any_more_still_has_its_page(nadias, flow):
+def test_a_revision_that_is_no_longer_valid_still_has_its_page(nadias, flow):
     flow.revisions.create(number=2, definition={"states": []}, published_at=now())
     html = read(nadias, f"/dashboard/flows/{flow.pk}")
     assert "Cette révision ne peut plus être lue" in html
@@ -182,7 +182,7 @@ def test_a_revision_that_cannot_be_read_any_more_still_has_its_page(nadias, flow
 # -- import and export ----------------------------------------------------------------------------------------
 
 
-def test_a_flow_comes_in_from_a_file(nadias):
+def test_a_flow_is_imported_from_a_file(nadias):
     text = library.path_of("mercedes").read_bytes()
     file = SimpleUploadedFile("mercedes.json", b"\xef\xbb\xbf" + text)
     answer = nadias.post("/dashboard/flows/import", {"name": "Mercedes", "file": file}, follow=True)
@@ -195,7 +195,7 @@ def test_a_flow_comes_in_from_a_file(nadias):
     )
 
 
-def test_a_flow_is_pasted_and_goes_out_unchanged(nadias):
+def test_a_pasted_flow_is_exported_unchanged(nadias):
     definition = greets(unknown_key={"kept": [1, 2.5, None, "é"]})
     imports(nadias, json.dumps(definition), name="Été à l'atelier")
     answer = nadias.get(f"/dashboard/flows/{Flow.objects.get().pk}/revisions/1/export")
@@ -209,7 +209,7 @@ def test_a_flow_gets_another_revision(nadias, flow):
     assert flow.published.number == 1
 
 
-def test_the_same_definition_again_is_no_new_revision(nadias, flow):
+def test_the_same_definition_adds_no_revision(nadias, flow):
     text = json.dumps(greets())
     answer = nadias.post(f"/dashboard/flows/{flow.pk}/import", {"text": text}, follow=True)
     assert "déjà la révision 1" in page(answer)
@@ -232,7 +232,7 @@ def test_the_same_definition_again_is_no_new_revision(nadias, flow):
         (json.dumps(greets(note=1)).replace('"note": 1', '"note": ' + "9" * 5000), "ne peut pas être importé"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_a_flow_is_said_and_stays_in_the_form(nadias, text, message):
+def test_an_invalid_definition_is_refused_and_stays_in_the_form(nadias, text, message):
     answer = imports(nadias, text, name="Mon parcours")
     assert answer.status_code == 422
     assert message in page(answer)
@@ -241,7 +241,7 @@ def test_what_cannot_be_a_flow_is_said_and_stays_in_the_form(nadias, text, messa
     assert not Flow.objects.exists()
 
 
-def test_each_problem_of_a_bad_flow_is_told_with_its_place(nadias):
+def test_each_problem_of_an_invalid_flow_is_shown_with_its_path(nadias):
     definition = greets()
     definition["states"].append(definition["states"][1])
     html = page(imports(nadias, json.dumps(definition)))
@@ -250,14 +250,14 @@ def test_each_problem_of_a_bad_flow_is_told_with_its_place(nadias):
     assert "#/states/4/name" in html
 
 
-def test_a_refused_file_leaves_its_text_in_the_form(nadias):
+def test_a_refused_file_shows_its_text_in_the_form(nadias):
     file = SimpleUploadedFile("flow.json", b'{"states": [], "mine": "un long travail"}')
     answer = nadias.post("/dashboard/flows/import", {"name": "A", "file": file})
     assert answer.status_code == 422
     assert "un long travail" in page(answer)
 
 
-def test_a_file_that_is_too_large_or_no_text_is_refused_in_a_sentence(nadias):
+def test_a_file_that_is_too_large_or_binary_is_refused(nadias):
     large = SimpleUploadedFile("flow.json", b" " * (1024 * 1024 + 1))
     assert "dépasse 1 Mo" in page(nadias.post("/dashboard/flows/import", {"name": "A", "file": large}))
     picture = SimpleUploadedFile("flow.json", b"\xff\xd8\xff\xe0")
@@ -267,21 +267,21 @@ def test_a_file_that_is_too_large_or_no_text_is_refused_in_a_sentence(nadias):
     assert not Flow.objects.exists()
 
 
-def test_a_name_that_is_taken_is_said(nadias, flow):
+def test_a_duplicate_name_is_refused(nadias, flow):
     answer = imports(nadias, json.dumps(GREETS), name="ACCUEIL")
     assert answer.status_code == 422
     assert "porte déjà ce nom" in page(answer)
 
 
-SID, BELOW_SID = "FW" + "1" * 32, "FW" + "2" * 32
+SID, SUBFLOW_SID = "FW" + "1" * 32, "FW" + "2" * 32
 
 
-def test_a_flow_keeps_the_sid_it_is_given(nadias):
+def test_a_flow_has_the_sid_of_the_form(nadias):
     nadias.post("/dashboard/flows/import", {"name": "A", "text": json.dumps(GREETS), "sid": f" {SID} "})
     assert Flow.objects.get().sid == SID
 
 
-def test_an_answer_of_twilios_api_brings_its_sid(nadias):
+def test_a_response_of_twilios_api_provides_its_sid(nadias):
     answer = {"sid": SID, "friendly_name": "Accueil", "definition": json.dumps(GREETS)}
     imports(nadias, json.dumps(answer), name="A")
     flow = Flow.objects.get()
@@ -292,34 +292,34 @@ def test_an_answer_of_twilios_api_brings_its_sid(nadias):
 
 
 @pytest.mark.parametrize("sid", ["FW1", "AC" + "1" * 32, "FW" + "é" * 32])
-def test_what_is_no_sid_is_said(nadias, flow, sid):
+def test_an_invalid_sid_is_refused(nadias, flow, sid):
     answer = nadias.post("/dashboard/flows/import", {"name": "A", "text": json.dumps(GREETS), "sid": sid})
     assert answer.status_code == 422 and "FW suivi de 32" in page(answer)
     assert "FW suivi de 32" in page(nadias.post(f"/dashboard/flows/{flow.pk}/sid", {"sid": sid}, follow=True))
     assert Flow.objects.get().sid == flow.sid
 
 
-def test_a_flow_below_that_is_missing_is_said_until_it_is_found_by_its_sid(nadias, flow):
+def test_a_missing_sub_flow_is_shown_until_it_is_published(nadias, flow):
     definition = greets()
     to = [{"event": "completed"}, {"event": "failed", "next": "silence"}]
     down = {
         "name": "descend",
         "type": "run-subflow",
         "transitions": to,
-        "properties": {"flow_sid": BELOW_SID},
+        "properties": {"flow_sid": SUBFLOW_SID},
     }
     definition["states"].append(down)
     flow.add_revision(definition, by="", at=now()).publish(at=now())
     html = read(nadias, f"/dashboard/flows/{flow.pk}")
-    assert BELOW_SID in html and f"/dashboard/flows/import?sid={BELOW_SID}" in html
-    assert f'value="{BELOW_SID}"' in read(nadias, f"/dashboard/flows/import?sid={BELOW_SID}")
-    below = Flow.objects.create(name="Dessous")
-    below.add_revision(greets(), by="", at=now()).publish(at=now())
+    assert SUBFLOW_SID in html and f"/dashboard/flows/import?sid={SUBFLOW_SID}" in html
+    assert f'value="{SUBFLOW_SID}"' in read(nadias, f"/dashboard/flows/import?sid={SUBFLOW_SID}")
+    subflow = Flow.objects.create(name="Dessous")
+    subflow.add_revision(greets(), by="", at=now()).publish(at=now())
     assert "SID enregistré" in page(
-        nadias.post(f"/dashboard/flows/{below.pk}/sid", {"sid": BELOW_SID}, follow=True)
+        nadias.post(f"/dashboard/flows/{subflow.pk}/sid", {"sid": SUBFLOW_SID}, follow=True)
     )
-    assert BELOW_SID not in read(nadias, f"/dashboard/flows/{flow.pk}").partition("revisions")[0]
-    refused = page(nadias.post(f"/dashboard/flows/{flow.pk}/sid", {"sid": BELOW_SID}, follow=True))
+    assert SUBFLOW_SID not in read(nadias, f"/dashboard/flows/{flow.pk}").partition("revisions")[0]
+    refused = page(nadias.post(f"/dashboard/flows/{flow.pk}/sid", {"sid": SUBFLOW_SID}, follow=True))
     assert typeset("« Dessous » a déjà ce SID") in refused
 
 
@@ -342,7 +342,7 @@ def begins(conversation, revision):
     )
 
 
-def test_a_draft_is_published_and_an_older_revision_again(nadias, flow):
+def test_a_draft_is_published_and_rolled_back(nadias, flow):
     flow.add_revision(greets("Et vous ?"), by="Nadia Benali", at=now())
     assert "Révision 2 publiée." in page(publishes(nadias, flow, 2))
     assert flow.published.number == 2
@@ -362,7 +362,7 @@ def test_running_executions_stay_on_their_revision(nadias, flow, with_bot):
     assert (running.revision.number, running.ended_at) == (1, None)
 
 
-def test_a_revision_with_errors_is_published_only_on_purpose(nadias, flow):
+def test_a_revision_with_errors_needs_a_confirmation(nadias, flow):
     flow.add_revision(with_an_error(), by="Nadia Benali", at=now())
     assert "a des erreurs" in page(publishes(nadias, flow, 2))
     assert flow.published.number == 1
@@ -370,14 +370,14 @@ def test_a_revision_with_errors_is_published_only_on_purpose(nadias, flow):
     assert flow.published.number == 2
 
 
-def test_another_flow_answers_the_clients_from_now_on(nadias, flow):
+def test_another_flow_can_answer_the_clients(nadias, flow):
     other = Flow.objects.create(name="Été")
     other.add_revision(greets("L'été ?"), by="Nadia Benali", at=now()).publish(at=now())
     nadias.post(f"/dashboard/flows/{other.pk}/answers")
     assert list(Flow.objects.filter(answers=True)) == [other]
 
 
-def test_a_flow_without_a_published_revision_answers_nobody(nadias, flow):
+def test_a_flow_without_a_published_revision_cannot_answer_clients(nadias, flow):
     other = Flow.objects.create(name="Été")
     other.add_revision(greets("L'été ?"), by="Nadia Benali", at=now())
     answer = nadias.post(f"/dashboard/flows/{other.pk}/answers", follow=True)
@@ -391,7 +391,7 @@ def by_request():
     return definition
 
 
-def test_a_flow_that_no_message_starts_answers_nobody(nadias, flow):
+def test_a_flow_that_no_message_starts_cannot_answer_clients(nadias, flow):
     other = Flow.objects.create(name="Rappels")
     other.add_revision(by_request(), by="", at=now()).publish(at=now())
     answer = nadias.post(f"/dashboard/flows/{other.pk}/answers", follow=True)
@@ -411,14 +411,14 @@ def test_a_revision_that_no_message_starts_does_not_replace_the_one_that_answers
 
 
 @pytest.mark.parametrize("verb", ["revisions/1/publish", "answers", "sid"])
-def test_verbs_are_not_links(nadias, flow, verb):
+def test_actions_require_post(nadias, flow, verb):
     assert nadias.get(f"/dashboard/flows/{flow.pk}/{verb}").status_code == 405
 
 
 # -- the client's way -----------------------------------------------------------------------------------------
 
 
-def test_the_clients_way_is_lit_for_whoever_sees_the_conversation(client, awa, flow, with_bot):
+def test_the_path_is_highlighted_for_whoever_sees_the_conversation(client, awa, flow, with_bot):
     begins(with_bot, flow.published)
     client.force_login(awa)
     assert f'href="/dashboard/chat/{with_bot.pk}/path"' in read(client, f"/dashboard/chat/{with_bot.pk}")
@@ -428,13 +428,13 @@ def test_the_clients_way_is_lit_for_whoever_sees_the_conversation(client, awa, f
     assert html.count("arrow is-lit") == 1
 
 
-def test_without_an_execution_there_is_no_way_and_no_link(client, awa, with_bot):
+def test_without_an_execution_there_is_no_path_and_no_link(client, awa, with_bot):
     client.force_login(awa)
     assert "Parcours du bot" not in read(client, f"/dashboard/chat/{with_bot.pk}")
     assert client.get(f"/dashboard/chat/{with_bot.pk}/path").status_code == 404
 
 
-def test_an_outsider_sees_no_way(client, yao, sales, flow, with_bot):
+def test_an_outsider_gets_404_for_the_path(client, yao, sales, flow, with_bot):
     begins(with_bot, flow.published)
     with_bot.team = sales
     with_bot.save(update_fields=["team"])
@@ -442,7 +442,7 @@ def test_an_outsider_sees_no_way(client, yao, sales, flow, with_bot):
     assert client.get(f"/dashboard/chat/{with_bot.pk}/path").status_code == 404
 
 
-def test_each_run_of_the_bot_has_its_way(client, awa, flow, with_bot):
+def test_each_execution_has_its_path(client, awa, flow, with_bot):
     first = begins(with_bot, flow.published)
     Execution.objects.filter(pk=first.pk).update(ended_at=now(), end_reason="completed")
     begins(with_bot, flow.published)

@@ -69,7 +69,7 @@ def dealer(nadias):
     return Tab(nadias, draft(parse(library.path_of("mercedes").read_text()).as_json()))
 
 
-def test_the_page_says_how_to_begin(dealer):
+def test_the_page_explains_how_to_start(dealer):
     assert typeset("« bonjour » pour commencer") in dealer.html
     assert not LINE.search(dealer.html)
 
@@ -88,45 +88,45 @@ def test_a_draft_answers_as_it_would_a_client(dealer):
     assert "is-here" in dealer.html
 
 
-def test_what_the_client_told_once_is_not_asked_again(dealer):
+def test_a_known_name_is_not_asked_again(dealer):
     dealer.says("bonjour", "Fatou Diallo", "2").does(**{"pass": "1"})
     assert "Une heure passe." in dealer.html
     assert "arrivé à sa fin" in dealer.html
     assert "1. Véhicules neufs" in dealer.says("bonjour").last
 
 
-def test_asking_for_an_agent_is_told(dealer):
+def test_a_request_for_an_agent_is_shown(dealer):
     dealer.says("bonjour", "Fatou Diallo", "2", "5")
     assert "Un agent est demandé" in dealer.html
 
 
-def test_it_begins_again(dealer):
+def test_restart_starts_a_new_trial(dealer):
     dealer.says("bonjour").does(restart="1")
     assert not LINE.search(dealer.html)
     assert "nom" in dealer.says("bonjour").last
 
 
-def test_two_tabs_do_not_meet(nadias, dealer):
+def test_two_tabs_are_independent(nadias, dealer):
     other = Tab(nadias, Flow.objects.get().latest)
     dealer.says("bonjour", "Fatou Diallo")
     assert "nom" in other.says("bonjour").last
 
 
-def test_nothing_is_kept_or_sent(dealer):
+def test_nothing_is_stored_or_sent(dealer):
     dealer.says("bonjour", "Fatou Diallo", "2", "5")
     assert not Execution.objects.exists()
     assert not Conversation.objects.exists()
     assert not MessageDelivery.objects.exists()
 
 
-def test_what_came_back_changed_begins_anew(dealer):
+def test_a_state_with_an_invalid_signature_starts_a_new_trial(dealer):
     dealer.says("bonjour", "Fatou Diallo")
     memory = dealer.memory
     dealer.does(memory=memory[:-3] + "abc", say="bonjour")
     assert "nom" in dealer.last
 
 
-def test_the_memory_of_another_revision_is_not_taken(nadias, dealer):
+def test_the_state_of_another_revision_is_ignored(nadias, dealer):
     dealer.says("bonjour", "Fatou Diallo")
     revision = Flow.objects.get().add_revision(
         parse(library.path_of("mercedes").read_text()).as_json() | {"description": "autre"}, by="", at=now()
@@ -158,19 +158,19 @@ def asks(url):
     "url",
     ["https://example.com/prix", "http://127.0.0.1:1/api/twilio/incoming", "https://desk.example/api/twilio/unknown"],
 )  # fmt: skip
-def test_other_systems_do_not_answer(nadias, url):
+def test_other_hosts_do_not_answer(nadias, url):
     tab = Tab(nadias, draft(asks(url))).says("bonjour")
     assert tab.last == "Raté"
     assert f"<code>{url}</code>" in tab.html
 
 
 @pytest.mark.parametrize("host", ["desk.example", "relais.invalid", "studio:secret@desk.example"])
-def test_our_own_hooks_do(nadias, host):
+def test_our_own_hooks_answer(nadias, host):
     tab = Tab(nadias, draft(asks(f"https://{host}/api/twilio/complete"))).says("bonjour")
     assert tab.last == "Réussi true"
 
 
-def test_what_the_bot_says_is_text_never_markup(nadias):
+def test_messages_of_the_bot_are_escaped(nadias):
     definition = asks("x")
     definition["states"][3]["properties"]["body"] = "<script>alert(1)</script>"
     assert "<script>alert" not in Tab(nadias, draft(definition)).says("bonjour").html

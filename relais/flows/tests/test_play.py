@@ -54,19 +54,19 @@ def test_a_conversation(play):
     ]
 
 
-def test_no_lines_left_is_waiting(play):
+def test_without_lines_left_it_prints_waiting(play):
     assert play("send-and-wait-for-reply", "--say", "bonjour")[-1] == {
         "type": "end", "reason": "waiting", "steps": 2, "at": NOW,
     }  # fmt: skip
 
 
-def test_time_passes_and_a_wait_ends_at_its_own_time(play):
+def test_a_wait_times_out_at_its_own_time(play):
     lines = play("send-and-wait-for-reply", "--say", "bonjour", "--say", "+300", "--say", "+86400")
     assert [line["widget"] for line in lines[:-1]] == ["ask", "ask", "silent"]
     assert (lines[-1]["reason"], lines[-1]["at"]) == ("completed", "2025-06-15T12:10:00+00:00")
 
 
-def test_several_waits_end_while_time_passes(play):
+def test_several_waits_time_out_while_time_passes(play):
     flow = flow_of(
         ("a", "send-and-wait-for-reply", {"body": "A", "timeout": 10}, {"timeout": "b"}),
         (
@@ -81,7 +81,7 @@ def test_several_waits_end_while_time_passes(play):
     assert (lines[-1]["reason"], lines[-1]["at"]) == ("waiting", "2025-06-15T12:00:25+00:00")
 
 
-def test_a_month_of_silence_is_too_long(play):
+def test_an_execution_expires_after_thirty_days(play):
     question = {"body": "?", "timeout": 700_000}
     flow = flow_of(
         ("a", "send-and-wait-for-reply", question, {"timeout": "b"}),
@@ -99,7 +99,7 @@ def test_a_month_of_silence_is_too_long(play):
         ([say("a", "é" * 9000)], "text_too_long", 2),
     ],
 )
-def test_limits_have_names(play, states, reason, steps):
+def test_limits_are_printed_by_name(play, states, reason, steps):
     lines = play(flow_of(*states), "--say", "x")
     assert lines[-2]["type"] == "warning"
     assert lines[-1] == {"type": "end", "reason": reason, "steps": steps, "at": NOW}
@@ -113,13 +113,13 @@ def test_media_in_a_line(play):
     assert message["body"] == "0   @awa bonjour"
 
 
-def test_a_phone_number_is_a_message_and_no_time(play):
+def test_a_phone_number_is_a_message_and_not_a_time(play):
     assert (
         "+212600000001" in play("send-and-wait-for-reply", "--say", "x", "--say", "+212600000001")[2]["body"]
     )
 
 
-def test_who_writes(play):
+def test_sender_and_profile_name_are_options(play):
     flow = flow_of(
         say(
             "a",
@@ -130,7 +130,7 @@ def test_who_writes(play):
     assert message["body"] == "whatsapp:+22501020304 Koffi whatsapp:+22501020304 22501020304"
 
 
-def test_requests_are_answered_in_turn_and_the_last_repeats(play, answers):
+def test_responses_are_used_in_turn_and_the_last_repeats(play, answers):
     known = {"incoming": [{"status": 200, "json": {"status": "one"}}, {"status": 200, "body": "two"}]}
     lines = play("make-http-request", "--say", "a", "--say", "b", "--say", "c", *answers(known))
     assert [line["body"] for line in lines if line["type"] == "message"] == ["one//200"] * 3
@@ -144,7 +144,7 @@ def test_requests_are_answered_in_turn_and_the_last_repeats(play, answers):
     }
 
 
-def test_a_request_without_an_answer_fails_as_by_time_out(play, answers):
+def test_a_request_without_a_response_fails_as_by_time_out(play, answers):
     assert play("make-http-request", "--say", "a")[1]["body"] == "Panne "
     assert (
         play("make-http-request", "--say", "a", *answers({"incoming": {"status": 500, "body": "x"}}))[1][
@@ -154,7 +154,7 @@ def test_a_request_without_an_answer_fails_as_by_time_out(play, answers):
     )
 
 
-def test_functions_and_agents(play, answers):
+def test_functions_and_agents_are_lines(play, answers):
     first, message, _ = play("run-function", "--say", "duster", *answers({"price": {"json": {"price": 5}}}))
     assert first == {
         "type": "function",
@@ -168,7 +168,7 @@ def test_functions_and_agents(play, answers):
     }  # fmt: skip
 
 
-def test_a_sub_flow_and_its_requests(play):
+def test_a_sub_flow_is_played(play):
     lines = play(
         "run-subflow", "--subflow", f"{SID}={FIXTURES / 'subflow.json'}", "--say", "x", "--say", "Awa"
     )
@@ -182,7 +182,7 @@ def test_warnings_are_lines(play):
     assert (message["type"], end["reason"]) == ("message", "completed")
 
 
-def test_a_content_template_names_itself(play):
+def test_a_content_template_is_printed_with_its_variables(play):
     properties = {"content_sid": "HX1", "content_variables": [{"key": "{{1}}", "value": "Awa"}]}
     (message, _) = play(flow_of(("a", "send-message", properties, {"sent": None})), "--say", "x")
     assert (message["body"], message["content_sid"], message["content_variables"]) == (
@@ -195,7 +195,7 @@ def test_a_content_template_names_itself(play):
 OTHER = "whatsapp:+33699999999"
 
 
-def test_a_message_to_another_names_him(play):
+def test_a_message_to_another_has_to_and_from(play):
     flow = flow_of(say("tell", "Secret de {{trigger.message.Body}}", "done", to=OTHER), say("done", "ok"))
     message, done, end = play(flow, "--say", "Fatou")
     assert message == {
@@ -209,7 +209,7 @@ def test_a_message_to_another_names_him(play):
     assert "to" not in done and end["reason"] == "completed"
 
 
-def test_a_person_sees_to_whom_it_goes(capsys, tmp_path):
+def test_the_text_output_shows_the_recipient(capsys, tmp_path):
     (tmp_path / "f.json").write_text(json.dumps(flow_of(say("tell", "Secret", to=OTHER))))
     assert main(["flow", "play", str(tmp_path / "f.json"), "--say", "x"]) == 0
     assert f"to {OTHER}] Secret   (tell)" in capsys.readouterr().out
@@ -232,7 +232,7 @@ def test_a_conversation_starts_a_flow_and_custom_text_is_no_template(play):
     assert message["body"] == "Hi whatsapp:+212600000001" and "content_sid" not in message
 
 
-def test_an_answer_of_twilios_api_is_played(play):
+def test_a_response_of_twilios_api_is_played(play):
     (message, _) = play({"sid": "FW1", "definition": json.dumps(flow_of(say("a", "hi")))}, "--say", "x")
     assert message["body"] == "hi"
 
@@ -258,19 +258,19 @@ def test_lines_are_read_from_standard_input(monkeypatch, capsys):
     assert output.splitlines()[-1].split()[:2] == ["end", "completed,"]
 
 
-def test_a_person_is_told_why_a_request_fails(capsys):
+def test_the_text_output_says_why_a_request_fails(capsys):
     assert main(["flow", "play", str(FIXTURES / "make-http-request.json"), "--say", "x"]) == 0
     assert "--http has none for incoming" in capsys.readouterr().out
 
 
-def test_nobody_says_anything(play):
+def test_without_messages_the_flow_does_not_start(play):
     assert play("trigger", "--say", "+5") == [
         {"type": "end", "reason": "waiting", "steps": 0, "at": "2025-06-15T12:00:05+00:00"}
     ]
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"states": []}'])
-def test_a_file_that_cannot_be_run_is_1(play, tmp_path, content, capsys):
+def test_an_invalid_file_exits_with_1(play, tmp_path, content, capsys):
     file = tmp_path / "bad.json"
     if content is not None:
         file.write_text(content)
@@ -292,7 +292,7 @@ def test_a_file_that_cannot_be_run_is_1(play, tmp_path, content, capsys):
         ["--request", "[]"],
     ],
 )
-def test_bad_use_is_2_and_one_sentence(arguments, capsys):
+def test_an_invalid_option_exits_with_2_and_one_sentence(arguments, capsys):
     assert main(["flow", "play", str(FIXTURES / "trigger.json"), *arguments]) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and len(captured.err.splitlines()) == 1 and arguments[0] in captured.err
@@ -301,7 +301,7 @@ def test_bad_use_is_2_and_one_sentence(arguments, capsys):
 @pytest.mark.parametrize(
     "known", ["[]", "{", '{"a": 1}', '{"a": {"status": "200"}}', '{"a": [{"body": {}}]}']
 )
-def test_answers_that_are_none_are_bad_use(known, answers, capsys):
+def test_invalid_responses_exit_with_2(known, answers, capsys):
     assert main(["flow", "play", str(FIXTURES / "trigger.json"), *answers(known)]) == 2
 
 
@@ -329,7 +329,7 @@ sys.exit(code)
     assert json.loads(done.stdout.splitlines()[-1])["reason"] == "completed"
 
 
-def test_a_reader_who_has_read_enough_leaves_no_trace(tmp_path):
+def test_a_closed_pipe_prints_no_traceback(tmp_path):
     """As `relais flow play … | head -1`: the pipe closes before the last line."""
     question = {"body": "?", "timeout": 10}
     flow = flow_of(

@@ -19,7 +19,7 @@ from relais.flows.public_addresses import is_public
     ]
     + ["2606:4700::1111", "2a00:1450:4007::200e", "2001:4860:4860::8888", "2400:cb00::1", "2001:200::1"],
 )
-def test_what_is_given_out_to_everybody_is_public(address):
+def test_globally_assigned_addresses_are_public(address):
     assert is_public(address)
 
 
@@ -38,7 +38,7 @@ def test_what_is_given_out_to_everybody_is_public(address):
     + ["192.88.99.1", "192.168.1.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1"]
     + ["224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255"],
 )
-def test_what_a_registry_keeps_for_a_special_purpose_is_not(address):
+def test_special_purpose_addresses_are_not_public(address):
     assert not is_public(address)
     mapped = f"::ffff:{address}"
     assert not is_public(mapped)

@@ -96,7 +96,7 @@ def question(clock):
     )
 
 
-def test_the_first_word_starts_the_flow_and_the_next_answers_it(question, fatou_writes, clock):
+def test_the_first_message_starts_the_flow_and_the_next_is_a_reply(question, fatou_writes, clock):
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
     assert messages_to_client(conversation) == ["Votre nom ?"]
@@ -124,7 +124,7 @@ def as_at_twilio(db):
     company_settings.set_value(company_settings.BUFFER_EARLY_REPLIES, False)
 
 
-def test_what_came_before_the_question_left_answers_nothing(question, fatou_writes, clock, as_at_twilio):
+def test_an_early_message_is_no_reply_with_the_setting_off(question, fatou_writes, clock, as_at_twilio):
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
     clock.passes(seconds=1)
@@ -142,7 +142,7 @@ def test_what_came_before_the_question_left_answers_nothing(question, fatou_writ
 
 
 @pytest.mark.parametrize(("accepted_after", "reply"), [(1, "Merci Fatou."), (3, "Votre nom ?")])
-def test_what_comes_while_the_question_leaves_is_judged_once_that_is_known(
+def test_a_message_during_the_send_is_decided_once_the_result_is_known(
     question, fatou_writes, clock, accepted_after, reply, as_at_twilio
 ):
     conversation = fatou_writes("mercedes")
@@ -161,9 +161,7 @@ def test_what_comes_while_the_question_leaves_is_judged_once_that_is_known(
     assert not Execution.objects.due(clock.now).exists()
 
 
-def test_what_reached_us_too_late_answers_nothing_and_wakes_nobody_again(
-    question, fatou_writes, clock, as_at_twilio
-):
+def test_a_late_message_is_no_reply_and_wakes_no_execution(question, fatou_writes, clock, as_at_twilio):
     """It was written before the question; or hours ago, and then the bot is not to answer it at all."""
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
@@ -181,7 +179,7 @@ def test_what_reached_us_too_late_answers_nothing_and_wakes_nobody_again(
     assert messages_to_client(conversation)[-1] == "Merci Fatou."
 
 
-def test_what_reached_us_too_late_starts_no_flow(question, fatou_writes, clock):
+def test_a_late_message_starts_no_flow(question, fatou_writes, clock):
     conversation = fatou_writes("hier", occurred_at=clock.now - timedelta(days=1), bot_here=False)
     bot_runs(conversation, clock)
     assert messages_to_client(conversation) == []
@@ -190,7 +188,7 @@ def test_what_reached_us_too_late_starts_no_flow(question, fatou_writes, clock):
     assert conversation.executions.get().about.body == "aujourd'hui"
 
 
-def test_a_bot_is_woken_once_however_long_its_job_takes(question, fatou_writes, clock):
+def test_an_execution_is_woken_once_while_its_job_is_unfinished(question, fatou_writes, clock):
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
     jobs = ProcrastinateJob.objects.filter(lock=f"bot:{conversation.pk}")
@@ -206,7 +204,7 @@ def test_a_bot_is_woken_once_however_long_its_job_takes(question, fatou_writes, 
     assert jobs.count() == before + 1
 
 
-def test_what_comes_within_the_second_answers_the_question(question, fatou_writes, clock):
+def test_a_message_within_the_same_second_is_a_reply(question, fatou_writes, clock):
     conversation = fatou_writes("bonjour")
     fatou_writes("Fatou")
     bot_runs(conversation, clock)
@@ -214,14 +212,14 @@ def test_what_comes_within_the_second_answers_the_question(question, fatou_write
     assert "note" not in event_types_of(conversation)
 
 
-def test_what_comes_before_the_question_has_left_answers_it(question, fatou_writes, clock):
+def test_an_early_message_is_buffered_as_the_reply(question, fatou_writes, clock):
     conversation = fatou_writes("bonjour")
     bot_runs(conversation, clock)
     bot_runs(fatou_writes("Fatou"), clock)
     assert messages_to_client(conversation)[-1] == "Merci Fatou."
 
 
-def test_silence_ends_the_wait(question, fatou_writes, clock):
+def test_a_time_out_ends_the_wait(question, fatou_writes, clock):
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
     twilio_takes_all(clock)
@@ -233,7 +231,7 @@ def test_silence_ends_the_wait(question, fatou_writes, clock):
     assert not Execution.objects.due(clock.passes(days=40)).exists()
 
 
-def test_a_question_that_did_not_arrive_takes_its_own_branch(clock, fatou_writes):
+def test_an_undelivered_question_takes_delivery_failure(clock, fatou_writes):
     published(
         flow_of(asks("nom", "Votre nom ?", failed="perdu"), says("perdu", "Écrivez-nous de nouveau.")), clock
     )
@@ -247,7 +245,7 @@ def test_a_question_that_did_not_arrive_takes_its_own_branch(clock, fatou_writes
     assert messages_to_client(conversation)[-1] == "Écrivez-nous de nouveau."
 
 
-def test_taking_over_ends_the_execution_and_mutes_the_bot(question, fatou_writes, awa, clock):
+def test_a_take_over_ends_the_execution_and_withholds_its_messages(question, fatou_writes, awa, clock):
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
     conversation.take_over(awa, at=clock.now)
@@ -259,7 +257,7 @@ def test_taking_over_ends_the_execution_and_mutes_the_bot(question, fatou_writes
     assert not stale.claim(by="t", at=clock.now)
 
 
-def test_handing_back_starts_the_flow_anew_with_what_went_before(fatou_writes, awa, clock):
+def test_a_hand_back_restarts_the_flow_with_agent_and_reason(fatou_writes, awa, clock):
     published(flow_of(says("suite", "Après {{flow.data.previous_agent}} : {{flow.data.reason}}.")), clock)
     conversation = fatou_writes("mercedes")
     conversation.take_over(awa, at=clock.now)
@@ -271,7 +269,7 @@ def test_handing_back_starts_the_flow_anew_with_what_went_before(fatou_writes, a
     assert messages_to_client(conversation)[-1] == "Après Awa Diop : essai pris."
 
 
-def test_our_own_hooks_are_answered_in_the_same_transaction(fatou_writes, clock):
+def test_local_hooks_run_in_the_same_transaction(fatou_writes, clock):
     answered_text = "{{widgets.ici.parsed.client_exists}} {{widgets.ici.parsed.message}} {{widgets.ici.parsed.agent_mode}}"
     id = "{{widgets.ici.parsed.conversation_id}}"
     published(
@@ -321,7 +319,7 @@ def test_a_flow_that_completes_ends_the_conversation_and_itself(fatou_writes, cl
     assert conversation.deliveries.get().state == "sent"
 
 
-def test_a_foreign_host_is_asked_between_two_transactions(fatou_writes, clock):
+def test_a_foreign_host_is_called_between_two_transactions(fatou_writes, clock):
     published(
         flow_of(
             posts("crm", "/clients", "dire", failed="raté", host="https://crm.example"),
@@ -345,7 +343,7 @@ def test_a_foreign_host_is_asked_between_two_transactions(fatou_writes, clock):
 
 
 @pytest.mark.parametrize("host", ["https://[{{trigger.message.Body}}", "https://a℀b"])
-def test_what_is_no_address_takes_the_failed_branch(fatou_writes, clock, host):
+def test_an_invalid_url_takes_the_failed_branch(fatou_writes, clock, host):
     from relais.flows import http_client
 
     published(
@@ -361,7 +359,7 @@ def test_what_is_no_address_takes_the_failed_branch(fatou_writes, clock, host):
     assert messages_to_client(conversation) == ["Nous ne savons pas."]
 
 
-def test_no_connection_is_held_while_a_host_is_asked(fatou_writes, clock, monkeypatch, transactional_db):
+def test_no_database_connection_is_held_during_a_request(fatou_writes, clock, monkeypatch, transactional_db):
     published(flow_of(posts("demande", "/x", "oui", host="https://a.example"), says("oui", "Trouvé.")), clock)
     conversation, held = fatou_writes("mercedes"), []
 
@@ -401,7 +399,7 @@ def run_attempt(conversation, number):
     return retry
 
 
-def test_a_bot_that_fails_again_and_again_leaves_the_first_word_to_a_person(
+def test_after_the_last_attempt_the_first_message_waits_for_an_agent(
     question, fatou_writes, clock, failing_engine
 ):
     conversation = fatou_writes("mercedes")
@@ -413,9 +411,7 @@ def test_a_bot_that_fails_again_and_again_leaves_the_first_word_to_a_person(
     assert event_types_of(conversation) == ["message_received", "error", "agent_transfer"]
 
 
-def test_an_execution_that_fails_on_a_word_ends_and_is_not_woken_again(
-    question, fatou_writes, clock, failing_engine
-):
+def test_an_execution_that_fails_ends_and_is_not_woken_again(question, fatou_writes, clock, failing_engine):
     failing_engine.error = None
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
@@ -432,7 +428,7 @@ def test_an_execution_that_fails_on_a_word_ends_and_is_not_woken_again(
     assert event_types_of(conversation)[-2:] == ["error", "agent_transfer"], "said once"
 
 
-def test_a_database_that_is_away_is_no_fault_of_the_bot(question, fatou_writes, clock, failing_engine):
+def test_database_errors_are_retried_without_limit(question, fatou_writes, clock, failing_engine):
     conversation = fatou_writes("mercedes")
     failing_engine.error = OperationalError("gone")
     assert run_attempt(conversation, 50) is not None
@@ -442,7 +438,7 @@ def test_a_database_that_is_away_is_no_fault_of_the_bot(question, fatou_writes, 
     assert messages_to_client(conversation) == ["Votre nom ?"]
 
 
-def test_a_bot_that_fails_takes_nothing_from_the_agent_who_came_first(
+def test_a_failing_bot_does_not_transfer_a_held_conversation(
     question, fatou_writes, clock, failing_engine, awa
 ):
     conversation = fatou_writes("mercedes")
@@ -451,18 +447,18 @@ def test_a_bot_that_fails_takes_nothing_from_the_agent_who_came_first(
     assert "error" not in event_types_of(conversation)
 
 
-def test_a_job_killed_while_it_asked_makes_the_same_request_again(fatou_writes, clock):
+def test_a_job_killed_during_a_request_repeats_it_with_the_same_key(fatou_writes, clock):
     published(
         flow_of(posts("crm", "/clients", "dire", host="https://crm.example"), says("dire", "ok")), clock
     )
     conversation, keys = fatou_writes("mercedes"), []
 
-    def dies(request):
+    def killed(request):
         keys.append(request.key)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        bot_runs(conversation, clock, fetch=dies)
+        bot_runs(conversation, clock, fetch=killed)
 
     def answers(request):
         keys.append(request.key)
@@ -473,21 +469,21 @@ def test_a_job_killed_while_it_asked_makes_the_same_request_again(fatou_writes, 
     assert messages_to_client(conversation) == ["ok"]
 
 
-def test_an_answer_after_a_take_over_has_nobody_to_listen(fatou_writes, awa, clock):
+def test_a_response_after_a_take_over_is_ignored(fatou_writes, awa, clock):
     published(
         flow_of(posts("crm", "/clients", "dire", host="https://crm.example"), says("dire", "ok")), clock
     )
     conversation = fatou_writes("mercedes")
 
-    def slow(request):
+    def take_over_meanwhile(request):
         Conversation.objects.get(pk=conversation.pk).take_over(awa, at=clock.now)
         return engine.RequestResult(request.ref, status=200, content_type="text/plain", body="")
 
-    bot_runs(conversation, clock, fetch=slow)
+    bot_runs(conversation, clock, fetch=take_over_meanwhile)
     assert "ok" not in messages_to_client(conversation)
 
 
-def test_while_a_flow_waits_nobody_is_asked_for_patience_and_no_silence_ends_it(
+def test_while_a_flow_waits_no_waiting_text_is_sent_and_the_conversation_stays_open(
     question, fatou_writes, clock
 ):
     from datetime import timedelta
@@ -520,13 +516,13 @@ def test_running_executions_stay_on_their_revision(question, fatou_writes, clock
     assert messages_to_client(conversation)[-1] == "Tout neuf."
 
 
-def test_without_a_flow_the_bot_is_silent(fatou_writes, clock):
+def test_without_a_flow_the_bot_sends_nothing(fatou_writes, clock):
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
     assert messages_to_client(conversation) == []
 
 
-def test_two_jobs_at_once_ask_once(question, fatou_writes, clock, transactional_db):
+def test_two_concurrent_jobs_ask_once(question, fatou_writes, clock, transactional_db):
     from relais.conversations.tests.test_inbound import at_once
 
     for n in range(10):
@@ -535,7 +531,7 @@ def test_two_jobs_at_once_ask_once(question, fatou_writes, clock, transactional_
         assert messages_to_client(conversation) == ["Votre nom ?"]
 
 
-def test_what_was_asked_is_known_by_its_sid_when_it_is_answered(fatou_writes, clock):
+def test_the_sid_of_the_question_is_known_at_the_reply(fatou_writes, clock):
     published(
         flow_of(asks("nom", "Votre nom ?", "merci"), says("merci", "{{widgets.nom.outbound.Sid}}")), clock
     )
@@ -548,7 +544,7 @@ def test_what_was_asked_is_known_by_its_sid_when_it_is_answered(fatou_writes, cl
     assert messages_to_client(conversation)[-1] == sid
 
 
-def test_a_function_known_here_is_run_here(fatou_writes, clock):
+def test_a_local_function_runs(fatou_writes, clock):
     from relais.flows.local_functions import local_function
 
     @local_function("https://functions.example/prix")
@@ -568,7 +564,7 @@ def test_a_function_known_here_is_run_here(fatou_writes, clock):
     assert messages_to_client(conversation) == ["202600 DH"]
 
 
-def test_a_picture_and_a_template_are_sent_as_such(fatou_writes, clock):
+def test_media_and_templates_are_sent(fatou_writes, clock):
     picture = says("photo", "La Classe E", "modele")
     picture["properties"]["media_url"] = "https://example.com/e.jpg"
     template = says("modele", "")
@@ -585,7 +581,7 @@ def test_a_picture_and_a_template_are_sent_as_such(fatou_writes, clock):
     assert second.metadata == {"content_sid": "HX" + "1" * 32, "content_variables": {"1": "Fatou"}}
 
 
-def flow_below(text):
+def subflow_definition(text):
     return {
         "description": "",
         "initial_state": "Trigger",
@@ -595,19 +591,19 @@ def flow_below(text):
 
 
 @pytest.fixture
-def above_another(clock):
-    """A flow that asks, and then runs another one below."""
-    below = Flow.objects.create(name="dessous")
-    below.add_revision(flow_below("première version"), by="", at=clock.now).publish(at=clock.now)
+def published_subflow(clock):
+    """A published sub-flow; the flow of the clients asks a question and then runs it."""
+    subflow = Flow.objects.create(name="dessous")
+    subflow.add_revision(subflow_definition("première version"), by="", at=clock.now).publish(at=clock.now)
     on = [to("completed"), to("failed", "excuse")]
     down = state(
-        "descend", "run-subflow", on, flow_sid=below.sid, flow_revision="LatestPublished", parameters=[]
+        "descend", "run-subflow", on, flow_sid=subflow.sid, flow_revision="LatestPublished", parameters=[]
     )
     published(flow_of(asks("nom", "Votre nom ?", "descend"), down, says("excuse", "Pardon.")), clock)
-    return below
+    return subflow
 
 
-def goes_down(fatou_writes, clock, meanwhile):
+def replies_with_subflow(fatou_writes, clock, meanwhile):
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
     twilio_takes_all(clock)
@@ -617,19 +613,23 @@ def goes_down(fatou_writes, clock, meanwhile):
     return messages_to_client(conversation)[1:]
 
 
-def test_a_flow_below_stays_as_it_was_when_the_execution_began(above_another, fatou_writes, clock):
-    def publishes_another():
-        above_another.add_revision(flow_below("seconde version"), by="", at=clock.now).publish(at=clock.now)
+def test_a_sub_flow_stays_on_its_revision_of_the_start(published_subflow, fatou_writes, clock):
+    def publish_another():
+        published_subflow.add_revision(subflow_definition("seconde version"), by="", at=clock.now).publish(
+            at=clock.now
+        )
 
-    assert goes_down(fatou_writes, clock, publishes_another) == ["première version"]
+    assert replies_with_subflow(fatou_writes, clock, publish_another) == ["première version"]
 
 
-def test_an_execution_of_before_takes_the_flow_below_as_it_is_now(above_another, fatou_writes, clock):
-    def had_noted_nothing():
+def test_an_old_execution_without_recorded_sub_flows_takes_the_published_one(
+    published_subflow, fatou_writes, clock
+):
+    def forget_subflows():
         Execution.objects.update(subflows=None)
 
-    assert goes_down(fatou_writes, clock, had_noted_nothing) == ["première version"]
+    assert replies_with_subflow(fatou_writes, clock, forget_subflows) == ["première version"]
 
 
-def test_a_flow_below_that_is_gone_fails_there(above_another, fatou_writes, clock):
-    assert goes_down(fatou_writes, clock, above_another.delete) == ["Pardon."]
+def test_a_deleted_sub_flow_fails(published_subflow, fatou_writes, clock):
+    assert replies_with_subflow(fatou_writes, clock, published_subflow.delete) == ["Pardon."]

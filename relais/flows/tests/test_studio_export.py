@@ -12,18 +12,18 @@ SID = "FW0123456789abcdef0123456789abcdef"
 
 
 @pytest.mark.parametrize("name", library.NAMES)
-def test_a_flow_of_the_library_leaves_unchanged(name: str) -> None:
+def test_a_flow_of_the_library_is_exported_unchanged(name: str) -> None:
     assert read(name) == library.path_of(name).read_text(encoding="utf-8")
 
 
-def test_a_file_of_ones_own_leaves_unchanged(tmp_path: Path) -> None:
+def test_a_file_is_exported_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "flow.json"
     file.write_text('{ "states" : [ ],\n  "été": 1 }')
     assert read(str(file)) == '{ "states" : [ ],\n  "été": 1 }'
 
 
 @pytest.mark.parametrize("name", library.NAMES)
-def test_for_twilio_every_placeholder_is_filled_in_and_nothing_else(name: str) -> None:
+def test_for_twilio_fills_in_only_the_placeholders(name: str) -> None:
     text = read(name)
     filled = for_twilio(text, host="https://relais.example.com", secret="s3cret", subflow=SID)
     assert library.PLACEHOLDER_HOST not in filled
@@ -47,7 +47,7 @@ def test_for_twilio_every_placeholder_is_filled_in_and_nothing_else(name: str) -
         ("relais.example.com", 'a"b/c@d{{', "https://studio:a%22b%2Fc%40d%7B%7B@relais.example.com"),
     ],
 )
-def test_the_host_is_taken_as_people_write_it(host: str, secret: str, base: str) -> None:
+def test_the_host_is_accepted_in_several_notations(host: str, secret: str, base: str) -> None:
     filled = json.loads(for_twilio(read("mercedes"), host=host, secret=secret))
     head = next(s for s in filled["states"] if s["name"] == "reglages")
     assert head["properties"]["variables"][0]["value"] == base
@@ -65,17 +65,17 @@ def test_the_host_is_taken_as_people_write_it(host: str, secret: str, base: str)
         ({"host": "https://relais.example.com/?a=b"}, "no address"),
     ],
 )
-def test_what_is_missing_is_asked_for(options: dict[str, str], message: str) -> None:
+def test_a_missing_option_is_named(options: dict[str, str], message: str) -> None:
     right = {"host": "relais.example.com", "secret": "s", "subflow": SID}
     with pytest.raises(CannotExport, match=message):
         for_twilio(read("twilio-flow-agent-mode"), **right | options)
 
 
-def test_a_flow_without_placeholders_needs_nothing() -> None:
+def test_a_flow_without_placeholders_needs_no_options() -> None:
     assert for_twilio('{"states": []}', host="", secret="") == '{"states": []}'
 
 
-def test_a_placeholder_that_cannot_be_filled_in_is_said() -> None:
+def test_a_placeholder_that_cannot_be_filled_in_is_an_error() -> None:
     with pytest.raises(CannotExport, match="in another way"):
         for_twilio('{"states": [], "x": "https://relais.invalid"}', host="a.example.com", secret="s")
 
@@ -83,7 +83,7 @@ def test_a_placeholder_that_cannot_be_filled_in_is_said() -> None:
 @pytest.mark.parametrize(
     ("content", "message"), [(None, "no file"), ("{", "not JSON"), ("[]", "no states"), ("{}", "no states")]
 )
-def test_what_is_no_flow_is_refused(content: str | None, message: str, tmp_path: Path) -> None:
+def test_an_invalid_file_is_refused(content: str | None, message: str, tmp_path: Path) -> None:
     file = tmp_path / "flow.json"
     if content is not None:
         file.write_text(content)

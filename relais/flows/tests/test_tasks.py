@@ -25,7 +25,7 @@ from tests.cast import MachineClock, messages_to_client
 TIMEOUT_SECONDS = 30
 
 
-def asks_a_host_when_told(url):
+def flow_with_request(url):
     """A bot that answers « vite » by itself, and asks a host about everything else."""
     condition = {
         "friendly_name": "",
@@ -65,8 +65,8 @@ def waiting_requests():
 
 
 @pytest.mark.django_db
-def test_a_bot_that_asks_a_host_goes_on_in_a_job_for_requests(fatou_writes, clock, limiter, monkeypatch):
-    published(asks_a_host_when_told("https://crm.example"), clock)
+def test_a_bot_with_a_request_continues_in_a_request_job(fatou_writes, clock, limiter, monkeypatch):
+    published(flow_with_request("https://crm.example"), clock)
     conversation = fatou_writes("bonjour")
     monkeypatch.setattr(http_client, "fetch", None)
     tasks.run_bot(attempt(0), conversation.pk)
@@ -80,8 +80,8 @@ def test_a_bot_that_asks_a_host_goes_on_in_a_job_for_requests(fatou_writes, cloc
 
 
 @pytest.mark.django_db
-def test_a_bot_that_asks_nobody_needs_no_job_for_requests(fatou_writes, clock):
-    published(asks_a_host_when_told("https://crm.example"), clock)
+def test_a_bot_without_requests_needs_no_request_job(fatou_writes, clock):
+    published(flow_with_request("https://crm.example"), clock)
     conversation = fatou_writes("vite")
     tasks.run_bot(attempt(0), conversation.pk)
     assert messages_to_client(conversation) == ["Tout de suite."]
@@ -90,7 +90,7 @@ def test_a_bot_that_asks_nobody_needs_no_job_for_requests(fatou_writes, clock):
 
 @pytest.mark.django_db
 def test_a_bot_whose_request_is_in_progress_is_not_woken(fatou_writes, clock):
-    published(asks_a_host_when_told("https://crm.example"), clock)
+    published(flow_with_request("https://crm.example"), clock)
     conversation = fatou_writes("bonjour")
     tasks.run_bot(attempt(0), conversation.pk)
     ProcrastinateJob.objects.filter(task_name=tasks.RUN).delete()
@@ -100,8 +100,8 @@ def test_a_bot_whose_request_is_in_progress_is_not_woken(fatou_writes, clock):
 
 
 @pytest.mark.django_db
-def test_a_busy_host_is_asked_later_and_after_that_has_failed(fatou_writes, clock, limiter, monkeypatch):
-    published(asks_a_host_when_told("https://crm.example"), clock)
+def test_a_busy_host_is_retried_and_then_fails(fatou_writes, clock, limiter, monkeypatch):
+    published(flow_with_request("https://crm.example"), clock)
     conversation = fatou_writes("bonjour")
     monkeypatch.setattr(host_limits, "host_limiter", HostLimiter(0))
     tasks.run_bot(attempt(0), conversation.pk)
@@ -118,8 +118,8 @@ def test_a_busy_host_is_asked_later_and_after_that_has_failed(fatou_writes, cloc
 
 
 @pytest.mark.django_db
-def test_a_busy_host_is_no_fault_of_the_bot(fatou_writes, clock, monkeypatch):
-    published(asks_a_host_when_told("https://crm.example"), clock)
+def test_a_busy_host_does_not_fail_the_execution(fatou_writes, clock, monkeypatch):
+    published(flow_with_request("https://crm.example"), clock)
     conversation = fatou_writes("bonjour")
     monkeypatch.setattr(host_limits, "host_limiter", HostLimiter(0))
     tasks.run_bot_with_requests(attempt(tasks.MAX_ATTEMPTS), conversation.pk)
@@ -127,7 +127,7 @@ def test_a_busy_host_is_no_fault_of_the_bot(fatou_writes, clock, monkeypatch):
     assert waiting_requests().exists()
 
 
-def test_a_host_has_its_own_number_of_requests_at_once():
+def test_each_host_has_its_own_limit_of_concurrent_requests():
     limiter = HostLimiter(2)
     with limiter.request_to("https://crm.example/a"):
         with limiter.request_to("https://u:p@CRM.example.:8443/b"):
@@ -178,11 +178,11 @@ def workers_at_work(monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_slow_hosts_hold_up_nobody_whose_bot_asks_none(fatou_writes, clock, limiter, monkeypatch):
+def test_slow_hosts_do_not_delay_bots_without_requests(fatou_writes, clock, limiter, monkeypatch):
     """Each kind of slow host, and more conversations that wait for them than there are slots of all kinds."""
     monkeypatch.setattr(http_client, "REQUEST_TIMEOUT_SECONDS", 2 * TIMEOUT_SECONDS)
     monkeypatch.setattr(http_client, "MAX_REDIRECTS", ENDLESS)
-    published(asks_a_host_when_told("{{trigger.message.Body}}"), clock)
+    published(flow_with_request("{{trigger.message.Body}}"), clock)
     slots = jobs.QUEUE_CONCURRENCY[tasks.REQUEST_QUEUE]
     with workers_at_work(monkeypatch), raw_hosts() as host:
         urls = [host(behaviour) for behaviour in SLOW_HOSTS]

@@ -135,11 +135,11 @@ TRIGGERS = st.builds(Trigger, st.sampled_from(TRIGGER_EVENTS), PARAMS)
 
 @settings(max_examples=300, deadline=None)
 @given(flows(), flows(), TRIGGERS, st.lists(st.tuples(INPUTS, st.integers(0, 900_000)), max_size=12))
-def test_any_small_flow_and_any_replies(definition, below, trigger, happenings):
-    flow, subflows = parse(definition), {SUBFLOW: parse(below)}
+def test_any_flow_with_any_inputs_keeps_the_invariants(definition, subflow, trigger, timed_inputs):
+    flow, subflows = parse(definition), {SUBFLOW: parse(subflow)}
     now = NOON
     state = start(flow, trigger=trigger, context=CONTEXT, now=now)
-    for input, seconds in [(Started(), 0), *happenings]:
+    for input, seconds in [(Started(), 0), *timed_inputs]:
         now += timedelta(seconds=seconds)
         if isinstance(input, RequestResult) and state["waiting"] and input.ref % 2:
             input = RequestResult(
@@ -150,12 +150,12 @@ def test_any_small_flow_and_any_replies(definition, below, trigger, happenings):
         before = json.dumps(state)
         after, effects = step(flow, state, input, now=now, flows=subflows)
         assert json.dumps(state) == before
-        keeps_its_word(state, after, effects, now)
+        check_invariants(state, after, effects, now)
         state = json.loads(json.dumps(after))
         assert state == after
 
 
-def keeps_its_word(before, state, effects, now):
+def check_invariants(before, state, effects, now):
     json.dumps(state).encode()
     assert set(state) == set(State.__annotations__)
     assert before["steps"] <= state["steps"] <= 1000
@@ -199,7 +199,7 @@ def keeps_its_word(before, state, effects, now):
     )
 )
 @settings(max_examples=200, deadline=None)
-def test_whatever_is_given_is_a_flow_or_is_refused(definition):
+def test_any_json_is_a_flow_or_invalid(definition):
     from relais.flows.engine import InvalidFlow
 
     try:

@@ -53,9 +53,9 @@ from relais.flows.engine.conditions import CONDITIONS, condition_holds
         ("2025-02-01", "is_after_date", "2025-02-01", False),
     ],
 )
-def test_holds(argument, type_, value, expected):
+def test_condition_holds_or_not(argument, type_, value, expected):
     assert condition_holds(type_, argument, value) is expected
 
 
-def test_every_condition_is_tried_above():
+def test_every_condition_has_an_example():
     assert len(CONDITIONS) == 17

@@ -20,7 +20,7 @@ def test_a_variable_of_type_json_object_is_an_object():
 
 
 @pytest.mark.parametrize(("message", "expected"), [("75001", "Paris 1.50"), ("31000", "elsewhere 1.50")])
-def test_a_variable_of_type_string_stays_as_it_is_written(message, expected):
+def test_a_variable_of_type_string_stays_unchanged(message, expected):
     zip_ = {"type": "string", "key": "zip", "value": "{{trigger.message.Body}}"}
     price = {"type": "string", "key": "price", "value": "1.50"}
     body = (

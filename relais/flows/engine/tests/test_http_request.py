@@ -6,7 +6,7 @@ from relais.flows.engine import MakeHttpRequest, RequestResult, waits_for_reply
 from relais.flows.engine.tests.harness import FATOU, FlowHarness, flow_of, say
 
 
-def test_the_request_waits_for_its_answer():
+def test_the_request_waits_for_its_response():
     harness = FlowHarness("make-http-request").starts("bonjour")
     (call,) = harness.effects
     assert isinstance(call, MakeHttpRequest)
@@ -17,14 +17,14 @@ def test_the_request_waits_for_its_answer():
     assert harness.texts == ["ok/false/200"]
 
 
-def test_parsed_merges_across_runs_and_survives_another_kind_of_answer():
+def test_parsed_merges_across_runs_and_stays_without_a_json_response():
     harness = FlowHarness("make-http-request").starts().responds({"status": "ok", "agent_mode": True})
     assert harness.receives("2").responds({"status": "new"}).texts == ["new/true/200"]
     assert harness.receives("3").responds(body="OK", status=202).texts == ["new/true/202"]
     assert harness.receives("4").responds([1, 2]).texts == ["new/true/200"]
 
 
-def test_a_refusal_has_outputs_and_no_answer_has_none():
+def test_an_error_response_has_outputs_and_a_failed_request_has_none():
     assert FlowHarness("make-http-request").starts().responds({"status": "no"}, status=500).texts == [
         'Panne 500{"status": "no"}no'
     ]
@@ -39,7 +39,7 @@ def test_a_refusal_has_outputs_and_no_answer_has_none():
     assert stale.texts == ["Panne "]
 
 
-def test_more_than_64_kb_is_no_answer():
+def test_a_response_over_64_kb_fails():
     assert FlowHarness("make-http-request").starts().responds(body="é" * 32_769).texts == ["Panne "]
     assert "//200" in FlowHarness("make-http-request").starts().responds(body="é" * 32_768).texts[0]
 
@@ -61,7 +61,7 @@ def test_only_a_json_object_is_parsed(content_type, body):
     assert harness.texts == ["//200"]
 
 
-def test_the_answer_to_an_earlier_request_changes_nothing():
+def test_the_response_to_an_earlier_request_changes_nothing():
     harness = FlowHarness("make-http-request").starts().responds({}).receives("encore")
     assert harness.apply(RequestResult(2, 200, "application/json", '{"status": "late"}')).effects == ()
 
@@ -73,7 +73,7 @@ def request(**properties):
     ).starts()
 
 
-def test_what_goes_where():
+def test_parameters_go_into_the_query_or_the_body():
     parameters = [{"key": "a", "value": "1&2"}, {"key": "b", "value": ""}]
     get = request(method="GET", url="https://x.example/p?z=0#f", parameters=parameters).request.as_request()
     assert (get.method, get.url, get.body) == ("GET", "https://x.example/p?z=0&a=1%262&b=#f", "")
@@ -109,7 +109,7 @@ def test_what_goes_where():
         {"method": "GET", "url": "https://[x", "add_twilio_auth": True},
     ],
 )
-def test_what_cannot_be_asked_fails_without_being_asked(properties):
+def test_an_invalid_request_fails_without_being_sent(properties):
     harness = request(**properties)
     assert harness.texts == ["failed"]
 
@@ -125,7 +125,7 @@ def test_twilio_gets_its_credentials():
     assert request(method="GET", url=url).request.as_request().authentication == ""
 
 
-def test_a_key_that_is_there_twice_is_sent_twice():
+def test_a_repeated_key_is_sent_twice():
     parameters = [{"key": "tag", "value": "a"}, {"key": "x", "value": "1"}, {"key": "tag", "value": "b"}]
     get = request(method="GET", url="https://x.example/", parameters=parameters).request
     assert get.as_request().url == "https://x.example/?tag=a&x=1&tag=b"

@@ -8,14 +8,14 @@ from relais.flows.engine.tests.harness import NOON, FlowHarness, flow_of, say
 QUESTION = "send-and-wait-for-reply"
 
 
-def test_a_thousand_steps():
+def test_a_thousand_steps_end_the_execution():
     harness = FlowHarness(flow_of(say("a", "a", "b"), say("b", "b", "a"))).starts()
     assert harness.ended == "max_steps"
     assert harness.state["steps"] == 1000
     assert len(harness.texts) == 999  # the trigger is a step
 
 
-def test_a_thousand_steps_count_across_answers():
+def test_steps_count_across_replies():
     harness = FlowHarness(
         flow_of(say("a", "a", "ask"), ("ask", QUESTION, {"body": "?"}, {"incomingMessage": "a"}))
     ).starts()
@@ -26,7 +26,7 @@ def test_a_thousand_steps_count_across_answers():
     assert (harness.ended, harness.state["steps"], heard) == ("max_steps", 1000, 499)
 
 
-def test_the_same_widget_ten_times_in_a_row():
+def test_the_same_widget_ten_times_in_a_row_ends_the_execution():
     harness = FlowHarness(flow_of(say("again", "again", "again"))).starts()
     assert (harness.ended, len(harness.texts)) == ("widget_loop", 10)
 
@@ -40,7 +40,7 @@ def test_ten_times_in_a_row_counts_across_time_outs():
     assert harness.time_passes(5).ended == "widget_loop"
 
 
-def test_thirty_days():
+def test_an_execution_ends_after_thirty_days():
     harness = FlowHarness(
         flow_of(
             (
@@ -60,7 +60,7 @@ def test_thirty_days():
     assert harness.due is None
 
 
-def test_what_has_ended_stays_as_it_ended():
+def test_an_ended_execution_ignores_inputs():
     harness = FlowHarness(flow_of(say("hello", "Bonjour"))).starts()
     ended = harness.state
     assert harness.receives("encore").effects == () and harness.apply(TimedOut()).state == ended

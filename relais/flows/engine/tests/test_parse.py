@@ -17,14 +17,14 @@ def test_a_flow_is_written_back_unchanged(name):
     assert json.dumps(parse(text).as_json(), ensure_ascii=False, indent=2) + "\n" == text
 
 
-def test_unknown_keys_are_kept():
+def test_unknown_keys_are_exported_unchanged():
     definition = flow_of(say("hello", "Bonjour"))
     definition |= {"x": {"y": [1, None]}, "states": [{**state, "z": 1} for state in definition["states"]]}
     definition["states"][1]["transitions"][0]["w"] = "w"
     assert parse(definition).as_json() == definition
 
 
-def test_a_flow_is_frozen_and_independent_of_what_it_was_made_from():
+def test_a_flow_is_frozen_and_independent_of_its_definition():
     definition = flow_of(say("hello", "Bonjour"))
     flow = parse(definition)
     definition["states"][1]["properties"]["body"] = "Adieu"
@@ -57,7 +57,7 @@ def test_a_flow_is_frozen_and_independent_of_what_it_was_made_from():
         ),
     ],
 )
-def test_what_cannot_be_run_says_where(definition, code, path):
+def test_an_invalid_flow_has_problems_with_paths(definition, code, path):
     with pytest.raises(InvalidFlow) as raised:
         parse(definition)
     assert (raised.value.problems[0].code, raised.value.problems[0].path) == (code, path)
@@ -73,14 +73,14 @@ def api_answer(definition):
     lambda flow: json.dumps(api_answer(json.dumps(flow))),
     lambda flow: json.dumps([{"sid": "FW" + "2" * 32, "friendlyName": "Accueil", "definition": flow}]),
 ])  # fmt: skip
-def test_an_answer_of_twilios_api_or_cli_is_read(wrap):
+def test_a_response_of_twilios_api_or_cli_is_parsed(wrap):
     definition = flow_of(say("hello", "Bonjour"))
     flow, export = parse(wrap(definition)), unwrap(wrap(definition))
     assert (flow.as_json(), export.definition) == (definition, definition)
     assert (export.sid, export.friendly_name) == ("FW" + "2" * 32, "Accueil")
 
 
-def test_a_definition_that_stands_alone_names_no_flow():
+def test_a_bare_definition_has_no_sid_or_name():
     export = unwrap(json.dumps(flow_of(say("hello", "Bonjour"))))
     assert (export.sid, export.friendly_name) == ("", "")
 
@@ -95,18 +95,18 @@ def test_a_definition_that_stands_alone_names_no_flow():
         ({"name": "a", "type": "split-based-on", "transitions": []}, "not_a_flow", "one state"),
     ],
 )
-def test_an_answer_without_a_flow_says_so(source, code, error):
+def test_a_response_without_a_flow_is_an_error(source, code, error):
     with pytest.raises(InvalidFlow, match=error) as raised:
         parse(json.dumps(source))
     assert raised.value.problems[0].code == code
 
 
-def test_the_least_flow_ends_at_once():
+def test_the_smallest_flow_ends_at_once():
     flow = {"states": [{"name": "T", "type": "trigger"}], "initial_state": "T"}
     assert FlowHarness(flow).starts().ended == "completed"
 
 
-def test_a_next_that_does_not_exist_ends_the_flow_and_is_warned_of():
+def test_a_missing_target_ends_the_flow_with_a_warning():
     harness = FlowHarness(flow_of(say("hello", "Bonjour", "nowhere"))).starts()
     assert (harness.texts, harness.ended) == (["Bonjour"], "completed")
     assert "nowhere" in harness.warnings[0]
@@ -158,7 +158,7 @@ def test_old_type_names_beside_an_initial_state(start):
     assert harness.receives("oui").ended == "completed"
 
 
-def test_what_is_no_state_is_told_where_it_stands_in_the_first_format_too():
+def test_an_invalid_state_has_its_path_in_the_legacy_format_too():
     with pytest.raises(InvalidFlow) as raised:
         parse({"states": [old("InitialState", "Trigger", {}), 3]})
     assert [(p.code, p.path) for p in raised.value.problems] == [("bad_state", "#/states/1")]

@@ -4,7 +4,7 @@ from relais.flows.engine import RunFunction
 from relais.flows.engine.tests.harness import FlowHarness, flow_of
 
 
-def test_its_parameters_and_its_answer():
+def test_parameters_are_sent_and_the_response_is_parsed():
     harness = FlowHarness("run-function").starts("duster")
     assert harness.effects == (
         RunFunction(2, "price", "https://price.example/quote", (("model", "duster"),), "ZH0123"),
@@ -25,7 +25,7 @@ def test_it_is_signed():
     assert request.authentication == "twilio_signature"
 
 
-def test_a_key_that_is_there_twice_is_sent_twice():
+def test_a_repeated_key_is_sent_twice():
     parameters = [{"key": "tag", "value": "a"}, {"key": "tag", "value": "b"}]
     properties = {"url": "https://x.example/f", "parameters": parameters}
     harness = FlowHarness(
@@ -34,6 +34,6 @@ def test_a_key_that_is_there_twice_is_sent_twice():
     assert harness.request.as_request().body == "tag=a&tag=b"
 
 
-def test_its_failures():
+def test_failures_take_the_fail_transition():
     assert FlowHarness("run-function").starts().responds({}, status=404).texts == ["Prix inconnu 404"]
     assert FlowHarness("run-function").starts().request_fails().texts == ["Prix inconnu "]

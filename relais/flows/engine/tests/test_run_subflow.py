@@ -10,7 +10,7 @@ def parent():
     return FlowHarness("run-subflow", flows={SID: fixture("subflow")})
 
 
-def test_it_runs_within_and_returns_its_variables():
+def test_a_sub_flow_runs_and_returns_its_variables():
     harness = parent().starts("salut")
     assert harness.texts == ["Bonjour Fatou ! Votre nom ? (salut)"]
     assert len(harness.state["frames"]) == 2
@@ -18,11 +18,11 @@ def test_it_runs_within_and_returns_its_variables():
     assert harness.ended == "completed"
 
 
-def test_it_is_named_before_it_is_needed():
+def test_a_flow_names_its_sub_flows():
     assert fixture("run-subflow").subflows() == {SID}
 
 
-def test_its_parameters_have_the_types_that_the_export_writes():
+def test_parameters_have_the_types_of_the_export():
     parameters = [
         {"key": "o", "type": "json_object", "value": '{"a": 7}'},
         {"key": "j", "parse_as_json": True, "value": "[8]"},
@@ -37,37 +37,37 @@ def test_its_parameters_have_the_types_that_the_export_writes():
     )
     body = "{{trigger.parent.parameters.o.a}} {{trigger.parent.parameters.j[0]}} {{trigger.parent.parameters.n | plus: 1}}"
     texts = "{% if trigger.parent.parameters.s == '75001' and trigger.parent.parameters.zip == '75002' %} texts{% endif %}"
-    below = parse(
+    subflow = parse(
         flow_of(
             say("c", body + texts, "set"),
             ("set", "set-variables", {"variables": [{"key": "foo", "type": "string", "value": "bar"}]}, {}),
         )
     )
-    assert FlowHarness(above, flows={SID: below}).starts().texts == ["7 8 10 texts", "back bar"]
+    assert FlowHarness(above, flows={SID: subflow}).starts().texts == ["7 8 10 texts", "back bar"]
 
 
-def test_a_flow_that_is_not_here_fails():
+def test_a_missing_sub_flow_fails():
     harness = FlowHarness("run-subflow").starts()
     assert harness.texts == ["Plus tard."]
     assert SID in harness.warnings[0]
 
 
-def test_there_is_no_second_level():
+def test_a_sub_flow_cannot_run_another():
     to = {"completed": None, "failed": "no"}
-    below = parse(flow_of(("deeper", "run-subflow", {"flow_sid": SID}, to), say("no", "Pas plus bas.")))
-    harness = FlowHarness("run-subflow", flows={SID: below}).starts()
+    subflow = parse(flow_of(("deeper", "run-subflow", {"flow_sid": SID}, to), say("no", "Pas plus bas.")))
+    harness = FlowHarness("run-subflow", flows={SID: subflow}).starts()
     assert "sub-flow" in harness.warnings[0]
     assert harness.texts[0] == "Pas plus bas."
     assert harness.ended == "completed"
 
 
-def test_a_sub_flow_taken_away_while_it_waits_fails():
+def test_a_sub_flow_that_is_removed_while_it_waits_fails():
     harness = parent().starts()
     harness.flows = {}
     assert harness.receives("Awa").texts == ["Plus tard."]
 
 
-def test_its_question_times_out_within():
+def test_a_question_of_a_sub_flow_times_out():
     harness = parent().starts().time_passes(3600)
     assert harness.texts == [",  ans, sans ."]
     assert harness.ended == "completed"

@@ -6,7 +6,7 @@ from relais.flows.engine import SendMessage, SendResult
 from relais.flows.engine.tests.harness import DESK, FATOU, FlowHarness, flow_of, say
 
 
-def test_it_says_and_goes_on_without_waiting():
+def test_it_sends_and_goes_on_without_waiting():
     harness = FlowHarness("send-message").starts("dacia")
     brochure = harness.messages[0]
     assert (brochure.to, brochure.sender) == (FATOU, DESK)
@@ -15,20 +15,20 @@ def test_it_says_and_goes_on_without_waiting():
     assert harness.texts[1] == f"Voici la brochure, Fatou. / {FATOU} / queued"
 
 
-def test_an_empty_message_is_not_said_and_fails():
+def test_an_empty_message_is_not_sent_and_fails():
     harness = FlowHarness("send-message").starts()
     assert [message.widget for message in harness.messages] == ["brochure", "echo", "sorry"]
     assert harness.texts[-1] == "Erreur 21619."
 
 
-def test_more_than_twilio_takes_fails():
+def test_a_message_over_1600_characters_fails():
     harness = FlowHarness(flow_of(say("long", "é" * 1601, None))).starts()
     assert harness.texts == []
     assert "1600" in harness.warnings[0]
     assert FlowHarness(flow_of(say("long", "é" * 1600, None))).starts().texts == ["é" * 1600]
 
 
-def test_what_became_of_it_is_known_later():
+def test_the_send_result_fills_outbound_later():
     flow = flow_of(
         say("hello", "Bonjour", "ask"),
         ("ask", "send-and-wait-for-reply", {"body": "Oui ?"}, {"incomingMessage": "tell"}),
@@ -103,7 +103,7 @@ def to_other(**properties):
 @pytest.mark.parametrize(
     "properties", [{"to": OTHER}, {"to": "+33 6 99 99 99 99"}, {"from": "whatsapp:+14150000000"}]
 )
-def test_a_message_to_or_from_another_waits_for_what_becomes_of_it(properties):
+def test_a_message_to_or_from_another_waits_for_its_result(properties):
     harness = to_other(**properties)
     (message,) = harness.messages
     assert not message.is_to_client
@@ -114,14 +114,14 @@ def test_a_message_to_or_from_another_waits_for_what_becomes_of_it(properties):
     assert harness.send_result(status="queued").texts == ["Transmis."]
 
 
-def test_a_message_to_another_that_cannot_go_fails():
+def test_a_refused_message_to_another_fails():
     harness = to_other(to=OTHER)
     assert harness.send_result(error_code="window_closed", error_message="plus de 24 h").texts == [
         "Pas transmis : window_closed."
     ]
 
 
-def test_a_message_to_another_that_cannot_go_is_told_where_nothing_follows():
+def test_a_refused_message_to_another_without_a_branch_is_a_warning():
     flow = flow_of(("tell", "send-message", {"body": "x", "to": OTHER}, {"sent": None, "failed": None}))
     harness = FlowHarness(flow).starts().send_result(error_code="window_closed", error_message="plus de 24 h")
     assert (harness.ended, len(harness.warnings)) == ("completed", 1)
@@ -131,6 +131,6 @@ def test_a_message_to_another_that_cannot_go_is_told_where_nothing_follows():
 @pytest.mark.parametrize(
     "to", ["{{contact.channel.address}}", "+212 600-00 00 01", "00212600000001", "WhatsApp: 212600000001"]
 )
-def test_the_client_is_the_client_however_he_is_written(to):
+def test_the_clients_number_is_recognised_in_any_notation(to):
     (message,) = FlowHarness(flow_of(say("a", "x", to=to))).starts().messages
     assert message.is_to_client

@@ -6,7 +6,7 @@ from relais.flows.engine.tests.harness import FlowHarness, flow_of, say
 from relais.flows.engine.values import number_or_text
 
 
-def test_a_counter_and_the_types():
+def test_a_counter_is_a_number():
     harness = FlowHarness("set-variables").starts()
     assert harness.texts == ["1//0612345678/12.5/gold/13.5"]
     assert harness.receives("encore").texts == ["2/1/0612345678/12.5/gold/13.5"]
@@ -29,7 +29,7 @@ def test_a_counter_and_the_types():
         (" deux mots ", " deux mots "),
     ],
 )
-def test_what_a_text_becomes(text, value):
+def test_untyped_texts_become_numbers_or_texts(text, value):
     value_set = number_or_text(text)
     assert value_set == value and type(value_set) is type(value)
 
@@ -51,7 +51,7 @@ def test_what_a_text_becomes(text, value):
         ("later_type", "75001", "75001"),
     ],
 )
-def test_a_type_says_what_a_value_becomes(type_, text, value):
+def test_a_value_is_converted_to_its_type(type_, text, value):
     variables = {"variables": [{"key": "a", "type": type_, "value": text}]}
     harness = FlowHarness(flow_of(("set", "set-variables", variables, {"next": None}))).starts()
     value_set = harness.state["frames"][0]["variables"]["a"]
@@ -60,14 +60,14 @@ def test_a_type_says_what_a_value_becomes(type_, text, value):
 
 
 @pytest.mark.parametrize("type_", ["number", "boolean", "json_object"])
-def test_a_value_that_is_not_of_its_type_stays_a_text_and_is_warned_of(type_):
+def test_a_value_of_another_type_stays_a_text_with_a_warning(type_):
     variables = {"variables": [{"key": "a", "type": type_, "value": "douze {"}]}
     harness = FlowHarness(flow_of(("set", "set-variables", variables, {"next": None}))).starts()
     assert harness.state["frames"][0]["variables"] == {"a": "douze {"}
     assert "a is not" in harness.warnings[0]
 
 
-def test_what_is_not_json_stays_a_text():
+def test_invalid_json_stays_a_text():
     variables = [
         {"key": "bad", "value": "{oops", "parse_as_json": True},
         {"key": "list", "value": "[1, 2]", "parse_as_json": "true"},

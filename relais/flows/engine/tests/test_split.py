@@ -17,11 +17,11 @@ from relais.flows.engine.tests.harness import FlowHarness, flow_of, say
         ("vip", "Je n’ai pas compris."),
     ],
 )
-def test_a_menu(reply, expected):
+def test_a_menu_follows_the_matching_transition(reply, expected):
     assert FlowHarness("split-based-on").starts().receives(reply).texts[0] == expected
 
 
-def test_a_match_that_leads_nowhere_ends_the_flow():
+def test_a_match_without_a_target_ends_the_flow():
     assert FlowHarness("split-based-on").starts().receives("  ").ended == "completed"
 
 
@@ -43,12 +43,12 @@ def test_without_arguments_the_input_is_compared():
     assert FlowHarness(flow).starts("y").texts == ["yes"]
 
 
-def test_a_bad_expression_matches_nothing_and_is_warned_of():
+def test_an_invalid_expression_matches_nothing_with_a_warning():
     harness = FlowHarness(split("regex", "(?=a")).starts("a")
     assert harness.texts == ["no"] and "(?=a" in harness.warnings[0]
 
 
-def test_an_unknown_condition_matches_nothing_and_is_warned_of():
+def test_an_unknown_condition_matches_nothing_with_a_warning():
     harness = FlowHarness(split("sounds_like", "a")).starts("a")
     assert harness.texts == ["no"] and "sounds_like" in harness.warnings[0]
 

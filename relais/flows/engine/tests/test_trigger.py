@@ -6,18 +6,18 @@ from relais.flows.engine import Trigger, UnsupportedTrigger, parse
 from relais.flows.engine.tests.harness import FATOU, NOON, FlowHarness, say, webhook
 
 
-def test_a_message_is_seen_as_the_webhook_brought_it():
+def test_the_trigger_message_is_the_webhook_unchanged():
     harness = FlowHarness("trigger").starts(WaId="212600000001", ChannelAttributes='{"from": "Awa"}')
     assert harness.texts == ["Bonjour Fatou (212600000001), Awa"]
     assert harness.ended == "completed"
 
 
-def test_a_request_brings_its_parameters_twice():
+def test_request_parameters_are_in_trigger_and_flow_data():
     harness = FlowHarness("trigger").starts(trigger=Trigger.request({"name": "Awa", "when": "lundi"}))
     assert harness.texts == ["Rappel pour Awa : lundi, de whatsapp:+14155238886 à whatsapp:+212600000001"]
 
 
-def test_a_parent_brings_its_parameters():
+def test_a_parent_passes_its_parameters():
     harness = FlowHarness("trigger").starts(trigger=Trigger("incomingParent", {"name": "Awa"}))
     assert harness.texts == ["Sous Awa"]
 
@@ -56,7 +56,7 @@ def test_a_message_starts_a_flow_made_for_conversations():
     assert harness.texts == [f"{FATOU} {FATOU} bonjour Awa {NOON.isoformat()}"]
 
 
-def test_a_reply_takes_the_place_of_the_message_in_a_conversation():
+def test_a_reply_replaces_the_message_in_a_conversation():
     flow = started_by(
         {"incomingConversationMessage": "ask"},
         ("ask", "send-and-wait-for-reply", {"body": "Votre nom ?"}, {"incomingMessage": "tell"}),
@@ -65,7 +65,7 @@ def test_a_reply_takes_the_place_of_the_message_in_a_conversation():
     assert by_message(flow).receives("Awa").texts == ["Awa = Awa"]
 
 
-def test_a_message_takes_incoming_message_where_both_lead_on():
+def test_incoming_message_wins_if_both_are_connected():
     flow = started_by(
         {"incomingMessage": "a", "incomingConversationMessage": "b"},
         say("a", "message {{trigger.message.Body}}"),
@@ -74,7 +74,7 @@ def test_a_message_takes_incoming_message_where_both_lead_on():
     assert by_message(flow).texts == ["message bonjour"]
 
 
-def test_a_flow_for_requests_is_started_by_no_message_and_says_what_starts_it():
+def test_a_flow_for_requests_is_not_started_by_a_message_and_warns():
     flow = started_by({"incomingRequest": "a"}, say("a", "x"))
     assert flow.message_trigger_event == ""
     harness = by_message(flow)
@@ -83,12 +83,12 @@ def test_a_flow_for_requests_is_started_by_no_message_and_says_what_starts_it():
 
 
 @pytest.mark.parametrize("event", ["incomingCall", "sunrise"])
-def test_any_other_start_is_refused_by_name(event):
+def test_any_other_trigger_event_is_refused_by_name(event):
     with pytest.raises(UnsupportedTrigger, match=event):
         Trigger(event, {})
 
 
-def test_a_flow_that_is_not_made_for_the_start_ends_and_says_so():
+def test_a_flow_without_the_trigger_event_ends_with_a_warning():
     harness = FlowHarness("subflow").starts()
     assert harness.ended == "completed"
     assert "incomingMessage" in harness.warnings[0]

@@ -51,14 +51,14 @@ def definition(name: str) -> dict[str, Any]:
 
 
 @every_file
-def test_a_file_is_what_the_script_writes(name: str) -> None:
+def test_a_file_is_what_the_build_script_writes(name: str) -> None:
     assert library.path_of(name).read_text(encoding="utf-8") == BUILDERS[name]().text(), (
         "run: python -m relais.flows.library.build"
     )
 
 
 @every_file
-def test_a_file_is_a_flow_of_studio(name: str) -> None:
+def test_a_file_is_a_valid_flow_of_studio(name: str) -> None:
     flow = definition(name)
     assert set(flow) == {"description", "states", "initial_state", "flags"}
     assert flow["flags"] == {"allow_concurrent_calls": True}
@@ -107,7 +107,7 @@ def test_transitions_have_every_event_and_lead_somewhere(name: str) -> None:
 
 
 @every_file
-def test_conditions_are_whole(name: str) -> None:
+def test_conditions_are_complete(name: str) -> None:
     for state in definition(name)["states"]:
         for transition in state["transitions"]:
             for condition in transition.get("conditions", []):
@@ -118,7 +118,7 @@ def test_conditions_are_whole(name: str) -> None:
 
 
 @every_file
-def test_widgets_do_not_lie_upon_each_other(name: str) -> None:
+def test_widgets_do_not_overlap_on_the_canvas(name: str) -> None:
     places = Counter(tuple(state["properties"]["offset"].values()) for state in definition(name)["states"])
     assert [place for place, times in places.items() if times > 1] == []
 
@@ -150,7 +150,7 @@ def test_texts_fit_and_have_no_exclamation_marks(name: str) -> None:
             assert len(pair["value"]) < 600
 
 
-def test_texts_of_the_bot_stand_at_its_head() -> None:
+def test_texts_of_the_bot_are_variables_set_at_its_start() -> None:
     head = next(state for state in definition("mercedes")["states"] if state["name"] == "textes")
     assert len(head["properties"]["variables"]) > 40
     for state in definition("mercedes")["states"]:
@@ -159,7 +159,7 @@ def test_texts_of_the_bot_stand_at_its_head() -> None:
 
 
 @pytest.mark.parametrize("name", ["twilio-flow-agent-mode", "twilio-flow-bot-only"])
-def test_the_flows_for_twilio_run_the_bot_below_themselves(name: str) -> None:
+def test_the_flows_for_twilio_run_the_bot_as_a_sub_flow(name: str) -> None:
     text = library.path_of(name).read_text(encoding="utf-8")
     assert library.PLACEHOLDER_SUBFLOW in text
     assert text.count(library.PLACEHOLDER_BASE) == 1

@@ -80,11 +80,11 @@ def goodbye(phone: Phone) -> bool:
 # -- the beginning -----------------------------------------------------------------------------------
 
 
-def test_nothing_is_wrong_with_it() -> None:
+def test_it_has_no_problems() -> None:
     assert check_file(library.path_of("mercedes")) == ()
 
 
-def test_a_known_client_is_welcomed_by_name_and_asked_nothing_twice() -> None:
+def test_a_known_client_is_welcomed_by_name_and_not_asked_again() -> None:
     phone = Phone()
     assert phone.replies[0].startswith("Bonjour Fatou Diallo, bienvenue chez Mercedes-Benz.")
     assert phone.current_widget == "menu_principal"
@@ -92,7 +92,7 @@ def test_a_known_client_is_welcomed_by_name_and_asked_nothing_twice() -> None:
     assert len(phone.replies) == 2
 
 
-def test_a_stranger_is_asked_for_name_and_custom_once() -> None:
+def test_an_unknown_client_is_asked_for_his_name_and_status_once() -> None:
     phone = Phone(known=STRANGER)
     assert phone.replies[0].startswith("Bonjour Fatou, bienvenue")
     assert "quel est votre nom complet" in phone.replies[1]
@@ -104,11 +104,11 @@ def test_a_stranger_is_asked_for_name_and_custom_once() -> None:
     ]
 
 
-def test_the_brand_is_the_desk_s_own() -> None:
+def test_the_brand_is_the_desks_own() -> None:
     assert "bienvenue chez Renault." in Phone(data={"brand": "Renault"}).replies[0]
 
 
-def test_only_what_is_unknown_is_asked() -> None:
+def test_only_unknown_fields_are_asked() -> None:
     assert Phone(known=incoming(client_status_known="false")).current_widget == "check_client"
     named = Phone(known=incoming(client_has_name="false"))
     assert named.current_widget == "collect_name"
@@ -119,18 +119,18 @@ def test_only_what_is_unknown_is_asked() -> None:
 @pytest.mark.parametrize(
     ("answer", "stored"), [("1", "oui"), ("OUI", "oui"), ("2", "non"), ("pas encore", "non")]
 )
-def test_whether_he_is_a_client_is_told_in_the_words_of_the_desk(answer: str, stored: str) -> None:
+def test_the_client_status_is_posted_as_oui_or_non(answer: str, stored: str) -> None:
     phone = phone_at("check_client")
     phone.says(answer)
     assert phone.calls_of("free-input")[-1]["user_input"] == stored
 
 
-def test_whoever_has_no_name_at_all_is_welcomed_all_the_same() -> None:
+def test_a_client_without_any_name_is_welcomed() -> None:
     phone = Phone(known=STRANGER | {"whatsapp_profile_name": ""})
     assert phone.replies[0].startswith("Bonjour et bienvenue chez Mercedes-Benz.")
 
 
-def test_after_an_agent_handed_back_the_bot_does_not_start_from_the_doorstep() -> None:
+def test_after_a_hand_back_the_bot_skips_the_welcome() -> None:
     phone = Phone(data={"previous_agent": "Awa Diop", "reason": "…"})
     assert phone.replies[0] == text("reprise")
     assert phone.current_widget == "menu_principal"
@@ -145,7 +145,7 @@ def test_after_an_agent_handed_back_the_bot_does_not_start_from_the_doorstep() -
         ({"agent_mode": "true", "waiting_due": "true"}, [text("agent_attendu")]),
     ],
 )
-def test_it_is_silent_where_an_agent_is_asked_for_or_there(
+def test_it_is_silent_while_an_agent_is_requested_or_present(
     params: dict[str, str], replies: list[str]
 ) -> None:
     phone = Phone(known=incoming(**params))
@@ -154,13 +154,13 @@ def test_it_is_silent_where_an_agent_is_asked_for_or_there(
     assert [hook for hook, _ in phone.hook_calls] == ["incoming"]
 
 
-def test_without_relais_the_client_is_told_where_to_call() -> None:
+def test_without_relais_the_client_gets_the_telephone_number() -> None:
     phone = Phone(hooks={"incoming": None})
     assert phone.replies == [text("panne")]
     assert "+212 5 22 00 00 00" in phone.replies[0]
 
 
-def test_relais_is_told_the_whole_message_and_the_execution() -> None:
+def test_incoming_gets_the_whole_message_and_the_execution() -> None:
     params = Phone().calls_of("incoming")[0]
     assert params["From"] == "whatsapp:+212612000001"
     assert params["To"] == "whatsapp:+14155238886"
@@ -183,7 +183,7 @@ def test_quitter_ends_politely(question: str) -> None:
 
 
 @at_every_question
-def test_an_hour_of_silence_ends_politely(question: str) -> None:
+def test_a_time_out_after_one_hour_ends_politely(question: str) -> None:
     phone = phone_at(question)
     assert phone.waits(3599) == []
     assert phone.waits(1) == [text("silence")]
@@ -191,7 +191,7 @@ def test_an_hour_of_silence_ends_politely(question: str) -> None:
 
 
 @at_every_question
-def test_a_question_that_does_not_arrive_ends_the_flow(question: str) -> None:
+def test_an_undelivered_question_ends_the_flow(question: str) -> None:
     phone = phone_at(question)
     assert phone.is_unreachable() == []
     assert goodbye(phone)
@@ -209,7 +209,7 @@ def test_retour_goes_one_step_back(question: str, word: str) -> None:
 
 
 @at_every_question
-def test_menu_goes_to_the_main_menu_and_relais_knows(question: str) -> None:
+def test_menu_goes_to_the_main_menu_and_posts_the_choice(question: str) -> None:
     phone = phone_at(question)
     phone.says("menu")
     assert phone.current_widget == "menu_principal"
@@ -217,7 +217,7 @@ def test_menu_goes_to_the_main_menu_and_relais_knows(question: str) -> None:
 
 
 @at_every_question
-def test_an_agent_can_be_asked_for(question: str) -> None:
+def test_an_agent_can_be_requested(question: str) -> None:
     phone = phone_at(question)
     assert phone.says("Parler à un agent") == [text("agent_demande")]
     assert phone.calls_of("agent-transfer") == [
@@ -246,7 +246,7 @@ def test_a_wrong_answer_repeats_the_question_and_the_third_offers_an_agent(quest
 
 
 @at_every_question
-def test_a_greeting_gets_the_question_again_without_reproach(question: str) -> None:
+def test_a_greeting_repeats_the_question_without_an_excuse(question: str) -> None:
     phone = phone_at(question)
     before = phone.replies[-1]
     assert phone.says("Bonjour") == [before]
@@ -254,7 +254,7 @@ def test_a_greeting_gets_the_question_again_without_reproach(question: str) -> N
 
 
 @at_every_question
-def test_every_reply_is_told_first_and_a_taken_bot_falls_silent(question: str) -> None:
+def test_every_reply_is_posted_and_the_bot_ends_after_a_take_over(question: str) -> None:
     phone = phone_at(question)
     phone.known = phone.known | {"agent_mode": "true", "status": "transferred"}
     assert phone.says("1") == []
@@ -265,7 +265,7 @@ def test_every_reply_is_told_first_and_a_taken_bot_falls_silent(question: str) -
 
 
 @at_every_question
-def test_it_goes_on_when_relais_does_not_answer(question: str) -> None:
+def test_it_goes_on_if_the_hooks_fail(question: str) -> None:
     phone = phone_at(question)
     phone.hooks = dict.fromkeys(["incoming", *HOOKS])
     phone.says("menu")
@@ -277,7 +277,7 @@ def test_it_goes_on_when_relais_does_not_answer(question: str) -> None:
     assert phone.ended == "completed"
 
 
-def test_errors_are_forgotten_with_the_next_question() -> None:
+def test_the_error_count_restarts_with_each_question() -> None:
     phone = Phone()
     phone.says("blabla", "blabla", "1", "blabla", "blabla")
     assert phone.current_widget == "vehicules_neufs"
@@ -287,7 +287,7 @@ def test_errors_are_forgotten_with_the_next_question() -> None:
     assert phone.current_widget == "offre_agent"
 
 
-def test_the_offer_of_an_agent_is_taken_or_not() -> None:
+def test_the_offer_of_an_agent_can_be_accepted_or_declined() -> None:
     phone = phone_at("offre_agent")
     assert phone.says("oui merci") == [text("agent_demande")]
     declined = phone_at("offre_agent")
@@ -347,7 +347,7 @@ def test_pages_are_shown_and_then_something_else_is_offered(path: list[str], pag
     assert phone.current_widget == "menu_principal"
 
 
-def test_something_else_may_be_an_agent_or_nothing() -> None:
+def test_something_else_can_be_an_agent_or_the_end() -> None:
     assert phone_at("autre_chose").says("2") == [text("agent_demande")]
     phone = phone_at("autre_chose")
     assert phone.says("non merci") == [text("au_revoir")]
@@ -359,7 +359,7 @@ def reason(phone: Phone) -> str:
     return phone.calls_of("agent-transfer")[-1]["reason"]
 
 
-def test_a_test_drive() -> None:
+def test_a_test_drive_is_requested() -> None:
     phone = phone_at("essai_accord")
     assert typeset("Modèle : Classe C\nMoment : samedi 10 h") in phone.replies[0]
     assert phone.says("oui") == [text("essai_transmis")]
@@ -374,7 +374,7 @@ def test_a_test_drive_can_be_corrected() -> None:
     assert typeset("Modèle : GLC\nMoment : dimanche") in phone.replies[0]
 
 
-def test_very_long_answers_still_fit_in_what_is_said() -> None:
+def test_very_long_answers_are_truncated() -> None:
     phone = phone_at("essai_modele")
     phone.says("a" * 1600, "b" * 1600)
     assert phone.current_widget == "essai_accord"
@@ -394,13 +394,13 @@ def test_very_long_answers_still_fit_in_what_is_said() -> None:
         ),
     ],
 )
-def test_a_call_back(moment: str, number: str, expected_reason: str) -> None:
+def test_a_call_back_is_requested(moment: str, number: str, expected_reason: str) -> None:
     phone = phone_at("rappel_moment")
     assert phone.says(moment, number) == [text("rappel_transmis")]
     assert reason(phone) == expected_reason
 
 
-def test_a_repair_with_its_documents() -> None:
+def test_a_repair_is_requested_with_documents() -> None:
     phone = phone_at("reparation_documents")
     assert phone.sends("https://api.twilio.com/a.jpg")[0].startswith("Bien reçu.")
     assert phone.calls_of("incoming")[-1]["MediaUrl0"] == "https://api.twilio.com/a.jpg"
@@ -425,7 +425,7 @@ def test_the_fifth_document_is_the_last(question: str) -> None:
     assert len(phone.calls_of("agent-transfer")) == 1
 
 
-def test_documents_are_not_needed() -> None:
+def test_documents_are_optional() -> None:
     assert phone_at("reclamation_documents").says("1") == [text("reclamation_transmise")]
 
 
@@ -437,7 +437,7 @@ def test_a_claim_with_a_photo_of_the_registration() -> None:
 
 
 @pytest.mark.parametrize("vin", ["wdd2050042r123456", "WDD 205 004 2R 123456", "WDD-2050042-R123456"])
-def test_a_vin_is_taken_as_people_write_it(vin: str) -> None:
+def test_a_vin_is_accepted_with_spaces_and_dashes(vin: str) -> None:
     phone = phone_at("reclamation_vin")
     phone.says(vin, "Le moteur fume", "1")
     assert phone.calls_of("free-input")[0]["user_input"] == "WDD2050042R123456"
@@ -445,18 +445,18 @@ def test_a_vin_is_taken_as_people_write_it(vin: str) -> None:
 
 
 @pytest.mark.parametrize("vin", ["WDD2050042R12345", "WDD2050042R1234567", "WDD2O50042R123456"])
-def test_a_vin_that_is_none_is_asked_for_again(vin: str) -> None:
+def test_an_invalid_vin_is_asked_for_again(vin: str) -> None:
     phone = phone_at("reclamation_vin")
     assert phone.says(vin)[0].startswith("Ce n'est pas un VIN")
 
 
-def test_a_claim_is_followed() -> None:
+def test_the_status_of_a_claim_is_requested() -> None:
     phone = Phone()
     assert phone.says("3", "2") == [text("suivi_transmis")]
     assert reason(phone) == "Suivi d'une réclamation"
 
 
-def test_the_club() -> None:
+def test_the_club_menu_works() -> None:
     phone = Phone()
     assert phone.says("4", "devenir membre") == [text("club_transmis")]
     assert reason(phone) == "Adhésion au Club VIP"
@@ -467,20 +467,20 @@ def test_the_club() -> None:
     assert member.current_widget == "autre_chose"
 
 
-def test_a_request_that_comes_too_late_for_the_queue_ends_without_a_promise() -> None:
+def test_a_request_that_is_not_transferred_ends_without_a_promise() -> None:
     late = {"success": "true", "transferred": "false", "status": "completed", "message": "…"}
     phone = phone_at("menu_principal", **{"agent-transfer": late})
     assert phone.says("5") == []
     assert phone.ended == "completed"
 
 
-def test_an_agent_who_cannot_be_reached_is_a_telephone_number() -> None:
+def test_a_failed_transfer_gives_the_telephone_number() -> None:
     phone = phone_at("menu_principal", **{"agent-transfer": None})
     assert phone.says("5") == [text("agent_injoignable")]
     assert goodbye(phone)
 
 
-def test_a_goodbye_that_relais_does_not_hear_is_one_all_the_same() -> None:
+def test_the_flow_ends_if_the_complete_hook_fails() -> None:
     phone = phone_at("menu_principal", complete=None)
     assert phone.says("quitter") == [text("au_revoir")]
     assert phone.ended == "completed"
@@ -513,7 +513,7 @@ STORIES: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
-def test_every_widget_is_reached_at_least_once() -> None:
+def test_every_widget_runs_at_least_once() -> None:
     visited: set[str] = set()
     for how, lines in STORIES:
         phone = Phone(**how)
@@ -535,7 +535,7 @@ def test_every_widget_is_reached_at_least_once() -> None:
     assert set(FLOWS["mercedes"].widgets) - visited == set()
 
 
-def test_a_client_in_circles_is_never_cut_off() -> None:
+def test_a_client_who_repeats_menus_reaches_no_limit() -> None:
     """Studio stops an execution in which the same widget runs more than ten times in a row."""
     phone = Phone()
     for _ in range(25):

@@ -16,7 +16,7 @@ both = pytest.mark.parametrize("flow", [AGENT_MODE, BOT_ONLY])
 
 
 @both
-def test_nothing_is_wrong_with_it(flow: str) -> None:
+def test_it_has_no_problems(flow: str) -> None:
     assert check_file(library.path_of(flow)) == ()
 
 
@@ -24,7 +24,7 @@ def test_nothing_is_wrong_with_it(flow: str) -> None:
 @pytest.mark.parametrize(
     "word", ["mercedes", "Bonjour", "HELLO", "salam alaykoum", "Bonjour, ma voiture fume"]
 )
-def test_a_keyword_brings_the_welcome_and_the_bot_which_welcomes_no_second_time(flow: str, word: str) -> None:
+def test_a_keyword_starts_the_bot_with_one_welcome(flow: str, word: str) -> None:
     phone = Phone(flow, first=word)
     assert phone.replies[0].startswith("Bonjour Fatou Diallo, bienvenue chez Mercedes-Benz.")
     assert phone.replies[1].startswith(typeset("Que puis-je faire pour vous ?"))
@@ -33,14 +33,14 @@ def test_a_keyword_brings_the_welcome_and_the_bot_which_welcomes_no_second_time(
 
 
 @both
-def test_without_a_keyword_it_says_how_to_begin(flow: str) -> None:
+def test_without_a_keyword_it_explains_how_to_start(flow: str) -> None:
     phone = Phone(flow, first="combien coûte une Classe A ?")
     assert phone.replies == [typeset(parents.INVITATION)]
     assert phone.ended == "completed"
 
 
 @both
-def test_a_stranger_is_asked_below_as_above(flow: str) -> None:
+def test_the_sub_flow_asks_an_unknown_client_for_his_name(flow: str) -> None:
     phone = Phone(flow, known=STRANGER)
     assert phone.replies[0].startswith("Bonjour Fatou, bienvenue")
     assert phone.current_widget == "collect_name"
@@ -49,13 +49,13 @@ def test_a_stranger_is_asked_below_as_above(flow: str) -> None:
 
 
 @both
-def test_someone_without_a_name_is_welcomed(flow: str) -> None:
+def test_a_client_without_a_name_is_welcomed(flow: str) -> None:
     phone = Phone(flow, known=STRANGER | {"whatsapp_profile_name": ""})
     assert phone.replies[0].startswith("Bonjour et bienvenue chez Mercedes-Benz.")
 
 
 @both
-def test_the_end_of_the_bot_completes(flow: str) -> None:
+def test_the_end_of_the_bot_completes_the_conversation(flow: str) -> None:
     phone = Phone(flow)
     assert phone.says("quitter") == [TEXTS["au_revoir"].replace("{{flow.variables.marque}}", "Mercedes-Benz")]
     assert phone.ended == "completed"
@@ -63,7 +63,7 @@ def test_the_end_of_the_bot_completes(flow: str) -> None:
 
 
 @both
-def test_where_an_agent_is_there_the_bot_is_silent(flow: str) -> None:
+def test_the_bot_is_silent_while_an_agent_is_present(flow: str) -> None:
     phone = Phone(flow, known=incoming(agent_mode="true", status="transferred"))
     assert phone.replies == []
     assert phone.ended == "completed"
@@ -77,9 +77,7 @@ def test_where_an_agent_is_there_the_bot_is_silent(flow: str) -> None:
         ({"agent_mode": "true", "waiting_due": "true"}, [parents.WAITING]),
     ],
 )
-def test_whoever_waits_for_an_agent_is_told_so_when_it_is_due(
-    params: dict[str, str], replies: list[str]
-) -> None:
+def test_the_waiting_text_is_sent_when_it_is_due(params: dict[str, str], replies: list[str]) -> None:
     phone = Phone(AGENT_MODE, known=incoming(status="transferred", **params))
     assert [line.replace("{{flow.variables.marque}}", "Mercedes-Benz") for line in replies] == phone.replies
     assert phone.ended == "completed"
@@ -106,7 +104,7 @@ def test_without_agents_a_request_is_noted() -> None:
 
 
 @both
-def test_relais_is_told_of_the_execution_that_it_may_have_to_end(flow: str) -> None:
+def test_incoming_gets_the_execution_that_relais_may_end(flow: str) -> None:
     phone = Phone(flow)
     phone.says("1")
     executions = {(params["flow_sid"], params["execution_sid"]) for params in phone.calls_of("incoming")}
@@ -114,7 +112,7 @@ def test_relais_is_told_of_the_execution_that_it_may_have_to_end(flow: str) -> N
 
 
 @both
-def test_an_error_is_said(flow: str) -> None:
+def test_an_error_message_is_sent_if_incoming_fails(flow: str) -> None:
     phone = Phone(flow, hooks={"incoming": None})
     assert phone.replies[0].startswith("Un incident m'empêche de vous répondre.")
     assert "+212 5 22 00 00 00" in phone.replies[0]
@@ -122,7 +120,7 @@ def test_an_error_is_said(flow: str) -> None:
 
 
 @both
-def test_every_widget_is_reached_at_least_once(flow: str) -> None:
+def test_every_widget_runs_at_least_once(flow: str) -> None:
     visited: set[str] = set()
     for phone in (
         Phone(flow, known=STRANGER | {"whatsapp_profile_name": ""}),

@@ -70,7 +70,7 @@ def history() -> list[tuple[str, str]]:
     return list(conversation.events.order_by("seq").values_list("event_type", "body"))
 
 
-def test_a_claim_from_welcome_to_queue(desk: str) -> None:
+def test_a_claim_runs_from_the_welcome_to_the_queue(desk: str) -> None:
     phone = PhoneAtTwilio()
     phone.says("Fatou Diallo", "oui", "blabla", "3", "1", "WDD 205 004 2R 123456", "Le moteur fume")
     phone.sends("https://api.twilio.com/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME1", "voici")
@@ -97,7 +97,7 @@ def test_a_claim_from_welcome_to_queue(desk: str) -> None:
     )
 
 
-def test_whoever_was_asked_once_is_never_asked_again(desk: str) -> None:
+def test_a_client_is_asked_for_his_name_only_once(desk: str) -> None:
     PhoneAtTwilio(run=1).says("Fatou Diallo", "oui", "quitter")
     assert Conversation.objects.get().situation is Situation.ENDED
     again = PhoneAtTwilio(run=2)
@@ -105,7 +105,7 @@ def test_whoever_was_asked_once_is_never_asked_again(desk: str) -> None:
     assert again.current_widget == "menu_principal"
 
 
-def test_an_agent_who_takes_over_silences_the_bot_in_mid_question(desk: str, awa: Any) -> None:
+def test_a_take_over_ends_the_bot_in_the_middle_of_a_question(desk: str, awa: Any) -> None:
     phone = PhoneAtTwilio()
     conversation = Conversation.objects.get()
     conversation.take_over(awa, at=conversation.last_activity_at)
@@ -116,7 +116,7 @@ def test_an_agent_who_takes_over_silences_the_bot_in_mid_question(desk: str, awa
     assert conversation.situation is Situation.HELD
 
 
-def test_whoever_waits_is_told_so_once(desk: str) -> None:
+def test_the_waiting_text_is_sent_once(desk: str) -> None:
     PhoneAtTwilio(run=1).says("agent")
     assert Conversation.objects.get().situation is Situation.WAITING
     first, second = PhoneAtTwilio(run=2, first="Vous êtes là ?"), PhoneAtTwilio(run=3, first="Allô ?")
