@@ -19,7 +19,8 @@ from relais.emulator.testing import RunningDouble, ServerThread, running_double
 from relais.whatsapp import client
 from relais.whatsapp.database_clock import SharedClock
 from relais.whatsapp.inbound.routes import HookRoutes
-from relais.whatsapp.outbound.sender import Sender, call, write
+from relais.whatsapp.outbound.send_attempt import send_delivery, store_outcome
+from relais.whatsapp.outbound.sender import Sender
 from tests.cast import FATOU, OUR_NUMBER, new_sid
 
 
@@ -169,4 +170,4 @@ def send(delivery_id: int, *, by: str) -> None:
     clock = SharedClock()
     delivery = MessageDelivery.objects.select_related("event", "conversation__address").get(pk=delivery_id)
     if delivery.claim(by=by, at=clock.now()):
-        write(delivery, call(delivery), clock)
+        store_outcome(delivery, send_delivery(delivery), clock)

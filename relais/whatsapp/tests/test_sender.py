@@ -17,7 +17,7 @@ from relais.conversations.tests.test_inbound import at_once
 from relais.whatsapp import client
 from relais.whatsapp.outbound import sender as sender_module
 from relais.whatsapp.outbound.sender import Sender
-from relais.whatsapp.outbound.uncertain_sends import doubt_lapsed_claims
+from relais.whatsapp.outbound.uncertain_sends import mark_expired_claims_uncertain
 from tests.cast import FATOU, MachineClock
 
 from .conftest import at_work, send
@@ -146,8 +146,8 @@ def test_statuses_shuffled_and_twice_end_right(conversation, awa, double, sender
 def test_a_claim_whose_process_died_becomes_uncertain_after_its_lease(conversation):
     delivery = conversation.deliveries.get()
     assert delivery.claim(by="dead:1", at=timezone.now())
-    assert doubt_lapsed_claims(timezone.now()) == 0
-    assert doubt_lapsed_claims(timezone.now() + timedelta(seconds=31)) == 1
+    assert mark_expired_claims_uncertain(timezone.now()) == 0
+    assert mark_expired_claims_uncertain(timezone.now() + timedelta(seconds=31)) == 1
     assert state_of(delivery) == "uncertain"
 
 
@@ -160,13 +160,13 @@ def test_two_senders_send_each_message_once(conversation, awa, double):
 
 def test_a_sender_whose_calls_are_slow_is_at_work_and_one_whose_calls_hang_is_not(monkeypatch):
     sender = Sender(threads=2)
-    sender._at_work |= {1, 2}
-    sender._look()
-    assert sender.looked_at > 0
-    sender.looked_at = 0.0
+    sender._in_progress |= {1, 2}
+    sender._poll()
+    assert sender.last_poll_at > 0
+    sender.last_poll_at = 0.0
     monkeypatch.setattr(sender_module, "CALL_STUCK_SECONDS", 0.0)
-    sender._look()
-    assert sender.looked_at == 0.0
+    sender._poll()
+    assert sender.last_poll_at == 0.0
 
 
 def test_a_call_that_ends_while_the_outbox_is_looked_at_stops_nobody(db):
@@ -177,8 +177,8 @@ def test_a_call_that_ends_while_the_outbox_is_looked_at_stops_nobody(db):
                 yield pk
 
     sender = Sender()
-    sender._at_work = AtWork({1, 2, 3})
-    sender._look()
+    sender._in_progress = AtWork({1, 2, 3})
+    sender._poll()
 
 
 def test_without_twilio_a_message_fails_with_a_sentence(conversation, settings):

@@ -14,13 +14,14 @@ from relais.conversations.outbound import Template
 from relais.whatsapp import client
 from relais.whatsapp.database_clock import SharedClock
 from relais.whatsapp.outbound import sender as sender_module
-from relais.whatsapp.outbound.sender import Sender, call, write
+from relais.whatsapp.outbound.send_attempt import send_delivery, store_outcome
+from relais.whatsapp.outbound.sender import Sender
 from relais.whatsapp.outbound.uncertain_sends import (
-    Doubts,
-    clear_up,
-    doubt_claims_of,
-    doubt_lapsed_claims,
-    take_to_ask,
+    UncertainSendResolver,
+    claim_due_lookups,
+    mark_claims_uncertain,
+    mark_expired_claims_uncertain,
+    resolve_uncertain_send,
 )
 from tests.cast import FATOU, OUR_NUMBER, MachineClock
 
@@ -81,9 +82,9 @@ def leaves(delivery, double, fault=None, **rule):
 def asks(later, *, after=6):
     """As much as is due, that many seconds later."""
     later.passes(after)
-    taken = take_to_ask(later.now(), most=8)
+    taken = claim_due_lookups(later.now(), limit=8)
     for delivery in taken:
-        clear_up(delivery, later)
+        resolve_uncertain_send(delivery, later)
     return len(taken)
 
 
@@ -233,7 +234,7 @@ def test_twilio_that_is_away_while_it_is_asked_does_not_count(menu, silent, late
 def test_an_asker_that_dies_leaves_the_question_to_another(menu, silent, later):
     leaves(menu, silent, "5xx_accepted")
     later.passes(6)
-    assert len(take_to_ask(later.now(), most=8)) == 1
+    assert len(claim_due_lookups(later.now(), limit=8)) == 1
     assert asks(later) == 0
     assert asks(later, after=30) == 1
     assert state_of(menu) in ("sent", "delivered")
@@ -291,10 +292,10 @@ def test_what_is_just_leaving_is_not_taken_for_an_older_one(silent, with_bot, la
     first.uncertain_until = timezone.now() - timedelta(seconds=1)
     first.save(update_fields=["uncertain_until"])
     assert second.claim(by="p", at=timezone.now())
-    outcome = call(second)
+    outcome = send_delivery(second)
     assert asks(later) == 1
     assert (state_of(first), first.sid) == ("uncertain", None)
-    write(second, outcome, later)
+    store_outcome(second, outcome, later)
     assert asks(later, after=61) == 1
     assert (state_of(first), first.sid) == ("uncertain", None)
     assert state_of(second) == "sent"
@@ -315,25 +316,25 @@ def test_of_two_that_may_be_the_template_neither_is_taken_and_it_is_not_said_aga
 
 def test_a_lapsed_claim_is_doubted_and_one_from_before_the_clock_was_set_back_too(menu):
     assert menu.claim(by="p", at=timezone.now())
-    assert doubt_lapsed_claims(timezone.now()) == 0
-    assert doubt_lapsed_claims(timezone.now() - timedelta(hours=1)) == 1
+    assert mark_expired_claims_uncertain(timezone.now()) == 0
+    assert mark_expired_claims_uncertain(timezone.now() - timedelta(hours=1)) == 1
     assert state_of(menu) == "uncertain"
 
 
 def test_a_process_without_a_sign_of_life_is_dead_and_one_with_it_is_not(menu, double):
     assert menu.claim(by="dead:1", at=timezone.now())
-    watch = Doubts("me", SharedClock())
-    assert watch._dead() == [], "its connection may just be coming back"
-    watch._silent["dead:1"] -= 10
-    assert watch._dead() == ["dead:1"]
-    assert doubt_claims_of(["dead:1"], timezone.now()) == 1
+    resolver = UncertainSendResolver("me", SharedClock())
+    assert resolver._dead_processes() == [], "its connection may just be coming back"
+    resolver._dead_since["dead:1"] -= 10
+    assert resolver._dead_processes() == ["dead:1"]
+    assert mark_claims_uncertain(["dead:1"], timezone.now()) == 1
 
     MessageDelivery.objects.filter(pk=menu.pk).update(state="queued", claimed_by=None)
     with at_work() as sender:
         double.wait_for(lambda: state_of(menu) == "sent")
         MessageDelivery.objects.filter(pk=menu.pk).update(state="sending", claimed_by=sender.name)
-        assert watch._dead() == []
-        assert watch._silent == {}
+        assert resolver._dead_processes() == []
+        assert resolver._dead_since == {}
 
 
 def test_a_claim_whose_commit_was_not_answered_goes_back_since_nobody_called(menu, silent, monkeypatch):
@@ -346,9 +347,9 @@ def test_a_claim_whose_commit_was_not_answered_goes_back_since_nobody_called(men
     SenderRateLimit.objects.create(sender=OUR_NUMBER, tokens=5)
     with monkeypatch.context() as broken:
         broken.setattr(outbox, "claim_batch", breaks)
-        sender._look()
+        sender._poll()
     assert (state_of(menu), menu.claimed_by, silent.accepted()) == ("sending", sender.name, [])
-    sender._look()
+    sender._poll()
     silent.wait_for(lambda: state_of(menu) == "sent")
     assert (menu.attempt, len(silent.accepted())) == (2, 1)
     sender._pool.shutdown()
@@ -357,25 +358,25 @@ def test_a_claim_whose_commit_was_not_answered_goes_back_since_nobody_called(men
 def test_what_was_called_does_not_go_back_although_nothing_could_be_written(menu, silent, monkeypatch):
     sender = Sender()
     assert menu.claim(by=sender.name, at=timezone.now())
-    monkeypatch.setattr(sender_module, "write", lambda *told: 1 / 0)
+    monkeypatch.setattr(sender_module, "store_outcome", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        sender._carry(menu)
-    sender._give_back()
+        sender._send(menu)
+    sender._requeue_unknown_claims()
     assert state_of(menu) == "sending"
 
 
 @pytest.mark.parametrize(("word", "rate"), [(80, 80), (400, 400), (0, 1), ("vite", 80)])
 def test_a_rate_that_is_none_stops_nobody(word, rate, db):
     company_settings.set_value(company_settings.SEND_RATE, word)
-    assert sender_module._rate() == rate
+    assert sender_module._send_rate() == rate
 
 
 def test_the_answer_after_a_doubt_is_believed(menu, silent):
     """The process was slow to tell, and was taken for dead."""
     assert menu.claim(by="slow", at=timezone.now())
-    outcome = call(menu)
-    assert doubt_claims_of(["slow"], timezone.now()) == 1
-    write(menu, outcome, SharedClock())
+    outcome = send_delivery(menu)
+    assert mark_claims_uncertain(["slow"], timezone.now()) == 1
+    store_outcome(menu, outcome, SharedClock())
     assert (state_of(menu), menu.sid) == ("sent", outcome.sid)
 
 
@@ -383,7 +384,7 @@ def test_when_twilio_took_it_is_told_by_the_clock_that_answers_are_told_by(menu,
     """The database may be another machine, whose clock is ahead: the client's quick answer is none before its time."""
     later.passes(3600)
     assert menu.claim(by="p", at=later.now())
-    write(menu, call(menu), later)
+    store_outcome(menu, send_delivery(menu), later)
     assert state_of(menu) == "sent"
     assert menu.sent_at <= timezone.now()
 
@@ -391,9 +392,9 @@ def test_when_twilio_took_it_is_told_by_the_clock_that_answers_are_told_by(menu,
 def test_what_certainly_did_not_leave_waits_its_turn_again_even_when_it_was_doubted(menu, silent):
     assert menu.claim(by="slow", at=timezone.now())
     silent.fault("create", "429", times=1, retry_after=0.05)
-    outcome = call(menu)
-    doubt_claims_of(["slow"], timezone.now())
-    write(menu, outcome, SharedClock())
+    outcome = send_delivery(menu)
+    mark_claims_uncertain(["slow"], timezone.now())
+    store_outcome(menu, outcome, SharedClock())
     assert state_of(menu) == "queued"
 
 
@@ -421,9 +422,9 @@ def test_an_answer_that_nobody_understands_is_a_doubt(menu, silent, monkeypatch)
 def test_a_sid_that_another_delivery_has_does_not_keep_a_message_from_being_sent(menu, silent, with_bot):
     other = with_bot.send_as_program("Et ensuite ?", by=BOT, at=timezone.now())
     assert menu.claim(by="p", at=timezone.now())
-    outcome = call(menu)
+    outcome = send_delivery(menu)
     MessageDelivery.objects.filter(pk=other.pk).update(sid=outcome.sid)
-    write(menu, outcome, SharedClock())
+    store_outcome(menu, outcome, SharedClock())
     assert (state_of(menu), menu.sid) == ("sent", None)
 
 

@@ -1,0 +1,130 @@
+"""One attempt to send a delivery: call Twilio outside any transaction, then store the outcome."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError
+from django.utils import timezone
+from django.utils.translation import gettext_noop as _
+
+from relais.conversations import outbox
+from relais.conversations.models import MessageDelivery
+from relais.db_connection import release_connection
+from relais.whatsapp import client, metrics
+from relais.whatsapp.assumptions import STATUS_CALLBACKS_TAKE_OVERRIDES, WEBHOOK_RETRY_OVERRIDES
+from relais.whatsapp.database_clock import SharedClock
+from relais.whatsapp.inbound.status_callbacks import fail_delivery
+from relais.whatsapp.outbound.uncertain_sends import NO_RESPONSE
+
+log = logging.getLogger(__name__)
+MAX_STORE_ATTEMPTS = 20
+MAX_STORE_PAUSE_SECONDS = 2.0
+THROTTLE_AFTER_NO_RESPONSE_SECONDS = 1.0
+METADATA_PARAMS = ("media_url", "content_sid", "content_variables")
+WILL_RETRY = _("Twilio ne répond pas ; nouvel essai dans un instant.")
+
+
+@dataclass(frozen=True)
+class SendOutcome:
+    kind: str
+    """`accepted`, `refused`, `later` (certainly not sent) or `unknown`."""
+    code: int | None = None
+    """Twilio's error code when it refused; 429 when the rate was too high."""
+    sid: str = ""
+    error: str = ""
+    retry_after_seconds: float = 0.0
+    duration_seconds: float = 0.0
+    at: datetime = field(default_factory=lambda: timezone.now())
+    """By this machine's clock, like all messages of clients: the two are compared to see what answers what."""
+
+
+def send_delivery(delivery: MessageDelivery) -> SendOutcome:
+    """Call Twilio, outside any transaction. Counts and logs the outcome of every call."""
+    started_at = time.monotonic()
+    outcome = _call_twilio(delivery)
+    outcome = replace(outcome, duration_seconds=time.monotonic() - started_at)
+    metrics.record_send(outcome.kind, outcome.code, outcome.duration_seconds)
+    log.log(
+        logging.WARNING if outcome.kind == "unknown" else logging.INFO,
+        "message handed to Twilio",
+        extra={
+            "conversation": delivery.conversation_id,
+            "delivery": delivery.pk,
+            "outcome": outcome.kind,
+            "code": outcome.code,
+            "seconds": round(outcome.duration_seconds, 3),
+        },
+    )
+    return outcome
+
+
+def _call_twilio(delivery: MessageDelivery) -> SendOutcome:
+    metadata = delivery.event.metadata
+    try:
+        sid = client.send_message(
+            to=delivery.recipient,
+            sender=delivery.conversation.sender,
+            body=delivery.event.body,
+            **{name: metadata[name] for name in METADATA_PARAMS if name in metadata},
+            status_callback=status_callback_url(delivery.pk),
+        )
+    except client.TwilioRefused as refused:
+        return SendOutcome("refused", code=refused.code, error=refused.sentence)
+    except client.RetryLater as error:
+        pause = error.retry_after_seconds
+        return SendOutcome(
+            "later",
+            code=429 if str(error) == "429" else None,
+            error=WILL_RETRY,
+            retry_after_seconds=client.backoff_seconds(delivery.attempt) if pause is None else pause,
+        )
+    except client.OutcomeUnknown:
+        return SendOutcome("unknown", error=NO_RESPONSE)
+    return SendOutcome("accepted", sid=sid)
+
+
+def status_callback_url(ref: int) -> str:
+    """`ref` identifies the delivery in callbacks when the call itself got no response."""
+    fragment = WEBHOOK_RETRY_OVERRIDES if STATUS_CALLBACKS_TAKE_OVERRIDES else ""
+    return f"{settings.PUBLIC_BASE_URL}/api/twilio/status?ref={ref}{fragment}"
+
+
+def store_outcome(delivery: MessageDelivery, outcome: SendOutcome, clock: SharedClock) -> None:
+    """Retry for about the lease when the database is away, rather than leave the send uncertain."""
+    for attempt in range(MAX_STORE_ATTEMPTS):
+        try:
+            _store_outcome(delivery, outcome, clock)
+            return
+        except (IntegrityError, DataError):
+            # A retry would not help; mostly another delivery has this SID. Store at least that it was sent.
+            log.exception("database rejected a send outcome", extra={"delivery": delivery.pk})
+            _store_outcome(delivery, replace(outcome, sid="", error=""), clock)
+            return
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("send outcome could not be stored, retrying", extra={"error": type(error).__name__})
+            release_connection()
+            if attempt == MAX_STORE_ATTEMPTS - 1:
+                raise
+            time.sleep(min(MAX_STORE_PAUSE_SECONDS, 0.1 * 2**attempt))
+
+
+def _store_outcome(delivery: MessageDelivery, outcome: SendOutcome, clock: SharedClock) -> None:
+    match outcome.kind:
+        case "accepted":
+            # The time of the call, not of this write: the client may answer between the two.
+            delivery.mark_sent(outcome.sid or None, at=outcome.at)
+        case "refused":
+            fail_delivery(delivery, code=outcome.code, error=outcome.error, at=outcome.at)
+        case "later":
+            until = clock.now() + timedelta(seconds=outcome.retry_after_seconds)
+            if delivery.postpone(until=until, error=outcome.error):
+                outbox.throttle(delivery.conversation.sender, seconds=outcome.retry_after_seconds)
+        case _:
+            delivery.mark_uncertain(at=clock.now(), error=outcome.error)
+            # While Twilio fails, each further send would be uncertain as well.
+            outbox.throttle(delivery.conversation.sender, seconds=THROTTLE_AFTER_NO_RESPONSE_SECONDS)
