@@ -1,4 +1,4 @@
-"""The process of the jobs: nothing in it starves the rest."""
+"""The jobs process: its parts do not starve each other, and its tables name tasks that exist."""
 
 import asyncio
 import os
@@ -6,11 +6,14 @@ import signal
 import threading
 import time
 
+from procrastinate.contrib.django import app
+
 from relais import jobs
+from relais.periodic_jobs import PERIODIC_JOBS
 
 
-def test_slow_jobs_leave_a_thread_for_the_signs_of_life(monkeypatch):
-    over, beats = threading.Event(), []
+def test_slow_jobs_leave_a_thread_for_the_heartheartbeats(monkeypatch):
+    over, heartbeats = threading.Event(), []
 
     class Sender:
         def run(self):
@@ -20,18 +23,32 @@ def test_slow_jobs_leave_a_thread_for_the_signs_of_life(monkeypatch):
             over.set()
 
     async def slow_jobs(stop):
-        await asyncio.gather(*(asyncio.to_thread(over.wait, 5) for _ in range(jobs.AT_ONCE)))
+        await asyncio.gather(*(asyncio.to_thread(over.wait, 5) for _ in range(jobs.MAX_RUNNING_JOBS)))
 
-    def beat(sender):
-        beats.append(time.monotonic())
-        if len(beats) == 3:
+    def write_heartbeat(sender):
+        heartbeats.append(time.monotonic())
+        if len(heartbeats) == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     monkeypatch.setattr("relais.whatsapp.outbound.sender.Sender", Sender)
-    monkeypatch.setattr(jobs, "_work", slow_jobs)
-    monkeypatch.setattr(jobs, "_write_beats", beat)
-    monkeypatch.setattr(jobs, "BEAT_EVERY", 0.05)
-    began = time.monotonic()
+    monkeypatch.setattr(jobs, "_run_workers", slow_jobs)
+    monkeypatch.setattr(jobs, "_write_heartbeat", write_heartbeat)
+    monkeypatch.setattr(jobs, "HEARTBEAT_INTERVAL_SECONDS", 0.05)
+    started_at = time.monotonic()
     assert asyncio.run(jobs._run()) == 0
-    assert beats[-1] - began < 3
+    assert heartbeats[-1] - started_at < 3
+
+
+def test_each_periodic_job_names_a_task_that_exists():
+    assert [job.task for job in PERIODIC_JOBS if job.task not in app.tasks] == []
+    assert len({job.task for job in PERIODIC_JOBS}) == len(PERIODIC_JOBS) >= 5
+
+
+def test_nothing_is_periodic_that_is_not_in_the_list():
+    assert not app.periodic_registry.periodic_tasks
+
+
+def test_each_task_belongs_to_a_queue_that_has_a_worker():
+    tasks = {name: task.queue for name, task in app.tasks.items() if name.startswith("relais.")}
+    assert {name: queue for name, queue in tasks.items() if queue not in jobs.QUEUE_CONCURRENCY} == {}

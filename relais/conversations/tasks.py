@@ -9,7 +9,6 @@ from relais.conversations.lifecycle import end_inactive
 from relais.conversations.models import Conversation
 
 
-@app.periodic(cron="* * * * *")
 @app.task(name="relais.conversations.tasks.end_silent_conversations", queueing_lock="end_silent", priority=1)
 def end_inactive_conversations(timestamp: int) -> None:
     at = datetime.fromtimestamp(timestamp, UTC)

@@ -115,7 +115,6 @@ def _fetch(request: OutboundRequest, *, raises_if_busy: bool) -> RequestResult:
         return RequestResult.failed(request.ref, "too many requests to this host are under way")
 
 
-@app.periodic(cron="* * * * * */5")
 @app.task(name="relais.flows.tasks.wake_bots", queueing_lock="wake_bots", priority=1)
 def wake_bots(timestamp: int) -> None:
     """Run the executions that are due, unless a job of theirs is running or waiting for a retry."""

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from relais.ops.job_progress import PROGRESS, READY, Progress, periodic_intervals
+from relais.ops.job_progress import SELECT_OLDEST_READY, SELECT_PROGRESS, JobProgress, periodic_intervals
 from relais.process_identity import process_identity
 
 HEARTBEAT_NAMES = ("jobs", "sender")
@@ -79,7 +79,7 @@ async def health(request: Request) -> JSONResponse:
 class HealthReadings:
     alive: set[object]
     """The names whose heartbeat is fresh."""
-    progress: Progress | None = None
+    progress: JobProgress | None = None
     """None when it could not be read within the timeout."""
 
 
@@ -110,9 +110,9 @@ async def _read(pool: AsyncConnectionPool[Any], readings: list[HealthReadings]) 
         pass
 
 
-async def _progress(db: psycopg.AsyncConnection[Any]) -> Progress:
-    rows = await (await db.execute(PROGRESS)).fetchall()
-    return Progress.of(rows, await (await db.execute(READY)).fetchall())
+async def _progress(db: psycopg.AsyncConnection[Any]) -> JobProgress:
+    rows = await (await db.execute(SELECT_PROGRESS)).fetchall()
+    return JobProgress.from_rows(rows, await (await db.execute(SELECT_OLDEST_READY)).fetchall())
 
 
 def _response(parts: dict[str, str]) -> JSONResponse:

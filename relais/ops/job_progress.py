@@ -1,8 +1,8 @@
-"""Do jobs make progress? A process may live, with all its connections, and complete nothing.
+"""Health of the queues by completed work: a process may be alive, with all its connections, and complete nothing.
 
-A periodic job is overdue when it has not succeeded for three of its intervals, a queue is late when the oldest of its
-jobs that could run has waited too long, and stuck when it completes none besides. What happened before the process of
-the jobs began counts for nothing, so that neither the first start nor one after a long time looks ill.
+A periodic job is overdue when it has not succeeded for three of its intervals. A queue is late when its oldest ready
+job has waited too long, and stuck when it also completes no other. Time before the jobs process started does not count,
+so that neither a first start nor one after a long stop looks unhealthy.
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ from typing import Any
 
 from croniter import croniter
 
+from relais.periodic_jobs import PERIODIC_JOBS
+
 MAX_MISSED_INTERVALS = 3
 MIN_OVERDUE_SECONDS = 20.0
-"""Of what runs every few seconds a busy machine may miss some."""
+"""On a busy machine, a job that runs every few seconds may miss some runs."""
 MAX_READY_SECONDS = 120.0
 MAX_IDLE_SECONDS = 60.0
-"""A queue with a job that waits too long completes another at least this often, or is stuck."""
-OLDEST_OF_QUEUE = 20
-INTERVALS_LOOKED_AT = 50
+"""A late queue that has completed no job for so long is stuck."""
+MAX_READY_JOBS_PER_QUEUE = 20
+CRON_RUNS_COMPARED = 50
 
-PROGRESS = """
+SELECT_PROGRESS = """
 select 'started', name, extract(epoch from now() - started_at)::float from heartbeats where name = 'jobs'
 union all select 'completed', name, extract(epoch from now() - completed_at)::float from job_completions
 """
-READY = f"""
+SELECT_OLDEST_READY = f"""
 with ready as (
   select id, queue_name, scheduled_at, row_number() over (partition by queue_name order by id) as place
   from procrastinate_jobs job
@@ -40,43 +42,45 @@ with ready as (
 select queue_name, max(extract(epoch from now() - greatest(scheduled_at, deferred.at)))::float
 from ready cross join lateral (
   select max(event.at) as at from procrastinate_events event where event.job_id = ready.id) deferred
-where place <= {OLDEST_OF_QUEUE} group by queue_name
+where place <= {MAX_READY_JOBS_PER_QUEUE} group by queue_name
 """  # noqa: S608
-"""Seconds since the oldest job of each queue could have run. The lowest ids, since a long queue has no older ones."""
+"""Seconds for which the oldest job of each queue has been ready. Only the lowest ids are examined: those are the oldest
+of a long queue."""
 
 
 @dataclass(frozen=True)
-class Progress:
+class JobProgress:
     """Ages in seconds."""
 
-    running: float = 0.0
-    """Since when the process of the jobs runs."""
+    uptime: float = 0.0
+    """Of the jobs process."""
     completed: Mapping[str, float] = field(default_factory=dict)
+    """Since the last success of `task NAME`, or the last end of a job of `queue NAME`."""
     ready: Mapping[str, float] = field(default_factory=dict)
-    """The oldest job that could run, by queue."""
+    """Of the oldest ready job, by queue."""
 
     @classmethod
-    def of(cls, progress: Iterable[tuple[Any, ...]], ready: Iterable[tuple[Any, ...]]) -> Progress:
-        """From the rows of PROGRESS and READY."""
+    def from_rows(cls, progress: Iterable[tuple[Any, ...]], ready: Iterable[tuple[Any, ...]]) -> JobProgress:
+        """From the rows of SELECT_PROGRESS and SELECT_OLDEST_READY."""
         rows = list(progress)
         return cls(
-            running=max((age for kind, _, age in rows if kind == "started" and age is not None), default=0.0),
+            uptime=max((age for kind, _, age in rows if kind == "started" and age is not None), default=0.0),
             completed={name: age for kind, name, age in rows if kind == "completed"},
             ready={queue: age for queue, age in ready if age is not None},
         )
 
     def overdue(self, intervals: Mapping[str, float]) -> dict[str, float]:
-        """By task, for how long a periodic job has not succeeded that should have."""
-        silent = {task: self._since(f"task {task}") for task in intervals}
+        """The overdue periodic tasks, with the seconds since their last success."""
+        ages = {task: self._age(f"task {task}") for task in intervals}
         return {
             task: seconds
-            for task, seconds in silent.items()
+            for task, seconds in ages.items()
             if seconds > max(MAX_MISSED_INTERVALS * intervals[task], MIN_OVERDUE_SECONDS)
         }
 
     @property
     def late_queues(self) -> dict[str, float]:
-        waits = {queue: min(age, self.running) for queue, age in self.ready.items()}
+        waits = {queue: min(age, self.uptime) for queue, age in self.ready.items()}
         return {queue: seconds for queue, seconds in waits.items() if seconds > MAX_READY_SECONDS}
 
     @property
@@ -84,7 +88,7 @@ class Progress:
         return {
             queue: seconds
             for queue, seconds in self.late_queues.items()
-            if self._since(f"queue {queue}") > MAX_IDLE_SECONDS
+            if self._age(f"queue {queue}") > MAX_IDLE_SECONDS
         }
 
     def state(self, intervals: Mapping[str, float]) -> str:
@@ -93,23 +97,18 @@ class Progress:
             return "stuck"
         return "late" if self.late_queues else "ok"
 
-    def _since(self, name: str) -> float:
-        return min(self.completed.get(name, self.running), self.running)
+    def _age(self, name: str) -> float:
+        return min(self.completed.get(name, self.uptime), self.uptime)
 
 
 @cache
 def periodic_intervals() -> dict[str, float]:
-    """Seconds between the runs of each periodic task; the longest, where they differ."""
-    from procrastinate.contrib.django import app
-
-    return {
-        periodic.task.name: _longest_interval(periodic.cron)
-        for periodic in app.periodic_registry.periodic_tasks.values()
-    }
+    """Seconds between two runs of each periodic task; the longest, where they differ."""
+    return {job.task: _longest_interval(job.cron) for job in PERIODIC_JOBS}
 
 
 def _longest_interval(cron: str) -> float:
     runs: Iterable[float] = islice(
-        croniter(cron, datetime(2026, 1, 1, tzinfo=UTC)).all_next(float), INTERVALS_LOOKED_AT
+        croniter(cron, datetime(2026, 1, 1, tzinfo=UTC)).all_next(float), CRON_RUNS_COMPARED
     )
     return max(after - before for before, after in pairwise(runs))

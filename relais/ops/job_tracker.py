@@ -1,4 +1,4 @@
-"""Which jobs this process works at, and when it last completed one of each kind."""
+"""Tracks the jobs that this process runs, and when it last completed one of each task and queue."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from procrastinate.jobs import Job
 from procrastinate.worker import Worker
 
 LOST_AFTER_SECONDS = 8.0
-"""How long a job may be marked as taken by a worker of this process that does not work at it."""
+"""How long a job may be marked as `doing` by a worker of this process that does not run it."""
 
 
 class JobTracker:
-    """Used on the event loop of the workers, except `completed`, which any thread may read."""
+    """Used on the event loop of the workers; only `completed` may be read by any thread."""
 
     def __init__(self) -> None:
         self.workers: list[Worker] = []
         self.completed: dict[str, float] = {}
-        """Monotonic time of the last success, by `task NAME` and `queue NAME`."""
+        """Monotonic time of the last success of `task NAME`, or the last end of a job of `queue NAME`."""
         self._recorded: dict[str, float] = {}
         self._running: Counter[int] = Counter()
         self._worker_ids: set[int] = set()
@@ -30,7 +30,7 @@ class JobTracker:
     async def track(
         self, call_next: Callable[[], Awaitable[Any]], context: JobContext, worker: Worker
     ) -> Any:
-        """A middleware around every job."""
+        """Procrastinate's worker middleware, called around every job."""
         job = context.job
         assert job.id is not None
         self._running[job.id] += 1
@@ -45,7 +45,7 @@ class JobTracker:
                 del self._running[job.id]
 
     def unrecorded(self) -> dict[str, float]:
-        """What was completed since `mark_recorded` was last told, by name."""
+        """What was completed since the last `mark_recorded`, by name."""
         return {name: at for name, at in list(self.completed.items()) if self._recorded.get(name) != at}
 
     def mark_recorded(self, completed: Mapping[str, float]) -> None:
@@ -58,15 +58,15 @@ class JobTracker:
     def is_running(self, job_id: int | None) -> bool:
         return job_id in self._running
 
-    def find_lost(self, taken: Iterable[Job], *, now: float) -> list[Job]:
-        """Of the jobs marked as `doing`, those that a worker of this process took and does not work at.
+    def find_lost(self, doing: Iterable[Job], *, now: float) -> list[Job]:
+        """Of the jobs marked as `doing`, those that a worker of this process fetched and does not run.
 
-        It happens when the connection breaks while a job is fetched, or while its outcome is written.
+        That happens when the connection breaks while a job is fetched, or while its outcome is written.
         """
         self._worker_ids |= {worker.worker_id for worker in self.workers if worker.worker_id is not None}
         idle = {
             job.id: job
-            for job in taken
+            for job in doing
             if job.id is not None and job.worker_id in self._worker_ids and not self.is_running(job.id)
         }
         self._idle_since = {job_id: self._idle_since.get(job_id, now) for job_id in idle}

@@ -1,7 +1,7 @@
 """Procrastinate's workers, one per queue, and the deferrer of periodic jobs beside them.
 
-Each part begins again by itself within seconds after its database connection breaks. Their bookkeeping has a small
-connection pool of its own; what a job defers still joins Django's transaction.
+Each of them restarts by itself within seconds after its database connection breaks. Their bookkeeping has a small
+connection pool of its own; the jobs that a job defers still join Django's transaction.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import copy
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,31 +24,32 @@ from psycopg_pool import AsyncConnectionPool
 
 from relais.ops.clock_jump import cancel_on_clock_jump, reset_future_timestamps
 from relais.ops.job_tracker import job_tracker
+from relais.periodic_jobs import PeriodicJob
 
 log = logging.getLogger(__name__)
 RESTART_PAUSE_SECONDS = 1.0
-REPEATED_WARNING_SECONDS = 60.0
+WARNING_INTERVAL_SECONDS = 60.0
 ABANDON_JOBS_AFTER_SECONDS = 0.5
-"""How long a worker whose connection broke waits for its jobs before another one takes its place."""
+"""How long a worker whose connection broke waits for its running jobs before a new worker replaces it."""
 POLLING_SECONDS = 2.0
-"""Only retries wait for it: of all other jobs the worker is notified."""
+"""Only retries wait for it: the worker is notified of all other jobs."""
 POOL_TIMEOUT_SECONDS = 3.0
 POOL_RECONNECT_SECONDS = 2.0
-"""The pool retries ever more rarely: it gives up early, and the next query makes it try at once."""
+"""The pool's own retries have growing pauses. It gives up early, and the next query makes it retry at once."""
 POOL_CONNECTIONS = 4
 MAX_CATCH_UP_SECONDS = 86_400
-"""A periodic job that fell due while nobody deferred it runs once when that is over, unless it is older than this."""
+"""A periodic job that fell due while no deferrer ran is run once afterwards, unless it is older than this."""
 
 
 class QueueWorker(Worker):
-    """A worker that neither defers periodic jobs nor waits without end for jobs it cannot stop."""
+    """A worker that does not defer periodic jobs, and does not wait forever for jobs that it cannot stop."""
 
     async def _periodic_deferrer(self) -> None:
-        """Deferring runs apart. Never return: the first side task to end also ends the watch over the others."""
+        """Deferring runs separately. Never return: the first side task to end also ends the watch over the others."""
         await asyncio.Event().wait()
 
     async def _abort_running_jobs(self) -> None:
-        """A synchronous job cannot be stopped. Its task goes on in the event loop and records how the job ended."""
+        """A synchronous job cannot be stopped. Its task continues in the event loop and records the outcome."""
         for task, context in list(self._running_jobs.items()):
             self._abort_job(task, context, AbortReason.SHUTDOWN)
 
@@ -62,12 +63,13 @@ class Workers:
         concurrency: Mapping[str, int],
         *,
         conninfo: str,
-        jobs_end_within: float,
+        shutdown_timeout_seconds: float,
+        periodic_jobs: Sequence[PeriodicJob] = (),
         connection_class: type[AsyncConnection[Any]] = AsyncConnection,
     ) -> None:
-        """`concurrency`: of each queue, how many jobs are at work at once; at the end they get `jobs_end_within` s."""
+        """`concurrency`: how many jobs of each queue run at once. At shutdown they get `shutdown_timeout_seconds`."""
         self.concurrency = concurrency
-        self.jobs_end_within = jobs_end_within
+        self.shutdown_timeout_seconds = shutdown_timeout_seconds
         self.pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
             conninfo,
             connection_class=connection_class,
@@ -81,7 +83,7 @@ class Workers:
             kwargs={"connect_timeout": 3, "application_name": "relais jobs"},
         )
         self.connector = PsycopgConnector()
-        self.app = _with_connector(app, self.connector)
+        self.app = _with_connector(app, self.connector, periodic_jobs)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until it is cancelled, with `stop` set before."""
@@ -96,24 +98,24 @@ class Workers:
             await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for worker in job_tracker.workers:
-                worker.shutdown_graceful_timeout = self.jobs_end_within
+                worker.shutdown_graceful_timeout = self.shutdown_timeout_seconds
             for part in parts:
                 part.cancel()
             await asyncio.wait(parts)
             await self.pool.close(timeout=1)
 
     async def _keep_running(self, part: str, run: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
-        warned_at = -REPEATED_WARNING_SECONDS
-        # Not only the cancellation: while the database is away a worker raises an error of its own instead.
+        warned_at = -WARNING_INTERVAL_SECONDS
+        # Check `stop` as well: without a database a worker raises an error of its own instead of CancelledError.
         while not stop.is_set():
             error_name = ""
             try:
                 await cancel_on_clock_jump(run())
             except Exception as error:
                 error_name = type(error).__name__
-            if time.monotonic() - warned_at >= REPEATED_WARNING_SECONDS and not stop.is_set():
+            if time.monotonic() - warned_at >= WARNING_INTERVAL_SECONDS and not stop.is_set():
                 warned_at = time.monotonic()
-                log.warning("part of the workers begins again", extra={"kind": part, "error": error_name})
+                log.warning("worker restarted", extra={"kind": part, "error": error_name})
             await asyncio.sleep(RESTART_PAUSE_SECONDS)
 
     async def _defer_periodic(self) -> None:
@@ -147,18 +149,17 @@ async def _autocommit(connection: AsyncConnection[Any]) -> None:
     await connection.set_autocommit(True)
 
 
-def _with_connector(app: App, connector: PsycopgConnector) -> App:
-    """The same tasks, which still defer by `app`, with bookkeeping and periodic defers by `connector`.
+def _with_connector(app: App, connector: PsycopgConnector, periodic_jobs: Sequence[PeriodicJob]) -> App:
+    """The same tasks, which still defer with `app`; bookkeeping and periodic defers use `connector`.
 
-    Left to `app`, a periodic defer uses a Django connection in a thread that nobody closes: once broken, it stays so.
+    With `app`, a periodic defer would use a Django connection in a thread where nobody closes it: once broken, it stays
+    broken.
     """
-    ours = App(connector=connector, worker_defaults=app.worker_defaults)
-    ours.tasks = app.tasks
-    ours.periodic_registry = PeriodicRegistry()  # type: ignore[no-untyped-call]
-    for periodic in app.periodic_registry.periodic_tasks.values():
-        task = copy.copy(periodic.task)
-        task.blueprint = ours
-        ours.periodic_registry.register_task(
-            task, periodic.cron, periodic.periodic_id, {**periodic.configure_kwargs}
-        )
-    return ours
+    worker_app = App(connector=connector, worker_defaults=app.worker_defaults)
+    worker_app.tasks = app.tasks
+    worker_app.periodic_registry = PeriodicRegistry()  # type: ignore[no-untyped-call]
+    for job in periodic_jobs:
+        task = copy.copy(app.tasks[job.task])
+        task.blueprint = worker_app
+        worker_app.periodic_registry.register_task(task, job.cron, periodic_id="", configure_kwargs={})
+    return worker_app

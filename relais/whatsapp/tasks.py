@@ -40,7 +40,6 @@ def look_up_message(sid: str) -> None:
     studio_messages.record(sid, at=timezone.now())
 
 
-@app.periodic(cron="* * * * *")
 @app.task(name="relais.whatsapp.tasks.look_at_log", queueing_lock="look_at_log", priority=1)
 def poll_recent_log(timestamp: int) -> None:
     from relais.whatsapp.reconcile import schedule
@@ -48,7 +47,6 @@ def poll_recent_log(timestamp: int) -> None:
     schedule.poll_recent(started_at=PROCESS_STARTED_AT)
 
 
-@app.periodic(cron="17 * * * *")
 @app.task(name="relais.whatsapp.tasks.look_back_in_log", queueing_lock="look_back_in_log", priority=1)
 def poll_log_backlog(timestamp: int) -> None:
     from relais.whatsapp.reconcile import schedule

@@ -12,6 +12,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from relais import jobs
 from relais.company import company_settings
+from relais.db_connection import releasing_connection
 from relais.emulator.testing import wait_for
 from relais.flows import engine, host_limits, http_client, tasks
 from relais.flows.host_limits import HostBusy, HostLimiter
@@ -149,14 +150,14 @@ def workers_at_work(monkeypatch):
     """The queues and slots of the jobs' process, with the bot's jobs alone."""
     bots = DjangoApp(connector=app.connector)
     for task in (tasks.run_bot, tasks.run_bot_with_requests):
-        monkeypatch.setattr(task, "func", jobs._returning_its_connection(task.func))
+        monkeypatch.setattr(task, "func", releasing_connection()(task.func))
         bots.tasks[task.name] = task
     loop, stop, begun = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
     parts = []
 
     async def work():
         loop.set_default_executor(ThreadPoolExecutor(jobs.JOB_THREADS))
-        workers = Workers(bots, jobs.QUEUE_CONCURRENCY, conninfo=conninfo(), jobs_end_within=5)
+        workers = Workers(bots, jobs.QUEUE_CONCURRENCY, conninfo=conninfo(), shutdown_timeout_seconds=5)
         parts.append(asyncio.ensure_future(workers.run(stop)))
         begun.set()
         await asyncio.wait(parts)

@@ -10,7 +10,7 @@ import psycopg
 from relais.ops.doctor.context import Patient
 from relais.ops.doctor.result import Finding, failed, ok, unverified, warning
 from relais.ops.health import STALE_AFTER_SECONDS
-from relais.ops.job_progress import PROGRESS, READY, Progress, periodic_intervals
+from relais.ops.job_progress import SELECT_OLDEST_READY, SELECT_PROGRESS, JobProgress, periodic_intervals
 
 LONGEST_WAIT = 60
 """Seconds that a message may lie unsent."""
@@ -91,7 +91,9 @@ def look_at_jobs(patient: Patient) -> Iterator[Finding]:
 
 
 def _without_progress(db: psycopg.Connection[Any], patient: Patient) -> Iterator[Finding]:
-    progress = Progress.of(db.execute(PROGRESS).fetchall(), db.execute(READY).fetchall())
+    progress = JobProgress.from_rows(
+        db.execute(SELECT_PROGRESS).fetchall(), db.execute(SELECT_OLDEST_READY).fetchall()
+    )
     advice = f"Read {patient.log}/jobs.log, restart Relais."
     for task, seconds in progress.overdue(periodic_intervals()).items():
         name = task.rpartition(".")[2]

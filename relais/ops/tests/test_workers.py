@@ -1,4 +1,4 @@
-"""The workers of the queues and the periodic deferrer go on by themselves whatever happens to their connection."""
+"""The workers of the queues and the periodic deferrer recover by themselves when their connection breaks."""
 
 import asyncio
 import threading
@@ -19,34 +19,42 @@ from relais.ops import job_tracker as tracking
 from relais.ops.job_tracker import job_tracker
 from relais.ops.tasks import retry_stalled
 from relais.ops.workers import Workers
+from relais.periodic_jobs import PeriodicJob
 
 pytestmark = pytest.mark.django_db(transaction=True)
-WITHIN = 30
-CUT = """
+TIMEOUT_SECONDS = 30
+TERMINATE_OTHERS = """
 select count(pg_terminate_backend(pid)) from pg_stat_activity
 where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
 """
-WAITS_FOR_A_LOCK = """
+COUNT_WAITING_FOR_LOCK = """
 select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%procrastinate_defer_periodic%'
 """
 
 
-class Office:
+class WorkerHarness:
     """An app with the tasks of one test, and workers for it in a thread of their own."""
 
     def __init__(self):
         self.app = DjangoApp(connector=app.connector)
+        self.periodic_jobs = []
         self.done = []
 
-    def note(self, name):
+    def record(self, name):
         self.done.append(name)
 
     @contextmanager
-    def at_work(self, **concurrency):
+    def running(self, **concurrency):
         loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
         async def work():
-            self.workers = Workers(self.app, concurrency, conninfo=conninfo(), jobs_end_within=5)
+            self.workers = Workers(
+                self.app,
+                concurrency,
+                conninfo=conninfo(),
+                shutdown_timeout_seconds=5,
+                periodic_jobs=self.periodic_jobs,
+            )
             self.working = asyncio.ensure_future(self.workers.run(stop))
             await asyncio.wait([self.working])
             return self.working.cancelled()
@@ -58,155 +66,164 @@ class Office:
 
         thread = threading.Thread(target=run)
         thread.start()
-        wait_for(lambda: hasattr(self, "working"), WITHIN, "the workers to begin")
+        wait_for(lambda: hasattr(self, "working"), TIMEOUT_SECONDS, "the workers to begin")
         try:
             yield
         finally:
             loop.call_soon_threadsafe(stop.set)
             loop.call_soon_threadsafe(self.working.cancel)
-            thread.join(WITHIN)
+            thread.join(TIMEOUT_SECONDS)
         assert self.was_cancelled
 
-    def does(self, name):
-        wait_for(lambda: name in self.done, WITHIN, f"the job {name} to be done")
+    def wait_until_done(self, name):
+        wait_for(lambda: name in self.done, TIMEOUT_SECONDS, f"the job {name} to be done")
 
-    def does_more(self, name, times=2):
+    def wait_until_done_again(self, name, times=2):
         already = self.done.count(name)
-        wait_for(lambda: self.done.count(name) >= already + times, WITHIN, f"{name} to be done again")
+        wait_for(
+            lambda: self.done.count(name) >= already + times, TIMEOUT_SECONDS, f"{name} to be done again"
+        )
 
 
 @pytest.fixture
-def office(transactional_db):
-    yield Office()
-    # What was cut stays in the pool, and the more tests ran before, the longer it takes to come upon one that is alive.
+def harness(transactional_db):
+    yield WorkerHarness()
+    # Broken connections stay in the pool: the more tests ran before, the longer it takes to find one that is alive.
     connection.close()
     connection.close_pool()
 
 
 @contextmanager
-def outside():
+def own_database_connection():
     with psycopg.connect(conninfo(), autocommit=True) as database:
         yield database
 
 
-def deferred(task, **arguments):
-    try:
-        return task.defer(**arguments)
-    except ConnectorException:
-        connection.close()
-        return None
-
-
 def cut_all_connections(database):
-    database.execute(CUT)
+    database.execute(TERMINATE_OTHERS)
     connection.close()
     connection.close_pool()
 
 
-def breaks_once(manager, query, monkeypatch):
-    """The next such query of the workers' bookkeeping fails as on a broken connection; returns when it did."""
-    works, broke = getattr(manager, query), threading.Event()
+def break_next(manager, query, monkeypatch):
+    """Let the next such query of the workers' bookkeeping fail like on a broken connection. Return an event set then."""
+    original, broke = getattr(manager, query), threading.Event()
 
-    async def first_breaks(*given, **named):
+    async def break_once(*args, **kwargs):
         if not broke.is_set():
             broke.set()
             raise ConnectorException("the connection broke")
-        return await works(*given, **named)
+        return await original(*args, **kwargs)
 
-    monkeypatch.setattr(manager, query, first_breaks)
+    monkeypatch.setattr(manager, query, break_once)
     return broke
 
 
-def test_periodic_jobs_go_on_when_the_connection_breaks_in_the_middle_of_a_tick(office):
-    @office.app.periodic(cron="* * * * * *")
-    @office.app.task(name="each second")
-    def each_second(timestamp):
-        office.note("tick")
+def test_periodic_jobs_continue_when_the_connection_breaks_in_the_middle_of_a_tick(harness):
+    harness.periodic_jobs.append(PeriodicJob("each second", "* * * * * *", "tick"))
 
-    with office.at_work(default=2), outside() as database, outside() as locking:
-        office.does("tick")
+    @harness.app.task(name="each second")
+    def each_second(timestamp):
+        harness.record("tick")
+
+    with (
+        harness.running(default=2),
+        own_database_connection() as database,
+        own_database_connection() as locking,
+    ):
+        harness.wait_until_done("tick")
         with suppress(psycopg.OperationalError), locking.transaction():
             locking.execute("lock procrastinate_periodic_defers in access exclusive mode")
-            wait_for(lambda: database.execute(WAITS_FOR_A_LOCK).fetchone()[0], WITHIN, "the deferrer to wait")
+            wait_for(
+                lambda: database.execute(COUNT_WAITING_FOR_LOCK).fetchone()[0],
+                TIMEOUT_SECONDS,
+                "the deferrer to wait",
+            )
             cut_all_connections(database)
-        office.does_more("tick")
+        harness.wait_until_done_again("tick")
 
 
-def test_jobs_go_on_after_every_connection_broke(office):
-    @office.app.task(name="simple")
+def test_jobs_continue_after_every_connection_broke(harness):
+    @harness.app.task(name="simple")
     def simple(name):
-        office.note(name)
+        harness.record(name)
 
-    with office.at_work(default=2), outside() as database:
+    with harness.running(default=2), own_database_connection() as database:
         simple.defer(name="before")
-        office.does("before")
+        harness.wait_until_done("before")
         for cut in ("first", "second"):
             cut_all_connections(database)
             simple.defer(name=cut)
-            office.does(cut)
+            harness.wait_until_done(cut)
 
 
-def test_a_job_that_hangs_keeps_no_new_worker_from_its_work(office, monkeypatch):
-    let_go = threading.Event()
+def test_a_hanging_job_does_not_block_the_new_worker(harness, monkeypatch):
+    finish = threading.Event()
 
-    @office.app.task(name="hangs")
+    @harness.app.task(name="hangs")
     def hangs():
-        office.note("begun")
-        let_go.wait(WITHIN)
-        office.note("ended")
+        harness.record("begun")
+        finish.wait(TIMEOUT_SECONDS)
+        harness.record("ended")
 
-    @office.app.task(name="simple")
+    @harness.app.task(name="simple")
     def simple():
-        office.note("simple")
+        harness.record("simple")
 
     try:
-        with office.at_work(default=1):
+        with harness.running(default=1):
             hangs.defer()
-            office.does("begun")
-            breaks_once(office.workers.app.job_manager, "update_heartbeat", monkeypatch)
+            harness.wait_until_done("begun")
+            break_next(harness.workers.app.job_manager, "update_heartbeat", monkeypatch)
             # Without a free slot, only another worker can do it.
             simple.defer()
-            office.does("simple")
-            assert "ended" not in office.done
-            let_go.set()
-            wait_for(lambda: not ProcrastinateJob.objects.exists(), WITHIN, "both jobs to be acknowledged")
+            harness.wait_until_done("simple")
+            assert "ended" not in harness.done
+            finish.set()
+            wait_for(
+                lambda: not ProcrastinateJob.objects.exists(), TIMEOUT_SECONDS, "both jobs to be acknowledged"
+            )
     finally:
-        let_go.set()
-    assert office.done.count("begun") == 1
+        finish.set()
+    assert harness.done.count("begun") == 1
 
 
-def test_slow_jobs_of_one_queue_take_no_slot_of_another(office):
-    let_go = threading.Event()
+def test_slow_jobs_of_one_queue_take_no_slot_of_another(harness):
+    finish = threading.Event()
 
-    @office.app.task(name="slow", queue="slow")
+    @harness.app.task(name="slow", queue="slow")
     def slow():
-        office.note("slow")
-        let_go.wait(WITHIN)
+        harness.record("slow")
+        finish.wait(TIMEOUT_SECONDS)
 
-    @office.app.task(name="simple")
+    @harness.app.task(name="simple")
     def simple():
-        office.note("simple")
+        harness.record("simple")
 
     try:
-        with office.at_work(default=1, slow=2):
+        with harness.running(default=1, slow=2):
             for _more_than_slots in range(5):
                 slow.defer()
-            wait_for(lambda: office.done.count("slow") == 2, WITHIN, "all slots of the queue to be taken")
+            wait_for(
+                lambda: harness.done.count("slow") == 2, TIMEOUT_SECONDS, "all slots of the queue to be taken"
+            )
             simple.defer()
-            office.does("simple")
-            assert office.done.count("slow") == 2
-            let_go.set()
-            wait_for(lambda: office.done.count("slow") == 5, WITHIN, "the others to have their turn")
+            harness.wait_until_done("simple")
+            assert harness.done.count("slow") == 2
+            finish.set()
+            wait_for(
+                lambda: harness.done.count("slow") == 5, TIMEOUT_SECONDS, "the others to have their turn"
+            )
     finally:
-        let_go.set()
+        finish.set()
 
 
-def test_what_a_job_defers_is_gone_with_its_transaction(office):
-    @office.app.task(name="next")
+def test_jobs_deferred_in_a_rolled_back_transaction_are_gone(harness):
+    @harness.app.task(name="next")
     def deferred(name):
-        office.note(name)
+        harness.record(name)
 
-    @office.app.task(name="fails")
+    @harness.app.task(name="fails")
     def fails():
         with pytest.raises(ZeroDivisionError), transaction.atomic():
             deferred.defer(name="rolled back")
@@ -214,27 +231,27 @@ def test_what_a_job_defers_is_gone_with_its_transaction(office):
         with transaction.atomic():
             deferred.defer(name="committed")
 
-    with office.at_work(default=1):
+    with harness.running(default=1):
         fails.defer()
-        office.does("committed")
-    assert "rolled back" not in office.done
+        harness.wait_until_done("committed")
+    assert "rolled back" not in harness.done
     assert not ProcrastinateJob.objects.exists()
 
 
-def test_a_job_whose_outcome_could_not_be_written_is_done_again(office, monkeypatch):
+def test_a_job_whose_outcome_could_not_be_written_is_retried(harness, monkeypatch):
     monkeypatch.setattr(tracking, "LOST_AFTER_SECONDS", 0.0)
 
-    @office.app.task(name="simple")
+    @harness.app.task(name="simple")
     def simple():
-        office.note("simple")
+        harness.record("simple")
 
-    with office.at_work(default=1):
-        lost = breaks_once(office.workers.app.job_manager, "finish_job", monkeypatch)
+    with harness.running(default=1):
+        lost = break_next(harness.workers.app.job_manager, "finish_job", monkeypatch)
         simple.defer()
-        assert lost.wait(WITHIN)
-        wait_for(lambda: not job_tracker.running_count, WITHIN, "the job to be left")
+        assert lost.wait(TIMEOUT_SECONDS)
+        wait_for(lambda: not job_tracker.running_count, TIMEOUT_SECONDS, "the job to be left")
         [left] = ProcrastinateJob.objects.values_list("status", flat=True)
         assert left == "doing"
         async_to_sync(retry_stalled.func)(SimpleNamespace(app=app), 0)
-        wait_for(lambda: not ProcrastinateJob.objects.exists(), WITHIN, "the job to be acknowledged")
-    assert office.done == ["simple", "simple"]
+        wait_for(lambda: not ProcrastinateJob.objects.exists(), TIMEOUT_SECONDS, "the job to be acknowledged")
+    assert harness.done == ["simple", "simple"]

@@ -22,7 +22,7 @@ from prometheus_client import REGISTRY
 
 from relais.company.messenger import STUDIO_HOOKS
 from relais.ops.disk import CRITICAL_FREE_BYTES, LOW_FREE_BYTES
-from relais.ops.job_progress import Progress, periodic_intervals
+from relais.ops.job_progress import JobProgress, periodic_intervals
 from relais.ops.watch import queries
 from relais.ops.watch.metrics_store import keeper
 from relais.ops.watch.snapshot import DAY, HOUR, LATELY, Look
@@ -291,7 +291,7 @@ def jobs(look: Look) -> Sign:
     return Sign(title, told if waiting else _("Elles tournent ; aucune n'attend."))
 
 
-def _no_progress(progress: Progress) -> str:
+def _no_progress(progress: JobProgress) -> str:
     overdue = progress.overdue(periodic_intervals())
     if overdue:
         task, seconds = max(overdue.items(), key=lambda each: each[1])

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from relais.accounts.bearer import bearer_token
 from relais.accounts.models import ApiToken, TokenRefused
 from relais.db_connection import release_connection
-from relais.ops.job_progress import Progress, periodic_intervals
+from relais.ops.job_progress import JobProgress, periodic_intervals
 from relais.ops.watch import queries
 from relais.ops.watch.metrics_store import FRESH
 from relais.process_identity import process_identity
@@ -185,7 +185,7 @@ def of_the_database() -> Iterator[Metric]:
     yield GaugeMetricFamily("relais_database_connections_max", "How many may be.", value=most)
 
 
-def of_progress(progress: Progress) -> Iterator[Metric]:
+def of_progress(progress: JobProgress) -> Iterator[Metric]:
     intervals = periodic_intervals()
     ages = GaugeMetricFamily(
         "relais_periodic_job_age_seconds", "Since a periodic job last succeeded.", labels=["task"]

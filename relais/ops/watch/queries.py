@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection
 
-from relais.ops.job_progress import PROGRESS, READY, Progress
+from relais.ops.job_progress import SELECT_OLDEST_READY, SELECT_PROGRESS, JobProgress
 
 OUTBOX = """
 select state, count(*), min(created_at) from message_deliveries
@@ -86,8 +86,8 @@ def jobs() -> dict[str, Jobs]:
     return {task: Jobs(*counts) for task, *counts in _rows(JOBS)}
 
 
-def progress() -> Progress:
-    return Progress.of(_rows(PROGRESS), _rows(READY))
+def progress() -> JobProgress:
+    return JobProgress.from_rows(_rows(SELECT_PROGRESS), _rows(SELECT_OLDEST_READY))
 
 
 def failed_jobs(since: datetime) -> FailedJobs:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from relais.ops.health import STALE_AFTER_SECONDS
-from relais.ops.job_progress import Progress
+from relais.ops.job_progress import JobProgress
 from relais.ops.watch import queries
 from relais.ops.watch.queries import Counted, FailedJobs, Jobs, Outbox
 from relais.web.templatetags.relais import duration
@@ -38,7 +38,7 @@ class Look:
         return Jobs(*(sum(getattr(each, name) for each in found) for name in ("waiting", "doing", "failed")))
 
     @cached_property
-    def progress(self) -> Progress:
+    def progress(self) -> JobProgress:
         return queries.progress()
 
     @cached_property

@@ -1,0 +1,46 @@
+"""All periodic jobs, in one list. The deferrer (`ops/workers.py`) and the health checks read it.
+
+A task of this list is defined with `priority=1`, so that it runs before whatever waits, and with a `queueing_lock`, so
+that it never waits twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PeriodicJob:
+    task: str
+    cron: str
+    """Five fields; a sixth, if given, is the seconds."""
+    purpose: str
+
+
+PERIODIC_JOBS = (
+    PeriodicJob(
+        "relais.flows.tasks.wake_bots",
+        "* * * * * */5",
+        "continue the bot executions whose time-out is due",
+    ),
+    PeriodicJob(
+        "relais.ops.tasks.retry_stalled",
+        "* * * * * */5",
+        "retry the jobs of dead workers",
+    ),
+    PeriodicJob(
+        "relais.conversations.tasks.end_silent_conversations",
+        "* * * * *",
+        "end conversations without activity",
+    ),
+    PeriodicJob(
+        "relais.whatsapp.tasks.look_at_log",
+        "* * * * *",
+        "reconcile recent messages with Twilio's log",
+    ),
+    PeriodicJob(
+        "relais.whatsapp.tasks.look_back_in_log",
+        "17 * * * *",
+        "reconcile the last day, once a day the last week, with Twilio's log",
+    ),
+)
