@@ -1,4 +1,4 @@
-"""Who works here: users, their roles and teams, how they sign in, and the tokens of programs that call us.
+"""Users, roles, teams, sign-in, and API tokens.
 
-It is not about clients, and it knows nothing of conversations: what a departure means for them, they listen for.
+It knows neither clients nor conversations: other rooms connect to its signals, such as `user_deactivated`.
 """

@@ -9,4 +9,4 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         from relais.accounts import auth_logging
 
-        auth_logging.listen()
+        auth_logging.connect_signals()

@@ -1,4 +1,4 @@
-"""The audit trail: one line of the log for each act of administration, with who acted on what. Ids, never names."""
+"""The audit trail: one log line for each administrative action, with its actor and targets. Ids, never names."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import logging
 from django.db import transaction
 
 log = logging.getLogger(__name__)
-COMMAND = "command"
-"""The actor when someone on the machine itself ran a command."""
+COMMAND_ACTOR = "command"
+"""The actor of an action by the command line."""
 
 
 def record(act: str, *, actor: int | str, **targets: int | str | None) -> None:
-    """Write the line once the change is committed; a change that is rolled back leaves none."""
+    """Log the action once the transaction commits; a rolled back change is not logged."""
     extra: dict[str, int | str | None] = {"act": act, "actor": actor}
     extra |= targets
     transaction.on_commit(lambda: log.info("administration", extra=extra))

@@ -1,4 +1,4 @@
-"""Who comes and goes, for the journal: by number, never by name or e-mail."""
+"""Log sign-ins, sign-outs and password changes: by user id, never by name or e-mail."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 log = logging.getLogger(__name__)
 
 
-def came(sender: Any, *, user: Any, **rest: Any) -> None:
+def log_sign_in(sender: Any, *, user: Any, **kwargs: Any) -> None:
     log.info("signed in", extra={"user": user.pk})
 
 
-def went(sender: Any, *, user: Any, **rest: Any) -> None:
+def log_sign_out(sender: Any, *, user: Any, **kwargs: Any) -> None:
     if user is not None:
         log.info("signed out", extra={"user": user.pk})
 
 
-def changed_password(sender: Any, *, user: Any, **rest: Any) -> None:
+def log_password_change(sender: Any, *, user: Any, **kwargs: Any) -> None:
     log.info("password changed", extra={"user": user.pk})
 
 
-def listen() -> None:
+def connect_signals() -> None:
+    user_logged_in.connect(log_sign_in, dispatch_uid="auth_logging")
+    user_logged_out.connect(log_sign_out, dispatch_uid="auth_logging")
     for signal in (password_changed, password_reset):
-        signal.connect(changed_password, dispatch_uid="journal")
-    user_logged_in.connect(came, dispatch_uid="journal")
-    user_logged_out.connect(went, dispatch_uid="journal")
+        signal.connect(log_password_change, dispatch_uid="auth_logging")

@@ -1,4 +1,4 @@
-"""What of allauth is reachable: sign-in, sign-out, and the two ways to a new password."""
+"""The URLs of allauth that are enabled: sign-in, sign-out, password change and password reset."""
 
 from allauth.account import views
 from django.http import Http404, HttpRequest, HttpResponse
@@ -7,8 +7,8 @@ from django.urls import path, re_path
 from relais.accounts.language import choose_language
 
 
-def closed(request: HttpRequest) -> HttpResponse:
-    """allauth names these addresses in its pages; there is nothing behind them."""
+def disabled(request: HttpRequest) -> HttpResponse:
+    """allauth reverses these names in its pages, so they must exist; they answer 404."""
     raise Http404
 
 
@@ -30,7 +30,7 @@ urlpatterns = [
         views.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
-    path("signup/", closed, name="account_signup"),
-    path("password/set/", closed, name="account_set_password"),
-    path("email/", closed, name="account_email"),
+    path("signup/", disabled, name="account_signup"),
+    path("password/set/", disabled, name="account_set_password"),
+    path("email/", disabled, name="account_email"),
 ]

@@ -1,4 +1,4 @@
-"""The forms of the users' pages, and of allauth's those whose answers must not tell who has an account."""
+"""Forms of the users' pages, and allauth's password reset forms, which must not reveal whether an account exists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from relais.accounts.validators import validate_visible
 
 
 class UserForm(forms.Form):
-    """Who a person is here. The team is chosen, or named and made."""
+    """Name, role and team of a user. The team is an existing one, or created by its name."""
 
     full_name = forms.CharField(label=_("Nom"), max_length=120, validators=[validate_visible])
     role = forms.ChoiceField(label=_("Rôle"), choices=ROLE_CHOICES)
@@ -36,10 +36,10 @@ class UserForm(forms.Form):
         name = self.cleaned_data["new_team"]
         if not name:
             return self.cleaned_data["team"]
-        return Team.objects.filter(name__iexact=name).first() or self._new_team(name, by)
+        return Team.objects.filter(name__iexact=name).first() or self._create_team(name, by)
 
     @staticmethod
-    def _new_team(name: str, by: User) -> Team:
+    def _create_team(name: str, by: User) -> Team:
         team = Team.objects.create(name=name)
         audit.record("team created", actor=by.pk, team=team.pk)
         return team
@@ -74,12 +74,12 @@ class InvitationForm(UserForm):
         return email
 
     def invite(self, *, by: User) -> User:
-        said = self.cleaned_data
+        fields = self.cleaned_data
         user = User.objects.create_user(
-            said["email"],
-            full_name=said["full_name"],
-            role=said["role"],
-            language=said["language"],
+            fields["email"],
+            full_name=fields["full_name"],
+            role=fields["role"],
+            language=fields["language"],
             team=self.chosen_team(by=by),
         )
         audit.record("user created", actor=by.pk, user=user.pk, role=user.role)
@@ -87,7 +87,7 @@ class InvitationForm(UserForm):
 
 
 class PasswordResetForm(ResetPasswordForm):
-    """The same work and answer for every address: the mail leaves by a job, which an unknown address defers too."""
+    """The same response and work for every address: the e-mail is sent by a job, deferred for unknown addresses too."""
 
     def clean_email(self) -> str:
         return User.objects.canonical_email(self.cleaned_data["email"])
@@ -100,7 +100,7 @@ class PasswordResetForm(ResetPasswordForm):
 
 
 class PasswordResetTokenForm(UserTokenForm):
-    """A link serves only those who may sign in; for anybody else it is spent."""
+    """A reset link is valid only for users who may sign in."""
 
     def _get_user(self, uidb36: str) -> User | None:
         user = super()._get_user(uidb36)

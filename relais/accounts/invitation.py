@@ -1,4 +1,4 @@
-"""The single-use address where a person sets a password: for a new user, and for one who forgot it."""
+"""Single-use links to set a password: the invitation of a new user, and the password reset."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ log = logging.getLogger(__name__)
 
 
 def password_link(user: User) -> str:
-    """Good once, and for three days; a new password or e-mail, or a sign-in, ends it."""
-    names = {"uidb36": user_pk_to_url_str(user), "key": default_token_generator.make_token(user)}
-    # The public address, whatever Host the request claims: the link goes out by e-mail.
-    return settings.PUBLIC_BASE_URL + reverse("account_reset_password_from_key", kwargs=names)
+    """Valid once and for three days; a new password or e-mail, or a sign-in, invalidates it."""
+    url_arguments = {"uidb36": user_pk_to_url_str(user), "key": default_token_generator.make_token(user)}
+    # The public URL and not the Host header, which the client controls: the link is sent by e-mail.
+    return settings.PUBLIC_BASE_URL + reverse("account_reset_password_from_key", kwargs=url_arguments)
 
 
 def invite_by_email(user: User, link: str) -> bool:
-    """Send the link in the person's language. False: no mail server, or none that took it; pass it on by hand."""
+    """Send the link in the user's language. False when no mail server accepted it: it must be passed on by hand."""
     with translation.override(user.language):
         try:
             get_adapter().send_mail("account/email/invitation", user.email, {"user": user, "link": link})
@@ -36,8 +36,8 @@ def invite_by_email(user: User, link: str) -> bool:
     return "console" not in settings.EMAIL_BACKEND
 
 
-def send_reset_mail(user: User) -> None:
-    """Send a link in the person's language. Raises what the mail server raises."""
+def send_password_reset_email(user: User) -> None:
+    """Send a link in the user's language. Raises OSError or SMTPException when the mail server fails."""
     if may_sign_in(user):
         with translation.override(user.language):
             context = {"user": user, "password_reset_url": password_link(user)}

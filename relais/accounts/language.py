@@ -1,4 +1,4 @@
-"""The choice of a language: a person's own, and before sign-in this browser's."""
+"""The language choice: stored with the user, and before sign-in in a cookie."""
 
 from __future__ import annotations
 
@@ -10,26 +10,30 @@ from django.views.decorators.http import require_POST
 
 from relais.accounts.models import Language, User
 
-A_YEAR = 365 * 24 * 3600
+COOKIE_MAX_AGE_SECONDS = 365 * 24 * 3600
 
 
 @require_POST
 def choose_language(request: HttpRequest) -> HttpResponse:
-    answer = redirect(_way_back(request))
+    response = redirect(_redirect_target(request))
     language = request.POST.get("language")
     if language in Language.values:
-        answer.set_cookie(
-            settings.LANGUAGE_COOKIE_NAME, language, max_age=A_YEAR, httponly=True, samesite="Lax"
+        response.set_cookie(
+            settings.LANGUAGE_COOKIE_NAME,
+            language,
+            max_age=COOKIE_MAX_AGE_SECONDS,
+            httponly=True,
+            samesite="Lax",
         )
         if request.user.is_authenticated:
             User.objects.filter(pk=request.user.pk).update(language=language)
-    return answer
+    return response
 
 
-def _way_back(request: HttpRequest) -> str:
-    wanted = request.POST.get("next", "")
+def _redirect_target(request: HttpRequest) -> str:
+    target = request.POST.get("next", "")
     return (
-        wanted
-        if url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()})
+        target
+        if url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()})
         else "/dashboard"
     )

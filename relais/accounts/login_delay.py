@@ -1,4 +1,4 @@
-"""A sign-in under guessing is answered late: the delay is told by the page and waited by the shell, in no thread."""
+"""Delayed responses to sign-ins under password guessing: Django sets the delay, the server waits without a thread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DELAY_HEADER = "X-Relais-Delay-Seconds"
-"""Between the page and the shell only; it never leaves this process."""
+"""From Django to the ASGI middleware; it is removed before the response is sent."""
 
 
 def delay_response(request: HttpRequest, seconds: float) -> None:
@@ -20,25 +20,25 @@ def delay_response(request: HttpRequest, seconds: float) -> None:
 def login_delay_middleware(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Django's middleware: tells the shell for how long to keep the answer."""
+    """Django middleware: put the delay into a response header for the ASGI middleware."""
 
-    def answer(request: HttpRequest) -> HttpResponse:
+    def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         if seconds := request.META.get(DELAY_HEADER):
             response[DELAY_HEADER] = str(seconds)
         return response
 
-    return answer
+    return middleware
 
 
 class DelayedResponseMiddleware:
-    """The shell's part: the thread is free again while the answer waits."""
+    """ASGI middleware: wait before sending the response; Django's thread is free meanwhile."""
 
     def __init__(self, app: ASGIApp, sleep: Callable[[float], object] = asyncio.sleep) -> None:
         self.app, self.sleep = app, sleep
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def delayed(message: Message) -> None:
+        async def send_delayed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if seconds := headers.get(DELAY_HEADER):
@@ -46,4 +46,4 @@ class DelayedResponseMiddleware:
                     await self.sleep(float(seconds))  # type: ignore[misc]
             await send(message)
 
-        await self.app(scope, receive, delayed)
+        await self.app(scope, receive, send_delayed)

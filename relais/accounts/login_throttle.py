@@ -1,8 +1,8 @@
-"""Failed sign-ins: how many are too many.
+"""The rate limit of failed sign-ins.
 
-Failures alone are counted, since a whole shift signs in from one address; and by account *and* address, since
-anyone who knows an agent's e-mail could otherwise keep him out. Guesses from many addresses are therefore never
-refused: they, and whoever signs in meanwhile, are answered late.
+Only failures are counted, since a whole shift signs in from one address; and by account *and* address, since anyone who
+knows an agent's e-mail could otherwise lock him out. Guesses from many addresses are therefore never refused: their
+responses, and those of anyone who signs in meanwhile, are delayed.
 """
 
 from __future__ import annotations
@@ -16,60 +16,61 @@ from django.db.models import QuerySet
 
 from relais.accounts.models import SignInFailure
 
-PERIOD = timedelta(minutes=5)
-MOST_PER_ACCOUNT = 5
+FAILURE_WINDOW = timedelta(minutes=5)
+MAX_FAILURES_PER_ACCOUNT = 5
 """Of one account from one address."""
-MOST_PER_ADDRESS = 50
-"""Of one IPv4 address, or one IPv6 network of 64 bits: a single line is given a whole such network."""
+MAX_FAILURES_PER_ADDRESS = 50
+"""Of one IPv4 address, or one IPv6 network of 64 bits, which is what a single subscriber is assigned."""
 IPV6_PREFIX_BITS = 64
-FREE_FAILURES_PER_ACCOUNT, FREE_FAILURES_IN_ALL = 10, 200
-"""From all addresses together; up to here nobody waits."""
+UNDELAYED_FAILURES_PER_ACCOUNT, UNDELAYED_FAILURES_IN_ALL = 10, 200
+"""From all addresses together; up to here responses are not delayed."""
 FAILURES_PER_DELAY_SECOND_OF_ACCOUNT, FAILURES_PER_DELAY_SECOND_IN_ALL = 5, 100
 MAX_DELAY_SECONDS = 10
 
 
 class LoginThrottle:
-    """Someone at an address who wants to sign in as an account."""
+    """The rate limit of one account at one client address."""
 
     def __init__(self, email: str, address: str) -> None:
         self.account = hashlib.sha256(email.strip().lower().encode("utf-8", "replace")).hexdigest()
         self.address = network_of(address)
 
-    def wait_for_others(self) -> None:
-        """Until the end of the transaction the only attempt of its kind: else many at once would not see each other."""
+    def lock(self) -> None:
+        """Serialise attempts until the end of the transaction: concurrent ones would not see each other's failures."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "select pg_advisory_xact_lock(hashtextextended(%s, 0))", [self.account + self.address]
             )
 
-    def is_one_too_many(self, at: datetime) -> bool:
-        here = SignInFailure.objects.filter(address=self.address, at__gt=at - PERIOD)
+    def is_exceeded(self, at: datetime) -> bool:
+        of_address = SignInFailure.objects.filter(address=self.address, at__gt=at - FAILURE_WINDOW)
+        of_account = of_address.filter(account=self.account)
         return (
-            here.filter(account=self.account).count() >= MOST_PER_ACCOUNT or here.count() >= MOST_PER_ADDRESS
+            of_account.count() >= MAX_FAILURES_PER_ACCOUNT or of_address.count() >= MAX_FAILURES_PER_ADDRESS
         )
 
     def delay_seconds(self, at: datetime) -> float:
-        """How late this attempt is answered, be it right or wrong."""
-        recent = SignInFailure.objects.filter(at__gt=at - PERIOD)
+        """The delay of the response, whether the attempt succeeds or fails."""
+        recent = SignInFailure.objects.filter(at__gt=at - FAILURE_WINDOW)
         return max(
             _delay_seconds(
                 recent.filter(account=self.account),
-                FREE_FAILURES_PER_ACCOUNT,
+                UNDELAYED_FAILURES_PER_ACCOUNT,
                 FAILURES_PER_DELAY_SECOND_OF_ACCOUNT,
             ),
-            _delay_seconds(recent, FREE_FAILURES_IN_ALL, FAILURES_PER_DELAY_SECOND_IN_ALL),
+            _delay_seconds(recent, UNDELAYED_FAILURES_IN_ALL, FAILURES_PER_DELAY_SECOND_IN_ALL),
         )
 
-    def failed(self, at: datetime) -> None:
-        SignInFailure.objects.filter(at__lte=at - PERIOD).delete()
+    def record_failure(self, at: datetime) -> None:
+        SignInFailure.objects.filter(at__lte=at - FAILURE_WINDOW).delete()
         SignInFailure.objects.create(account=self.account, address=self.address, at=at)
 
-    def forgive(self) -> None:
+    def reset(self) -> None:
         SignInFailure.objects.filter(account=self.account, address=self.address).delete()
 
 
 def network_of(address: str) -> str:
-    """What one person may choose from freely counts as one address."""
+    """The address, or for IPv6 its /64 network: a client can choose any address in it."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -79,6 +80,6 @@ def network_of(address: str) -> str:
     return str(ipaddress.ip_network((ip, IPV6_PREFIX_BITS), strict=False)) if ip.version == 6 else str(ip)
 
 
-def _delay_seconds(failures: QuerySet[SignInFailure], free: int, per_second: int) -> float:
-    most = free + MAX_DELAY_SECONDS * per_second
-    return max(0, failures[:most].count() - free) / per_second
+def _delay_seconds(failures: QuerySet[SignInFailure], undelayed: int, per_second: int) -> float:
+    max_counted = undelayed + MAX_DELAY_SECONDS * per_second
+    return max(0, failures[:max_counted].count() - undelayed) / per_second

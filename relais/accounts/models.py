@@ -17,6 +17,7 @@ from relais.accounts.roles import Role, is_at_least
 from relais.accounts.signals import user_deactivated
 from relais.text import has_visible_characters
 
+LAST_USED_PRECISION = timedelta(minutes=1)
 ROLE_CHOICES = [
     (Role.AGENT.value, pgettext_lazy("role", "Agent")),
     (Role.SUPERVISOR.value, pgettext_lazy("role", "Superviseur")),
@@ -26,7 +27,7 @@ ROLE_CHOICES = [
 
 
 class LastSuperAdmin(Exception):
-    """Nobody else could give rights back; the message is a sentence for a person."""
+    """Nobody else could grant roles again. The message is a translated sentence for the user."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -53,12 +54,12 @@ class Team(models.Model):
         return self.name
 
 
-class Users(BaseUserManager["User"]):
+class UserManager(BaseUserManager["User"]):
     @transaction.atomic
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
-        """Make a user who can sign in with `email`; without a password he needs an invitation link first.
+        """Create a user who signs in with `email`; without a password, he needs an invitation link first.
 
-        The address counts as verified, since an admin typed it: an unverified one would bar the second factor.
+        The address counts as verified, since an admin typed it: an unverified one would rule out two-factor sign-in.
         """
         from allauth.account.models import EmailAddress
 
@@ -105,7 +106,7 @@ class User(AbstractBaseUser):
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = ["full_name"]
-    objects: ClassVar[Users] = Users()
+    objects: ClassVar[UserManager] = UserManager()
 
     class Meta:
         db_table = "users"
@@ -142,20 +143,20 @@ class User(AbstractBaseUser):
     @transaction.atomic
     def change_role(self, role: str) -> None:
         if role != Role.SUPER_ADMIN:
-            self._leave_a_super_admin()
+            self._require_another_super_admin()
         User.objects.filter(pk=self.pk).update(role=role)
         self.role = role
 
-    def _leave_a_super_admin(self) -> None:
-        """Lock all of them in order, so that of two who remove each other one comes too late."""
+    def _require_another_super_admin(self) -> None:
+        """Lock all super admins in order, so that two cannot remove each other at once. Raises LastSuperAdmin."""
         active = User.objects.active().filter(role=Role.SUPER_ADMIN).order_by("pk")
         if set(active.select_for_update(no_key=True).values_list("pk", flat=True)) == {self.pk}:
             raise LastSuperAdmin
 
     @transaction.atomic
     def deactivate(self, *, by: User | None, at: Any) -> None:
-        """Close the door to this user; whoever listens to `user_deactivated` takes over what he held."""
-        self._leave_a_super_admin()
+        """Forbid sign-in and send `user_deactivated`, on which the conversations release what he held."""
+        self._require_another_super_admin()
         if User.objects.filter(pk=self.pk, is_active=True).update(is_active=False):
             self.is_active = False
             user_deactivated.send(User, user=self, by=by, at=at)
@@ -172,7 +173,7 @@ class TokenState(StrEnum):
 
 
 class TokenRefused(Exception):
-    """A token that is good no longer; the message is a sentence for whoever runs the program."""
+    """An expired or revoked token. The message is a translated sentence for whoever runs the program."""
 
     SENTENCES: ClassVar = {
         TokenState.EXPIRED: _("Ce jeton a expiré. Créez-en un autre par « relais token create »."),
@@ -188,7 +189,7 @@ class TokenRefused(Exception):
 
 
 class ApiToken(models.Model):
-    """What a program shows instead of a password. Only the hash is kept; the token itself is shown once."""
+    """A bearer token of a program. Only its hash is stored; the token itself is shown once."""
 
     name = models.CharField(max_length=80)
     hash = models.CharField(max_length=64, unique=True)
@@ -203,15 +204,15 @@ class ApiToken(models.Model):
     @classmethod
     def create(cls, name: str, *, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
         token = f"relais_{secrets.token_urlsafe(32)}"
-        return cls.objects.create(name=name, hash=cls.hash_of(token), expires_at=expires_at), token
+        return cls.objects.create(name=name, hash=cls.hash_token(token), expires_at=expires_at), token
 
     @classmethod
     def authenticate(cls, token: str, *, at: datetime) -> ApiToken | None:
-        """Raises TokenRefused when it was good once."""
-        known = cls.objects.filter(hash=cls.hash_of(token)).first() if token else None
-        if known and known.state(at=at) != TokenState.VALID:
-            raise TokenRefused(known.state(at=at))
-        return known
+        """The valid token with this text, or None. Raises TokenRefused when it is expired or revoked."""
+        api_token = cls.objects.filter(hash=cls.hash_token(token)).first() if token else None
+        if api_token and api_token.state(at=at) != TokenState.VALID:
+            raise TokenRefused(api_token.state(at=at))
+        return api_token
 
     def state(self, *, at: datetime) -> TokenState:
         if self.revoked_at:
@@ -219,25 +220,25 @@ class ApiToken(models.Model):
         return TokenState.EXPIRED if self.expires_at and self.expires_at <= at else TokenState.VALID
 
     def revoke(self, *, at: datetime) -> bool:
-        """Whether it was not revoked before."""
+        """Idempotent. True when it was not revoked before."""
         return bool(ApiToken.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=at))
 
     def record_use(self, *, at: datetime) -> None:
-        """Noted once a minute at most: a busy program's row would be written with each of its calls."""
-        if self.last_used_at is None or self.last_used_at < at - timedelta(minutes=1):
+        """Update `last_used_at`, at most once a minute: a busy program would otherwise write the row at each call."""
+        if self.last_used_at is None or self.last_used_at < at - LAST_USED_PRECISION:
             ApiToken.objects.filter(pk=self.pk).update(last_used_at=at)
             self.last_used_at = at
 
     @staticmethod
-    def hash_of(token: str) -> str:
+    def hash_token(token: str) -> str:
         return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
 class SignInFailure(models.Model):
-    """One row per failure of the last minutes; `failures.py` counts them."""
+    """A failed sign-in of the last minutes; `login_throttle.py` counts them."""
 
     account = models.CharField(max_length=64)
-    """A hash: people type passwords where the e-mail belongs."""
+    """A hash of the e-mail: people type passwords into that field."""
     address = models.TextField()
     at = models.DateTimeField()
 

@@ -1,6 +1,6 @@
-"""What the other rooms may want to know of a user."""
+"""Signals about users that other rooms connect to."""
 
 from django.dispatch import Signal
 
 user_deactivated = Signal()
-"""A user was deactivated, inside the transaction that did it. Arguments: `user`, `by` (User or None), `at`."""
+"""Sent inside the transaction that deactivates a user. Arguments: `user`, `by` (User or None), `at`."""

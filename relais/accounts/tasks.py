@@ -1,4 +1,4 @@
-"""Mail that leaves beside the pages. Jobs carry ids and decide nothing."""
+"""E-mail sent by jobs. Jobs carry ids only."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from procrastinate.contrib.django import app
 
 log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 6
-RETRY = RetryStrategy(max_attempts=MAX_ATTEMPTS, exponential_wait=4)
-"""Seconds 4, 16, 64, 256 and 1,024: enough for a mail server that is away, and no link comes hours late."""
+RETRY_POLICY = RetryStrategy(max_attempts=MAX_ATTEMPTS, exponential_wait=4)
+"""Exponential backoff of 4 to 1,024 seconds: outlasts an outage of the mail server, and sends no link hours late."""
 
 
-@app.task(name="relais.accounts.tasks.send_password_reset", retry=RETRY)
+@app.task(name="relais.accounts.tasks.send_password_reset", retry=RETRY_POLICY)
 def send_password_reset(user_id: int | None) -> None:
-    """An unknown address defers a job for nobody, so that the page does the same for it as for a known one."""
-    from relais.accounts.invitation import send_reset_mail
+    """Send a reset link. None is an unknown address, which defers a job too, so that the page does the same work."""
+    from relais.accounts.invitation import send_password_reset_email
     from relais.accounts.models import User
 
     if user_id is None:
         return
     for user in User.objects.active().filter(pk=user_id):
-        send_reset_mail(user)
+        send_password_reset_email(user)
         log.info("reset link sent", extra={"user": user.pk})

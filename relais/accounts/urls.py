@@ -1,4 +1,4 @@
-"""The users' pages, under /dashboard, with or without a slash at the end."""
+"""URLs of the users' pages, under /dashboard, with or without a trailing slash."""
 
 from django.urls import re_path
 

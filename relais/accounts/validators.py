@@ -1,4 +1,4 @@
-"""What the name of anything must be, in the forms of every room."""
+"""Validators for the forms of every room."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from relais.text import has_visible_characters
 
 
 def validate_visible(text: str) -> None:
-    """Raises ValidationError when a reader would see nothing of it."""
+    """Raises ValidationError when the text has no visible character."""
     if not has_visible_characters(text):
         raise ValidationError(_("Ce texte ne contient aucun signe visible."), code="invisible")

@@ -1,4 +1,4 @@
-"""Who works here, for super administrators: invite, change, close and reopen an account."""
+"""User management, for super administrators: invite, change, deactivate and reactivate users."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from relais.accounts.models import LastSuperAdmin, User
 from relais.accounts.permissions import AuthenticatedRequest, role_required
 from relais.accounts.roles import Role
 
-LINK = "password_link"
-"""Where the session keeps a link until the next page has shown it."""
+LINK_SESSION_KEY = "password_link"
+"""Keeps a link in the session until the next page has shown it."""
 
 
 @role_required(Role.SUPER_ADMIN)
@@ -48,43 +48,43 @@ def invite(request: AuthenticatedRequest) -> HttpResponse:
 @role_required(Role.SUPER_ADMIN)
 def user(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     person = get_object_or_404(User.objects.select_related("team"), pk=pk)
-    form = UserForm(request.POST or None, initial=_as_form(person))
-    if form.is_valid() and _carried_out(request, lambda: form.save(person, by=request.user)):
+    form = UserForm(request.POST or None, initial=_initial(person))
+    if form.is_valid() and _apply_or_show_error(request, lambda: form.save(person, by=request.user)):
         messages.success(request, _("Enregistré."))
         return redirect("users")
-    shown = {"person": person, "form": form, "link": request.session.pop(LINK, {}).get(str(pk))}
-    return render(request, "accounts/user.html", shown, status=422 if form.is_bound else 200)
+    context = {"person": person, "form": form, "link": request.session.pop(LINK_SESSION_KEY, {}).get(str(pk))}
+    return render(request, "accounts/user.html", context, status=422 if form.is_bound else 200)
 
 
-def _as_form(person: User) -> dict[str, Any]:
+def _initial(person: User) -> dict[str, Any]:
     return {"full_name": person.full_name, "role": person.role, "team": person.team_id}
 
 
-def on_one_person(verb: Callable[[AuthenticatedRequest, User], HttpResponse]) -> Callable[..., HttpResponse]:
+def user_action(action: Callable[[AuthenticatedRequest, User], HttpResponse]) -> Callable[..., HttpResponse]:
     @role_required(Role.SUPER_ADMIN)
     @require_POST
-    @wraps(verb)
+    @wraps(action)
     def view(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-        return verb(request, get_object_or_404(User, pk=pk))
+        return action(request, get_object_or_404(User, pk=pk))
 
     return view
 
 
-@on_one_person
+@user_action
 def link(request: AuthenticatedRequest, person: User) -> HttpResponse:
     audit.record("reset link created", actor=request.user.pk, user=person.pk)
     return _show_link(request, person, password_link(person))
 
 
-@on_one_person
+@user_action
 def deactivate(request: AuthenticatedRequest, person: User) -> HttpResponse:
-    if _carried_out(request, lambda: person.deactivate(by=request.user, at=now())):
+    if _apply_or_show_error(request, lambda: person.deactivate(by=request.user, at=now())):
         audit.record("user deactivated", actor=request.user.pk, user=person.pk)
         messages.success(request, _("%(name)s ne peut plus se connecter.") % {"name": person.full_name})
     return redirect("users")
 
 
-@on_one_person
+@user_action
 def reactivate(request: AuthenticatedRequest, person: User) -> HttpResponse:
     person.reactivate()
     audit.record("user reactivated", actor=request.user.pk, user=person.pk)
@@ -92,17 +92,17 @@ def reactivate(request: AuthenticatedRequest, person: User) -> HttpResponse:
     return redirect("users")
 
 
-def _carried_out(request: AuthenticatedRequest, verb: Callable[[], None]) -> bool:
+def _apply_or_show_error(request: AuthenticatedRequest, action: Callable[[], None]) -> bool:
     try:
         with transaction.atomic():
-            verb()
-    except LastSuperAdmin as refusal:
-        messages.error(request, str(refusal))
+            action()
+    except LastSuperAdmin as error:
+        messages.error(request, str(error))
         return False
     return True
 
 
 def _show_link(request: AuthenticatedRequest, person: User, link: str) -> HttpResponse:
-    # By way of the session, so that a reload of the page neither repeats the act nor shows the link again.
-    request.session[LINK] = {str(person.pk): link}
+    # Redirect, with the link in the session: a reload neither repeats the action nor shows the link again.
+    request.session[LINK_SESSION_KEY] = {str(person.pk): link}
     return redirect("user", person.pk)

@@ -43,7 +43,7 @@ def create_token(options: argparse.Namespace) -> None:
         token, plain = ApiToken.create(
             name, expires_at=timezone.now() + timedelta(days=days) if days else None
         )
-        audit.record("token created", actor=audit.COMMAND, api_token=token.pk)
+        audit.record("token created", actor=audit.COMMAND_ACTOR, api_token=token.pk)
         print(plain)
         print("This token is shown only now: keep it where only its user can read it.", file=sys.stderr)
 
@@ -90,5 +90,5 @@ def revoke_token(options: argparse.Namespace) -> None:
             raise CommandFailed(f"There is no token with the number {options.number}; see relais token list.")
         if not token.revoke(at=timezone.now()):
             raise CommandFailed(f"The token {token.pk} ({token.name}) is revoked already.")
-        audit.record("token revoked", actor=audit.COMMAND, api_token=token.pk)
+        audit.record("token revoked", actor=audit.COMMAND_ACTOR, api_token=token.pk)
         print(f"The token {token.pk} ({token.name}) is revoked.")

@@ -44,7 +44,7 @@ def create_user(options: argparse.Namespace) -> None:
             raise CommandFailed(
                 f"There is a user with the e-mail address {fields['email']} already."
             ) from error
-        audit.record("user created", actor=audit.COMMAND, user=user.pk, role=user.role)
+        audit.record("user created", actor=audit.COMMAND_ACTOR, user=user.pk, role=user.role)
         print(f"{user.email} may sign in as {user.role}.")
 
 

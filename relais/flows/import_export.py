@@ -87,7 +87,7 @@ def import_file(
             flow.answer_clients()
         except NotStartedByMessages as error:
             raise CannotImport(_not_started_message(flow_file)) from error
-        audit.record("flow answers clients", actor=audit.COMMAND, flow=flow.pk)
+        audit.record("flow answers clients", actor=audit.COMMAND_ACTOR, flow=flow.pk)
     return [
         revision,
         *(
@@ -115,13 +115,13 @@ def _import_subflow(sid: str, path: str, *, publish: bool, at: datetime) -> Revi
 
 def _store_revision(flow: Flow, flow_file: FlowFile, *, publish: bool, at: datetime) -> Revision:
     revision = flow.add_revision(dict(flow_file.export.definition), by="relais flow import", at=at)
-    audit.record("flow imported", actor=audit.COMMAND, flow=flow.pk, revision=revision.pk)
+    audit.record("flow imported", actor=audit.COMMAND_ACTOR, flow=flow.pk, revision=revision.pk)
     if publish:
         try:
             revision.publish(at=at)
         except NotStartedByMessages as error:
             raise CannotImport(_not_started_message(flow_file)) from error
-        audit.record("flow published", actor=audit.COMMAND, flow=flow.pk, revision=revision.pk)
+        audit.record("flow published", actor=audit.COMMAND_ACTOR, flow=flow.pk, revision=revision.pk)
     return revision
 
 
@@ -141,7 +141,7 @@ def _get_or_create_flow(flow_file: FlowFile, *, name: str, sid: str) -> Flow:
     if sid and by_name.sid != sid:
         by_name.sid = sid
         by_name.save(update_fields=["sid"])
-        audit.record("flow SID changed", actor=audit.COMMAND, flow=by_name.pk)
+        audit.record("flow SID changed", actor=audit.COMMAND_ACTOR, flow=by_name.pk)
     return by_name
 
 

@@ -1,4 +1,4 @@
-"""Nadia invites, changes, closes and reopens accounts; nobody else does."""
+"""User management: Nadia invites, changes, deactivates and reactivates users; other roles may not."""
 
 import re
 import threading
@@ -15,42 +15,42 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def nadias(client, nadia):
+def nadia_browser(client, nadia):
     """Nadia's browser."""
     client.force_login(nadia)
     return client
 
 
-def invites(browser, **fields):
+def invite(browser, **fields):
     form = {"full_name": "Ali Omar", "email": "Ali@Example.com ", "role": "agent", "language": "fr", **fields}
     return browser.post("/dashboard/users/invite", form, follow=True)
 
 
-def link_in(page):
-    found = re.search(r"https://desk\.example(/accounts/password/reset/key/[^\"<\s]+)", page.content.decode())
-    return found and found[1]
+def find_link(page):
+    match = re.search(r"https://desk\.example(/accounts/password/reset/key/[^\"<\s]+)", page.content.decode())
+    return match and match[1]
 
 
-def changes(browser, person, **fields):
+def change_user(browser, person, **fields):
     form = {"full_name": person.full_name, "role": person.role, "team": person.team_id or "", **fields}
     return browser.post(f"/dashboard/users/{person.pk}", form)
 
 
 @pytest.mark.parametrize("role", ["agent", "supervisor", "admin"])
 @pytest.mark.parametrize("path", ["users", "users/invite", "users/1"])
-def test_others_are_told_that_it_is_not_for_them(client, awa, role, path):
+def test_other_roles_get_403(client, awa, role, path):
     awa.change_role(role)
     client.force_login(awa)
-    answer = client.get(f"/dashboard/{path}")
-    assert answer.status_code == 403
-    assert "Votre rôle ne permet pas" in answer.content.decode()
+    response = client.get(f"/dashboard/{path}")
+    assert response.status_code == 403
+    assert "Votre rôle ne permet pas" in response.content.decode()
 
 
-def test_the_anonymous_sign_in_first(client):
+def test_anonymous_users_are_redirected_to_sign_in(client):
     assert client.get("/dashboard/users").url == "/accounts/login/?next=/dashboard/users"
 
 
-def test_others_change_nothing(client, awa, koffi):
+def test_other_roles_cannot_change_users(client, awa, koffi):
     client.force_login(awa)
     for action in ("", "/link", "/deactivate", "/reactivate"):
         assert client.post(f"/dashboard/users/{koffi.pk}{action}", {"role": "super_admin"}).status_code == 403
@@ -58,125 +58,125 @@ def test_others_change_nothing(client, awa, koffi):
     assert (koffi.role, koffi.is_active) == ("agent", True)
 
 
-def test_the_page_lists_who_works_here(nadias, awa, yao):
-    page = nadias.get("/dashboard/users").content.decode()
+def test_the_page_lists_the_users(nadia_browser, awa, yao):
+    page = nadia_browser.get("/dashboard/users").content.decode()
     assert "Awa Diop" in page
     assert "yao@example.com" in page
     assert "Pièces" in page
 
 
-def test_an_invited_person_sets_a_password_and_is_in(nadias, mailoutbox):
-    page = invites(nadias)
+def test_an_invited_user_sets_a_password_and_is_signed_in(nadia_browser, mailoutbox):
+    page = invite(nadia_browser)
     ali = User.objects.get(email="ali@example.com")
     assert not ali.has_usable_password()
-    assert link_in(page) in mailoutbox[0].body
+    assert find_link(page) in mailoutbox[0].body
 
-    alis = Client()
-    form = alis.get(link_in(page), follow=True).context["action_url"]
-    alis.post(form, {"password1": "girafe et parapluie", "password2": "girafe et parapluie"})
-    assert alis.get("/accounts/password/change/").status_code == 200
+    ali_browser = Client()
+    form = ali_browser.get(find_link(page), follow=True).context["action_url"]
+    ali_browser.post(form, {"password1": "girafe et parapluie", "password2": "girafe et parapluie"})
+    assert ali_browser.get("/accounts/password/change/").status_code == 200
 
 
-def test_the_link_is_shown_once_and_works_once(nadias):
-    page = invites(nadias)
-    assert link_in(page)
-    assert not link_in(nadias.get(page.redirect_chain[-1][0]))
+def test_the_link_is_shown_once_and_works_once(nadia_browser):
+    page = invite(nadia_browser)
+    assert find_link(page)
+    assert not find_link(nadia_browser.get(page.redirect_chain[-1][0]))
 
-    form = Client().get(link_in(page), follow=True).context["action_url"]
-    Client().get(link_in(page))
+    form = Client().get(find_link(page), follow=True).context["action_url"]
+    Client().get(find_link(page))
     first = Client()
-    first.get(link_in(page))
+    first.get(find_link(page))
     first.post(form, {"password1": "girafe et parapluie", "password2": "girafe et parapluie"})
-    assert "ne sert plus" in Client().get(link_in(page), follow=True).content.decode()
+    assert "ne sert plus" in Client().get(find_link(page), follow=True).content.decode()
 
 
-def test_the_invitation_speaks_the_language_of_the_invited(nadias, mailoutbox):
-    invites(nadias, language="en")
+def test_the_invitation_is_in_the_language_of_the_invited_user(nadia_browser, mailoutbox):
+    invite(nadia_browser, language="en")
     assert "Ali Omar" in mailoutbox[0].body
     assert "Bonjour" not in mailoutbox[0].body
 
 
-def test_without_a_mail_server_the_link_is_passed_on_by_hand(nadias, monkeypatch):
+def test_without_a_mail_server_the_page_shows_the_link(nadia_browser, monkeypatch):
     def down(*args, **kwargs):
         raise SMTPServerDisconnected
 
     monkeypatch.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", down)
-    page = invites(nadias)
-    assert link_in(page)
+    page = invite(nadia_browser)
+    assert find_link(page)
     assert "Invitation envoyée" not in page.content.decode()
 
 
-def test_one_address_has_one_account(nadias, awa):
-    page = invites(nadias, email="AWA@example.com")
+def test_an_email_has_one_account(nadia_browser, awa):
+    page = invite(nadia_browser, email="AWA@example.com")
     assert page.status_code == 422
     assert "a déjà un compte" in page.content.decode()
 
 
-def test_whoever_forgot_the_password_gets_a_new_link_from_nadia(nadias, awa):
-    page = nadias.post(f"/dashboard/users/{awa.pk}/link", follow=True)
-    assert Client().get(link_in(page), follow=True).context["action_url"]
+def test_nadia_creates_a_reset_link(nadia_browser, awa):
+    page = nadia_browser.post(f"/dashboard/users/{awa.pk}/link", follow=True)
+    assert Client().get(find_link(page), follow=True).context["action_url"]
 
 
-def test_nadia_gives_a_role_and_a_team(nadias, awa, sales):
-    changes(nadias, awa, role="supervisor", team=sales.pk)
+def test_nadia_changes_the_role_and_the_team(nadia_browser, awa, sales):
+    change_user(nadia_browser, awa, role="supervisor", team=sales.pk)
     awa.refresh_from_db()
     assert (awa.role, awa.team) == ("supervisor", sales)
 
 
-def test_a_team_is_made_by_naming_it_and_never_twice(nadias, awa, koffi):
-    changes(nadias, awa, new_team="  Service   après-vente ")
-    changes(nadias, koffi, new_team="service APRÈS-VENTE")
+def test_a_team_is_created_by_its_name_once(nadia_browser, awa, koffi):
+    change_user(nadia_browser, awa, new_team="  Service   après-vente ")
+    change_user(nadia_browser, koffi, new_team="service APRÈS-VENTE")
     awa.refresh_from_db()
     koffi.refresh_from_db()
     assert awa.team == koffi.team
     assert str(Team.objects.get()) == "Service après-vente"
 
 
-def test_a_role_that_does_not_exist_is_refused(nadias, awa):
-    assert changes(nadias, awa, role="king").status_code == 422
+def test_a_role_that_does_not_exist_is_refused(nadia_browser, awa):
+    assert change_user(nadia_browser, awa, role="king").status_code == 422
 
 
-def test_who_is_deactivated_gives_back_what_he_held(nadias, awa, held_by_awa):
-    nadias.post(f"/dashboard/users/{awa.pk}/deactivate")
+def test_deactivating_a_user_releases_his_conversations(nadia_browser, awa, held_by_awa):
+    nadia_browser.post(f"/dashboard/users/{awa.pk}/deactivate")
     held_by_awa.refresh_from_db()
     assert held_by_awa.agent is None
     assert event_types_of(held_by_awa)[-1] == "agent_release"
 
 
-def test_who_is_reactivated_comes_back(nadias, awa, clock):
+def test_a_reactivated_user_can_sign_in(nadia_browser, awa, clock):
     awa.deactivate(by=None, at=clock.now)
-    nadias.post(f"/dashboard/users/{awa.pk}/reactivate")
+    nadia_browser.post(f"/dashboard/users/{awa.pk}/reactivate")
     assert (
         Client().post("/accounts/login/", {"login": awa.email, "password": "un bon mot de passe"}).status_code
         == 302
     )
 
 
-def test_the_last_super_admin_stays(nadias, nadia, awa):
-    told = nadias.post(f"/dashboard/users/{nadia.pk}/deactivate", follow=True).content.decode()
-    assert "dernier super administrateur" in told
-    assert "dernier super administrateur" in changes(nadias, nadia, role="agent").content.decode()
+def test_the_last_super_admin_cannot_be_removed(nadia_browser, nadia, awa):
+    page = nadia_browser.post(f"/dashboard/users/{nadia.pk}/deactivate", follow=True).content.decode()
+    assert "dernier super administrateur" in page
+    assert "dernier super administrateur" in change_user(nadia_browser, nadia, role="agent").content.decode()
     nadia.refresh_from_db()
     assert (nadia.role, nadia.is_active) == ("super_admin", True)
 
 
-def test_a_super_admin_who_is_gone_does_not_count(nadia, awa, clock):
+def test_a_deactivated_super_admin_does_not_count(nadia, awa, clock):
     awa.change_role("super_admin")
     awa.deactivate(by=nadia, at=clock.now)
     with pytest.raises(LastSuperAdmin):
         nadia.change_role("admin")
 
 
-def test_nobody_is_found_under_an_unknown_number(nadias):
-    assert nadias.get("/dashboard/users/999999").status_code == 404
+def test_an_unknown_user_id_answers_404(nadia_browser):
+    assert nadia_browser.get("/dashboard/users/999999").status_code == 404
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_who_remove_each_other_one_stays(nadia, awa, clock):
+def test_of_two_super_admins_who_remove_each_other_one_stays(nadia, awa, clock):
     awa.change_role("super_admin")
     ready = threading.Barrier(2)
 
-    def removes(person):
+    def remove(person):
         ready.wait()
         try:
             User.objects.get(pk=person.pk).deactivate(by=None, at=clock.now)
@@ -185,7 +185,7 @@ def test_of_two_who_remove_each_other_one_stays(nadia, awa, clock):
         finally:
             connection.close()
 
-    rivals = [threading.Thread(target=removes, args=[person]) for person in (nadia, awa)]
+    rivals = [threading.Thread(target=remove, args=[person]) for person in (nadia, awa)]
     [rival.start() for rival in rivals]
     [rival.join() for rival in rivals]
     assert User.objects.active().count() == 1
