@@ -1,14 +1,17 @@
-"""Twilio's side of a hook: signed calls, on the project's own routes."""
+"""Calls of hooks as Twilio makes them: signed requests to the real routes, alone or concurrently."""
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
+import psycopg
 import pytest
 import requests
 from django.conf import settings
@@ -16,12 +19,15 @@ from starlette.applications import Starlette
 from twilio.request_validator import RequestValidator
 
 from relais.emulator.testing import RunningDouble, ServerThread, running_double
+from relais.live.pool import conninfo
 from relais.whatsapp import client
 from relais.whatsapp.database_clock import SharedClock
 from relais.whatsapp.inbound.routes import HookRoutes
 from relais.whatsapp.outbound.send_attempt import send_delivery, store_outcome
 from relais.whatsapp.outbound.sender import Sender
 from tests.cast import FATOU, OUR_NUMBER, new_sid
+
+STUDIO_CREDENTIALS = {"Authorization": "Basic " + base64.b64encode(b"studio:studio-secret").decode()}
 
 
 class Twilio:
@@ -89,6 +95,33 @@ def twilio(desk: str, hook_routes: HookRoutes) -> Iterator[Twilio]:
     yield twilio
     twilio.http.close()
     hook_routes.authentication.reset()
+
+
+@pytest.fixture
+def call_concurrently(desk: str) -> Any:
+    """Makes all calls at the same time, each on a connection of its own; returns their responses in order."""
+
+    def calls(messages: Any, path: Any = "/api/twilio/message") -> list[requests.Response]:
+        paths = [path] * len(messages) if isinstance(path, str) else path
+        with ThreadPoolExecutor(len(messages)) as callers:
+            return list(callers.map(lambda *call: Twilio(desk).calls(*call), paths, messages))
+
+    return calls
+
+
+@pytest.fixture
+def other_session(db: None) -> Iterator[Any]:
+    """A database session beside those of the application."""
+    with psycopg.connect(conninfo(), autocommit=True) as session:
+        yield session
+
+
+@contextmanager
+def holding_lock(session: Any, statement: str) -> Iterator[None]:
+    """The session holds the lock that the statement takes, for as long as the block lasts."""
+    with session.transaction():
+        session.execute(statement)
+        yield
 
 
 def inbound(text: str = "Bonjour", **more: str) -> dict[str, str]:

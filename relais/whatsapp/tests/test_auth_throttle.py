@@ -1,4 +1,4 @@
-"""Failures by address: who shares a count, when it starts anew, and who is never locked out."""
+"""The failure limiter: which clients share a count, when a window starts, and which addresses are trusted."""
 
 import pytest
 
@@ -25,24 +25,24 @@ def limiter(clock):
     return FailureLimiter(3, window_seconds=60, clock=clock)
 
 
-def fails(limiter, times, host=STRANGER):
+def record_failures(limiter, times, host=STRANGER):
     for _ in range(times):
         limiter.record_failure(host)
 
 
-def test_the_limit_is_reached_by_failures_of_one_address(limiter):
-    fails(limiter, 2)
+def test_failures_of_one_address_reach_the_limit(limiter):
+    record_failures(limiter, 2)
     assert not limiter.is_exceeded(STRANGER)
-    fails(limiter, 1)
+    record_failures(limiter, 1)
     assert limiter.is_exceeded(STRANGER)
     assert not limiter.is_exceeded("203.0.113.8")
 
 
-def test_a_new_window_begins_from_nothing(limiter, clock):
-    fails(limiter, 3)
+def test_a_new_window_starts_at_zero(limiter, clock):
+    record_failures(limiter, 3)
     clock.now += 60
     assert not limiter.is_exceeded(STRANGER)
-    fails(limiter, 1)
+    record_failures(limiter, 1)
     assert not limiter.is_exceeded(STRANGER)
 
 
@@ -70,13 +70,13 @@ def test_an_address_is_trusted_for_a_day_by_a_success(limiter, clock):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::ffff:127.0.0.1", ""])
-def test_a_proxy_that_names_nobody_may_stand_for_anybody(limiter, host):
+def test_a_local_proxy_is_trusted_since_it_may_stand_for_any_client(limiter, host):
     assert limiter.is_trusted(host)
 
 
-def test_only_so_many_addresses_are_remembered(limiter, monkeypatch):
+def test_the_number_of_remembered_addresses_is_bounded(limiter, monkeypatch):
     monkeypatch.setattr("relais.whatsapp.inbound.auth_throttle.MAX_ADDRESSES", 2)
-    fails(limiter, 3)
+    record_failures(limiter, 3)
     for host in ("198.51.100.1", "198.51.100.2"):
-        fails(limiter, 1, host)
+        record_failures(limiter, 1, host)
     assert not limiter.is_exceeded(STRANGER)

@@ -1,4 +1,4 @@
-"""Whatever a client sends, something of it is seen: in its bubble, in the list, and nothing of it acts as HTML."""
+"""Whatever a client sends, part of it is visible in the bubble and in the list, and none of it is treated as HTML."""
 
 import html
 import json
@@ -40,10 +40,10 @@ def fields(**params):
     return [tuple(field) for field in content.get("fields", ())]
 
 
-# -- what is read ------------------------------------------------------------------------------------
+# -- parsing ----------------------------------------------------------------------------------------
 
 
-def test_the_answers_to_a_form_in_their_order():
+def test_the_answers_to_a_form_keep_their_order():
     assert fields(FlowData=json.dumps(FORM), MessageType="interactive") == [
         ("Prénom", "Awa"),
         ("Ville", "Abidjan"),
@@ -53,26 +53,26 @@ def test_the_answers_to_a_form_in_their_order():
     ]
 
 
-def test_a_form_within_what_whatsapp_calls_interactive():
+def test_a_form_reply_inside_interactive_data():
     answer = {"type": "nfm_reply", "nfm_reply": {"response_json": json.dumps({"nom": "Awa"}), "body": "Sent"}}
     assert ("Nom", "Awa") in fields(InteractiveData=json.dumps(answer))
 
 
-def test_an_advertisement_is_told_beside_the_text():
+def test_an_advertisement_is_shown_beside_the_text():
     assert fields(Body="Bonjour", ReferralHeadline="Classe E", ReferralSourceUrl="https://fb.me/x") == [
         ("ad_title", "Classe E"),
         ("ad_link", "https://fb.me/x"),
     ]
 
 
-def test_a_place_without_a_position():
+def test_a_location_without_coordinates():
     assert fields(Label="Garage du port", Address="Quai 3") == [
         ("place", "Garage du port"),
         ("address", "Quai 3"),
     ]
 
 
-def test_a_parameter_nobody_knows_yet():
+def test_an_unknown_parameter():
     order = {"catalog": "7", "items": [{"name": "Filtre", "quantity": 2}, {"name": "Huile"}]}
     assert fields(Order=json.dumps(order), GiftCard="50 €", SmsStatus="received", NewSid="XX1") == [
         ("Catalog", "7"),
@@ -84,28 +84,28 @@ def test_a_parameter_nobody_knows_yet():
 
 
 @pytest.mark.parametrize("broken", ['{"a": ', "[" * 5000, "null", '"', "{}", "[[]]", '{"": ""}'])
-def test_what_is_no_json_harms_nobody(broken):
+def test_invalid_json_is_harmless(broken):
     assert len(fields(FlowData=broken)) <= 1
 
 
-def test_all_of_it_is_bounded():
+def test_fields_are_bounded():
     many = {f"question {n} " + "x" * 500: "y" * 5000 for n in range(500)}
-    found = fields(FlowData=json.dumps(many))
-    assert len(found) == MAX_FIELDS
-    assert max(len(label) for label, _value in found) <= MAX_LABEL_CHARACTERS
-    assert max(len(value) for _label, value in found) <= MAX_VALUE_CHARACTERS
+    all_fields = fields(FlowData=json.dumps(many))
+    assert len(all_fields) == MAX_FIELDS
+    assert max(len(label) for label, _value in all_fields) <= MAX_LABEL_CHARACTERS
+    assert max(len(value) for _label, value in all_fields) <= MAX_VALUE_CHARACTERS
     deep: object = "bottom"
     for _ in range(300):
         deep = {"a": deep}
     assert fields(FlowData=json.dumps(deep)) == []
 
 
-def test_an_ordinary_message_carries_nothing_more():
+def test_an_ordinary_text_message_has_no_readable_fields():
     given = clean_params({name: [value] for name, value in inbound("Bonjour").items()})
     assert "content" not in parse_message(given, bot_here=True).metadata
 
 
-# -- what is seen ------------------------------------------------------------------------------------
+# -- display ----------------------------------------------------------------------------------------
 
 
 def shown(params, clock):
@@ -116,8 +116,8 @@ def shown(params, clock):
     event = ConversationEvent.objects.get(pk=received.event_id)
     bubble = fragments.message(event).split('<div class="bubble">')[1].split('<p class="bubble__foot">')[0]
     row = fragments.row(Conversation.objects.get(pk=received.conversation_id))
-    said = row.split('<p class="row__preview">')[1].split("</p>")[0]
-    return bubble, said, event
+    row_text = row.split('<p class="row__preview">')[1].split("</p>")[0]
+    return bubble, row_text, event
 
 
 def visible_text(markup):
@@ -144,14 +144,14 @@ def visible_text(markup):
         ({}, "Message qui ne peut pas être affiché ici"),
     ],
 )
-def test_bubble_and_row_say_what_it_is(clock, params, expected):
-    bubble, said, _event = shown(params, clock)
+def test_bubble_and_row_name_the_kind_of_message(clock, params, expected):
+    bubble, row_text, _event = shown(params, clock)
     assert expected in visible_text(bubble)
-    assert expected in visible_text(said)
+    assert expected in visible_text(row_text)
 
 
 @pytest.mark.django_db
-def test_the_bot_gets_the_text_as_it_came_and_everything_raw_is_kept(clock):
+def test_the_bot_gets_the_text_unchanged_and_raw_parameters_are_stored(clock):
     raw = json.dumps(FORM)
     _bubble, _said, event = shown({"Body": INVISIBLE, "FlowData": raw, "ProfileName": "\u3164"}, clock)
     assert event.body == INVISIBLE
@@ -160,10 +160,10 @@ def test_the_bot_gets_the_text_as_it_came_and_everything_raw_is_kept(clock):
 
 
 @pytest.mark.django_db
-def test_fields_are_text_and_never_markup(clock):
+def test_fields_are_escaped(clock):
     attack = '<img src=x onerror="alert(1)">'
-    bubble, said, _event = shown({"FlowData": json.dumps({attack: attack}), "MessageType": attack}, clock)
-    for markup in (bubble, said):
+    bubble, row_text, _event = shown({"FlowData": json.dumps({attack: attack}), "MessageType": attack}, clock)
+    for markup in (bubble, row_text):
         assert "<img src=x" not in markup
         assert "onerror" in visible_text(markup)
 
@@ -189,9 +189,9 @@ JSON = st.recursive(
 )
 @given(st.dictionaries(NAMES, TEXTS | JSON, max_size=6))
 def test_whatever_arrives_bubble_and_row_are_never_empty(db, params):
-    bubble, said, event = shown(params, Clock())
+    bubble, row_text, event = shown(params, Clock())
     assert has_visible_characters(visible_text(bubble)), event.metadata
-    assert has_visible_characters(visible_text(said)), event.metadata
+    assert has_visible_characters(visible_text(row_text)), event.metadata
     row_of_client = fragments.row(event.conversation)
     name = visible_text(re.search(r'class="row__open"[^>]*>(.*?)</a>', row_of_client, re.DOTALL)[1])
     assert has_visible_characters(name)
