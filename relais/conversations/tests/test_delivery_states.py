@@ -1,4 +1,4 @@
-"""Whatever order the words about a message come in, its state in the end is what they say together."""
+"""Status updates of a message in any order, late or repeated: the final state is the same."""
 
 import pytest
 from django.db import transaction
@@ -11,11 +11,11 @@ from relais.conversations.models import Conversation, MessageDelivery
 
 pytestmark = pytest.mark.django_db
 SID = "SM" + "1" * 32
-HAPPENED = ("sent", "delivered", "read")
-"""What Twilio may tell, in the order of what happens there."""
+PROGRESS = ("sent", "delivered", "read")
+"""The statuses that Twilio may report, in their order."""
 
-lives = st.builds(
-    lambda told, failed: [*HAPPENED[:told], *(["failed"] if failed else [])],
+histories = st.builds(
+    lambda length, failed: [*PROGRESS[:length], *(["failed"] if failed else [])],
     st.integers(0, 3),
     st.booleans(),
 )
@@ -23,64 +23,64 @@ outcomes = st.sampled_from(["accepted", "unknown", "later"])
 
 
 @st.composite
-def hearings(draw):
-    """A life at Twilio, and what we hear of it: each word once to three times, the answer to the call among them."""
-    life, outcome = draw(lives), draw(outcomes)
-    words = [word for word in life for _time in range(draw(st.integers(1, 3)))]
-    return life, outcome, draw(st.permutations([*words, "answer"]))
+def updates_of_a_message(draw):
+    """A history at Twilio, and our updates of it: each status one to three times, in any order, and the call's answer."""
+    history, outcome = draw(histories), draw(outcomes)
+    updates = [status for status in history for _time in range(draw(st.integers(1, 3)))]
+    return history, outcome, draw(st.permutations([*updates, "answer"]))
 
 
-def hear(delivery, word, outcome):
+def apply_update(delivery, update, outcome):
     at = timezone.now()
-    # As a process of its own would: it knows nothing of what was written meanwhile.
-    told = MessageDelivery.objects.get(pk=delivery.pk) if word != "answer" else delivery
-    if word in HAPPENED:
-        told.advance(word, at=at, sid=SID)
-    elif word == "failed":
-        told.mark_failed(at=at, code=63016, error="fenêtre fermée", sid=SID)
+    # The caller is another process: it does not know what was written meanwhile.
+    current = MessageDelivery.objects.get(pk=delivery.pk) if update != "answer" else delivery
+    if update in PROGRESS:
+        current.advance(update, at=at, sid=SID)
+    elif update == "failed":
+        current.mark_failed(at=at, code=63016, error="fenêtre fermée", sid=SID)
     elif outcome == "accepted":
-        told.mark_sent(SID, at=at)
+        current.mark_sent(SID, at=at)
     elif outcome == "unknown":
-        told.mark_uncertain(at=at, error="?")
+        current.mark_uncertain(at=at, error="?")
     else:
-        told.postpone(until=at, error="?")
+        current.postpone(until=at, error="?")
 
 
-@given(hearings())
+@given(updates_of_a_message())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_state_is_right_in_the_end(held_by_awa, clock, heard):
-    life, outcome, words = heard
+def test_the_final_state_does_not_depend_on_the_order(held_by_awa, clock, drawn):
+    history, outcome, updates = drawn
     with transaction.atomic():
         delivery = held_by_awa.deliveries.get()
         assert delivery.claim(by="p", at=clock.now)
         revs = [delivery.rev]
-        for word in words:
-            hear(delivery, word, outcome)
+        for update in updates:
+            apply_update(delivery, update, outcome)
             revs.append(MessageDelivery.objects.get(pk=delivery.pk).rev)
         delivery.refresh_from_db()
-        check(delivery, life, outcome, words)
+        check(delivery, history, outcome, updates)
         assert revs == sorted(revs)
         assert Conversation.objects.get(pk=delivery.conversation_id).rev == revs[-1]
         transaction.set_rollback(True)
 
 
-def check(delivery, life, outcome, words):
-    best = max((STATES_BY_RANK.index(word) for word in life if word != "failed"), default=-1)
-    proven = bool(life) or outcome == "accepted"
+def check(delivery, history, outcome, updates):
+    best = max((STATES_BY_RANK.index(status) for status in history if status != "failed"), default=-1)
+    proven = bool(history) or outcome == "accepted"
     assert delivery.sid == (SID if proven else None)
     if not proven:
         assert delivery.state == ("uncertain" if outcome == "unknown" else "queued")
-    elif "failed" not in life:
+    elif "failed" not in history:
         assert delivery.state == (STATES_BY_RANK[best] if best >= 0 else "sent")
-    elif "delivered" in life:
-        first = min(words.index(word) for word in ("delivered", "read") if word in words)
-        assert delivery.state in (("failed",) if words.index("failed") < first else ("delivered", "read"))
+    elif "delivered" in history:
+        first = min(updates.index(status) for status in ("delivered", "read") if status in updates)
+        assert delivery.state in (("failed",) if updates.index("failed") < first else ("delivered", "read"))
     else:
         assert (delivery.state, delivery.error_code) == ("failed", 63016)
 
 
-def test_what_was_put_off_and_yet_heard_of_does_not_leave_again(held_by_awa, clock):
-    """Twilio said to wait, and had it all the same: the status comes when it waits its turn again."""
+def test_a_postponed_message_that_was_delivered_is_not_sent_again(held_by_awa, clock):
+    """Twilio answered 429 and accepted it all the same: the status arrives while it is queued again."""
     delivery = held_by_awa.deliveries.get()
     assert delivery.claim(by="p", at=clock.now)
     delivery.postpone(until=clock.now, error="?")
@@ -89,7 +89,7 @@ def test_what_was_put_off_and_yet_heard_of_does_not_leave_again(held_by_awa, clo
     assert delivery.state == "delivered"
 
 
-def test_a_late_outcome_of_an_earlier_try_changes_nothing_of_the_later_one(held_by_awa, clock):
+def test_a_late_outcome_of_an_earlier_attempt_does_not_change_the_later_one(held_by_awa, clock):
     delivery = held_by_awa.deliveries.get()
     assert delivery.claim(by="slow", at=clock.now)
     late, later = (MessageDelivery.objects.get(pk=delivery.pk) for _ in range(2))
@@ -103,7 +103,7 @@ def test_a_late_outcome_of_an_earlier_try_changes_nothing_of_the_later_one(held_
     assert MessageDelivery.objects.get(pk=delivery.pk).state == "sent"
 
 
-def test_it_goes_back_once_and_only_while_it_is_uncertain(held_by_awa, clock):
+def test_it_is_requeued_once_and_only_while_it_is_uncertain(held_by_awa, clock):
     delivery = held_by_awa.deliveries.get()
     assert not delivery.requeue()
     assert delivery.claim(by="p", at=clock.now)
@@ -116,7 +116,7 @@ def test_it_goes_back_once_and_only_while_it_is_uncertain(held_by_awa, clock):
     assert delivery.state == "uncertain"
 
 
-def test_a_refused_second_try_says_nothing_against_the_first_that_left(held_by_awa, clock):
+def test_a_refused_second_attempt_does_not_contradict_the_first_that_was_sent(held_by_awa, clock):
     delivery = held_by_awa.deliveries.get()
     assert delivery.claim(by="p", at=clock.now)
     delivery.mark_uncertain(at=clock.now, error="?")

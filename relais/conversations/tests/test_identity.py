@@ -1,4 +1,4 @@
-"""One person, several addresses: the same conversation, window and holder, whichever he writes from."""
+"""Several addresses of one person: the same conversation, window and holder, whichever he writes from."""
 
 import threading
 from datetime import timedelta
@@ -17,6 +17,7 @@ from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, event_types_of, messages_to_c
 
 USER_ID = "whatsapp:FI.9xYabc"
 OTHER_NUMBER = "whatsapp:+14155238887"
+TIMEOUT_SECONDS = 30
 
 
 def message(body="Bonjour", *, address=FATOU, sender=OUR_NUMBER, name="Fatou", **fields):
@@ -25,12 +26,12 @@ def message(body="Bonjour", *, address=FATOU, sender=OUR_NUMBER, name="Fatou", *
     )
 
 
-def received(*messages, at):
+def ingest_all(*messages, at):
     answers = ingest(messages, at=at)
     return [answers[each.sid] for each in messages]
 
 
-# -- who turns up under another address --------------------------------------------------------------
+# -- a client with another address ------------------------------------------------------------------
 
 
 @pytest.mark.django_db
@@ -40,17 +41,17 @@ def test_a_held_conversation_goes_on_when_the_client_hides_his_number(
 ):
     if named_by == "the number's message":
         fatou_writes("encore moi", other_address=USER_ID)
-        then = fatou_writes("me voici", address=USER_ID)
+        current = fatou_writes("me voici", address=USER_ID)
     else:
-        then = fatou_writes("me voici", address=USER_ID, other_address=FATOU)
-    assert (then.pk, then.agent) == (held_by_awa.pk, awa)
+        current = fatou_writes("me voici", address=USER_ID, other_address=FATOU)
+    assert (current.pk, current.agent) == (held_by_awa.pk, awa)
     assert (Client.objects.count(), Conversation.objects.count()) == (1, 1)
-    assert [event.body for event in then.history() if event.body][-1] == "me voici"
-    assert set(then.client.addresses.values_list("address", flat=True)) == {FATOU, USER_ID}
+    assert [event.body for event in current.history() if event.body][-1] == "me voici"
+    assert set(current.client.addresses.values_list("address", flat=True)) == {FATOU, USER_ID}
 
 
 @pytest.mark.django_db
-def test_what_is_said_goes_to_the_address_the_client_wrote_from_last(held_by_awa, fatou_writes, awa, clock):
+def test_messages_are_sent_to_the_address_the_client_wrote_from_last(held_by_awa, fatou_writes, awa, clock):
     fatou_writes("encore moi", other_address=USER_ID)
     for address in (USER_ID, FATOU):
         fatou_writes("c'est moi", address=address)
@@ -62,11 +63,11 @@ def test_what_is_said_goes_to_the_address_the_client_wrote_from_last(held_by_awa
         assert delivery.sent_to == address
     fatou_writes("de là-bas", address=USER_ID)
     delivery.refresh_from_db()
-    assert delivery.recipient == FATOU, "where it left for does not change with the conversation"
+    assert delivery.recipient == FATOU, "the recipient of a claimed message does not change"
 
 
 @pytest.mark.django_db
-def test_an_old_message_that_comes_late_does_not_change_where_we_write(with_bot, fatou_writes, clock):
+def test_an_old_message_that_arrives_late_does_not_change_the_address(with_bot, fatou_writes, clock):
     clock.passes(hours=1)
     fatou_writes("me voici", address=USER_ID, other_address=FATOU)
     late = fatou_writes("plus tôt", occurred_at=clock.now - timedelta(minutes=30))
@@ -85,15 +86,15 @@ def test_the_window_counts_the_last_message_of_any_address(held_by_awa, fatou_wr
 
 @pytest.mark.django_db
 def test_the_window_of_an_ended_conversation_counts_under_every_address(ended, fatou_writes, clock):
-    then = fatou_writes("re", address=USER_ID, other_address=FATOU)
-    assert then.pk != ended.pk
-    assert then.client_id == ended.client_id
-    assert ended.window_closes_at() == then.window_closes_at()
+    current = fatou_writes("re", address=USER_ID, other_address=FATOU)
+    assert current.pk != ended.pk
+    assert current.client_id == ended.client_id
+    assert ended.window_closes_at() == current.window_closes_at()
 
 
 @pytest.mark.django_db
 def test_the_client_is_new_with_his_first_message_only(clock):
-    before, first, again = received(
+    before, first, again = ingest_all(
         message(address=IBRAHIM),
         message(other_address=USER_ID),
         message(address=USER_ID, other_address=FATOU),
@@ -105,8 +106,8 @@ def test_the_client_is_new_with_his_first_message_only(clock):
 
 
 @pytest.mark.django_db
-def test_in_one_batch_the_link_may_stand_in_any_message(clock):
-    answers = received(
+def test_in_one_batch_any_message_may_link_the_addresses(clock):
+    answers = ingest_all(
         message("un"), message("deux", other_address=USER_ID), message("trois", address=USER_ID), at=clock.now
     )
     assert len({each.conversation_id for each in answers}) == 1
@@ -117,22 +118,22 @@ def test_in_one_batch_the_link_may_stand_in_any_message(clock):
 
 
 @pytest.mark.django_db
-def test_known_addresses_are_asked_for_once_in_a_batch(clock):
+def test_known_links_cost_one_query_a_batch(clock):
     ingest([message(other_address=USER_ID)], at=clock.now)
     batch = [message(str(n), other_address=USER_ID) for n in range(20)]
-    with CaptureQueriesContext(connection) as without:
+    with CaptureQueriesContext(connection) as without_links:
         ingest([message()], at=clock.now)
     with CaptureQueriesContext(connection) as with_links:
         ingest(batch, at=clock.now)
-    assert len(with_links) == len(without) + 1
+    assert len(with_links) == len(without_links) + 1
 
 
-# -- two clients who turn out to be one --------------------------------------------------------------
+# -- merging two clients --------------------------------------------------------------------------
 
 
 @pytest.fixture
 def two_clients(held_by_awa, fatou_writes, clock):
-    """The number's conversation is held, the id's waits: nobody knew that both are Fatou."""
+    """The number's conversation is held, the id's waits: that both are Fatou is not known."""
     from relais.conversations.events import BOT
 
     clock.passes(minutes=5)
@@ -148,17 +149,17 @@ def two_clients(held_by_awa, fatou_writes, clock):
 @pytest.mark.django_db
 def test_the_held_one_of_two_conversations_goes_on(two_clients, fatou_writes, awa, clock):
     held, waiting = two_clients
-    then = fatou_writes("c'est toujours moi", address=USER_ID, other_address=FATOU)
+    current = fatou_writes("c'est toujours moi", address=USER_ID, other_address=FATOU)
     waiting.refresh_from_db()
-    assert (then.pk, then.agent, then.epoch) == (held.pk, awa, held.epoch)
+    assert (current.pk, current.agent, current.epoch) == (held.pk, awa, held.epoch)
     assert (waiting.status, waiting.is_open) == ("completed", False)
     assert event_types_of(waiting)[-1] == "conversation_closed"
-    assert messages_to_client(waiting) == [], "the client hears nothing of it"
+    assert messages_to_client(waiting) == [], "nothing is sent to the client"
     last = waiting.events.last()
     assert str(held.pk) in event_sentence(last)
-    assert str(waiting.pk) in event_sentence(then.events.get(event_type="note"))
+    assert str(waiting.pk) in event_sentence(current.events.get(event_type="note"))
     assert Client.objects.count() == 1
-    assert waiting.client_id == then.client_id
+    assert waiting.client_id == current.client_id
 
 
 @pytest.mark.django_db
@@ -170,7 +171,7 @@ def test_nothing_known_of_either_is_lost(two_clients, fatou_writes):
 
 
 @pytest.mark.django_db
-def test_every_screen_that_shows_one_of_them_is_told(two_clients, fatou_writes):
+def test_a_merge_raises_the_rev_of_both(two_clients, fatou_writes):
     held, waiting = two_clients
     fatou_writes("c'est toujours moi", address=USER_ID, other_address=FATOU)
     for conversation in (held, waiting):
@@ -180,12 +181,12 @@ def test_every_screen_that_shows_one_of_them_is_told(two_clients, fatou_writes):
 
 
 @pytest.mark.django_db
-def test_of_two_with_the_bot_the_one_last_written_in_goes_on(fatou_writes, clock):
+def test_of_two_with_the_bot_the_one_with_the_latest_message_goes_on(fatou_writes, clock):
     first = fatou_writes("un")
     clock.passes(minutes=1)
     second = fatou_writes("deux", address=USER_ID)
-    then = fatou_writes("trois", other_address=USER_ID)
-    assert then.pk == second.pk
+    current = fatou_writes("trois", other_address=USER_ID)
+    assert current.pk == second.pk
     first.refresh_from_db()
     assert not first.is_open
 
@@ -201,20 +202,18 @@ def test_conversations_with_two_of_our_numbers_both_go_on(fatou_writes, clock):
 
 
 @pytest.mark.django_db
-def test_the_text_of_a_person_that_still_waits_leaves_all_the_same(
-    two_clients, fatou_writes, awa, koffi, clock
-):
+def test_a_queued_text_of_a_person_is_still_sent(two_clients, fatou_writes, awa, koffi, clock):
     held, waiting = two_clients
     waiting.take_over(koffi, at=clock.passes(seconds=1))
-    said = waiting.send_as_agent("Bonjour Fatou.", agent=koffi, at=clock.passes(seconds=1))
-    waiting.deliveries.exclude(pk=said.pk).update(state="sent")
+    delivery = waiting.send_as_agent("Bonjour Fatou.", agent=koffi, at=clock.passes(seconds=1))
+    waiting.deliveries.exclude(pk=delivery.pk).update(state="sent")
     clock.passes(seconds=1)
     fatou_writes("me revoici")
     fatou_writes("c'est moi", other_address=USER_ID)
     waiting.refresh_from_db()
-    assert not waiting.is_open, "both were held: that goes on in which the client wrote last"
+    assert not waiting.is_open, "both were held: the one with the latest message goes on"
     assert Conversation.objects.get(pk=held.pk).agent == awa
-    assert said.claim(by="here", at=clock.passes(seconds=1))
+    assert delivery.claim(by="here", at=clock.passes(seconds=1))
 
 
 # -- two forms of one number -------------------------------------------------------------------------
@@ -235,7 +234,7 @@ def test_a_number_written_in_its_other_form_is_the_same_client(fatou_writes, one
     second = fatou_writes("deux", address=other)
     assert first.pk == second.pk
     assert Client.objects.count() == 1
-    assert second.address.address == other, "we write to the form that is written now"
+    assert second.address.address == other, "we send to the form in use now"
     assert second.address.phone_number == other.removeprefix("whatsapp:")
     for form in (one, other):
         assert list(Conversation.objects.search(form.removeprefix("whatsapp:"))) == [first]
@@ -248,20 +247,20 @@ def test_digits_of_another_script_find_a_number(with_bot, fatou_writes):
         assert list(Conversation.objects.search(typed)) == [with_bot]
 
 
-# -- at once -----------------------------------------------------------------------------------------
+# -- concurrency --------------------------------------------------------------------------------------
 
 
-def at_once(*batches, at):
-    """Each batch in a thread and a transaction of its own; returns what went wrong."""
-    gate = threading.Barrier(len(batches))
-    wrong = []
+def ingest_concurrently(*batches, at):
+    """Each batch in a thread and a transaction of its own; returns the exceptions."""
+    barrier = threading.Barrier(len(batches))
+    errors = []
 
     def store(batch):
         try:
-            gate.wait(10)
+            barrier.wait(TIMEOUT_SECONDS)
             ingest(batch, at=at)
         except Exception as error:
-            wrong.append(error)
+            errors.append(error)
         finally:
             connection.close()
 
@@ -269,21 +268,21 @@ def at_once(*batches, at):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
-    return wrong
+        thread.join(TIMEOUT_SECONDS)
+    return errors
 
 
 @pytest.mark.django_db(transaction=True)
 def test_first_messages_from_both_addresses_at_once_are_one_person(clock):
     for n in range(12):
         number, user_id = f"whatsapp:+21260000{n:04}", f"whatsapp:MA.{n}abc"
-        wrong = at_once(
+        errors = ingest_concurrently(
             [message("par le numéro", address=number, other_address=user_id)],
             [message("par le nom", address=user_id, other_address=number)],
             [message("sans dire qui", address=user_id)],
             at=clock.now,
         )
-        assert wrong == []
+        assert errors == []
         clients = set(
             ClientAddress.objects.filter(address__in=[number, user_id]).values_list("client", flat=True)
         )
@@ -306,23 +305,23 @@ def test_first_messages_from_both_addresses_at_once_are_one_person(clock):
 def test_a_merge_while_both_addresses_write_loses_nothing(clock):
     for n in range(12):
         number, user_id = f"whatsapp:+21261000{n:04}", f"whatsapp:MA.{n}xyz"
-        received(message("un", address=number), message("deux", address=user_id), at=clock.now)
-        wrong = at_once(
+        ingest_all(message("un", address=number), message("deux", address=user_id), at=clock.now)
+        errors = ingest_concurrently(
             [message("trois", address=number, other_address=user_id)],
             [message("quatre", address=user_id), message("cinq", address=number)],
             [message("six", address=user_id, other_address=number)],
             at=clock.passes(minutes=1),
         )
-        assert wrong == []
+        assert errors == []
         [client] = set(
             ClientAddress.objects.filter(address__in=[number, user_id]).values_list("client", flat=True)
         )
         conversations = Conversation.objects.filter(client=client)
         assert conversations.open().count() == 1
-        written = ConversationEvent.objects.filter(
+        events = ConversationEvent.objects.filter(
             conversation__in=conversations, event_type="message_received"
         )
-        assert len(written) == 6
+        assert len(events) == 6
         for conversation in conversations:
             assert [e.seq for e in conversation.history()] == list(range(1, conversation.seq + 1))
 
@@ -344,7 +343,7 @@ def test_the_database_refuses_two_addresses_with_one_number(fatou_writes):
         ClientAddress.objects.create(address="whatsapp:+525512345678", client=Client.objects.create())
 
 
-# -- who wants no messages ---------------------------------------------------------------------------
+# -- opt-out ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""What clients write is stored once, in order, and answered the same each time."""
+"""Ingesting messages of clients: idempotent, in order, and answered the same each time."""
 
 import threading
 from datetime import timedelta
@@ -23,7 +23,7 @@ def message(body="Bonjour", *, address=FATOU, sid=None, **fields):
 
 
 @pytest.mark.django_db
-def test_many_at_once_keep_their_order_and_leave_no_hole(clock):
+def test_many_at_once_keep_their_order_and_leave_no_gap(clock):
     batch = [message(str(n), address=(FATOU, IBRAHIM)[n % 2]) for n in range(40)]
     ingest(batch, at=clock.now)
     for address, expected in ((FATOU, range(0, 40, 2)), (IBRAHIM, range(1, 40, 2))):
@@ -47,16 +47,16 @@ def test_a_repeated_message_writes_nothing_and_is_answered_as_the_first_time(wai
 
 
 @pytest.mark.django_db
-def test_patience_is_asked_for_again_once_who_answered_is_gone(held_by_awa, awa, clock):
+def test_the_waiting_text_is_due_again_once_the_agent_is_gone(held_by_awa, awa, clock):
     def due():
-        said = message()
-        return ingest([said], at=clock.passes(minutes=1))[said.sid].waiting_due
+        new = message()
+        return ingest([new], at=clock.passes(minutes=1))[new.sid].waiting_due
 
     held_by_awa.send_as_agent("Je regarde.", agent=awa, at=clock.passes(minutes=1))
     assert not due()
     held_by_awa.release(awa, at=clock.passes(minutes=1))
     assert due()
-    assert not due(), "he was asked a minute ago"
+    assert not due(), "one was due a minute ago"
     held_by_awa.take_over(awa, at=clock.passes(minutes=11))
     assert not due()
 
@@ -99,7 +99,7 @@ def test_a_profile_name_follows_the_client_and_never_the_given_name(clock):
 
 
 @pytest.mark.django_db
-def test_who_writes_again_wants_to_hear_from_us(clock):
+def test_a_client_who_writes_again_opts_in(clock):
     ingest([message()], at=clock.now)
     ClientAddress.objects.update(opted_out_at=clock.now)
     ingest([message()], at=clock.now)
@@ -126,7 +126,7 @@ def test_a_picture_is_kept_with_its_message_and_fetched_by_a_job(clock):
 
 
 @pytest.mark.django_db
-def test_what_opens_is_what_the_life_says_opens(with_bot):
+def test_the_column_defaults_are_the_first_state_of_the_lifecycle(with_bot):
     from relais.conversations.states import Status
 
     row = Conversation.objects.values().get(pk=with_bot.pk)
@@ -141,12 +141,12 @@ def test_what_opens_is_what_the_life_says_opens(with_bot):
     assert len(row["session_id"]) == 36
 
 
-def at_once(work, rivals):
-    """Run `work(n)` in that many threads that start together; returns their results in order."""
-    start, results = threading.Barrier(rivals), [None] * rivals
+def run_concurrently(work, threads):
+    """Run `work(n)` in that many threads that start together; returns their results or exceptions in order."""
+    barrier, results = threading.Barrier(threads), [None] * threads
 
-    def rival(n):
-        start.wait()
+    def run(n):
+        barrier.wait()
         try:
             results[n] = work(n)
         except Exception as error:
@@ -154,10 +154,10 @@ def at_once(work, rivals):
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=rival, args=(n,)) for n in range(rivals)]
-    for thread in threads:
+    started = [threading.Thread(target=run, args=(n,)) for n in range(threads)]
+    for thread in started:
         thread.start()
-    for thread in threads:
+    for thread in started:
         thread.join()
     return results
 
@@ -166,7 +166,7 @@ def at_once(work, rivals):
 def test_first_messages_at_the_same_instant_open_one_conversation(clock):
     for _round in range(10):
         address = f"whatsapp:+2126{_round:08d}"
-        answers = at_once(lambda n: ingest([message(str(n), address=address)], at=clock.now), 6)
+        answers = run_concurrently(lambda n: ingest([message(str(n), address=address)], at=clock.now), 6)
         assert all(isinstance(a, dict) for a in answers), answers
         conversation = Conversation.objects.get(address__address=address)
         assert list(conversation.events.order_by("seq").values_list("seq", flat=True)) == [1, 2, 3, 4, 5, 6]
@@ -176,39 +176,39 @@ def test_first_messages_at_the_same_instant_open_one_conversation(clock):
 def test_a_message_delivered_six_times_at_once_is_stored_once(clock):
     for _round in range(10):
         same = message(address=f"whatsapp:+2127{_round:08d}")
-        answers = at_once(lambda n: ingest([same], at=clock.now)[same.sid], 6)
+        answers = run_concurrently(lambda n: ingest([same], at=clock.now)[same.sid], 6)
         assert len(set(map(repr, answers))) == 1, answers
         assert Conversation.objects.get(address__address=same.address).seq == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_batches_that_cross_do_not_lose_each_other(clock):
+def test_batches_in_opposite_order_do_not_deadlock_for_good(clock):
     addresses = [f"whatsapp:+2128{n:08d}" for n in range(8)]
 
     def batch(n):
         order = addresses if n % 2 else addresses[::-1]
         return ingest([message(f"{n}", address=a) for a in order], at=clock.now)
 
-    answers = at_once(batch, 4)
+    answers = run_concurrently(batch, 4)
     assert all(isinstance(a, dict) for a in answers), answers
     assert ConversationEvent.objects.count() == 32
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_messages_at_once_while_waiting_ask_for_patience_once(fatou_writes, clock):
+def test_concurrent_messages_while_waiting_get_one_waiting_text(fatou_writes, clock):
     from relais.conversations.events import BOT
 
     for _round in range(10):
         address = f"whatsapp:+2129{_round:08d}"
         conversation = fatou_writes(address=address)
         conversation.ask_for_agent(by=BOT, at=clock.now)
-        at_once(lambda n: ingest([message(address=address, bot_here=True)], at=clock.now), 4)
+        run_concurrently(lambda n: ingest([message(address=address, bot_here=True)], at=clock.now), 4)
         assert conversation.deliveries.count() == 1
 
 
 @pytest.mark.django_db
-def test_what_reaches_us_late_opens_no_window_that_whatsapp_does_not_grant(clock):
-    """Twilio held it, or our door was shut: the window runs from when it was written, the order from now."""
+def test_a_message_that_reaches_us_late_opens_no_window_that_has_passed(clock):
+    """Twilio or we were down: the window runs from when it was written, the order from when it is stored."""
     written = clock.now
     late = message("hier", occurred_at=written)
     answer = ingest([late], at=clock.passes(hours=30))[late.sid]
@@ -225,7 +225,7 @@ def test_what_reaches_us_late_opens_no_window_that_whatsapp_does_not_grant(clock
 
 
 @pytest.mark.django_db
-def test_one_opened_by_a_late_message_is_not_ended_at_once_for_silence(clock):
+def test_a_conversation_opened_by_a_late_message_is_not_ended_at_once_for_inactivity(clock):
     ingest([message("hier", occurred_at=clock.now)], at=clock.passes(hours=30))
     conversations = Conversation.objects.all()
     assert end_inactive(conversations, inactive_since=clock.now - SERVICE_WINDOW, at=clock.now) == 0
@@ -235,6 +235,6 @@ def test_one_opened_by_a_late_message_is_not_ended_at_once_for_silence(clock):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("bot_here", [False, True])
-def test_a_late_message_is_asked_for_patience_only_if_it_is_ours_to_answer(waiting, clock, bot_here):
+def test_a_late_message_gets_the_waiting_text_only_if_the_bot_runs_here(waiting, clock, bot_here):
     late = message("allô", occurred_at=clock.now, bot_here=bot_here)
     assert ingest([late], at=clock.passes(minutes=5))[late.sid].waiting_due is bot_here

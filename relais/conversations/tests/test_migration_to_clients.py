@@ -1,4 +1,4 @@
-"""What stood in the database before a client could have several addresses is still there, under one client each."""
+"""The migration to clients with several addresses keeps all data, under one client each."""
 
 import pytest
 from django.db import connection
@@ -48,7 +48,7 @@ def test_two_forms_of_a_number_become_one_client_and_opt_outs_move(before, awa):
     assert (kept.client_full_name, kept.vin) == ("Ana Díaz", "V2")
     assert kept.attributes == {"ville": "México", "ville_2": "Puebla", "vin_2": "V1"}
     address = kept.addresses.get()
-    assert address.address == "whatsapp:+525512345678", "the form that was written last"
+    assert address.address == "whatsapp:+525512345678", "the form used last"
     held, closed, older, *_ = Conversation.objects.order_by("pk")
     assert {each.client_id for each in (held, closed, older)} == {kept.pk}
     assert (held.situation.value, closed.status, older.status) == ("held", "completed", "completed")

@@ -1,4 +1,4 @@
-"""What an interrupted migration left is made anew."""
+"""An index that an interrupted migration left is dropped and created again."""
 
 import pytest
 from django.apps import apps
@@ -13,23 +13,23 @@ DROP = "drop index if exists made_in_a_test"
 
 
 @pytest.fixture
-def no_index_is_left():
+def drop_index():
     yield
     with connection.cursor() as cursor:
         cursor.execute(DROP)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_index_of_an_interrupted_migration_is_made_anew(no_index_is_left):
+def test_an_index_of_an_interrupted_migration_is_created_again(drop_index):
     index = models.Index(fields=["sender"], name="made_in_a_test")
     operation = AddIndexConcurrentlyRetryable("conversation", index)
     before = ProjectState.from_apps(apps)
     after = before.clone()
     operation.state_forwards("conversations", after)
-    for damage in (BREAK, "select 1"):
+    for interruption in (BREAK, "select 1"):
         with connection.schema_editor(atomic=False) as editor:
             operation.database_forwards("conversations", editor, before, after)
         with connection.cursor() as cursor:
             cursor.execute(VALID)
             assert cursor.fetchone() == (True,)
-            cursor.execute(damage)
+            cursor.execute(interruption)

@@ -1,4 +1,4 @@
-"""The rule of the waiting text: one SQL file, its interval a parameter. `test_life.py` tests when it is due."""
+"""The rule of the waiting text: one SQL file, its interval a parameter. `test_lifecycle.py` tests when it is due."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -523,11 +523,13 @@ def test_without_a_flow_the_bot_sends_nothing(fatou_writes, clock):
 
 
 def test_two_concurrent_jobs_ask_once(question, fatou_writes, clock, transactional_db):
-    from relais.conversations.tests.test_inbound import at_once
+    from relais.conversations.tests.test_inbound import run_concurrently
 
     for n in range(10):
         conversation = fatou_writes("mercedes", address=f"whatsapp:+2124{n:08d}")
-        at_once(lambda _n, c=conversation: runner.run(c.pk, fetch=no_network, clock=lambda: clock.now), 4)
+        run_concurrently(
+            lambda _n, c=conversation: runner.run(c.pk, fetch=no_network, clock=lambda: clock.now), 4
+        )
         assert messages_to_client(conversation) == ["Votre nom ?"]
 
 

@@ -13,7 +13,7 @@ from urllib3.exceptions import MaxRetryError
 
 from relais.conversations.events import BOT
 from relais.conversations.models import Conversation, MessageDelivery
-from relais.conversations.tests.test_inbound import at_once
+from relais.conversations.tests.test_inbound import run_concurrently
 from relais.whatsapp import client
 from relais.whatsapp.outbound import sender as sender_module
 from relais.whatsapp.outbound.sender import Sender
@@ -217,7 +217,7 @@ def test_of_fifty_who_take_over_at_once_one_wins_and_all_learn_who(fatou_writes)
         except StateConflict as refusal:
             return refusal.agent
 
-    results = at_once(take, 50)
+    results = run_concurrently(take, 50)
     conversation.refresh_from_db()
     assert results.count("won") == 1
     assert all(r == conversation.agent for r in results if r != "won"), results
@@ -238,7 +238,7 @@ def test_a_take_over_against_a_bot_message_about_to_leave(fatou_writes, awa):
                 return None
             return said.claim(by="p", at=timezone.now())
 
-        claimed, _none = at_once(race, 2)
+        claimed, _none = run_concurrently(race, 2)
         said = MessageDelivery.objects.get(pk=said.pk)
         taken = conversation.events.get(event_type="agent_takeover")
         if claimed:

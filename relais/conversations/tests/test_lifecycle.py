@@ -1,4 +1,4 @@
-"""The table of a conversation's life, cell by cell: `what happens` in `which situation`."""
+"""The life cycle table, cell by cell: each verb in each situation."""
 
 from datetime import timedelta
 
@@ -23,7 +23,7 @@ CLOSED = typeset(
     "Merci d'avoir contacté Mercedes-Benz. Votre conversation a été clôturée. "
     "N'hésitez pas à nous recontacter si besoin !"
 )
-WAIT = "Votre demande est bien reçue. Un agent Mercedes-Benz vous répond dès que possible."
+WAITING_TEXT = "Votre demande est bien reçue. Un agent Mercedes-Benz vous répond dès que possible."
 
 
 # -- client writes -----------------------------------------------------------------------------------
@@ -37,12 +37,12 @@ def test_client_writes_to_the_bot(with_bot, fatou_writes):
     assert messages_to_client(again) == []
 
 
-def test_client_writes_while_waiting_and_is_asked_for_patience_once(waiting, fatou_writes, clock):
+def test_client_writes_while_waiting_and_gets_the_waiting_text_once(waiting, fatou_writes, clock):
     fatou_writes("il y a quelqu'un ?")
     fatou_writes("allô")
-    assert messages_to_client(waiting) == [WAIT]
+    assert messages_to_client(waiting) == [WAITING_TEXT]
     clock.passes(minutes=11)
-    assert messages_to_client(fatou_writes("toujours là")) == [WAIT, WAIT]
+    assert messages_to_client(fatou_writes("toujours là")) == [WAITING_TEXT, WAITING_TEXT]
 
 
 def test_client_writes_to_the_holder_and_it_is_unread(held_by_awa, fatou_writes, awa):
@@ -59,9 +59,9 @@ def test_client_writes_after_the_end_and_opens_a_new_conversation(ended, fatou_w
     assert (new.epoch, new.seq, new.current_menu) == (0, 1, "main_menu")
 
 
-def test_a_client_given_to_a_silent_agent_is_asked_for_patience(waiting, koffi, mariam, fatou_writes, clock):
+def test_a_client_given_to_a_silent_agent_gets_the_waiting_text(waiting, koffi, mariam, fatou_writes, clock):
     waiting.reassign(koffi, by=mariam, at=clock.passes(minutes=1))
-    assert messages_to_client(fatou_writes("allô ?")) == [WAIT]
+    assert messages_to_client(fatou_writes("allô ?")) == [WAITING_TEXT]
 
 
 # -- flow or API asks for an agent -------------------------------------------------------------------
@@ -100,21 +100,21 @@ def test_take_over_from_the_bot(with_bot, awa, clock):
     assert not with_bot.is_unread
 
 
-def test_take_over_of_who_waits(waiting, awa, clock):
-    asked_at = waiting.transferred_at
+def test_take_over_of_a_waiting_client(waiting, awa, clock):
+    requested_at = waiting.transferred_at
     waiting.take_over(awa, at=clock.passes(minutes=2))
     assert (waiting.situation, waiting.epoch) == (Situation.HELD, 1)
-    assert waiting.transferred_at == asked_at
+    assert waiting.transferred_at == requested_at
 
 
-def test_take_over_by_the_holder_again_says_nothing(held_by_awa, awa, clock):
+def test_take_over_by_the_holder_again_changes_nothing(held_by_awa, awa, clock):
     before = event_types_of(held_by_awa)
     held_by_awa.take_over(awa, at=clock.now)
     assert event_types_of(held_by_awa) == before
     assert held_by_awa.epoch == 1
 
 
-def test_take_over_of_what_another_holds_tells_who(held_by_awa, koffi, awa, clock):
+def test_take_over_of_what_another_holds_names_the_holder(held_by_awa, koffi, awa, clock):
     with pytest.raises(StateConflict) as refusal:
         held_by_awa.take_over(koffi, at=clock.now)
     assert refusal.value.agent == awa
@@ -157,7 +157,7 @@ def test_complete_again_is_a_success_with_the_same_duration(with_bot, clock):
 
 
 @pytest.mark.parametrize("situation", ["with_bot", "waiting"])
-def test_close_of_what_nobody_holds_is_for_supervisors_and_says_nothing(
+def test_close_of_what_nobody_holds_is_for_supervisors_and_sends_nothing(
     situation, request, awa, mariam, clock
 ):
     conversation = request.getfixturevalue(situation)
@@ -168,19 +168,19 @@ def test_close_of_what_nobody_holds_is_for_supervisors_and_says_nothing(
     assert messages_to_client(conversation) == []
 
 
-def test_close_by_a_supervisor_can_tell_the_client(waiting, mariam, clock):
+def test_close_by_a_supervisor_can_send_the_closing_text(waiting, mariam, clock):
     waiting.close(mariam, at=clock.now, tell_client=True)
     assert messages_to_client(waiting) == [CLOSED]
 
 
-def test_close_of_what_was_taken_over_meanwhile_tells_the_client(waiting, awa, mariam, clock):
-    as_mariam_saw_it = Conversation.objects.get(pk=waiting.pk)
+def test_close_of_what_was_taken_over_meanwhile_sends_the_closing_text(waiting, awa, mariam, clock):
+    stale_copy = Conversation.objects.get(pk=waiting.pk)
     waiting.take_over(awa, at=clock.passes(minutes=1))
-    as_mariam_saw_it.close(mariam, at=clock.passes(minutes=1))
+    stale_copy.close(mariam, at=clock.passes(minutes=1))
     assert len(messages_to_client(waiting)) == 2
 
 
-def test_close_by_the_holder_tells_the_client(held_by_awa, awa, clock):
+def test_close_by_the_holder_sends_the_closing_text(held_by_awa, awa, clock):
     held_by_awa.close(awa, at=clock.passes(minutes=2))
     assert (held_by_awa.status, held_by_awa.agent, held_by_awa.epoch) == ("completed", awa, 2)
     assert held_by_awa.duration_seconds == 130
@@ -213,7 +213,7 @@ def test_hand_back_of_what_the_bot_has_is_too_late(with_bot, awa, mariam, clock)
             with_bot.hand_back(who, at=clock.now)
 
 
-def test_hand_back_of_who_waits_is_for_supervisors(waiting, awa, mariam, clock):
+def test_hand_back_of_a_waiting_client_is_for_supervisors(waiting, awa, mariam, clock):
     with pytest.raises(NotAllowed):
         waiting.hand_back(awa, at=clock.now)
     waiting.hand_back(mariam, at=clock.now)
@@ -221,7 +221,7 @@ def test_hand_back_of_who_waits_is_for_supervisors(waiting, awa, mariam, clock):
 
 
 @pytest.mark.parametrize("who", ["awa", "mariam"])
-def test_hand_back_by_the_holder_or_a_supervisor_says_nothing(held_by_awa, who, request, clock):
+def test_hand_back_by_the_holder_or_a_supervisor_sends_nothing(held_by_awa, who, request, clock):
     held_by_awa.hand_back(request.getfixturevalue(who), at=clock.now, reason="fin")
     assert (held_by_awa.situation, held_by_awa.agent, held_by_awa.epoch) == (Situation.BOT, None, 2)
     assert messages_to_client(held_by_awa) == [TAKEN_OVER]
@@ -230,9 +230,9 @@ def test_hand_back_by_the_holder_or_a_supervisor_says_nothing(held_by_awa, who, 
 
 
 def test_hand_back_of_what_was_taken_over_meanwhile_names_the_agent(waiting, awa, mariam, clock):
-    as_mariam_saw_it = Conversation.objects.get(pk=waiting.pk)
+    stale_copy = Conversation.objects.get(pk=waiting.pk)
     waiting.take_over(awa, at=clock.passes(minutes=1))
-    as_mariam_saw_it.hand_back(mariam, at=clock.passes(minutes=1))
+    stale_copy.hand_back(mariam, at=clock.passes(minutes=1))
     assert waiting.events.get(event_type="agent_release").metadata["previous_agent"] == "Awa Diop"
 
 
@@ -257,10 +257,10 @@ def test_reassign_of_what_the_bot_has_is_too_late(with_bot, koffi, mariam, clock
 @pytest.mark.parametrize("situation", ["waiting", "held_by_awa"])
 def test_reassign_by_a_supervisor(situation, request, koffi, mariam, clock):
     conversation = request.getfixturevalue(situation)
-    epoch, said = conversation.epoch, messages_to_client(conversation)
+    epoch, sent = conversation.epoch, messages_to_client(conversation)
     conversation.reassign(koffi, by=mariam, at=clock.now)
     assert (conversation.agent, conversation.epoch) == (koffi, epoch + 1)
-    assert messages_to_client(conversation) == said
+    assert messages_to_client(conversation) == sent
     assert conversation.is_unread
 
 
@@ -269,7 +269,9 @@ def test_reassign_is_not_for_agents(waiting, awa, koffi, clock):
         waiting.reassign(koffi, by=awa, at=clock.now)
 
 
-def test_reassign_to_who_is_out_of_reach_or_gone_is_refused(waiting, mariam, koffi, yao, sales, clock):
+def test_reassign_to_an_agent_out_of_reach_or_deactivated_is_refused(
+    waiting, mariam, koffi, yao, sales, clock
+):
     Conversation.objects.filter(pk=waiting.pk).update(team=sales)
     with pytest.raises(NotAllowed):
         waiting.reassign(yao, by=mariam, at=clock.now)
@@ -292,15 +294,13 @@ def test_reassign_after_the_end_is_too_late(ended, koffi, mariam, clock):
 # -- the holder leaves -------------------------------------------------------------------------------
 
 
-def test_a_deactivated_holder_gives_everything_back_to_the_queue(
-    held_by_awa, awa, nadia, fatou_writes, clock
-):
+def test_a_deactivated_holder_releases_everything_to_the_queue(held_by_awa, awa, nadia, fatou_writes, clock):
     awa.deactivate(by=nadia, at=clock.passes(minutes=1))
     held_by_awa.refresh_from_db()
     assert (held_by_awa.situation, held_by_awa.epoch) == (Situation.WAITING, 2)
     assert held_by_awa.transferred_at == clock.now
     assert event_types_of(held_by_awa)[-1] == "agent_release"
-    assert messages_to_client(fatou_writes("allô ?"))[-1] == WAIT
+    assert messages_to_client(fatou_writes("allô ?"))[-1] == WAITING_TEXT
 
 
 def test_a_deleted_holder_leaves_a_readable_history(held_by_awa, awa):
@@ -311,75 +311,75 @@ def test_a_deleted_holder_leaves_a_readable_history(held_by_awa, awa):
     assert held_by_awa.events.get(event_type="agent_takeover").author_name == "Awa Diop"
 
 
-def test_a_deleted_holder_of_what_ended_is_forgotten_there(ended, awa):
+def test_a_deleted_agent_is_removed_from_ended_conversations(ended, awa):
     awa.delete()
     ended.refresh_from_db()
     assert (ended.agent_id, ended.situation) == (None, Situation.ENDED)
     assert "agent_release" not in event_types_of(ended)
 
 
-# -- silence -----------------------------------------------------------------------------------------
+# -- inactivity --------------------------------------------------------------------------------------
 
 
-def silence(clock) -> int:
+def end_after_a_day(clock) -> int:
     at = clock.passes(hours=24, seconds=1)
     return end_inactive(Conversation.objects.all(), inactive_since=at - timedelta(hours=24), at=at)
 
 
-def test_silence_with_the_bot_is_a_timeout(with_bot, clock):
-    assert silence(clock) == 1
+def test_inactivity_with_the_bot_is_a_timeout(with_bot, clock):
+    assert end_after_a_day(clock) == 1
     with_bot.refresh_from_db()
     assert (with_bot.status, with_bot.epoch) == ("timeout", 0)
 
 
-def test_silence_while_waiting_is_an_abandon(waiting, clock):
-    assert silence(clock) == 1
+def test_inactivity_while_waiting_is_an_abandonment(waiting, clock):
+    assert end_after_a_day(clock) == 1
     waiting.refresh_from_db()
     assert waiting.status == "abandoned"
 
 
-def test_silence_while_held_is_left_to_the_holder(held_by_awa, clock):
-    assert silence(clock) == 0
+def test_inactivity_while_held_changes_nothing(held_by_awa, clock):
+    assert end_after_a_day(clock) == 0
 
 
-def test_silence_after_the_end_is_no_news(ended, clock):
-    assert silence(clock) == 0
+def test_inactivity_after_the_end_changes_nothing(ended, clock):
+    assert end_after_a_day(clock) == 0
 
 
 @pytest.fixture
-def five_fell_silent(fatou_writes, clock, monkeypatch):
+def five_inactive(fatou_writes, clock, monkeypatch):
     monkeypatch.setattr(lifecycle, "END_BATCH_SIZE", 2)
     for number in range(5):
         fatou_writes(address=f"whatsapp:+21260000001{number}")
     return clock.passes(hours=24, seconds=1)
 
 
-def test_after_a_holiday_all_the_silent_are_ended_at_once(five_fell_silent):
-    inactive_since = five_fell_silent - timedelta(hours=24)
-    assert end_inactive(Conversation.objects.all(), inactive_since=inactive_since, at=five_fell_silent) == 5
+def test_all_inactive_conversations_are_ended_in_one_run(five_inactive):
+    inactive_since = five_inactive - timedelta(hours=24)
+    assert end_inactive(Conversation.objects.all(), inactive_since=inactive_since, at=five_inactive) == 5
     assert not Conversation.objects.open().exists()
 
 
-def test_when_time_is_up_the_rest_of_the_silent_wait_for_the_next_minute(five_fell_silent):
-    def minute():
-        inactive_since = five_fell_silent - timedelta(hours=24)
-        everyone = Conversation.objects.all()
-        return end_inactive(everyone, inactive_since=inactive_since, at=five_fell_silent, max_seconds=0)
+def test_a_run_out_of_time_leaves_the_rest_for_the_next_run(five_inactive):
+    def run():
+        inactive_since = five_inactive - timedelta(hours=24)
+        conversations = Conversation.objects.all()
+        return end_inactive(conversations, inactive_since=inactive_since, at=five_inactive, max_seconds=0)
 
-    assert [minute(), minute(), minute(), minute()] == [2, 2, 1, 0]
+    assert [run(), run(), run(), run()] == [2, 2, 1, 0]
 
 
-def test_a_client_who_wrote_lately_is_not_silent(with_bot, fatou_writes, clock):
+def test_a_client_who_wrote_recently_is_not_inactive(with_bot, fatou_writes, clock):
     clock.passes(hours=20)
     fatou_writes("je suis là")
     clock.passes(hours=-20)
-    assert silence(clock) == 0
+    assert end_after_a_day(clock) == 0
 
 
-# -- what the database itself refuses ----------------------------------------------------------------
+# -- database constraints ---------------------------------------------------------------------------
 
 
-def test_a_user_twice_at_one_address_is_refused(awa):
+def test_two_users_with_one_email_are_refused(awa):
     from django.db import IntegrityError, transaction
 
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -409,7 +409,7 @@ def test_the_bot_has_no_agent_beside_it(held_by_awa):
         Conversation.objects.filter(pk=held_by_awa.pk).update(status="active")
 
 
-def test_the_past_cannot_be_rewritten(with_bot):
+def test_events_are_append_only(with_bot):
     from django.db import DatabaseError, transaction
 
     for attempt in (lambda e: e.update(body="autre"), lambda e: e.delete()):
@@ -418,8 +418,8 @@ def test_the_past_cannot_be_rewritten(with_bot):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nobody_is_given_a_conversation_on_his_way_out(fatou_writes, clock):
-    from relais.conversations.tests.test_inbound import at_once
+def test_a_user_being_deactivated_is_given_no_conversation(fatou_writes, clock):
+    from relais.conversations.tests.test_inbound import run_concurrently
 
     for n in range(40):
         leaving = User.objects.create(
@@ -427,13 +427,13 @@ def test_nobody_is_given_a_conversation_on_his_way_out(fatou_writes, clock):
         )
         conversation = fatou_writes(address=f"whatsapp:+2125{n:08d}")
 
-        def race(rival, conversation=conversation, leaving=leaving):
-            if rival:
+        def race(deactivates, conversation=conversation, leaving=leaving):
+            if deactivates:
                 leaving.deactivate(by=None, at=clock.now)
             else:
                 conversation.take_over(leaving, at=clock.now)
 
-        took, left = at_once(race, 2)
-        assert left is None
-        assert took is None or isinstance(took, NotAllowed)
+        take_over_error, deactivation_error = run_concurrently(race, 2)
+        assert deactivation_error is None
+        assert take_over_error is None or isinstance(take_over_error, NotAllowed)
         assert not Conversation.objects.held_by(leaving).exists()
