@@ -8,15 +8,15 @@ from contextlib import contextmanager
 
 from prometheus_client import Counter, Histogram
 
-STEPS = Counter("relais_flow_steps", "Steps of the bot: carried out, or failed and rolled back.", ["outcome"])
+STEPS = Counter("relais_flow_steps", "Steps of the bot: done, or failed and rolled back.", ["outcome"])
 DONE, FAILED = STEPS.labels("done"), STEPS.labels("failed")
 SECONDS = Histogram(
     "relais_flow_step_seconds",
-    "How long one step took, its effects included.",
+    "The duration of a step, with its effects.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
 ERRORS = Counter(
-    "relais_flow_errors", "What a flow itself could not do; the conversation's history tells what."
+    "relais_flow_errors", "Warnings of flows about themselves; the conversation's history has the details."
 )
 
 

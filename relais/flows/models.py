@@ -112,7 +112,7 @@ class Flow(models.Model):
             raise NotPublished
         if not self.published.is_started_by_messages:
             raise NotStartedByMessages
-        # Lock in a fixed order, so that two admins at once do not deadlock.
+        # Lock in a fixed order: concurrent admins are serialised, and do not deadlock.
         list(Flow.objects.order_by("pk").select_for_update(no_key=True))
         Flow.objects.filter(answers=True).exclude(pk=self.pk).update(answers=False)
         Flow.objects.filter(pk=self.pk).update(answers=True)

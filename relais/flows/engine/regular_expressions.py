@@ -1,7 +1,7 @@
-"""Java's regular expressions, which Studio's are: by RE2 where it can, else by an engine that is stopped in time.
+"""Runs Java's regular expressions, which Studio has: with RE2 if it can, else with `regex` and a time-out.
 
-RE2 takes linear time but has no lookaround, back-references, possessive quantifiers, nor operations on classes. A
-pattern with any of them is run by `regex`, whose matching ends after a time-out and holds no lock of the interpreter.
+RE2 takes linear time but has no lookaround, back-references, possessive quantifiers or class operations. `regex` runs
+patterns with any of these; its matching stops after a time-out, and releases the interpreter's lock meanwhile.
 """
 
 import string
@@ -16,17 +16,17 @@ MATCH_TIMEOUT_SECONDS = 0.25
 MAX_PATTERN_CHARACTERS = 4_096
 MAX_NESTING = 50
 MAX_REPETITIONS = 10_000
-"""Of a counted repetition, and of those within one another together: the engine may write them out."""
+"""Of a counted repetition, and of nested ones multiplied: the engine may expand them."""
 MAX_RE2_REPETITIONS = 1_000
 MAX_RE2_BYTES = 2 * 1024 * 1024
 
 
 class InvalidPattern(Exception):
-    """Not a regular expression that can be run here."""
+    """The regular expression cannot be run here."""
 
 
 class MatchTimeout(Exception):
-    """The expression backtracks too much on this text."""
+    """The expression backtracks too long on this text."""
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,22 @@ class Pattern:
     has_timeout: bool
 
     def matches(self, text: str) -> bool:
-        """Whether the whole text does. Raises MatchTimeout."""
+        """Whether the whole text matches. Raises MatchTimeout."""
         if not self.has_timeout:
             return self.compiled.fullmatch(text) is not None
         try:
-            found = self.compiled.fullmatch(text, timeout=MATCH_TIMEOUT_SECONDS, concurrent=True)
+            match = self.compiled.fullmatch(text, timeout=MATCH_TIMEOUT_SECONDS, concurrent=True)
         except TimeoutError as error:
             raise MatchTimeout(f"no result within {MATCH_TIMEOUT_SECONDS:g} seconds") from error
-        return found is not None
+        return match is not None
 
 
 def pattern(source: str) -> Pattern:
-    """Raises InvalidPattern."""
-    found = _compiled(source)
-    if isinstance(found, InvalidPattern):
-        raise found
-    return found
+    """The compiled expression. Raises InvalidPattern."""
+    cached = _compiled(source)
+    if isinstance(cached, InvalidPattern):
+        raise cached
+    return cached
 
 
 @lru_cache(maxsize=256)
@@ -82,14 +82,14 @@ def _by_regex(source: str) -> Any:
     if len(source) > MAX_PATTERN_CHARACTERS:
         raise InvalidPattern(f"it has more than {MAX_PATTERN_CHARACTERS} characters")
     try:
-        # Version 1 has classes of classes, and lets ß match ss unless told otherwise.
+        # Version 1 has nested classes; (?-f) turns off its full case folding, by which ß matches ss.
         text = "(?-f)" + _Translation(source, for_re2=False).text
         return regex.compile(text, regex.VERSION1 | regex.IGNORECASE)
     except (regex.error, ValueError, OverflowError, RecursionError) as error:
         raise InvalidPattern(str(error)) from error
 
 
-# -- from Java's syntax to the engines' -------------------------------------------------------------------
+# -- translation of Java's syntax -------------------------------------------------------------------------
 
 POSIX_CLASSES = {
     "Lower": "a-z",
@@ -132,11 +132,11 @@ CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "a": "\a", "e": "\x1b"}
 LOOKAROUND = ("?=", "?!", "?<=", "?<!", "?>")
 FLAGS = frozenset("idmsux")
 KEPT_FLAGS = frozenset("ims")
-"""The others say what holds anyway, or are worked off here."""
+"""The other flags are always on, or are handled by the translation."""
 
 
 class _Translation:
-    """One reading of a pattern: `text` is it for the engine, `is_beyond_re2` that it needs the other one."""
+    """A recursive-descent translation: `text` is the pattern for the engine; `is_beyond_re2` if RE2 cannot run it."""
 
     def __init__(self, source: str, *, for_re2: bool) -> None:
         self._source = source
@@ -172,12 +172,12 @@ class _Translation:
         return True
 
     def _until(self, end: str) -> str:
-        found = self._source.find(end, self._at)
-        if found < 0:
+        end_index = self._source.find(end, self._at)
+        if end_index < 0:
             raise InvalidPattern(f"a {end} is missing")
-        taken = self._source[self._at : found]
-        self._at = found + len(end)
-        return taken
+        text = self._source[self._at : end_index]
+        self._at = end_index + len(end)
+        return text
 
     def _digits(self, allowed: str = string.digits, most: int = 9) -> str:
         start = self._at
@@ -198,7 +198,7 @@ class _Translation:
     # -- alternatives, sequences, quantifiers -------------------------------------------------------------
 
     def _alternatives(self) -> tuple[str, int]:
-        """The text of it, and how long it is when counted repetitions are written out."""
+        """The translated text, and its size with counted repetitions expanded."""
         parts, size = [], 0
         while True:
             text, more = self._sequence()
@@ -237,7 +237,7 @@ class _Translation:
         return text, times
 
     def _counts(self) -> tuple[str, int]:
-        """`{n}`, `{n,}` or `{n,m}`; any other brace is itself."""
+        """`{n}`, `{n,}` or `{n,m}`; any other brace is a literal."""
         start = self._at
         self._at += 1
         low = self._digits()
@@ -282,7 +282,7 @@ class _Translation:
         return f"({opening}{text})", size
 
     def _opening(self) -> str:
-        """What follows the bracket; with a bracket at its end, all of a group that only sets flags."""
+        """What follows the opening bracket; it ends with a closing one if the group only sets flags."""
         if not self._took("?"):
             self._groups += 1
             return ""
@@ -330,7 +330,7 @@ class _Translation:
             self._at += len(quoted) + (2 if end >= 0 else 0)
             return f"(?:{''.join(map(_literal, quoted))})"
         if letter in "bB":
-            self.is_beyond_re2 = True  # RE2 takes é for no letter
+            self.is_beyond_re2 = True  # for RE2, é is not a letter
             return f"\\{letter}"
         if letter in "AG":
             return "\\A"
@@ -352,7 +352,7 @@ class _Translation:
         return f"(?:\\{number})"
 
     def _set_escape(self, letter: str) -> str:
-        """Of `\\d`, `\\p{…}` and their like, what stands between the brackets of a class."""
+        """The content of a class for `\\d`, `\\p{…}` and the like."""
         if letter in "pP":
             return self._property(is_negated=letter == "P")
         if self._for_re2 and letter.lower() in RE2_SHORTHANDS:
@@ -366,7 +366,7 @@ class _Translation:
         return self._ranges(ranges)
 
     def _ranges(self, ranges: str) -> str:
-        """RE2 has no \\u escape."""
+        """The ranges with \\u escapes decoded, which RE2 does not have."""
         return ranges.encode().decode("unicode_escape") if "\\u" in ranges and self._for_re2 else ranges
 
     def _property(self, *, is_negated: bool) -> str:
@@ -391,7 +391,7 @@ class _Translation:
         return text
 
     def _character(self, letter: str) -> str:
-        """The one that an escape stands for."""
+        """The character of an escape."""
         if letter in CONTROLS:
             return CONTROLS[letter]
         if letter == "x":
@@ -409,7 +409,7 @@ class _Translation:
     # -- classes ------------------------------------------------------------------------------------------
 
     def _class(self) -> str:
-        """Within `[`; `&&` binds weaker than what stands side by side."""
+        """The class after `[`; `&&` binds weaker than juxtaposition."""
         self._depth += 1
         if self._depth > MAX_NESTING:
             raise InvalidPattern("it is nested too deeply")
@@ -468,7 +468,7 @@ def _by_number(digits: str, base: int) -> str:
 
 
 def _literal(character: str) -> str:
-    """Itself for both engines, within a class and without."""
+    """The character as a literal of both engines, inside and outside of classes."""
     if character in string.punctuation:
         return f"\\{character}"
     return character if character.isprintable() else f"\\x{{{ord(character):x}}}"

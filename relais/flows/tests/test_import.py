@@ -7,7 +7,7 @@ import pytest
 from relais.flows.engine.tests.harness import flow_of, say
 from relais.flows.import_export import CannotImport, import_file
 from relais.flows.models import Flow
-from relais.flows.tests.test_runner import bot_runs
+from relais.flows.tests.builders import bot_runs
 from tests.cast import messages_to_client
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ from relais.conversations import fragments
 from relais.conversations.errors import NotAllowed
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.states import Situation
-from relais.flows.tests.test_runner import bot_runs, flow_of, published, says, state, to
+from relais.flows.tests.builders import bot_runs, flow_of, published, says, state, to
 from tests.cast import IBRAHIM, OUR_NUMBER, event_types_of, messages_to_client
 
 pytestmark = pytest.mark.django_db
@@ -201,7 +201,7 @@ def test_a_question_for_somebody_else_is_not_sent(fatou_writes, clock):
 
 def test_a_refused_message_to_the_client_is_stored_with_its_reason(fatou_writes, clock):
     """A wait that ends after the 24 hours: the last word is refused, and the history says so."""
-    from relais.flows.tests.test_runner import asks, twilio_takes_all
+    from relais.flows.tests.builders import asks, twilio_takes_all
 
     published(
         flow_of(asks("nom", "Votre nom ?", timeout="fin", seconds="90000"), says("fin", "Au revoir.")), clock

@@ -17,8 +17,8 @@ from relais.emulator.testing import wait_for
 from relais.flows import engine, host_limits, http_client, tasks
 from relais.flows.host_limits import HostBusy, HostLimiter
 from relais.flows.models import Execution
+from relais.flows.tests.builders import attempt, flow_of, posts, published, says, state, to
 from relais.flows.tests.raw_host import ENDLESS, SLOW_HOSTS, raw_hosts
-from relais.flows.tests.test_runner import attempt, flow_of, posts, published, says, state, to
 from relais.live.pool import conninfo
 from relais.ops.workers import Workers
 from tests.cast import MachineClock, messages_to_client

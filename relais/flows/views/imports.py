@@ -34,7 +34,7 @@ def import_flow(request: AuthenticatedRequest) -> HttpResponse:
             flow = Flow.objects.create(name=form.cleaned_data["name"], **({"sid": sid} if sid else {}))
             revision = flow.add_revision(form.definition, by=request.user.full_name, at=now())
             audit.record("flow imported", actor=request.user.pk, flow=flow.pk, revision=revision.pk)
-    except IntegrityError:  # of two admins at once, one came first
+    except IntegrityError:  # another admin was faster
         form.add_error("name", _("Un parcours porte déjà ce nom ou ce SID. Importez-y une révision."))
         return _import_page(request, form)
     return _imported(request, revision)

@@ -84,7 +84,7 @@ def change_sid(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     try:
         with transaction.atomic():
             Flow.objects.filter(pk=pk).update(sid=form.cleaned_data["sid"])
-    except IntegrityError:  # of two admins at once, one came first
+    except IntegrityError:  # another admin was faster
         messages.error(request, _("Un autre parcours a déjà ce SID."))
     else:
         audit.record("flow SID changed", actor=request.user.pk, flow=flow.pk)

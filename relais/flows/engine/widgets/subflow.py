@@ -62,18 +62,14 @@ def _parameters(context: StepContext, widget: Widget) -> dict[str, Json]:
 def leave(context: StepContext, event: str) -> TakeTransition:
     """Pop the sub-flow's frame, and return its variables to the parent."""
     frame = context.state["frames"].pop()
-    return TakeTransition(
-        event, frame["variables"] if event == "completed" else {}, reason=_why(event, frame)
-    )
+    if event == "completed":
+        return TakeTransition(event, frame["variables"])
+    return TakeTransition(event, {}, reason=f"The sub-flow {frame['flow_sid']} failed.")
 
 
 def _failed(context: StepContext, widget: Widget, reason: str) -> TakeTransition:
     context.warn(widget, reason)
     return TakeTransition("failed", {})
-
-
-def _why(event: str, frame: Frame) -> str:
-    return f"The sub-flow {frame['flow_sid']} failed." if event == "failed" else ""
 
 
 RUN_SUBFLOW = RunSubflowWidget()
