@@ -63,10 +63,10 @@ class FailureLimiter:
         since, count = self._failures.get(key, (now, 0))
         if now - since >= self.window_seconds:
             since, count = now, 0
-        _store_recent(self._failures, key, (since, count + 1))
+        _store_bounded(self._failures, key, (since, count + 1))
 
     def record_success(self, host: str) -> None:
-        _store_recent(self._successes, address_key(host), self._clock())
+        _store_bounded(self._successes, address_key(host), self._clock())
 
     def is_exceeded(self, host: str) -> bool:
         since, count = self._failures.get(address_key(host), (0.0, 0))
@@ -83,9 +83,9 @@ class FailureLimiter:
         self._successes.clear()
 
 
-def _store_recent(kept: OrderedDict[str, Value], key: str, value: Value) -> None:
+def _store_bounded(entries: OrderedDict[str, Value], key: str, value: Value) -> None:
     """The most recent addresses only, however many there are."""
-    kept[key] = value
-    kept.move_to_end(key)
-    if len(kept) > MAX_ADDRESSES:
-        kept.popitem(last=False)
+    entries[key] = value
+    entries.move_to_end(key)
+    if len(entries) > MAX_ADDRESSES:
+        entries.popitem(last=False)

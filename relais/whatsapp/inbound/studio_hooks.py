@@ -25,7 +25,7 @@ from relais.whatsapp.inbound.params import InvalidParams, Params
 
 INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 MAX_ID_DIGITS = 18
-"""No id with more digits has been given; PostgreSQL's bigint takes no more."""
+"""More may overflow PostgreSQL's bigint, and no such id exists."""
 
 
 class UnknownConversation(Exception):

@@ -42,8 +42,8 @@ def test_a_message_is_stored_and_answered_with_empty_twiml(fatou_sends):
 def test_unknown_and_repeated_parameters_are_stored(twilio):
     pairs = [*inbound().items(), ("New", ""), ("Tag", "b"), ("Tag", "a"), ("Tag", "b")]
     assert twilio.calls("/api/twilio/message", pairs).status_code == 200
-    kept = ConversationEvent.objects.get().metadata["parameters"]
-    assert (kept["New"], kept["Tag"]) == ("", ["b", "a", "b"])
+    stored = ConversationEvent.objects.get().metadata["parameters"]
+    assert (stored["New"], stored["Tag"]) == ("", ["b", "a", "b"])
 
 
 def test_the_query_string_is_signed_too(twilio):

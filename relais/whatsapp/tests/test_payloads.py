@@ -27,8 +27,8 @@ def test_a_message_of_this_shape_is_stored(twilio, name):
     address = event.conversation.address
     assert address.address == expected.get("address", "whatsapp:+212600000001")
     assert address.phone_number == (None if "address" in expected else "+212600000001")
-    kept = event.metadata["parameters"]
-    assert {name: params[name] for name in expected.get("kept", [])}.items() <= kept.items()
+    stored = event.metadata["parameters"]
+    assert {name: params[name] for name in expected.get("kept", [])}.items() <= stored.items()
 
 
 @pytest.mark.parametrize("name", STATUSES)
