@@ -18,7 +18,7 @@ from relais.flows.engine.widgets import is_supported, widget_type_of
 
 MAX_DEFINITION_BYTES = 1024 * 1024
 MAX_STATES = 1_000
-STATE_NAME = re.compile(r"[^\W\d_][^\s.]*")
+STATE_NAME_PATTERN = re.compile(r"[^\W\d_][^\s.]*")
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _widget_problems(flow: Flow, widget: Widget) -> Iterator[Problem]:
 
 
 def _name_problems(widget: Widget) -> Iterator[Problem]:
-    if not STATE_NAME.fullmatch(widget.name):
+    if not STATE_NAME_PATTERN.fullmatch(widget.name):
         message = "a name begins with a letter and has neither spaces nor full stops: rename it"
         yield Problem("bad_name", message, widget.name, f"{widget.path}/name")
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from relais.flows.engine import Flow, Transition, Widget
 from relais.flows.execution_path import Route
 
-WIDTH, HEAD, ROW, FOOT = 256, 50, 22, 6
-COLUMN_GAP, DOWN_GAP, SIDE_GAP, MARGIN = 72, 26, 20, 20
-ENTRY = 25
+BOX_WIDTH, HEAD_HEIGHT, ROW_HEIGHT, FOOT_HEIGHT = 256, 50, 22, 6
+COLUMN_GAP, BELOW_GAP, SIDE_GAP, MARGIN = 72, 26, 20, 20
+ENTRY_OFFSET = 25
 """The distance from a box's top, or its left edge, to where an arrow enters."""
-STUB, TIP = 16, 7
+STUB_LENGTH, TIP_LENGTH = 16, 7
 MAX_ARROW_HEIGHT = 420
 """The maximal vertical length of an arrow between neighbouring columns; a longer one is a jump."""
 MAX_ARROWS_INTO_STATE = 4
@@ -115,7 +115,7 @@ class _Layout:
         boxes = tuple(self._box(name) for name in self.flow.widgets)
         columns = max((node.column for node in self.nodes.values()), default=0) + 1
         bottom = max((box.y + box.height for box in boxes), default=0)
-        width = columns * (WIDTH + COLUMN_GAP) - COLUMN_GAP + STUB + TIP + 2 * MARGIN
+        width = columns * (BOX_WIDTH + COLUMN_GAP) - COLUMN_GAP + STUB_LENGTH + TIP_LENGTH + 2 * MARGIN
         return Drawing(boxes, width, bottom + MARGIN)
 
     # -- spanning trees -------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ class _Layout:
 
     def _measure_subtree(self, node: _Node) -> None:
         rows = 0 if node.is_plain else len(node.groups)
-        node.height = HEAD + rows * ROW + (FOOT if rows else 0)
+        node.height = HEAD_HEIGHT + rows * ROW_HEIGHT + (FOOT_HEIGHT if rows else 0)
         node.tops, node.bottoms = {0: 0}, {0: node.height}
         for name in node.children:
             self._place_child(node, name, sideways=0 if node.child_below else 1)
@@ -162,7 +162,7 @@ class _Layout:
         for column, top in child.tops.items():
             above = node.bottoms.get(column + sideways)
             if above is not None:
-                shift = max(shift, above + (SIDE_GAP if sideways or column else DOWN_GAP) - top)
+                shift = max(shift, above + (SIDE_GAP if sideways or column else BELOW_GAP) - top)
         node.shifts[name] = (sideways, shift)
         for column, top in child.tops.items():
             node.tops.setdefault(column + sideways, top + shift)
@@ -174,7 +174,7 @@ class _Layout:
         top = MARGIN
         for root in self.roots:
             self.nodes[root].y = top
-            top += max(self.nodes[root].bottoms.values()) + 2 * DOWN_GAP
+            top += max(self.nodes[root].bottoms.values()) + 2 * BELOW_GAP
         for name in order:
             node = self.nodes[name]
             for child, (sideways, shift) in node.shifts.items():
@@ -201,7 +201,7 @@ class _Layout:
         # The transition straight down comes last, beside its arrow.
         groups = sorted(node.groups, key=lambda group: group[1] is not None and group[1] == node.child_below)
         for index, (transitions, target) in enumerate(groups):
-            y = HEAD + index * ROW + ROW // 2
+            y = HEAD_HEIGHT + index * ROW_HEIGHT + ROW_HEIGHT // 2
             arrow, is_jump = self._arrow(node, target, node.y + y)
             yield Exit(
                 source=self.flow.widgets[name],
@@ -218,21 +218,25 @@ class _Layout:
     def _arrow(self, node: _Node, target: str | None, y: int) -> tuple[str, bool]:
         if target is None:
             return "", False
-        right = _x(node) + WIDTH
+        right = _x(node) + BOX_WIDTH
         if target == node.child_below:
-            x, end = _x(node) + ENTRY, self.nodes[target].y - TIP
+            x, end = _x(node) + ENTRY_OFFSET, self.nodes[target].y - TIP_LENGTH
             return f"M{x} {node.y + node.height}V{end}", False
         if target in node.children or self._is_near_enough(node, target, y):
             self.arrows_into[target] += 1
-            end, entry, half = right + COLUMN_GAP - TIP, self.nodes[target].y + ENTRY, COLUMN_GAP // 2
-            return f"M{right} {y}C{right + half} {y} {right + half - TIP} {entry} {end} {entry}", False
-        return f"M{right} {y}h{STUB}", True
+            end, entry, half = (
+                right + COLUMN_GAP - TIP_LENGTH,
+                self.nodes[target].y + ENTRY_OFFSET,
+                COLUMN_GAP // 2,
+            )
+            return f"M{right} {y}C{right + half} {y} {right + half - TIP_LENGTH} {entry} {end} {entry}", False
+        return f"M{right} {y}h{STUB_LENGTH}", True
 
     def _is_near_enough(self, node: _Node, target: str, y: int) -> bool:
         target_node = self.nodes[target]
         return (
             target_node.column == node.column + 1
-            and abs(target_node.y + ENTRY - y) <= MAX_ARROW_HEIGHT
+            and abs(target_node.y + ENTRY_OFFSET - y) <= MAX_ARROW_HEIGHT
             and self.arrows_into[target] < MAX_ARROWS_INTO_STATE
         )
 
@@ -248,4 +252,4 @@ def _groups(flow: Flow, widget: Widget) -> list[tuple[list[Transition], str | No
 
 
 def _x(node: _Node) -> int:
-    return MARGIN + node.column * (WIDTH + COLUMN_GAP)
+    return MARGIN + node.column * (BOX_WIDTH + COLUMN_GAP)

@@ -14,9 +14,9 @@ from relais.flows.engine.widgets.messages import OUR_ADDRESS, THEIR_ADDRESS, is_
 from relais.flows.triggers import Verdict
 from relais.typography import typeset
 
-VARIABLE = re.compile(r"\{\{-?\s*flow\.variables\.(\w+)\s*-?\}\}")
-CONDITIONAL_BLOCK = re.compile(r"\{%-?\s*(if|unless|case)\b.*?\{%-?\s*end\1\s*-?%\}", re.DOTALL)
-TAG = re.compile(r"\{%.*?%\}", re.DOTALL)
+VARIABLE_PATTERN = re.compile(r"\{\{-?\s*flow\.variables\.(\w+)\s*-?\}\}")
+CONDITIONAL_PATTERN = re.compile(r"\{%-?\s*(if|unless|case)\b.*?\{%-?\s*end\1\s*-?%\}", re.DOTALL)
+TAG_PATTERN = re.compile(r"\{%.*?%\}", re.DOTALL)
 MAX_TEXT_CHARACTERS = 2_000
 MESSAGE_WIDGETS = ("send-message", "send-and-wait-for-reply")
 
@@ -125,7 +125,7 @@ PROBLEM_TEXTS: dict[str, Any] = {
 }
 SELF_EXPLANATORY_PROBLEMS = frozenset({"not_json", "bad_template", "bad_regex"})
 """Problems whose message is a parser's own, which is shown as it is."""
-QUOTED = re.compile("“([^”]*)”")
+QUOTED_PATTERN = re.compile("“([^”]*)”")
 
 END_REASON_LABELS: dict[str, Any] = {
     "completed": gettext_lazy("arrivé à sa fin"),
@@ -175,7 +175,7 @@ def problem_detail(problem: Problem) -> str:
     """The event or value that a problem is about."""
     if problem.code in SELF_EXPLANATORY_PROBLEMS:
         return problem.message
-    return ", ".join(typeset(f"« {word} »") for word in QUOTED.findall(problem.message))
+    return ", ".join(typeset(f"« {word} »") for word in QUOTED_PATTERN.findall(problem.message))
 
 
 def verdict_label(verdict: Verdict) -> str:
@@ -210,7 +210,9 @@ def initial_variables(flow: Flow) -> dict[str, str]:
 def substitute_variables(text: str, variables: Mapping[str, str]) -> str:
     """The text with its variables replaced by their values; twice, since values may name other variables."""
     for _pass in range(2):
-        text = VARIABLE.sub(lambda match: variables.get(match[1], match[0])[:MAX_TEXT_CHARACTERS], text)
+        text = VARIABLE_PATTERN.sub(
+            lambda match: variables.get(match[1], match[0])[:MAX_TEXT_CHARACTERS], text
+        )
     return text[:MAX_TEXT_CHARACTERS]
 
 
@@ -221,7 +223,7 @@ def summary(widget: Widget, variables: Mapping[str, str] | str = "") -> str:
             template_sid = widget.text("content_sid") if is_template(widget) else ""
             text = template_sid or widget.text("body") or widget.text("media_url")
             text = substitute_variables(text, variables if isinstance(variables, Mapping) else {})
-            text = TAG.sub(" ", CONDITIONAL_BLOCK.sub(" ", text))
+            text = TAG_PATTERN.sub(" ", CONDITIONAL_PATTERN.sub(" ", text))
         case "split-based-on":
             text = widget.text("input")
         case "set-variables":

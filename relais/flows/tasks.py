@@ -20,8 +20,8 @@ from relais.flows.host_limits import HostBusy
 from relais.flows.models import Execution
 from relais.flows.outbound_request import OutboundRequest
 
-RUN = "relais.flows.tasks.run_bot"
-RUN_WITH_REQUESTS = "relais.flows.tasks.run_bot_with_requests"
+RUN_TASK = "relais.flows.tasks.run_bot"
+RUN_WITH_REQUESTS_TASK = "relais.flows.tasks.run_bot_with_requests"
 REQUEST_QUEUE = "flow_requests"
 MAX_WOKEN_EXECUTIONS = 500
 """How many executions one periodic job wakes at most."""
@@ -67,7 +67,7 @@ def _fails_execution_at_last(job: Job, conversation_id: int) -> Iterator[None]:
 # -- jobs -------------------------------------------------------------------------------------------------
 
 
-@app.task(name=RUN, retry=RetryWithBackoff(), pass_context=True)
+@app.task(name=RUN_TASK, retry=RetryWithBackoff(), pass_context=True)
 def run_bot(context: JobContext, conversation_id: int) -> None:
     """Run the bot up to its next request: bots without requests must not wait for slow hosts."""
     with _fails_execution_at_last(context.job, conversation_id):
@@ -77,7 +77,7 @@ def run_bot(context: JobContext, conversation_id: int) -> None:
             )
 
 
-@app.task(name=RUN_WITH_REQUESTS, queue=REQUEST_QUEUE, retry=RetryWithBackoff(), pass_context=True)
+@app.task(name=RUN_WITH_REQUESTS_TASK, queue=REQUEST_QUEUE, retry=RetryWithBackoff(), pass_context=True)
 def run_bot_with_requests(context: JobContext, conversation_id: int, busy_count: int = 0) -> None:
     """Run the bot with its requests, in a slot for requests; `busy_count` is how often the host was busy before."""
     retries_left = len(BUSY_HOST_DELAYS_SECONDS) - busy_count
@@ -93,7 +93,7 @@ def run_bot_with_requests(context: JobContext, conversation_id: int, busy_count:
 
 def _has_waiting_request_job(conversation_id: int) -> bool:
     """Free of races: of two jobs with one lock only one runs, so nobody else defers one meanwhile."""
-    jobs = ProcrastinateJob.objects.filter(task_name=RUN_WITH_REQUESTS, status="todo")
+    jobs = ProcrastinateJob.objects.filter(task_name=RUN_WITH_REQUESTS_TASK, status="todo")
     return jobs.filter(lock=_lock(conversation_id)).exists()
 
 
@@ -118,7 +118,7 @@ def _fetch(request: OutboundRequest, *, raises_if_busy: bool) -> RequestResult:
 @app.task(name="relais.flows.tasks.wake_bots", queueing_lock="wake_bots", priority=1)
 def wake_bots(timestamp: int) -> None:
     """Run the executions that are due, unless a job of theirs is running or waiting for a retry."""
-    tasks = [RUN, RUN_WITH_REQUESTS]
+    tasks = [RUN_TASK, RUN_WITH_REQUESTS_TASK]
     unfinished = ProcrastinateJob.objects.filter(task_name__in=tasks, status__in=["todo", "doing"])
     busy_locks = set(unfinished.values_list("lock", flat=True))
     due = Execution.objects.due(datetime.fromtimestamp(timestamp, UTC)).order_by("due_at")

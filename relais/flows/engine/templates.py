@@ -31,12 +31,12 @@ from relais.flows.engine.limits import MAX_LOOP_ROUNDS, MAX_RENDERED_BYTES, MAX_
 from relais.flows.engine.values import json_text
 
 # A text may use parts of a local variable, so the variable may be larger than the text.
-LOCAL_BYTES = 16 * MAX_RENDERED_BYTES
+MAX_LOCAL_BYTES = 16 * MAX_RENDERED_BYTES
 MAX_SOURCE_CHARACTERS = 64 * 1024
 MAX_EXPRESSION_PARTS = 200
 NODE_OPERATIONS = 20
 """The largest node has MAX_EXPRESSION_PARTS, each a fraction of a microsecond."""
-HIDDEN = {"now": None, "today": None}  # variables of the library, which reads them from the clock
+MASKED_VARIABLES = {"now": None, "today": None}  # variables of the library, which reads them from the clock
 
 
 class InvalidTemplate(Exception):
@@ -204,7 +204,7 @@ class _Output(Output):
 class _Environment(Environment):
     template_class = _Template
     output_stream_limit = MAX_RENDERED_BYTES
-    local_namespace_limit = LOCAL_BYTES
+    local_namespace_limit = MAX_LOCAL_BYTES
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         super().setup_tags_and_filters(extra=extra)
@@ -222,16 +222,20 @@ class _Environment(Environment):
 RESERVED_WORDS = (
     "true|false|nil|null|empty|blank|and|or|not|contains|in|if|else|with|for|as|limit|offset|reversed|cols"
 )
-_DOTTED = re.compile(rf"""("[^"]*"|'[^']*')|\.\s*({RESERVED_WORDS}|continue|required)(?![\w-])""")
-_MARKS = re.compile(r"(\{\{|\{%|\}\}|%\})")
+_DOTTED_RESERVED_WORD = re.compile(
+    rf"""("[^"]*"|'[^']*')|\.\s*({RESERVED_WORDS}|continue|required)(?![\w-])"""
+)
+_DELIMITERS = re.compile(r"(\{\{|\{%|\}\}|%\})")
 
 
-def _bracketed(source: str) -> str:
+def _with_bracket_notation(source: str) -> str:
     """`a.limit` as `a["limit"]`, within tags and outputs."""
-    parts = _MARKS.split(source)
+    parts = _DELIMITERS.split(source)
     for index in range(2, len(parts), 2):
         if parts[index - 1] in ("{{", "{%"):
-            parts[index] = _DOTTED.sub(lambda match: match[1] or f'["{match[2]}"]', parts[index])
+            parts[index] = _DOTTED_RESERVED_WORD.sub(
+                lambda match: match[1] or f'["{match[2]}"]', parts[index]
+            )
     return "".join(parts)
 
 
@@ -257,7 +261,7 @@ def render(
     budget = budget or Budget(MAX_TEMPLATE_OPERATIONS)
     try:
         return compile_template(source).render(
-            **names, **HIDDEN, **{NOW: StepTime(now, zone), BUDGET: budget}
+            **names, **MASKED_VARIABLES, **{NOW: StepTime(now, zone), BUDGET: budget}
         )
     except OutputStreamLimitError as error:
         raise RenderedTextTooLong(source[:80]) from error
@@ -287,7 +291,7 @@ def _compile_cached(source: str) -> BoundTemplate | InvalidTemplate:
     try:
         if len(source) > MAX_SOURCE_CHARACTERS:
             raise InvalidTemplate(f"it has more than {MAX_SOURCE_CHARACTERS // 1024} KB")
-        template = _environment.from_string(_bracketed(source))
+        template = _environment.from_string(_with_bracket_notation(source))
         _replace_expressions(template)
         return template
     except InvalidTemplate as error:

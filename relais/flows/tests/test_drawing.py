@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 
 from relais.flows import library
-from relais.flows.drawing import ENTRY, WIDTH, draw
+from relais.flows.drawing import BOX_WIDTH, ENTRY_OFFSET, draw
 from relais.flows.engine import parse
 from relais.flows.execution_path import route
 
@@ -31,8 +31,8 @@ def boxes(drawing):
 
 def overlap(one, other):
     return (
-        one.x < other.x + WIDTH
-        and other.x < one.x + WIDTH
+        one.x < other.x + BOX_WIDTH
+        and other.x < one.x + BOX_WIDTH
         and one.y < other.y + other.height
         and other.y < one.y + one.height
     )
@@ -51,7 +51,7 @@ def test_a_successor_is_placed_below_and_branches_to_the_right():
     )
     assert drawn["ask"].x == drawn["start"].x
     assert drawn["ask"].y > drawn["start"].y + drawn["start"].height
-    assert drawn["yes"].x == drawn["no"].x > drawn["ask"].x + WIDTH
+    assert drawn["yes"].x == drawn["no"].x > drawn["ask"].x + BOX_WIDTH
     assert drawn["no"].y > drawn["yes"].y + drawn["yes"].height
 
 
@@ -95,7 +95,7 @@ def test_the_flows_that_come_with_relais_are_drawn_without_overlap(name):
     assert [box.widget.name for box in drawing.boxes] == list(definition.widgets)
     assert not [(a.number, b.number) for a, b in combinations(drawing.boxes, 2) if overlap(a, b)]
     for box in drawing.boxes:
-        assert box.x > 0 and box.x + WIDTH < drawing.width
+        assert box.x > 0 and box.x + BOX_WIDTH < drawing.width
         assert box.y > 0 and box.y + box.height < drawing.height
         transitions = {t for exit in box.exits if exit.target for t in exit.transitions}
         assert transitions == {t for t in box.widget.transitions if t.next}
@@ -108,7 +108,7 @@ def test_thousands_of_states_in_a_row_are_drawn():
     chain[0]["transitions"][0]["event"] = "incomingMessage"
     drawing = draw(flow(*chain))
     assert len(drawing.boxes) == 2000
-    assert drawing.width < 2 * WIDTH
+    assert drawing.width < 2 * BOX_WIDTH
 
 
 def test_an_empty_flow_has_no_boxes():
@@ -163,4 +163,4 @@ def test_a_name_may_contain_any_character():
     odd = '<b>&"\u202e'
     drawing = draw(flow(state("start", odd, kind="trigger"), state(odd)))
     assert json.dumps([box.widget.name for box in drawing.boxes])
-    assert drawing.boxes[1].height > ENTRY
+    assert drawing.boxes[1].height > ENTRY_OFFSET

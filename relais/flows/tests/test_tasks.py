@@ -59,7 +59,7 @@ def limiter(monkeypatch):
 
 
 def waiting_requests():
-    return ProcrastinateJob.objects.filter(task_name=tasks.RUN_WITH_REQUESTS, status="todo")
+    return ProcrastinateJob.objects.filter(task_name=tasks.RUN_WITH_REQUESTS_TASK, status="todo")
 
 
 # -- one job after the other ------------------------------------------------------------------------------
@@ -94,10 +94,10 @@ def test_a_bot_whose_request_is_in_progress_is_not_woken(fatou_writes, clock):
     published(flow_with_request("https://crm.example"), clock)
     conversation = fatou_writes("bonjour")
     tasks.run_bot(attempt(0), conversation.pk)
-    ProcrastinateJob.objects.filter(task_name=tasks.RUN).delete()
+    ProcrastinateJob.objects.filter(task_name=tasks.RUN_TASK).delete()
     Execution.objects.update(due_at=clock.now)
     tasks.wake_bots(int(clock.now.timestamp()) + 60)
-    assert not ProcrastinateJob.objects.filter(task_name=tasks.RUN).exists()
+    assert not ProcrastinateJob.objects.filter(task_name=tasks.RUN_TASK).exists()
 
 
 @pytest.mark.django_db

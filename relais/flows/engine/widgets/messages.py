@@ -13,7 +13,7 @@ from relais.flows.engine.step_context import StepContext
 OUR_ADDRESS = "{{flow.channel.address}}"
 THEIR_ADDRESS = "{{contact.channel.address}}"
 ERROR_NO_RECIPIENT, ERROR_NO_BODY, ERROR_TOO_LONG = "21604", "21619", "21617"
-TEMPLATE, CUSTOM = "content_template", "custom"
+TEMPLATE_TYPE, CUSTOM_TYPE = "content_template", "custom"
 _CHANNEL = re.compile(r"\s*whatsapp\s*:", re.IGNORECASE)
 _NUMBER = re.compile(r"(?:\+|00)?([0-9]{7,15})")
 _FILLERS = re.compile(r"[\s().\-/]+")
@@ -30,7 +30,9 @@ class Message:
 def is_template(widget: Widget) -> bool:
     """Whether a WhatsApp template is sent. `custom` means a text, even if an earlier `content_sid` is still there."""
     message_type = widget.text("message_type").strip().lower()
-    return message_type == TEMPLATE or (message_type != CUSTOM and bool(widget.text("content_sid").strip()))
+    return message_type == TEMPLATE_TYPE or (
+        message_type != CUSTOM_TYPE and bool(widget.text("content_sid").strip())
+    )
 
 
 def is_same_address(one: str, other: str) -> bool:

@@ -16,9 +16,9 @@ from relais.flows.engine.step_context import StepContext, TakeTransition
 from relais.flows.engine.values import storable_object
 from relais.flows.engine.widgets.base import WidgetType
 from relais.flows.engine.widgets.messages import THEIR_ADDRESS, Message, compose, problems_of, send
-from relais.flows.engine.widgets.trigger import CONVERSATION, conversation_variables
+from relais.flows.engine.widgets.trigger import CONVERSATION_EVENT, conversation_variables
 
-OTHER_ADDRESS = "other_address"
+ERROR_OTHER_ADDRESS = "other_address"
 CLIENT_TEMPLATES = (
     THEIR_ADDRESS,
     "{{trigger.message.From}}",
@@ -55,7 +55,7 @@ class SendAndWaitWidget(WidgetType):
         current = context.state["waiting"] or waiting
         outbound = {"outbound": current["outbound"] or {}}
         if isinstance(input, MessageReceived):
-            if context.state["event"] == CONVERSATION:
+            if context.state["event"] == CONVERSATION_EVENT:
                 conversation = conversation_variables(input.params, context.now)
                 context.state["trigger"] = {**context.state["trigger"], "conversation": conversation}
             return TakeTransition("incomingMessage", {**outbound, "inbound": storable_object(input.params)})
@@ -79,7 +79,7 @@ class SendAndWaitWidget(WidgetType):
         )
         error = {
             "Status": "failed",
-            "ErrorCode": OTHER_ADDRESS,
+            "ErrorCode": ERROR_OTHER_ADDRESS,
             "ErrorMessage": "not the client's conversation",
         }
         return TakeTransition("deliveryFailure", {"outbound": message.outbound | error})

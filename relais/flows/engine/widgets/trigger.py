@@ -10,7 +10,7 @@ from relais.flows.engine.step_context import StepContext, TakeTransition
 from relais.flows.engine.values import parse_json_object, storable_object
 from relais.flows.engine.widgets.base import WidgetType
 
-CONVERSATION = "incomingConversationMessage"
+CONVERSATION_EVENT = "incomingConversationMessage"
 UNSUPPORTED_EVENTS = ("incomingCall",)
 JSON_PARAMS = ("ChannelAttributes", "AddOns")
 
@@ -33,7 +33,7 @@ class TriggerWidget(WidgetType):
         message, conversation = (widget.on(event) for event in MESSAGE_TRIGGER_EVENTS)
         if message and conversation and message.next and conversation.next not in (None, message.next):
             problem = (
-                f"{CONVERSATION} is not taken here: "
+                f"{CONVERSATION_EVENT} is not taken here: "
                 "a client's message takes incomingMessage, which leads elsewhere"
             )
             yield Problem("unsupported_trigger", problem, widget.name, conversation.path, "warning")
@@ -44,7 +44,7 @@ def trigger_variables(trigger: Trigger, context: ExecutionContext, now: datetime
     params = storable_object(trigger.params)
     if trigger.event == "incomingMessage":
         return {"message": {**params, **_parsed_json_params(params)}}
-    if trigger.event == CONVERSATION:
+    if trigger.event == CONVERSATION_EVENT:
         return {"conversation": conversation_variables(params, now)}
     if trigger.event == "incomingParent":
         return {"parent": {"parameters": params}}
