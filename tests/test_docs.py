@@ -31,7 +31,7 @@ from relais.whatsapp.inbound.routes import HookRoutes
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 FRENCH = sorted((DOCS / "fr").glob("*.md"))
 VARIABLE = re.compile(r"\b((?:TWILIO|RELAIS|STUDIO)_[A-Z_]+[A-Z]|DATABASE_URL|PUBLIC_BASE_URL|EMAIL_URL)\b")
 
@@ -193,6 +193,23 @@ def test_every_part_of_health_is_explained():
 def test_every_code_of_twilio_s_that_is_named_has_a_sentence():
     named = set(re.findall(r"\b(2\d{4}|63\d{3})\b", page("fr/depannage.md")))
     assert {int(code) for code in named} <= set(errors.ERROR_SENTENCES)
+
+
+# -- the changelog -------------------------------------------------------------------------------------------
+
+
+def test_the_changelog_names_events_and_metrics_that_exist():
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    sources = [file for file in (ROOT / "relais").rglob("*.py") if "tests" not in file.parts]
+    code = "\n".join(file.read_text() for file in sources)
+    events = changelog.split("### Changed: log events")[1].split("\n### ")[0]
+    renamed = re.findall(r"^\| `(.+)` \| `(.+)` \|$", events, re.M)
+    assert len(renamed) > 20
+    assert [new for _, new in renamed if f'"{new}"' not in code] == []
+    assert [old for old, _ in renamed if f'"{old}"' in code] == []
+    metrics = changelog.split("### Added: metric names")[1].split("\n### ")[0]
+    names = re.findall(r"`(relais_\w+?)(?:_total)?`", metrics)
+    assert names and [name for name in names if f'"{name}"' not in code] == []
 
 
 # -- the README ----------------------------------------------------------------------------------------------
