@@ -21,7 +21,7 @@ from relais.cli import build_parser
 from relais.company import company_settings
 from relais.conversations.fragments import FINAL_REASONS
 from relais.conversations.states import DeliveryState, EventType, Status
-from relais.emulator.faults import KINDS
+from relais.emulator.faults import FAULTS_BY_OPERATION
 from relais.emulator.testing import ServerThread
 from relais.flows import library
 from relais.ops.health import HEARTBEAT_NAMES
@@ -169,7 +169,7 @@ def test_every_name_of_a_free_input_is_in_hooks():
 
 
 def test_every_fault_of_the_double_is_in_development():
-    for on, faults in KINDS.items():
+    for on, faults in FAULTS_BY_OPERATION.items():
         row = next(
             line for line in page("development.md").splitlines() if line.startswith("|") and f"`{on}`" in line
         )

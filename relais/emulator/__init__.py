@@ -1,4 +1,4 @@
-"""A Twilio double that behaves like the calls Relais makes, and a phone in the browser that plays the client.
+"""A test double of Twilio for the calls Relais makes, and phones in the browser that play the clients.
 
-It is not a general Twilio simulator, and nothing in it knows the desk: it meets the desk by signed HTTP only.
+It is not a general Twilio simulator, and nothing in it knows the desk: both talk by signed HTTP only.
 """

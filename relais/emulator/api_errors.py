@@ -1,9 +1,9 @@
-"""What Twilio answers when it refuses: a status, a code and a sentence, in Twilio's shape."""
+"""Twilio's API errors: HTTP status, error code and message, in Twilio's JSON format."""
 
 from typing import Any
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     def __init__(self, status: int, code: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
@@ -20,56 +20,56 @@ class Refusal(Exception):
         }
 
 
-def not_authenticated() -> Refusal:
+def authentication_required() -> ApiError:
     realm = {"WWW-Authenticate": 'Basic realm="Twilio API"'}
-    return Refusal(401, 20003, "Authenticate", realm)
+    return ApiError(401, 20003, "Authenticate", realm)
 
 
-def not_found(path: str) -> Refusal:
-    return Refusal(404, 20404, f"The requested resource {path} was not found")
+def not_found(path: str) -> ApiError:
+    return ApiError(404, 20404, f"The requested resource {path} was not found")
 
 
-def too_many(retry_after: float | str | None) -> Refusal:
-    """A number of seconds, or an HTTP date as it is."""
+def too_many_requests(retry_after: float | str | None) -> ApiError:
+    """`retry_after`: seconds, or an HTTP date."""
     seconds = f"{retry_after:g}" if isinstance(retry_after, int | float) else retry_after
     headers = {} if seconds is None else {"Retry-After": seconds}
-    return Refusal(429, 20429, "Too Many Requests", headers)
+    return ApiError(429, 20429, "Too Many Requests", headers)
 
 
-def broken(status: int) -> Refusal:
-    return Refusal(status, 20500, "An internal server error has occurred")
+def server_error(status: int) -> ApiError:
+    return ApiError(status, 20500, "An internal server error has occurred")
 
 
-def no_recipient() -> Refusal:
-    return Refusal(400, 21604, "A 'To' phone number is required.")
+def missing_recipient() -> ApiError:
+    return ApiError(400, 21604, "A 'To' phone number is required.")
 
 
-def bad_recipient(address: str) -> Refusal:
-    return Refusal(400, 21211, f"Invalid 'To' Phone Number: {address}")
+def invalid_recipient(address: str) -> ApiError:
+    return ApiError(400, 21211, f"Invalid 'To' Phone Number: {address}")
 
 
-def no_sender() -> Refusal:
-    return Refusal(400, 21603, "A 'From' phone number is required.")
+def missing_sender() -> ApiError:
+    return ApiError(400, 21603, "A 'From' phone number is required.")
 
 
-def unknown_sender() -> Refusal:
-    return Refusal(400, 63007, "Twilio could not find a Channel with the specified From address")
+def unknown_sender() -> ApiError:
+    return ApiError(400, 63007, "Twilio could not find a Channel with the specified From address")
 
 
-def nothing_to_say() -> Refusal:
-    return Refusal(400, 21619, "A text message body or media urls must be specified.")
+def no_content() -> ApiError:
+    return ApiError(400, 21619, "A text message body or media urls must be specified.")
 
 
-def too_long() -> Refusal:
-    return Refusal(400, 21617, "The concatenated message body exceeds the 1600 character limit")
+def body_too_long() -> ApiError:
+    return ApiError(400, 21617, "The concatenated message body exceeds the 1600 character limit")
 
 
-def bad_media_url() -> Refusal:
-    return Refusal(400, 21620, "Invalid media URL(s)")
+def invalid_media_url() -> ApiError:
+    return ApiError(400, 21620, "Invalid media URL(s)")
 
 
-def bad_parameter(sentence: str) -> Refusal:
-    return Refusal(400, 20001, sentence)
+def invalid_parameter(sentence: str) -> ApiError:
+    return ApiError(400, 20001, sentence)
 
 
 ERROR_SENTENCES = {
@@ -82,4 +82,4 @@ ERROR_SENTENCES = {
     63019: "Media failed to download",
     63024: "Invalid message recipient",
 }
-"""Texts of the codes that come later, in a status callback. An open set: others are told without a text."""
+"""Texts of codes reported later, by status callback. Other codes are reported without a text."""

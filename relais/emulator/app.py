@@ -1,4 +1,4 @@
-"""The double as an ASGI application: Twilio's calls and the control API on one port."""
+"""The ASGI application of the double: Twilio's REST API and the control API on one port."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,11 +7,11 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from relais.emulator import control, rest
-from relais.emulator.connection_abort import Cuttable
-from relais.emulator.twilio_double import Double
+from relais.emulator.connection_abort import AbortableConnections
+from relais.emulator.twilio_double import TwilioDouble
 
 
-def build_app(double: Double) -> ASGIApp:
+def build_app(double: TwilioDouble) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
@@ -19,8 +19,8 @@ def build_app(double: Double) -> ASGIApp:
 
     app = Starlette(
         routes=[*rest.routes, *control.routes],
-        exception_handlers={404: rest.unknown, 405: rest.unknown},
+        exception_handlers={404: rest.unknown_path, 405: rest.unknown_path},
         lifespan=lifespan,
     )
     app.state.double = double
-    return Cuttable(app)
+    return AbortableConnections(app)

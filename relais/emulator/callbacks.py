@@ -1,14 +1,14 @@
-"""Status callbacks: what Twilio tells the desk about a message, in order unless a fault shuffles it."""
+"""Status callbacks: Twilio posts each new status of a message to the desk, in order unless a fault shuffles them."""
 
 import asyncio
 
-from relais.emulator.faults import Faults, Rule
-from relais.emulator.messages import TERMINAL, Message
-from relais.emulator.settings import Settings
-from relais.emulator.webhooks import Webhooks
+from relais.emulator.faults import FaultRule, Faults
+from relais.emulator.messages import FINAL_STATUSES, Message
+from relais.emulator.settings import DoubleSettings
+from relais.emulator.webhooks import WebhookClient
 
 
-def parameters(message: Message, status: str) -> dict[str, str]:
+def callback_parameters(message: Message, status: str) -> dict[str, str]:
     params = {
         "ChannelPrefix": "whatsapp",
         "ApiVersion": "2010-04-01",
@@ -34,50 +34,52 @@ def parameters(message: Message, status: str) -> dict[str, str]:
     return params
 
 
-class Callbacks:
-    """Tells the statuses of one message, one after the other."""
+class StatusCallbacks:
+    """Posts the statuses of one message, one after the other."""
 
-    def __init__(self, message: Message, faults: Faults, webhooks: Webhooks, settings: Settings) -> None:
+    def __init__(
+        self, message: Message, faults: Faults, webhooks: WebhookClient, settings: DoubleSettings
+    ) -> None:
         self._message = message
         self._faults = faults
         self._webhooks = webhooks
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._held_back: list[str] = []
-        facts = {"to": message.to, "from": message.from_, "body": message.body}
-        self._shuffled = bool(faults.strike("status", ["shuffled"], **facts))
+        match_fields = {"to": message.to, "from": message.from_, "body": message.body}
+        self._shuffled = bool(faults.trigger("status", ["shuffled"], **match_fields))
         self._waits_for_read = settings.read_after_ms is not None
-        self._facts = facts
+        self._match_fields = match_fields
 
-    async def tell(self, status: str) -> None:
+    async def send(self, status: str) -> None:
         if not self._message.status_callback:
             return
         if self._shuffled:
-            for each in self._mixed(status):
-                await self._tell_one(each)
+            for each in self._hold_back_and_shuffle(status):
+                await self._post(each)
         else:
-            await self._tell_one(status)
+            await self._post(status)
 
-    def _mixed(self, status: str) -> list[str]:
-        """Nothing until the last status is there, then all of them in another order."""
+    def _hold_back_and_shuffle(self, status: str) -> list[str]:
+        """Nothing until the last status, then all of them in another order."""
         self._held_back.append(status)
-        last = status in TERMINAL or (status == "delivered" and not self._waits_for_read)
-        if not last:
+        is_last = status in FINAL_STATUSES or (status == "delivered" and not self._waits_for_read)
+        if not is_last:
             return []
-        mixed, self._held_back = self._faults.shuffle(self._held_back), []
-        return mixed
+        shuffled, self._held_back = self._faults.shuffle(self._held_back), []
+        return shuffled
 
-    async def _tell_one(self, status: str) -> None:
-        if self._strike("never", status):
+    async def _post(self, status: str) -> None:
+        if self._trigger("never", status):
             return
-        if late := self._strike("late", status):
+        if late := self._trigger("late", status):
             await asyncio.sleep(late.ms / 1000)
-        twice = self._strike("twice", status)
-        async with self._turn:
+        twice = self._trigger("twice", status)
+        async with self._lock:
             for _ in range(2 if twice else 1):
-                outcome = await self._webhooks.post(
-                    self._message.status_callback, parameters(self._message, status)
+                result = await self._webhooks.post(
+                    self._message.status_callback, callback_parameters(self._message, status)
                 )
-                self._message.callbacks.append(f"{status} {outcome.attempts[-1]}")
+                self._message.callbacks.append(f"{status} {result.attempts[-1]}")
 
-    def _strike(self, fault: str, status: str) -> Rule | None:
-        return self._faults.strike("status", [fault], status=status, **self._facts)
+    def _trigger(self, fault: str, status: str) -> FaultRule | None:
+        return self._faults.trigger("status", [fault], status=status, **self._match_fields)

@@ -1,4 +1,4 @@
-"""One counter for everything that changes, so that a phone or a test can ask for what is new since its last look."""
+"""Counts changes, so that a phone or a test can ask for what is new since its last request (long polling)."""
 
 import asyncio
 import time
@@ -7,32 +7,32 @@ from collections.abc import Callable
 from relais.emulator.sids import new_sid
 
 
-class Changes:
+class ChangeCounter:
     def __init__(self) -> None:
         self.boot = new_sid("BO")
-        """A cursor is worth something only within one life of the double."""
+        """Identifies one run of the double: a counter value is valid only within it."""
         self.last = 0
         self.listeners: list[Callable[[], None]] = []
         self._next = asyncio.Event()
-        self._ended = False
+        self._is_closed = False
 
-    def mark(self) -> int:
+    def increment(self) -> int:
         self.last += 1
-        happened, self._next = self._next, asyncio.Event()
-        happened.set()
+        current, self._next = self._next, asyncio.Event()
+        current.set()
         for listener in self.listeners:
             listener()
         return self.last
 
-    async def after(self, since: int, seconds: float) -> None:
-        """Returns when something is newer than `since`, when the time is over, or when there will be no more."""
+    async def wait_for_newer(self, since: int, seconds: float) -> None:
+        """Return when something is newer than `since`, after `seconds`, or when the server stops."""
         deadline = time.monotonic() + seconds
-        while self.last <= since and not self._ended and (left := deadline - time.monotonic()) > 0:
+        while self.last <= since and not self._is_closed and (left := deadline - time.monotonic()) > 0:
             try:
                 await asyncio.wait_for(self._next.wait(), left)
             except TimeoutError:
                 return
 
-    def end(self) -> None:
-        self._ended = True
+    def close(self) -> None:
+        self._is_closed = True
         self._next.set()

@@ -1,14 +1,14 @@
-"""A line that can be cut: lets a fault end a connection without an answer, which ASGI has no word for."""
+"""Lets a fault close a connection without a response. ASGI has no message for that."""
 
 import asyncio
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-LONGEST_SILENCE = 120.0
+MAX_SILENCE_SECONDS = 120.0
 
 
-class Cuttable:
+class AbortableConnections:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
@@ -19,23 +19,23 @@ class Cuttable:
         await self._app(scope, receive, send)
 
 
-async def cut(request: Request) -> None:
-    """Ends the connection at once; the caller reads nothing, not even a status line."""
+async def abort_connection(request: Request) -> None:
+    """Close the connection at once; the caller reads nothing, not even a status line."""
     transport = request.scope.get("relais.transport")
     if transport is None:
-        raise RuntimeError("This server does not let a connection be cut: run the double by uvicorn.")
+        raise RuntimeError("This server cannot abort a connection: run the double by uvicorn.")
     transport.abort()
-    await _until_gone(request)
+    await _wait_for_disconnect(request)
 
 
-async def fall_silent(request: Request) -> None:
-    """Answers nothing until the caller gives up."""
+async def never_answer(request: Request) -> None:
+    """Send nothing until the caller gives up."""
     try:
-        await asyncio.wait_for(_until_gone(request), LONGEST_SILENCE)
+        await asyncio.wait_for(_wait_for_disconnect(request), MAX_SILENCE_SECONDS)
     except TimeoutError:
-        await cut(request)
+        await abort_connection(request)
 
 
-async def _until_gone(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""The control API of the double, for the phone and for tests: JSON under /control/, from this machine only."""
+"""The control API of the double, for phones and tests: JSON under /control/, from this machine only."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -9,23 +9,23 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from relais.emulator.addresses import BadNumber, is_whatsapp, whatsapp_address
-from relais.emulator.faults import BadRule
-from relais.emulator.media import LARGEST
-from relais.emulator.settings import BadSetting
-from relais.emulator.twilio_double import Double
+from relais.emulator.addresses import InvalidNumber, is_whatsapp, whatsapp_address
+from relais.emulator.faults import InvalidFaultRule
+from relais.emulator.media import MAX_MEDIA_BYTES
+from relais.emulator.settings import InvalidSetting
+from relais.emulator.twilio_double import TwilioDouble
+from relais.text import MAX_MESSAGE_CHARACTERS
 from relais.typography import typeset
 
-LONGEST_WAIT = 30.0
-LONGEST_BODY = 1600
-LONGEST_HISTORY = 2000
+MAX_WAIT_SECONDS = 30.0
+MAX_HISTORY_MESSAGES = 2000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-Control = Callable[[Double, Request], Awaitable[Any]]
+Control = Callable[[TwilioDouble, Request], Awaitable[Any]]
 
 
-class Refused(Exception):
-    """One sentence for the person at the phone, in French, or for who writes the test."""
+class ControlError(Exception):
+    """The message is a sentence: French for the person at the phone, English for the author of a test."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -35,26 +35,26 @@ class Refused(Exception):
 def control(function: Control) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
-            _only_from_here(request)
+            _require_local_request(request)
             answer = await function(request.app.state.double, request)
-        except Refused as refusal:
-            return JSONResponse({"error": str(refusal)}, refusal.status)
-        except (BadNumber, BadRule, BadSetting) as error:
+        except ControlError as error:
+            return JSONResponse({"error": str(error)}, error.status)
+        except (InvalidNumber, InvalidFaultRule, InvalidSetting) as error:
             return JSONResponse({"error": str(error)}, 422)
         return answer if isinstance(answer, Response) else JSONResponse(answer)
 
     return endpoint
 
 
-def _only_from_here(request: Request) -> None:
-    here = request.client is not None and request.client.host in _LOOPBACK
-    # The Host against rebinding of names, the Origin because a page of any site may post to this machine.
-    if not here or request.url.hostname not in _LOOPBACK or "origin" in request.headers:
-        raise Refused(403, "The double is controlled from this machine only, and not by web pages.")
+def _require_local_request(request: Request) -> None:
+    is_local = request.client is not None and request.client.host in _LOOPBACK
+    # Host against DNS rebinding; Origin because a page of any site may post to this machine.
+    if not is_local or request.url.hostname not in _LOOPBACK or "origin" in request.headers:
+        raise ControlError(403, "The double is controlled from this machine only, and not by web pages.")
 
 
 @control
-async def state(double: Double, request: Request) -> Any:
+async def state(double: TwilioDouble, request: Request) -> Any:
     settings = asdict(double.settings)
     del settings["auth_token"]
     return {
@@ -62,42 +62,42 @@ async def state(double: Double, request: Request) -> Any:
         "last": double.changes.last,
         "now": double.clock.now().isoformat(),
         "settings": settings,
-        "sender": double.settings.sender_of_only_number(),
-        "people": [each.as_json() for each in double.people],
+        "sender": double.settings.default_sender(),
+        "people": [each.as_json() for each in double.clients],
         "faults": double.faults.as_json(),
         "requests": double.requests,
         "messages": len(double.messages),
         "idle": double.is_idle,
-        "under_way": double.under_way,
+        "under_way": double.pending_count,
     }
 
 
 @control
-async def change_settings(double: Double, request: Request) -> Any:
-    """Delays, window, webhooks: `{"senders": {"whatsapp:+1…": "http://…/hook#rc=3"}}` replaces all senders."""
+async def change_settings(double: TwilioDouble, request: Request) -> Any:
+    """Delays, session window, webhooks: `{"senders": {"whatsapp:+1…": "http://…/hook#rc=3"}}` replaces all senders."""
     double.settings.change(await _json(request))
     return {"success": True}
 
 
 @control
-async def add_person(double: Double, request: Request) -> Any:
-    asked = await _json(request)
-    return double.people.add(str(asked.get("name", "")), str(asked.get("number", ""))).as_json()
+async def add_client(double: TwilioDouble, request: Request) -> Any:
+    payload = await _json(request)
+    return double.clients.add(str(payload.get("name", "")), str(payload.get("number", ""))).as_json()
 
 
 @control
-async def remove_person(double: Double, request: Request) -> Any:
-    double.people.remove(request.path_params["address"])
+async def remove_client(double: TwilioDouble, request: Request) -> Any:
+    double.clients.remove(request.path_params["address"])
     return {"success": True}
 
 
 @control
-async def upload(double: Double, request: Request) -> Any:
+async def upload(double: TwilioDouble, request: Request) -> Any:
     """Content for a later message: the raw bytes, their Content-Type, the name in X-Filename (percent-encoded).
 
-    X-Content-Disposition (percent-encoded, of Latin-1 signs) is told to the desk as it is, instead of one made from it.
+    X-Content-Disposition (percent-encoded Latin-1) is sent to the desk unchanged, instead of one made from the name.
     """
-    content = await _bytes(request, LARGEST)
+    content = await _read_bytes(request, MAX_MEDIA_BYTES)
     content_type = request.headers.get("content-type", "")
     name, disposition = (
         unquote(request.headers.get(header, "")) for header in ("x-filename", "x-content-disposition")
@@ -106,76 +106,79 @@ async def upload(double: Double, request: Request) -> Any:
         not disposition.isprintable()
         or disposition.encode("latin-1", "replace").decode("latin-1") != disposition
     ):
-        raise Refused(422, "X-Content-Disposition must be printable Latin-1.")
+        raise ControlError(422, "X-Content-Disposition must be printable Latin-1.")
     now = double.clock.now()
     return {"media": double.media.put(content, content_type, name, now, disposition=disposition).sid}
 
 
 @control
-async def client_writes(double: Double, request: Request) -> Any:
-    asked = await _json(request)
-    body = str(asked.get("body", ""))
-    kept = double.media.get(str(asked.get("media", "")))
-    if asked.get("media") and kept is None:
-        raise Refused(404, typeset("Ce fichier n'est plus là : choisissez-le de nouveau."))
-    if not body and not kept and not asked.get("extra"):
-        raise Refused(422, "Écrivez un message ou choisissez un fichier.")
-    if len(body) > LONGEST_BODY:
-        raise Refused(
-            422, typeset(f"Le message est trop long : {len(body)} caractères, {LONGEST_BODY} au plus.")
+async def client_writes(double: TwilioDouble, request: Request) -> Any:
+    payload = await _json(request)
+    body = str(payload.get("body", ""))
+    stored = double.media.get(str(payload.get("media", "")))
+    if payload.get("media") and stored is None:
+        raise ControlError(404, typeset("Ce fichier n'est plus là : choisissez-le de nouveau."))
+    if not body and not stored and not payload.get("extra"):
+        raise ControlError(422, "Écrivez un message ou choisissez un fichier.")
+    if len(body) > MAX_MESSAGE_CHARACTERS:
+        raise ControlError(
+            422,
+            typeset(f"Le message est trop long : {len(body)} caractères, {MAX_MESSAGE_CHARACTERS} au plus."),
         )
     message = double.receive(
-        _address(asked.get("from")),
+        _address(payload.get("from")),
         body,
-        sender=str(asked.get("to", "")),
-        profile_name=str(asked.get("name", "")),
-        media=kept[0] if kept else None,
-        extra={str(name): str(value) for name, value in dict(asked.get("extra") or {}).items()},
+        sender=str(payload.get("to", "")),
+        profile_name=str(payload.get("name", "")),
+        media=stored[0] if stored else None,
+        extra={str(name): str(value) for name, value in dict(payload.get("extra") or {}).items()},
     )
-    return message.for_phone()
+    return message.as_phone_json()
 
 
 @control
-async def changes(double: Double, request: Request) -> Any:
-    """What phones show, newer than `since`; waits up to `wait` seconds for something. `address` limits, may repeat."""
+async def changes(double: TwilioDouble, request: Request) -> Any:
+    """What phones show, newer than `since` (long polling: up to `wait` seconds). `address` filters, and may repeat."""
     query = request.query_params
     since = _number(query.get("since"), 0)
     if query.get("boot", double.changes.boot) != double.changes.boot:
         since = 0
-    await double.changes.after(since, min(_number(query.get("wait"), 0), LONGEST_WAIT))
-    wanted = set(query.getlist("address"))
-    found = [each for each in double.messages.changed_since(since) if each.on_phone]
+    await double.changes.wait_for_newer(since, min(_number(query.get("wait"), 0), MAX_WAIT_SECONDS))
+    addresses = set(query.getlist("address"))
+    messages = [each for each in double.messages.changed_since(since) if each.is_on_phone]
     if since == 0:
-        found = found[-LONGEST_HISTORY:]
+        messages = messages[-MAX_HISTORY_MESSAGES:]
     return {
         "boot": double.changes.boot,
         "last": double.changes.last,
-        "messages": [each.for_phone() for each in found if not wanted or each.client in wanted],
+        "messages": [each.as_phone_json() for each in messages if not addresses or each.client in addresses],
     }
 
 
 @control
-async def read(double: Double, request: Request) -> Any:
+async def read(double: TwilioDouble, request: Request) -> Any:
     """The phone showed these: `sids`, or everything delivered to `address`."""
-    asked = await _json(request)
-    sids = [str(sid) for sid in asked.get("sids", [])]
-    if address := asked.get("address"):
+    payload = await _json(request)
+    sids = [str(sid) for sid in payload.get("sids", [])]
+    if address := payload.get("address"):
         sids += [each.sid for each in double.messages.oldest_first() if each.client == address]
-    return {"read": double.read(sids)}
+    return {"read": double.mark_read(sids)}
 
 
 @control
-async def accepted(double: Double, request: Request) -> Any:
-    """Every message taken from the desk, oldest first; `to`, `body` and `ref` limit."""
-    wanted = {name: request.query_params.get(name) for name in ("to", "body", "ref")}
-    found = [each.for_tests() for each in double.messages.oldest_first() if not each.inbound]
-    return {"messages": [each for each in found if all(v is None or each[k] == v for k, v in wanted.items())]}
+async def accepted(double: TwilioDouble, request: Request) -> Any:
+    """Every message accepted from the desk, oldest first; `to`, `body` and `ref` filter."""
+    filters = {name: request.query_params.get(name) for name in ("to", "body", "ref")}
+    messages = [each.as_control_json() for each in double.messages.oldest_first() if not each.inbound]
+    return {
+        "messages": [each for each in messages if all(v is None or each[k] == v for k, v in filters.items())]
+    }
 
 
 @control
-async def received(double: Double, request: Request) -> Any:
-    """Every message of a client, oldest first, and what became of handing it over."""
-    found = [each for each in double.messages.oldest_first() if each.inbound]
+async def received(double: TwilioDouble, request: Request) -> Any:
+    """Every message of a client, oldest first, and how its delivery to the desk went."""
+    messages = [each for each in double.messages.oldest_first() if each.inbound]
     return {
         "messages": [
             {
@@ -187,97 +190,97 @@ async def received(double: Double, request: Request) -> Any:
                 "attempts": list(each.attempts),
                 "at": each.created_at.isoformat(),
             }
-            for each in found
+            for each in messages
         ]
     }
 
 
 @control
-async def message(double: Double, request: Request) -> Any:
-    found = double.messages.get(request.path_params["sid"])
-    if found is None:
-        raise Refused(404, "No such message.")
-    return {**found.for_tests(), "attempts": found.attempts, "handed_over": found.handed_over}
+async def message(double: TwilioDouble, request: Request) -> Any:
+    stored = double.messages.get(request.path_params["sid"])
+    if stored is None:
+        raise ControlError(404, "No such message.")
+    return {**stored.as_control_json(), "attempts": stored.attempts, "handed_over": stored.handed_over}
 
 
 @control
-async def media_content(double: Double, request: Request) -> Any:
-    kept = double.media.get(request.path_params["sid"])
-    if kept is None:
-        raise Refused(404, "Ce fichier n'est plus là.")
-    return Response(kept[1], media_type=kept[0].content_type, headers=double.media.headers(kept[0]))
+async def media_content(double: TwilioDouble, request: Request) -> Any:
+    stored = double.media.get(request.path_params["sid"])
+    if stored is None:
+        raise ControlError(404, "Ce fichier n'est plus là.")
+    return Response(stored[1], media_type=stored[0].content_type, headers=double.media.headers(stored[0]))
 
 
 @control
-async def faults(double: Double, request: Request) -> Any:
+async def faults(double: TwilioDouble, request: Request) -> Any:
     if request.method == "DELETE":
         double.faults.clear(request.query_params.get("id", ""))
     if request.method == "POST":
-        asked = await _json(request, dict, list)
-        for rule in asked if isinstance(asked, list) else [asked]:
+        payload = await _json(request, dict, list)
+        for rule in payload if isinstance(payload, list) else [payload]:
             double.faults.add(rule)
     return {"faults": double.faults.as_json()}
 
 
 @control
-async def clock(double: Double, request: Request) -> Any:
+async def clock(double: TwilioDouble, request: Request) -> Any:
     seconds = (await _json(request)).get("advance_seconds", 0)
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
-        raise Refused(422, "advance_seconds must be a number.")
+        raise ControlError(422, "advance_seconds must be a number.")
     return {"now": double.clock.advance(seconds).isoformat()}
 
 
 @control
-async def window(double: Double, request: Request) -> Any:
-    """Opens or closes the 24 hours of a client by hand: `{"address", "open": true|false}`."""
-    asked = await _json(request)
-    client = _address(asked.get("address"))
-    sender = str(asked.get("sender") or double.settings.sender_of_only_number())
-    if asked.get("open"):
-        double.windows.client_wrote(client, sender, double.clock.now())
+async def window(double: TwilioDouble, request: Request) -> Any:
+    """Open or close the 24-hour window of a client: `{"address", "open": true|false}`."""
+    payload = await _json(request)
+    client = _address(payload.get("address"))
+    sender = str(payload.get("sender") or double.settings.default_sender())
+    if payload.get("open"):
+        double.windows.open(client, sender, double.clock.now())
     else:
         double.windows.close(client, sender)
     return {"success": True}
 
 
 @control
-async def start_execution(double: Double, request: Request) -> Any:
-    asked = await _json(request)
+async def start_execution(double: TwilioDouble, request: Request) -> Any:
+    payload = await _json(request)
     account, now = double.settings.account_sid, double.clock.now()
-    flow, contact, sid = (str(asked.get(name, "")) for name in ("flow", "contact", "sid"))
+    flow, contact, sid = (str(payload.get(name, "")) for name in ("flow", "contact", "sid"))
     return double.executions.start(account, flow, contact, now, sid).as_rest()
 
 
 @control
-async def reset(double: Double, request: Request) -> Any:
+async def reset(double: TwilioDouble, request: Request) -> Any:
     double.faults.clear()
-    double.forget()
+    double.forget_messages()
     return {"success": True}
 
 
 async def _json(request: Request, *types: type) -> Any:
     try:
-        asked = await request.json()
+        payload = await request.json()
     except (ValueError, ClientDisconnect):
-        raise Refused(422, "The body is not JSON.") from None
-    if not isinstance(asked, types or (dict,)):
-        raise Refused(422, "The body must be a JSON object.")
-    return asked
+        raise ControlError(422, "The body is not JSON.") from None
+    if not isinstance(payload, types or (dict,)):
+        raise ControlError(422, "The body must be a JSON object.")
+    return payload
 
 
-async def _bytes(request: Request, most: int) -> bytes:
+async def _read_bytes(request: Request, max_bytes: int) -> bytes:
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
-        if len(content) > most:
-            raise Refused(413, "Ce fichier dépasse 16 Mo, la limite de WhatsApp.")
+        if len(content) > max_bytes:
+            raise ControlError(413, "Ce fichier dépasse 16 Mo, la limite de WhatsApp.")
     if not content:
-        raise Refused(422, "Ce fichier est vide.")
+        raise ControlError(422, "Ce fichier est vide.")
     return bytes(content)
 
 
-def _address(given: Any) -> str:
-    address = str(given or "")
+def _address(value: Any) -> str:
+    address = str(value or "")
     return address if is_whatsapp(address) else whatsapp_address(address)
 
 
@@ -288,8 +291,8 @@ def _number(text: str | None, default: int) -> int:
 routes: list[BaseRoute] = [
     Route("/control/state", state, methods=["GET"]),
     Route("/control/settings", change_settings, methods=["POST"]),
-    Route("/control/people", add_person, methods=["POST"]),
-    Route("/control/people/{address}", remove_person, methods=["DELETE"]),
+    Route("/control/people", add_client, methods=["POST"]),
+    Route("/control/people/{address}", remove_client, methods=["DELETE"]),
     Route("/control/uploads", upload, methods=["POST"]),
     Route("/control/inbound", client_writes, methods=["POST"]),
     Route("/control/changes", changes, methods=["GET"]),

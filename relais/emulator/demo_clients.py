@@ -1,46 +1,46 @@
-"""The people whose phones the simulator shows: a name and an address each."""
+"""The clients whose phones the simulator shows: a name and an address each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from relais.emulator.addresses import shown, whatsapp_address
+from relais.emulator.addresses import format_number, whatsapp_address
 
-KEPT = 200
+MAX_CLIENTS = 200
 
 
 @dataclass(frozen=True)
-class Person:
+class DemoClient:
     address: str
     name: str
 
     def as_json(self) -> dict[str, str]:
-        return {"address": self.address, "name": self.name, "number": shown(self.address)}
+        return {"address": self.address, "name": self.name, "number": format_number(self.address)}
 
 
-class People:
+class DemoClients:
     def __init__(self) -> None:
-        self._people: dict[str, Person] = {}
+        self._clients: dict[str, DemoClient] = {}
 
-    def add(self, name: str, number: str) -> Person:
+    def add(self, name: str, number: str) -> DemoClient:
         address = whatsapp_address(number)
-        person = Person(address, name.strip()[:80] or shown(address))
-        self._people[address] = person
-        while len(self._people) > KEPT:
-            del self._people[next(iter(self._people))]
-        return person
+        client = DemoClient(address, name.strip()[:80] or format_number(address))
+        self._clients[address] = client
+        while len(self._clients) > MAX_CLIENTS:
+            del self._clients[next(iter(self._clients))]
+        return client
 
     def remove(self, address: str) -> None:
-        self._people.pop(address, None)
+        self._clients.pop(address, None)
 
     def name_of(self, address: str) -> str:
-        person = self._people.get(address)
-        return person.name if person else ""
+        client = self._clients.get(address)
+        return client.name if client else ""
 
-    def __iter__(self) -> Iterator[Person]:
-        return iter(list(self._people.values()))
+    def __iter__(self) -> Iterator[DemoClient]:
+        return iter(list(self._clients.values()))
 
 
-DEMO = (
+DEFAULT_CLIENTS = (
     ("Fatou Diallo", "+212612345678"),
     ("Ibrahim Koné", "+2250708091011"),
     ("Salma Benali", "+212661234567"),

@@ -1,4 +1,4 @@
-"""Studio's executions as far as the desk meets them: listed, looked at, ended."""
+"""Studio executions, as far as the desk uses them: list, fetch, end."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from relais.emulator.sids import new_sid
 
-KEPT = 10_000
+MAX_EXECUTIONS = 10_000
 
 
 @dataclass
@@ -37,14 +37,14 @@ class Execution:
         }
 
 
-class Executions:
+class ExecutionLog:
     def __init__(self) -> None:
         self._executions: OrderedDict[str, Execution] = OrderedDict()
 
     def start(self, account: str, flow: str, contact: str, at: datetime, sid: str = "") -> Execution:
         execution = Execution(sid or new_sid("FN"), account, flow, contact, "active", at, at)
         self._executions[execution.sid] = execution
-        while len(self._executions) > KEPT:
+        while len(self._executions) > MAX_EXECUTIONS:
             self._executions.popitem(last=False)
         return execution
 
@@ -52,7 +52,7 @@ class Executions:
         execution = self._executions.get(sid)
         return execution if execution and execution.flow == flow else None
 
-    def of(self, flow: str, status: str) -> list[Execution]:
+    def list_for_flow(self, flow: str, status: str) -> list[Execution]:
         newest_first = reversed(self._executions.values())
         return [each for each in newest_first if each.flow == flow and status in ("", each.status)]
 

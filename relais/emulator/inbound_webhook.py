@@ -1,21 +1,21 @@
-"""A client's message on its way to the desk: the whole WhatsApp parameter set, posted to the sender's webhook."""
+"""The webhook parameters of a client's WhatsApp message, as Twilio posts them to the desk."""
 
 import json
 from collections.abc import Mapping
 
-from relais.emulator.media import kind_of
+from relais.emulator.media import message_type
 from relais.emulator.messages import Message
 
 
-def parameters(message: Message, profile_name: str, extra: Mapping[str, str]) -> dict[str, str]:
-    """What Twilio posts. `extra` adds or replaces: a button's payload, a location, a list's choice."""
+def webhook_parameters(message: Message, profile_name: str, extra: Mapping[str, str]) -> dict[str, str]:
+    """`extra` adds or replaces parameters, such as a button's payload, a location or the choice from a list."""
     wa_id = message.client.removeprefix("whatsapp:").lstrip("+")
     media = message.media[0] if message.media else None
     params = {
         "SmsMessageSid": message.sid,
         "NumMedia": str(len(message.media)),
         "ProfileName": profile_name,
-        "MessageType": kind_of(media),
+        "MessageType": message_type(media),
         "SmsSid": message.sid,
         "WaId": wa_id,
         "SmsStatus": "received",

@@ -1,4 +1,4 @@
-"""Pictures and documents, kept in memory within a bound of bytes; the oldest lose their content first."""
+"""Pictures and documents in memory, up to a number of bytes; the oldest are evicted first."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from relais.emulator.sids import new_sid
 
-LARGEST = 16_000_000
+MAX_MEDIA_BYTES = 16_000_000
 """WhatsApp's limit through Twilio."""
 
 
@@ -22,11 +22,11 @@ class Media:
     filename: str
     created_at: datetime
     url: str = ""
-    """Where it was to be fetched; kept so that a phone can say what it could not load."""
+    """Where it should be fetched, so that a phone can name what it could not load."""
     disposition: str = ""
-    """The whole Content-Disposition as it is to be told, whatever stands in it; empty: made from the name."""
+    """The whole Content-Disposition header, sent unchanged; empty: made from the name."""
 
-    def for_phone(self) -> dict[str, str]:
+    def as_phone_json(self) -> dict[str, str]:
         return {
             "sid": self.sid,
             "content_type": self.content_type,
@@ -35,20 +35,20 @@ class Media:
         }
 
 
-class MediaShelf:
-    def __init__(self, most_bytes: Callable[[], int]) -> None:
-        self._most_bytes = most_bytes
+class MediaStore:
+    def __init__(self, max_bytes: Callable[[], int]) -> None:
+        self._max_bytes = max_bytes
         self._content: OrderedDict[str, tuple[Media, bytes]] = OrderedDict()
         self._bytes = 0
 
     def put(
         self, content: bytes, content_type: str, filename: str, at: datetime, *, disposition: str = ""
     ) -> Media:
-        name = last_of_path(filename)
-        media = Media(new_sid("ME"), plain_type(content_type), name, at, disposition=disposition)
+        name = base_name(filename)
+        media = Media(new_sid("ME"), clean_content_type(content_type), name, at, disposition=disposition)
         self._content[media.sid] = (media, content)
         self._bytes += len(content)
-        while self._bytes > self._most_bytes() and len(self._content) > 1:
+        while self._bytes > self._max_bytes() and len(self._content) > 1:
             _, (_, dropped) = self._content.popitem(last=False)
             self._bytes -= len(dropped)
         return media
@@ -66,31 +66,31 @@ class MediaShelf:
 def _disposition(filename: str) -> str:
     if not filename:
         return "inline"
-    plain = safe_name(filename)
+    plain = ascii_file_name(filename)
     extended = "" if plain == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
     return f'inline; filename="{plain}"{extended}'
 
 
-def plain_type(content_type: str) -> str:
-    """`image/png; charset=x` is `image/png`; nonsense is a stream of bytes."""
+def clean_content_type(content_type: str) -> str:
+    """Without parameters; an invalid one becomes `application/octet-stream`."""
     bare = content_type.split(";")[0].strip().lower()
     return bare if re.fullmatch(r"[\w.+-]+/[\w.+-]+", bare, re.ASCII) else "application/octet-stream"
 
 
-def last_of_path(filename: str) -> str:
-    """As people see it on the phone: no folders, no controls."""
-    last = re.split(r"[/\\]", filename)[-1]
-    return re.sub(r"[\x00-\x1f\x7f]", "", last)[-200:].strip()
+def base_name(filename: str) -> str:
+    """Without folders and control characters, as shown on the phone."""
+    name = re.split(r"[/\\]", filename)[-1]
+    return re.sub(r"[\x00-\x1f\x7f]", "", name)[-200:].strip()
 
 
-def safe_name(filename: str) -> str:
-    """A name that fits a header: ASCII, no path, no quotes."""
-    ascii_only = unicodedata.normalize("NFKD", last_of_path(filename)).encode("ascii", "ignore").decode()
+def ascii_file_name(filename: str) -> str:
+    """A name that is safe in a header: ASCII, no path, no quotes."""
+    ascii_only = unicodedata.normalize("NFKD", base_name(filename)).encode("ascii", "ignore").decode()
     return re.sub(r"[^\w. ()-]", "", ascii_only)[-80:].strip()
 
 
-def kind_of(media: Media | None) -> str:
-    """WhatsApp's word for a message with this media."""
+def message_type(media: Media | None) -> str:
+    """Twilio's MessageType of a message with this media."""
     if media is None:
         return "text"
     family = media.content_type.split("/")[0]

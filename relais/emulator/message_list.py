@@ -1,18 +1,18 @@
-"""Twilio's lists: the filters of Messages, and pages that stay right while new messages arrive."""
+"""Twilio's list API: the filters of Messages, and pagination that stays stable while new messages arrive."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from relais.emulator.api_errors import bad_parameter
+from relais.emulator.api_errors import invalid_parameter
 from relais.emulator.messages import Message
 
-LARGEST_PAGE = 1000
+MAX_PAGE_SIZE = 1000
 
 
-def matching(messages: Iterable[Message], query: Mapping[str, str], *, by_day: bool) -> list[Message]:
-    """The messages the filters To, From, DateSent, DateSent< and DateSent> let through."""
+def filter_messages(messages: Iterable[Message], query: Mapping[str, str], *, by_day: bool) -> list[Message]:
+    """The messages that match the filters To, From, DateSent, DateSent< and DateSent>."""
     tests = list(_tests(query, by_day))
     return [message for message in messages if all(test(message) for test in tests)]
 
@@ -24,13 +24,13 @@ def _tests(query: Mapping[str, str], by_day: bool) -> Iterable[Callable[[Message
         yield lambda message: message.from_ == from_
     for name, fits in _DATE_FILTERS.items():
         if text := query.get(name):
-            # Bound now: the loop's variables change before the test is called.
-            yield _date_test(fits, _moment(name, text), by_day or len(text) == 10)
+            # Bound as arguments: the loop's variables change before the test is called.
+            yield _date_test(fits, _parse_date(name, text), by_day or len(text) == 10)
 
 
 def _date_test(fits: Callable[[Any, Any], bool], wanted: datetime, by_day: bool) -> Callable[[Message], bool]:
     def test(message: Message) -> bool:
-        # A message still queued has no date and is in no list filtered by date.
+        # A queued message has no date yet, so no filter by date matches it.
         if message.sent_at is None:
             return False
         return fits(message.sent_at.date(), wanted.date()) if by_day else fits(message.sent_at, wanted)
@@ -45,23 +45,23 @@ _DATE_FILTERS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def _moment(name: str, text: str) -> datetime:
+def _parse_date(name: str, text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise bad_parameter(f"Parameter '{name}' is not a valid date: {text}") from None
+        raise invalid_parameter(f"Parameter '{name}' is not a valid date: {text}") from None
     offset = moment.utcoffset()
     return (moment - offset if offset else moment).replace(tzinfo=UTC)
 
 
-class Page:
-    """One page of a list. The token names the last message of the page before, so nothing shifts."""
+class ApiPage:
+    """One page of a list (keyset pagination): the token names the last item of the previous page."""
 
     def __init__(self, items: list[Any], path: str, query: Mapping[str, str]) -> None:
         self.path = path
         self.query = dict(query)
         self.number = _whole(query, "Page", 0)
-        self.size = min(max(_whole(query, "PageSize", 50), 1), LARGEST_PAGE)
+        self.size = min(max(_whole(query, "PageSize", 50), 1), MAX_PAGE_SIZE)
         self.start = self.number * self.size
         after = _position(items, query.get("PageToken", ""))
         first = self.start if after is None else after + 1
@@ -118,5 +118,5 @@ def _whole(query: Mapping[str, str], name: str, default: int) -> int:
 
 
 def _position(items: list[Any], token: str) -> int | None:
-    wanted = token.removeprefix("PA")
-    return next((place for place, item in enumerate(items) if wanted and item.sid == wanted), None)
+    sid = token.removeprefix("PA")
+    return next((index for index, item in enumerate(items) if sid and item.sid == sid), None)

@@ -1,4 +1,4 @@
-"""The messages Twilio knows of, in both directions, and how its API shows one."""
+"""Twilio's log of messages in both directions, and their JSON in its API."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from relais.emulator.api_errors import ERROR_SENTENCES
 from relais.emulator.media import Media
 
-TERMINAL = ("failed", "undelivered", "read")
+FINAL_STATUSES = ("failed", "undelivered", "read")
 
 
 @dataclass
@@ -29,22 +29,22 @@ class Message:
     media: list[Media] = field(default_factory=list)
     change: int = 0
 
-    # What only the company's messages have.
+    # Only of the company's messages.
     status_callback: str = ""
     messaging_service: str = ""
     content_sid: str = ""
     content_variables: str = ""
     error_code: int | None = None
     callbacks: list[str] = field(default_factory=list)
-    """The statuses told to the desk, in the order of their arrival, each with the answer: `sent 204`."""
+    """The status callbacks posted so far, in order, each with its result: `sent 204`."""
 
-    # What only a client's messages have.
+    # Only of a client's messages.
     attempts: list[str] = field(default_factory=list)
-    """One word per call of the desk's hook: its status, or `ct`/`rt`."""
+    """For each call of the desk's webhook its HTTP status, or `ct`/`rt`."""
     turn: int = 0
-    """The how-manieth it was to be handed over; 0 while it waits, and when it never is."""
+    """Its place in the order of delivery to the desk; 0 while it waits, and if it is never delivered."""
     handed_over: bool | None = None
-    """None while the desk is being called; then whether it took the message."""
+    """None while the desk is being called; then whether it accepted the message."""
 
     @property
     def to(self) -> str:
@@ -56,7 +56,7 @@ class Message:
 
     @property
     def ref(self) -> str:
-        """What the desk wrote into the callback's address to know its message again."""
+        """The reference in the callback URL, by which the desk recognises its message."""
         return parse_qs(urlsplit(self.status_callback).query).get("ref", [""])[0]
 
     @property
@@ -64,8 +64,8 @@ class Message:
         return ERROR_SENTENCES.get(self.error_code) if self.error_code else None
 
     @property
-    def on_phone(self) -> bool:
-        """Whether the client's phone shows it: his own at once, the company's when delivered."""
+    def is_on_phone(self) -> bool:
+        """Whether the client's phone shows it: the client's own at once, the company's when delivered."""
         return self.inbound or self.status in ("delivered", "read")
 
     def as_rest(self) -> dict[str, Any]:
@@ -94,19 +94,19 @@ class Message:
             "uri": f"{uri}.json",
         }
 
-    def for_phone(self) -> dict[str, Any]:
+    def as_phone_json(self) -> dict[str, Any]:
         return {
             "sid": self.sid,
             "change": self.change,
             "address": self.client,
             "mine": self.inbound,
             "body": self.body or self._template(),
-            "media": [each.for_phone() for each in self.media],
+            "media": [each.as_phone_json() for each in self.media],
             "at": self.created_at.isoformat(),
             "state": self._state() if self.inbound else self.status,
         }
 
-    def for_tests(self) -> dict[str, Any]:
+    def as_control_json(self) -> dict[str, Any]:
         return {
             "sid": self.sid,
             "change": self.change,
@@ -135,10 +135,10 @@ def rfc2822(at: datetime) -> str:
 
 
 class MessageLog:
-    """Every message by SID, newest last; the oldest are forgotten past the bound."""
+    """Messages by SID, newest last, up to a maximum."""
 
-    def __init__(self, most: Callable[[], int]) -> None:
-        self._most = most
+    def __init__(self, max_messages: Callable[[], int]) -> None:
+        self._max_messages = max_messages
         self._messages: OrderedDict[str, Message] = OrderedDict()
         self._by_change: OrderedDict[str, Message] = OrderedDict()
 
@@ -147,11 +147,11 @@ class MessageLog:
 
     def add(self, message: Message) -> None:
         self._messages[message.sid] = message
-        while len(self._messages) > max(self._most(), 1):
+        while len(self._messages) > max(self._max_messages(), 1):
             sid, _ = self._messages.popitem(last=False)
             self._by_change.pop(sid, None)
 
-    def changed(self, message: Message, change: int) -> None:
+    def record_change(self, message: Message, change: int) -> None:
         message.change = change
         if message.sid in self._messages:
             self._by_change[message.sid] = message
@@ -167,10 +167,10 @@ class MessageLog:
         return iter(list(self._messages.values()))
 
     def changed_since(self, change: int) -> list[Message]:
-        """What is newer than `change`, in the order of writing."""
-        found = []
+        """Messages changed after `change`, in the order of creation."""
+        changed = []
         for message in reversed(self._by_change.values()):
             if message.change <= change:
                 break
-            found.append(message)
-        return sorted(found, key=lambda each: (each.created_at, each.change))
+            changed.append(message)
+        return sorted(changed, key=lambda each: (each.created_at, each.change))

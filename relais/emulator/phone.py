@@ -1,4 +1,4 @@
-"""The client's phone in the browser, for the demo only. It reaches the desk through the double and no other way."""
+"""The simulator's phones in the browser, for demos only. They reach the desk only through the double."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -14,16 +14,17 @@ from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from relais.emulator.addresses import shown
-from relais.emulator.media import LARGEST, plain_type
+from relais.emulator.addresses import format_number
+from relais.emulator.media import MAX_MEDIA_BYTES, clean_content_type
 from relais.environment import ROOT, load
 from relais.typography import typeset
 
-HERE = Path(__file__).resolve().parent
-WAIT = 3
-"""Seconds a poll stays open: short, so that it never holds up the stopping of the desk."""
-PLAYABLE = ("image/jpeg", "image/png", "image/webp", "image/gif", "audio/", "video/")
-SENDABLE = {
+FOLDER = Path(__file__).resolve().parent
+LONG_POLL_SECONDS = 3
+"""Short, so that it never delays the shutdown of the desk."""
+MAX_CALL_SECONDS = 60
+INLINE_CONTENT_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "audio/", "video/")
+ALLOWED_UPLOAD_TYPES = {
     *("image/jpeg", "image/png", "image/webp"),
     *("audio/ogg", "audio/amr", "audio/3gpp", "audio/aac", "audio/mpeg", "video/mp4"),
     *("application/pdf", "application/msword", "text/vcard", "text/x-vcard"),
@@ -31,7 +32,7 @@ SENDABLE = {
     "application/vnd.openxmlformats-officedocument.presentationml.presentation",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-"""What WhatsApp takes."""
+"""What WhatsApp accepts."""
 
 HEADERS = {
     b"content-security-policy": b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -42,80 +43,86 @@ HEADERS = {
 
 
 @dataclass(frozen=True)
-class Line:
-    """Where the phone is connected, and whom it writes to."""
-
-    double: str
+class PhoneConfiguration:
+    double_url: str
     company: str
 
 
 @cache
-def line() -> Line:
+def configuration() -> PhoneConfiguration:
     environment = load(ROOT, os.environ)
-    return Line(environment.twilio_api_base_url, environment.brand)
+    return PhoneConfiguration(environment.twilio_api_base_url, environment.brand)
 
 
 async def page(request: Request) -> Response:
-    return FileResponse(HERE / "templates/emulator/phone.html", media_type="text/html")
+    return FileResponse(FOLDER / "templates/emulator/phone.html", media_type="text/html")
 
 
 async def state(request: Request) -> Response:
-    """Who has a phone, and the company they write to."""
-    told = await ask("GET", "/control/state")
-    if told.status != 200:
-        return told.as_response()
-    company = {"name": line().company, "number": shown(told.json["sender"])}
-    return JSONResponse({"boot": told.json["boot"], "people": told.json["people"], "company": company})
+    """The clients with a phone, and the company they write to."""
+    response = await call_double("GET", "/control/state")
+    if response.status != 200:
+        return response.as_response()
+    company = {"name": configuration().company, "number": format_number(response.json["sender"])}
+    return JSONResponse(
+        {"boot": response.json["boot"], "people": response.json["people"], "company": company}
+    )
 
 
 async def changes(request: Request) -> Response:
-    asked = {name: request.query_params.get(name, "") for name in ("since", "boot")}
-    params = {name: value for name, value in asked.items() if value}
-    return (await ask("GET", "/control/changes", params={**params, "wait": str(WAIT)})).as_response()
+    cursor = {name: request.query_params.get(name, "") for name in ("since", "boot")}
+    params = {name: value for name, value in cursor.items() if value}
+    return (
+        await call_double("GET", "/control/changes", params={**params, "wait": str(LONG_POLL_SECONDS)})
+    ).as_response()
 
 
-async def add_person(request: Request) -> Response:
-    return await _forwarded(request, "/control/people")
+async def add_client(request: Request) -> Response:
+    return await _forward(request, "/control/people")
 
 
-async def remove_person(request: Request) -> Response:
+async def remove_client(request: Request) -> Response:
     address = quote(request.path_params["address"], safe="")
-    return (await ask("DELETE", f"/control/people/{address}")).as_response()
+    return (await call_double("DELETE", f"/control/people/{address}")).as_response()
 
 
 async def write(request: Request) -> Response:
-    return await _forwarded(request, "/control/inbound")
+    return await _forward(request, "/control/inbound")
 
 
 async def read(request: Request) -> Response:
-    return await _forwarded(request, "/control/read")
+    return await _forward(request, "/control/read")
 
 
 async def upload(request: Request) -> Response:
-    content_type = plain_type(request.headers.get("content-type", ""))
-    if content_type not in SENDABLE:
-        return _refused(
+    content_type = clean_content_type(request.headers.get("content-type", ""))
+    if content_type not in ALLOWED_UPLOAD_TYPES:
+        return _error_response(
             415, "WhatsApp n'accepte pas ce type de fichier. Envoyez une photo, un PDF, un son ou une vidéo."
         )
-    if int(request.headers.get("content-length") or 0) > LARGEST:
-        return _refused(413, "Ce fichier dépasse 16 Mo, la limite de WhatsApp.")
+    if int(request.headers.get("content-length") or 0) > MAX_MEDIA_BYTES:
+        return _error_response(413, "Ce fichier dépasse 16 Mo, la limite de WhatsApp.")
     headers = {"Content-Type": content_type, "X-Filename": request.headers.get("x-filename", "")}
-    return (await ask("POST", "/control/uploads", data=request.stream(), headers=headers)).as_response()
+    return (
+        await call_double("POST", "/control/uploads", data=request.stream(), headers=headers)
+    ).as_response()
 
 
 async def media(request: Request) -> Response:
-    told = await ask("GET", f"/control/media/{quote(request.path_params['sid'], safe='')}")
-    if told.status != 200:
-        return told.as_response()
-    shows = told.content_type.startswith(PLAYABLE)
-    disposition = told.disposition if shows else told.disposition.replace("inline", "attachment", 1)
-    return Response(told.body, media_type=told.content_type, headers={"Content-Disposition": disposition})
+    response = await call_double("GET", f"/control/media/{quote(request.path_params['sid'], safe='')}")
+    if response.status != 200:
+        return response.as_response()
+    is_inline = response.content_type.startswith(INLINE_CONTENT_TYPES)
+    disposition = (
+        response.disposition if is_inline else response.disposition.replace("inline", "attachment", 1)
+    )
+    return Response(
+        response.body, media_type=response.content_type, headers={"Content-Disposition": disposition}
+    )
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the double answered."""
-
+class DoubleResponse:
     status: int
     body: bytes
     content_type: str
@@ -126,84 +133,84 @@ class Told:
         return Response(self.body, self.status, media_type="application/json")
 
 
-async def ask(method: str, path: str, **options: Any) -> Told:
-    import aiohttp  # Large, and the desk starts sooner without.
+async def call_double(method: str, path: str, **options: Any) -> DoubleResponse:
+    import aiohttp  # Large: the desk starts faster without it.
 
-    # One session a call: on loopback it costs nothing, and there is nothing to close when the desk stops.
-    timeout = aiohttp.ClientTimeout(total=60)
+    # One session per call: on loopback it costs nothing, and nothing has to be closed when the desk stops.
+    timeout = aiohttp.ClientTimeout(total=MAX_CALL_SECONDS)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.request(method, line().double + path, **options) as answer,
+            session.request(method, configuration().double_url + path, **options) as reply,
         ):
-            body = await answer.read()
-            is_json = answer.content_type == "application/json"
-            told = await answer.json() if is_json else None
-            disposition = answer.headers.get("Content-Disposition", "attachment")
-            return Told(answer.status, body, answer.content_type, disposition, told)
+            body = await reply.read()
+            is_json = reply.content_type == "application/json"
+            json = await reply.json() if is_json else None
+            disposition = reply.headers.get("Content-Disposition", "attachment")
+            return DoubleResponse(reply.status, body, reply.content_type, disposition, json)
     except (aiohttp.ClientError, TimeoutError, ValueError):
-        refusal = _refused(
+        error = _error_response(
             502, typeset("Le téléphone n'a pas de réseau : le double de Twilio ne répond pas.")
         )
-        return Told(502, bytes(refusal.body), "application/json", "", None)
+        return DoubleResponse(502, bytes(error.body), "application/json", "", None)
 
 
-async def _forwarded(request: Request, path: str) -> Response:
+async def _forward(request: Request, path: str) -> Response:
     headers = {"Content-Type": "application/json"}
-    return (await ask("POST", path, data=await request.body(), headers=headers)).as_response()
+    return (await call_double("POST", path, data=await request.body(), headers=headers)).as_response()
 
 
-def _refused(status: int, sentence: str) -> Response:
+def _error_response(status: int, sentence: str) -> Response:
     return JSONResponse({"error": sentence}, status)
 
 
 def same_origin(
     function: Callable[[Request], Awaitable[Response]],
 ) -> Callable[[Request], Awaitable[Response]]:
-    """Only the phone's own page may act: no form of another site writes in a client's name."""
+    """Against CSRF: no form of another site may write in a client's name."""
 
     async def endpoint(request: Request) -> Response:
         origin = request.headers.get("origin")
-        foreign = request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
-        if foreign or (origin is not None and urlsplit(origin).netloc != request.headers.get("host")):
-            return _refused(403, "Cette action ne vient pas de la page du téléphone.")
+        is_foreign = request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+        if is_foreign or (origin is not None and urlsplit(origin).netloc != request.headers.get("host")):
+            return _error_response(403, "Cette action ne vient pas de la page du téléphone.")
         return await function(request)
 
     return endpoint
 
 
-class Guarded:
-    """Adds the headers that keep a page from running what is not ours."""
+class SecurityHeaders:
+    """Adds a content security policy and the like."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 kept = [pair for pair in message.get("headers", []) if pair[0].lower() not in HEADERS]
                 message["headers"] = [*kept, *HEADERS.items()]
             await send(message)
 
-        await self._app(scope, receive, guarded)
+        await self._app(scope, receive, send_with_headers)
 
 
-_inside = Router(
+_router = Router(
     routes=[
         Route("/", page),
         Route("/api/state", state),
         Route("/api/changes", changes),
-        Route("/api/people", same_origin(add_person), methods=["POST"]),
-        Route("/api/people/{address}", same_origin(remove_person), methods=["DELETE"]),
+        Route("/api/people", same_origin(add_client), methods=["POST"]),
+        Route("/api/people/{address}", same_origin(remove_client), methods=["DELETE"]),
         Route("/api/messages", same_origin(write), methods=["POST"]),
         Route("/api/read", same_origin(read), methods=["POST"]),
         Route("/api/uploads", same_origin(upload), methods=["POST"]),
         Route("/api/media/{sid}", media),
-        Mount("/static", StaticFiles(directory=HERE / "static/emulator")),
+        Mount("/static", StaticFiles(directory=FOLDER / "static/emulator")),
     ]
 )
 
 routes: list[BaseRoute] = [
-    Route("/simulator", Guarded(Router(routes=[Route("/simulator", page)]))),
-    Mount("/simulator", Guarded(_inside)),
+    Route("/simulator", SecurityHeaders(Router(routes=[Route("/simulator", page)]))),
+    Mount("/simulator", SecurityHeaders(_router)),
 ]

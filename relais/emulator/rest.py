@@ -1,4 +1,4 @@
-"""Twilio's REST calls as far as Relais makes them, and no others."""
+"""Twilio's REST API, limited to the calls that Relais makes."""
 
 import asyncio
 import base64
@@ -13,182 +13,185 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from relais.emulator import api_errors, media, send_validation
-from relais.emulator.api_errors import Refusal
-from relais.emulator.connection_abort import cut, fall_silent
+from relais.emulator.api_errors import ApiError
+from relais.emulator.connection_abort import abort_connection, never_answer
 from relais.emulator.executions import Execution
-from relais.emulator.faults import Rule
-from relais.emulator.message_list import Page, matching
+from relais.emulator.faults import FaultRule
+from relais.emulator.message_list import ApiPage, filter_messages
 from relais.emulator.messages import Message, rfc2822
-from relais.emulator.twilio_double import Double
+from relais.emulator.twilio_double import TwilioDouble
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-Operation = Callable[[Double, Request], Awaitable[Response]]
+Operation = Callable[[TwilioDouble, Request], Awaitable[Response]]
 
 
 def operation(on: str) -> Callable[[Operation], Endpoint]:
-    """Counts the call, wants Twilio's credentials, and answers in Twilio's shape."""
+    """Count the call, check Twilio's credentials, and answer errors in Twilio's format."""
 
     def wrap(function: Operation) -> Endpoint:
         async def endpoint(request: Request) -> Response:
-            double: Double = request.app.state.double
+            double: TwilioDouble = request.app.state.double
             double.count(on)
             try:
                 _authenticate(double, request)
                 return await function(double, request)
-            except Refusal as refusal:
-                return refused(refusal)
+            except ApiError as error:
+                return error_response(error)
 
         return endpoint
 
     return wrap
 
 
-def refused(refusal: Refusal) -> Response:
-    return JSONResponse(refusal.as_json(), refusal.status, refusal.headers)
+def error_response(error: ApiError) -> Response:
+    return JSONResponse(error.as_json(), error.status, error.headers)
 
 
-async def unknown(request: Request, error: Exception) -> Response:
-    """What the double does not do is not there."""
+async def unknown_path(request: Request, error: Exception) -> Response:
     if request.url.path.startswith("/control/"):
         return JSONResponse({"error": f"{request.method} {request.url.path}: no such control."}, 404)
-    return refused(api_errors.not_found(request.url.path))
+    return error_response(api_errors.not_found(request.url.path))
 
 
 @operation("create")
-async def create_message(double: Double, request: Request) -> Response:
+async def create_message(double: TwilioDouble, request: Request) -> Response:
     form = parse_qs((await request.body()).decode(), keep_blank_values=True)
-    facts = {
+    match_fields = {
         "to": form.get("To", [""])[0],
         "from": form.get("From", [""])[0],
         "body": form.get("Body", [""])[0],
     }
-    if gone := await _trouble(double, request, "create", facts):
-        return gone
-    if rule := double.faults.strike("create", ["reject"], **facts):
-        raise Refusal(
+    if aborted := await _inject_fault(double, request, "create", match_fields):
+        return aborted
+    if rule := double.faults.trigger("create", ["reject"], **match_fields):
+        raise ApiError(
             int(rule.status or 400), rule.code, api_errors.ERROR_SENTENCES.get(rule.code, "Refused")
         )
-    asked = send_validation.parse(form, double.settings.senders)
-    # Struck before the message exists, so that a reader of the list never sees a rule half used.
-    after = double.faults.strike("create", ["no_answer", "5xx_accepted", "late_answer"], **facts)
-    message = double.accept(asked)
-    answer = message.as_rest()
-    if after and (gone := await _lost_answer(request, after)):
-        return gone
-    return JSONResponse(answer, 201)
+    send_request = send_validation.parse_send_request(form, double.settings.senders)
+    # Triggered before the message exists, so that a reader of the list never sees a rule half used.
+    response_fault = double.faults.trigger(
+        "create", ["no_answer", "5xx_accepted", "late_answer"], **match_fields
+    )
+    message = double.accept(send_request)
+    resource = message.as_rest()
+    if response_fault and (aborted := await _lose_response(request, response_fault)):
+        return aborted
+    return JSONResponse(resource, 201)
 
 
-async def _lost_answer(request: Request, rule: Rule) -> Response | None:
-    """The message exists and goes its way; what fails is only the answer."""
+async def _lose_response(request: Request, rule: FaultRule) -> Response | None:
+    """The message is accepted and processed; only the response fails."""
     if rule.fault == "late_answer":
         await asyncio.sleep(rule.ms / 1000)
         return None
     if rule.fault == "5xx_accepted":
-        raise api_errors.broken(int(rule.status or 500))
-    return await _no_answer(request, rule)
+        raise api_errors.server_error(int(rule.status or 500))
+    return await _withhold_response(request, rule)
 
 
 @operation("list")
-async def list_messages(double: Double, request: Request) -> Response:
+async def list_messages(double: TwilioDouble, request: Request) -> Response:
     query = dict(request.query_params)
-    facts = {"to": query.get("To", ""), "from": query.get("From", ""), "page": query.get("Page", "0")}
-    if gone := await _trouble(double, request, "list", facts):
-        return gone
-    found = matching(double.messages.newest_first(), query, by_day=double.settings.day_granularity)
-    if lag := double.faults.strike("list", ["lag"], **facts):
+    match_fields = {"to": query.get("To", ""), "from": query.get("From", ""), "page": query.get("Page", "0")}
+    if aborted := await _inject_fault(double, request, "list", match_fields):
+        return aborted
+    messages = filter_messages(double.messages.newest_first(), query, by_day=double.settings.day_granularity)
+    if lag := double.faults.trigger("list", ["lag"], **match_fields):
         now = double.clock.now()
-        found = [each for each in found if (now - each.created_at).total_seconds() * 1000 >= lag.ms]
-    page = Page(found, request.url.path, query)
+        messages = [each for each in messages if (now - each.created_at).total_seconds() * 1000 >= lag.ms]
+    page = ApiPage(messages, request.url.path, query)
     return JSONResponse(page.as_2010("messages", [each.as_rest() for each in page.items]))
 
 
 @operation("fetch")
-async def fetch_message(double: Double, request: Request) -> Response:
-    message = _message(double, request)
-    if gone := await _trouble(double, request, "fetch", _facts(message)):
-        return gone
+async def fetch_message(double: TwilioDouble, request: Request) -> Response:
+    message = _find_message(double, request)
+    if aborted := await _inject_fault(double, request, "fetch", _match_fields(message)):
+        return aborted
     return JSONResponse(message.as_rest())
 
 
 @operation("media")
-async def list_media(double: Double, request: Request) -> Response:
-    message = _message(double, request)
-    if gone := await _trouble(double, request, "media", _facts(message)):
-        return gone
-    page = Page(message.media, request.url.path, dict(request.query_params))
+async def list_media(double: TwilioDouble, request: Request) -> Response:
+    message = _find_message(double, request)
+    if aborted := await _inject_fault(double, request, "media", _match_fields(message)):
+        return aborted
+    page = ApiPage(message.media, request.url.path, dict(request.query_params))
     records = [media.as_rest(each, message.account, message.sid, rfc2822) for each in page.items]
     return JSONResponse(page.as_2010("media_list", records))
 
 
 @operation("media")
-async def media_resource(double: Double, request: Request) -> Response:
-    message = _message(double, request)
-    if gone := await _trouble(double, request, "media", _facts(message)):
-        return gone
-    return JSONResponse(media.as_rest(_one_media(request, message), message.account, message.sid, rfc2822))
+async def media_resource(double: TwilioDouble, request: Request) -> Response:
+    message = _find_message(double, request)
+    if aborted := await _inject_fault(double, request, "media", _match_fields(message)):
+        return aborted
+    return JSONResponse(media.as_rest(_find_media(request, message), message.account, message.sid, rfc2822))
 
 
 @operation("media")
-async def media_content(double: Double, request: Request) -> Response:
-    message = _message(double, request)
-    if gone := await _trouble(double, request, "media", _facts(message)):
-        return gone
-    if rule := double.faults.strike("media", ["reject"], **_facts(message)):
-        raise Refusal(int(rule.status or 404), rule.code, "Refused")
-    if rule := double.faults.strike("media", ["redirect"], **_facts(message)):
+async def media_content(double: TwilioDouble, request: Request) -> Response:
+    message = _find_message(double, request)
+    if aborted := await _inject_fault(double, request, "media", _match_fields(message)):
+        return aborted
+    if rule := double.faults.trigger("media", ["reject"], **_match_fields(message)):
+        raise ApiError(int(rule.status or 404), rule.code, "Refused")
+    if rule := double.faults.trigger("media", ["redirect"], **_match_fields(message)):
         return RedirectResponse(rule.location, 307)
-    kept = double.media.get(_one_media(request, message).sid)
-    if kept is None:
+    stored = double.media.get(_find_media(request, message).sid)
+    if stored is None:
         raise api_errors.not_found(request.url.path)
-    return Response(kept[1], media_type=kept[0].content_type, headers=double.media.headers(kept[0]))
+    return Response(stored[1], media_type=stored[0].content_type, headers=double.media.headers(stored[0]))
 
 
 @operation("execution")
-async def list_executions(double: Double, request: Request) -> Response:
+async def list_executions(double: TwilioDouble, request: Request) -> Response:
     query = dict(request.query_params)
-    if gone := await _trouble(double, request, "execution", {"page": query.get("Page", "0")}):
-        return gone
-    # The SDK sends this one name in small letters.
+    if aborted := await _inject_fault(double, request, "execution", {"page": query.get("Page", "0")}):
+        return aborted
+    # The SDK sends this one name in lower case.
     status = query.get("Status") or query.get("status", "")
-    page = Page(double.executions.of(request.path_params["flow"], status), request.url.path, query)
+    page = ApiPage(
+        double.executions.list_for_flow(request.path_params["flow"], status), request.url.path, query
+    )
     records = [each.as_rest() for each in page.items]
     return JSONResponse(page.as_v2("executions", records, "studio.twilio.com"))
 
 
 @operation("execution")
-async def fetch_execution(double: Double, request: Request) -> Response:
-    execution = _execution(double, request)
-    if gone := await _trouble(double, request, "execution", {"to": execution.contact}):
-        return gone
+async def fetch_execution(double: TwilioDouble, request: Request) -> Response:
+    execution = _find_execution(double, request)
+    if aborted := await _inject_fault(double, request, "execution", {"to": execution.contact}):
+        return aborted
     return JSONResponse(execution.as_rest())
 
 
 @operation("execution")
-async def end_execution(double: Double, request: Request) -> Response:
-    execution = _execution(double, request)
-    if gone := await _trouble(double, request, "execution", {"to": execution.contact}):
-        return gone
+async def end_execution(double: TwilioDouble, request: Request) -> Response:
+    execution = _find_execution(double, request)
+    if aborted := await _inject_fault(double, request, "execution", {"to": execution.contact}):
+        return aborted
     form = parse_qs((await request.body()).decode())
     if form.get("Status") != ["ended"]:
-        raise api_errors.bad_parameter("Status must be 'ended'.")
+        raise api_errors.invalid_parameter("Status must be 'ended'.")
     execution.status = "ended"
     execution.updated_at = double.clock.now()
     return JSONResponse(execution.as_rest())
 
 
 @operation("account")
-async def fetch_account(double: Double, request: Request) -> Response:
-    if gone := await _trouble(double, request, "account", {}):
-        return gone
+async def fetch_account(double: TwilioDouble, request: Request) -> Response:
+    if aborted := await _inject_fault(double, request, "account", {}):
+        return aborted
     sid = double.settings.account_sid
     return JSONResponse({"sid": sid, "friendly_name": "Double", "status": "active", "type": "Full"})
 
 
 @operation("senders")
-async def list_senders(double: Double, request: Request) -> Response:
-    """The company's numbers, with the webhook of each."""
-    if gone := await _trouble(double, request, "senders", {}):
-        return gone
+async def list_senders(double: TwilioDouble, request: Request) -> Response:
+    """The company's numbers and their webhooks."""
+    if aborted := await _inject_fault(double, request, "senders", {}):
+        return aborted
     senders = double.settings.senders
     records = [_sender(number, senders[number]) for number in senders]
     return JSONResponse({"senders": records, "meta": {"key": "senders", "next_page_url": None}})
@@ -196,11 +199,17 @@ async def list_senders(double: Double, request: Request) -> Response:
 
 def _sender(number: str, webhook: str | None) -> dict[str, object]:
     sid = "XE" + hashlib.sha256(number.encode()).hexdigest()[:32]
-    called = {"callback_url": webhook, "callback_method": "POST", "status_callback_url": None}
-    return {"sid": sid, "sender_id": number, "status": "ONLINE", "webhook": called, "offline_reasons": None}
+    webhook_config = {"callback_url": webhook, "callback_method": "POST", "status_callback_url": None}
+    return {
+        "sid": sid,
+        "sender_id": number,
+        "status": "ONLINE",
+        "webhook": webhook_config,
+        "offline_reasons": None,
+    }
 
 
-def _authenticate(double: Double, request: Request) -> None:
+def _authenticate(double: TwilioDouble, request: Request) -> None:
     expected = f"{double.settings.account_sid}:{double.settings.auth_token}"
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     try:
@@ -208,56 +217,58 @@ def _authenticate(double: Double, request: Request) -> None:
     except (binascii.Error, ValueError):
         credentials = b""
     if scheme.lower() != "basic" or not hmac.compare_digest(credentials, expected.encode()):
-        raise api_errors.not_authenticated()
+        raise api_errors.authentication_required()
     if request.path_params.get("account", double.settings.account_sid) != double.settings.account_sid:
         raise api_errors.not_found(request.url.path)
 
 
-async def _trouble(double: Double, request: Request, on: str, facts: Mapping[str, str]) -> Response | None:
-    """What goes wrong before anything is done. An answer means that the line is already cut."""
-    if slow := double.faults.strike(on, ["latency"], **facts):
+async def _inject_fault(
+    double: TwilioDouble, request: Request, on: str, match_fields: Mapping[str, str]
+) -> Response | None:
+    """Faults before the request is processed. A returned response means that the connection is already aborted."""
+    if slow := double.faults.trigger(on, ["latency"], **match_fields):
         await asyncio.sleep(slow.ms / 1000)
-    kinds = ["429", "5xx", "dropped"] if on == "create" else ["429", "5xx", "dropped", "no_answer"]
-    rule = double.faults.strike(on, kinds, **facts)
+    faults = ["429", "5xx", "dropped"] if on == "create" else ["429", "5xx", "dropped", "no_answer"]
+    rule = double.faults.trigger(on, faults, **match_fields)
     if rule is None:
         return None
     if rule.fault == "429":
-        raise api_errors.too_many(rule.retry_after)
+        raise api_errors.too_many_requests(rule.retry_after)
     if rule.fault == "5xx":
-        raise api_errors.broken(int(rule.status or 503))
+        raise api_errors.server_error(int(rule.status or 503))
     if rule.fault == "no_answer":
-        return await _no_answer(request, rule)
-    await cut(request)
+        return await _withhold_response(request, rule)
+    await abort_connection(request)
     return Response()
 
 
-async def _no_answer(request: Request, rule: Rule) -> Response:
-    await (cut if rule.close else fall_silent)(request)
+async def _withhold_response(request: Request, rule: FaultRule) -> Response:
+    await (abort_connection if rule.close else never_answer)(request)
     return Response()
 
 
-def _message(double: Double, request: Request) -> Message:
+def _find_message(double: TwilioDouble, request: Request) -> Message:
     message = double.messages.get(request.path_params["sid"])
     if message is None:
         raise api_errors.not_found(request.url.path)
     return message
 
 
-def _one_media(request: Request, message: Message) -> media.Media:
+def _find_media(request: Request, message: Message) -> media.Media:
     for each in message.media:
         if each.sid == request.path_params["media"]:
             return each
     raise api_errors.not_found(request.url.path)
 
 
-def _execution(double: Double, request: Request) -> Execution:
+def _find_execution(double: TwilioDouble, request: Request) -> Execution:
     execution = double.executions.get(request.path_params["flow"], request.path_params["sid"])
     if execution is None:
         raise api_errors.not_found(request.url.path)
     return execution
 
 
-def _facts(message: Message) -> dict[str, str]:
+def _match_fields(message: Message) -> dict[str, str]:
     return {"to": message.to, "from": message.from_, "body": message.body}
 
 

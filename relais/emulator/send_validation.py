@@ -1,4 +1,4 @@
-"""A message the desk asks Twilio to send, checked as Twilio checks it before it accepts."""
+"""Validates a request to send a message, as Twilio does before it accepts one."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -6,12 +6,11 @@ from urllib.parse import urlsplit
 
 from relais.emulator import api_errors
 from relais.emulator.addresses import is_whatsapp
-
-LONGEST_BODY = 1600
+from relais.text import MAX_MESSAGE_CHARACTERS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outgoing:
+class SendRequest:
     to: str
     from_: str
     body: str
@@ -22,13 +21,13 @@ class Outgoing:
     messaging_service: str
 
 
-def parse(form: Mapping[str, list[str]], senders: Collection[str]) -> Outgoing:
-    """The message, or Twilio's refusal."""
+def parse_send_request(form: Mapping[str, list[str]], senders: Collection[str]) -> SendRequest:
+    """Raises ApiError."""
 
     def first(name: str) -> str:
         return form.get(name, [""])[0]
 
-    outgoing = Outgoing(
+    request = SendRequest(
         to=first("To"),
         from_=first("From"),
         body=first("Body"),
@@ -38,27 +37,27 @@ def parse(form: Mapping[str, list[str]], senders: Collection[str]) -> Outgoing:
         status_callback=first("StatusCallback"),
         messaging_service=first("MessagingServiceSid"),
     )
-    _check(outgoing, senders)
-    return outgoing
+    _validate(request, senders)
+    return request
 
 
-def _check(outgoing: Outgoing, senders: Collection[str]) -> None:
-    if not outgoing.to:
-        raise api_errors.no_recipient()
-    if not is_whatsapp(outgoing.to):
-        raise api_errors.bad_recipient(outgoing.to)
-    if not outgoing.from_ and not outgoing.messaging_service:
-        raise api_errors.no_sender()
-    if outgoing.from_ and outgoing.from_ not in senders:
+def _validate(request: SendRequest, senders: Collection[str]) -> None:
+    if not request.to:
+        raise api_errors.missing_recipient()
+    if not is_whatsapp(request.to):
+        raise api_errors.invalid_recipient(request.to)
+    if not request.from_ and not request.messaging_service:
+        raise api_errors.missing_sender()
+    if request.from_ and request.from_ not in senders:
         raise api_errors.unknown_sender()
-    if not outgoing.body and not outgoing.media_urls and not outgoing.content_sid:
-        raise api_errors.nothing_to_say()
-    if len(outgoing.body) > LONGEST_BODY:
-        raise api_errors.too_long()
-    if not all(_is_web_address(url) for url in outgoing.media_urls):
-        raise api_errors.bad_media_url()
+    if not request.body and not request.media_urls and not request.content_sid:
+        raise api_errors.no_content()
+    if len(request.body) > MAX_MESSAGE_CHARACTERS:
+        raise api_errors.body_too_long()
+    if not all(_is_web_url(url) for url in request.media_urls):
+        raise api_errors.invalid_media_url()
 
 
-def _is_web_address(url: str) -> bool:
+def _is_web_url(url: str) -> bool:
     parts = urlsplit(url)
     return parts.scheme in ("http", "https") and bool(parts.netloc)

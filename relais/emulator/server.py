@@ -1,4 +1,4 @@
-"""`relais emulator`: the double as a process of its own, set up from the same environment as the desk."""
+"""`relais emulator`: the double as its own process, configured from the same environment as the desk."""
 
 import os
 import signal
@@ -10,59 +10,59 @@ import uvicorn
 
 from relais.emulator import demo_clients
 from relais.emulator.app import build_app
-from relais.emulator.settings import DEMO_SENDER, Settings
-from relais.emulator.twilio_double import Double
+from relais.emulator.settings import DEMO_SENDER, DoubleSettings
+from relais.emulator.twilio_double import TwilioDouble
 from relais.environment import LOOPBACK, ROOT, Environment, load
 
-HOOK = "/api/twilio/message#rc=3&rp=5xx,ct,rt"
+WEBHOOK_PATH = "/api/twilio/message#rc=3&rp=5xx,ct,rt"
 
 
 def run(port: int) -> int:
-    """Serves on 127.0.0.1 until it is told to stop; port 0 takes a free one. The exit code of the command."""
-    double = configured(load(ROOT, os.environ))
+    """Serve on 127.0.0.1 until stopped; port 0 takes a free one. Returns the exit code."""
+    double = double_from_environment(load(ROOT, os.environ))
     try:
-        listening = socket.create_server(("127.0.0.1", port))
+        listener = socket.create_server(("127.0.0.1", port))
     except OSError as error:
         print(
             f"The Twilio double cannot listen on 127.0.0.1:{port}: {error.strerror}. Choose another --port."
         )
         return 1
-    print(f"The Twilio double listens on http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
-    server = DoubleServer(double)
-    # uvicorn raises the signal again when it is done; asked to stop and stopped is no failure.
+    print(f"The Twilio double listens on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    server = TwilioDoubleServer(double)
+    # uvicorn raises the signal again when it is done; a requested stop is no failure.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: None)
-    with suppress(KeyboardInterrupt), listening:
-        server.run(sockets=[listening])
+    with suppress(KeyboardInterrupt), listener:
+        server.run(sockets=[listener])
     return 0
 
 
-def configured(environment: Environment) -> Double:
-    settings = Settings(
+def double_from_environment(environment: Environment) -> TwilioDouble:
+    settings = DoubleSettings(
         account_sid=environment.twilio_account_sid,
         auth_token=environment.twilio_auth_token,
-        senders={environment.whatsapp_number or DEMO_SENDER: environment.public_base_url + HOOK},
-        reach=_reach(environment),
+        senders={environment.whatsapp_number or DEMO_SENDER: environment.public_base_url + WEBHOOK_PATH},
+        reach=_url_rewrites(environment),
         lenient_media=environment.demo,
         lenient_window=environment.demo,
-        # Long enough together for a desk that is just being started again.
+        # All retries together last long enough for a restart of the desk.
         retry_pause_ms=1000,
     )
-    double = Double(settings)
-    for name, number in demo_clients.DEMO:
-        double.people.add(name, number)
+    double = TwilioDouble(settings)
+    for name, number in demo_clients.DEFAULT_CLIENTS:
+        double.clients.add(name, number)
     return double
 
 
-def _reach(environment: Environment) -> dict[str, str]:
-    """`localhost` may mean ::1 first, where the desk does not listen: it is called by its own address."""
+def _url_rewrites(environment: Environment) -> dict[str, str]:
+    """`localhost` may resolve to ::1, where the desk does not listen, so it is called on 127.0.0.1."""
     public = environment.public_base_url
     is_local = urlsplit(public).hostname in LOOPBACK
     return {public: f"http://127.0.0.1:{environment.port}"} if is_local else {}
 
 
-class DoubleServer(uvicorn.Server):
-    def __init__(self, double: Double) -> None:
+class TwilioDoubleServer(uvicorn.Server):
+    def __init__(self, double: TwilioDouble) -> None:
         config = uvicorn.Config(
             build_app(double),
             log_level="warning",
@@ -75,6 +75,6 @@ class DoubleServer(uvicorn.Server):
         self._double = double
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Those who wait for news would hold up the end.
-        self._double.changes.end()
+        # Requests that wait for changes would delay the shutdown.
+        self._double.changes.close()
         await super().shutdown(sockets)

@@ -1,25 +1,25 @@
-"""The 24 hours after a client's last message in which a company may write freely."""
+"""WhatsApp's session window: 24 hours after a client's last message in which a company may write freely."""
 
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 
-KEPT = 100_000
+MAX_WINDOWS = 100_000
 
 
-class Windows:
+class SessionWindows:
     def __init__(self) -> None:
         self._last_inbound: OrderedDict[tuple[str, str], datetime] = OrderedDict()
 
-    def client_wrote(self, client: str, sender: str, at: datetime) -> None:
+    def open(self, client: str, sender: str, at: datetime) -> None:
         self._last_inbound[client, sender] = at
         self._last_inbound.move_to_end((client, sender))
-        while len(self._last_inbound) > KEPT:
+        while len(self._last_inbound) > MAX_WINDOWS:
             self._last_inbound.popitem(last=False)
 
     def close(self, client: str, sender: str) -> None:
         self._last_inbound[client, sender] = datetime.min.replace(tzinfo=UTC)
 
-    def knows(self, client: str, sender: str) -> bool:
+    def is_known(self, client: str, sender: str) -> bool:
         return (client, sender) in self._last_inbound
 
     def is_open(self, client: str, sender: str, at: datetime, hours: float) -> bool:

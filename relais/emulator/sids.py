@@ -4,5 +4,5 @@ import secrets
 
 
 def new_sid(prefix: str) -> str:
-    # Never from the seed of the faults: a double started again must not repeat a SID the desk has stored.
+    # Never from the seed of the faults: a restarted double must not repeat a SID that the desk has stored.
     return prefix + secrets.token_hex(16)

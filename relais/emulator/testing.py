@@ -1,8 +1,8 @@
-"""The double for tests: on a free port in a thread of its own, with the verbs a story needs.
+"""The double for tests: on a free port in its own thread, with the verbs that a test needs.
 
 with running_double(webhook=f"{desk.url}/api/twilio/message") as double:
     double.client_writes("+212612345678", "bonjour", name="Fatou")
-    [said] = double.wait_for(lambda: double.accepted(to="whatsapp:+212612345678"))
+    [message] = double.wait_for(lambda: double.accepted(to="whatsapp:+212612345678"))
     double.fault("create", "429", times=2)
 """
 
@@ -21,20 +21,20 @@ from twilio.rest import Client
 
 from relais.emulator.addresses import is_whatsapp, whatsapp_address
 from relais.emulator.app import build_app
-from relais.emulator.faults import Rule
+from relais.emulator.faults import FaultRule
 from relais.emulator.messages import Message
-from relais.emulator.settings import DEMO_SENDER, Settings
-from relais.emulator.twilio_double import Double
+from relais.emulator.settings import DEMO_SENDER, DoubleSettings
+from relais.emulator.twilio_double import TwilioDouble
 
-ACCOUNT = "AC" + "0123456789abcdef" * 2
-TOKEN = "f" * 32
-PATIENCE = 10.0
+ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
+AUTH_TOKEN = "f" * 32
+TIMEOUT_SECONDS = 10.0
 
 T = TypeVar("T")
 
 
 class ServerThread:
-    """An ASGI application under uvicorn on a free port of 127.0.0.1, in a thread with a loop of its own."""
+    """An ASGI application under uvicorn on a free port of 127.0.0.1, in a thread with its own event loop."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -49,7 +49,7 @@ class ServerThread:
         return f"http://127.0.0.1:{self.port}"
 
     def listen(self) -> None:
-        """Begins, or begins again on the same port."""
+        """Start listening, after `stop_listening` on the same port."""
         config = uvicorn.Config(
             self._app,
             port=self.port,
@@ -66,34 +66,34 @@ class ServerThread:
             raise RuntimeError(f"Nothing can listen on port {self.port}.")
         self.port = self._server.servers[0].sockets[0].getsockname()[1]
 
-    def hang_up(self) -> None:
-        """Listens no longer; connections are refused."""
+    def stop_listening(self) -> None:
+        """New connections are refused."""
         self._server.should_exit = True
-        self._serving.result(PATIENCE)
+        self._serving.result(TIMEOUT_SECONDS)
 
     def on_loop(self, function: Callable[[], T]) -> T:
         async def call() -> T:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(PATIENCE)
+        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(TIMEOUT_SECONDS)
 
     def stop(self) -> None:
-        """At once: uvicorn's own way waits for idle connections, in every test again."""
-        asyncio.run_coroutine_threadsafe(self._drop_everything(), self.loop).result(PATIENCE)
+        """Stop at once: uvicorn's own shutdown waits for idle connections, in every test."""
+        asyncio.run_coroutine_threadsafe(self._abort_everything(), self.loop).result(TIMEOUT_SECONDS)
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(PATIENCE)
+        self._thread.join(TIMEOUT_SECONDS)
 
-    async def _drop_everything(self) -> None:
+    async def _abort_everything(self) -> None:
         for server in self._server.servers:
             server.close()
         for connection in list(self._server.server_state.connections):
             connection.transport.abort()
-        if answering := list(self._server.server_state.tasks):
-            await asyncio.wait(answering, timeout=0.1)
-        rest = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in rest:
+        if requests := list(self._server.server_state.tasks):
+            await asyncio.wait(requests, timeout=0.1)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
@@ -103,25 +103,25 @@ class ServerThread:
 
 
 class RunningDouble:
-    """The double as a test meets it; every verb may be called from any thread."""
+    """The double as tests use it. Thread-safe."""
 
-    def __init__(self, settings: Settings, faults: Iterable[Rule | dict[str, Any]] = ()) -> None:
-        self.double = Double(settings, faults)
-        self._news = threading.Condition()
-        self.double.changes.listeners.append(self._announce)
+    def __init__(self, settings: DoubleSettings, faults: Iterable[FaultRule | dict[str, Any]] = ()) -> None:
+        self.double = TwilioDouble(settings, faults)
+        self._changed = threading.Condition()
+        self.double.changes.listeners.append(self._notify_changed)
         self._server = ServerThread(build_app(self.double))
 
     @property
     def url(self) -> str:
-        """What TWILIO_API_BASE_URL is set to."""
+        """The value for TWILIO_API_BASE_URL."""
         return self._server.url
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> DoubleSettings:
         """May be changed while it runs."""
         return self.double.settings
 
-    # What clients do.
+    # Clients.
 
     def client_writes(
         self,
@@ -135,16 +135,14 @@ class RunningDouble:
         extra: dict[str, str] | None = None,
         wait: bool = True,
     ) -> Message:
-        """A client's message; `media` is content, type, file name, and `disposition` the whole header instead of the
-        name. Waits for the desk's answer, or its last one."""
+        """A client's message. `media`: content, content type, file name; `disposition`: the whole header instead of the
+        name. Waits for the desk's response to the last attempt."""
         address = _address(client)
 
         def write() -> Message:
             now = self.double.clock.now()
-            picture = self.double.media.put(*media, now, disposition=disposition) if media else None
-            return self.double.receive(
-                address, text, sender=to, profile_name=name, media=picture, extra=extra
-            )
+            stored = self.double.media.put(*media, now, disposition=disposition) if media else None
+            return self.double.receive(address, text, sender=to, profile_name=name, media=stored, extra=extra)
 
         message = self._on_loop(write)
         if wait:
@@ -153,35 +151,35 @@ class RunningDouble:
             )
         return message
 
-    def knows(self, name: str, client: str) -> None:
-        """This person has a phone in the simulator, and a profile name."""
-        self._on_loop(lambda: self.double.people.add(name, client))
+    def add_client(self, name: str, client: str) -> None:
+        """This client has a phone in the simulator, and a profile name."""
+        self._on_loop(lambda: self.double.clients.add(name, client))
 
-    def seen_by(self, client: str) -> list[str]:
+    def texts_on_phone(self, client: str) -> list[str]:
         """The company's texts on this client's phone, oldest first."""
-        return [each.body for each in self._messages(client) if not each.inbound and each.on_phone]
+        return [each.body for each in self._messages(client) if not each.inbound and each.is_on_phone]
 
     def client_reads(self, client: str) -> None:
         sids = [each.sid for each in self._messages(client)]
-        self._on_loop(lambda: self.double.read(sids))
+        self._on_loop(lambda: self.double.mark_read(sids))
 
-    # What Twilio knows.
+    # Twilio's log.
 
     def accepted(self, *, to: str = "", body: str = "", ref: str = "") -> list[Message]:
-        """Every message taken from the desk, oldest first; what is given must be equal."""
-        wanted = {"to": _address(to) if to else "", "body": body, "ref": ref}
-        everything = self._on_loop(lambda: list(self.double.messages.oldest_first()))
+        """Every message accepted from the desk, oldest first; the arguments filter by equality."""
+        filters = {"to": _address(to) if to else "", "body": body, "ref": ref}
+        messages = self._on_loop(lambda: list(self.double.messages.oldest_first()))
         return [
             each
-            for each in everything
-            if not each.inbound and all(v in ("", getattr(each, k)) for k, v in wanted.items())
+            for each in messages
+            if not each.inbound and all(v in ("", getattr(each, k)) for k, v in filters.items())
         ]
 
     def requests(self, operation: str) -> int:
-        """How many `create`, `list`, `fetch`, `media` or `execution` calls came in."""
+        """Number of `create`, `list`, `fetch`, `media` or `execution` calls."""
         return self.double.requests.get(operation, 0)
 
-    def starts_execution(self, flow: str, client: str, sid: str = "") -> str:
+    def start_execution(self, flow: str, client: str, sid: str = "") -> str:
         address, account = _address(client), self.settings.account_sid
         now = self.double.clock.now()
         return self._on_loop(lambda: self.double.executions.start(account, flow, address, now, sid)).sid
@@ -190,11 +188,11 @@ class RunningDouble:
         execution = self._on_loop(lambda: self.double.executions.get(flow, sid))
         return execution.status if execution else ""
 
-    # What goes wrong, and how time goes by.
+    # Faults and time.
 
-    def fault(self, on: str, fault: str, **rule: Any) -> Rule:
+    def fault(self, on: str, fault: str, **rule: Any) -> FaultRule:
         """`double.fault("create", "no_answer", times=1, match={"body": "bonjour"})`; see faults.Rule."""
-        return self._on_loop(lambda: self.double.faults.add(Rule(on=on, fault=fault, **rule)))
+        return self._on_loop(lambda: self.double.faults.add(FaultRule(on=on, fault=fault, **rule)))
 
     def clear_faults(self) -> None:
         self._on_loop(self.double.faults.clear)
@@ -202,52 +200,52 @@ class RunningDouble:
     def advance(self, seconds: float) -> None:
         self.double.clock.advance(seconds)
 
-    def opens_window(self, client: str, sender: str = "") -> None:
-        """As if this client had just written, without a message."""
+    def open_window(self, client: str, sender: str = "") -> None:
+        """Open the session window, as if this client had just written."""
         address, now = _address(client), self.double.clock.now()
-        to = sender or self.settings.sender_of_only_number()
-        self._on_loop(lambda: self.double.windows.client_wrote(address, to, now))
+        to = sender or self.settings.default_sender()
+        self._on_loop(lambda: self.double.windows.open(address, to, now))
 
-    def forgets(self) -> None:
-        """As if it were started again: messages and windows are gone, people, settings and faults stay."""
-        self._on_loop(self.double.forget)
+    def forget_messages(self) -> None:
+        """Like a restart: messages and windows are gone; clients, settings and faults stay."""
+        self._on_loop(self.double.forget_messages)
 
     @contextmanager
-    def away(self) -> Iterator[None]:
-        """Twilio cannot be reached; what it already took goes on."""
-        self._server.hang_up()
+    def unreachable(self) -> Iterator[None]:
+        """Twilio cannot be reached; messages it has accepted are still processed."""
+        self._server.stop_listening()
         try:
             yield
         finally:
             self._server.listen()
 
-    # Waiting and calling.
+    # Waiting, and the SDK.
 
-    def wait_for(self, condition: Callable[[], T], timeout: float = PATIENCE, what: str = "") -> T:
-        """The condition's value once it is true. It may look at the double, the database or anything else."""
-        return wait_for(condition, timeout, what, self._news)
+    def wait_for(self, condition: Callable[[], T], timeout: float = TIMEOUT_SECONDS, what: str = "") -> T:
+        """The condition's value once it is true. It may read the double, the database or anything else."""
+        return wait_for(condition, timeout, what, self._changed)
 
-    def wait_until_idle(self, timeout: float = PATIENCE) -> None:
-        """Until every callback is made and every client's message handed over."""
-        self.wait_for(lambda: self.double.is_idle, timeout, "the double to come to rest")
+    def wait_until_idle(self, timeout: float = TIMEOUT_SECONDS) -> None:
+        """Until every callback is posted and every client's message delivered."""
+        self.wait_for(lambda: self.double.is_idle, timeout, "the double to be idle")
 
     def sdk(self, timeout: float = 5) -> Client:
-        """Twilio's own client, talking to the double."""
-        http = _ToTheDouble(self.url, timeout)
+        """Twilio's SDK, connected to the double."""
+        http = _DoubleHttpClient(self.url, timeout)
         return Client(self.settings.account_sid, self.settings.auth_token, http_client=http)
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.double.stop(), self._server.loop).result(PATIENCE)
+        asyncio.run_coroutine_threadsafe(self.double.stop(), self._server.loop).result(TIMEOUT_SECONDS)
         self._server.stop()
 
     def _messages(self, client: str) -> list[Message]:
         address = _address(client)
-        everything = self._on_loop(lambda: list(self.double.messages.oldest_first()))
-        return [each for each in everything if each.client == address]
+        messages = self._on_loop(lambda: list(self.double.messages.oldest_first()))
+        return [each for each in messages if each.client == address]
 
-    def _announce(self) -> None:
-        with self._news:
-            self._news.notify_all()
+    def _notify_changed(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _on_loop(self, function: Callable[[], T]) -> T:
         return self._server.on_loop(function)
@@ -256,17 +254,19 @@ class RunningDouble:
 @contextmanager
 def running_double(
     *,
-    account_sid: str = ACCOUNT,
-    auth_token: str = TOKEN,
+    account_sid: str = ACCOUNT_SID,
+    auth_token: str = AUTH_TOKEN,
     sender: str = DEMO_SENDER,
     webhook: str | None = None,
-    faults: Iterable[Rule | dict[str, Any]] = (),
+    faults: Iterable[FaultRule | dict[str, Any]] = (),
     **settings: Any,
 ) -> Iterator[RunningDouble]:
-    """`webhook` is the whole address with its fragment; further settings are those of Settings."""
+    """`webhook` is the whole URL with its fragment; further settings are those of DoubleSettings."""
     quick = {"sent_after_ms": 1, "delivered_after_ms": 1, "retry_pause_ms": 5, **settings}
-    made = Settings(account_sid=account_sid, auth_token=auth_token, senders={sender: webhook}, **quick)
-    double = RunningDouble(made, faults)
+    double_settings = DoubleSettings(
+        account_sid=account_sid, auth_token=auth_token, senders={sender: webhook}, **quick
+    )
+    double = RunningDouble(double_settings, faults)
     try:
         yield double
     finally:
@@ -275,29 +275,29 @@ def running_double(
 
 def wait_for(
     condition: Callable[[], T],
-    timeout: float = PATIENCE,
+    timeout: float = TIMEOUT_SECONDS,
     what: str = "",
-    news: threading.Condition | None = None,
+    changed: threading.Condition | None = None,
 ) -> T:
     deadline = time.monotonic() + timeout
-    news = news or threading.Condition()
+    changed = changed or threading.Condition()
     while not (value := condition()):
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError(f"Waited {timeout:g} s for {what or 'a condition'} in vain.")
-        # Woken by the double, and now and then anyway: the condition may be about something else.
-        with news:
-            news.wait(min(left, 0.02))
+        # Woken by the double, and by a timeout: the condition may be about something else.
+        with changed:
+            changed.wait(min(left, 0.02))
     return value
 
 
-class _ToTheDouble(TwilioHttpClient):
+class _DoubleHttpClient(TwilioHttpClient):
     def __init__(self, url: str, timeout: float) -> None:
         super().__init__(timeout=timeout, max_retries=0)
-        self._base = url
+        self._base_url = url
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
-        return super().request(method, self._base + "/" + url.split("/", 3)[3], *args, **kwargs)
+        return super().request(method, self._base_url + "/" + url.split("/", 3)[3], *args, **kwargs)
 
 
 def _address(client: str) -> str:

@@ -1,4 +1,4 @@
-"""The double itself: what it remembers, and what happens to a message in each direction."""
+"""The state of the double, and the processing of messages in each direction."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping
@@ -7,106 +7,108 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from relais.emulator import inbound_webhook
-from relais.emulator.callbacks import Callbacks
-from relais.emulator.change_counter import Changes
-from relais.emulator.clock import Clock
-from relais.emulator.demo_clients import People
-from relais.emulator.executions import Executions
-from relais.emulator.faults import Faults, Rule
-from relais.emulator.media import LARGEST, Media, MediaShelf
+from relais.emulator.callbacks import StatusCallbacks
+from relais.emulator.change_counter import ChangeCounter
+from relais.emulator.clock import AdjustableClock
+from relais.emulator.demo_clients import DemoClients
+from relais.emulator.executions import ExecutionLog
+from relais.emulator.faults import FaultRule, Faults
+from relais.emulator.media import MAX_MEDIA_BYTES, Media, MediaStore
 from relais.emulator.messages import Message, MessageLog
-from relais.emulator.send_validation import Outgoing
-from relais.emulator.session_windows import Windows
-from relais.emulator.settings import Settings
+from relais.emulator.send_validation import SendRequest
+from relais.emulator.session_windows import SessionWindows
+from relais.emulator.settings import DoubleSettings
 from relais.emulator.sids import new_sid
-from relais.emulator.webhooks import Webhooks
+from relais.emulator.webhooks import WebhookClient
 
-OUTSIDE_WINDOW = 63016
-MEDIA_FAILED = 63019
+OUTSIDE_WINDOW_CODE = 63016
+MEDIA_FAILED_CODE = 63019
 
 
-class Double:
-    """Lives on one event loop; nothing of it may be touched from another thread."""
+class TwilioDouble:
+    """Belongs to one event loop; not thread-safe."""
 
-    def __init__(self, settings: Settings, faults: Iterable[Rule | dict[str, Any]] = ()) -> None:
+    def __init__(self, settings: DoubleSettings, faults: Iterable[FaultRule | dict[str, Any]] = ()) -> None:
         self.settings = settings
-        self.clock = Clock()
+        self.clock = AdjustableClock()
         self.faults = Faults(faults, settings.seed)
-        self.changes = Changes()
-        self.people = People()
-        self.webhooks = Webhooks(settings)
+        self.changes = ChangeCounter()
+        self.clients = DemoClients()
+        self.webhooks = WebhookClient(settings)
         self.requests: dict[str, int] = {}
-        """How many calls of each operation came in, refused ones included."""
+        """Number of calls by operation, including refused ones."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self.forget()
+        self.forget_messages()
 
-    def forget(self) -> None:
-        """Everything said is forgotten; people, settings and faults stay."""
+    def forget_messages(self) -> None:
+        """Forget messages, media, executions and session windows. Clients, settings and faults stay."""
         settings = self.settings
         self.messages = MessageLog(lambda: settings.keep_messages)
-        self.media = MediaShelf(lambda: settings.keep_media_bytes)
-        self.executions = Executions()
-        self.windows = Windows()
+        self.media = MediaStore(lambda: settings.keep_media_bytes)
+        self.executions = ExecutionLog()
+        self.windows = SessionWindows()
         self.requests.clear()
-        self._handed = 0
-        self._unread: dict[str, Callbacks] = {}
+        self._delivery_count = 0
+        self._unread: dict[str, StatusCallbacks] = {}
         self._queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.changes.boot = new_sid("BO")
-        self.changes.mark()
+        self.changes.increment()
 
     def count(self, operation: str) -> None:
         self.requests[operation] = self.requests.get(operation, 0) + 1
 
-    # The company writes.
+    # Messages of the company.
 
-    def accept(self, outgoing: Outgoing) -> Message:
-        """Twilio took it: from here on it goes its way, whatever becomes of the answer to the caller."""
+    def accept(self, request: SendRequest) -> Message:
+        """Accept it: it is processed from here on, whatever happens to the response."""
         now = self.clock.now()
         message = Message(
-            sid=new_sid("MM" if outgoing.media_urls else "SM"),
+            sid=new_sid("MM" if request.media_urls else "SM"),
             account=self.settings.account_sid,
             inbound=False,
-            client=outgoing.to,
-            sender=outgoing.from_ or self.settings.sender_of_only_number(),
-            body="" if outgoing.content_sid else outgoing.body,
-            status="accepted" if outgoing.messaging_service else "queued",
+            client=request.to,
+            sender=request.from_ or self.settings.default_sender(),
+            body="" if request.content_sid else request.body,
+            status="accepted" if request.messaging_service else "queued",
             created_at=now,
             updated_at=now,
-            status_callback=outgoing.status_callback,
-            messaging_service=outgoing.messaging_service,
-            content_sid=outgoing.content_sid,
-            content_variables=outgoing.content_variables,
+            status_callback=request.status_callback,
+            messaging_service=request.messaging_service,
+            content_sid=request.content_sid,
+            content_variables=request.content_variables,
         )
-        message.media = [Media(new_sid("ME"), "", "", now, url) for url in outgoing.media_urls]
+        message.media = [Media(new_sid("ME"), "", "", now, url) for url in request.media_urls]
         self.messages.add(message)
-        self._changed(message)
-        # Its fate is settled now; the clock and the rules may change before it goes its way.
-        telling = Callbacks(message, self.faults, self.webhooks, self.settings)
-        self._start(self._carry(message, telling, self._coming_error(message)))
+        self._record_change(message)
+        # Faults and window are evaluated now; the clock and the rules may change before it is processed.
+        callbacks = StatusCallbacks(message, self.faults, self.webhooks, self.settings)
+        self._run_in_background(self._process(message, callbacks, self._find_error(message)))
         return message
 
-    async def _carry(self, message: Message, telling: Callbacks, error: tuple[int, str] | None) -> None:
+    async def _process(
+        self, message: Message, callbacks: StatusCallbacks, error: tuple[int, str] | None
+    ) -> None:
         if message.messaging_service:
-            self._move(message, "queued", telling)
-        if not error and not await self._load_media(message):
-            error = (MEDIA_FAILED, "failed")
+            self._set_status(message, "queued", callbacks)
+        if not error and not await self._fetch_media(message):
+            error = (MEDIA_FAILED_CODE, "failed")
         await asyncio.sleep(self.settings.sent_after_ms / 1000)
         if error:
             message.error_code, status = error
             message.sent_at = self.clock.now() if status == "undelivered" else None
-            self._move(message, status, telling)
+            self._set_status(message, status, callbacks)
             return
         message.sent_at = self.clock.now()
-        self._move(message, "sent", telling)
+        self._set_status(message, "sent", callbacks)
         await asyncio.sleep(self.settings.delivered_after_ms / 1000)
-        self._keep_until_read(message, telling)
-        self._move(message, "delivered", telling)
+        self._track_unread(message, callbacks)
+        self._set_status(message, "delivered", callbacks)
         if self.settings.read_after_ms is not None:
             await asyncio.sleep(self.settings.read_after_ms / 1000)
-            self.read([message.sid])
+            self.mark_read([message.sid])
 
-    def _coming_error(self, message: Message) -> tuple[int, str] | None:
-        rule = self.faults.strike(
+    def _find_error(self, message: Message) -> tuple[int, str] | None:
+        rule = self.faults.trigger(
             "create", ["error"], to=message.to, body=message.body, **{"from": message.from_}
         )
         if rule:
@@ -115,48 +117,48 @@ class Double:
         if not settings.enforce_window or message.content_sid:
             return None
         is_open = self.windows.is_open(message.client, message.sender, now, settings.window_hours)
-        forgotten = settings.lenient_window and not self.windows.knows(message.client, message.sender)
-        return None if is_open or forgotten else (OUTSIDE_WINDOW, "undelivered")
+        is_unknown = settings.lenient_window and not self.windows.is_known(message.client, message.sender)
+        return None if is_open or is_unknown else (OUTSIDE_WINDOW_CODE, "undelivered")
 
-    async def _load_media(self, message: Message) -> bool:
-        """Fetches what is to be sent, as Twilio does before it sends."""
-        for place, wanted in enumerate(message.media):
-            found = await self.webhooks.fetch(wanted.url, LARGEST)
-            if found:
-                loaded = self.media.put(*found, self.clock.now())
-                loaded.url = wanted.url
-                message.media[place] = loaded
+    async def _fetch_media(self, message: Message) -> bool:
+        """Fetch the media to send, as Twilio does before it sends."""
+        for index, media in enumerate(message.media):
+            fetched = await self.webhooks.fetch(media.url, MAX_MEDIA_BYTES)
+            if fetched:
+                stored = self.media.put(*fetched, self.clock.now())
+                stored.url = media.url
+                message.media[index] = stored
             elif not self.settings.lenient_media:
                 return False
         return True
 
-    def _move(self, message: Message, status: str, telling: Callbacks) -> None:
+    def _set_status(self, message: Message, status: str, callbacks: StatusCallbacks) -> None:
         message.status = status
         message.updated_at = self.clock.now()
-        self._changed(message)
-        self._start(self._tell(message, status, telling))
+        self._record_change(message)
+        self._run_in_background(self._send_callback(message, status, callbacks))
 
-    async def _tell(self, message: Message, status: str, telling: Callbacks) -> None:
-        await telling.tell(status)
-        self._changed(message)
+    async def _send_callback(self, message: Message, status: str, callbacks: StatusCallbacks) -> None:
+        await callbacks.send(status)
+        self._record_change(message)
 
-    def read(self, sids: Iterable[str]) -> int:
-        """The client has seen these messages."""
-        seen = 0
+    def mark_read(self, sids: Iterable[str]) -> int:
+        """The client's phone has shown these messages. Returns how many were unread."""
+        read = 0
         for sid in sids:
             message = self.messages.get(sid)
-            telling = self._unread.pop(sid, None)
-            if message and telling and message.status == "delivered":
-                self._move(message, "read", telling)
-                seen += 1
-        return seen
+            callbacks = self._unread.pop(sid, None)
+            if message and callbacks and message.status == "delivered":
+                self._set_status(message, "read", callbacks)
+                read += 1
+        return read
 
-    def _keep_until_read(self, message: Message, telling: Callbacks) -> None:
-        self._unread[message.sid] = telling
+    def _track_unread(self, message: Message, callbacks: StatusCallbacks) -> None:
+        self._unread[message.sid] = callbacks
         while len(self._unread) > self.settings.keep_messages:
             del self._unread[next(iter(self._unread))]
 
-    # A client writes.
+    # Messages of clients.
 
     def receive(
         self,
@@ -174,7 +176,7 @@ class Double:
             account=self.settings.account_sid,
             inbound=True,
             client=client,
-            sender=sender or self.settings.sender_of_only_number(),
+            sender=sender or self.settings.default_sender(),
             body=body,
             status="received",
             created_at=now,
@@ -185,61 +187,63 @@ class Double:
             base = f"https://api.twilio.com/2010-04-01/Accounts/{message.account}/Messages/{message.sid}"
             media.url = f"{base}/Media/{media.sid}"
             message.media = [media]
-        self.windows.client_wrote(client, message.sender, now)
+        self.windows.open(client, message.sender, now)
         self.messages.add(message)
-        self._changed(message)
-        name = profile_name or self.people.name_of(client)
-        self._start(self._hand_over(message, inbound_webhook.parameters(message, name, extra or {})))
+        self._record_change(message)
+        name = profile_name or self.clients.name_of(client)
+        self._run_in_background(
+            self._deliver_to_desk(message, inbound_webhook.webhook_parameters(message, name, extra or {}))
+        )
         return message
 
-    async def _hand_over(self, message: Message, params: dict[str, str]) -> None:
+    async def _deliver_to_desk(self, message: Message, params: dict[str, str]) -> None:
         webhook = self.settings.senders.get(message.sender)
-        facts = {"to": message.to, "from": message.from_, "body": message.body}
-        if webhook and not self.faults.strike("inbound", ["never"], **facts):
-            if late := self.faults.strike("inbound", ["latency"], **facts):
+        match_fields = {"to": message.to, "from": message.from_, "body": message.body}
+        if webhook and not self.faults.trigger("inbound", ["never"], **match_fields):
+            if late := self.faults.trigger("inbound", ["latency"], **match_fields):
                 await asyncio.sleep(late.ms / 1000)
-            again = self.faults.strike("inbound", ["redelivery"], **facts)
+            redelivery = self.faults.trigger("inbound", ["redelivery"], **match_fields)
             if self.settings.inbound_in_order:
                 async with self._queues.setdefault(message.client, asyncio.Lock()):
-                    await self._call_desk(message, webhook, params, again)
+                    await self._post_to_desk(message, webhook, params, redelivery)
             else:
-                await self._call_desk(message, webhook, params, again)
+                await self._post_to_desk(message, webhook, params, redelivery)
         else:
             message.handed_over = not webhook
-        self._changed(message)
+        self._record_change(message)
 
-    async def _call_desk(
-        self, message: Message, webhook: str, params: dict[str, str], again: Rule | None
+    async def _post_to_desk(
+        self, message: Message, webhook: str, params: dict[str, str], redelivery: FaultRule | None
     ) -> None:
         token = new_sid("ID")
-        self._handed += 1
-        message.turn = self._handed
-        for _ in range(1 + (again.copies if again else 0)):
-            outcome = await self.webhooks.post(webhook, params, token)
-            message.attempts += outcome.attempts
-            message.handed_over = message.handed_over or outcome.taken
-        self._changed(message)
+        self._delivery_count += 1
+        message.turn = self._delivery_count
+        for _ in range(1 + (redelivery.copies if redelivery else 0)):
+            result = await self.webhooks.post(webhook, params, token)
+            message.attempts += result.attempts
+            message.handed_over = message.handed_over or result.is_accepted
+        self._record_change(message)
 
-    # Its own life.
+    # Changes and background tasks.
 
-    def _changed(self, message: Message) -> None:
-        # The number first: a reader woken by it must find the message under it.
-        self.messages.changed(message, self.changes.last + 1)
-        self.changes.mark()
+    def _record_change(self, message: Message) -> None:
+        # Record first: a reader woken by the counter must find the message.
+        self.messages.record_change(message, self.changes.last + 1)
+        self.changes.increment()
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is under way: no callback to make, no message to hand over."""
+        """No callback and no message is pending."""
         return not self._tasks
 
     @property
-    def under_way(self) -> int:
-        """How many messages and callbacks are on their way, either way."""
+    def pending_count(self) -> int:
+        """Number of pending callbacks and messages, in both directions."""
         return len(self._tasks)
 
     async def stop(self) -> None:

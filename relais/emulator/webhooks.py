@@ -1,4 +1,4 @@
-"""Calls the desk as Twilio does: signed, with time limits, tried again as the address asks for."""
+"""Calls the desk as Twilio does: signed, with timeouts, and retried according to the connection overrides."""
 
 import asyncio
 import logging
@@ -12,62 +12,62 @@ from twilio.request_validator import RequestValidator
 from yarl import URL
 
 from relais.emulator import connection_overrides
-from relais.emulator.connection_overrides import Overrides
-from relais.emulator.settings import Settings
+from relais.emulator.connection_overrides import ConnectionOverrides
+from relais.emulator.settings import DoubleSettings
 from relais.emulator.sids import new_sid
 
 log = logging.getLogger("relais.emulator")
 
 
 @dataclass
-class Outcome:
+class WebhookResult:
     attempts: list[str] = field(default_factory=list)
-    """The HTTP status of each try, or `ct` (no connection) or `rt` (no answer)."""
+    """For each attempt the HTTP status, `ct` (connection failed) or `rt` (no response in time)."""
 
     @property
-    def taken(self) -> bool:
+    def is_accepted(self) -> bool:
         return bool(self.attempts) and self.attempts[-1].startswith("2")
 
 
-class Webhooks:
-    def __init__(self, settings: Settings) -> None:
+class WebhookClient:
+    def __init__(self, settings: DoubleSettings) -> None:
         self._settings = settings
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, url: str, params: Mapping[str, str], token: str = "") -> Outcome:
-        """Posts until the desk takes it or the tries are used up. `token` stays the same over all tries of an event."""
-        address, asked = connection_overrides.split(url)
+    async def post(self, url: str, params: Mapping[str, str], token: str = "") -> WebhookResult:
+        """Post until the desk accepts it or no retry is left. The idempotency `token` is the same for all attempts."""
+        address, overrides = connection_overrides.parse_url(url)
         headers = self._headers(address, params, token or new_sid("ID"))
-        deadline = time.monotonic() + asked.total / 1000
-        outcome = Outcome()
-        for attempt in range(asked.retries + 1):
+        deadline = time.monotonic() + overrides.total_ms / 1000
+        result = WebhookResult()
+        for attempt in range(overrides.retries + 1):
             if attempt:
                 await asyncio.sleep(self._settings.retry_pause_ms / 1000)
             left = deadline - time.monotonic()
             if left <= 0:
                 break
-            outcome.attempts.append(await self._try(address, params, headers, asked, left))
-            if outcome.taken or not asked.retry_after(_failure(outcome.attempts[-1])):
+            result.attempts.append(await self._try(address, params, headers, overrides, left))
+            if result.is_accepted or not overrides.retries_after(_failure(result.attempts[-1])):
                 break
-        return outcome
+        return result
 
-    async def fetch(self, url: str, most_bytes: int) -> tuple[bytes, str, str] | None:
-        """Content, type and name of a MediaUrl, or None when Twilio could not have it."""
+    async def fetch(self, url: str, max_bytes: int) -> tuple[bytes, str, str] | None:
+        """Content, content type and file name of a MediaUrl, or None if it cannot be fetched."""
         timeout = aiohttp.ClientTimeout(total=self._settings.media_fetch_ms / 1000)
         try:
-            async with self._open().get(
-                self._reached(url), headers={"Host": urlsplit(url).netloc}, timeout=timeout
-            ) as answer:
-                content = await answer.content.read(most_bytes + 1)
-                while len(content) <= most_bytes and (more := await answer.content.read(most_bytes)):
+            async with self._open_session().get(
+                self._rewrite(url), headers={"Host": urlsplit(url).netloc}, timeout=timeout
+            ) as response:
+                content = await response.content.read(max_bytes + 1)
+                while len(content) <= max_bytes and (more := await response.content.read(max_bytes)):
                     content += more
         except (aiohttp.ClientError, TimeoutError, ValueError):
             return None
-        if answer.status != 200 or len(content) > most_bytes:
+        if response.status != 200 or len(content) > max_bytes:
             return None
-        disposition = answer.content_disposition
+        disposition = response.content_disposition
         name = (disposition.filename if disposition else None) or urlsplit(url).path.rsplit("/", 1)[-1]
-        return content, answer.content_type, name
+        return content, response.content_type, name
 
     async def close(self) -> None:
         if self._session:
@@ -75,27 +75,32 @@ class Webhooks:
             self._session = None
 
     async def _try(
-        self, url: str, params: Mapping[str, str], headers: dict[str, str], asked: Overrides, left: float
+        self,
+        url: str,
+        params: Mapping[str, str],
+        headers: dict[str, str],
+        overrides: ConnectionOverrides,
+        left: float,
     ) -> str:
         timeout = aiohttp.ClientTimeout(
-            total=left, sock_connect=asked.connect / 1000, sock_read=asked.read / 1000
+            total=left, sock_connect=overrides.connect_ms / 1000, sock_read=overrides.read_ms / 1000
         )
         try:
-            async with self._open().post(
-                self._reached(url),
+            async with self._open_session().post(
+                self._rewrite(url),
                 data=urlencode(params).encode(),
                 headers=headers,
                 timeout=timeout,
                 allow_redirects=False,
-            ) as answer:
-                await answer.read()
-                return str(answer.status)
+            ) as response:
+                await response.read()
+                return str(response.status)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ValueError) as error:
             log.warning("No connection to %s: %s", _without_secrets(url), error)
             return "ct"
         except (aiohttp.ClientError, TimeoutError) as error:
-            # A connection lost before the answer counts as no answer: Twilio names no policy of its own for it.
-            log.warning("No answer from %s: %s", _without_secrets(url), type(error).__name__)
+            # A connection lost before the response counts as `rt`: Twilio has no retry policy of its own for it.
+            log.warning("No response from %s: %s", _without_secrets(url), type(error).__name__)
             return "rt"
 
     def _headers(self, url: str, params: Mapping[str, str], token: str) -> dict[str, str]:
@@ -108,18 +113,18 @@ class Webhooks:
             "X-Twilio-Signature": signature,
         }
 
-    def _reached(self, url: str) -> URL:
+    def _rewrite(self, url: str) -> URL:
         for public, real in self._settings.reach.items():
             if url.startswith(public):
                 url = real + url.removeprefix(public)
                 break
-        # As it is: what is called must be, letter for letter, what was signed.
+        # encoded=True: the URL called must be exactly the one that was signed.
         return URL(url, encoded=True)
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            # No connection is kept: the desk may close an idle one just as a POST is written into it,
-            # and what is meant to test the desk's faults must have none of its own.
+            # No keep-alive: the desk may close an idle connection while a POST is written to it, and a tool
+            # that injects faults must not add any of its own.
             connector = aiohttp.TCPConnector(force_close=True, limit=64)
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session

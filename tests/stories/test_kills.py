@@ -47,7 +47,7 @@ def held(stage):
         client,
     )
     assert awa.post_action("take-over", conversation).json()["success"] is True
-    double.wait_for(lambda: double.seen_by(client), timeout=20)
+    double.wait_for(lambda: double.texts_on_phone(client), timeout=20)
     return conversation, client
 
 
@@ -132,7 +132,7 @@ def test_jobs_is_killed_while_the_bot_answers_many(stage):
     clients = [f"whatsapp:+2127{random.randrange(10**8):08d}" for _ in range(8)]
     for client in clients:
         double.client_writes(client, "bonjour", name="Fatou", wait=False)
-    double.wait_for(lambda: any(double.seen_by(client) for client in clients), timeout=20)
+    double.wait_for(lambda: any(double.texts_on_phone(client) for client in clients), timeout=20)
     desk.kill("jobs")
     of_clients = " join client_addresses a on a.id = c.address_id where a.address = any(%s)"
     asking = (

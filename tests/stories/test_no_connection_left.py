@@ -66,7 +66,7 @@ def test_who_gets_no_connection_is_told_so_and_nothing_is_lost(stage):
     double.client_writes(FATOU, "mercedes", name="Fatou")
     [[conversation]] = desk.query("select id from conversations")
     assert awa.post_action("take-over", conversation).status_code == 200
-    double.wait_for(lambda: double.seen_by(FATOU), 30)
+    double.wait_for(lambda: double.texts_on_phone(FATOU), 30)
     answers, texts = Counter(), [f"message {n}" for n in range(5)]
     page = lambda: awa.http.get(f"{desk.url}/dashboard", timeout=30)  # noqa: E731
     with crowd(desk):

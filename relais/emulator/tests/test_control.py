@@ -1,4 +1,4 @@
-"""The control API, which the phone and harnesses in other processes use."""
+"""The control API, used by the phone and by test harnesses in other processes."""
 
 import threading
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from relais.emulator.addresses import BadNumber, shown, whatsapp_address
-from relais.emulator.media import safe_name
+from relais.emulator.addresses import InvalidNumber, format_number, whatsapp_address
+from relais.emulator.media import ascii_file_name
 from relais.emulator.testing import RunningDouble, running_double
 from relais.emulator.tests.conftest import COMPANY, FATOU
-from relais.emulator.tests.desk import Desk
+from relais.emulator.tests.stub_desk import StubDesk
 
 
-class Controls:
+class ControlClient:
     def __init__(self, url: str) -> None:
         self.url = url
 
@@ -25,25 +25,27 @@ class Controls:
 
 
 @pytest.fixture
-def control(double: RunningDouble) -> Iterator[Controls]:
-    return Controls(double.url)
+def control(double: RunningDouble) -> Iterator[ControlClient]:
+    return ControlClient(double.url)
 
 
-def test_a_client_writes_and_the_desk_is_told(control: Controls, desk: Desk, double: RunningDouble) -> None:
-    told = control(
+def test_a_client_writes_and_the_desk_is_called(
+    control: ControlClient, desk: StubDesk, double: RunningDouble
+) -> None:
+    message = control(
         "POST", "inbound", json={"from": "+212 6 12 34 56 78", "body": "bonjour", "name": "Fatou"}
     ).json()
     double.wait_until_idle()
-    assert (told["state"], told["mine"], told["address"]) == ("accepted", True, FATOU)
+    assert (message["state"], message["mine"], message["address"]) == ("accepted", True, FATOU)
     assert desk.calls[0].params["ProfileName"] == "Fatou"
-    assert control.get(f"messages/{told['sid']}")["attempts"] == ["200"]
+    assert control.get(f"messages/{message['sid']}")["attempts"] == ["200"]
 
 
-def test_the_name_of_a_known_person_is_the_profile_name(
-    control: Controls, desk: Desk, double: RunningDouble
+def test_the_name_of_a_known_client_is_the_profile_name(
+    control: ControlClient, desk: StubDesk, double: RunningDouble
 ) -> None:
-    person = control("POST", "people", json={"name": "Fatou Diallo", "number": "+212612345678"}).json()
-    assert person == {"address": FATOU, "name": "Fatou Diallo", "number": "+212 6 12 34 56 78"}
+    client = control("POST", "people", json={"name": "Fatou Diallo", "number": "+212612345678"}).json()
+    assert client == {"address": FATOU, "name": "Fatou Diallo", "number": "+212 6 12 34 56 78"}
     control("POST", "inbound", json={"from": FATOU, "body": "bonjour"})
     double.wait_until_idle()
     assert desk.calls[0].params["ProfileName"] == "Fatou Diallo"
@@ -51,7 +53,9 @@ def test_the_name_of_a_known_person_is_the_profile_name(
     assert control.get("state")["people"] == []
 
 
-def test_a_picture_is_uploaded_and_then_sent(control: Controls, desk: Desk, double: RunningDouble) -> None:
+def test_a_picture_is_uploaded_and_then_sent(
+    control: ControlClient, desk: StubDesk, double: RunningDouble
+) -> None:
     headers = {"Content-Type": "image/png", "X-Filename": "ray%C3%A9.png"}
     media = control("POST", "uploads", data=b"\x89PNG", headers=headers).json()["media"]
     control("POST", "inbound", json={"from": FATOU, "media": media})
@@ -60,13 +64,13 @@ def test_a_picture_is_uploaded_and_then_sent(control: Controls, desk: Desk, doub
     assert control("GET", f"media/{media}").content == b"\x89PNG"
 
 
-def test_an_upload_over_16_mb_is_refused(control: Controls) -> None:
-    answer = control("POST", "uploads", data=b"x" * 16_000_001, headers={"Content-Type": "image/png"})
-    assert answer.status_code == 413
+def test_an_upload_over_16_mb_is_refused(control: ControlClient) -> None:
+    response = control("POST", "uploads", data=b"x" * 16_000_001, headers={"Content-Type": "image/png"})
+    assert response.status_code == 413
 
 
-def test_a_waiting_phone_gets_a_message_within_a_moment(
-    control: Controls, double: RunningDouble, fatou: str
+def test_long_polling_returns_as_soon_as_a_message_comes(
+    control: ControlClient, double: RunningDouble, fatou: str
 ) -> None:
     last = control.get("state")["last"]
     waiting: list[dict[str, object]] = []
@@ -77,8 +81,8 @@ def test_a_waiting_phone_gets_a_message_within_a_moment(
     assert [each["body"] for each in waiting[0]["messages"]] == ["bonjour"]  # type: ignore[attr-defined]
 
 
-def test_a_phone_sees_the_company_only_when_delivered(
-    control: Controls, double: RunningDouble, fatou: str
+def test_a_phone_shows_the_companys_messages_only_when_delivered(
+    control: ControlClient, double: RunningDouble, fatou: str
 ) -> None:
     double.settings.delivered_after_ms = 60_000
     double.sdk().messages.create(to=fatou, from_=COMPANY, body="bientôt")
@@ -86,8 +90,8 @@ def test_a_phone_sees_the_company_only_when_delivered(
     assert control.get("changes?since=0")["messages"] == []
 
 
-def test_changes_come_once_and_again_when_they_change(
-    control: Controls, double: RunningDouble, fatou: str
+def test_a_message_comes_once_and_again_when_it_changes(
+    control: ControlClient, double: RunningDouble, fatou: str
 ) -> None:
     double.sdk().messages.create(to=fatou, from_=COMPANY, body="bonjour")
     double.wait_until_idle()
@@ -99,7 +103,7 @@ def test_changes_come_once_and_again_when_they_change(
     assert [each["state"] for each in second["messages"]] == ["read"]  # type: ignore[attr-defined]
 
 
-def test_another_life_of_the_double_begins_from_nothing(control: Controls, double: RunningDouble) -> None:
+def test_after_a_reset_changes_start_from_nothing(control: ControlClient, double: RunningDouble) -> None:
     double.client_writes(FATOU, "bonjour")
     boot, last = control.get("state")["boot"], control.get("state")["last"]
     control("POST", "reset")
@@ -108,30 +112,36 @@ def test_another_life_of_the_double_begins_from_nothing(control: Controls, doubl
     assert after["messages"] == []
 
 
-def test_what_was_accepted_can_be_asked_by_ref(control: Controls, double: RunningDouble, fatou: str) -> None:
+def test_accepted_messages_can_be_filtered_by_ref(
+    control: ControlClient, double: RunningDouble, fatou: str
+) -> None:
     sdk = double.sdk()
     for ref in ("r1", "r2"):
         sdk.messages.create(
             to=fatou, from_=COMPANY, body=ref, status_callback=f"http://127.0.0.1:1/s?ref={ref}"
         )
     double.wait_until_idle()
-    [found] = control.get("accepted?ref=r2")["messages"]  # type: ignore[misc]
-    assert (found["body"], found["to"], found["callbacks"]) == ("r2", fatou, ["sent ct", "delivered ct"])
+    [message] = control.get("accepted?ref=r2")["messages"]  # type: ignore[misc]
+    assert (message["body"], message["to"], message["callbacks"]) == (
+        "r2",
+        fatou,
+        ["sent ct", "delivered ct"],
+    )
 
 
-def test_rules_are_set_and_taken_away(control: Controls) -> None:
+def test_fault_rules_are_added_and_removed(control: ControlClient) -> None:
     rules = [{"on": "create", "fault": "429"}, {"on": "list", "fault": "5xx", "times": 3}]
-    kept = control("POST", "faults", json=rules).json()["faults"]
-    assert [(each["on"], each["fault"], each["times"]) for each in kept] == [
+    rules_set = control("POST", "faults", json=rules).json()["faults"]
+    assert [(each["on"], each["fault"], each["times"]) for each in rules_set] == [
         ("create", "429", None),
         ("list", "5xx", 3),
     ]
-    control("DELETE", f"faults?id={kept[0]['id']}")
+    control("DELETE", f"faults?id={rules_set[0]['id']}")
     assert [each["fault"] for each in control.get("faults")["faults"]] == ["5xx"]  # type: ignore[attr-defined]
     assert control("DELETE", "faults").json() == {"faults": []}
 
 
-def test_settings_webhooks_time_and_windows(control: Controls, double: RunningDouble) -> None:
+def test_settings_webhooks_time_and_windows(control: ControlClient, double: RunningDouble) -> None:
     control("POST", "settings", json={"sent_after_ms": 7, "senders": {COMPANY: None}})
     assert double.settings.sent_after_ms == 7
     assert double.settings.senders == {COMPANY: None}
@@ -158,27 +168,29 @@ def test_settings_webhooks_time_and_windows(control: Controls, double: RunningDo
         ("inbound", ["x"]),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_a_sentence(control: Controls, path: str, body: object) -> None:
-    answer = control("POST", path, json=body)
-    assert answer.status_code == 422
-    assert answer.json()["error"].endswith(".")
+def test_invalid_requests_are_refused_with_a_sentence(
+    control: ControlClient, path: str, body: object
+) -> None:
+    response = control("POST", path, json=body)
+    assert response.status_code == 422
+    assert response.json()["error"].endswith(".")
 
 
-def test_web_pages_and_foreign_names_have_no_control(control: Controls) -> None:
+def test_web_pages_and_foreign_hosts_are_refused(control: ControlClient) -> None:
     assert control("GET", "state", headers={"Origin": "http://evil.example"}).status_code == 403
     assert control("GET", "state", headers={"Host": "evil.example"}).status_code == 403
     assert control("GET", "state").status_code == 200
 
 
-def test_the_state_tells_no_secret(control: Controls, double: RunningDouble) -> None:
+def test_the_state_contains_no_secret(control: ControlClient, double: RunningDouble) -> None:
     assert double.settings.auth_token not in control("GET", "state").text
 
 
-def test_an_unknown_control_is_not_there(control: Controls) -> None:
+def test_an_unknown_path_is_404(control: ControlClient) -> None:
     assert control("GET", "weather").status_code == 404
 
 
-def test_memory_is_bounded(desk: Desk) -> None:
+def test_memory_is_bounded(desk: StubDesk) -> None:
     with running_double(webhook=f"{desk.url}/message", keep_messages=3, keep_media_bytes=10) as double:
         for number in range(5):
             double.client_writes(FATOU, str(number), media=(b"12345", "image/png", "a.png"))
@@ -188,33 +200,33 @@ def test_memory_is_bounded(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("typed", ["+225 07 08 09 10 11", "whatsapp:+2250708091011", " +225-0708091011 "])
-def test_a_number_has_one_form(typed: str) -> None:
+def test_a_number_has_one_canonical_address(typed: str) -> None:
     assert whatsapp_address(typed) == "whatsapp:+2250708091011"
 
 
 @pytest.mark.parametrize("typed", ["", "bonjour", "0612345678", "+212 6", "+212612345678901234"])
-def test_a_number_that_is_none_is_refused(typed: str) -> None:
-    with pytest.raises(BadNumber):
+def test_an_invalid_number_is_refused(typed: str) -> None:
+    with pytest.raises(InvalidNumber):
         whatsapp_address(typed)
 
 
-def test_a_number_is_shown_as_in_its_country() -> None:
-    assert shown(FATOU) == "+212 6 12 34 56 78"
-    assert shown("whatsapp:someone") == "someone"
+def test_a_number_is_formatted_as_in_its_country() -> None:
+    assert format_number(FATOU) == "+212 6 12 34 56 78"
+    assert format_number("whatsapp:someone") == "someone"
 
 
 def test_a_file_name_cannot_break_out_of_its_header() -> None:
-    assert safe_name('../a"b\r\nX: é.pdf') == "abX e.pdf"
+    assert ascii_file_name('../a"b\r\nX: é.pdf') == "abX e.pdf"
 
 
-def test_what_clients_wrote_is_listed_with_what_became_of_it(
-    control: Controls, desk: Desk, double: RunningDouble
+def test_received_messages_are_listed_with_their_delivery(
+    control: ControlClient, desk: StubDesk, double: RunningDouble
 ) -> None:
     first = control("POST", "inbound", json={"from": FATOU, "body": "un"}).json()["sid"]
     second = control("POST", "inbound", json={"from": FATOU, "body": "deux"}).json()["sid"]
     double.wait_until_idle()
-    told = control.get("received")["messages"]
-    assert [(each["sid"], each["turn"], each["attempts"]) for each in told] == [
+    messages = control.get("received")["messages"]
+    assert [(each["sid"], each["turn"], each["attempts"]) for each in messages] == [
         (first, 1, ["200"]),
         (second, 2, ["200"]),
     ]

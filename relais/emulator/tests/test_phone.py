@@ -1,4 +1,4 @@
-"""The phone: its calls go through the double, its page runs nothing that is not ours."""
+"""The phone in the browser: its calls go through the double, and its page runs no foreign code."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,28 +11,28 @@ from starlette.applications import Starlette
 from relais.emulator import phone
 from relais.emulator.testing import RunningDouble, ServerThread
 from relais.emulator.tests.conftest import COMPANY, FATOU
-from relais.emulator.tests.desk import Desk
+from relais.emulator.tests.stub_desk import StubDesk
 
 IBRAHIM = "whatsapp:+2250708091011"
 
 
 @pytest.fixture
 def simulator(double: RunningDouble, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of the page, with Fatou and Ibrahim at their phones."""
-    monkeypatch.setattr(phone, "line", lambda: phone.Line(double.url, "Mercedes-Benz"))
-    double.knows("Fatou Diallo", FATOU)
-    double.knows("Ibrahim Koné", IBRAHIM)
+    """The URL of the page, with the phones of Fatou and Ibrahim."""
+    monkeypatch.setattr(phone, "configuration", lambda: phone.PhoneConfiguration(double.url, "Mercedes-Benz"))
+    double.add_client("Fatou Diallo", FATOU)
+    double.add_client("Ibrahim Koné", IBRAHIM)
     server = ServerThread(Starlette(routes=phone.routes))
     yield f"{server.url}/simulator"
     server.stop()
 
 
 @pytest.mark.parametrize("path", ["", "/", "/static/main.js", "/api/state"])
-def test_every_answer_forbids_what_is_not_ours(simulator: str, path: str) -> None:
-    answer = requests.get(simulator + path, timeout=5)
-    assert answer.status_code == 200
-    assert answer.headers["content-security-policy"].startswith("default-src 'self';")
-    assert answer.headers["x-content-type-options"] == "nosniff"
+def test_every_response_has_security_headers(simulator: str, path: str) -> None:
+    response = requests.get(simulator + path, timeout=5)
+    assert response.status_code == 200
+    assert response.headers["content-security-policy"].startswith("default-src 'self';")
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
 def test_the_page_has_no_inline_script_or_style(simulator: str) -> None:
@@ -41,52 +41,54 @@ def test_the_page_has_no_inline_script_or_style(simulator: str) -> None:
     assert page.count("<script") == page.count('<script type="module" src=')
 
 
-def test_the_company_and_the_people_are_told(simulator: str) -> None:
+def test_the_state_names_the_company_and_the_clients(simulator: str) -> None:
     state = requests.get(f"{simulator}/api/state", timeout=5).json()
     assert state["company"] == {"name": "Mercedes-Benz", "number": "+1 415 523 8886"}
     assert [each["number"] for each in state["people"]] == ["+212 6 12 34 56 78", "+225 07 08 09 1011"]
 
 
-def test_what_is_written_reaches_the_desk_signed(simulator: str, desk: Desk, double: RunningDouble) -> None:
-    answer = requests.post(f"{simulator}/api/messages", json={"from": FATOU, "body": "bonjour"}, timeout=5)
+def test_a_message_reaches_the_desk_signed(simulator: str, desk: StubDesk, double: RunningDouble) -> None:
+    response = requests.post(f"{simulator}/api/messages", json={"from": FATOU, "body": "bonjour"}, timeout=5)
     double.wait_until_idle()
-    assert answer.status_code == 200
-    assert desk.calls[0].genuine
+    assert response.status_code == 200
+    assert desk.calls[0].has_valid_signature
     assert desk.calls[0].params["ProfileName"] == "Fatou Diallo"
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
-def test_a_foreign_page_cannot_write(simulator: str, desk: Desk, headers: dict[str, str]) -> None:
-    answer = requests.post(
+def test_a_foreign_page_cannot_write(simulator: str, desk: StubDesk, headers: dict[str, str]) -> None:
+    response = requests.post(
         f"{simulator}/api/messages", json={"from": FATOU, "body": "x"}, headers=headers, timeout=5
     )
-    assert answer.status_code == 403
+    assert response.status_code == 403
     assert desk.calls == []
 
 
 @pytest.mark.parametrize("content_type", ["image/svg+xml", "text/html", "application/x-msdownload", ""])
-def test_a_file_whatsapp_does_not_take_is_refused(simulator: str, content_type: str) -> None:
+def test_a_file_type_that_whatsapp_does_not_accept_is_refused(simulator: str, content_type: str) -> None:
     headers = {"Content-Type": content_type}
-    answer = requests.post(f"{simulator}/api/uploads", data=b"x", headers=headers, timeout=5)
-    assert answer.status_code == 415
+    response = requests.post(f"{simulator}/api/uploads", data=b"x", headers=headers, timeout=5)
+    assert response.status_code == 415
 
 
-def test_pictures_are_shown_and_the_rest_is_saved(simulator: str, double: RunningDouble) -> None:
+def test_pictures_are_inline_and_other_files_attachments(simulator: str, double: RunningDouble) -> None:
     for content_type, disposition in (("image/png", "inline"), ("text/html", "attachment")):
         message = double.client_writes(FATOU, "", media=(b"<b>", content_type, "a"))
-        answer = requests.get(f"{simulator}/api/media/{message.media[0].sid}", timeout=5)
-        assert answer.headers["content-disposition"] == f'{disposition}; filename="a"'
+        response = requests.get(f"{simulator}/api/media/{message.media[0].sid}", timeout=5)
+        assert response.headers["content-disposition"] == f'{disposition}; filename="a"'
 
 
-def test_without_the_double_the_phone_has_no_network(simulator: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(phone, "line", lambda: phone.Line("http://127.0.0.1:1", "Mercedes-Benz"))
-    answer = requests.get(f"{simulator}/api/state", timeout=5)
-    assert answer.status_code == 502
-    assert "pas de réseau" in answer.json()["error"]
+def test_without_the_double_the_phone_is_offline(simulator: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        phone, "configuration", lambda: phone.PhoneConfiguration("http://127.0.0.1:1", "Mercedes-Benz")
+    )
+    response = requests.get(f"{simulator}/api/state", timeout=5)
+    assert response.status_code == 502
+    assert "pas de réseau" in response.json()["error"]
 
 
 def in_a_browser(story: Callable[[Browser], None]) -> None:
-    """In a thread of its own: Playwright's loop would otherwise be this whole test run's."""
+    """In its own thread, because Playwright's event loop would else be that of all later tests."""
 
     def run() -> None:
         with sync_playwright() as playwright:
@@ -96,8 +98,8 @@ def in_a_browser(story: Callable[[Browser], None]) -> None:
             story(browser)
             browser.close()
 
-    with ThreadPoolExecutor(1) as alone:
-        alone.submit(run).result()
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(run).result()
 
 
 def phone_of(page: Page, client: str) -> "PhoneOnPage":
@@ -107,42 +109,42 @@ def phone_of(page: Page, client: str) -> "PhoneOnPage":
 class PhoneOnPage:
     def __init__(self, page: Page, client: str) -> None:
         self.all = page.locator(f'[data-phone="{client}"]')
-        self.mine = self.all.locator(".mine")
-        self.theirs = self.all.locator(".bubble:not(.mine)")
+        self.own = self.all.locator(".mine")
+        self.received = self.all.locator(".bubble:not(.mine)")
 
     def writes(self, text: str) -> None:
         self.all.locator("textarea").fill(text)
         self.all.locator("textarea").press("Enter")
 
 
-def test_a_client_writes_reads_the_answer_and_finds_both_after_a_reload(
-    simulator: str, double: RunningDouble, desk: Desk
+def test_a_client_writes_reads_the_reply_and_finds_both_after_a_reload(
+    simulator: str, double: RunningDouble, desk: StubDesk
 ) -> None:
     def story(browser: Browser) -> None:
         page = browser.new_page(locale="fr-FR")
-        troubles: list[str] = []
-        page.on("console", lambda said: troubles.append(said.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
+        errors: list[str] = []
+        page.on("console", lambda message: errors.append(message.text))
+        page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(simulator)
         fatou = phone_of(page, FATOU)
         fatou.writes("Bonjour <img src=x onerror=alert(1)> é😀")
-        expect(fatou.mine.locator(".text")).to_have_text("Bonjour <img src=x onerror=alert(1)> é😀")
-        expect(fatou.mine.locator("[data-tick=delivered]")).to_be_visible()
+        expect(fatou.own.locator(".text")).to_have_text("Bonjour <img src=x onerror=alert(1)> é😀")
+        expect(fatou.own.locator("[data-tick=delivered]")).to_be_visible()
         double.sdk().messages.create(to=FATOU, from_=COMPANY, body="<b>Bienvenue</b>\nأهلا")
-        expect(fatou.theirs.locator(".text")).to_have_text("<b>Bienvenue</b>\nأهلا")
+        expect(fatou.received.locator(".text")).to_have_text("<b>Bienvenue</b>\nأهلا")
         double.wait_for(lambda: double.accepted()[0].status == "read")
         page.reload()
-        expect(fatou.mine).to_have_count(1)
-        expect(fatou.theirs).to_have_count(1)
+        expect(fatou.own).to_have_count(1)
+        expect(fatou.received).to_have_count(1)
         expect(phone_of(page, IBRAHIM).all).to_be_visible()
         expect(phone_of(page, IBRAHIM).all.locator(".bubble")).to_have_count(0)
-        assert troubles == []
+        assert errors == []
 
     in_a_browser(story)
 
 
-def test_what_is_written_in_a_hurry_arrives_whole_and_in_order(
-    simulator: str, double: RunningDouble, desk: Desk
+def test_messages_written_quickly_arrive_complete_and_in_order(
+    simulator: str, double: RunningDouble, desk: StubDesk
 ) -> None:
     def story(browser: Browser) -> None:
         page = browser.new_page()
@@ -152,14 +154,14 @@ def test_what_is_written_in_a_hurry_arrives_whole_and_in_order(
         for number in range(12):
             page.keyboard.type(f"ligne {number}")
             page.keyboard.press("Enter")
-        expect(phone_of(page, FATOU).mine).to_have_count(12)
+        expect(phone_of(page, FATOU).own).to_have_count(12)
         double.wait_until_idle()
         assert [call.params["Body"] for call in desk.calls] == [f"ligne {number}" for number in range(12)]
 
     in_a_browser(story)
 
 
-def test_a_picture_is_sent_and_shown(simulator: str, double: RunningDouble, desk: Desk) -> None:
+def test_a_picture_is_sent_and_shown(simulator: str, double: RunningDouble, desk: StubDesk) -> None:
     def story(browser: Browser) -> None:
         page = browser.new_page()
         page.goto(simulator)
@@ -167,15 +169,15 @@ def test_a_picture_is_sent_and_shown(simulator: str, double: RunningDouble, desk
         picture = {"name": "rayure.png", "mimeType": "image/png", "buffer": PIXEL}
         fatou.all.locator("input[type=file]").set_input_files(picture)  # type: ignore[arg-type]
         fatou.writes("la voici")
-        expect(fatou.mine.locator("img")).to_have_js_property("naturalWidth", 1)
+        expect(fatou.own.locator("img")).to_have_js_property("naturalWidth", 1)
         expect(fatou.all.locator(".attached")).to_be_hidden()
         assert desk.calls[0].params["MediaContentType0"] == "image/png"
 
     in_a_browser(story)
 
 
-def test_a_message_the_desk_does_not_take_is_shown_as_not_handed_over(
-    simulator: str, double: RunningDouble, desk: Desk
+def test_a_message_the_desk_does_not_accept_is_shown_as_not_delivered(
+    simulator: str, double: RunningDouble, desk: StubDesk
 ) -> None:
     def story(browser: Browser) -> None:
         page = browser.new_page()
@@ -183,22 +185,24 @@ def test_a_message_the_desk_does_not_take_is_shown_as_not_handed_over(
         desk.answers = [503] * 4
         fatou = phone_of(page, FATOU)
         fatou.writes("Il y a quelqu'un ?")
-        expect(fatou.mine.locator(".meta")).to_contain_text("Non remis")
+        expect(fatou.own.locator(".meta")).to_contain_text("Non remis")
 
     in_a_browser(story)
 
 
-def test_a_double_started_again_is_followed(simulator: str, double: RunningDouble, desk: Desk) -> None:
+def test_after_a_restart_of_the_double_the_page_reloads_its_state(
+    simulator: str, double: RunningDouble, desk: StubDesk
+) -> None:
     def story(browser: Browser) -> None:
         page = browser.new_page()
         page.goto(simulator)
         fatou = phone_of(page, FATOU)
         fatou.writes("avant")
-        expect(fatou.mine).to_have_count(1)
-        double.forgets()
-        expect(fatou.mine).to_have_count(0)
+        expect(fatou.own).to_have_count(1)
+        double.forget_messages()
+        expect(fatou.own).to_have_count(0)
         fatou.writes("après")
-        expect(fatou.mine.locator(".text")).to_have_text("après")
+        expect(fatou.own.locator(".text")).to_have_text("après")
 
     in_a_browser(story)
 
@@ -208,7 +212,7 @@ def test_without_network_the_page_says_so_until_it_is_back(simulator: str, doubl
         page = browser.new_page()
         page.goto(simulator)
         expect(page.locator(".phone")).to_have_count(2)
-        with double.away():
+        with double.unreachable():
             expect(page.get_by_role("status")).to_contain_text("Pas de réseau")
         expect(page.get_by_role("status")).to_be_hidden()
 
@@ -220,13 +224,13 @@ def test_on_a_narrow_screen_one_phone_at_a_time(simulator: str, double: RunningD
         page = browser.new_page(viewport={"width": 390, "height": 844})
         page.goto(simulator)
         expect(page.locator(".phone")).to_have_count(1)
-        double.opens_window(IBRAHIM)
+        double.open_window(IBRAHIM)
         double.sdk().messages.create(to=IBRAHIM, from_=COMPANY, body="Votre véhicule est prêt.")
         chip = page.locator(f'[data-chip="{IBRAHIM}"]')
         expect(chip.locator(".unread")).to_contain_text("1")
         assert double.accepted()[0].status == "delivered"
         chip.click()
-        expect(phone_of(page, IBRAHIM).theirs).to_have_count(1)
+        expect(phone_of(page, IBRAHIM).received).to_have_count(1)
         expect(chip.locator(".unread")).to_have_count(0)
         double.wait_for(lambda: double.accepted()[0].status == "read")
         assert page.evaluate("document.documentElement.scrollWidth") == 390

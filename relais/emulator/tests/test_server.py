@@ -1,4 +1,4 @@
-"""`relais emulator` as a process: set up from the environment, told to stop, refused a taken port."""
+"""`relais emulator` as a process: its configuration, its shutdown, and a port in use."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import requests
 
-from relais.emulator.server import configured
+from relais.emulator.server import double_from_environment
 from relais.emulator.tests.conftest import COMPANY
 from relais.environment import ROOT, load
 
@@ -30,7 +30,7 @@ def emulator(folder: Path, port: int) -> "subprocess.Popen[str]":
     )
 
 
-def test_it_says_where_it_listens_and_stops_when_told(tmp_path: Path) -> None:
+def test_it_prints_its_url_and_stops_on_sigterm(tmp_path: Path) -> None:
     process = emulator(tmp_path / "data", 0)
     assert process.stdout and process.stderr
     url = process.stdout.readline().split()[-1]
@@ -42,7 +42,7 @@ def test_it_says_where_it_listens_and_stops_when_told(tmp_path: Path) -> None:
     assert [each["name"] for each in state["people"]][:3] == ["Fatou Diallo", "Ibrahim Koné", "Salma Benali"]
 
 
-def test_a_taken_port_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_a_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         process = emulator(tmp_path / "data", taken.getsockname()[1])
         out, errors = process.communicate(timeout=20)
@@ -50,8 +50,8 @@ def test_a_taken_port_is_refused_in_a_sentence(tmp_path: Path) -> None:
     assert "cannot listen" in out and errors == ""
 
 
-def test_the_demo_is_called_on_loopback_and_signed_as_published(tmp_path: Path) -> None:
-    settings = configured(load(tmp_path, {"RELAIS_PORT": "8123"})).settings
+def test_the_demo_is_called_on_loopback_and_signed_for_its_public_url(tmp_path: Path) -> None:
+    settings = double_from_environment(load(tmp_path, {"RELAIS_PORT": "8123"})).settings
     assert settings.senders == {
         COMPANY: "http://localhost:8123/api/twilio/message#rc=3&rp=5xx,ct,rt",
     }
@@ -59,8 +59,10 @@ def test_the_demo_is_called_on_loopback_and_signed_as_published(tmp_path: Path) 
     assert settings.account_sid.startswith("AC")
 
 
-def test_a_public_address_is_called_as_it_is(tmp_path: Path) -> None:
-    settings = configured(load(tmp_path, {"PUBLIC_BASE_URL": "https://relais.example.com/"})).settings
+def test_a_public_url_is_called_unchanged(tmp_path: Path) -> None:
+    settings = double_from_environment(
+        load(tmp_path, {"PUBLIC_BASE_URL": "https://relais.example.com/"})
+    ).settings
     assert settings.reach == {}
     assert list(settings.senders.values()) == [
         "https://relais.example.com/api/twilio/message#rc=3&rp=5xx,ct,rt"

@@ -430,8 +430,8 @@ def test_the_web_server_runs_within_these_limits():
 
 
 def test_the_descriptor_limit_is_raised_and_bounds_the_connections(monkeypatch):
-    asked = []
-    monkeypatch.setattr(resource, "setrlimit", lambda kind, limits: asked.append(limits))
+    requested = []
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, limits: requested.append(limits))
     for (soft, hard), most in {
         (1024, 524_288): 4096,
         (1024, 1024): 768,
@@ -441,7 +441,7 @@ def test_the_descriptor_limit_is_raised_and_bounds_the_connections(monkeypatch):
         monkeypatch.setattr(resource, "getrlimit", lambda kind, both=(soft, hard): both)
         limits = limits_for_this_process()
         assert (limits.max_connections, limits.hook_reserve < most) == (most, True)
-    assert asked == [(65_536, 524_288), (65_536, resource.RLIM_INFINITY)]
+    assert requested == [(65_536, 524_288), (65_536, resource.RLIM_INFINITY)]
 
 
 @pytest.mark.django_db(transaction=True)

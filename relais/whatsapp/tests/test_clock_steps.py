@@ -79,7 +79,7 @@ def states(conversation):
 
 
 def test_what_waits_for_its_next_try_does_not_wait_for_the_hour(double, with_bot, step):
-    double.opens_window(FATOU)
+    double.open_window(FATOU)
     double.fault("create", "429", times=1, retry_after=2)
     with at_work():
         with_bot.send_as_program("un", by=BOT, at=timezone.now())
@@ -94,7 +94,7 @@ def test_what_waits_for_its_next_try_does_not_wait_for_the_hour(double, with_bot
 
 
 def test_a_doubt_is_cleared_up_and_said_again_once_all_the_same(double, with_bot, step):
-    double.opens_window(FATOU)
+    double.open_window(FATOU)
     double.fault("status", "never")
     double.fault("create", "dropped", times=1)
     with at_work():
@@ -114,7 +114,7 @@ def test_a_doubt_is_cleared_up_and_said_again_once_all_the_same(double, with_bot
 
 
 def test_a_message_that_left_is_found_and_not_said_again(double, with_bot, step):
-    double.opens_window(FATOU)
+    double.open_window(FATOU)
     double.fault("status", "never")
     double.fault("create", "5xx_accepted", times=1)
     with at_work():
@@ -127,7 +127,7 @@ def test_a_message_that_left_is_found_and_not_said_again(double, with_bot, step)
 
 
 def test_the_claim_of_a_dead_process_does_not_wait_for_the_hour(double, with_bot, step):
-    double.opens_window(FATOU)
+    double.open_window(FATOU)
     said = with_bot.send_as_program("un", by=BOT, at=timezone.now())
     assert said.claim(by="a process that died", at=timezone.now())
     the_clock_is_set(step)
@@ -138,7 +138,7 @@ def test_the_claim_of_a_dead_process_does_not_wait_for_the_hour(double, with_bot
 
 
 def test_a_number_that_was_slowed_down_is_not_slow_for_an_hour(double, with_bot, awa, step):
-    double.opens_window(FATOU)
+    double.open_window(FATOU)
     double.fault("create", "429", times=1, retry_after=1)
     with at_work():
         with_bot.send_as_program("un", by=BOT, at=timezone.now())
@@ -146,7 +146,7 @@ def test_a_number_that_was_slowed_down_is_not_slow_for_an_hour(double, with_bot,
         the_clock_is_set(step)
         others = [a_client_writes(f"whatsapp:+2126000001{n:02d}") for n in range(20)]
         for other in others:
-            double.opens_window(other.address.address)
+            double.open_window(other.address.address)
             other.take_over(awa, at=timezone.now())
         double.wait_for(lambda: len(double.accepted()) == 21, 30)
     connection.close()
@@ -155,8 +155,8 @@ def test_a_number_that_was_slowed_down_is_not_slow_for_an_hour(double, with_bot,
 def test_agents_and_clients_go_on_with_a_clock_that_is_not_the_databases(
     double, held_by_awa, awa, step, monkeypatch
 ):
-    double.opens_window(FATOU)
-    double.opens_window(IBRAHIM)
+    double.open_window(FATOU)
+    double.open_window(IBRAHIM)
     only_our_clock_is_set(step, monkeypatch)
     with at_work():
         held_by_awa.send_as_agent("bonjour", agent=awa, at=timezone.now(), ref="r1")

@@ -747,7 +747,7 @@ def test_a_log_that_cannot_be_read_does_no_harm_and_is_read_again(known, never, 
 
 def test_twilio_away_is_told_by_how_long_ago_it_was_last_well(known, double):
     poll_recent(seconds=0)
-    with double.away():
+    with double.unreachable():
         poll_recent(seconds=1)
     at = timezone.now()
     levels = [reconciliation_status(at=at + timedelta(minutes=n)).level for n in (1, 6, 16)]

@@ -33,7 +33,7 @@ def clock():
 
 @pytest.fixture
 def conversation(double, held_by_awa):
-    double.opens_window(FATOU)
+    double.open_window(FATOU)
     return held_by_awa
 
 
@@ -55,7 +55,7 @@ def test_texts_leave_in_order_and_come_back_as_ticks(conversation, awa, double, 
 def test_the_phone_shows_them_and_reading_is_told(conversation, double, sender):
     delivery = conversation.deliveries.get()
     double.wait_for(lambda: state_of(delivery) == "delivered")
-    assert double.seen_by(FATOU) == [delivery.event.body]
+    assert double.texts_on_phone(FATOU) == [delivery.event.body]
     double.client_reads(FATOU)
     double.wait_for(lambda: state_of(delivery) == "read")
 
@@ -72,7 +72,7 @@ def test_too_many_requests_are_tried_again_and_accepted_once(conversation, doubl
 def test_while_twilio_is_away_nothing_is_lost(conversation, double):
     delivery = conversation.deliveries.get()
     with at_work():
-        with double.away():
+        with double.unreachable():
             double.wait_for(lambda: MessageDelivery.objects.get(pk=delivery.pk).attempt >= 1)
         double.wait_for(lambda: state_of(delivery) == "delivered", timeout=20)
     assert len(double.accepted()) == 1

@@ -34,8 +34,8 @@ def studio(settings):
 
 
 def test_the_execution_named_by_incoming_is_ended(double, twilio):
-    execution = double.starts_execution(FLOW, FATOU)
-    other = double.starts_execution(FLOW, "+212600000009")
+    execution = double.start_execution(FLOW, FATOU)
+    other = double.start_execution(FLOW, "+212600000009")
     twilio.calls("/api/twilio/incoming", inbound() | {"flow_sid": FLOW, "execution_sid": execution})
     end_executions(Conversation.objects.get().pk)
     assert double.execution_status(FLOW, execution) == "ended"
@@ -44,7 +44,7 @@ def test_the_execution_named_by_incoming_is_ended(double, twilio):
 
 
 def test_without_a_name_all_executions_of_the_client_are_ended(double, twilio):
-    execution, other = double.starts_execution(FLOW, FATOU), double.starts_execution(FLOW, "+212600000009")
+    execution, other = double.start_execution(FLOW, FATOU), double.start_execution(FLOW, "+212600000009")
     twilio.calls("/api/twilio/incoming", inbound())
     end_executions(Conversation.objects.get().pk)
     assert (double.execution_status(FLOW, execution), double.execution_status(FLOW, other)) == (
@@ -56,7 +56,7 @@ def test_without_a_name_all_executions_of_the_client_are_ended(double, twilio):
 def test_a_failed_page_of_executions_is_retried(double, twilio, monkeypatch):
     monkeypatch.setattr(studio_executions, "PAGE_SIZE", 2)
     monkeypatch.setattr(client, "PAGE_RETRY_PAUSES_SECONDS", (0.0,))
-    executions = [double.starts_execution(FLOW, FATOU) for _n in range(5)]
+    executions = [double.start_execution(FLOW, FATOU) for _n in range(5)]
     twilio.calls("/api/twilio/incoming", inbound())
     rule = double.fault("execution", "5xx", times=1, match={"page": "2"})
     end_executions(Conversation.objects.get().pk)
@@ -67,7 +67,7 @@ def test_a_failed_page_of_executions_is_retried(double, twilio, monkeypatch):
 def test_executions_on_the_pages_read_are_ended_before_the_rest_is_retried(double, twilio, monkeypatch):
     monkeypatch.setattr(studio_executions, "PAGE_SIZE", 2)
     monkeypatch.setattr(client, "PAGE_RETRY_PAUSES_SECONDS", (0.0,))
-    executions = [double.starts_execution(FLOW, FATOU) for _n in range(5)]
+    executions = [double.start_execution(FLOW, FATOU) for _n in range(5)]
     twilio.calls("/api/twilio/incoming", inbound())
     double.fault("execution", "5xx", match={"page": "2"})
     with pytest.raises(client.OutcomeUnknown):

@@ -37,7 +37,7 @@ def studio(settings):
 def studio_message_sid(double, twilio):
     """The SID of a message that Studio's bot sent to Fatou, whose conversation is known."""
     twilio.calls("/api/twilio/incoming", inbound())
-    double.opens_window(FATOU)
+    double.open_window(FATOU)
     message = double.sdk().messages.create(to=FATOU, from_=OUR_NUMBER, body="Bienvenue chez Mercedes-Benz.")
     return message.sid
 

@@ -57,7 +57,7 @@ def later():
 @pytest.fixture
 def silent(double):
     """Twilio tells nothing by itself."""
-    double.opens_window(FATOU)
+    double.open_window(FATOU)
     double.fault("status", "never")
     return double
 

@@ -1,6 +1,6 @@
-// The phone's calls; each answers JSON or throws a sentence for the person.
+// The phone's API calls: each returns JSON or throws an ApiError with a sentence for the person.
 
-export class Refused extends Error {}
+export class ApiError extends Error {}
 
 export const get = (path) => call(path);
 export const post = (path, body) =>
@@ -15,13 +15,13 @@ export const upload = (file) =>
   });
 
 async function call(path, options) {
-  let answer;
+  let response;
   try {
-    answer = await fetch(`/simulator/api/${path}`, options);
+    response = await fetch(`/simulator/api/${path}`, options);
   } catch {
-    throw new Refused("Relais ne répond pas. Réessayez dans un instant.");
+    throw new ApiError("Relais ne répond pas. Réessayez dans un instant.");
   }
-  const told = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Refused(told.error || "Relais n'a pas pu le faire. Réessayez dans un instant.");
-  return told;
+  const data = await response.json().catch(() => ({}));
+  if (!response.ok) throw new ApiError(data.error || "Relais n'a pas pu le faire. Réessayez dans un instant.");
+  return data;
 }

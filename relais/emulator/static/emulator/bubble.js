@@ -1,4 +1,4 @@
-// One message as it stands on the phone. Whatever was written is text, never markup.
+// One message on the phone. Its body is inserted as text, never as markup.
 
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -10,28 +10,28 @@ export function icon(name) {
 }
 
 export function element(tag, className = "", text = "") {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text) made.textContent = text;
-  return made;
+  const created = document.createElement(tag);
+  if (className) created.className = className;
+  if (text) created.textContent = text;
+  return created;
 }
 
 export function bubble(message) {
-  const made = element("li", message.mine ? "bubble mine" : "bubble");
+  const item = element("li", message.mine ? "bubble mine" : "bubble");
   const text = element("p", "text", message.body);
   text.dir = "auto";
-  made.append(...message.media.map(picture), text, element("p", "meta"));
-  refresh(made, message);
-  return made;
+  item.append(...message.media.map(attachment), text, element("p", "meta"));
+  refresh(item, message);
+  return item;
 }
 
-export function refresh(made, message) {
-  const lost = message.mine && message.state === "failed";
-  made.classList.toggle("lost", lost);
-  made.lastElementChild.replaceChildren(...(lost ? notHandedOver() : [clock(message.at), ...ticks(message)]));
+export function refresh(item, message) {
+  const hasFailed = message.mine && message.state === "failed";
+  item.classList.toggle("lost", hasFailed);
+  item.lastElementChild.replaceChildren(...(hasFailed ? notDelivered() : [clock(message.at), ...ticks(message)]));
 }
 
-const notHandedOver = () => [icon("alert"), element("span", "", "Non remis\u00a0: équipe injoignable")];
+const notDelivered = () => [icon("alert"), element("span", "", "Non remis\u00a0: équipe injoignable")];
 
 function clock(at) {
   const time = element("time", "", new Date(at).toLocaleTimeString("fr-FR", { hour: "2-digit", minute: "2-digit" }));
@@ -47,22 +47,22 @@ function ticks(message) {
   return [mark, element("span", "unseen", meaning)];
 }
 
-function picture(media) {
-  const address = `/simulator/api/media/${encodeURIComponent(media.sid)}`;
+function attachment(media) {
+  const url = `/simulator/api/media/${encodeURIComponent(media.sid)}`;
   const family = media.content_type.split("/")[0];
-  if (family === "image") return Object.assign(element("img"), { src: address, alt: media.filename || "Photo" });
-  if (family === "audio" || family === "video") return Object.assign(element(family), { src: address, controls: true });
-  return media.content_type ? document_(media.filename || "Document", address) : unloaded(media.url);
+  if (family === "image") return Object.assign(element("img"), { src: url, alt: media.filename || "Photo" });
+  if (family === "audio" || family === "video") return Object.assign(element(family), { src: url, controls: true });
+  return media.content_type ? fileLink(media.filename || "Document", url) : notLoaded(media.url);
 }
 
-function document_(name, address) {
+function fileLink(name, url) {
   const link = element("a", "document");
-  link.href = address;
+  link.href = url;
   link.append(icon("file"), element("span", "", name));
   return link;
 }
 
-function unloaded(url) {
+function notLoaded(url) {
   const note = element("p", "document");
   note.append(icon("file"), element("span", "", `${url} (non chargé)`));
   return note;

@@ -1,50 +1,50 @@
-// Writing: text, one file, Enter sends. What could not be sent stays where it was.
+// The message form: text and one file; Enter sends. What could not be sent is put back.
 
 import { post, upload } from "./api.js";
 
-const withKeyboard = matchMedia("(pointer: fine)");
+const hasKeyboard = matchMedia("(pointer: fine)");
 
 export function composer(form, address, onSent) {
   const text = form.elements.body;
   const file = form.querySelector("input[type=file]");
-  const refusal = form.querySelector(".refusal");
+  const errorText = form.querySelector(".refusal");
   const attached = form.querySelector(".attached");
 
   const showFile = () => {
     attached.hidden = !file.files.length;
     attached.querySelector("span").textContent = file.files[0]?.name ?? "";
   };
-  const say = (sentence) => {
-    refusal.textContent = sentence;
-    refusal.hidden = !sentence;
+  const showError = (sentence) => {
+    errorText.textContent = sentence;
+    errorText.hidden = !sentence;
   };
-  // One after the other, however quickly they are written; the field is free at once for the next.
-  let before = Promise.resolve();
+  // Sent one after the other; the field is free for the next message at once.
+  let previous = Promise.resolve();
   const send = () => {
     const body = text.value.trim();
     const chosen = file.files[0];
     if (!body && !chosen) return;
-    say("");
+    showError("");
     form.reset();
     showFile();
     text.focus();
-    before = before.then(() => deliver(body, chosen));
+    previous = previous.then(() => deliver(body, chosen));
   };
   const deliver = async (body, chosen) => {
     try {
       const media = chosen ? (await upload(chosen)).media : undefined;
       onSent(await post("messages", { from: address, body, media }));
     } catch (error) {
-      say(error.message);
-      giveBack(body, chosen);
+      showError(error.message);
+      putBack(body, chosen);
     }
   };
-  const giveBack = (body, chosen) => {
+  const putBack = (body, chosen) => {
     text.value = [body, text.value].filter(Boolean).join("\n");
     if (!chosen || file.files.length) return;
-    const kept = new DataTransfer();
-    kept.items.add(chosen);
-    file.files = kept.files;
+    const transfer = new DataTransfer();
+    transfer.items.add(chosen);
+    file.files = transfer.files;
     showFile();
   };
 
@@ -58,7 +58,7 @@ export function composer(form, address, onSent) {
     send();
   });
   text.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || !withKeyboard.matches) return;
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || !hasKeyboard.matches) return;
     event.preventDefault();
     send();
   });

@@ -1,142 +1,144 @@
-// Puts it together: which phones stand on the table, and the line that feeds them.
+// Entry point: which phones are shown, and the updates they receive.
 
 import { get, remove } from "./api.js";
-import { listen } from "./line.js";
-import { addDialog, chips } from "./people.js";
+import { pollChanges } from "./long_poll.js";
+import { drawClientList, setUpAddDialog } from "./client_picker.js";
 import { Phone } from "./phone.js";
 
-const MOST = 4;
-const NARROWEST = 320;
-const REMEMBERED = "relais.simulator.open";
+const MAX_PHONES = 4;
+const MIN_PHONE_WIDTH_PX = 320;
+const PAGE_PADDING_PX = 24;
+const RETRY_PAUSE_MS = 1000;
+const STORAGE_KEY = "relais.simulator.open";
 
-const table = document.querySelector("[data-phones]");
+const container = document.querySelector("[data-phones]");
 const phones = new Map();
-let people = [];
+let clients = [];
 let company = { name: "", number: "" };
-let open = remembered();
+let open = loadOpen();
 
-function remembered() {
+function loadOpen() {
   try {
-    return JSON.parse(localStorage.getItem(REMEMBERED)) ?? [];
+    return JSON.parse(localStorage.getItem(STORAGE_KEY)) ?? [];
   } catch {
     return [];
   }
 }
 
-function remember() {
+function saveOpen() {
   try {
-    localStorage.setItem(REMEMBERED, JSON.stringify(open));
+    localStorage.setItem(STORAGE_KEY, JSON.stringify(open));
   } catch {
     // Without storage the choice lasts as long as the page.
   }
 }
 
-const room = () => Math.max(1, Math.min(MOST, Math.floor((innerWidth - 24) / NARROWEST)));
-const visible = () => open.filter((address) => phones.has(address)).slice(-room());
+const phonesThatFit = () => Math.max(1, Math.min(MAX_PHONES, Math.floor((innerWidth - PAGE_PADDING_PX) / MIN_PHONE_WIDTH_PX)));
+const visible = () => open.filter((address) => phones.has(address)).slice(-phonesThatFit());
 
 function choose(address) {
-  const isAlone = room() === 1;
+  const isAlone = phonesThatFit() === 1;
   if (visible().includes(address) && !isAlone) open = open.filter((other) => other !== address);
   else open = [...open.filter((other) => other !== address), address];
-  remember();
-  lay();
+  saveOpen();
+  layOut();
 }
 
 function hide(address) {
   open = open.filter((other) => other !== address);
-  remember();
-  lay();
+  saveOpen();
+  layOut();
 }
 
-async function forget(address) {
+async function removeClient(address) {
   await remove(`people/${encodeURIComponent(address)}`);
-  people = people.filter((person) => person.address !== address);
+  clients = clients.filter((client) => client.address !== address);
   phones.delete(address);
   hide(address);
 }
 
-function know(person) {
-  if (!people.some((other) => other.address === person.address)) people.push(person);
-  else people = people.map((other) => (other.address === person.address ? person : other));
-  if (phones.get(person.address)?.person.name === person.name) return;
-  const before = phones.get(person.address);
-  const phone = new Phone(person, company, {
-    onHide: () => hide(person.address),
-    onRemove: () => forget(person.address).catch(() => {}),
+function addClient(client) {
+  if (!clients.some((other) => other.address === client.address)) clients.push(client);
+  else clients = clients.map((other) => (other.address === client.address ? client : other));
+  if (phones.get(client.address)?.client.name === client.name) return;
+  const replaced = phones.get(client.address);
+  const phone = new Phone(client, company, {
+    onHide: () => hide(client.address),
+    onRemove: () => removeClient(client.address).catch(() => {}),
     onChange: draw,
   });
-  before?.thread.messages.forEach((message) => phone.receive(message));
-  phones.set(person.address, phone);
+  replaced?.thread.messages.forEach((message) => phone.receive(message));
+  phones.set(client.address, phone);
 }
 
-function lay() {
-  const wanted = visible().map((address) => phones.get(address));
-  const before = new Set(table.children);
-  wanted.forEach((phone, index) => {
-    if (table.children[index] !== phone.element) table.insertBefore(phone.element, table.children[index] ?? null);
+function layOut() {
+  const shown = visible().map((address) => phones.get(address));
+  const previous = new Set(container.children);
+  shown.forEach((phone, index) => {
+    if (container.children[index] !== phone.element) container.insertBefore(phone.element, container.children[index] ?? null);
   });
-  while (table.children.length > wanted.length) table.lastElementChild.remove();
-  wanted.forEach((phone) => phone.thread.draw({ toTheEnd: !before.has(phone.element) }));
-  document.querySelector("[data-nobody]").hidden = wanted.length > 0;
+  while (container.children.length > shown.length) container.lastElementChild.remove();
+  shown.forEach((phone) => phone.thread.draw({ scrollToEnd: !previous.has(phone.element) }));
+  document.querySelector("[data-nobody]").hidden = shown.length > 0;
   draw();
 }
 
 function draw() {
   phones.forEach((phone) => phone.reportRead());
-  chips(document.querySelector("[data-people]"), people, {
+  drawClientList(document.querySelector("[data-clients]"), clients, {
     isOpen: (address) => visible().includes(address),
     unreadOf: (address) => phones.get(address).thread.unread.filter(({ sid }) => !phones.get(address).reported.has(sid)).length,
     onChoose: choose,
   });
-  if (room() === 1) document.querySelector("[data-chip][aria-pressed=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  if (phonesThatFit() === 1) document.querySelector("[data-chip][aria-pressed=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 function receive(messages) {
-  const touched = new Set();
+  const updated = new Set();
   for (const message of messages) {
     const phone = phones.get(message.address);
     phone?.receive(message);
-    if (phone) touched.add(phone);
+    if (phone) updated.add(phone);
   }
-  touched.forEach((phone) => phone.thread.draw());
-  if (touched.size) draw();
+  updated.forEach((phone) => phone.thread.draw());
+  if (updated.size) draw();
 }
 
-async function begin() {
+async function loadState() {
   const state = await get("state");
   company = state.company;
-  people = [];
+  clients = [];
   phones.clear();
-  table.replaceChildren();
-  state.people.forEach(know);
-  if (!visible().length && people.length) open = people.slice(0, room() > 1 ? 2 : 1).map((person) => person.address);
-  lay();
+  container.replaceChildren();
+  state.people.forEach(addClient);
+  if (!visible().length && clients.length) open = clients.slice(0, phonesThatFit() > 1 ? 2 : 1).map((client) => client.address);
+  layOut();
 }
 
 async function start() {
   const offline = document.querySelector("[data-offline]");
-  const onNetwork = (there) => (offline.hidden = there);
+  const onNetwork = (isOnline) => (offline.hidden = isOnline);
   for (;;) {
     try {
-      await begin();
+      await loadState();
       break;
     } catch {
       onNetwork(false);
-      await new Promise((resolve) => setTimeout(resolve, 1000));
+      await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
     }
   }
-  addDialog(document.querySelector("[data-dialog]"), document.querySelector("[data-add]"), async (person) => {
-    know(person);
-    // He may have written before he was taken off the table.
+  setUpAddDialog(document.querySelector("[data-dialog]"), document.querySelector("[data-add]"), async (client) => {
+    addClient(client);
+    // The client may have messages from before the phone was removed.
     receive((await get("changes?since=0").catch(() => ({ messages: [] }))).messages);
-    open = [...open.filter((other) => other !== person.address), person.address];
-    remember();
-    lay();
-    phones.get(person.address).element.querySelector("textarea").focus();
+    open = [...open.filter((other) => other !== client.address), client.address];
+    saveOpen();
+    layOut();
+    phones.get(client.address).element.querySelector("textarea").focus();
   });
-  addEventListener("resize", lay);
+  addEventListener("resize", layOut);
   document.addEventListener("visibilitychange", draw);
-  await listen({ onMessages: receive, onNewDouble: begin, onNetwork });
+  await pollChanges({ onMessages: receive, onDoubleRestarted: loadState, onNetwork });
 }
 
 start();

@@ -1,16 +1,16 @@
-// One client's phone: whose it is, what stands on it, and what he has seen.
+// One client's phone: its owner, its messages, and read receipts.
 
 import { post } from "./api.js";
 import { composer } from "./composer.js";
 import { Thread } from "./thread.js";
 
 export class Phone {
-  constructor(person, company, { onHide, onRemove, onChange }) {
-    this.person = person;
+  constructor(client, company, { onHide, onRemove, onChange }) {
+    this.client = client;
     this.element = document.getElementById("phone").content.firstElementChild.cloneNode(true);
-    this.element.dataset.phone = person.address;
-    this.element.ariaLabel = `Téléphone de ${person.name}`;
-    this.fill(".owner", person.name, person.number);
+    this.element.dataset.phone = client.address;
+    this.element.ariaLabel = `Téléphone de ${client.name}`;
+    this.fill(".owner", client.name, client.number);
     this.fill(".contact", company.name, company.number);
     const empty = this.element.querySelector(".empty");
     empty.textContent = `Écrivez à ${company.name}\u00a0: le message arrive à l'équipe comme par WhatsApp.`;
@@ -18,9 +18,9 @@ export class Phone {
     this.reported = new Set();
     this.element.querySelector("[data-hide]").addEventListener("click", onHide);
     this.element.querySelector("[data-remove]").addEventListener("click", onRemove);
-    composer(this.element.querySelector("form"), person.address, (message) => {
+    composer(this.element.querySelector("form"), client.address, (message) => {
       this.receive(message);
-      this.thread.draw({ toTheEnd: true });
+      this.thread.draw({ scrollToEnd: true });
       onChange();
     });
   }
@@ -33,18 +33,18 @@ export class Phone {
   }
 
   receive(message) {
-    // The answer to a sending may come after the line told more.
-    const known = this.thread.messages.get(message.sid);
-    if (!known || known.change <= message.change) this.thread.add(message);
+    // The response to a POST may arrive after a newer state from long polling.
+    const current = this.thread.messages.get(message.sid);
+    if (!current || current.change <= message.change) this.thread.add(message);
   }
 
-  get isSeen() {
+  get isVisible() {
     return this.element.isConnected && document.visibilityState === "visible";
   }
 
-  // Tells the company that what stands on the screen was read.
+  // Report the visible messages as read, once each.
   reportRead() {
-    if (!this.isSeen) return;
+    if (!this.isVisible) return;
     const sids = this.thread.unread.map((message) => message.sid).filter((sid) => !this.reported.has(sid));
     if (!sids.length) return;
     sids.forEach((sid) => this.reported.add(sid));

@@ -1,9 +1,10 @@
-// The messages of one phone, in the order of writing, by days.
+// The messages of one phone in order, separated by days.
 
 import { bubble, element, refresh } from "./bubble.js";
 
-const KEPT = 300;
-const TOGETHER_MS = 2 * 60 * 1000;
+const MAX_SHOWN_MESSAGES = 300;
+const SCROLL_TOLERANCE_PX = 80;
+const GROUP_MS = 2 * 60 * 1000;
 
 export class Thread {
   constructor(list, empty) {
@@ -28,41 +29,41 @@ export class Thread {
     return [...this.messages.values()].filter((message) => !message.mine && message.state === "delivered");
   }
 
-  draw({ toTheEnd = false } = {}) {
-    const atTheEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 80;
+  draw({ scrollToEnd = false } = {}) {
+    const isAtEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < SCROLL_TOLERANCE_PX;
     this.empty.hidden = this.messages.size > 0;
-    place(this.list, this.lines());
-    if (toTheEnd || atTheEnd) this.toTheEnd();
+    reorder(this.list, this.items());
+    if (scrollToEnd || isAtEnd) this.scrollToEnd();
   }
 
-  toTheEnd() {
+  scrollToEnd() {
     this.list.scrollTop = this.list.scrollHeight;
-    // A picture grows when it is there.
+    // A picture takes its height only when loaded.
     for (const image of this.list.querySelectorAll("img")) {
       if (!image.complete) image.addEventListener("load", () => (this.list.scrollTop = this.list.scrollHeight), { once: true });
     }
   }
 
-  lines() {
-    const lines = [];
-    let before = null;
+  items() {
+    const items = [];
+    let previous = null;
     for (const message of this.inOrder()) {
       const at = new Date(message.at);
-      if (!before || before.at.toDateString() !== at.toDateString()) lines.push(this.day(at));
-      const line = this.line(message);
-      const together = before && before.mine === message.mine && at - before.at < TOGETHER_MS;
-      line.classList.toggle("apart", !together);
-      lines.push(line);
-      before = { at, mine: message.mine };
+      if (!previous || previous.at.toDateString() !== at.toDateString()) items.push(this.day(at));
+      const item = this.item(message);
+      const isGrouped = previous && previous.mine === message.mine && at - previous.at < GROUP_MS;
+      item.classList.toggle("apart", !isGrouped);
+      items.push(item);
+      previous = { at, mine: message.mine };
     }
-    return lines;
+    return items;
   }
 
   inOrder() {
-    return [...this.messages.values()].sort((one, other) => (one.at < other.at ? -1 : 1)).slice(-KEPT);
+    return [...this.messages.values()].sort((one, other) => (one.at < other.at ? -1 : 1)).slice(-MAX_SHOWN_MESSAGES);
   }
 
-  line(message) {
+  item(message) {
     if (!this.drawn.has(message.sid)) this.drawn.set(message.sid, bubble(message));
     return this.drawn.get(message.sid);
   }
@@ -81,10 +82,10 @@ function dayName(at) {
   return at.toLocaleDateString("fr-FR", { weekday: "long", day: "numeric", month: "long" });
 }
 
-// Moves only what is not in its place, so that nothing is announced or animated again.
-function place(list, lines) {
-  lines.forEach((line, index) => {
-    if (list.children[index] !== line) list.insertBefore(line, list.children[index] ?? null);
+// Moves only items out of place, so that screen readers announce and CSS animates nothing again.
+function reorder(list, items) {
+  items.forEach((item, index) => {
+    if (list.children[index] !== item) list.insertBefore(item, list.children[index] ?? null);
   });
-  while (list.children.length > lines.length) list.lastElementChild.remove();
+  while (list.children.length > items.length) list.lastElementChild.remove();
 }

@@ -59,7 +59,7 @@ def test_a_wrong_token_is_told_by_twilio(connected, settings):
 
 
 def test_a_twilio_that_is_away_is_told(connected, double):
-    with double.away():
+    with double.unreachable():
         fault = only_fault(account.look_at_credentials, connected)
         number = only_fault(account.look_at_sender_number, connected)
     assert (fault.state, number.state) == ("failed", "failed")

@@ -1,56 +1,56 @@
-// The clients above the phones: choosing one, adding one.
+// The list of clients above the phones: select one, add one.
 
 import { post } from "./api.js";
 import { element } from "./bubble.js";
 import { initials } from "./phone.js";
 
-export function chips(list, people, { isOpen, unreadOf, onChoose }) {
-  const made = people.map((person) => {
+export function drawClientList(list, clients, { isOpen, unreadOf, onChoose }) {
+  const items = clients.map((client) => {
     const item = element("li");
     const button = element("button");
     button.type = "button";
-    button.dataset.chip = person.address;
-    button.setAttribute("aria-pressed", String(isOpen(person.address)));
-    const name = element("span", "", person.name);
+    button.dataset.chip = client.address;
+    button.setAttribute("aria-pressed", String(isOpen(client.address)));
+    const name = element("span", "", client.name);
     name.dir = "auto";
-    button.append(element("span", "initials", initials(person.name)), name);
+    button.append(element("span", "initials", initials(client.name)), name);
     button.firstElementChild.setAttribute("aria-hidden", "true");
-    const unread = unreadOf(person.address);
+    const unread = unreadOf(client.address);
     if (unread) {
       const count = element("span", "unread", String(unread));
       count.append(element("span", "unseen", unread > 1 ? " messages non lus" : " message non lu"));
       button.append(count);
     }
-    button.addEventListener("click", () => onChoose(person.address));
+    button.addEventListener("click", () => onChoose(client.address));
     item.append(button);
     return item;
   });
   const focused = document.activeElement?.dataset?.chip;
-  list.replaceChildren(...made);
+  list.replaceChildren(...items);
   if (focused) list.querySelector(`[data-chip="${CSS.escape(focused)}"]`)?.focus();
 }
 
-export function addDialog(dialog, button, onAdded) {
+export function setUpAddDialog(dialog, button, onAdded) {
   const form = dialog.querySelector("form");
-  const refusal = dialog.querySelector(".refusal");
-  const say = (sentence) => {
-    refusal.textContent = sentence;
-    refusal.hidden = !sentence;
+  const errorText = dialog.querySelector(".refusal");
+  const showError = (sentence) => {
+    errorText.textContent = sentence;
+    errorText.hidden = !sentence;
   };
   button.addEventListener("click", () => {
     form.reset();
-    say("");
+    showError("");
     dialog.showModal();
   });
   dialog.querySelector("[data-cancel]").addEventListener("click", () => dialog.close());
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     try {
-      const person = await post("people", { name: form.elements.name.value, number: form.elements.number.value });
+      const client = await post("people", { name: form.elements.name.value, number: form.elements.number.value });
       dialog.close();
-      onAdded(person);
+      onAdded(client);
     } catch (error) {
-      say(error.message);
+      showError(error.message);
       form.elements.number.focus();
     }
   });

@@ -1,4 +1,4 @@
-"""A desk of the simplest kind: keeps what Twilio posts, checks its signature, answers as told."""
+"""A stub of the desk: records webhook calls, checks their signature, and answers with the given statuses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,27 +11,27 @@ from starlette.responses import Response
 from starlette.routing import Route
 from twilio.request_validator import RequestValidator
 
-from relais.emulator.testing import TOKEN, ServerThread
+from relais.emulator.testing import AUTH_TOKEN, ServerThread
 
 
 @dataclass
-class Call:
+class WebhookCall:
     path: str
     query: str
     params: dict[str, str]
     token: str
-    genuine: bool
+    has_valid_signature: bool
 
 
 @dataclass
-class Desk:
+class StubDesk:
     url: str = ""
     public: str = ""
-    calls: list[Call] = field(default_factory=list)
+    calls: list[WebhookCall] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
-    """The next statuses; when used up, 200."""
+    """The statuses of the next responses; 200 when used up."""
 
-    def posts_to(self, path: str) -> list[Call]:
+    def posts_to(self, path: str) -> list[WebhookCall]:
         return [call for call in self.calls if call.path == path]
 
     def statuses(self) -> list[str]:
@@ -39,12 +39,14 @@ class Desk:
 
     async def hook(self, request: Request) -> Response:
         params = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
-        called = (self.public or self.url) + request.url.path
+        url = (self.public or self.url) + request.url.path
         query = request.url.query
-        signed = f"{called}?{query}" if query else called
-        genuine = RequestValidator(TOKEN).validate(signed, params, request.headers["x-twilio-signature"])
+        signed_url = f"{url}?{query}" if query else url
+        has_valid_signature = RequestValidator(AUTH_TOKEN).validate(
+            signed_url, params, request.headers["x-twilio-signature"]
+        )
         token = request.headers["i-twilio-idempotency-token"]
-        self.calls.append(Call(request.url.path, query, params, token, genuine))
+        self.calls.append(WebhookCall(request.url.path, query, params, token, has_valid_signature))
         status = self.answers.pop(0) if self.answers else 200
         return Response("<Response/>", status, media_type="text/xml")
 
@@ -53,8 +55,8 @@ class Desk:
 
 
 @contextmanager
-def running_desk() -> Iterator[Desk]:
-    desk = Desk()
+def running_stub_desk() -> Iterator[StubDesk]:
+    desk = StubDesk()
     app = Starlette(
         routes=[
             Route("/message", desk.hook, methods=["POST"]),

@@ -1,13 +1,13 @@
-"""What Twilio tells about a message it took: signed, in order, and what a closed window does."""
+"""Status callbacks of accepted messages: signed, in order, and outside the session window."""
 
 from urllib.parse import parse_qs
 
 from relais.emulator.testing import RunningDouble
 from relais.emulator.tests.conftest import COMPANY, FATOU
-from relais.emulator.tests.desk import Desk
+from relais.emulator.tests.stub_desk import StubDesk
 
 
-def say(double: RunningDouble, desk: Desk, text: str = "Bonjour", **more: object) -> str:
+def send(double: RunningDouble, desk: StubDesk, text: str = "Bonjour", **more: object) -> str:
     callback = f"{desk.url}/status?ref=8%2F9&x="
     message = double.sdk().messages.create(
         to=FATOU, from_=COMPANY, body=text, status_callback=callback, **more
@@ -16,9 +16,9 @@ def say(double: RunningDouble, desk: Desk, text: str = "Bonjour", **more: object
 
 
 def test_sent_then_delivered_and_never_the_first_status(
-    double: RunningDouble, desk: Desk, fatou: str
+    double: RunningDouble, desk: StubDesk, fatou: str
 ) -> None:
-    sid = say(double, desk)
+    sid = send(double, desk)
     double.wait_for(lambda: len(desk.calls) == 2)
     double.wait_until_idle()
     assert desk.statuses() == ["sent", "delivered"]
@@ -30,19 +30,19 @@ def test_sent_then_delivered_and_never_the_first_status(
 
 
 def test_the_signature_covers_the_query_as_it_was_given(
-    double: RunningDouble, desk: Desk, fatou: str
+    double: RunningDouble, desk: StubDesk, fatou: str
 ) -> None:
-    say(double, desk)
+    send(double, desk)
     double.wait_for(lambda: len(desk.calls) == 2)
-    assert all(call.genuine for call in desk.calls)
+    assert all(call.has_valid_signature for call in desk.calls)
     assert desk.calls[0].query == "ref=8%2F9&x="
     assert double.accepted()[0].ref == parse_qs(desk.calls[0].query)["ref"][0] == "8/9"
 
 
-def test_a_message_is_read_when_its_phone_shows_it(double: RunningDouble, desk: Desk, fatou: str) -> None:
-    say(double, desk)
+def test_a_message_is_read_when_its_phone_shows_it(double: RunningDouble, desk: StubDesk, fatou: str) -> None:
+    send(double, desk)
     double.wait_until_idle()
-    assert double.seen_by(fatou) == ["Bonjour"]
+    assert double.texts_on_phone(fatou) == ["Bonjour"]
     double.client_reads(fatou)
     double.client_reads(fatou)
     double.wait_until_idle()
@@ -50,13 +50,15 @@ def test_a_message_is_read_when_its_phone_shows_it(double: RunningDouble, desk: 
     assert desk.calls[-1].params["EventType"] == "READ"
 
 
-def test_a_setting_reads_by_itself(double: RunningDouble, desk: Desk, fatou: str) -> None:
+def test_a_setting_reads_by_itself(double: RunningDouble, desk: StubDesk, fatou: str) -> None:
     double.settings.read_after_ms = 1
-    say(double, desk)
+    send(double, desk)
     double.wait_for(lambda: desk.statuses() == ["sent", "delivered", "read"])
 
 
-def test_with_a_service_queued_is_told_first(double: RunningDouble, desk: Desk, fatou: str) -> None:
+def test_with_a_messaging_service_queued_is_posted_first(
+    double: RunningDouble, desk: StubDesk, fatou: str
+) -> None:
     callback = f"{desk.url}/status"
     double.sdk().messages.create(
         to=fatou, messaging_service_sid="MG" + "0" * 32, body="a", status_callback=callback
@@ -65,47 +67,49 @@ def test_with_a_service_queued_is_told_first(double: RunningDouble, desk: Desk, 
     assert desk.calls[0].params["MessagingServiceSid"].startswith("MG")
 
 
-def test_without_an_open_window_the_failure_comes_later(double: RunningDouble, desk: Desk) -> None:
-    sid = say(double, desk)
+def test_without_an_open_window_the_failure_comes_later(double: RunningDouble, desk: StubDesk) -> None:
+    sid = send(double, desk)
     double.wait_until_idle()
     assert desk.statuses() == ["undelivered"]
     assert desk.calls[0].params["ErrorCode"] == "63016"
     assert double.sdk().messages(sid).fetch().error_code == 63016
-    assert double.seen_by(FATOU) == []
+    assert double.texts_on_phone(FATOU) == []
 
 
-def test_the_window_closes_24_hours_after_the_last_message(double: RunningDouble, desk: Desk) -> None:
+def test_the_window_closes_24_hours_after_the_last_message(double: RunningDouble, desk: StubDesk) -> None:
     double.client_writes(FATOU, "bonjour")
     double.advance(24 * 3600 - 60)
-    say(double, desk, "à temps")
+    send(double, desk, "à temps")
     double.advance(120)
-    say(double, desk, "trop tard")
+    send(double, desk, "trop tard")
     double.wait_until_idle()
-    assert double.seen_by(FATOU) == ["à temps"]
+    assert double.texts_on_phone(FATOU) == ["à temps"]
 
 
-def test_a_double_started_again_may_trust_the_desk_about_windows(double: RunningDouble, desk: Desk) -> None:
+def test_a_double_started_again_may_trust_the_desk_about_windows(
+    double: RunningDouble, desk: StubDesk
+) -> None:
     double.settings.lenient_window = True
-    say(double, desk, "elle a écrit hier soir")
+    send(double, desk, "elle a écrit hier soir")
     double.wait_until_idle()
-    assert double.seen_by(FATOU) == ["elle a écrit hier soir"]
+    assert double.texts_on_phone(FATOU) == ["elle a écrit hier soir"]
     double.client_writes(FATOU, "bonjour")
     double.advance(25 * 3600)
-    say(double, desk, "trop tard")
+    send(double, desk, "trop tard")
     double.wait_until_idle()
-    assert double.seen_by(FATOU) == ["elle a écrit hier soir"]
+    assert double.texts_on_phone(FATOU) == ["elle a écrit hier soir"]
 
 
-def test_a_window_belongs_to_one_number_of_the_company(double: RunningDouble, desk: Desk) -> None:
+def test_a_window_belongs_to_one_number_of_the_company(double: RunningDouble, desk: StubDesk) -> None:
     other = "whatsapp:+212522000000"
     double.settings.senders[other] = None
     double.client_writes(FATOU, "bonjour", to=other)
-    say(double, desk)
+    send(double, desk)
     double.wait_until_idle()
     assert desk.statuses() == ["undelivered"]
 
 
-def test_a_template_needs_no_window(double: RunningDouble, desk: Desk) -> None:
+def test_a_template_needs_no_window(double: RunningDouble, desk: StubDesk) -> None:
     double.sdk().messages.create(
         to=FATOU, from_=COMPANY, content_sid="HX1", content_variables='{"1":"Fatou"}'
     )
@@ -113,8 +117,8 @@ def test_a_template_needs_no_window(double: RunningDouble, desk: Desk) -> None:
     assert [(each.status, each.body) for each in double.accepted()] == [("delivered", "")]
 
 
-def test_a_document_is_fetched_and_can_be_seen(double: RunningDouble, desk: Desk, fatou: str) -> None:
-    sid = say(double, desk, media_url=[f"{desk.url}/brochure.pdf"])
+def test_a_document_is_fetched_and_can_be_seen(double: RunningDouble, desk: StubDesk, fatou: str) -> None:
+    sid = send(double, desk, media_url=[f"{desk.url}/brochure.pdf"])
     double.wait_until_idle()
     assert sid.startswith("MM")
     [media] = double.accepted()[0].media
@@ -123,16 +127,16 @@ def test_a_document_is_fetched_and_can_be_seen(double: RunningDouble, desk: Desk
 
 
 def test_a_document_that_cannot_be_fetched_fails_the_message(
-    double: RunningDouble, desk: Desk, fatou: str
+    double: RunningDouble, desk: StubDesk, fatou: str
 ) -> None:
-    say(double, desk, media_url=[f"{desk.url}/nothing-here.pdf"])
+    send(double, desk, media_url=[f"{desk.url}/nothing-here.pdf"])
     double.wait_until_idle()
     assert desk.statuses() == ["failed"]
     assert desk.calls[0].params["ErrorCode"] == "63019"
 
 
 def test_a_callback_the_desk_refuses_is_tried_as_its_address_asks(
-    double: RunningDouble, desk: Desk, fatou: str
+    double: RunningDouble, desk: StubDesk, fatou: str
 ) -> None:
     desk.answers = [500, 500]
     double.sdk().messages.create(
