@@ -1,4 +1,4 @@
-"""Hosts that take their time, byte by byte."""
+"""Slow and endless hosts for the tests of the HTTP client."""
 
 import asyncio
 import threading
@@ -66,7 +66,7 @@ class RawHost(threading.Thread):
         for answer in self._answers:
             answer.cancel()
         await asyncio.gather(*self._answers)
-        await asyncio.sleep(0)  # the loop closes aborted transports in its next round
+        await asyncio.sleep(0)  # the loop closes aborted transports in its next iteration
 
     async def _answer(self, reader, writer):
         self._answers.add(asyncio.current_task())
@@ -76,7 +76,7 @@ class RawHost(threading.Thread):
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
-            # A client that reads no more keeps a closed transport open until its buffer is empty.
+            # If the client no longer reads, a closed transport stays open until its buffer is empty.
             writer.transport.abort()
 
     def stop(self):
@@ -86,7 +86,7 @@ class RawHost(threading.Thread):
 
 @contextmanager
 def raw_hosts():
-    """Makes hosts, each with a behaviour and an address of its own."""
+    """Start hosts, each with its own behaviour and address."""
     hosts = []
 
     def make(behaviour):

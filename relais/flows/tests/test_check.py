@@ -1,4 +1,4 @@
-"""relais flow check: every problem with its state and path."""
+"""`relais flow check`: each problem with its state and path."""
 
 import json
 
@@ -171,11 +171,11 @@ def test_an_invalid_file_has_at_least_one_error(definition):
     assert any(problem.level == "error" for problem in check(definition))
 
 
-# -- which starts there are here --------------------------------------------------------------------------
+# -- available starts -----------------------------------------------------------------------------------
 
 
 def started_by(first, *states):
-    """A flow whose trigger leads on by these events: {event: state}."""
+    """A flow whose trigger has these transitions: {event: state}."""
     flow = flow_of(*states)
     flow["states"][0]["transitions"] = [{"event": event, "next": state} for event, state in first.items()]
     return flow
@@ -254,7 +254,7 @@ def test_a_sub_flow_is_started_by_its_parent_and_listed_in_its_verdict():
     assert verdicts(parent) == [f"client message: runs, with the sub-flow {sid}"]
 
 
-# -- as a command -----------------------------------------------------------------------------------------
+# -- the command ------------------------------------------------------------------------------------------
 
 
 def written(tmp_path, definition, name="flow.json"):

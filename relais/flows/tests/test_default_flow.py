@@ -1,4 +1,4 @@
-"""The flow of the first start, and flows from files: there whole, or not at all."""
+"""The default flow and imports are atomic: stored completely or not at all."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The drawing: every state once, every transition an arrow or a name, and nothing on top of anything."""
+"""The drawing: each state once, each transition as an arrow or a name, without overlaps."""
 
 import json
 from itertools import combinations
@@ -12,7 +12,7 @@ from relais.flows.execution_path import route
 
 
 def state(name, *nexts, kind="send-message"):
-    """A state with a transition to each of `nexts`; an empty name leads nowhere."""
+    """A state with a transition to each of `nexts`; an empty name is an unconnected one."""
     events = ["incomingMessage"] if kind == "trigger" else [f"e{i}" for i in range(len(nexts))]
     transitions = [
         {"event": event} | ({"next": then} if then else {})
@@ -117,7 +117,7 @@ def test_an_empty_flow_has_no_boxes():
     assert drawing.boxes[0].exits == ()
 
 
-# -- the path a client took ------------------------------------------------------------------------------
+# -- the path of an execution ----------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""docs/flows.md names every widget, event, condition, tag, filter, limit and problem, and none that is not there."""
+"""docs/flows.md names every widget, event, condition, tag, filter, limit and problem, and no others."""
 
 import re
 from pathlib import Path

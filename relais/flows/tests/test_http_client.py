@@ -166,7 +166,7 @@ def test_an_error_status_is_a_response(server, listed):
     assert (answer.status, answer.body, answer.failure) == (500, "panne", "")
 
 
-# -- hosts that take their time ---------------------------------------------------------------------------
+# -- slow hosts ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -187,12 +187,12 @@ def test_the_deadline_is_for_the_whole_request(host, listed, monkeypatch, behavi
 
 def test_the_deadline_includes_the_name_look_up(listed, monkeypatch):
     monkeypatch.setattr(http_client, "REQUEST_TIMEOUT_SECONDS", 0.2)
-    found = threading.Event()
-    monkeypatch.setattr(http_client.socket, "getaddrinfo", lambda *address: found.wait(60) and [])
+    finished = threading.Event()
+    monkeypatch.setattr(http_client.socket, "getaddrinfo", lambda *address: finished.wait(60) and [])
     try:
         assert "0.2 seconds" in asks(None, "/", at="http://slow.example").failure
     finally:
-        found.set()
+        finished.set()
 
 
 def test_the_deadline_includes_the_connection(listed, monkeypatch):

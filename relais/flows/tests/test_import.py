@@ -1,4 +1,4 @@
-"""relais flow import: a flow keeps its SID, so that those that run it find it; and only one that can answer answers."""
+"""`relais flow import`: SIDs of flows and sub-flows, refused files, and the flow that answers clients."""
 
 import json
 

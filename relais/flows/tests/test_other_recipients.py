@@ -32,7 +32,7 @@ def flow(clock):
 
 
 def refused_message(conversation):
-    """What the flow's own conversation shows of a message that did not go."""
+    """The refused message in the flow's own conversation: reason, text and recipient."""
     refused = conversation.deliveries.get(state="refused")
     return refused.reason, refused.event.body, refused.event.metadata.get("to")
 
@@ -200,7 +200,7 @@ def test_a_question_for_somebody_else_is_not_sent(fatou_writes, clock):
 
 
 def test_a_refused_message_to_the_client_is_stored_with_its_reason(fatou_writes, clock):
-    """A wait that ends after the 24 hours: the last word is refused, and the history says so."""
+    """After a wait of over 24 hours the next message is refused, and the history has it with the reason."""
     from relais.flows.tests.builders import asks, twilio_takes_all
 
     published(

@@ -1,4 +1,4 @@
-"""Nadia imports a flow, checks and publishes it, and goes back; conversations under way stay where they began."""
+"""The pages of flows: Nadia imports, checks, publishes and rolls back a flow."""
 
 import copy
 import json
@@ -91,7 +91,7 @@ def imports(browser, text, *, name="Accueil", to="/dashboard/flows/import"):
     return browser.post(to, {"name": name, "text": text})
 
 
-# -- who may ------------------------------------------------------------------------------------------------
+# -- permissions---------------------------------------------------------------------------------------------
 
 
 ADDRESSES = ("", "/import", "/{pk}", "/{pk}/import", "/{pk}/revisions/1/export", "/{pk}/revisions/1/try")
@@ -331,7 +331,7 @@ def publishes(browser, flow, number, **more):
 
 
 def begins(conversation, revision):
-    """The bot's execution in a conversation, as the runner begins one."""
+    """The bot's execution in a conversation, as the runner starts one."""
     return Execution.objects.create(
         conversation=conversation,
         revision=revision,
@@ -415,7 +415,7 @@ def test_actions_require_post(nadias, flow, verb):
     assert nadias.get(f"/dashboard/flows/{flow.pk}/{verb}").status_code == 405
 
 
-# -- the client's way -----------------------------------------------------------------------------------------
+# -- the client's path ----------------------------------------------------------------------------------------
 
 
 def test_the_path_is_highlighted_for_whoever_sees_the_conversation(client, awa, flow, with_bot):

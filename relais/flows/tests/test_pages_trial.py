@@ -1,4 +1,4 @@
-"""Nadia tries a draft as a client would, before anyone else meets it; nothing of it is kept or sent."""
+"""The trial page: Nadia tries a draft as a client would; nothing is stored or sent."""
 
 import html
 import re
@@ -24,7 +24,7 @@ BOT = re.compile(r'phone__line--bot">\s*<p class="phone__bubble"[^>]*>(.*?)</p>'
 
 
 class Tab:
-    """One tab of her browser, on the trial of one revision."""
+    """A browser tab with the trial of one revision."""
 
     def __init__(self, browser, revision):
         self.browser = browser
@@ -48,7 +48,7 @@ class Tab:
 
     @property
     def last(self):
-        """What the bot said last: the newest stands first."""
+        """The last message of the bot; the newest comes first on the page."""
         return html.unescape(BOT.search(self.html)[1])
 
 
@@ -136,7 +136,7 @@ def test_the_state_of_another_revision_is_ignored(nadias, dealer):
 
 
 def asks(url):
-    """A flow that asks another system, and says what came of it."""
+    """A flow that sends a request, and says whether it succeeded."""
     say = {"type": "send-message", "transitions": [{"event": "sent"}, {"event": "failed"}]}
     return {
         "initial_state": "t",

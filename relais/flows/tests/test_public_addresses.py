@@ -1,4 +1,4 @@
-"""Which addresses are public, by the registries and not by Python's idea of them."""
+"""Public addresses, by IANA's registries rather than by Python's `is_global`."""
 
 import pytest
 

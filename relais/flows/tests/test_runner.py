@@ -94,7 +94,7 @@ def test_a_message_during_the_send_is_decided_once_the_result_is_known(
 
 
 def test_a_late_message_is_no_reply_and_wakes_no_execution(question, fatou_writes, clock, as_at_twilio):
-    """It was written before the question; or hours ago, and then the bot is not to answer it at all."""
+    """It was written before the question, or hours ago; the bot must not answer the latter at all."""
     conversation = fatou_writes("mercedes")
     bot_runs(conversation, clock)
     twilio_takes_all(clock)

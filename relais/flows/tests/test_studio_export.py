@@ -1,3 +1,5 @@
+"""`relais flow export`: files unchanged, and the placeholders that Twilio needs filled in."""
+
 from __future__ import annotations
 
 import json

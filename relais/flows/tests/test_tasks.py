@@ -27,7 +27,7 @@ TIMEOUT_SECONDS = 30
 
 
 def flow_with_request(url):
-    """A bot that answers « vite » by itself, and asks a host about everything else."""
+    """A bot that answers « vite » by itself, and calls a host for any other message."""
     condition = {
         "friendly_name": "",
         "arguments": ["{{trigger.message.Body}}"],
@@ -47,7 +47,7 @@ def flow_with_request(url):
 
 @pytest.fixture
 def clock():
-    """Jobs read the machine's."""
+    """The machine's clock, which jobs read."""
     return MachineClock()
 
 
@@ -62,7 +62,7 @@ def waiting_requests():
     return ProcrastinateJob.objects.filter(task_name=tasks.RUN_WITH_REQUESTS_TASK, status="todo")
 
 
-# -- one job after the other ------------------------------------------------------------------------------
+# -- single jobs ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
@@ -142,12 +142,12 @@ def test_each_host_has_its_own_limit_of_concurrent_requests():
         pass
 
 
-# -- the workers as they run ------------------------------------------------------------------------------
+# -- running workers --------------------------------------------------------------------------------------
 
 
 @contextmanager
 def workers_at_work(monkeypatch):
-    """The queues and slots of the jobs' process, with the bot's jobs alone."""
+    """Workers with the real queues and slots, for the bot's jobs only."""
     bots = DjangoApp(connector=app.connector)
     for task in (tasks.run_bot, tasks.run_bot_with_requests):
         monkeypatch.setattr(task, "func", releasing_connection()(task.func))
@@ -180,7 +180,7 @@ def workers_at_work(monkeypatch):
 
 @pytest.mark.django_db(transaction=True)
 def test_slow_hosts_do_not_delay_bots_without_requests(fatou_writes, clock, limiter, monkeypatch):
-    """Each kind of slow host, and more conversations that wait for them than there are slots of all kinds."""
+    """With each kind of slow host, and more waiting conversations than there are slots in all queues."""
     monkeypatch.setattr(http_client, "REQUEST_TIMEOUT_SECONDS", 2 * TIMEOUT_SECONDS)
     monkeypatch.setattr(http_client, "MAX_REDIRECTS", ENDLESS)
     published(flow_with_request("{{trigger.message.Body}}"), clock)

@@ -1,4 +1,4 @@
-"""Whatever the flow and whatever happens: a step answers, keeps to its limits, and its state is plain JSON."""
+"""Property-based tests: a step is total, keeps the limits, and its state is plain JSON."""
 
 import json
 from datetime import timedelta

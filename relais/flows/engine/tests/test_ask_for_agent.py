@@ -1,4 +1,4 @@
-"""send-to-flex and enqueue-call: an agent is asked for, and the flow goes on."""
+"""send-to-flex and enqueue-call: both ask for an agent, and the flow goes on."""
 
 import pytest
 

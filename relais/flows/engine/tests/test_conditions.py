@@ -1,4 +1,4 @@
-"""The conditions, by the examples of Twilio's documentation and some of our own."""
+"""The conditions, with the examples of Twilio's documentation and our own."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""make-http-request: what is sent, what comes of the answer, and what stays of earlier ones."""
+"""make-http-request: the request, and the outputs of this and earlier responses."""
 
 import pytest
 

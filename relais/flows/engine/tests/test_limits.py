@@ -1,4 +1,4 @@
-"""Twilio's limits: each ends an execution under its own name."""
+"""Twilio's limits: each ends an execution with its own end reason."""
 
 from datetime import timedelta
 

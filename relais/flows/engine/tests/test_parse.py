@@ -1,4 +1,4 @@
-"""From JSON to a flow and back, or to what is wrong."""
+"""Parsing definitions into flows or problems, and exporting them unchanged."""
 
 import dataclasses
 import json
@@ -137,7 +137,7 @@ def old(type_, name, properties, *transitions):
 
 @pytest.mark.parametrize("start", ["InitialState", "trigger"])
 def test_old_type_names_beside_an_initial_state(start):
-    """As the first API answers them: targets by name, and types of both ages."""
+    """As the first version of the API returns them: targets by name, old and new types mixed."""
     flow = parse(
         {
             "initial_state": "Trigger",

@@ -1,4 +1,4 @@
-"""run-function: like a request, by URL or name."""
+"""run-function: its request, response and failures."""
 
 from relais.flows.engine import RunFunction
 from relais.flows.engine.tests.harness import FlowHarness, flow_of

@@ -1,4 +1,4 @@
-"""run-subflow: another flow within, one level deep."""
+"""run-subflow: another flow within the execution, one level deep."""
 
 from relais.flows.engine import parse
 from relais.flows.engine.tests.harness import FlowHarness, fixture, flow_of, say

@@ -1,4 +1,4 @@
-"""send-and-wait-for-reply: a question, and how it ends."""
+"""send-and-wait-for-reply: reply, time-out and failed delivery."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""send-message: says something and goes on."""
+"""send-message: the message, its result, and messages to others."""
 
 import pytest
 

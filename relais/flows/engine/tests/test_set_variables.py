@@ -1,4 +1,4 @@
-"""set-variables: what a value becomes, and when it is seen."""
+"""set-variables: the types of values."""
 
 import pytest
 

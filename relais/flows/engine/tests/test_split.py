@@ -1,4 +1,4 @@
-"""split-based-on: which way a value goes."""
+"""split-based-on: which transition is followed."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from relais.flows.engine.tests.harness import FlowHarness, flow_of, say
     [
         ("1", "Véhicules"),
         (" VÉHICULES ", "Véhicules"),
-        ("1.", "Véhicules"),  # the condition's argument has a filter that the input has not
+        ("1.", "Véhicules"),  # the condition's argument has a filter that the input lacks
         ("fatou", "Véhicules"),  # the value is Liquid
         ("2", "Atelier"),
         ("2 Vip", "Atelier VIP"),  # several conditions: all of them

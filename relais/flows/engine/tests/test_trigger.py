@@ -1,4 +1,4 @@
-"""trigger: what starts a flow, and what templates see of it."""
+"""trigger: the events that start a flow, and their template variables."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_a_parent_passes_its_parameters():
 
 
 def started_by(first, *states):
-    """A flow whose trigger leads on by these events only."""
+    """A flow whose trigger has transitions for these events only."""
     events = ("incomingMessage", "incomingConversationMessage", "incomingRequest", "incomingParent")
     to = [{"event": event, **({"next": first[event]} if event in first else {})} for event in events]
     trigger = {"name": "Trigger", "type": "trigger", "properties": {}, "transitions": to}

@@ -1,4 +1,4 @@
-"""Any other widget: named when the flow is loaded, its failure when it is reached."""
+"""Unsupported widgets: a problem at load time, the failure transition at run time."""
 
 from relais.flows.engine.tests.harness import FlowHarness, fixture
 

@@ -100,8 +100,8 @@ def _problems_of(widget: Widget, condition: Condition) -> Iterator[Problem]:
             message = f"the regular expression “{value}” cannot be run, so that it never matches: {error}"
             yield Problem("bad_regex", message, widget.name, f"{condition.path}/value")
     elif condition.type in VALUE_PARSERS and VALUE_PARSERS[condition.type][0](value) is None:
-        wanted = VALUE_PARSERS[condition.type][1]
-        message = f"{condition.type} never matches: its value “{value}” is not {wanted}; correct it"
+        expected = VALUE_PARSERS[condition.type][1]
+        message = f"{condition.type} never matches: its value “{value}” is not {expected}; correct it"
         yield Problem("bad_value", message, widget.name, f"{condition.path}/value", "warning")
 
 

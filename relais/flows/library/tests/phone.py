@@ -1,4 +1,4 @@
-"""A client's phone for a flow: says lines, lets time pass, and answers the flow's requests as Relais would."""
+"""A simulated client for flows: sends messages, lets time pass, and responds to requests as Relais's hooks do."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ REQUIRED_PARAMS = {
 
 
 def incoming(**changes: Any) -> dict[str, Any]:
-    """What `/api/twilio/incoming` answers of Fatou, a client we know."""
+    """The response of `/api/twilio/incoming` about Fatou, a known client."""
     return {
         "success": "true",
         "conversation_id": 17,
@@ -94,7 +94,7 @@ class Phone:
     first: str = "Bonjour"
     known: dict[str, Any] = field(default_factory=incoming)
     hooks: dict[str, Any] = field(default_factory=dict)
-    """What a hook answers instead; None: it does not answer."""
+    """Responses of hooks that differ; None if the hook does not respond."""
     data: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -111,7 +111,7 @@ class Phone:
     # -- what a client does --------------------------------------------------------------------------
 
     def says(self, *lines: str) -> list[str]:
-        """One line after the other; returns what the bot said to the last one."""
+        """Send the lines one by one; returns the bot's replies to the last one."""
         for line in lines:
             self.replies = self._take(MessageReceived(self._message(line)))
         return self.replies
@@ -131,17 +131,17 @@ class Phone:
         self.replies = self._take(SendResult(self.state["waiting"]["ref"], error_code="63024"))
         return self.replies
 
-    # -- what one sees -------------------------------------------------------------------------------
+    # -- what the test sees---------------------------------------------------------------------------
 
     @property
     def current_widget(self) -> str:
-        """The question that waits for an answer, or why there is none."""
+        """The widget that waits for a reply, or the end reason."""
         return self.ended or self.state["frames"][-1]["widget"]
 
     def calls_of(self, hook: str) -> list[dict[str, str]]:
         return [params for path, params in self.hook_calls if path == hook]
 
-    # -- the workings --------------------------------------------------------------------------------
+    # -- implementation ------------------------------------------------------------------------------
 
     def _message(self, body: str) -> dict[str, str]:
         self.messages += 1
@@ -193,7 +193,7 @@ class Phone:
 
 @contextmanager
 def visits(names: set[str]) -> Iterable[None]:
-    """Adds the name of each widget of the bot that runs."""
+    """Add the name of each widget that runs."""
     enter = StepContext.enter
 
     def recording_enter(run: StepContext, widget: Any) -> None:

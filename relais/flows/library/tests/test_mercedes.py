@@ -1,4 +1,4 @@
-"""The dealer's bot, talked to as clients do."""
+"""The dealer's bot, in conversations with a simulated client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from relais.typography import typeset
 
 VIN = "WDD 2050042R123456"
 EVERYWHERE: dict[str, tuple[list[str], str]] = {
-    # question: what Fatou says to get there, and an answer that is amiss
+    # question: the messages that lead there, and an invalid answer
     "menu_principal": ([], "blabla"),
     "vehicules_neufs": (["1"], "blabla"),
     "apres_vente": (["2"], "blabla"),
@@ -295,7 +295,7 @@ def test_the_offer_of_an_agent_can_be_accepted_or_declined() -> None:
     assert declined.current_widget == "menu_principal"
 
 
-# -- what clients want -------------------------------------------------------------------------------
+# -- requests of clients -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -487,7 +487,7 @@ def test_the_flow_ends_if_the_complete_hook_fails() -> None:
     assert "fin_non_dite" in phone.visited
 
 
-# -- all of it ---------------------------------------------------------------------------------------
+# -- coverage ----------------------------------------------------------------------------------------
 
 STORIES: list[tuple[dict[str, Any], list[str]]] = [
     ({}, ["1", "1", "1", "2", "2", "1", "2", "3", "3"]),

@@ -1,4 +1,4 @@
-"""The two small flows for Twilio, with the bot below them."""
+"""The two small flows for Twilio, with the bot as their sub-flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flows as exported for Twilio, against Relais's real hooks over HTTP: only Twilio itself is played."""
+"""The flows as exported for Twilio, with Relais's real hooks over HTTP; only Twilio is simulated."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Relais's hooks at a port; the flows call them by what the export wrote."""
+    """The URL of Relais's hooks; the exported flows call them there."""
     hooks = HookRoutes()
     server = ServerThread(Starlette(routes=hooks.routes))
     secret = settings.ENVIRONMENT.studio_webhook_secret
@@ -44,7 +44,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @dataclass
 class PhoneAtTwilio(Phone):
-    """Its messages have SIDs of their own, since the desk remembers those of earlier executions."""
+    """With unique message SIDs, since the desk deduplicates those of earlier executions."""
 
     flow: str = "twilio-flow-agent-mode"
     run: int = 1
