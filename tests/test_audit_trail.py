@@ -119,9 +119,10 @@ def test_what_is_refused_leaves_no_line(nadias, nadia, trail):
 
 
 def test_a_setting_is_changed(nadias, nadia, trail):
-    form = {word.key: company_settings.get_value(word) for word in company_settings.EDITABLE} | {
-        "brand": "Étoile"
-    }
+    form = {
+        definition.key: company_settings.get_value(definition)
+        for definition in company_settings.EDITABLE_SETTINGS
+    } | {"brand": "Étoile"}
     lines = trail.of(lambda: nadias.post("/dashboard/settings", form))
     assert lines == [{"act": "setting changed", "actor": nadia.pk, "setting": "brand"}]
 

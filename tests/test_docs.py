@@ -82,10 +82,10 @@ def test_a_word_without_a_field_on_the_page_says_so():
     rows = dict(
         re.findall(r"^\| `(\w+)` \| (.+?) \|", page("settings.md").split("## Company settings")[1], re.M)
     )
-    assert {word.key for word in company_settings.EDITABLE} == {
+    assert {word.key for word in company_settings.EDITABLE_SETTINGS} == {
         key for key, on in rows.items() if on != "not on the page"
     }
-    assert all(rows[word.key] == f"« {word.label._args[0]} »" for word in company_settings.EDITABLE)
+    assert all(rows[word.key] == f"« {word.label._args[0]} »" for word in company_settings.EDITABLE_SETTINGS)
 
 
 def test_every_event_type_state_and_reason_is_in_history():

@@ -103,9 +103,11 @@ def test_what_the_bot_says(name):
     assert typeset(text) == text
 
 
-@pytest.mark.parametrize("word", company_settings.EDITABLE, ids=lambda word: word.key)
-def test_what_the_company_says_at_first(word):
-    assert not isinstance(word.default(), str) or typeset(word.default()) == word.default()
+@pytest.mark.parametrize(
+    "definition", company_settings.EDITABLE_SETTINGS, ids=lambda definition: definition.key
+)
+def test_what_the_company_says_at_first(definition):
+    assert not isinstance(definition.default(), str) or typeset(definition.default()) == definition.default()
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

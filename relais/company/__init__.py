@@ -1,4 +1,4 @@
-"""What the company is called and how it speaks: brand, texts and delays, as rows that admins edit.
+"""The company's settings: brand, texts and delays, stored as rows that admins edit.
 
-It holds no credential and no rule: those come from the environment and from the rooms that read these rows.
+It holds no credentials, which come from the environment, and no rules, which belong to the rooms that use the settings.
 """

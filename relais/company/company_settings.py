@@ -1,9 +1,10 @@
-"""The company's settings: what each is called, what it is at first, how it is read. Read when used, never cached."""
+"""The company's settings: their definitions with defaults, and how they are read. Read at each use, never cached."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from django.conf import settings
@@ -16,14 +17,24 @@ from relais.typography import typeset
 BRAND_PLACEHOLDER = "{marque}"
 
 
+class ValueType(Enum):
+    SHORT_TEXT = auto()
+    LONG_TEXT = auto()
+    LINES = auto()
+    """A list of strings, edited one a line."""
+    INTEGER = auto()
+    BOOLEAN = auto()
+    MAPPING = auto()
+
+
 @dataclass(frozen=True)
 class SettingDefinition:
     key: str
+    """The primary key of its row, and the name of its form field."""
     label: Any
     help: Any
     default: Callable[[], Any]
-    kind: type = str
-    """`str` in one line, `list` for long text, `tuple` for one word a line, `int`, `bool`, `dict` for pairs."""
+    value_type: ValueType = ValueType.SHORT_TEXT
 
 
 BRAND = SettingDefinition(
@@ -37,7 +48,7 @@ TAKE_OVER_TEXT = SettingDefinition(
     _("À la prise en charge"),
     _("Envoyé au client quand un agent prend la conversation."),
     lambda: typeset("Vous êtes maintenant en contact avec un agent {marque}. Comment puis-je vous aider ?"),
-    list,
+    ValueType.LONG_TEXT,
 )
 CLOSE_TEXT = SettingDefinition(
     "close_text",
@@ -47,21 +58,21 @@ CLOSE_TEXT = SettingDefinition(
         "Merci d'avoir contacté {marque}. Votre conversation a été clôturée. "
         "N'hésitez pas à nous recontacter si besoin !"
     ),
-    list,
+    ValueType.LONG_TEXT,
 )
 WAITING_TEXT = SettingDefinition(
     "waiting_text",
     _("En attente d'un agent"),
     _("Envoyé au client qui écrit pendant qu'il attend un agent, au plus toutes les dix minutes."),
     lambda: typeset("Votre demande est bien reçue. Un agent {marque} vous répond dès que possible."),
-    list,
+    ValueType.LONG_TEXT,
 )
 INACTIVITY_HOURS = SettingDefinition(
     "silence_hours",
     _("Silence avant la fin (heures)"),
     _("Une conversation que personne ne tient se termine après ce silence du client."),
     lambda: 24,
-    int,
+    ValueType.INTEGER,
 )
 INPUT_FIELD_MAP = SettingDefinition(
     "field_names",
@@ -79,30 +90,30 @@ INPUT_FIELD_MAP = SettingDefinition(
         "check_client": "is_client",
         "is_client": "is_client",
     },
-    dict,
+    ValueType.MAPPING,
 )
 BUFFER_EARLY_REPLIES = SettingDefinition(
     "keep_early_answers",
     _("Garder les réponses en avance"),
     _("Ce que le client écrit avant que la question du bot ne soit partie répond à la question suivante."),
     lambda: True,
-    bool,
+    ValueType.BOOLEAN,
 )
 FLOW_HOSTS = SettingDefinition(
     "flow_hosts",
     _("Machines internes que le bot peut appeler"),
     _("Une par ligne. Les adresses publiques sont toujours permises."),
     list,
-    tuple,
+    ValueType.LINES,
 )
 SEND_RATE = SettingDefinition(
     "send_rate",
     _("Messages par seconde"),
     _("Au plus, pour chacun de vos numéros. WhatsApp en accepte 80, sauf accord particulier."),
     lambda: 80,
-    int,
+    ValueType.INTEGER,
 )
-EDITABLE = (
+EDITABLE_SETTINGS = (
     BRAND,
     TAKE_OVER_TEXT,
     CLOSE_TEXT,
@@ -114,25 +125,26 @@ EDITABLE = (
 )
 
 
-def get_value(word: SettingDefinition) -> Any:
-    row = Setting.objects.filter(key=word.key).first()
-    return word.default() if row is None else row.value
+def get_value(definition: SettingDefinition) -> Any:
+    """The stored value, else the default."""
+    row = Setting.objects.filter(key=definition.key).first()
+    return definition.default() if row is None else row.value
 
 
 def brand() -> str:
     return str(get_value(BRAND))
 
 
-def render_text(word: SettingDefinition) -> str:
-    """The text as the client reads it, the brand put in."""
-    return str(get_value(word)).replace(BRAND_PLACEHOLDER, brand())
+def render_text(definition: SettingDefinition) -> str:
+    """The text as the client reads it, with the brand inserted."""
+    return str(get_value(definition)).replace(BRAND_PLACEHOLDER, brand())
 
 
-def set_value(word: SettingDefinition, value: Any) -> None:
-    """Store a value; the default itself leaves no row, so that a later default is followed."""
-    if value == word.default():
-        Setting.objects.filter(key=word.key).delete()
+def set_value(definition: SettingDefinition, value: Any) -> None:
+    """Store a value. The default deletes the row, so that a changed default takes effect."""
+    if value == definition.default():
+        Setting.objects.filter(key=definition.key).delete()
     else:
         Setting.objects.update_or_create(
-            key=word.key, defaults={"value": value, "updated_at": timezone.now()}
+            key=definition.key, defaults={"value": value, "updated_at": timezone.now()}
         )

@@ -1,4 +1,4 @@
-"""The forms of the settings page. The fields are those of `words.EDITABLE`."""
+"""The forms of the settings page, whose fields follow from `EDITABLE_SETTINGS`."""
 
 from __future__ import annotations
 
@@ -10,28 +10,38 @@ from django.utils.translation import gettext_lazy as _
 from relais.accounts import audit
 from relais.accounts.models import User
 from relais.accounts.validators import validate_visible
-from relais.company.company_settings import EDITABLE, SettingDefinition, get_value, set_value
+from relais.company.company_settings import (
+    EDITABLE_SETTINGS,
+    SettingDefinition,
+    ValueType,
+    get_value,
+    set_value,
+)
 from relais.text import MAX_MESSAGE_CHARACTERS
 
+MAX_LINES_CHARACTERS = 2_000
+MAX_INTEGER = 24 * 30
 
-def _field(word: SettingDefinition) -> forms.Field:
-    shown = {"label": word.label, "help_text": word.help}
-    if word.kind is bool:
-        return forms.BooleanField(required=False, **shown)
-    if word.kind is tuple:
-        return Lines(required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2}), **shown)
-    if word.kind is int:
-        return forms.IntegerField(min_value=1, max_value=24 * 30, **shown)
-    if word.kind is list:
+
+def _form_field(definition: SettingDefinition) -> forms.Field:
+    options = {"label": definition.label, "help_text": definition.help}
+    if definition.value_type is ValueType.BOOLEAN:
+        return forms.BooleanField(required=False, **options)
+    if definition.value_type is ValueType.LINES:
+        textarea = forms.Textarea(attrs={"rows": 2})
+        return LinesField(required=False, max_length=MAX_LINES_CHARACTERS, widget=textarea, **options)
+    if definition.value_type is ValueType.INTEGER:
+        return forms.IntegerField(min_value=1, max_value=MAX_INTEGER, **options)
+    if definition.value_type is ValueType.LONG_TEXT:
         text = forms.Textarea(attrs={"rows": 3})
         return forms.CharField(
-            max_length=MAX_MESSAGE_CHARACTERS, widget=text, validators=[validate_visible], **shown
+            max_length=MAX_MESSAGE_CHARACTERS, widget=text, validators=[validate_visible], **options
         )
-    return forms.CharField(max_length=80, validators=[validate_visible], **shown)
+    return forms.CharField(max_length=80, validators=[validate_visible], **options)
 
 
-class Lines(forms.CharField):
-    """A word a line, in lower case, as a list."""
+class LinesField(forms.CharField):
+    """A list of strings, one a line, in lower case."""
 
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(value) if isinstance(value, list) else value
@@ -40,27 +50,27 @@ class Lines(forms.CharField):
         return [line.strip().lower() for line in super().clean(value).splitlines() if line.strip()]
 
 
-class WordsForm(forms.Form):
+class SettingsForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for word in EDITABLE:
-            self.fields[word.key] = _field(word)
-            self.initial.setdefault(word.key, get_value(word))
+        for definition in EDITABLE_SETTINGS:
+            self.fields[definition.key] = _form_field(definition)
+            self.initial.setdefault(definition.key, get_value(definition))
 
     def save(self, *, by: User) -> None:
-        for word in EDITABLE:
-            value = self.cleaned_data[word.key]
-            if value != get_value(word):
-                set_value(word, value)
-                audit.record("setting changed", actor=by.pk, setting=word.key)
+        for definition in EDITABLE_SETTINGS:
+            value = self.cleaned_data[definition.key]
+            if value != get_value(definition):
+                set_value(definition, value)
+                audit.record("setting changed", actor=by.pk, setting=definition.key)
 
     def texts(self) -> list[forms.BoundField]:
-        """What clients are sent, each shown with a preview."""
-        return [self[word.key] for word in EDITABLE if word.kind is list]
+        """The fields of texts sent to clients, which have a preview."""
+        return [self[each.key] for each in EDITABLE_SETTINGS if each.value_type is ValueType.LONG_TEXT]
 
 
 class TestMessageForm(forms.Form):
-    __test__ = False  # not a test of pytest's
+    __test__ = False  # pytest: not a test class
 
     to = forms.CharField(
         label=_("Numéro"),

@@ -1,6 +1,6 @@
-"""What the settings page asks the room that talks to the messenger.
+"""The interface to the messenger room (`whatsapp`): connection status, webhook URLs, test messages.
 
-By a name in the settings and not by an import: that room knows this one.
+It is resolved by `settings.MESSENGER` and not imported, since that room imports this one.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from django.utils.module_loading import import_string
 
 STUDIO_HOOKS = ("incoming", "menu-choice", "free-input", "agent-transfer", "complete")
 RETRY_FRAGMENT = "#rc=3&rp=5xx,ct,rt"
-"""Asks Twilio to call again after a failure, a connection or a read that timed out."""
+"""Twilio's connection overrides: three retries after a 5xx response, a connect timeout or a read timeout."""
 
 
 class CannotSendTestMessage(Exception):
-    """Why a test message did not leave, as a sentence for a person."""
+    """Why a test message was not sent, as a translated sentence for the user."""
 
 
 def connection_summary() -> dict[str, Any]:
-    """How the connection is doing: `connected sender base_url bot refused_signatures last_inbound_at …`."""
+    """The status of the connection: `connected sender base_url bot refused_signatures last_inbound_at …`."""
     return import_string(f"{settings.MESSENGER}.connection_status.summary")()
 
 
 def reconciliation_state(*, at: datetime) -> Any:
-    """How reading the messenger's own log is doing: a `ReconciliationStatus`, or None when no account is connected."""
+    """The `ReconciliationStatus` of the messenger's log; None when no account is connected."""
     return import_string(f"{settings.MESSENGER}.reconcile.status.reconciliation_status")(at=at)
 
 
 def configured_credentials() -> dict[str, bool]:
-    """Which of the environment's secrets are set; never what they are."""
+    """Which credentials the environment sets; never their values."""
     environment = settings.ENVIRONMENT
     return {
         "TWILIO_ACCOUNT_SID": bool(environment.twilio_account_sid),
@@ -43,20 +43,20 @@ def configured_credentials() -> dict[str, bool]:
 
 
 def webhook_urls() -> dict[str, str]:
-    """What to paste into Twilio's console."""
+    """The webhook URLs to paste into Twilio's console."""
     hooks = settings.PUBLIC_BASE_URL + "/api/twilio/"
     return {"message": f"{hooks}message{RETRY_FRAGMENT}", "status": f"{hooks}status{RETRY_FRAGMENT}"}
 
 
 def studio_hook_urls() -> list[str]:
-    """For the HTTP widgets of a Studio flow; without the secret, which stands in the environment only."""
+    """The URLs for the HTTP widgets of a Studio flow, without the secret, which is in the environment only."""
     return [f"{settings.PUBLIC_BASE_URL}/api/twilio/{name}" for name in STUDIO_HOOKS]
 
 
 def send_test_message(to: str, text: str) -> str:
-    """Send a message outside any conversation; gives its SID. Raises CannotSendTestMessage."""
+    """Send a message outside any conversation and return its SID. Raises CannotSendTestMessage."""
     refused = import_string(f"{settings.MESSENGER}.client.TwilioRefused")
     try:
         return import_string(f"{settings.MESSENGER}.client.send_test")(to, text)
-    except (refused, ValueError) as refusal:  # ValueError: the number is none
-        raise CannotSendTestMessage(str(refusal)) from refusal
+    except (refused, ValueError) as error:  # ValueError: an invalid phone number
+        raise CannotSendTestMessage(str(error)) from error

@@ -5,7 +5,7 @@ from django.db.models.functions import Now
 
 
 class Setting(models.Model):
-    """One word of the company's own. Absent rows mean the default of `words.py`."""
+    """The value of a setting that differs from its default in `company_settings.py`."""
 
     key = models.CharField(max_length=40, primary_key=True)
     value = models.JSONField()

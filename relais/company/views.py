@@ -1,4 +1,4 @@
-"""The settings page, for administrators: brand, texts, and whether WhatsApp is well connected."""
+"""The settings page, for administrators: brand, texts, and the status of the WhatsApp connection."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from relais.accounts import audit
 from relais.accounts.permissions import AuthenticatedRequest, role_required
 from relais.accounts.roles import Role
 from relais.company import messenger
-from relais.company.forms import TestMessageForm, WordsForm
+from relais.company.forms import SettingsForm, TestMessageForm
 
 
 @role_required(Role.ADMIN)
-def company(request: AuthenticatedRequest) -> HttpResponse:
-    form = WordsForm(request.POST or None)
+def edit_settings(request: AuthenticatedRequest) -> HttpResponse:
+    form = SettingsForm(request.POST or None)
     if not form.is_valid():
-        return _page(request, form=form, status=422 if form.is_bound else 200)
+        return _render_page(request, form=form, status=422 if form.is_bound else 200)
     with transaction.atomic():
         form.save(by=request.user)
     messages.success(request, _("Réglages enregistrés."))
@@ -35,24 +35,24 @@ def company(request: AuthenticatedRequest) -> HttpResponse:
 def test_message(request: AuthenticatedRequest) -> HttpResponse:
     form = TestMessageForm(request.POST)
     if not form.is_valid():
-        return _page(request, test=form, status=422)
+        return _render_page(request, test=form, status=422)
     try:
         sid = messenger.send_test_message(form.cleaned_data["to"], form.cleaned_data["text"])
-    except messenger.CannotSendTestMessage as refusal:
-        return _page(request, test=form, refusal=str(refusal), status=422)
+    except messenger.CannotSendTestMessage as error:
+        return _render_page(request, test=form, error=str(error), status=422)
     audit.record("test message sent", actor=request.user.pk, sid=sid)
-    return _page(request, test=form, sid=sid)
+    return _render_page(request, test=form, sid=sid)
 
 
-def _page(request: HttpRequest, *, status: int = 200, **shown: Any) -> HttpResponse:
-    shown = {
-        "form": WordsForm(),
+def _render_page(request: HttpRequest, *, status: int = 200, **context: Any) -> HttpResponse:
+    context = {
+        "form": SettingsForm(),
         "test": TestMessageForm(),
         "state": messenger.connection_summary(),
         "credentials": messenger.configured_credentials(),
         "addresses": messenger.webhook_urls(),
         "studio_addresses": messenger.studio_hook_urls(),
         "is_https": settings.PUBLIC_BASE_URL.startswith("https://"),
-        **shown,
+        **context,
     }
-    return render(request, "company/settings.html", shown, status=status)
+    return render(request, "company/settings.html", context, status=status)

@@ -7,7 +7,7 @@ from django.db.migrations.loader import MigrationLoader
 from relais.accounts.forms import InvitationForm, UserForm
 from relais.accounts.models import User
 from relais.clients.models import Client
-from relais.company.forms import WordsForm
+from relais.company.forms import SettingsForm
 from relais.conversations import fragments
 from relais.conversations.client_answers import humanize
 from relais.conversations.errors import CannotSend
@@ -62,7 +62,7 @@ def test_nobody_and_nothing_gets_a_name_that_shows_nothing(name, awa):
     assert {"full_name"} <= form.errors.keys()
     assert "full_name" in InvitationForm({"full_name": name}).errors
     assert "name" in NewFlowForm({"name": name, "text": "{}"}).errors
-    assert "brand" in WordsForm({"brand": name}).errors
+    assert "brand" in SettingsForm({"brand": name}).errors
     assert str(User(full_name=name, email="awa@example.com")) == "awa@example.com"
     assert humanize(name) == ""
     with pytest.raises(CannotSend):
