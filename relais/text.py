@@ -1,13 +1,12 @@
-"""Questions about any text that someone typed, wherever it came from. It knows no room."""
+"""Functions for text that people typed, in whatever room: visible characters, storable characters, digits."""
 
 from __future__ import annotations
 
 import unicodedata
 
-# Categories without a glyph of their own: controls, formats, separators, halves of pairs, and marks that sit on another
-# character.
+# Categories without a glyph of their own: controls, formats, separators, surrogates, and combining marks.
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn", "Mc", "Me"})
-# Letters and symbols by category that are drawn as nothing: the Hangul fillers, the empty Braille pattern, the null
+# Letters and symbols by category that are rendered blank: the Hangul fillers, the empty Braille pattern, the null
 # note head, the object replacement character, the blank of Egyptian hieroglyphs.
 _BLANK_CHARACTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\U0001d159\ufffc\U00013441")
 
@@ -22,9 +21,9 @@ MAX_MESSAGE_CHARACTERS = 1_600
 
 
 def has_visible_characters(text: str) -> bool:
-    """Whether a reader sees anything of it.
+    """Whether the text has a visible character.
 
-    A character newer than our Unicode tables counts as visible, save where Unicode promises that it never is.
+    A character newer than our Unicode tables counts as visible, unless Unicode reserves it for invisible characters.
     """
     return any(_is_visible(character) for character in text)
 
@@ -34,12 +33,12 @@ def _is_visible(character: str) -> bool:
         return "!" <= character <= "~"
     category = unicodedata.category(character)
     if category == "Cn":
-        return not _is_never_drawn(ord(character))
+        return not _is_never_visible(ord(character))
     return category not in _INVISIBLE_CATEGORIES and character not in _BLANK_CHARACTERS
 
 
-def _is_never_drawn(code_point: int) -> bool:
-    """Unassigned, and either reserved for invisible characters or no character at all."""
+def _is_never_visible(code_point: int) -> bool:
+    """Of unassigned code points: reserved for invisible characters, or a noncharacter."""
     return (
         code_point == 0x2065
         or 0xFFF0 <= code_point <= 0xFFF8
@@ -57,7 +56,7 @@ def sanitize_for_postgres(text: str) -> str:
 
 
 def ascii_digits(text: str) -> str:
-    """The text with the decimal digits of every script as 0–9: `٠٦١٢` and `۰۶۱۲` are 0612."""
+    """Convert the decimal digits of every script to 0–9: `٠٦١٢` and `۰۶۱۲` become 0612."""
     if text.isascii():
         return text
     return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)

@@ -1,8 +1,8 @@
-"""French typography: the spaces that keep a punctuation mark from beginning a line.
+"""French typography: no-break spaces that keep punctuation from starting a line.
 
-One kind of space serves everywhere, U+00A0: phones and terminals without the narrow one (U+202F) show it too. Texts of
-pages are typed with plain spaces and typeset in the French catalogue, those of the bot when its flows are built, and
-documents by `python -m relais.typography docs/fr/*.md`.
+Only U+00A0 is used: phones and terminals without the narrow one (U+202F) render it too. Texts of pages are typed with
+plain spaces and typeset in the French catalogue, those of the bot when its flows are built, and documents by
+`python -m relais.typography docs/fr/*.md`.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ import sys
 from pathlib import Path
 
 NO_BREAK_SPACE = "\u00a0"
-# A mark counts when the text goes on with a space or ends there: not « != » of a condition, nor a smiley.
-_BEFORE_MARK = re.compile(r"(?<=[^\s|]) (?=[;!?:»](?:[\s\"'<)*.,…»]|\\n|$))", re.MULTILINE)
+# Only punctuation followed by a space or the end of the text: not the « != » of a condition, nor a smiley.
+_BEFORE_PUNCTUATION = re.compile(r"(?<=[^\s|]) (?=[;!?:»](?:[\s\"'<)*.,…»]|\\n|$))", re.MULTILINE)
 _AFTER_QUOTE = re.compile(r"(?<=«) ")
 
 
 def typeset(text: str) -> str:
-    """The text with a no-break space before « ; ! ? : » and within quotes; a text that has them stays as it is."""
-    return _AFTER_QUOTE.sub(NO_BREAK_SPACE, _BEFORE_MARK.sub(NO_BREAK_SPACE, text))
+    """Put a no-break space before « ; ! ? : » and within quotes. Idempotent."""
+    return _AFTER_QUOTE.sub(NO_BREAK_SPACE, _BEFORE_PUNCTUATION.sub(NO_BREAK_SPACE, text))
 
 
 _CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 
 
 def typeset_markdown(text: str) -> str:
-    """The same for a document, whose code stays as it is typed."""
+    """Typeset a Markdown document, except its code."""
     pieces = _CODE.split(text)
     return "".join(piece if n % 2 else _around_code(piece) for n, piece in enumerate(pieces))
 
 
 def _around_code(prose: str) -> str:
-    # A mark right after code has its space at the beginning of the piece.
+    # Punctuation right after code has its space at the start of the piece.
     return re.sub(r"\A (?=[;!?:»](?:\s|$))", NO_BREAK_SPACE, typeset(prose))
 
 

@@ -1,4 +1,4 @@
-"""Who writes to us: clients and the addresses they write from.
+"""Clients, the addresses they write from, and their opt-outs.
 
-It does not know what was said; that is the conversations' room.
+It does not know their messages, which belong to the conversations.
 """

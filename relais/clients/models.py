@@ -29,59 +29,59 @@ class Client(models.Model):
 
     @property
     def name(self) -> str:
-        """The name he gave, else that of his profile; empty when nobody would see anything of either."""
+        """The name he gave, else his profile name; empty when neither has a visible character."""
         names = (self.client_full_name, self.whatsapp_profile_name)
         return next((name for name in names if has_visible_characters(name)), "")
 
     def opted_out_since(self, sender: str) -> datetime | None:
-        """Since when this person wants no message from that number of ours; None when that is not so."""
-        refusals = dict(
+        """When the client opted out of messages from this sender, or None."""
+        opt_outs = dict(
             OptOut.objects.filter(address__client=self).values_list("sender", "opted_out_at").order_by("-pk")
         )
-        if refusals:
-            return refusals.get(sender)
-        # Set by hand or by another program: it holds for all our numbers.
+        if opt_outs:
+            return opt_outs.get(sender)
+        # Set by hand or by another program, without a row: it applies to all senders.
         return self.addresses.aggregate(at=models.Max("opted_out_at"))["at"]
 
     def opt_out(self, sender: str, *, at: datetime, address: ClientAddress) -> None:
-        """The person wants no more messages from that number of ours. The first time stays."""
+        """Opt out of messages from this sender. Idempotent: the first time is kept."""
         OptOut.objects.bulk_create(
             [OptOut(address=address, sender=sender, opted_out_at=at)], ignore_conflicts=True
         )
         self.refresh_opted_out_at()
 
     def opt_in(self, sender: str, *, at: datetime) -> None:
-        """The person wanted to hear from that number of ours again at that moment."""
+        """Opt in again at this time; a later opt-out is kept."""
         OptOut.objects.filter(address__client=self, sender=sender, opted_out_at__lte=at).delete()
         self.refresh_opted_out_at()
 
     def refresh_opted_out_at(self) -> None:
-        """Bring the column of all the addresses in line with the opt-outs of the person."""
+        """Update `opted_out_at` of all addresses from the client's opt-outs."""
         latest = OptOut.objects.filter(address__client=self).aggregate(at=models.Max("opted_out_at"))["at"]
         self.addresses.update(opted_out_at=latest)
 
 
 class ClientAddress(models.Model):
-    """Where a client writes from, in its one canonical form; opaque, since a WhatsApp username may hide the number.
+    """A canonical address that a client writes from; it may be opaque, since a WhatsApp user name hides the number.
 
-    A person may have several: a phone number, and the name that WhatsApp gives instead of it.
+    A client may have several: a phone number, and the user name that WhatsApp sends instead of it.
     """
 
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="addresses")
     address = models.TextField(unique=True)
-    """As the client last wrote from it: where messages go."""
+    """As the client last wrote from it; messages are sent to it."""
     match_key = models.TextField()
-    """The same for all national forms of a number: what an address is looked up by."""
+    """The same for all national forms of a number; addresses are looked up by it."""
     phone_number = models.TextField(null=True, blank=True)
     opted_out_at = models.DateTimeField(null=True, blank=True)
-    """Set while the person refuses one of our numbers; `OptOut` tells which. Without any there: all of them."""
+    """Set while the client has opted out of a sender; `OptOut` has the senders. Without a row there: of all senders."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         db_table = "client_addresses"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["match_key"], name="one_address_per_match_key"),
-            # What a conversation's address and client refer to together: see the migration of conversations.
+            # The target of the composite foreign key of conversations: see their migration.
             models.UniqueConstraint(fields=["id", "client"], name="address_with_its_client"),
         ]
 
@@ -98,18 +98,18 @@ class ClientAddress(models.Model):
 
 
 def known_address_form(address: str) -> str:
-    """The form in which a client of ours writes from it, else the address as it is."""
-    known = ClientAddress.objects.filter(match_key=match_key(address))
-    return known.values_list("address", flat=True).first() or address
+    """The national form of the address that a known client writes from, else the address unchanged."""
+    known_addresses = ClientAddress.objects.filter(match_key=match_key(address))
+    return known_addresses.values_list("address", flat=True).first() or address
 
 
 class OptOut(models.Model):
-    """A client wants no more messages from one of our numbers."""
+    """A client's opt-out of messages from one sender, a number of ours."""
 
     address = models.ForeignKey(
         ClientAddress, on_delete=models.CASCADE, related_name="opt_outs", db_index=False
     )
-    """The one it was said from, or to which a message was refused; it counts for the whole person."""
+    """The address that opted out, or to which WhatsApp refused a message; it applies to all addresses of the client."""
     sender = models.TextField()
     opted_out_at = models.DateTimeField()
 

@@ -1,4 +1,4 @@
-"""One phone, however its number is written."""
+"""Canonical addresses, and the national forms of one number."""
 
 import phonenumbers
 import pytest
@@ -6,9 +6,11 @@ import pytest
 from relais.clients.addresses import (
     InvalidAddress,
     canonical_address,
+    format_address,
     is_same_address,
     match_key,
     national_forms,
+    phone_number,
 )
 
 SAME = [
@@ -26,14 +28,14 @@ SAME = [
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
-def test_both_forms_of_a_number_are_one_phone(one, other):
+def test_both_national_forms_of_a_number_are_the_same_address(one, other):
     assert is_same_address(canonical_address(one), canonical_address(other))
     assert is_same_address(canonical_address(other), canonical_address(one))
     assert match_key(match_key(canonical_address(one))) == match_key(canonical_address(one))
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
-def test_each_form_of_a_number_leads_to_the_other(one, other):
+def test_each_national_form_has_the_other(one, other):
     forms = {canonical_address(one), canonical_address(other)}
     assert forms <= set(national_forms(canonical_address(one))) & set(
         national_forms(canonical_address(other))
@@ -62,22 +64,86 @@ def test_the_newer_form_is_a_number_of_its_country(newer):
         ("+525512345678", "+545512345678"),
     ],
 )
-def test_two_phones_stay_two(one, other):
+def test_different_numbers_are_different_addresses(one, other):
     assert not is_same_address(canonical_address(one), canonical_address(other))
 
 
 @pytest.mark.parametrize(
     "address", ["whatsapp:FI.9xY", "whatsapp:+52", "whatsapp:+225", "whatsapp:+33612345678"]
 )
-def test_what_has_no_other_form_is_its_own_key(address):
+def test_an_address_with_one_form_is_its_own_match_key(address):
     assert match_key(address) == address
 
 
 @pytest.mark.parametrize("digits", ["+٢١٢٦١٢٣٤٥٦٧٨", "+۲۱۲۶۱۲۳۴۵۶۷۸", "００212 612 345 678"])
-def test_digits_of_every_script_are_a_number(digits):
+def test_digits_of_every_script_are_digits(digits):
     assert canonical_address(digits) == "whatsapp:+212612345678"
 
 
-def test_a_superscript_is_no_digit():
+def test_a_superscript_is_not_a_digit():
     with pytest.raises(InvalidAddress):
         canonical_address("+21261234567²")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+212 600-00 00 00",
+        "00212600000000",
+        "212600000000",
+        "WhatsApp: 212600000000",
+        " whatsapp:+212600000000 ",
+        "\u202a+212 (6) 00.00/00\u00a000\u202c",
+    ],
+)
+def test_spellings_of_a_number_have_one_canonical_form(text):
+    assert canonical_address(text) == "whatsapp:+212600000000"
+
+
+def test_an_opaque_name_needs_its_channel():
+    assert canonical_address("WhatsApp:FI.9xY") == "whatsapp:FI.9xY"
+    with pytest.raises(InvalidAddress):
+        canonical_address("FI.9xY")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "whatsapp:",
+        "+21",
+        "0612345678",
+        "+0123456789",
+        "+1234567890123456",
+        "whatsapp:-x",
+        "whatsapp:" + "a" * 129,
+        "sms:+1",
+    ],
+)
+def test_an_invalid_address_is_refused_with_a_sentence(text):
+    with pytest.raises(InvalidAddress, match="format international"):
+        canonical_address(text)
+
+
+def test_the_sentence_quotes_no_more_than_60_characters():
+    with pytest.raises(InvalidAddress) as error:
+        canonical_address("x" * 1000)
+    assert "x" * 60 in str(error.value) and "x" * 61 not in str(error.value)
+
+
+def test_only_a_number_has_a_phone_number():
+    assert phone_number("whatsapp:+212600000000") == "+212600000000"
+    assert phone_number("whatsapp:FI.9xY") is None
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("whatsapp:+212612345678", "+212 6 12 34 56 78"),
+        ("whatsapp:+33612345678", "+33 6 12 34 56 78"),
+        ("whatsapp:FI.9xY", "FI.9xY"),
+        ("whatsapp:+9990000000", "+9990000000"),
+    ],
+)
+def test_an_address_is_formatted_for_display(address, shown):
+    assert format_address(address) == shown

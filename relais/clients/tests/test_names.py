@@ -1,4 +1,4 @@
-"""A name of which nobody sees anything is no name, wherever names are given."""
+"""A name without visible characters is refused or ignored, wherever names are given."""
 
 import pytest
 from django.db import connection
@@ -39,9 +39,9 @@ def test_the_number_is_shown_in_place_of_an_invisible_profile_name(fatou_writes,
 
 
 @pytest.mark.parametrize("name", INVISIBLE)
-def test_an_invisible_answer_is_no_name(with_bot, clock, name):
-    assert not with_bot.answer("collect_name", said=name, at=clock.now)
-    assert not with_bot.answer("couleur", said=name, at=clock.now)
+def test_an_invisible_answer_is_not_stored_as_a_name(with_bot, clock, name):
+    assert not with_bot.record_answer("collect_name", user_input=name, at=clock.now)
+    assert not with_bot.record_answer("couleur", user_input=name, at=clock.now)
     client = Client.objects.get()
     assert (client.client_full_name, client.attributes) == ("", {})
     event = with_bot.events.filter(event_type="free_input").first()
@@ -49,7 +49,7 @@ def test_an_invisible_answer_is_no_name(with_bot, clock, name):
     assert "<q" not in fragments.event_line(event)
 
 
-def test_a_name_once_known_is_not_replaced_by_nothing(fatou_writes):
+def test_an_invisible_name_does_not_replace_a_visible_one(fatou_writes):
     Client.objects.filter(addresses__address=FATOU).update(client_full_name="\u3164")
     client = fatou_writes("Bonjour").client
     client.client_full_name = "\u3164"
@@ -57,7 +57,7 @@ def test_a_name_once_known_is_not_replaced_by_nothing(fatou_writes):
 
 
 @pytest.mark.parametrize("name", INVISIBLE)
-def test_nobody_and_nothing_gets_a_name_that_shows_nothing(name, awa):
+def test_forms_and_messages_refuse_invisible_names(name, awa):
     form = UserForm({"full_name": name, "role": "agent", "new_team": name})
     assert {"full_name"} <= form.errors.keys()
     assert "full_name" in InvitationForm({"full_name": name}).errors
@@ -69,12 +69,12 @@ def test_nobody_and_nothing_gets_a_name_that_shows_nothing(name, awa):
         clean_message(name)
 
 
-def test_a_team_gets_no_name_that_shows_nothing():
+def test_a_team_cannot_have_an_invisible_name():
     form = UserForm({"full_name": "Awa", "role": "agent", "new_team": "\u3164"})
     assert "new_team" in form.errors
 
 
-def test_invisible_names_that_are_stored_are_forgotten():
+def test_the_migration_clears_stored_invisible_names():
     from django.apps import apps
 
     Client.objects.create(whatsapp_profile_name="\u3164", client_full_name="Awa")
