@@ -55,7 +55,7 @@ MIDDLEWARE = [
     "relais.web.middleware.CompressText",
     "relais.web.middleware.security_headers",
     "relais.web.middleware.live_position",
-    "relais.web.middleware.sound_session_key",
+    "relais.web.middleware.valid_session_key",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

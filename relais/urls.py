@@ -21,5 +21,5 @@ urlpatterns = [
 handler400 = "relais.web.errors.bad_request"
 handler403 = "relais.web.errors.forbidden"
 handler404 = "relais.web.errors.not_found"
-handler429 = "relais.web.errors.too_many"
+handler429 = "relais.web.errors.too_many_requests"
 handler500 = "relais.web.errors.server_error"

@@ -1,4 +1,4 @@
-"""What every page shares: the base layout, fragments, styles, scripts and translations.
+"""What all pages share: base templates, styles, scripts, middleware, error pages and translations.
 
-It has no page of its own and no rule.
+It has no page of its own and no domain rule.
 """

@@ -1,6 +1,6 @@
-"""Joins what a page asks for into one file, as text and without tools: style sheets by their imports, modules too.
+"""A small bundler: joins a style sheet or an ES module with its imports into one file, as text and without tools.
 
-Only the plain forms that our own files use are understood; anything else stops the collecting with a sentence.
+It supports the import and export forms that our own files use; anything else raises CannotBundle.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-Read = Callable[[str], str]
-"""The text of a file, by its name within the same folder."""
+ReadFile = Callable[[str], str]
+"""Gives the text of a file by its name, from one folder."""
 
 STYLE_IMPORT = re.compile(r'^@import "\./([\w.-]+)";\n', re.MULTILINE)
 MODULE_IMPORT = re.compile(r'^import (?:\{([^}]*)\} from )?"\./([\w.-]+)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 COMMENT = re.compile(r"^\s*//.*\n", re.MULTILINE)
-NOT_UNDERSTOOD = re.compile(r"^(?:import|export)\b.*|\bimport\s*[(.].*", re.MULTILINE)
+UNSUPPORTED = re.compile(r"^(?:import|export)\b.*|\bimport\s*[(.].*", re.MULTILINE)
 
 
 class CannotBundle(Exception):
-    """A file uses a form that is not understood here."""
+    """A file uses an import or export form that is not supported."""
 
 
 def is_style_bundle(text: str) -> bool:
@@ -27,46 +27,47 @@ def is_style_bundle(text: str) -> bool:
 
 
 def is_module_bundle(text: str) -> bool:
-    """A module that does nothing but import others."""
+    """Whether a module consists of imports only."""
     return MODULE_IMPORT.search(text) is not None and not COMMENT.sub("", MODULE_IMPORT.sub("", text)).strip()
 
 
-def style_bundle(name: str, read: Read) -> str:
-    """The sheets one after the other, in the order they are imported: the order of layers depends on it."""
-    return STYLE_IMPORT.sub(lambda found: f"/* {found[1]} */\n{_sheet(found[1], read)}\n", read(name))
+def style_bundle(name: str, read: ReadFile) -> str:
+    """Concatenate the imported sheets in their order, on which the cascade depends."""
+    return STYLE_IMPORT.sub(lambda match: f"/* {match[1]} */\n{_sheet(match[1], read)}\n", read(name))
 
 
-def _sheet(name: str, read: Read) -> str:
+def _sheet(name: str, read: ReadFile) -> str:
     text = read(name)
     if "@import" in text or "url(" in text:
         raise CannotBundle(f"{name} imports or names a file: write that in the sheet that imports {name}.")
     return text.rstrip("\n")
 
 
-def module_bundle(name: str, read: Read) -> str:
-    """Each module in a function of its own, after those it imports; each runs once."""
-    return "\n".join(_wrapped(each, read(each)) for each in _in_order(name, read, []))
+def module_bundle(name: str, read: ReadFile) -> str:
+    """Wrap each module in a function, after its dependencies (topological order); each runs once."""
+    return "\n".join(_wrap(module, read(module)) for module in _in_dependency_order(name, read, []))
 
 
-def _in_order(name: str, read: Read, above: list[str]) -> list[str]:
-    if name in above:
-        raise CannotBundle(f"{name} imports itself by way of {above[-1]}.")
+def _in_dependency_order(name: str, read: ReadFile, importers: list[str]) -> list[str]:
+    if name in importers:
+        raise CannotBundle(f"{name} imports itself by way of {importers[-1]}.")
     order: list[str] = []
     for _names, imported in MODULE_IMPORT.findall(read(name)):
-        order += [each for each in _in_order(imported, read, [*above, name]) if each not in order]
+        dependencies = _in_dependency_order(imported, read, [*importers, name])
+        order += [module for module in dependencies if module not in order]
     return [*order, name]
 
 
-def _wrapped(name: str, text: str) -> str:
+def _wrap(name: str, text: str) -> str:
     exported = ", ".join(EXPORT.findall(text))
-    body = EXPORT.sub("", MODULE_IMPORT.sub(_taken_from, text)).rstrip("\n")
-    if unknown := NOT_UNDERSTOOD.search(body):
-        raise CannotBundle(f"{name}: cannot join « {unknown[0].strip()} ».")
+    body = EXPORT.sub("", MODULE_IMPORT.sub(_destructuring, text)).rstrip("\n")
+    if unsupported := UNSUPPORTED.search(body):
+        raise CannotBundle(f"{name}: cannot join « {unsupported[0].strip()} ».")
     return f"// {name}\nconst {_variable(name)} = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();\n"
 
 
-def _taken_from(found: re.Match[str]) -> str:
-    names, module = found.groups()
+def _destructuring(match: re.Match[str]) -> str:
+    names, module = match.groups()
     return f"const {{{names.replace(' as ', ': ')}}} = {_variable(module)};\n" if names else ""
 
 

@@ -1,4 +1,4 @@
-"""What every page knows."""
+"""The context processor of all pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
     return {
         "demo": settings.DEMO,
         "languages": settings.LANGUAGES,
-        # Asked only by the pages that show it, so that an error page needs no database.
+        # Lazy, so that pages that do not show them, such as error pages, need no database.
         "brand": SimpleLazyObject(company_settings.brand),
         "sections": SimpleLazyObject(
             lambda: sections_for(request.user) if request.user.is_authenticated else []

@@ -1,4 +1,4 @@
-"""What stands around every page."""
+"""Django middleware: compression, security headers, live position, language and time zone."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from django.utils import timezone, translation
 
 from relais.live.change_log import current_position
 from relais.web.headers import HEADERS, is_https
-from relais.web.times import ZONE_COOKIE, zone_named
+from relais.web.times import ZONE_COOKIE, parse_time_zone
 
 COMPRESSIBLE = ("text/", "application/json", "application/xml", "image/svg+xml")
-Handler = Callable[[HttpRequest], HttpResponse]
+GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class CompressText(GZipMiddleware):
-    """Pages and data; pictures and documents are compressed already.
+    """Compress text responses; pictures and documents are compressed already.
 
-    BREACH guesses a secret by how well it compresses beside what was asked for. The only one in our pages is the CSRF
-    token, masked anew in each; and the answer's length is padded at random.
+    BREACH guesses a secret by how well it compresses beside reflected input. The only secret in our pages is the CSRF
+    token, masked anew in each; and the length of the response is padded at random.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -31,8 +31,8 @@ class CompressText(GZipMiddleware):
         return super().process_response(request, response)
 
 
-def security_headers(get_response: Handler) -> Handler:
-    def answer(request: HttpRequest) -> HttpResponse:
+def security_headers(get_response: GetResponse) -> GetResponse:
+    def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
@@ -41,34 +41,34 @@ def security_headers(get_response: Handler) -> Handler:
                 cookie["secure"] = True
         return response
 
-    return answer
+    return middleware
 
 
-def live_position(get_response: Handler) -> Handler:
-    """Where the page's lists stand. Read before anything a page shows, the reader's own rights among it."""
+def live_position(get_response: GetResponse) -> GetResponse:
+    """The cursor of the page's live updates. Read before any data of the page, including the user's permissions."""
 
-    def answer(request: HttpRequest) -> HttpResponse:
+    def middleware(request: HttpRequest) -> HttpResponse:
         request.live_position = current_position()  # type: ignore[attr-defined]
         return get_response(request)
 
-    return answer
+    return middleware
 
 
-def sound_session_key(get_response: Handler) -> Handler:
-    """A session's key has letters and digits; a quoted cookie can hold a NUL, at which the database stumbles."""
+def valid_session_key(get_response: GetResponse) -> GetResponse:
+    """Drop a session cookie that is not alphanumeric: a quoted one can hold a NUL, which the database refuses."""
 
-    def answer(request: HttpRequest) -> HttpResponse:
+    def middleware(request: HttpRequest) -> HttpResponse:
         if not request.COOKIES.get(settings.SESSION_COOKIE_NAME, "x").isalnum():
             del request.COOKIES[settings.SESSION_COOKIE_NAME]
         return get_response(request)
 
-    return answer
+    return middleware
 
 
-def language_of_user(get_response: Handler) -> Handler:
-    """A person's own language; before sign-in the one chosen in this browser, else French."""
+def language_of_user(get_response: GetResponse) -> GetResponse:
+    """Activate the user's language; before sign-in that of the language cookie, else French."""
 
-    def answer(request: HttpRequest) -> HttpResponse:
+    def middleware(request: HttpRequest) -> HttpResponse:
         language = _language_of(request)
         request.LANGUAGE_CODE = language
         with translation.override(language):
@@ -76,28 +76,28 @@ def language_of_user(get_response: Handler) -> Handler:
         response.headers.setdefault("Content-Language", language)
         return response
 
-    return answer
+    return middleware
 
 
-def time_zone_of_browser(get_response: Handler) -> Handler:
-    """The zone this browser is in, once it has said so; until then the company's."""
+def time_zone_of_browser(get_response: GetResponse) -> GetResponse:
+    """Activate the time zone of the browser's cookie; without one, the company's."""
 
-    def answer(request: HttpRequest) -> HttpResponse:
+    def middleware(request: HttpRequest) -> HttpResponse:
         with timezone.override(
-            zone_named(request.COOKIES.get(ZONE_COOKIE, "")) or timezone.get_default_timezone()
+            parse_time_zone(request.COOKIES.get(ZONE_COOKIE, "")) or timezone.get_default_timezone()
         ):
             return get_response(request)
 
-    return answer
+    return middleware
 
 
 def _language_of(request: HttpRequest) -> str:
     if request.user.is_authenticated:
         return request.user.language
-    return chosen_language(request)
+    return language_of_browser(request)
 
 
-def chosen_language(request: HttpRequest) -> str:
+def language_of_browser(request: HttpRequest) -> str:
     return language_of_cookies(request.COOKIES)
 
 

@@ -1,4 +1,4 @@
-"""Static files under names that carry their content's hash, so that a browser may keep them for ever."""
+"""Static files: bundled, compressed, and named by the hash of their content for immutable caching."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from relais.web import bundles
 
 
 class Storage(CompressedManifestStaticFilesStorage):
-    # Imports between our modules follow (between those only: other packages' name files that are not shipped).
-    # Else a module asked for by a page and by another module would run twice, and after an update new ones
-    # would import old ones.
+    # Rewrite imports between our modules to hashed names (only ours: other packages import files that are not shipped).
+    # Else a module loaded by a page and by another module would run twice, and after an update new modules would
+    # import old ones.
     patterns = (
         *CompressedManifestStaticFilesStorage.patterns,
         ("js/*.js", CompressedManifestStaticFilesStorage._js_module_import_aggregation_patterns[1]),
     )
 
     def post_process(self, paths: dict[str, Any], dry_run: bool = False, **options: Any) -> Iterator[Any]:
-        joined = {} if dry_run else {name: self._write(name, text) for name, text in _bundles(paths)}
-        yield from super().post_process(paths | joined, dry_run, **options)
+        bundled = {} if dry_run else {name: self._write(name, text) for name, text in _bundles(paths)}
+        yield from super().post_process(paths | bundled, dry_run, **options)
 
     def _write(self, name: str, text: str) -> tuple[Storage, str]:
         self.delete(name)
@@ -31,7 +31,7 @@ class Storage(CompressedManifestStaticFilesStorage):
 
 
 def _bundles(paths: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What our pages ask for, joined: always from the sources, since what was collected may be joined already."""
+    """The bundles of our pages, built from the sources: collected files may be bundles already."""
 
     def text_of(name: str) -> str:
         storage, path = paths[name]
@@ -41,6 +41,9 @@ def _bundles(paths: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name in paths:
         folder = PurePosixPath(name).parent
         if folder.as_posix() == "css" and bundles.is_style_bundle(text_of(name)):
-            yield name, bundles.style_bundle(PurePosixPath(name).name, lambda each: text_of(f"css/{each}"))
+            yield name, bundles.style_bundle(PurePosixPath(name).name, lambda sheet: text_of(f"css/{sheet}"))
         elif folder.as_posix() == "js" and bundles.is_module_bundle(text_of(name)):
-            yield name, bundles.module_bundle(PurePosixPath(name).name, lambda each: text_of(f"js/{each}"))
+            yield (
+                name,
+                bundles.module_bundle(PurePosixPath(name).name, lambda module: text_of(f"js/{module}")),
+            )

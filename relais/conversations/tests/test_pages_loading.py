@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from relais.conversations.events import BOT
 from relais.conversations.inbound_messages import InboundMedia
 from relais.conversations.models import Media
-from relais.web.times import ZONE_COOKIE, in_words, zone_named
+from relais.web.times import ZONE_COOKIE, format_time, parse_time_zone
 from tests.browser import Browsers, expect_live
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock_starts_now")]
@@ -370,8 +370,8 @@ class TestTimes:
                 }""",
                 wanted,
             )
-            with timezone.override(zone_named(NEW_YORK)), translation.override(language):
-                formatted = [in_words(datetime.fromisoformat(at), kind, now=now) for at, kind in wanted]
+            with timezone.override(parse_time_zone(NEW_YORK)), translation.override(language):
+                formatted = [format_time(datetime.fromisoformat(at), kind, now=now) for at, kind in wanted]
             assert dict(zip(map(tuple, wanted), written, strict=True)) == dict(
                 zip(wanted, formatted, strict=True)
             )

@@ -1,4 +1,4 @@
-"""What templates need to show names, durations and moments."""
+"""Template tags: avatars, icons, durations and times."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from relais.company.company_settings import BRAND_PLACEHOLDER
 from relais.web import times
 
 register = template.Library()
-TINTS = 8
+TINT_COUNT = 8
 
 
 @register.filter
@@ -32,13 +32,13 @@ def initials(name: object) -> str:
 
 @register.filter
 def tint(name: object) -> int:
-    """Which of the avatar's colours a name has, always the same."""
-    return crc32(str(name or "").encode("utf-8", "replace")) % TINTS
+    """The number of the avatar's colour: a hash of the name, always the same."""
+    return crc32(str(name or "").encode("utf-8", "replace")) % TINT_COUNT
 
 
 @register.simple_tag
 def avatar(name: object, size: str = "") -> SafeString:
-    """A circle with initials; `size` is empty, `small` or `large`. Decoration: the name stands beside it."""
+    """A circle with initials; `size` is empty, `small` or `large`. Hidden from screen readers."""
     extra = f" avatar--{size}" if size else ""
     return format_html(
         '<span class="avatar{}" data-tint="{}" aria-hidden="true">{}</span>',
@@ -51,25 +51,25 @@ def avatar(name: object, size: str = "") -> SafeString:
 @register.simple_tag
 @lru_cache(maxsize=1_000)
 def lucide(name: str, *, size: int | None = 24, **attributes: object) -> str:
-    """The library's tag, each icon drawn once: it parses and writes XML, a third of the time of a list."""
+    """The library's tag, cached: it parses and writes XML, which took a third of the time of a list page."""
     return icons.lucide(name, size=size, **attributes)
 
 
 @register.filter
 def duration(length: timedelta | float | None) -> str:
-    return "" if length is None else times.duration(length)
+    return "" if length is None else times.format_duration(length)
 
 
 @register.simple_tag
 def moment(at: datetime | None, kind: str = "moment") -> SafeString | str:
-    """A time in the reader's zone, as far as his browser has named it; `times.js` keeps it up to date."""
+    """A time in the time zone of the browser's cookie; `times.js` keeps it up to date."""
     if at is None:
         return ""
-    shown = times.in_words(at, kind, now=timezone.now())
+    shown = times.format_time(at, kind, now=timezone.now())
     return format_html('<time datetime="{}" data-time="{}">{}</time>', at.isoformat(), kind, shown)
 
 
 @register.filter
-def in_the_name_of(text: object, brand: object) -> str:
-    """A text of the company's as the client reads it."""
+def insert_brand(text: object, brand: object) -> str:
+    """A text of the company as the client reads it, with the brand inserted."""
     return str(text or "").replace(BRAND_PLACEHOLDER, str(brand or ""))

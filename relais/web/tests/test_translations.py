@@ -26,7 +26,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def catalogue(language="en"):
-    return translations.file_of(language)
+    return translations.catalog_path(language)
 
 
 def translate(french, english):

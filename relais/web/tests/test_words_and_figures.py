@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from relais.web.templatetags.relais import avatar, duration, in_the_name_of, initials, moment, tint
-from relais.web.times import in_words
+from relais.web.templatetags.relais import avatar, duration, initials, insert_brand, moment, tint
+from relais.web.times import format_time
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,11 @@ def test_a_moment_can_be_read_without_scripts_and_is_exact_for_them():
 )
 def test_a_moment_within_a_sentence_is_said_in_words(days_ago, said):
     now = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
-    assert in_words(now.replace(hour=14, minute=5) - timedelta(days=days_ago), "at", now=now) == said
+    assert format_time(now.replace(hour=14, minute=5) - timedelta(days=days_ago), "at", now=now) == said
 
 
 def test_the_brand_stands_where_the_text_says():
-    assert in_the_name_of("Ici {marque}.", "Étoile") == "Ici Étoile."
+    assert insert_brand("Ici {marque}.", "Étoile") == "Ici Étoile."
 
 
 def test_an_icon_is_what_the_library_draws_however_often_it_is_asked_for():
