@@ -1,4 +1,4 @@
-"""`relais doctor`: tries everything that a working desk needs, and says of each what is wrong and what to do.
+"""`relais doctor`: checks everything that a running desk needs, and prints what is wrong and what to do.
 
-It mends nothing, and changes nothing that lasts.
+It repairs nothing, and changes nothing that lasts.
 """

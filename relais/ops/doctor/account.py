@@ -1,4 +1,4 @@
-"""Twilio's side: are the credentials good, is our number a WhatsApp sender, does it call us."""
+"""Checks of the Twilio account: credentials, WhatsApp sender, webhook configuration."""
 
 from __future__ import annotations
 
@@ -13,68 +13,68 @@ from relais.company.messenger import RETRY_FRAGMENT
 from relais.emulator.settings import DEMO_SENDER
 from relais.environment import THE_THREE, Environment
 from relais.ops.doctor import http_probe
-from relais.ops.doctor.context import Patient
-from relais.ops.doctor.result import Finding, failed, ok, unverified, warning
+from relais.ops.doctor.context import DoctorContext
+from relais.ops.doctor.result import CheckResult, failed, ok, unverified, warning
 from relais.whatsapp import client
 
-SANDBOX = DEMO_SENDER
-"""Twilio's number for trials, which is shared by all and stands in no account's list."""
-ASK = "relais doctor --live asks Twilio."
+SANDBOX_NUMBER = DEMO_SENDER
+"""Twilio's shared number for trials, which no account lists."""
+ASK_TWILIO = "relais doctor --live asks Twilio."
 SENDERS_PAGE_SIZE = 1000
-GOOD = ("ONLINE", "ONLINE:UPDATING")
-STUDIO = "webhooks.twilio.com"
+ONLINE_STATUSES = ("ONLINE", "ONLINE:UPDATING")
+STUDIO_HOST = "webhooks.twilio.com"
 
 
 # -- credentials -------------------------------------------------------------------------------------
 
 
-def look_at_credentials(patient: Patient) -> Iterator[Finding]:
-    told = patient.environment
-    if told.demo:
+def check_credentials(context: DoctorContext) -> Iterator[CheckResult]:
+    environment = context.environment
+    if environment.demo:
         yield ok("A demo needs none.")
         return
-    given = (told.twilio_account_sid, told.twilio_auth_token, told.whatsapp_number)
-    if missing := [name for name, value in zip(THE_THREE, given, strict=True) if not value]:
+    values = (environment.twilio_account_sid, environment.twilio_auth_token, environment.whatsapp_number)
+    if missing := [name for name, value in zip(THE_THREE, values, strict=True) if not value]:
         yield failed(
             f"Twilio is not connected: {', '.join(missing)} missing.", "Set them in .env and restart Relais."
         )
         return
-    ill_formed = list(_ill_formed(told))
-    yield from ill_formed
-    if patient.live:
-        yield _judge_account(patient)
-    elif not ill_formed:
-        yield ok(f"All three are there and look right. {ASK}")
+    malformed = list(_malformed_credentials(environment))
+    yield from malformed
+    if context.live:
+        yield _check_account(context)
+    elif not malformed:
+        yield ok(f"All three are there and look right. {ASK_TWILIO}")
 
 
-def _ill_formed(told: Environment) -> Iterator[Finding]:
+def _malformed_credentials(environment: Environment) -> Iterator[CheckResult]:
     where = "Copy it from the first page of Twilio's console."
-    if told.twilio_account_sid.startswith("SK"):
+    if environment.twilio_account_sid.startswith("SK"):
         yield failed(
             "TWILIO_ACCOUNT_SID is that of an API key (SK…).", f"It must be the account's, AC…. {where}"
         )
-    elif not re.fullmatch(r"AC[0-9a-f]{32}", told.twilio_account_sid):
+    elif not re.fullmatch(r"AC[0-9a-f]{32}", environment.twilio_account_sid):
         yield failed("TWILIO_ACCOUNT_SID does not look like one: AC and 32 digits or letters a–f.", where)
     tokens = {
-        "TWILIO_AUTH_TOKEN": told.twilio_auth_token,
-        "TWILIO_AUTH_TOKEN_SECONDARY": told.twilio_auth_token_secondary,
+        "TWILIO_AUTH_TOKEN": environment.twilio_auth_token,
+        "TWILIO_AUTH_TOKEN_SECONDARY": environment.twilio_auth_token_secondary,
     }
     for name, token in tokens.items():
         if token and not re.fullmatch(r"[0-9a-f]{32}", token):
             yield failed(f"{name} does not look like one: 32 digits or letters a–f.", where)
 
 
-def _judge_account(patient: Patient) -> Finding:
+def _check_account(context: DoctorContext) -> CheckResult:
     try:
-        answer = http_probe.ask_twilio(patient)
+        response = http_probe.fetch_account(context)
     except (client.RetryLater, client.OutcomeUnknown) as error:
-        return _away(error)
-    if answer.status_code in (401, 403, 404):
+        return _no_answer(error)
+    if response.status_code in (401, 403, 404):
         return failed(
-            f"Twilio refuses TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN ({answer.status_code}).",
+            f"Twilio refuses TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN ({response.status_code}).",
             "Copy both again from the first page of Twilio's console, and restart Relais.",
         )
-    account = _object(answer.text)
+    account = _parse_object(response.text)
     status, kind = str(account.get("status", "")), str(account.get("type", ""))
     if status != "active":
         return failed(f"Twilio says that the account is {status or 'unknown'}.", "See Twilio's console.")
@@ -89,18 +89,18 @@ def _judge_account(patient: Patient) -> Finding:
 # -- the number and what it calls --------------------------------------------------------------------
 
 
-def look_at_sender_number(patient: Patient) -> Iterator[Finding]:
-    number = patient.environment.whatsapp_number
+def check_sender_number(context: DoctorContext) -> Iterator[CheckResult]:
+    number = context.environment.whatsapp_number
     if not number:
         yield failed("There is none.", "Set TWILIO_WHATSAPP_NUMBER and restart Relais.")
         return
-    if patient.environment.demo and not patient.live:
+    if context.environment.demo and not context.live:
         yield ok(f"{number}, the demo's.")
         return
-    sender = _sender_or_why(patient)
-    if isinstance(sender, Finding):
+    sender = _fetch_sender(context)
+    if isinstance(sender, CheckResult):
         yield sender
-    elif sender.status in GOOD:
+    elif sender.status in ONLINE_STATUSES:
         yield ok(f"{number} is a WhatsApp sender of this account.")
     else:
         why = "; ".join(str(each.get("message", "")) for each in sender.offline_reasons or [] if each)
@@ -110,67 +110,69 @@ def look_at_sender_number(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def look_at_hooks(patient: Patient) -> Iterator[Finding]:
-    told = patient.environment
-    if told.demo and not patient.live:
+def check_webhooks(context: DoctorContext) -> Iterator[CheckResult]:
+    environment = context.environment
+    if environment.demo and not context.live:
         yield ok("The double calls the demo.")
         return
-    sender = _sender_or_why(patient)
-    if isinstance(sender, Finding):
-        yield unverified(f"Whether Twilio calls {told.public_base_url}: {sender.sentence}", sender.advice)
+    sender = _fetch_sender(context)
+    if isinstance(sender, CheckResult):
+        yield unverified(
+            f"Whether Twilio calls {environment.public_base_url}: {sender.sentence}", sender.advice
+        )
         return
     webhook = sender.webhook or {}
-    if told.bot == "studio":
-        yield from judge_studio(webhook, told)
-        yield from _judge_flow(patient)
+    if environment.bot == "studio":
+        yield from judge_studio(webhook, environment)
+        yield from _check_flow(context)
     else:
-        yield from judge_webhook(webhook, told)
+        yield from judge_webhook(webhook, environment)
 
 
-def judge_webhook(webhook: Mapping[str, Any], told: Environment) -> Iterator[Finding]:
-    """The bot runs here: the sender calls our door for messages."""
-    ours = f"{told.public_base_url}/api/twilio/message"
-    given, fragment = urldefrag(str(webhook.get("callback_url") or ""))
+def judge_webhook(webhook: Mapping[str, Any], environment: Environment) -> Iterator[CheckResult]:
+    """For the embedded bot: the sender calls our webhook for messages."""
+    ours = f"{environment.public_base_url}/api/twilio/message"
+    url, fragment = urldefrag(str(webhook.get("callback_url") or ""))
     advice = (
         f"In Twilio's console, at the sender, “When a message comes in”: {ours}{RETRY_FRAGMENT}, by POST."
     )
-    if not given:
+    if not url:
         yield failed(
             "The sender calls nobody when a client writes.",
             f"{advice} If it is in a Messaging Service that takes its messages: there.",
         )
-    elif given != ours:
-        yield failed(f"The sender calls {_shown(given)} when a client writes, not {ours}.", advice)
+    elif url != ours:
+        yield failed(f"The sender calls {_without_secrets_in(url)} when a client writes, not {ours}.", advice)
     elif str(webhook.get("callback_method") or "POST").upper() != "POST":
         yield failed("The sender calls us by GET.", advice)
-    elif not _tries_again(fragment):
+    elif not _retries_failures(fragment):
         yield warning("Twilio does not try again when we cannot store a message.", advice)
     else:
         yield ok("The sender calls us when a client writes, and tries again when we cannot store it.")
 
 
-def judge_studio(webhook: Mapping[str, Any], told: Environment) -> Iterator[Finding]:
-    """The bot is at Twilio: the sender calls the flow, the flow's widgets call us, and statuses tell what it said."""
-    flow = told.studio_flow_sid
-    given = urlsplit(str(webhook.get("callback_url") or ""))
-    if given.hostname != STUDIO or "/Flows/" not in given.path or not given.path.endswith(flow):
+def judge_studio(webhook: Mapping[str, Any], environment: Environment) -> Iterator[CheckResult]:
+    """For the bot in Studio: the sender calls the flow, whose widgets call us; status callbacks report its messages."""
+    flow = environment.studio_flow_sid
+    url = urlsplit(str(webhook.get("callback_url") or ""))
+    if url.hostname != STUDIO_HOST or "/Flows/" not in url.path or not url.path.endswith(flow):
         yield failed(
-            f"The sender calls {_shown(given.geturl())} when a client writes, not the flow {flow or 'FW…'}.",
+            f"The sender calls {_without_secrets_in(url.geturl())} when a client writes, not the flow {flow or 'FW…'}.",
             "In Twilio's console, at the sender, choose the first flow; or set RELAIS_BOT=embedded.",
         )
     status = urldefrag(str(webhook.get("status_callback_url") or "")).url
-    ours = f"{told.public_base_url}/api/twilio/status"
+    ours = f"{environment.public_base_url}/api/twilio/status"
     if status != ours:
         yield failed(
-            f"The sender tells statuses to {_shown(status)}: what the bot says is not seen here.",
+            f"The sender tells statuses to {_without_secrets_in(status)}: what the bot says is not seen here.",
             f"In Twilio's console, at the sender, “Status callback URL”: {ours}{RETRY_FRAGMENT}.",
         )
     else:
         yield ok("The sender tells us the statuses of what the bot says.")
 
 
-def _judge_flow(patient: Patient) -> Iterator[Finding]:
-    flow = patient.environment.studio_flow_sid
+def _check_flow(context: DoctorContext) -> Iterator[CheckResult]:
+    flow = context.environment.studio_flow_sid
     if not flow:
         yield failed(
             "STUDIO_FLOW_SID is not set: a take-over cannot stop the bot.", "Set it to the first flow's, FW…."
@@ -182,50 +184,50 @@ def _judge_flow(patient: Patient) -> Iterator[Finding]:
     except (client.RetryLater, client.OutcomeUnknown, client.TwilioRefused) as error:
         yield unverified(f"What the flow {flow} calls.", f"Twilio said: {error}")
         return
-    yield judge_flow(definition, patient.environment)
+    yield judge_flow(definition, context.environment)
 
 
-def judge_flow(definition: Mapping[str, Any], told: Environment) -> Finding:
+def judge_flow(definition: Mapping[str, Any], environment: Environment) -> CheckResult:
     text = json.dumps(definition)
-    if urlsplit(told.public_base_url).netloc not in text:
+    if urlsplit(environment.public_base_url).netloc not in text:
         return failed(
-            f"The flow {told.studio_flow_sid} never names {told.public_base_url}.",
+            f"The flow {environment.studio_flow_sid} never names {environment.public_base_url}.",
             "Print it anew by relais flow export --for-twilio, import it in Studio and publish it.",
         )
-    if told.studio_webhook_secret and told.studio_webhook_secret not in text:
+    if environment.studio_webhook_secret and environment.studio_webhook_secret not in text:
         return failed(
-            f"The flow {told.studio_flow_sid} does not carry our STUDIO_WEBHOOK_SECRET: its calls are refused.",
+            f"The flow {environment.studio_flow_sid} does not carry our STUDIO_WEBHOOK_SECRET: its calls are refused.",
             "Print it anew by relais flow export --for-twilio, import it in Studio and publish it.",
         )
-    return ok(f"The flow {told.studio_flow_sid} calls us.")
+    return ok(f"The flow {environment.studio_flow_sid} calls us.")
 
 
-def _sender_or_why(patient: Patient) -> Any:
-    """Twilio's record of our number, or the finding that there is none to look at."""
-    number = patient.environment.whatsapp_number
-    if not patient.live:
-        return unverified(f"{number or 'The number'} has been asked of nobody.", ASK)
+def _fetch_sender(context: DoctorContext) -> Any:
+    """Twilio's record of our number, or a CheckResult that says why there is none."""
+    number = context.environment.whatsapp_number
+    if not context.live:
+        return unverified(f"{number or 'The number'} has been asked of nobody.", ASK_TWILIO)
     try:
         channels_senders = client.twilio().messaging.v2.channels_senders
         pages = client.read_pages(
             lambda: channels_senders.page(channel="whatsapp", page_size=SENDERS_PAGE_SIZE),
             retry_pauses=client.QUICK_PAGE_RETRY_PAUSES_SECONDS,
         )
-        # The number is looked for page by page: once it is found, the pages after it do not matter.
-        found = next((each for each in chain.from_iterable(pages) if each.sender_id == number), None)
+        # Read page by page: once the number is found, later pages are not fetched.
+        sender = next((each for each in chain.from_iterable(pages) if each.sender_id == number), None)
     except (client.RetryLater, client.OutcomeUnknown) as error:
-        return _away(error)
+        return _no_answer(error)
     except client.TwilioRefused as refusal:
         return unverified(
             f"Twilio does not show this account's senders ({refusal.code or 'refused'}).",
             "See the line on credentials; else look in its console, under Messaging → Senders.",
         )
-    if found is not None:
-        return found
-    if number == SANDBOX:
+    if sender is not None:
+        return sender
+    if number == SANDBOX_NUMBER:
         return unverified(
             f"{number} is Twilio's sandbox, which no account lists.",
-            "Look in its console, under Messaging → Try it out → WhatsApp sandbox settings.",
+            "Check in its console, under Messaging → Try it out → WhatsApp sandbox settings.",
         )
     return failed(
         f"{number} is no WhatsApp sender of this account.",
@@ -233,28 +235,28 @@ def _sender_or_why(patient: Patient) -> Any:
     )
 
 
-def _tries_again(fragment: str) -> bool:
-    asked = parse_qs(fragment)
-    policy = set(asked.get("rp", [""])[0].split(","))
-    return bool({"5xx", "all"} & policy) and asked.get("rc", ["1"])[0] != "0"
+def _retries_failures(fragment: str) -> bool:
+    parameters = parse_qs(fragment)
+    policy = set(parameters.get("rp", [""])[0].split(","))
+    return bool({"5xx", "all"} & policy) and parameters.get("rc", ["1"])[0] != "0"
 
 
-def _shown(url: str) -> str:
-    """Without what may be secret in it."""
+def _without_secrets_in(url: str) -> str:
+    """Without user, password and query, which may hold secrets."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname or ''}{parts.path}" if url else "nobody"
 
 
-def _away(error: Exception) -> Finding:
+def _no_answer(error: Exception) -> CheckResult:
     return failed(
         f"Twilio does not answer ({error}).",
         "See whether this machine reaches api.twilio.com, and status.twilio.com.",
     )
 
 
-def _object(text: str) -> dict[str, Any]:
+def _parse_object(text: str) -> dict[str, Any]:
     try:
-        told = json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return value if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""Do the clocks agree: this machine's, the database's, and those of the hosts outside."""
+"""Check of the clocks: this machine's against the database's, the public address's and Twilio's."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from relais.ops.doctor import http_probe
-from relais.ops.doctor.context import Patient
-from relais.ops.doctor.result import Finding, failed, ok, unverified
+from relais.ops.doctor.context import DoctorContext
+from relais.ops.doctor.result import CheckResult, failed, ok, unverified
 from relais.whatsapp.client import OutcomeUnknown, RetryLater, TwilioRefused
 
-FAR = timedelta(seconds=5)
-"""A header tells whole seconds, and travels."""
+MAX_CLOCK_DIFFERENCE = timedelta(seconds=5)
+"""A Date header has whole seconds, and network latency."""
 ADVICE = "Let the time be set by the network (timedatectl set-ntp true)."
 
 
-def look(patient: Patient) -> Iterator[Finding]:
+def check_clock(context: DoctorContext) -> Iterator[CheckResult]:
     compared: list[str] = []
-    for whose, theirs in _clocks(patient):
-        ours = patient.now()
-        if abs(off := ours - theirs) > FAR:
+    for whose, theirs in _clocks(context):
+        ours = context.now()
+        if abs(off := ours - theirs) > MAX_CLOCK_DIFFERENCE:
             ahead = "ahead of" if off > timedelta(0) else "behind"
             yield failed(
                 f"This machine's clock is {abs(off).total_seconds():.0f} s {ahead} {whose}.",
@@ -32,25 +32,27 @@ def look(patient: Patient) -> Iterator[Finding]:
             )
         else:
             compared.append(whose)
-    zone = patient.environment.time_zone
-    here = patient.now().astimezone(ZoneInfo(zone))
-    told = f"It is {here:%H:%M} in {zone} (RELAIS_TIME_ZONE)"
+    zone = context.environment.time_zone
+    here = context.now().astimezone(ZoneInfo(zone))
+    time_here = f"It is {here:%H:%M} in {zone} (RELAIS_TIME_ZONE)"
     if compared:
-        yield ok(f"{told}, as by {' and '.join(compared)}.")
+        yield ok(f"{time_here}, as by {' and '.join(compared)}.")
     else:
-        yield unverified(f"{told}; no other clock could be asked.", "See the lines on database and address.")
+        yield unverified(
+            f"{time_here}; no other clock could be asked.", "See the lines on database and address."
+        )
 
 
-def _clocks(patient: Patient) -> Iterator[tuple[str, datetime]]:
-    with suppress(psycopg.Error), patient.database() as db:
-        (theirs,) = db.execute("select clock_timestamp()").fetchone() or (patient.now(),)
+def _clocks(context: DoctorContext) -> Iterator[tuple[str, datetime]]:
+    with suppress(psycopg.Error), context.database() as db:
+        (theirs,) = db.execute("select clock_timestamp()").fetchone() or (context.now(),)
         yield "the database's", theirs
     with suppress(http_probe.Unreachable):
-        if theirs := _date(http_probe.call(patient, "GET", "/api/live").headers.get("Date")):
+        if theirs := _date(http_probe.call(context, "GET", "/api/live").headers.get("Date")):
             yield "that of the public address", theirs
-    if patient.live:
+    if context.live:
         with suppress(RetryLater, TwilioRefused, OutcomeUnknown):
-            if theirs := _date(http_probe.ask_twilio(patient).headers.get("Date")):
+            if theirs := _date(http_probe.fetch_account(context).headers.get("Date")):
                 yield "Twilio's", theirs
 
 

@@ -1,4 +1,4 @@
-"""The installation that is looked at, and the ways to reach its parts. Nothing is changed in any of them."""
+"""The context of a check: the environment, a read-only database connection, and the removal of secrets."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ import psycopg
 
 from relais.environment import Environment
 
-CONNECT = 3
-"""Seconds that the database gets to let us in; half of them more for each question."""
-
-
-WORD = 12
-"""Letters: a password that is shorter may be a word, which our own sentences hold as well."""
+CONNECT_TIMEOUT_SECONDS = 3
+MIN_SECRET_CHARACTERS = 12
+"""A shorter password may be a word that our own sentences contain."""
 
 
 def _now() -> datetime:
@@ -25,12 +22,12 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True)
-class Patient:
+class DoctorContext:
     environment: Environment
     live: bool = False
     """Whether Twilio may be asked."""
     without_database: str = ""
-    """Why there is none to ask, when that is known already."""
+    """Why there is none, when that is already known."""
     now: Callable[[], datetime] = _now
 
     @contextmanager
@@ -38,7 +35,9 @@ class Patient:
         """A connection that only reads. Raises psycopg.Error."""
         if self.without_database:
             raise psycopg.OperationalError(self.without_database)
-        with psycopg.connect(self.environment.database_url, connect_timeout=CONNECT, autocommit=True) as db:
+        with psycopg.connect(
+            self.environment.database_url, connect_timeout=CONNECT_TIMEOUT_SECONDS, autocommit=True
+        ) as db:
             db.execute("set default_transaction_read_only = on")
             db.execute("set statement_timeout = '4s'")
             yield db
@@ -47,21 +46,21 @@ class Patient:
     def log(self) -> str:
         return str(self.environment.data_dir / "log")
 
-    def without_secrets(self, text: str, *, shortest: int = WORD) -> str:
-        for secret in self._secrets():
-            if len(secret) >= shortest:
+    def without_secrets(self, text: str, *, min_characters: int = MIN_SECRET_CHARACTERS) -> str:
+        for secret in self._secret_values():
+            if len(secret) >= min_characters:
                 text = text.replace(secret, "…")
         return text
 
-    def _secrets(self) -> list[str]:
-        told = self.environment
-        password = str(psycopg.conninfo.conninfo_to_dict(told.database_url).get("password") or "")
+    def _secret_values(self) -> list[str]:
+        environment = self.environment
+        password = str(psycopg.conninfo.conninfo_to_dict(environment.database_url).get("password") or "")
         secrets = [
-            told.twilio_auth_token,
-            told.twilio_auth_token_secondary,
-            told.studio_webhook_secret,
-            told.secret_key,
+            environment.twilio_auth_token,
+            environment.twilio_auth_token_secondary,
+            environment.studio_webhook_secret,
+            environment.secret_key,
             password,
         ]
-        # The longest first: one may be the beginning of another.
+        # The longest first: one may be a prefix of another.
         return sorted(filter(None, secrets), key=len, reverse=True)

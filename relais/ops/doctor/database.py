@@ -1,4 +1,4 @@
-"""Does the database answer, is it the right one, and does it keep what it says it kept."""
+"""Check of the database: it answers, has the right version and extensions, and is durable."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from relais.ops.doctor.context import Patient
-from relais.ops.doctor.result import Finding, failed, ok, warning
+from relais.ops.doctor.context import DoctorContext
+from relais.ops.doctor.result import CheckResult, failed, ok, warning
 
-OLDEST = 150_000
-EXTENSIONS = ("pg_trgm", "unaccent")
-SLOW = 0.05
-"""Seconds for the shortest question; a page asks a dozen, a message half of that."""
-FEW = 10
-"""Connections left: web and jobs may each open a dozen more under load."""
-FULL = ("too many clients", "remaining connection slots", "too many connections")
-"""As the server words it; before it lets anybody in, the driver hands on no code."""
-NOT_KEPT = {
+MIN_VERSION_NUMBER = 150_000
+REQUIRED_EXTENSIONS = ("pg_trgm", "unaccent")
+SLOW_QUERY_SECONDS = 0.05
+"""Seconds for the min_characters question; a page asks a dozen, a message half of that."""
+MIN_FREE_CONNECTIONS = 10
+"""Web and jobs may each open a dozen more under load."""
+TOO_MANY_CONNECTIONS_MESSAGES = ("too many clients", "remaining connection slots", "too many connections")
+"""The server's messages: before authentication the driver passes on no error code."""
+DURABILITY_SETTINGS = {
     "fsync": "what it said it kept is lost when the machine stops",
     "full_page_writes": "its files may be torn when the machine stops",
     "synchronous_commit": "messages that were acknowledged may be lost when it stops",
 }
 
-FACTS = """
+READ_FACTS = """
 select current_setting('server_version_num')::int as number, current_setting('server_version') as version,
        current_setting('fsync') as fsync, current_setting('full_page_writes') as full_page_writes,
        current_setting('synchronous_commit') as synchronous_commit,
@@ -40,13 +40,13 @@ select current_setting('server_version_num')::int as number, current_setting('se
 """
 
 
-def look(patient: Patient) -> Iterator[Finding]:
+def check_database(context: DoctorContext) -> Iterator[CheckResult]:
     try:
-        with patient.database() as db:
+        with context.database() as db:
             seconds = _latency(db)
-            facts = db.cursor(row_factory=dict_row).execute(FACTS).fetchone()
+            facts = db.cursor(row_factory=dict_row).execute(READ_FACTS).fetchone()
     except psycopg.Error as error:
-        yield failed(f"The database cannot be used: {said_by(error)}.", _advice(patient, error))
+        yield failed(f"The database cannot be used: {first_line(error)}.", _advice(context, error))
         return
     assert facts is not None
     left = facts["most"] - facts["used"]
@@ -54,55 +54,55 @@ def look(patient: Patient) -> Iterator[Finding]:
         f"PostgreSQL {facts['version'].split()[0]} answers in {seconds * 1000:.2f} ms; {facts['size']}, "
         f"{left} of {facts['most']} connections left."
     )
-    yield from _faults(facts, seconds, left)
+    yield from _check_facts(facts, seconds, left)
 
 
-def _faults(facts: dict[str, Any], seconds: float, left: int) -> Iterator[Finding]:
-    if facts["number"] < OLDEST:
+def _check_facts(facts: dict[str, Any], seconds: float, left: int) -> Iterator[CheckResult]:
+    if facts["number"] < MIN_VERSION_NUMBER:
         yield failed(f"It is PostgreSQL {facts['version']}.", "Relais needs version 15 or later.")
     if facts["standby"]:
         yield failed("It is a standby that takes no writes.", "Let DATABASE_URL lead to the primary.")
-    if seconds > SLOW:
+    if seconds > SLOW_QUERY_SECONDS:
         yield warning(
-            f"The shortest question takes {seconds * 1000:.0f} ms.",
+            f"The min_characters question takes {seconds * 1000:.0f} ms.",
             "Let the database run on the same machine or network as Relais.",
         )
-    if left < FEW:
-        told = failed if left <= 0 else warning
-        yield told(
+    if left < MIN_FREE_CONNECTIONS:
+        report = failed if left <= 0 else warning
+        yield report(
             f"Only {max(left, 0)} of {facts['most']} connections are left.",
             "See who holds them (pg_stat_activity), or raise max_connections.",
         )
-    for name in EXTENSIONS:
+    for name in REQUIRED_EXTENSIONS:
         if name not in facts["extensions"]:
             yield failed(
                 f"The extension {name} is missing.", f"Run in this database: CREATE EXTENSION {name}; "
             )
-    for name, so_what in NOT_KEPT.items():
+    for name, consequence in DURABILITY_SETTINGS.items():
         if facts[name] == "off":
-            yield failed(f"{name} is off: {so_what}.", f"Set {name} to on.")
+            yield failed(f"{name} is off: {consequence}.", f"Set {name} to on.")
 
 
 def _latency(db: psycopg.Connection[Any]) -> float:
-    def asked() -> float:
-        began = time.perf_counter()
+    def measure() -> float:
+        started = time.perf_counter()
         db.execute("select 1")
-        return time.perf_counter() - began
+        return time.perf_counter() - started
 
-    return statistics.median(asked() for _ in range(5))
+    return statistics.median(measure() for _ in range(5))
 
 
-def said_by(error: BaseException) -> str:
-    """The first line alone, without its full stop."""
+def first_line(error: BaseException) -> str:
+    """The first line of the message, without its full stop."""
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__).strip().rstrip(".")
 
 
-def _advice(patient: Patient, error: BaseException) -> str:
-    if any(words in str(error) for words in FULL):
+def _advice(context: DoctorContext, error: BaseException) -> str:
+    if any(words in str(error) for words in TOO_MANY_CONNECTIONS_MESSAGES):
         return "All its connections are taken: see who holds them, or raise max_connections."
-    if patient.environment.embedded_database:
+    if context.environment.embedded_database:
         if "authentication failed" in str(error):
-            return "Look as the user whom Relais runs as: nobody else is let in."
-        return f"Read {patient.log}/postgres.log, then start Relais again by bin/up."
+            return "Check as the user whom Relais runs as: nobody else is let in."
+        return f"Read {context.log}/postgres.log, then start Relais again by bin/up."
     return "See DATABASE_URL, and whether that server runs and lets this machine in."

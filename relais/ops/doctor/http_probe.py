@@ -1,4 +1,4 @@
-"""The two ways out of this machine: to our own public address, as Twilio goes, and to Twilio itself."""
+"""HTTP requests of the checks: to our own public address, as Twilio sends them, and to Twilio itself."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import requests
 import urllib3
 from twilio.request_validator import RequestValidator
 
-from relais.ops.doctor.context import Patient
+from relais.ops.doctor.context import DoctorContext
 from relais.whatsapp import client
 
-PATIENCE = (3, 4)
-"""Seconds to connect and to wait; a look has ten in all."""
-MOST = 64 * 1024
+CONNECT_AND_READ_TIMEOUT_SECONDS = (3, 4)
+"""A check has ten in all."""
+MAX_RESPONSE_BYTES = 64 * 1024
 
 
 class Unreachable(Exception):
-    """One sentence why, and what to do."""
+    """Why the public address cannot be reached, and what to do."""
 
     def __init__(self, sentence: str, advice: str) -> None:
         self.sentence, self.advice = sentence, advice
@@ -27,25 +27,30 @@ class Unreachable(Exception):
 
 
 def call(
-    patient: Patient, method: str, path: str, params: Mapping[str, str] | None = None, *, token: str = ""
+    context: DoctorContext,
+    method: str,
+    path: str,
+    params: Mapping[str, str] | None = None,
+    *,
+    token: str = "",
 ) -> requests.Response:
-    """Our public address asked once, no redirect followed; with a `token` it is signed as Twilio signs."""
-    url = patient.environment.public_base_url + path
+    """One request to our public address, without following redirects; with a `token` it is signed as Twilio signs."""
+    url = context.environment.public_base_url + path
     headers = {"User-Agent": "TwilioProxy/1.1 (relais doctor)"}
     if token:
         headers["X-Twilio-Signature"] = RequestValidator(token).compute_signature(url, dict(params or {}))
     if params is not None:
         headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
     with requests.Session() as http:
-        # No proxy and no password by surprise: Twilio has neither.
+        # Ignore proxy and .netrc settings of this machine, which Twilio does not have.
         http.trust_env = False
         try:
             with http.request(
                 method, url, data=urlencode(params) if params is not None else None, headers=headers,
-                timeout=PATIENCE, allow_redirects=False, stream=True,
-            ) as answer:  # fmt: skip
-                answer._content = answer.raw.read(MOST, decode_content=True)
-                return answer
+                timeout=CONNECT_AND_READ_TIMEOUT_SECONDS, allow_redirects=False, stream=True,
+            ) as response:  # fmt: skip
+                response._content = response.raw.read(MAX_RESPONSE_BYTES, decode_content=True)
+                return response
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise _unreachable(error) from error
 
@@ -53,8 +58,10 @@ def call(
 def _unreachable(error: BaseException) -> Unreachable:
     reasons = _reasons(error)
     names = {type(reason).__name__ for reason in reasons}
-    if unsound := next((each for each in reasons if type(each).__name__ == "SSLCertVerificationError"), None):
-        why = getattr(unsound, "verify_message", "") or "it is not trusted"
+    if certificate_error := next(
+        (each for each in reasons if type(each).__name__ == "SSLCertVerificationError"), None
+    ):
+        why = getattr(certificate_error, "verify_message", "") or "it is not trusted"
         return Unreachable(
             f"its certificate does not hold ({why})",
             "Give it one that browsers trust, with its whole chain: Twilio checks it.",
@@ -81,17 +88,17 @@ def _unreachable(error: BaseException) -> Unreachable:
 
 
 def _reasons(error: BaseException | None) -> list[BaseException]:
-    """The failure and all that stands behind it."""
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
+    """The error and its chain of causes."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
         inner: Any = getattr(error, "reason", None) or (error.args[0] if error.args else None)
         error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
-    return found
+    return chain
 
 
-def ask_twilio(patient: Patient) -> Any:
-    """Our own account: the SDK's answer with status, text and headers. Raises as everything behind the seam."""
-    account = patient.environment.twilio_account_sid
+def fetch_account(context: DoctorContext) -> Any:
+    """Our own account: the SDK's response with status, text and headers. Raises the errors of `whatsapp.client`."""
+    account = context.environment.twilio_account_sid
     with client.classify_errors():
         return client.twilio().request("GET", f"https://api.twilio.com/2010-04-01/Accounts/{account}.json")

@@ -1,4 +1,4 @@
-"""`relais doctor`: looks at everything that a working desk needs, and prints a line for each finding."""
+"""The output of `relais doctor`: a line for each check result, or JSON."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from relais.environment import ROOT, Environment, load
-from relais.ops.doctor.context import Patient
-from relais.ops.doctor.result import Finding, State
+from relais.ops.doctor.context import DoctorContext
+from relais.ops.doctor.result import CheckResult, State
 from relais.ops.errors import OperationError
 
-START = 15.0
-"""Seconds that the embedded database gets to start, when it does not run."""
+DATABASE_START_TIMEOUT_SECONDS = 15.0
+"""For the embedded database, when it does not run."""
 LABELS = {
     State.OK: "ok",
     State.WARNING: "warning",
     State.FAILED: "failed",
-    # In French wherever it stands: what nobody tried is told apart from what is well.
+    # In French in every output: it must stand out from “ok”.
     State.UNVERIFIED: "non vérifié",
 }
 
@@ -31,28 +31,28 @@ def report(*, live: bool, as_json: bool) -> int:
     import django
 
     django.setup()
-    # Whatever is wrong is told as a finding, and a line of a log among them would break the JSON.
+    # Errors are results; a log line between them would break the JSON.
     logging.disable()
-    from relais.ops.doctor.runner import examine
+    from relais.ops.doctor.runner import run_checks
 
     with _database(environment) as why_not:
-        findings = examine(Patient(environment, live=live, without_database=why_not))
-        return told(findings, as_json=as_json)
+        results = run_checks(DoctorContext(environment, live=live, without_database=why_not))
+        return print_results(results, as_json=as_json)
 
 
 @contextmanager
 def _database(environment: Environment) -> Iterator[str]:
-    """The one that runs, or one for as long as we look. A text says why there is none; none is made."""
+    """Join the running database or start it for this block, but never create one. Yields why there is none, or ""."""
     if not environment.embedded_database:
         yield ""
         return
     from relais.ops.database import Cluster, joined_or_started
 
-    end = time.monotonic() + START
+    deadline = time.monotonic() + DATABASE_START_TIMEOUT_SECONDS
 
     def sleep(seconds: float) -> None:
-        if time.monotonic() > end:
-            raise OperationError(f"it did not start within {START:.0f} s")
+        if time.monotonic() > deadline:
+            raise OperationError(f"it did not start within {DATABASE_START_TIMEOUT_SECONDS:.0f} s")
         time.sleep(seconds)
 
     with ExitStack() as stack:
@@ -68,30 +68,30 @@ def _database(environment: Environment) -> Iterator[str]:
         yield why_not
 
 
-def told(findings: Iterable[Finding], *, as_json: bool) -> int:
-    """Prints each as soon as it is found, in JSON all at the end; 1 when something failed."""
-    all_of_them = []
-    for each in findings:
-        all_of_them.append(each)
+def print_results(results: Iterable[CheckResult], *, as_json: bool) -> int:
+    """Print each as soon as it is known, in JSON all at the end. Returns 1 when a check failed."""
+    printed = []
+    for each in results:
+        printed.append(each)
         if not as_json:
-            print(_line(each), flush=True)
+            print(_to_line(each), flush=True)
     if as_json:
-        print(json.dumps([_record(each) for each in all_of_them], ensure_ascii=False, indent=2))
+        print(json.dumps([_to_record(each) for each in printed], ensure_ascii=False, indent=2))
     else:
-        print(_in_short(all_of_them))
-    return int(any(each.state == State.FAILED for each in all_of_them))
+        print(_summary(printed))
+    return int(any(each.state == State.FAILED for each in printed))
 
 
-def _line(found: Finding) -> str:
-    advice = f"\n{'':29}→ {found.advice}" if found.advice and found.state != State.OK else ""
-    return f"{LABELS[found.state]:13}{found.name:16}{found.sentence}{advice}"
+def _to_line(result: CheckResult) -> str:
+    advice = f"\n{'':29}→ {result.advice}" if result.advice and result.state != State.OK else ""
+    return f"{LABELS[result.state]:13}{result.name:16}{result.sentence}{advice}"
 
 
-def _record(found: Finding) -> dict[str, str]:
-    said = f"non vérifié : {found.sentence}" if found.state == State.UNVERIFIED else found.sentence
-    return {"name": found.name, "state": found.state.value, "sentence": said, "advice": found.advice}
+def _to_record(result: CheckResult) -> dict[str, str]:
+    sentence = f"non vérifié : {result.sentence}" if result.state == State.UNVERIFIED else result.sentence
+    return {"name": result.name, "state": result.state.value, "sentence": sentence, "advice": result.advice}
 
 
-def _in_short(findings: list[Finding]) -> str:
-    counted = {state: sum(each.state == state for each in findings) for state in State}
+def _summary(results: list[CheckResult]) -> str:
+    counted = {state: sum(each.state == state for each in results) for state in State}
     return ", ".join(f"{count} {LABELS[state]}" for state, count in counted.items() if count) + "."

@@ -1,4 +1,4 @@
-"""What one look tells: how it is, in a sentence, and what to do about it."""
+"""The result of a check: its state, a sentence, and advice."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     state: State
     sentence: str
     advice: str = ""
     name: str = ""
-    """Of the look that told it, unless it has one of its own."""
+    """The check's name, unless the result has one of its own."""
 
 
-def ok(sentence: str) -> Finding:
-    return Finding(State.OK, sentence)
+def ok(sentence: str) -> CheckResult:
+    return CheckResult(State.OK, sentence)
 
 
-def warning(sentence: str, advice: str) -> Finding:
-    return Finding(State.WARNING, sentence, advice)
+def warning(sentence: str, advice: str) -> CheckResult:
+    return CheckResult(State.WARNING, sentence, advice)
 
 
-def failed(sentence: str, advice: str) -> Finding:
-    return Finding(State.FAILED, sentence, advice)
+def failed(sentence: str, advice: str) -> CheckResult:
+    return CheckResult(State.FAILED, sentence, advice)
 
 
-def unverified(sentence: str, advice: str = "") -> Finding:
-    return Finding(State.UNVERIFIED, sentence, advice)
+def unverified(sentence: str, advice: str = "") -> CheckResult:
+    return CheckResult(State.UNVERIFIED, sentence, advice)

@@ -1,4 +1,4 @@
-"""All looks in order, each with a bound on its time: one that hangs is a finding too."""
+"""Runs all checks in order, each with a timeout: a check that hangs becomes a failed result."""
 
 from __future__ import annotations
 
@@ -10,66 +10,69 @@ from dataclasses import replace
 import psycopg
 
 from relais.ops.doctor import account, assumptions, clock, database, disk, migrations, webhooks, workers
-from relais.ops.doctor.context import Patient
-from relais.ops.doctor.result import Finding, failed, unverified
+from relais.ops.doctor.context import DoctorContext
+from relais.ops.doctor.result import CheckResult, failed, unverified
 
-Look = Callable[[Patient], Iterator[Finding]]
+Check = Callable[[DoctorContext], Iterator[CheckResult]]
 
-PATIENCE = 10.0
-IN_ALL = 60.0
-"""Seconds."""
-LOOKS: dict[str, Look] = {
-    "database": database.look,
-    "migrations": migrations.look,
-    "jobs": workers.look_at_jobs,
-    "sender": workers.look_at_sender,
-    "message_log": workers.look_at_message_log,
-    "clock": clock.look,
-    "disk": disk.look,
-    "data_folder": disk.look_at_modes,
-    "public_address": webhooks.look,
-    "credentials": account.look_at_credentials,
-    "sender_number": account.look_at_sender_number,
-    "hooks": account.look_at_hooks,
-    "assumptions": assumptions.look,
+CHECK_TIMEOUT_SECONDS = 10.0
+TOTAL_TIMEOUT_SECONDS = 60.0
+CHECKS: dict[str, Check] = {
+    "database": database.check_database,
+    "migrations": migrations.check_migrations,
+    "jobs": workers.check_jobs,
+    "sender": workers.check_sender,
+    "message_log": workers.check_message_log,
+    "clock": clock.check_clock,
+    "disk": disk.check_space,
+    "data_folder": disk.check_permissions,
+    "public_address": webhooks.check_public_address,
+    "credentials": account.check_credentials,
+    "sender_number": account.check_sender_number,
+    "hooks": account.check_webhooks,
+    "assumptions": assumptions.check_assumptions,
 }
 
 
-def examine(patient: Patient, looks: dict[str, Look] = LOOKS) -> Iterator[Finding]:
-    end = time.monotonic() + IN_ALL
-    for name, look in looks.items():
-        for found in _within(min(PATIENCE, end - time.monotonic()), look, patient):
+def run_checks(context: DoctorContext, checks: dict[str, Check] = CHECKS) -> Iterator[CheckResult]:
+    deadline = time.monotonic() + TOTAL_TIMEOUT_SECONDS
+    for name, check in checks.items():
+        for result in _run_with_timeout(
+            min(CHECK_TIMEOUT_SECONDS, deadline - time.monotonic()), check, context
+        ):
             yield replace(
-                found,
-                name=found.name or name,
-                sentence=patient.without_secrets(found.sentence),
-                advice=patient.without_secrets(found.advice),
+                result,
+                name=result.name or name,
+                sentence=context.without_secrets(result.sentence),
+                advice=context.without_secrets(result.advice),
             )
 
 
-def _within(seconds: float, look: Look, patient: Patient) -> list[Finding]:
-    """In a thread that nobody waits for in the end: a frozen server or a name's look-up knows no time-out."""
-    told: list[Finding] = []
+def _run_with_timeout(seconds: float, check: Check, context: DoctorContext) -> list[CheckResult]:
+    """In a daemon thread: a frozen server or a DNS lookup has no timeout of its own."""
+    results: list[CheckResult] = []
 
     def work() -> None:
         try:
-            told.extend(look(patient))
+            results.extend(check(context))
         except psycopg.errors.UndefinedTable:
-            told.append(unverified("Not looked at: the tables are not there.", "See the line on migrations."))
-        except psycopg.Error:
-            told.append(
-                unverified("Not looked at: the database did not answer.", "See the line on the database.")
+            results.append(
+                unverified("Not checked: the tables are not there.", "See the line on migrations.")
             )
-        except Exception as error:  # A look that fails must not hide the others.
-            said = patient.without_secrets(f"{type(error).__name__}: {error}", shortest=1)
-            told.append(failed(f"It could not be looked at ({said}).", "Tell the authors of Relais."))
+        except psycopg.Error:
+            results.append(
+                unverified("Not checked: the database did not answer.", "See the line on the database.")
+            )
+        except Exception as error:  # A check that raises must not hide the others.
+            error_text = context.without_secrets(f"{type(error).__name__}: {error}", min_characters=1)
+            results.append(failed(f"It could not be checked ({error_text}).", "Tell the authors of Relais."))
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(max(0.0, seconds))
     if not thread.is_alive():
-        return told
+        return results
     return [
-        *told,
+        *results,
         failed(f"No answer within {max(0, seconds):.0f} s.", "See network and firewall, then try again."),
     ]

@@ -1,7 +1,7 @@
-"""Does what Twilio calls reach us, and is it let in for its signature alone.
+"""Check of the public address: Twilio's calls reach us, and only signed ones are accepted.
 
-Two calls through the public address: a status callback about a message that nobody sent, rightly signed and
-then not. Neither leaves a trace; the second is signed with a key by which the door knows that it is a trial.
+It sends two status callbacks for an unknown message, one with a valid signature and one without. Neither is stored;
+the second is signed with a key by which the webhook knows the doctor and does not count an attack.
 """
 
 from __future__ import annotations
@@ -15,89 +15,93 @@ import requests
 
 from relais.environment import LOOPBACK
 from relais.ops.doctor import http_probe
-from relais.ops.doctor.context import Patient
-from relais.ops.doctor.result import Finding, failed, ok, unverified, warning
+from relais.ops.doctor.context import DoctorContext
+from relais.ops.doctor.result import CheckResult, failed, ok, unverified, warning
 from relais.whatsapp.inbound.signature import doctor_probe_key
 
-PATH = "/api/twilio/status?ref=doctor"
-NOBODY_SENT_IT = {"MessageSid": "SM" + "0" * 32, "MessageStatus": "sent", "From": "", "To": ""}
+STATUS_PATH = "/api/twilio/status?ref=doctor"
+UNKNOWN_MESSAGE = {"MessageSid": "SM" + "0" * 32, "MessageStatus": "sent", "From": "", "To": ""}
 
 
-def look(patient: Patient) -> Iterator[Finding]:
-    told = patient.environment
-    address = urlsplit(told.public_base_url)
-    if address.hostname in LOOPBACK and not told.demo:
+def check_public_address(context: DoctorContext) -> Iterator[CheckResult]:
+    environment = context.environment
+    address = urlsplit(environment.public_base_url)
+    if address.hostname in LOOPBACK and not environment.demo:
         yield failed(
-            f"{told.public_base_url} leads to this machine itself: Twilio does not reach it.",
+            f"{environment.public_base_url} leads to this machine itself: Twilio does not reach it.",
             "Set PUBLIC_BASE_URL to the address by which the internet reaches Relais, such as https://relais.example.com.",
         )
-    elif address.scheme != "https" and not told.demo:
+    elif address.scheme != "https" and not environment.demo:
         yield warning(
-            f"{told.public_base_url} is not encrypted: what clients write is read on the way.",
+            f"{environment.public_base_url} is not encrypted: what clients write is read on the way.",
             "Let a proxy serve https, and write PUBLIC_BASE_URL so.",
         )
     try:
-        yield from _both_ways(patient)
-    except http_probe.Unreachable as why:
-        yield failed(f"{told.public_base_url} is not reached from here: {why.sentence}.", why.advice)
+        yield from _check_signatures(context)
+    except http_probe.Unreachable as error:
+        yield failed(
+            f"{environment.public_base_url} is not reached from here: {error.sentence}.", error.advice
+        )
 
 
-def _both_ways(patient: Patient) -> Iterator[Finding]:
-    told = patient.environment
-    if not told.twilio_auth_token:
-        yield from _let_in_unsigned(patient)
+def _check_signatures(context: DoctorContext) -> Iterator[CheckResult]:
+    environment = context.environment
+    if not environment.twilio_auth_token:
+        yield from _check_rejection(context)
         yield unverified(
-            f"{told.public_base_url} is reached; nothing can be signed without TWILIO_AUTH_TOKEN.",
+            f"{environment.public_base_url} is reached; nothing can be signed without TWILIO_AUTH_TOKEN.",
             "See the line on credentials.",
         )
         return
-    answer = http_probe.call(patient, "POST", PATH, NOBODY_SENT_IT, token=told.twilio_auth_token)
-    if answer.status_code != 204:
-        yield _wrong(patient, answer)
-        return
-    if fault := next(_let_in_unsigned(patient), None):
-        yield fault
-        return
-    yield ok(f"{told.public_base_url} is reached; what is signed is let in, what is not is refused.")
-
-
-def _let_in_unsigned(patient: Patient) -> Iterator[Finding]:
-    answer = http_probe.call(
-        patient, "POST", PATH, NOBODY_SENT_IT, token=doctor_probe_key(patient.environment.secret_key)
+    response = http_probe.call(
+        context, "POST", STATUS_PATH, UNKNOWN_MESSAGE, token=environment.twilio_auth_token
     )
-    if answer.status_code != 403 or not _is_ours(answer):
+    if response.status_code != 204:
+        yield _explain_failure(context, response)
+        return
+    if problem := next(_check_rejection(context), None):
+        yield problem
+        return
+    yield ok(f"{environment.public_base_url} is reached; what is signed is let in, what is not is refused.")
+
+
+def _check_rejection(context: DoctorContext) -> Iterator[CheckResult]:
+    response = http_probe.call(
+        context, "POST", STATUS_PATH, UNKNOWN_MESSAGE, token=doctor_probe_key(context.environment.secret_key)
+    )
+    if response.status_code != 403 or not _is_from_relais(response):
         yield failed(
-            f"A call with a wrong signature is answered {answer.status_code}, not refused with 403.",
+            f"A call with a wrong signature is answered {response.status_code}, not refused with 403.",
             "See what answers at PUBLIC_BASE_URL: it is not Relais, or another one.",
         )
 
 
-def _wrong(patient: Patient, answer: requests.Response) -> Finding:
-    base, code = patient.environment.public_base_url, answer.status_code
+def _explain_failure(context: DoctorContext, response: requests.Response) -> CheckResult:
+    base, code = context.environment.public_base_url, response.status_code
     if 300 <= code < 400:
-        to = urlsplit(answer.headers.get("Location", ""))
+        to = urlsplit(response.headers.get("Location", ""))
         return failed(
             f"{base} redirects to {to.scheme}://{to.hostname or ''}{to.path}: "
             "Twilio follows with GET and loses the message.",
             "Set PUBLIC_BASE_URL to where it leads in the end, or let the proxy answer without a redirect.",
         )
-    if code == 403 and _is_ours(answer):
+    if code == 403 and _is_from_relais(response):
         return failed(
             "A call signed with TWILIO_AUTH_TOKEN is refused (403).",
             "Relais may have been started with another token or PUBLIC_BASE_URL: restart it. Else the proxy changes "
             "path or query: it must leave them as they are.",
         )
-    if code == 503 and _is_ours(answer):
+    if code == 503 and _is_from_relais(response):
         return failed("Relais is reached, but cannot store (503).", "See the line on the database.")
-    who = "Relais" if _is_ours(answer) else "Something that is not Relais"
+    who = "Relais" if _is_from_relais(response) else "Something that is not Relais"
     return failed(
         f"{who} answers {code} at {base}/api/twilio/status.",
         "Let the proxy pass /api/twilio/ on to Relais, with POST and unchanged; see its log and that of Relais.",
     )
 
 
-def _is_ours(answer: requests.Response) -> bool:
+def _is_from_relais(response: requests.Response) -> bool:
     with suppress(ValueError):
-        told = json.loads(answer.content)
-        return isinstance(told, dict) and told.get("success") == "false"
+        payload = json.loads(response.content)
+        return isinstance(payload, dict) and payload.get("success") == "false"
     return False

@@ -1,4 +1,4 @@
-"""Is somebody doing the jobs and the sending, and does nothing lie there for too long."""
+"""Checks of the background workers: jobs, sender and log reconciliation run, and nothing waits for too long."""
 
 from __future__ import annotations
 
@@ -7,32 +7,31 @@ from typing import Any
 
 import psycopg
 
-from relais.ops.doctor.context import Patient
-from relais.ops.doctor.result import Finding, failed, ok, unverified, warning
+from relais.ops.doctor.context import DoctorContext
+from relais.ops.doctor.result import CheckResult, failed, ok, unverified, warning
 from relais.ops.health import STALE_AFTER_SECONDS
 from relais.ops.job_progress import SELECT_OLDEST_READY, SELECT_PROGRESS, JobProgress, periodic_intervals
 
-LONGEST_WAIT = 60
-"""Seconds that a message may lie unsent."""
-LONGEST_JOB_WAIT = 300
+MAX_UNSENT_SECONDS = 60
+MAX_JOB_WAIT_SECONDS = 300
 
-SIGN_OF_LIFE = "select process, extract(epoch from now() - at)::float from heartbeats where name = %s"
-WORKERS = (
+READ_HEARTBEAT = "select process, extract(epoch from now() - at)::float from heartbeats where name = %s"
+COUNT_WORKERS = (
     "select count(*) from procrastinate_workers where last_heartbeat > now() - make_interval(secs => %s)"
 )
-FAILED = """
+FAILED_JOBS = """
 select job.task_name, count(*) from procrastinate_jobs job
 where job.status = 'failed' and exists (
   select from procrastinate_events event
   where event.job_id = job.id and event.type = 'failed' and event.at > now() - interval '1 day')
 group by 1 order by 2 desc
 """
-STALLED = """
+STALLED_JOBS = """
 select count(*) from procrastinate_jobs job
 left join procrastinate_workers worker on worker.id = job.worker_id
 where job.status = 'doing' and coalesce(worker.last_heartbeat, '-infinity') < now() - make_interval(secs => %s)
 """
-WAITING = """
+WAITING_JOBS = """
 select count(*), max(extract(epoch from now() - coalesce(job.scheduled_at, deferred.at)))::float
 from procrastinate_jobs job
 cross join lateral (
@@ -40,11 +39,11 @@ cross join lateral (
 where job.status = 'todo'
   and coalesce(job.scheduled_at, deferred.at) < now() - make_interval(secs => %s)
 """
-UNSENT = """
+UNSENT_MESSAGES = """
 select count(*), max(extract(epoch from now() - created_at))::float from message_deliveries
 where state in ('queued', 'sending')
 """
-DOUBTFUL = """
+UNCERTAIN_MESSAGES = """
 select count(*) from message_deliveries
 where state = 'uncertain' and created_at > now() - interval '1 day'
 """
@@ -53,48 +52,48 @@ LOG_READINGS = """
 select sender, extract(epoch from now() - last_ok_at)::float, missing, last_error || back_error <> ''
 from log_readings where account = %s order by sender
 """
-LONGEST_WITHOUT_LOG = 900
-"""Seconds; the log is read each minute."""
+MAX_RECONCILIATION_AGE_SECONDS = 900
+"""The log is read every minute."""
 
 
-def look_at_jobs(patient: Patient) -> Iterator[Finding]:
-    advice = f"If it comes again, read {patient.log}/jobs.log."
-    with patient.database() as db:
-        alive, told = _sign_of_life(db, "jobs", patient)
-        (workers,) = _one(db, WORKERS, STALE_AFTER_SECONDS)
-        faults = list(_without_progress(db, patient)) if alive and workers else []
-        if faults:
-            yield from faults
+def check_jobs(context: DoctorContext) -> Iterator[CheckResult]:
+    advice = f"If it comes again, read {context.log}/jobs.log."
+    with context.database() as db:
+        alive, heartbeat = _read_heartbeat(db, "jobs", context)
+        (workers,) = _one(db, COUNT_WORKERS, STALE_AFTER_SECONDS)
+        problems = list(_check_progress(db, context)) if alive and workers else []
+        if problems:
+            yield from problems
         elif alive and workers:
-            yield ok(f"{told}; {workers} at work.")
+            yield ok(f"{heartbeat}; {workers} at work.")
         elif alive:
             yield failed(
                 "The process lives, but no worker takes jobs.",
-                f"Read {patient.log}/jobs.log, restart Relais.",
+                f"Read {context.log}/jobs.log, restart Relais.",
             )
         else:
-            yield _not_running(told, patient)
-        failures = db.execute(FAILED).fetchall()
+            yield _not_running(heartbeat, context)
+        failures = db.execute(FAILED_JOBS).fetchall()
         if failures:
             names = ", ".join(f"{name.rpartition('.')[2]} × {count}" for name, count in failures)
             yield warning(
-                f"Jobs that failed for good within a day: {names}.", f"Read {patient.log}/jobs.log."
+                f"Jobs that failed for good within a day: {names}.", f"Read {context.log}/jobs.log."
             )
-        (stalled,) = _one(db, STALLED, STALE_AFTER_SECONDS)
+        (stalled,) = _one(db, STALLED_JOBS, STALE_AFTER_SECONDS)
         if stalled:
             yield warning(
                 f"{stalled} begun by a worker that is gone.", f"A living worker takes them up again. {advice}"
             )
-        late, seconds = _one(db, WAITING, LONGEST_JOB_WAIT)
+        late, seconds = _one(db, WAITING_JOBS, MAX_JOB_WAIT_SECONDS)
         if late:
             yield warning(f"{late} waiting, the oldest for {_time(seconds)}.", advice)
 
 
-def _without_progress(db: psycopg.Connection[Any], patient: Patient) -> Iterator[Finding]:
+def _check_progress(db: psycopg.Connection[Any], context: DoctorContext) -> Iterator[CheckResult]:
     progress = JobProgress.from_rows(
         db.execute(SELECT_PROGRESS).fetchall(), db.execute(SELECT_OLDEST_READY).fetchall()
     )
-    advice = f"Read {patient.log}/jobs.log, restart Relais."
+    advice = f"Read {context.log}/jobs.log, restart Relais."
     for task, seconds in progress.overdue(periodic_intervals()).items():
         name = task.rpartition(".")[2]
         yield failed(f"The periodic job {name} has not succeeded for {_time(seconds)}.", advice)
@@ -102,63 +101,64 @@ def _without_progress(db: psycopg.Connection[Any], patient: Patient) -> Iterator
         yield failed(f"Nobody takes jobs of the queue {queue}; one has waited for {_time(seconds)}.", advice)
 
 
-def look_at_sender(patient: Patient) -> Iterator[Finding]:
-    with patient.database() as db:
-        alive, told = _sign_of_life(db, "sender", patient)
-        unsent, seconds = _one(db, UNSENT)
-        (doubtful,) = _one(db, DOUBTFUL)
+def check_sender(context: DoctorContext) -> Iterator[CheckResult]:
+    with context.database() as db:
+        alive, heartbeat = _read_heartbeat(db, "sender", context)
+        unsent, seconds = _one(db, UNSENT_MESSAGES)
+        (uncertain,) = _one(db, UNCERTAIN_MESSAGES)
     if alive:
-        yield ok(f"{told}; {unsent} to be sent.")
+        yield ok(f"{heartbeat}; {unsent} to be sent.")
     else:
-        yield _not_running(told, patient)
-    if unsent and seconds > LONGEST_WAIT:
+        yield _not_running(heartbeat, context)
+    if unsent and seconds > MAX_UNSENT_SECONDS:
         yield failed(
             f"{unsent} unsent, the oldest for {_time(seconds)}.",
-            f"Read {patient.log}/jobs.log: it says what Twilio answers. Nothing is lost: what waits will leave.",
+            f"Read {context.log}/jobs.log: it says what Twilio answers. Nothing is lost: what waits will leave.",
         )
-    if doubtful:
+    if uncertain:
         yield warning(
-            f"Of {doubtful} of the last day nobody knows whether they left.",
+            f"Of {uncertain} of the last day nobody knows whether they left.",
             "In the conversation, « C'est arrivé » or « Renvoyer » decides.",
         )
 
 
-def look_at_message_log(patient: Patient) -> Iterator[Finding]:
-    """Whether Twilio's own log of messages was compared with what is here, and read to its end."""
-    with patient.database() as db:
-        readings = db.execute(LOG_READINGS, [patient.environment.twilio_account_sid]).fetchall()
+def check_message_log(context: DoctorContext) -> Iterator[CheckResult]:
+    """Whether Twilio's message log was reconciled, and read to its end."""
+    with context.database() as db:
+        readings = db.execute(LOG_READINGS, [context.environment.twilio_account_sid]).fetchall()
     if not readings:
         yield unverified("Twilio's log was never compared.", "It is read each minute once Relais runs.")
     for sender, age, missing, is_incomplete in readings:
-        yield _judge_reading(sender, age, missing, is_incomplete, patient)
+        yield _check_reading(sender, age, missing, is_incomplete, context)
 
 
-def _judge_reading(
-    sender: str, age: float | None, missing: int, is_incomplete: bool, patient: Patient
-) -> Finding:
+def _check_reading(
+    sender: str, age: float | None, missing: int, is_incomplete: bool, context: DoctorContext
+) -> CheckResult:
     last = "never" if age is None else f"{_time(age)} ago"
     advice = (
-        f"It is tried again each minute, and within the hour for the last day; see {patient.log}/jobs.log."
+        f"It is tried again each minute, and within the hour for the last day; see {context.log}/jobs.log."
     )
-    if age is None or age > LONGEST_WITHOUT_LOG:
+    if age is None or age > MAX_RECONCILIATION_AGE_SECONDS:
         return failed(f"{sender}: Twilio's log was last read to its end {last}.", advice)
     if is_incomplete:
-        found = f"{missing} missing in the part that was read" if missing else "only a part was read"
-        return warning(f"{sender}: incomplete, {found}; last read to its end {last}.", advice)
+        missing_text = f"{missing} missing in the part that was read" if missing else "only a part was read"
+        return warning(f"{sender}: incomplete, {missing_text}; last read to its end {last}.", advice)
     return ok(f"{sender}: compared {last}, {missing} missing then.")
 
 
-def _sign_of_life(db: psycopg.Connection[Any], duty: str, patient: Patient) -> tuple[bool, str]:
-    row = db.execute(SIGN_OF_LIFE, [duty]).fetchone()
+def _read_heartbeat(db: psycopg.Connection[Any], name: str, context: DoctorContext) -> tuple[bool, str]:
+    row = db.execute(READ_HEARTBEAT, [name]).fetchone()
     if row is None:
         return False, "there never was a sign of life"
     process, seconds = row
     return seconds <= STALE_AFTER_SECONDS, f"last sign of life {_time(max(seconds, 0))} ago, from {process}"
 
 
-def _not_running(told: str, patient: Patient) -> Finding:
+def _not_running(heartbeat: str, context: DoctorContext) -> CheckResult:
     return failed(
-        f"Not running: {told}.", f"Start Relais by bin/up; if it runs already, read {patient.log}/jobs.log."
+        f"Not running: {heartbeat}.",
+        f"Start Relais by bin/up; if it runs already, read {context.log}/jobs.log.",
     )
 
 

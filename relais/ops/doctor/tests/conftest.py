@@ -1,4 +1,4 @@
-"""A patient in good health, whom each test makes ill in one way."""
+"""The context of a healthy installation, which each test breaks in one way."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from psycopg.conninfo import make_conninfo
 from starlette.applications import Starlette
 
 from relais.emulator.testing import RunningDouble, ServerThread, running_double
-from relais.ops.doctor.context import Patient
-from relais.ops.doctor.result import Finding, State
+from relais.ops.doctor.context import DoctorContext
+from relais.ops.doctor.result import CheckResult, State
 from relais.whatsapp import client
 from relais.whatsapp.inbound.routes import HookRoutes
 
@@ -38,38 +38,45 @@ def environment(settings, tmp_path):
 
 
 @pytest.fixture
-def patient(environment):
-    return Patient(environment)
+def context(environment):
+    return DoctorContext(environment)
 
 
 @pytest.fixture
-def with_database(transactional_db, patient):
-    found = connection.settings_dict
-    dsn = make_conninfo(dbname=found["NAME"], user=found["USER"], host=found["HOST"], port=found["PORT"])
-    return replace(patient, environment=replace(patient.environment, database_url=dsn))
+def with_database(transactional_db, context):
+    settings_dict = connection.settings_dict
+    dsn = make_conninfo(
+        dbname=settings_dict["NAME"],
+        user=settings_dict["USER"],
+        host=settings_dict["HOST"],
+        port=settings_dict["PORT"],
+    )
+    return replace(context, environment=replace(context.environment, database_url=dsn))
 
 
-def written_to(patient: Patient, **changes: Any) -> Patient:
-    return replace(patient, environment=replace(patient.environment, **changes))
+def with_environment(context: DoctorContext, **changes: Any) -> DoctorContext:
+    return replace(context, environment=replace(context.environment, **changes))
 
 
-def states(look: Callable[[Patient], Iterator[Finding]], patient: Patient) -> list[str]:
-    return [found.state.value for found in look(patient)]
+def states(check: Callable[[DoctorContext], Iterator[CheckResult]], context: DoctorContext) -> list[str]:
+    return [result.state.value for result in check(context)]
 
 
-def only_fault(look: Callable[[Patient], Iterator[Finding]], patient: Patient) -> Finding:
-    """The one thing that is not well; it says what to do."""
-    [fault] = [found for found in look(patient) if found.state != State.OK]
-    assert fault.advice
-    return fault
+def only_problem(
+    check: Callable[[DoctorContext], Iterator[CheckResult]], context: DoctorContext
+) -> CheckResult:
+    """The only result that is not ok; it has advice."""
+    [problem] = [result for result in check(context) if result.state != State.OK]
+    assert problem.advice
+    return problem
 
 
 @pytest.fixture
-def door(db, patient, settings) -> Iterator[Patient]:
+def door(db, context, settings) -> Iterator[DoctorContext]:
     """Relais' own hooks answer at the public address."""
     hooks = HookRoutes()
     server = ServerThread(Starlette(routes=hooks.routes))
-    reached = written_to(patient, public_base_url=server.url)
+    reached = with_environment(context, public_base_url=server.url)
     settings.ENVIRONMENT = reached.environment
     yield reached
     server.stop()
@@ -77,22 +84,22 @@ def door(db, patient, settings) -> Iterator[Patient]:
 
 
 @pytest.fixture
-def double(settings, patient) -> Iterator[RunningDouble]:
-    told = patient.environment
+def double(settings, context) -> Iterator[RunningDouble]:
+    environment = context.environment
     with running_double(
-        account_sid=told.twilio_account_sid,
-        auth_token=told.twilio_auth_token,
+        account_sid=environment.twilio_account_sid,
+        auth_token=environment.twilio_auth_token,
         sender="whatsapp:+212522000000",
-        webhook=f"{told.public_base_url}/api/twilio/message#rc=3&rp=5xx,ct,rt",
+        webhook=f"{environment.public_base_url}/api/twilio/message#rc=3&rp=5xx,ct,rt",
     ) as double:
         yield double
 
 
 @pytest.fixture
-def connected(double, patient, settings) -> Iterator[Patient]:
+def connected(double, context, settings) -> Iterator[DoctorContext]:
     """Twilio is the double, and may be asked."""
     live = replace(
-        written_to(patient, twilio_api_base_url=double.url, whatsapp_number="whatsapp:+212522000000"),
+        with_environment(context, twilio_api_base_url=double.url, whatsapp_number="whatsapp:+212522000000"),
         live=True,
     )
     settings.ENVIRONMENT = live.environment

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from relais.ops.doctor import account, assumptions
-from relais.ops.doctor.tests.conftest import SECRET, only_fault, states, written_to
+from relais.ops.doctor.tests.conftest import SECRET, only_problem, states, with_environment
 from relais.whatsapp import assumptions as twilio_assumptions
 from relais.whatsapp import client
 
@@ -13,10 +13,10 @@ OURS = "https://desk.example/api/twilio/message#rc=3&rp=5xx,ct,rt"
 FLOW = "FW" + "0" * 32
 
 
-def test_credentials_are_looked_at_without_asking_twilio(patient):
-    [told] = account.look_at_credentials(patient)
-    assert told.state == "ok"
-    assert "--live" in told.sentence
+def test_credentials_are_checked_without_asking_twilio(context):
+    [result] = account.check_credentials(context)
+    assert result.state == "ok"
+    assert "--live" in result.sentence
 
 
 @pytest.mark.parametrize(
@@ -29,47 +29,47 @@ def test_credentials_are_looked_at_without_asking_twilio(patient):
         ({"twilio_auth_token_secondary": "no"}, "TWILIO_AUTH_TOKEN_SECONDARY does not look like one"),
     ],
 )
-def test_credentials_that_cannot_be_right_are_told(patient, changes, sentence):
-    fault = only_fault(account.look_at_credentials, written_to(patient, **changes))
-    assert (fault.state, sentence in fault.sentence) == ("failed", True)
+def test_malformed_credentials_are_reported(context, changes, sentence):
+    problem = only_problem(account.check_credentials, with_environment(context, **changes))
+    assert (problem.state, sentence in problem.sentence) == ("failed", True)
 
 
 def test_without_live_twilio_is_not_asked(connected, double):
     quiet = replace(connected, live=False)
-    assert states(account.look_at_credentials, quiet) == ["ok"]
-    assert states(account.look_at_sender_number, quiet) == ["unverified"]
-    assert states(account.look_at_hooks, quiet) == ["unverified"]
-    assert list(assumptions.look(quiet)) == []
+    assert states(account.check_credentials, quiet) == ["ok"]
+    assert states(account.check_sender_number, quiet) == ["unverified"]
+    assert states(account.check_webhooks, quiet) == ["unverified"]
+    assert list(assumptions.check_assumptions(quiet)) == []
     assert not double.double.requests
 
 
 def test_twilio_knows_a_good_account_its_number_and_its_hook(connected):
-    for look in (account.look_at_credentials, account.look_at_sender_number, account.look_at_hooks):
-        assert states(look, connected) == ["ok"]
+    for check in (account.check_credentials, account.check_sender_number, account.check_webhooks):
+        assert states(check, connected) == ["ok"]
 
 
 def test_a_wrong_token_is_told_by_twilio(connected, settings):
-    wrong = written_to(connected, twilio_auth_token="f" * 32)
+    wrong = with_environment(connected, twilio_auth_token="f" * 32)
     settings.ENVIRONMENT = wrong.environment
     client.twilio.cache_clear()
-    fault = only_fault(account.look_at_credentials, wrong)
-    assert fault.state == "failed"
-    assert "(401)" in fault.sentence
-    assert only_fault(account.look_at_sender_number, wrong).state == "unverified"
+    problem = only_problem(account.check_credentials, wrong)
+    assert problem.state == "failed"
+    assert "(401)" in problem.sentence
+    assert only_problem(account.check_sender_number, wrong).state == "unverified"
 
 
-def test_a_twilio_that_is_away_is_told(connected, double):
+def test_a_twilio_that_is_away_is_reported(connected, double):
     with double.unreachable():
-        fault = only_fault(account.look_at_credentials, connected)
-        number = only_fault(account.look_at_sender_number, connected)
-    assert (fault.state, number.state) == ("failed", "failed")
-    assert "does not answer" in fault.sentence
+        problem = only_problem(account.check_credentials, connected)
+        number = only_problem(account.check_sender_number, connected)
+    assert (problem.state, number.state) == ("failed", "failed")
+    assert "does not answer" in problem.sentence
 
 
 @pytest.mark.parametrize(("status", "code"), [("429", 429), ("5xx", 503)])
-def test_a_twilio_that_is_overrun_is_told(connected, double, status, code):
+def test_a_twilio_that_is_overrun_is_reported(connected, double, status, code):
     double.fault("account", status)
-    assert "does not answer" in only_fault(account.look_at_credentials, connected).sentence
+    assert "does not answer" in only_problem(account.check_credentials, connected).sentence
 
 
 @pytest.mark.parametrize(
@@ -81,32 +81,32 @@ def test_a_twilio_that_is_overrun_is_told(connected, double, status, code):
         ("[]", "failed", "the account is unknown"),
     ],
 )
-def test_an_account_that_is_not_at_work_is_told(connected, monkeypatch, text, state, sentence):
+def test_an_account_that_is_not_at_work_is_reported(connected, monkeypatch, text, state, sentence):
     answer = type("Answer", (), {"status_code": 200, "text": text})
-    monkeypatch.setattr(account.http_probe, "ask_twilio", lambda patient: answer)
-    fault = only_fault(account.look_at_credentials, connected)
-    assert (fault.state, sentence in fault.sentence) == (state, True)
+    monkeypatch.setattr(account.http_probe, "fetch_account", lambda context: answer)
+    problem = only_problem(account.check_credentials, connected)
+    assert (problem.state, sentence in problem.sentence) == (state, True)
 
 
-def test_a_number_that_is_no_sender_is_told(connected):
-    fault = only_fault(
-        account.look_at_sender_number, written_to(connected, whatsapp_number="whatsapp:+33100000000")
+def test_a_number_that_is_no_sender_is_reported(connected):
+    problem = only_problem(
+        account.check_sender_number, with_environment(connected, whatsapp_number="whatsapp:+33100000000")
     )
-    assert fault.state == "failed"
-    assert "no WhatsApp sender" in fault.sentence
+    assert problem.state == "failed"
+    assert "no WhatsApp sender" in problem.sentence
 
 
 def test_the_sandbox_cannot_be_looked_up(connected):
-    sandbox = written_to(connected, whatsapp_number=account.SANDBOX)
-    assert only_fault(account.look_at_sender_number, sandbox).state == "unverified"
-    assert only_fault(account.look_at_hooks, sandbox).state == "unverified"
+    sandbox = with_environment(connected, whatsapp_number=account.SANDBOX_NUMBER)
+    assert only_problem(account.check_sender_number, sandbox).state == "unverified"
+    assert only_problem(account.check_webhooks, sandbox).state == "unverified"
 
 
-def test_a_number_that_is_offline_is_told(connected, monkeypatch):
+def test_a_number_that_is_offline_is_reported(connected, monkeypatch):
     sender = type("Sender", (), {"status": "OFFLINE", "offline_reasons": [{"message": "banned"}]})
-    monkeypatch.setattr(account, "_sender_or_why", lambda patient: sender)
-    fault = only_fault(account.look_at_sender_number, connected)
-    assert "is OFFLINE (banned)" in fault.sentence
+    monkeypatch.setattr(account, "_fetch_sender", lambda context: sender)
+    problem = only_problem(account.check_sender_number, connected)
+    assert "is OFFLINE (banned)" in problem.sentence
 
 
 @pytest.mark.parametrize(
@@ -125,14 +125,14 @@ def test_a_number_that_is_offline_is_told(connected, monkeypatch):
         ({}, "failed", "calls nobody"),
     ],
 )
-def test_the_hook_at_twilio_is_judged(patient, webhook, state, sentence):
-    [told] = account.judge_webhook(webhook, patient.environment)
-    assert (told.state, sentence in told.sentence) == (state, True)
-    assert told.state == "ok" or OURS in told.advice
+def test_the_sender_s_webhook_is_checked(context, webhook, state, sentence):
+    [result] = account.judge_webhook(webhook, context.environment)
+    assert (result.state, sentence in result.sentence) == (state, True)
+    assert result.state == "ok" or OURS in result.advice
 
 
-def test_with_the_bot_at_twilio_the_flow_is_called_and_tells_us_statuses(patient):
-    environment = written_to(patient, bot="studio", studio_flow_sid=FLOW).environment
+def test_with_the_bot_at_twilio_the_flow_is_called_and_reports_statuses(context):
+    environment = with_environment(context, bot="studio", studio_flow_sid=FLOW).environment
     well = {
         "callback_url": f"https://webhooks.twilio.com/v1/Accounts/AC/Flows/{FLOW}",
         "status_callback_url": "https://desk.example/api/twilio/status#rc=3",
@@ -143,8 +143,8 @@ def test_with_the_bot_at_twilio_the_flow_is_called_and_tells_us_statuses(patient
     assert "statuses to nobody" in silent.sentence
 
 
-def test_the_flow_must_call_us_with_our_secret(patient):
-    environment = written_to(patient, studio_flow_sid=FLOW).environment
+def test_the_flow_must_call_us_with_our_secret(context):
+    environment = with_environment(context, studio_flow_sid=FLOW).environment
 
     def judged(host):
         return account.judge_flow({"states": [{"properties": {"url": f"https://{host}/x"}}]}, environment)
@@ -157,53 +157,56 @@ def test_the_flow_must_call_us_with_our_secret(patient):
 
 
 def test_a_flow_that_twilio_does_not_show_is_unverified(connected):
-    studio = written_to(connected, bot="studio", studio_flow_sid=FLOW)
-    [*_, flow] = account.look_at_hooks(studio)
+    studio = with_environment(connected, bot="studio", studio_flow_sid=FLOW)
+    [*_, flow] = account.check_webhooks(studio)
     assert (flow.state, FLOW in flow.sentence) == ("unverified", True)
-    [*_, unset] = account.look_at_hooks(written_to(studio, studio_flow_sid=""))
+    [*_, unset] = account.check_webhooks(with_environment(studio, studio_flow_sid=""))
     assert "STUDIO_FLOW_SID is not set" in unset.sentence
 
 
 def test_every_assumption_says_what_is_assumed():
     """Those that are tried tell what came of it; the others' sentence is printed."""
     named = {name for name in vars(twilio_assumptions) if name.isupper()}
-    assumed = assumptions.assumed()
-    assert set(assumed) == named
-    assert [name for name in named - set(assumptions.TRIALS) if not assumed[name]] == []
-    assert set(assumptions.TRIALS) <= named
+    documented_assumptions = assumptions.documented_assumptions()
+    assert set(documented_assumptions) == named
+    assert [name for name in named - set(assumptions.TESTS) if not documented_assumptions[name]] == []
+    assert set(assumptions.TESTS) <= named
 
 
 def test_what_cannot_be_tried_is_unverified(connected):
-    told = list(assumptions.look(connected))
-    assert {each.state for each in told} == {"unverified"}
-    assert any(each.sentence.startswith("STUDIO_SIGNS_ITS_HTTP_WIDGET: ") for each in told)
+    results = list(assumptions.check_assumptions(connected))
+    assert {each.state for each in results} == {"unverified"}
+    assert any(each.sentence.startswith("STUDIO_SIGNS_ITS_HTTP_WIDGET: ") for each in results)
 
 
 def test_the_log_shows_whether_we_know_every_status_and_its_order(connected, double, monkeypatch):
     for text in ("bonjour", "vous êtes là ?"):
         double.client_writes("+212600000001", text, wait=False)
     tried = [
-        each for each in assumptions.look(connected) if each.sentence.partition(":")[0] in assumptions.TRIALS
+        each
+        for each in assumptions.check_assumptions(connected)
+        if each.sentence.partition(":")[0] in assumptions.TESTS
     ]
-    assert [each.state for each in tried] == ["ok"] * len(assumptions.TRIALS)
-    monkeypatch.setattr(assumptions, "ON_THE_WAY", set())
+    assert [each.state for each in tried] == ["ok"] * len(assumptions.TESTS)
+    monkeypatch.setattr(assumptions, "OTHER_STATUSES", set())
     assert any(
-        "statuses that we do not know: received" in each.sentence for each in assumptions.look(connected)
+        "statuses that we do not know: received" in each.sentence
+        for each in assumptions.check_assumptions(connected)
     )
 
 
-def test_a_log_that_is_not_newest_first_is_told(clock):
+def test_a_log_that_is_not_newest_first_is_reported(clock):
     def sent(at):
         return client.TwilioMessage("SM", "inbound", "", "", "", "sent", None, at, at)
 
     earlier, later = sent(clock.now), sent(clock.passes(minutes=5))
-    assert assumptions._order([later, earlier]).state == "ok"
-    assert assumptions._order([earlier, later]).state == "warning"
-    assert assumptions._order([earlier]).state == "unverified"
+    assert assumptions._test_order([later, earlier]).state == "ok"
+    assert assumptions._test_order([earlier, later]).state == "warning"
+    assert assumptions._test_order([earlier]).state == "unverified"
 
 
 def test_a_log_that_cannot_be_read_leaves_all_unverified(connected, double):
     double.fault("list", "429")
-    told = list(assumptions.look(connected))
-    assert {each.state for each in told} == {"unverified"}
-    assert any("cannot be read" in each.sentence for each in told)
+    results = list(assumptions.check_assumptions(connected))
+    assert {each.state for each in results} == {"unverified"}
+    assert any("cannot be read" in each.sentence for each in results)

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from relais.conversations.models import ConversationEvent
 from relais.emulator.testing import ServerThread
 from relais.ops.doctor import http_probe, webhooks
-from relais.ops.doctor.tests.conftest import written_to
+from relais.ops.doctor.tests.conftest import with_environment
 from relais.ops.port import free_port
 from relais.whatsapp import connection_status
 
@@ -28,7 +28,7 @@ def local(monkeypatch):
 
 
 @pytest.fixture
-def stranger(patient, local):
+def stranger(context, local):
     """Something else than Relais answers at the public address."""
     servers = []
 
@@ -37,7 +37,7 @@ def stranger(patient, local):
             return answer
 
         servers.append(ServerThread(Starlette(routes=[Route(HOOK, endpoint, methods=["POST"])])))
-        return written_to(patient, public_base_url=servers[0].url.replace("127.0.0.1", "localhost"))
+        return with_environment(context, public_base_url=servers[0].url.replace("127.0.0.1", "localhost"))
 
     yield answers
     for server in servers:
@@ -46,84 +46,86 @@ def stranger(patient, local):
 
 def test_what_is_signed_is_let_in_and_what_is_not_is_refused(door, local):
     before = connection_status.rejected_signatures.count
-    [unencrypted, told] = look(door)
-    assert (unencrypted.state, told.state) == ("warning", "ok")
+    [unencrypted, result] = check(door)
+    assert (unencrypted.state, result.state) == ("warning", "ok")
     assert connection_status.rejected_signatures.count == before, "a trial turns nothing red"
     assert not ConversationEvent.objects.exists()
 
 
-def look(patient):
+def check(context):
 
-    return list(webhooks.look(patient))
+    return list(webhooks.check_public_address(context))
 
 
-def faults(patient):
-    return [each for each in look(patient) if each.state == "failed"]
+def problems(context):
+    return [each for each in check(context) if each.state == "failed"]
 
 
 def test_the_loopback_address_is_none_for_twilio(door):
-    [fault] = faults(door)
-    assert "leads to this machine itself" in fault.sentence
-    assert "PUBLIC_BASE_URL" in fault.advice
+    [problem] = problems(door)
+    assert "leads to this machine itself" in problem.sentence
+    assert "PUBLIC_BASE_URL" in problem.advice
 
 
 def test_a_demo_is_at_home_on_the_loopback_address(door):
-    assert [each.state for each in look(written_to(door, demo=True))] == ["ok"]
+    assert [each.state for each in check(with_environment(door, demo=True))] == ["ok"]
 
 
-def test_another_token_than_the_one_it_was_started_with_is_told(door, local):
-    [fault] = faults(written_to(door, twilio_auth_token="f" * 32))
-    assert "is refused (403)" in fault.sentence
-    assert "restart" in fault.advice
+def test_another_token_than_the_one_it_was_started_with_is_reported(door, local):
+    [problem] = problems(with_environment(door, twilio_auth_token="f" * 32))
+    assert "is refused (403)" in problem.sentence
+    assert "restart" in problem.advice
 
 
-def test_an_address_that_relais_does_not_know_as_its_own_is_told(door, local, settings):
+def test_an_address_that_relais_does_not_know_as_its_own_is_reported(door, local, settings):
     settings.ENVIRONMENT = replace(settings.ENVIRONMENT, public_base_url="https://desk.example")
-    assert "is refused (403)" in faults(door)[0].sentence
+    assert "is refused (403)" in problems(door)[0].sentence
 
 
-def test_a_relais_that_cannot_store_is_told(stranger):
-    [fault] = faults(stranger(JSONResponse({"success": "false"}, 503)))
-    assert "cannot store" in fault.sentence
+def test_a_relais_that_cannot_store_is_reported(stranger):
+    [problem] = problems(stranger(JSONResponse({"success": "false"}, 503)))
+    assert "cannot store" in problem.sentence
 
 
-def test_nobody_at_the_address_is_told(patient, local):
-    [fault] = faults(written_to(patient, public_base_url=f"https://127.0.0.1:{free_port()}"))
-    assert "nobody listens there" in fault.sentence
+def test_nobody_at_the_address_is_reported(context, local):
+    [problem] = problems(with_environment(context, public_base_url=f"https://127.0.0.1:{free_port()}"))
+    assert "nobody listens there" in problem.sentence
 
 
 def test_a_redirect_is_a_fault(stranger):
-    [fault] = faults(stranger(RedirectResponse("https://www.example.com/api/twilio/status?secret=1", 301)))
-    assert "redirects to https://www.example.com/api/twilio/status:" in fault.sentence
+    [problem] = problems(
+        stranger(RedirectResponse("https://www.example.com/api/twilio/status?secret=1", 301))
+    )
+    assert "redirects to https://www.example.com/api/twilio/status:" in problem.sentence
 
 
 @pytest.mark.parametrize(
     ("status", "sentence"), [(404, "not Relais answers 404"), (200, "not Relais answers 200")]
 )
-def test_a_stranger_at_the_address_is_told(stranger, status, sentence):
-    [fault] = faults(stranger(Response("<h1>Welcome</h1>", status)))
-    assert sentence in fault.sentence
+def test_a_stranger_at_the_address_is_reported(stranger, status, sentence):
+    [problem] = problems(stranger(Response("<h1>Welcome</h1>", status)))
+    assert sentence in problem.sentence
 
 
-def test_a_door_that_lets_everybody_in_is_told(stranger):
-    [fault] = faults(stranger(Response(status_code=204)))
-    assert "wrong signature is answered 204" in fault.sentence
+def test_a_door_that_lets_everybody_in_is_reported(stranger):
+    [problem] = problems(stranger(Response(status_code=204)))
+    assert "wrong signature is answered 204" in problem.sentence
 
 
 def test_without_a_token_only_the_refusal_is_tried(door, local):
-    [_, told] = look(written_to(door, twilio_auth_token=""))
-    assert told.state == "unverified"
+    [_, result] = check(with_environment(door, twilio_auth_token=""))
+    assert result.state == "unverified"
 
 
-def test_an_address_without_tls_is_told(door, local):
-    [fault] = faults(
-        written_to(door, public_base_url=door.environment.public_base_url.replace("http:", "https:"))
+def test_an_address_without_tls_is_reported(door, local):
+    [problem] = problems(
+        with_environment(door, public_base_url=door.environment.public_base_url.replace("http:", "https:"))
     )
-    assert "no TLS" in fault.sentence
+    assert "no TLS" in problem.sentence
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="makes the certificate")
-def test_a_certificate_that_nobody_vouches_for_is_told(patient, local, tmp_path):
+def test_a_certificate_that_nobody_vouches_for_is_reported(context, local, tmp_path):
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     made = [
         "openssl",
@@ -138,14 +140,14 @@ def test_a_certificate_that_nobody_vouches_for_is_told(patient, local, tmp_path)
         "/CN=localhost",
     ]
     subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    with shaking_hands(context) as port:
-        [fault] = faults(written_to(patient, public_base_url=f"https://localhost:{port}"))
-    assert "certificate does not hold (self-signed certificate)" in fault.sentence
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    with shaking_hands(tls) as port:
+        [problem] = problems(with_environment(context, public_base_url=f"https://localhost:{port}"))
+    assert "certificate does not hold (self-signed certificate)" in problem.sentence
 
 
-def shaking_hands(context):
+def shaking_hands(tls):
     """A server that gets as far as TLS, once."""
     import contextlib
     import socket
@@ -158,7 +160,7 @@ def shaking_hands(context):
             def serve():
                 connection, _ = listener.accept()
                 with connection, contextlib.suppress(OSError):
-                    context.wrap_socket(connection, server_side=True).close()
+                    tls.wrap_socket(connection, server_side=True).close()
 
             thread = threading.Thread(target=serve)
             thread.start()
