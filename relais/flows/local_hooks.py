@@ -33,8 +33,8 @@ def call(
     request: engine.Request, *, ref: int, event: ConversationEvent, at: datetime
 ) -> engine.RequestResult:
     """The hook's response. Imported by name, since flows may not import the messenger's package."""
-    answer = import_string(f"{settings.MESSENGER}.inbound.local_hooks.answer")
-    status, payload = answer(urlsplit(request.url).path, request.content_type, _body(request), event, at)
+    call_hook = import_string(f"{settings.MESSENGER}.inbound.local_hooks.call_hook")
+    status, payload = call_hook(urlsplit(request.url).path, request.content_type, _body(request), event, at)
     body = json.dumps(payload, ensure_ascii=False)
     return engine.RequestResult(ref, status=status, content_type=JSON, body=body)
 

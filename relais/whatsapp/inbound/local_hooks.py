@@ -13,7 +13,7 @@ from relais.whatsapp.inbound.params import InvalidParams, parse_params
 from relais.whatsapp.inbound.raw_request import RawRequest
 
 
-def answer(
+def call_hook(
     path: str, content_type: str, body: bytes, event: ConversationEvent, at: datetime
 ) -> tuple[int, dict[str, Any]]:
     """Status and JSON answer of the hook at `path`. `incoming` stores nothing: it answers for the message `event`."""

@@ -39,7 +39,7 @@ class Twilio:
         self.token = settings.ENVIRONMENT.twilio_auth_token
         self.base = settings.PUBLIC_BASE_URL
 
-    def calls(
+    def call(
         self, path: str, params: Any = (), *, headers: dict[str, str] | None = None, signed: bool = True
     ) -> Any:
         pairs = [(k, str(v)) for k, v in (params.items() if isinstance(params, dict) else params)]
@@ -47,9 +47,9 @@ class Twilio:
         sent = {"Content-Type": "application/x-www-form-urlencoded; charset=UTF-8"} | (headers or {})
         if signed:
             sent["X-Twilio-Signature"] = self.signature(path, pairs)
-        return self.posts(path, body, sent)
+        return self.post(path, body, sent)
 
-    def posts(self, path: str, body: Any, headers: dict[str, str] | None = None) -> requests.Response:
+    def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> requests.Response:
         return self.http.post(self.desk + path, data=body, headers=headers, timeout=10)
 
     def signature(self, path: str, pairs: list[tuple[str, str]]) -> str:
@@ -104,7 +104,7 @@ def call_concurrently(desk: str) -> Any:
     def calls(messages: Any, path: Any = "/api/twilio/message") -> list[requests.Response]:
         paths = [path] * len(messages) if isinstance(path, str) else path
         with ThreadPoolExecutor(len(messages)) as callers:
-            return list(callers.map(lambda *call: Twilio(desk).calls(*call), paths, messages))
+            return list(callers.map(lambda *call: Twilio(desk).call(*call), paths, messages))
 
     return calls
 
@@ -124,7 +124,7 @@ def holding_lock(session: Any, statement: str) -> Iterator[None]:
         yield
 
 
-def inbound(text: str = "Bonjour", **more: str) -> dict[str, str]:
+def message_params(text: str = "Bonjour", **more: str) -> dict[str, str]:
     """The parameters of a WhatsApp message, as they really arrive."""
     sid = more.pop("MessageSid", "") or new_sid()
     return {
@@ -149,7 +149,7 @@ def inbound(text: str = "Bonjour", **more: str) -> dict[str, str]:
 @pytest.fixture
 def fatou_sends(twilio: Twilio, db: None) -> Any:
     def sends(text: str = "Bonjour", *, path: str = "/api/twilio/message", **more: str) -> Any:
-        return twilio.calls(path, inbound(text, **more))
+        return twilio.call(path, message_params(text, **more))
 
     return sends
 
@@ -179,13 +179,13 @@ def double(settings: Any) -> Iterator[RunningDouble]:
 
 @pytest.fixture
 def sender(double: RunningDouble) -> Iterator[Sender]:
-    """The sender at work; a test that wants another one starts it by `at_work`."""
-    with at_work() as sender:
+    """A running sender; a test that needs a second one uses `running_sender`."""
+    with running_sender() as sender:
         yield sender
 
 
 @contextmanager
-def at_work() -> Iterator[Sender]:
+def running_sender() -> Iterator[Sender]:
     sender = Sender()
     thread = threading.Thread(target=sender.run)
     thread.start()
@@ -196,8 +196,8 @@ def at_work() -> Iterator[Sender]:
         thread.join()
 
 
-def send(delivery_id: int, *, by: str) -> None:
-    """One message on its way, if it is its turn, without a sender at work."""
+def claim_and_send(delivery_id: int, *, by: str) -> None:
+    """Send one delivery if it can be claimed, without a running sender."""
     from relais.conversations.models import MessageDelivery
 
     clock = SharedClock()

@@ -27,7 +27,7 @@ from relais.whatsapp.inbound.raw_request import RawRequest
 from relais.whatsapp.inbound.signature import is_signed
 from tests.web_server import wait_until
 
-from .conftest import inbound
+from .conftest import message_params
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LOCAL, STRANGER = "127.0.0.1", "203.0.113.7"
@@ -59,23 +59,23 @@ def verified(monkeypatch):
 
 
 def many_fields(count):
-    named = inbound()
+    named = message_params()
     return named | {f"f{n}": "" for n in range(count - len(named))}
 
 
 def test_the_maximum_number_of_fields_is_accepted(twilio):
-    assert twilio.calls("/api/twilio/message", many_fields(MAX_FORM_FIELDS)).status_code == 200
+    assert twilio.call("/api/twilio/message", many_fields(MAX_FORM_FIELDS)).status_code == 200
 
 
 @pytest.mark.parametrize("signed", [True, False])
 def test_more_fields_are_rejected_before_the_signature_is_verified(twilio, verified, signed):
-    response = twilio.calls("/api/twilio/message", many_fields(MAX_FORM_FIELDS + 1), signed=signed)
+    response = twilio.call("/api/twilio/message", many_fields(MAX_FORM_FIELDS + 1), signed=signed)
     assert (response.status_code, response.json()["success"]) == (413, "false")
     assert (verified, ConversationEvent.objects.count()) == ([], 0)
 
 
 def test_empty_fields_are_counted_too(twilio, verified):
-    response = twilio.posts("/api/twilio/message", b"&" * 200_000, {"X-Twilio-Signature": FORGED_SIGNATURE})
+    response = twilio.post("/api/twilio/message", b"&" * 200_000, {"X-Twilio-Signature": FORGED_SIGNATURE})
     assert (response.status_code, verified) == (413, [])
 
 
@@ -84,7 +84,7 @@ def test_empty_fields_are_counted_too(twilio, verified):
 
 @pytest.mark.parametrize("signature", ["", "x", FORGED_SIGNATURE[:-1], FORGED_SIGNATURE + "="])
 def test_a_malformed_signature_is_not_verified(twilio, verified, signature):
-    response = twilio.posts("/api/twilio/message", b"a=b", {"X-Twilio-Signature": signature})
+    response = twilio.post("/api/twilio/message", b"a=b", {"X-Twilio-Signature": signature})
     assert (response.status_code, verified) == (403, [])
 
 
@@ -111,13 +111,16 @@ def test_the_signed_fields_are_joined_once_for_all_tokens_and_urls(monkeypatch):
 
 def test_a_valid_secret_needs_no_signature(twilio, verified):
     headers = basic("studio-secret") | {"X-Twilio-Signature": FORGED_SIGNATURE}
-    assert twilio.calls("/api/twilio/incoming", inbound(), headers=headers, signed=False).status_code == 200
+    assert (
+        twilio.call("/api/twilio/incoming", message_params(), headers=headers, signed=False).status_code
+        == 200
+    )
     assert verified == []
 
 
 def test_large_calls_are_verified_in_a_thread_and_small_ones_on_the_event_loop(twilio, verified, desk):
-    twilio.calls("/api/twilio/message", inbound())
-    twilio.calls("/api/twilio/message", inbound("x" * SMALL_BODY_BYTES))
+    twilio.call("/api/twilio/message", message_params())
+    twilio.call("/api/twilio/message", message_params("x" * SMALL_BODY_BYTES))
     [(_, loop), (_, other)] = verified
     assert loop is not other
 
@@ -136,7 +139,7 @@ def test_unsigned_calls_never_delay_signed_ones(twilio, monkeypatch):
 
     def large():
         body = urlencode({"Body": "x" * 200_000}).encode()
-        response = type(twilio)(twilio.desk).posts(
+        response = type(twilio)(twilio.desk).post(
             "/api/twilio/message", body, {"X-Twilio-Signature": FORGED_SIGNATURE}
         )
         statuses.append(response.status_code)
@@ -145,7 +148,7 @@ def test_unsigned_calls_never_delay_signed_ones(twilio, monkeypatch):
     try:
         for caller in callers:
             caller.start()
-        assert twilio.calls("/api/twilio/message", inbound()).status_code == 200
+        assert twilio.call("/api/twilio/message", message_params()).status_code == 200
         assert statuses == []
     finally:
         may_go_on.set()
@@ -156,9 +159,9 @@ def test_unsigned_calls_never_delay_signed_ones(twilio, monkeypatch):
 
 def test_too_many_large_calls_at_once_are_503(twilio, hook_routes, monkeypatch):
     monkeypatch.setattr(authentication, "MAX_QUEUED_CHECKS", 0)
-    response = twilio.calls("/api/twilio/message", inbound("x" * SMALL_BODY_BYTES))
+    response = twilio.call("/api/twilio/message", message_params("x" * SMALL_BODY_BYTES))
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
-    assert twilio.calls("/api/twilio/message", inbound()).status_code == 200
+    assert twilio.call("/api/twilio/message", message_params()).status_code == 200
     assert MAX_QUEUED_CHECKS > 1
 
 
@@ -205,23 +208,25 @@ def send_head(twilio, *headers):
 
 def test_a_repeatedly_rejected_address_is_rejected_unread(twilio, hook_routes):
     for _ in range(MAX_REJECTED_CALLS):
-        assert twilio.calls("/api/twilio/message", {}, signed=False).status_code == 403
+        assert twilio.call("/api/twilio/message", {}, signed=False).status_code == 403
     assert send_head(twilio) == b"HTTP/1.1 403 Forbidden"
 
 
 def test_signed_calls_from_the_same_address_are_accepted(twilio, hook_routes):
     for _ in range(10 * MAX_REJECTED_CALLS):
         hook_routes.authentication.rejected_calls.record_failure(LOCAL)
-    assert twilio.calls("/api/twilio/message", inbound()).status_code == 200
-    assert twilio.calls("/api/twilio/message", inbound("x" * SMALL_BODY_BYTES)).status_code == 200
-    assert twilio.calls("/api/twilio/incoming", inbound(), headers=basic("studio-secret"), signed=False).ok
+    assert twilio.call("/api/twilio/message", message_params()).status_code == 200
+    assert twilio.call("/api/twilio/message", message_params("x" * SMALL_BODY_BYTES)).status_code == 200
+    assert twilio.call(
+        "/api/twilio/incoming", message_params(), headers=basic("studio-secret"), signed=False
+    ).ok
 
 
 def test_413_and_405_still_come_before_403(twilio, hook_routes):
     for _ in range(MAX_REJECTED_CALLS):
         hook_routes.authentication.rejected_calls.record_failure(LOCAL)
-    assert twilio.posts("/api/twilio/message", b"x" * (256 * 1024 + 1)).status_code == 413
-    assert twilio.posts("/api/twilio/message", (b"x" * 1024 for _ in range(300))).status_code == 413
+    assert twilio.post("/api/twilio/message", b"x" * (256 * 1024 + 1)).status_code == 413
+    assert twilio.post("/api/twilio/message", (b"x" * 1024 for _ in range(300))).status_code == 413
     assert twilio.http.get(f"{twilio.desk}/api/twilio/message", timeout=10).status_code == 405
 
 
@@ -230,21 +235,23 @@ def test_413_and_405_still_come_before_403(twilio, hook_routes):
 
 def test_guesses_of_the_secret_are_throttled_but_studio_is_not(twilio, hook_routes):
     statuses = [
-        twilio.calls("/api/twilio/complete", {}, headers=basic(f"guess{n}"), signed=False).status_code
+        twilio.call("/api/twilio/complete", {}, headers=basic(f"guess{n}"), signed=False).status_code
         for n in range(MAX_WRONG_CREDENTIALS + 1)
     ]
     assert statuses == [403] * MAX_WRONG_CREDENTIALS + [429]
-    response = twilio.calls("/api/twilio/incoming", inbound(), headers=basic("guess"), signed=False)
+    response = twilio.call("/api/twilio/incoming", message_params(), headers=basic("guess"), signed=False)
     assert (response.status_code, response.headers["Retry-After"]) == (429, "300")
-    assert twilio.calls("/api/twilio/incoming", inbound(), headers=basic("studio-secret"), signed=False).ok
-    assert twilio.calls("/api/twilio/incoming", inbound(), headers=basic("guess")).ok  # It is signed.
+    assert twilio.call(
+        "/api/twilio/incoming", message_params(), headers=basic("studio-secret"), signed=False
+    ).ok
+    assert twilio.call("/api/twilio/incoming", message_params(), headers=basic("guess")).ok  # It is signed.
 
 
 def test_guesses_of_a_token_are_throttled(twilio, hook_routes):
     for _ in range(MAX_WRONG_CREDENTIALS):
         hook_routes.authentication.wrong_credentials.record_failure(LOCAL)
     bearer = {"Authorization": "Bearer relais_" + "x" * 43}
-    assert twilio.calls("/api/twilio/send-message", {}, headers=bearer, signed=False).status_code == 429
+    assert twilio.call("/api/twilio/send-message", {}, headers=bearer, signed=False).status_code == 429
 
 
 def outcome(authentication, raw, host):
@@ -300,14 +307,14 @@ def test_token_lookups_queue_for_one_thread_and_delay_no_other_hook(twilio, monk
     bearer = {"Authorization": "Bearer relais_" + "x" * 43}
 
     def guess():
-        type(twilio)(twilio.desk).calls("/api/twilio/send-message", {}, headers=bearer, signed=False)
+        type(twilio)(twilio.desk).call("/api/twilio/send-message", {}, headers=bearer, signed=False)
 
     guessing = [threading.Thread(target=guess) for _ in range(6)]
     try:
         for thread in guessing:
             thread.start()
         wait_until(lambda: lookups)
-        assert twilio.calls("/api/twilio/complete", {"conversation_id": "1"}).status_code == 404
+        assert twilio.call("/api/twilio/complete", {"conversation_id": "1"}).status_code == 404
         assert len(lookups) == 1
     finally:
         may_go_on.set()

@@ -13,7 +13,7 @@ from relais.conversations.inbound_messages import InboundMessage
 from relais.whatsapp.outbound import uncertain_sends
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, MachineClock, new_sid
 
-from .conftest import at_work
+from .conftest import running_sender
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -81,7 +81,7 @@ def states(conversation):
 def test_what_waits_for_its_next_try_does_not_wait_for_the_hour(double, with_bot, step):
     double.open_window(FATOU)
     double.fault("create", "429", times=1, retry_after=2)
-    with at_work():
+    with running_sender():
         with_bot.send_as_program("un", by=BOT, at=timezone.now())
         with_bot.send_as_program("deux", by=BOT, at=timezone.now())
         double.wait_for(lambda: double.requests("create") == 1)
@@ -97,7 +97,7 @@ def test_a_doubt_is_cleared_up_and_said_again_once_all_the_same(double, with_bot
     double.open_window(FATOU)
     double.fault("status", "never")
     double.fault("create", "dropped", times=1)
-    with at_work():
+    with running_sender():
         with_bot.send_as_program("un", by=BOT, at=timezone.now())
         double.wait_for(lambda: states(with_bot) == ["uncertain"])
         the_clock_is_set(step)
@@ -117,7 +117,7 @@ def test_a_message_that_left_is_found_and_not_said_again(double, with_bot, step)
     double.open_window(FATOU)
     double.fault("status", "never")
     double.fault("create", "5xx_accepted", times=1)
-    with at_work():
+    with running_sender():
         with_bot.send_as_program("un", by=BOT, at=timezone.now())
         double.wait_for(lambda: states(with_bot) == ["uncertain"])
         the_clock_is_set(step)
@@ -131,7 +131,7 @@ def test_the_claim_of_a_dead_process_does_not_wait_for_the_hour(double, with_bot
     said = with_bot.send_as_program("un", by=BOT, at=timezone.now())
     assert said.claim(by="a process that died", at=timezone.now())
     the_clock_is_set(step)
-    with at_work():
+    with running_sender():
         double.wait_for(lambda: states(with_bot) == ["uncertain"], 30)
     connection.close()
     assert texts(double, FATOU) == []
@@ -140,7 +140,7 @@ def test_the_claim_of_a_dead_process_does_not_wait_for_the_hour(double, with_bot
 def test_a_number_that_was_slowed_down_is_not_slow_for_an_hour(double, with_bot, awa, step):
     double.open_window(FATOU)
     double.fault("create", "429", times=1, retry_after=1)
-    with at_work():
+    with running_sender():
         with_bot.send_as_program("un", by=BOT, at=timezone.now())
         double.wait_for(lambda: double.requests("create") == 1)
         the_clock_is_set(step)
@@ -158,7 +158,7 @@ def test_agents_and_clients_go_on_with_a_clock_that_is_not_the_databases(
     double.open_window(FATOU)
     double.open_window(IBRAHIM)
     only_our_clock_is_set(step, monkeypatch)
-    with at_work():
+    with running_sender():
         held_by_awa.send_as_agent("bonjour", agent=awa, at=timezone.now(), ref="r1")
         held_by_awa.send_as_agent("bonjour", agent=awa, at=timezone.now(), ref="r1")
         other = a_client_writes(IBRAHIM)

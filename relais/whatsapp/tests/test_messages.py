@@ -15,7 +15,7 @@ from relais.whatsapp.inbound.messages import parse_message
 from relais.whatsapp.inbound.params import clean_params
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, messages_to_client
 
-from .conftest import STUDIO_CREDENTIALS, inbound
+from .conftest import STUDIO_CREDENTIALS, message_params
 
 pytestmark = pytest.mark.django_db(transaction=True)
 USER_ID = "whatsapp:FI.9xY"
@@ -23,7 +23,7 @@ OTHER_NUMBER = "whatsapp:+14155238887"
 
 
 def parsed(**params):
-    given = inbound() | params
+    given = message_params() | params
     return parse_message(clean_params({name: [value] for name, value in given.items()}), bot_here=True)
 
 
@@ -40,14 +40,14 @@ def test_a_message_is_stored_and_answered_with_empty_twiml(fatou_sends):
 
 
 def test_unknown_and_repeated_parameters_are_stored(twilio):
-    pairs = [*inbound().items(), ("New", ""), ("Tag", "b"), ("Tag", "a"), ("Tag", "b")]
-    assert twilio.calls("/api/twilio/message", pairs).status_code == 200
+    pairs = [*message_params().items(), ("New", ""), ("Tag", "b"), ("Tag", "a"), ("Tag", "b")]
+    assert twilio.call("/api/twilio/message", pairs).status_code == 200
     stored = ConversationEvent.objects.get().metadata["parameters"]
     assert (stored["New"], stored["Tag"]) == ("", ["b", "a", "b"])
 
 
 def test_the_query_string_is_signed_too(twilio):
-    assert twilio.calls("/api/twilio/message?a=%20b&c=", inbound()).status_code == 200
+    assert twilio.call("/api/twilio/message?a=%20b&c=", message_params()).status_code == 200
 
 
 @pytest.mark.parametrize("form", ["whatsapp:+212600000001", "WhatsApp: 212 600 00 00 01", "+212-600-000-001"])
@@ -63,9 +63,9 @@ def test_a_user_id_instead_of_a_number_is_stored_unchanged(fatou_sends):
 
 
 def test_without_to_our_configured_number_is_assumed(twilio):
-    params = inbound()
+    params = message_params()
     del params["To"]
-    twilio.calls("/api/twilio/message", params)
+    twilio.call("/api/twilio/message", params)
     assert Conversation.objects.get().sender == OUR_NUMBER
 
 
@@ -76,12 +76,17 @@ def test_nul_is_removed_and_recorded(fatou_sends):
 
 
 def test_a_json_message_may_contain_any_values(twilio):
-    params = inbound("") | {"Body": "a\x00\ud800b", "Nested": {"x": [1, None]}, "Number": 5, "Nothing": None}
+    params = message_params("") | {
+        "Body": "a\x00\ud800b",
+        "Nested": {"x": [1, None]},
+        "Number": 5,
+        "Nothing": None,
+    }
     body = json.dumps(params).encode()
     path = f"/api/twilio/message?bodySHA256={hashlib.sha256(body).hexdigest()}"
     signature = RequestValidator(twilio.token).compute_signature(twilio.base + path, {})
     headers = {"Content-Type": "application/json", "X-Twilio-Signature": signature}
-    assert twilio.posts(path, body, headers).status_code == 200
+    assert twilio.post(path, body, headers).status_code == 200
     event = ConversationEvent.objects.get()
     assert event.body == "a?b"
     assert (
@@ -92,7 +97,7 @@ def test_a_json_message_may_contain_any_values(twilio):
 
 @pytest.mark.parametrize("body", [b"[1]", b"{", b'"x"', b"\xff"])
 def test_json_that_is_not_an_object_is_422(twilio, body):
-    answer = twilio.posts(
+    answer = twilio.post(
         "/api/twilio/incoming", body, {"Content-Type": "application/json"} | STUDIO_CREDENTIALS
     )
     assert answer.status_code == 422
@@ -114,7 +119,7 @@ def test_a_tapped_button_is_stored_with_its_label(fatou_sends):
 
 def test_the_waiting_text_is_sent_only_where_the_bot_runs_here(waiting, twilio):
     Conversation.objects.update(last_activity_at="2026-03-01T00:00:00Z")
-    answer = twilio.calls("/api/twilio/incoming", inbound()).json()
+    answer = twilio.call("/api/twilio/incoming", message_params()).json()
     assert answer["waiting_due"] == "true"
     assert messages_to_client(waiting) == []
 
@@ -168,7 +173,7 @@ def test_a_client_who_hides_the_number_keeps_the_same_agent(fatou_sends, awa):
 @pytest.fixture
 def sends(twilio):
     crm = {"Authorization": f"Bearer {ApiToken.create('CRM')[1]}"}
-    return lambda **params: twilio.calls("/api/twilio/send-message", params, headers=crm, signed=False)
+    return lambda **params: twilio.call("/api/twilio/send-message", params, headers=crm, signed=False)
 
 
 def test_send_message_finds_a_client_by_each_form_of_the_number(sends, fatou_sends):
@@ -296,7 +301,7 @@ def test_an_opt_out_error_of_twilio_counts_for_that_number_of_ours(
     delivery = conversation.deliveries.get()
     assert delivery.claim(by="here", at=at)
     failed = {"MessageSid": "SM" + "9" * 32, "MessageStatus": "failed", "ErrorCode": "21610", "To": FATOU}
-    assert twilio.calls(f"/api/twilio/status?ref={delivery.pk}", failed).status_code == 204
+    assert twilio.call(f"/api/twilio/status?ref={delivery.pk}", failed).status_code == 204
     assert not may_be_written_to()
     assert may_be_written_to(sender=OTHER_NUMBER)
 

@@ -18,7 +18,7 @@ STATUSES = sorted(name for name, payload in PAYLOADS.items() if payload["hook"] 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_a_message_of_this_shape_is_stored(twilio, name):
     params, expected = PAYLOADS[name]["params"], PAYLOADS[name]["expect"]
-    assert twilio.calls("/api/twilio/message", params).status_code == 200
+    assert twilio.call("/api/twilio/message", params).status_code == 200
     event = ConversationEvent.objects.get()
     assert event.body == expected["body"]
     assert event.message_sid == params["MessageSid"]
@@ -36,7 +36,7 @@ def test_a_status_of_this_shape_moves_the_delivery(twilio, held_by_awa, clock, n
     params, expected = PAYLOADS[name]["params"], PAYLOADS[name]["expect"]
     delivery = held_by_awa.deliveries.get()
     delivery.claim(by="p", at=clock.now)
-    assert twilio.calls(f"/api/twilio/status?ref={delivery.pk}", params).status_code == 204
+    assert twilio.call(f"/api/twilio/status?ref={delivery.pk}", params).status_code == 204
     delivery.refresh_from_db()
     assert (delivery.state, delivery.error_code) == (expected["state"], expected.get("code"))
     assert delivery.sid == params["MessageSid"]

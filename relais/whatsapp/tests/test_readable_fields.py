@@ -22,7 +22,7 @@ from relais.whatsapp.inbound.readable_fields import (
 )
 from tests.cast import Clock
 
-from .conftest import inbound
+from .conftest import message_params
 
 FORM = {
     "screen_0_Prénom_0": "Awa",
@@ -35,9 +35,9 @@ INVISIBLE = "\u3164\u200e\u2800\u00ad"
 
 
 def fields(**params):
-    message_params = clean_params({name: [value] for name, value in params.items()})
+    cleaned = clean_params({name: [value] for name, value in params.items()})
     content = readable_content(
-        message_params, has_text=has_visible_characters(message_params.text("Body")), has_media=False
+        cleaned, has_text=has_visible_characters(cleaned.text("Body")), has_media=False
     )
     return [tuple(field) for field in content.get("fields", ())]
 
@@ -103,8 +103,8 @@ def test_fields_are_bounded():
 
 
 def test_an_ordinary_text_message_has_no_readable_fields():
-    message_params = clean_params({name: [value] for name, value in inbound("Bonjour").items()})
-    assert "content" not in parse_message(message_params, bot_here=True).metadata
+    cleaned = clean_params({name: [value] for name, value in message_params("Bonjour").items()})
+    assert "content" not in parse_message(cleaned, bot_here=True).metadata
 
 
 # -- display ----------------------------------------------------------------------------------------
@@ -112,8 +112,8 @@ def test_an_ordinary_text_message_has_no_readable_fields():
 
 def shown(params, clock):
     """Bubble and row of a message with these parameters, as text, and the event."""
-    message_params = clean_params({name: [value] for name, value in (inbound("") | params).items()})
-    message = parse_message(message_params, bot_here=False)
+    cleaned = clean_params({name: [value] for name, value in (message_params("") | params).items()})
+    message = parse_message(cleaned, bot_here=False)
     received = ingest([message], at=clock.passes(seconds=1))[message.sid]
     event = ConversationEvent.objects.get(pk=received.event_id)
     bubble = fragments.message(event).split('<div class="bubble">')[1].split('<p class="bubble__foot">')[0]

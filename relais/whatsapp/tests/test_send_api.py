@@ -21,7 +21,7 @@ def crm_token(db):
 
 
 def post_message(twilio, crm_token, **params):
-    return twilio.calls("/api/twilio/send-message", params, headers=crm_token, signed=False)
+    return twilio.call("/api/twilio/send-message", params, headers=crm_token, signed=False)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from relais.whatsapp.outbound.sender import Sender
 from relais.whatsapp.outbound.uncertain_sends import mark_expired_claims_uncertain
 from tests.cast import FATOU, MachineClock
 
-from .conftest import at_work, send
+from .conftest import claim_and_send, running_sender
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,7 +63,7 @@ def test_the_phone_shows_them_and_reading_is_told(conversation, double, sender):
 def test_too_many_requests_are_tried_again_and_accepted_once(conversation, double):
     double.fault("create", "429", times=3, retry_after=0.05)
     delivery = conversation.deliveries.get()
-    with at_work():
+    with running_sender():
         double.wait_for(lambda: state_of(delivery) == "delivered")
     assert len(double.accepted()) == 1
     assert delivery.attempt == 4
@@ -71,7 +71,7 @@ def test_too_many_requests_are_tried_again_and_accepted_once(conversation, doubl
 
 def test_while_twilio_is_away_nothing_is_lost(conversation, double):
     delivery = conversation.deliveries.get()
-    with at_work():
+    with running_sender():
         with double.unreachable():
             double.wait_for(lambda: MessageDelivery.objects.get(pk=delivery.pk).attempt >= 1)
         double.wait_for(lambda: state_of(delivery) == "delivered", timeout=20)
@@ -80,7 +80,7 @@ def test_while_twilio_is_away_nothing_is_lost(conversation, double):
 
 def test_no_answer_is_resolved_by_the_status_hook(conversation, double):
     double.fault("create", "no_answer", times=1)
-    with at_work():
+    with running_sender():
         delivery = conversation.deliveries.get()
         double.wait_for(lambda: state_of(delivery) == "delivered")
         assert len(double.accepted()) == 1
@@ -92,7 +92,7 @@ def test_an_unknown_outcome_is_uncertain_and_never_sent_again_by_itself(conversa
     double.fault("status", "never")
     delivery = conversation.deliveries.get()
     after = conversation.send_as_agent("et ensuite ?", agent=awa, at=timezone.now())
-    with at_work():
+    with running_sender():
         double.wait_for(lambda: state_of(delivery) == "uncertain")
         assert state_of(after) == "queued"
         MessageDelivery.objects.filter(pk=delivery.pk).update(uncertain_until=timezone.now())
@@ -116,7 +116,7 @@ def test_tls_that_breaks_may_have_carried_the_message(broken, means):
 
 def test_a_refusal_is_told_in_words_and_can_be_resent(conversation, awa, double):
     double.fault("create", "reject", times=1, code=63007, status="400")
-    with at_work():
+    with running_sender():
         delivery = conversation.deliveries.get()
         double.wait_for(lambda: state_of(delivery) == "failed")
         assert (delivery.error_code, "relié" in delivery.error) == (63007, True)
@@ -127,7 +127,7 @@ def test_a_refusal_is_told_in_words_and_can_be_resent(conversation, awa, double)
 
 def test_a_later_failure_is_told_too(conversation, double):
     double.fault("create", "error", times=1, code=63016)
-    with at_work():
+    with running_sender():
         delivery = conversation.deliveries.get()
         double.wait_for(lambda: state_of(delivery) == "failed")
         assert delivery.error_code == 63016
@@ -153,7 +153,7 @@ def test_a_claim_whose_process_died_becomes_uncertain_after_its_lease(conversati
 
 def test_two_senders_send_each_message_once(conversation, awa, double):
     sent = [conversation.send_as_agent(f"{n}", agent=awa, at=timezone.now()) for n in range(10)]
-    with at_work(), at_work():
+    with running_sender(), running_sender():
         double.wait_for(lambda: all(state_of(d) == "delivered" for d in sent))
     assert len(double.accepted()) == 11
 
@@ -187,7 +187,7 @@ def test_without_twilio_a_message_fails_with_a_sentence(conversation, settings):
     settings.ENVIRONMENT = replace(settings.ENVIRONMENT, twilio_auth_token="")
     client.twilio.cache_clear()
     delivery = conversation.deliveries.get()
-    send(delivery.pk, by="p")
+    claim_and_send(delivery.pk, by="p")
     assert state_of(delivery) == "failed"
     assert delivery.error == "Twilio n'est pas connecté. Prévenez un administrateur."
 

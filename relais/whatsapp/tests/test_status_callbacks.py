@@ -25,7 +25,7 @@ def delivery_in_flight(held_by_awa, clock):
 
 def send_status(twilio, status, *, ref="", sid="SM" + "a" * 32, **more):
     params = {"MessageSid": sid, "MessageStatus": status, "To": FATOU, "From": OUR_NUMBER} | more
-    response = twilio.calls("/api/twilio/status" + (f"?ref={ref}" if ref else ""), params)
+    response = twilio.call("/api/twilio/status" + (f"?ref={ref}" if ref else ""), params)
     assert (response.status_code, response.content) == (204, b"")
 
 
@@ -221,7 +221,7 @@ def test_a_status_is_acknowledged_only_after_the_commit(
     callback = {"MessageSid": new_sid(), "MessageStatus": "sent", "To": delivery.conversation.address.address}
     path = f"/api/twilio/status?ref={delivery.pk}"
     with holding_lock(other_session, "lock table message_deliveries in access exclusive mode"):
-        assert twilio.calls(path, callback).status_code == 503
-    assert twilio.calls(path, callback).status_code == 204
+        assert twilio.call(path, callback).status_code == 503
+    assert twilio.call(path, callback).status_code == 204
     delivery.refresh_from_db()
     assert delivery.state == "sent"

@@ -12,7 +12,7 @@ from relais.whatsapp import client, studio_executions
 from relais.whatsapp.studio_executions import end_executions
 from tests.cast import FATOU
 
-from .conftest import inbound
+from .conftest import message_params
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FLOW = "FW" + "1" * 32
@@ -36,7 +36,7 @@ def studio(settings):
 def test_the_execution_named_by_incoming_is_ended(double, twilio):
     execution = double.start_execution(FLOW, FATOU)
     other = double.start_execution(FLOW, "+212600000009")
-    twilio.calls("/api/twilio/incoming", inbound() | {"flow_sid": FLOW, "execution_sid": execution})
+    twilio.call("/api/twilio/incoming", message_params() | {"flow_sid": FLOW, "execution_sid": execution})
     end_executions(Conversation.objects.get().pk)
     assert double.execution_status(FLOW, execution) == "ended"
     assert double.execution_status(FLOW, other) == "active"
@@ -45,7 +45,7 @@ def test_the_execution_named_by_incoming_is_ended(double, twilio):
 
 def test_without_a_name_all_executions_of_the_client_are_ended(double, twilio):
     execution, other = double.start_execution(FLOW, FATOU), double.start_execution(FLOW, "+212600000009")
-    twilio.calls("/api/twilio/incoming", inbound())
+    twilio.call("/api/twilio/incoming", message_params())
     end_executions(Conversation.objects.get().pk)
     assert (double.execution_status(FLOW, execution), double.execution_status(FLOW, other)) == (
         "ended",
@@ -57,7 +57,7 @@ def test_a_failed_page_of_executions_is_retried(double, twilio, monkeypatch):
     monkeypatch.setattr(studio_executions, "PAGE_SIZE", 2)
     monkeypatch.setattr(client, "PAGE_RETRY_PAUSES_SECONDS", (0.0,))
     executions = [double.start_execution(FLOW, FATOU) for _n in range(5)]
-    twilio.calls("/api/twilio/incoming", inbound())
+    twilio.call("/api/twilio/incoming", message_params())
     rule = double.fault("execution", "5xx", times=1, match={"page": "2"})
     end_executions(Conversation.objects.get().pk)
     assert rule.times == 0
@@ -68,7 +68,7 @@ def test_executions_on_the_pages_read_are_ended_before_the_rest_is_retried(doubl
     monkeypatch.setattr(studio_executions, "PAGE_SIZE", 2)
     monkeypatch.setattr(client, "PAGE_RETRY_PAUSES_SECONDS", (0.0,))
     executions = [double.start_execution(FLOW, FATOU) for _n in range(5)]
-    twilio.calls("/api/twilio/incoming", inbound())
+    twilio.call("/api/twilio/incoming", message_params())
     double.fault("execution", "5xx", match={"page": "2"})
     with pytest.raises(client.OutcomeUnknown):
         end_executions(Conversation.objects.get().pk)

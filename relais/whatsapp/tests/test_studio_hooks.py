@@ -6,14 +6,14 @@ from relais.clients.models import Client
 from relais.conversations.models import Conversation
 from tests.cast import event_types_of, new_sid
 
-from .conftest import inbound
+from .conftest import message_params
 
 pytestmark = pytest.mark.django_db(transaction=True)
 # -- /incoming ---------------------------------------------------------------------------------------
 
 
 def test_incoming_always_returns_every_key(twilio):
-    answer = twilio.calls("/api/twilio/incoming", inbound("salam")).json()
+    answer = twilio.call("/api/twilio/incoming", message_params("salam")).json()
     conversation = Conversation.objects.get()
     assert answer | {"session_id": ""} == {
         "success": "true",
@@ -39,21 +39,21 @@ def test_incoming_always_returns_every_key(twilio):
 
 
 def test_a_repeated_incoming_gets_the_same_answer(twilio):
-    params = inbound()
-    first = twilio.calls("/api/twilio/incoming", params).json()
-    assert twilio.calls("/api/twilio/incoming", params).json() == first
-    assert twilio.calls("/api/twilio/incoming", inbound()).json()["client_exists"] == "true"
+    params = message_params()
+    first = twilio.call("/api/twilio/incoming", params).json()
+    assert twilio.call("/api/twilio/incoming", params).json() == first
+    assert twilio.call("/api/twilio/incoming", message_params()).json()["client_exists"] == "true"
 
 
 def test_incoming_says_whether_an_agent_holds_the_conversation(twilio, waiting, awa, clock):
-    answer = twilio.calls("/api/twilio/incoming", inbound()).json()
+    answer = twilio.call("/api/twilio/incoming", message_params()).json()
     assert (answer["pending_agent"], answer["agent_mode"], answer["status"]) == (
         "true",
         "false",
         "transferred",
     )
     waiting.take_over(awa, at=clock.now)
-    answer = twilio.calls("/api/twilio/incoming", inbound()).json()
+    answer = twilio.call("/api/twilio/incoming", message_params()).json()
     assert (answer["pending_agent"], answer["agent_mode"], answer["waiting_due"]) == (
         "false",
         "true",
@@ -62,8 +62,8 @@ def test_incoming_says_whether_an_agent_holds_the_conversation(twilio, waiting, 
 
 
 def test_incoming_counts_media(twilio):
-    params = inbound(NumMedia="1", MediaUrl0="https://api.twilio.com/a", MediaContentType0="image/png")
-    answer = twilio.calls("/api/twilio/incoming", params).json()
+    params = message_params(NumMedia="1", MediaUrl0="https://api.twilio.com/a", MediaContentType0="image/png")
+    answer = twilio.call("/api/twilio/incoming", params).json()
     assert (answer["has_media"], answer["media_count"]) == ("true", 1)
 
 
@@ -71,7 +71,7 @@ def test_incoming_counts_media(twilio):
 
 
 def test_menu_choices_form_a_path(twilio, with_bot):
-    call = lambda **p: twilio.calls("/api/twilio/menu-choice", {"conversation_id": str(with_bot.pk)} | p)  # noqa: E731
+    call = lambda **p: twilio.call("/api/twilio/menu-choice", {"conversation_id": str(with_bot.pk)} | p)  # noqa: E731
     call(menu_choice="vehicules_neufs", user_input="1")
     answer = call(menu_choice="essai", user_input="2").json()
     assert answer == {"success": "true", "current_menu": "essai", "menu_path": ["vehicules_neufs", "essai"]}
@@ -86,8 +86,8 @@ def test_a_repeated_menu_choice_changes_nothing(twilio, with_bot):
         "user_input": "2",
         "message_sid": new_sid(),
     }
-    first = twilio.calls("/api/twilio/menu-choice", params).json()
-    assert twilio.calls("/api/twilio/menu-choice", params).json() == first
+    first = twilio.call("/api/twilio/menu-choice", params).json()
+    assert twilio.call("/api/twilio/menu-choice", params).json() == first
     assert event_types_of(with_bot).count("menu_choice") == 1
 
 
@@ -105,13 +105,13 @@ def test_a_repeated_menu_choice_changes_nothing(twilio, with_bot):
 )
 def test_free_inputs_fill_the_client_s_fields(twilio, with_bot, name, given, field, value):
     params = {"conversation_id": with_bot.pk, "user_input": given, "widget_name": name}
-    assert twilio.calls("/api/twilio/free-input", params).json() == {"success": "true", "stored": "true"}
+    assert twilio.call("/api/twilio/free-input", params).json() == {"success": "true", "stored": "true"}
     assert getattr(Client.objects.get(), field) == value
 
 
 def test_an_unmapped_input_becomes_an_attribute(twilio, with_bot):
     params = {"conversation_id": with_bot.pk, "user_input": "GLE 300", "widget_name": "modele"}
-    twilio.calls("/api/twilio/free-input", params)
+    twilio.call("/api/twilio/free-input", params)
     assert Client.objects.get().attributes == {"modele": "GLE 300"}
 
 
@@ -119,7 +119,7 @@ def test_a_known_name_is_not_replaced_and_an_unclear_answer_is_not_stored(twilio
     Client.objects.update(client_full_name="Fatou Diallo")
     for name, given in (("collect_name", "X"), ("check_client", "peut-être"), ("email", " ")):
         params = {"conversation_id": with_bot.pk, "user_input": given, "widget_name": name}
-        assert twilio.calls("/api/twilio/free-input", params).json()["stored"] == "false"
+        assert twilio.call("/api/twilio/free-input", params).json()["stored"] == "false"
     client = Client.objects.get()
     assert (client.client_full_name, client.is_client, client.email) == ("Fatou Diallo", None, "")
 
@@ -127,8 +127,8 @@ def test_a_known_name_is_not_replaced_and_an_unclear_answer_is_not_stored(twilio
 def test_late_choices_and_inputs_are_stored_with_the_ended_conversation(twilio, ended):
     choice = {"conversation_id": ended.pk, "menu_choice": "sav", "user_input": "2"}
     given = {"conversation_id": ended.pk, "user_input": "x", "widget_name": "note"}
-    assert twilio.calls("/api/twilio/menu-choice", choice).json()["success"] == "true"
-    assert twilio.calls("/api/twilio/free-input", given).json()["success"] == "true"
+    assert twilio.call("/api/twilio/menu-choice", choice).json()["success"] == "true"
+    assert twilio.call("/api/twilio/free-input", given).json()["success"] == "true"
     ended.refresh_from_db()
     assert ended.status == "completed"
     assert event_types_of(ended)[-2:] == ["menu_choice", "free_input"]
@@ -137,25 +137,25 @@ def test_late_choices_and_inputs_are_stored_with_the_ended_conversation(twilio, 
 def test_agent_transfer_is_idempotent(twilio, with_bot):
     params = {"conversation_id": with_bot.pk, "reason": "le client le demande"}
     for _again in range(2):
-        answer = twilio.calls("/api/twilio/agent-transfer", params).json()
+        answer = twilio.call("/api/twilio/agent-transfer", params).json()
         assert answer.pop("message")
         assert answer == {"success": "true", "transferred": "true", "status": "transferred"}
     assert event_types_of(with_bot).count("agent_transfer") == 1
 
 
 def test_agent_transfer_after_the_end_is_a_200_that_says_no(twilio, ended):
-    answer = twilio.calls("/api/twilio/agent-transfer", {"conversation_id": ended.pk, "reason": ""})
+    answer = twilio.call("/api/twilio/agent-transfer", {"conversation_id": ended.pk, "reason": ""})
     assert answer.status_code == 200
     assert (answer.json()["success"], answer.json()["transferred"]) == ("true", "false")
 
 
 def test_complete_is_idempotent(twilio, with_bot):
-    answer = twilio.calls("/api/twilio/complete", {"conversation_id": with_bot.pk}).json()
+    answer = twilio.call("/api/twilio/complete", {"conversation_id": with_bot.pk}).json()
     assert (answer["success"], answer["completed"], answer["status"]) == ("true", "true", "completed")
     assert isinstance(answer["duration_seconds"], int)
-    assert twilio.calls("/api/twilio/complete", {"conversation_id": with_bot.pk}).json() == answer
+    assert twilio.call("/api/twilio/complete", {"conversation_id": with_bot.pk}).json() == answer
 
 
 def test_complete_is_refused_while_an_agent_holds_the_conversation(twilio, held_by_awa):
-    answer = twilio.calls("/api/twilio/complete", {"conversation_id": held_by_awa.pk}).json()
+    answer = twilio.call("/api/twilio/complete", {"conversation_id": held_by_awa.pk}).json()
     assert (answer["success"], answer["completed"], answer["status"]) == ("true", "false", "transferred")

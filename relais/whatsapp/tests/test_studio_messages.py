@@ -12,7 +12,7 @@ from relais.conversations.models import Conversation
 from relais.whatsapp.reconcile.studio_messages import record
 from tests.cast import FATOU, OUR_NUMBER, event_types_of
 
-from .conftest import inbound
+from .conftest import message_params
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FLOW = "FW" + "1" * 32
@@ -36,7 +36,7 @@ def studio(settings):
 @pytest.fixture
 def studio_message_sid(double, twilio):
     """The SID of a message that Studio's bot sent to Fatou, whose conversation is known."""
-    twilio.calls("/api/twilio/incoming", inbound())
+    twilio.call("/api/twilio/incoming", message_params())
     double.open_window(FATOU)
     message = double.sdk().messages.create(to=FATOU, from_=OUR_NUMBER, body="Bienvenue chez Mercedes-Benz.")
     return message.sid
@@ -54,8 +54,8 @@ def test_a_message_of_the_bot_is_recorded_once(studio_message_sid):
 
 def test_a_status_without_ref_is_looked_up_later_and_one_with_ref_is_not(twilio, studio_message_sid):
     params = {"MessageSid": studio_message_sid, "MessageStatus": "sent", "To": FATOU, "From": OUR_NUMBER}
-    twilio.calls("/api/twilio/status?ref=999999", params)
-    twilio.calls("/api/twilio/status", params)
+    twilio.call("/api/twilio/status?ref=999999", params)
+    twilio.call("/api/twilio/status", params)
     [later] = jobs("look_up_message", sid=studio_message_sid)
     assert later > timezone.now() + timedelta(seconds=100)
 

@@ -25,7 +25,7 @@ from relais.whatsapp.outbound.uncertain_sends import (
 )
 from tests.cast import FATOU, OUR_NUMBER, MachineClock
 
-from .conftest import at_work, send
+from .conftest import claim_and_send, running_sender
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -75,7 +75,7 @@ def state_of(delivery):
 def leaves(delivery, double, fault=None, **rule):
     if fault:
         double.fault("create", fault, times=1, **rule)
-    send(delivery.pk, by="p")
+    claim_and_send(delivery.pk, by="p")
     return state_of(delivery)
 
 
@@ -158,9 +158,9 @@ def test_a_late_word_about_the_first_time_keeps_it_from_leaving_again(menu, sile
     asks(later, after=46)
     assert state_of(menu) == "queued"
     told = {"MessageSid": "SM" + "9" * 32, "MessageStatus": "delivered", "To": FATOU, "From": OUR_NUMBER}
-    assert twilio.calls(f"/api/twilio/status?ref={menu.pk}", told).status_code == 204
+    assert twilio.call(f"/api/twilio/status?ref={menu.pk}", told).status_code == 204
     assert state_of(menu) == "delivered"
-    send(menu.pk, by="p")
+    claim_and_send(menu.pk, by="p")
     assert silent.accepted() == []
 
 
@@ -169,14 +169,14 @@ def test_after_a_take_over_it_never_leaves_again(menu, silent, later, awa, with_
     asks(later)
     with_bot.take_over(awa, at=timezone.now())
     asks(later, after=46)
-    send(menu.pk, by="p")
+    claim_and_send(menu.pk, by="p")
     assert (state_of(menu), menu.reason) == ("refused", "taken_over")
     assert silent.accepted(body=menu.event.body) == []
 
 
 def test_a_person_s_text_is_left_to_a_person(silent, held_by_awa, awa, later):
     told = held_by_awa.deliveries.get()
-    send(told.pk, by="p")
+    claim_and_send(told.pk, by="p")
     said = held_by_awa.send_as_agent("bonjour", agent=awa, at=timezone.now())
     leaves(said, silent, "dropped")
     for after in (6, 46, 46):
@@ -330,7 +330,7 @@ def test_a_process_without_a_sign_of_life_is_dead_and_one_with_it_is_not(menu, d
     assert mark_claims_uncertain(["dead:1"], timezone.now()) == 1
 
     MessageDelivery.objects.filter(pk=menu.pk).update(state="queued", claimed_by=None)
-    with at_work() as sender:
+    with running_sender() as sender:
         double.wait_for(lambda: state_of(menu) == "sent")
         MessageDelivery.objects.filter(pk=menu.pk).update(state="sending", claimed_by=sender.name)
         assert resolver._dead_processes() == []
