@@ -23,7 +23,7 @@ def clock():
 
 
 class ActionClient:
-    """Posts actions as a user, and accepts JSON unless told otherwise."""
+    """Posts actions as a user, and accepts JSON unless another type is given."""
 
     def __init__(self, user=None, accept="application/json", **headers):
         self.http = Client(headers={"accept": accept, **headers})
