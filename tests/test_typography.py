@@ -1,4 +1,4 @@
-"""No line of French begins with a mark that belongs to the one before: all that people read, wherever it is written."""
+"""French texts have no-break spaces before punctuation, wherever they are written."""
 
 import re
 from pathlib import Path
@@ -35,18 +35,18 @@ TAGS = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
         (":) 14:05", ":) 14:05"),
     ],
 )
-def test_where_the_space_does_not_break(typed, set_):
+def test_where_a_no_break_space_is_set(typed, set_):
     once = typeset(typed)
     assert once.replace(NO_BREAK_SPACE, "~") == set_
     assert typeset(once) == once
 
 
-def test_code_in_a_document_stays_as_it_is_typed():
+def test_code_in_a_document_is_not_typeset():
     text = "Oui ? `a ? b` : non\n```\na ? b : c\n```\n"
     assert typeset_markdown(text).replace(NO_BREAK_SPACE, "~") == "Oui~? `a ? b`~: non\n```\na ? b : c\n```\n"
 
 
-def shown(message):
+def translations_of(message):
     if message.pluralizable:
         return [translation.ngettext(*message.id, n) for n in (1, 2)]
     if message.context:
@@ -54,9 +54,9 @@ def shown(message):
     return [translation.gettext(message.id)]
 
 
-def test_every_text_of_a_page():
+def test_texts_of_pages():
     with translation.override("fr"):
-        texts = [text for message in extract_messages() if message.id for text in shown(message)]
+        texts = [text for message in extract_messages() if message.id for text in translations_of(message)]
     assert len(texts) > 500
     assert [text for text in texts if typeset(text) != text] == []
 
@@ -68,13 +68,13 @@ def test_a_text_with_such_spaces_is_still_translated():
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
-def test_what_stands_in_a_template_itself(path):
+def test_untranslated_texts_of_templates(path):
     for line in TAGS.sub("x", TRANSLATED.sub("x", path.read_text())).splitlines():
         assert typeset(line) == line
 
 
 def strings_of(script):
-    """What stands in quotes, with an x for what is filled in."""
+    """The string literals of a script, with an x for each placeholder."""
     lines = [line for line in script.splitlines() if not line.lstrip().startswith(("//", "*", "/*"))]
     code, filled = "\n".join(lines), 1
     while filled:
@@ -83,12 +83,12 @@ def strings_of(script):
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
-def test_what_a_script_says(path):
+def test_texts_of_scripts(path):
     strings = strings_of(path.read_text())
     assert [text for text in strings if typeset(text) != text] == []
 
 
-def test_the_strings_of_a_script_are_found():
+def test_string_literals_of_a_script_are_found():
     assert strings_of('a = b ? "" : `${c ? `${d} ` : ""}, e`; // "no"\nf("Non : g")') == [
         '""',
         "`x, e`",
@@ -98,7 +98,7 @@ def test_the_strings_of_a_script_are_found():
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_what_the_bot_says(name):
+def test_texts_of_flows(name):
     text = path_of(name).read_text(encoding="utf-8")
     assert typeset(text) == text
 
@@ -106,11 +106,11 @@ def test_what_the_bot_says(name):
 @pytest.mark.parametrize(
     "definition", company_settings.EDITABLE_SETTINGS, ids=lambda definition: definition.key
 )
-def test_what_the_company_says_at_first(definition):
+def test_default_texts_of_settings(definition):
     assert not isinstance(definition.default(), str) or typeset(definition.default()) == definition.default()
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_what_people_are_told_in_a_guide(path):
+def test_guides(path):
     text = path.read_text(encoding="utf-8")
     assert typeset_markdown(text) == text, f"run python -m relais.typography docs/fr/{path.name}"

@@ -1,4 +1,4 @@
-"""What pages ask for is joined when static files are collected: in its order, each module once, nothing guessed."""
+"""collectstatic bundles style sheets and modules: in order, each module once, unsupported forms refused."""
 
 import re
 
@@ -13,20 +13,20 @@ ENTRIES = ("every_page.js", "list_page.js", "chat_page.js")
 
 
 @pytest.fixture
-def collected(tmp_path, settings):
+def static_root(tmp_path, settings):
     settings.STATIC_ROOT = tmp_path
     settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "relais.web.storage.Storage"}}
     call_command("collectstatic", interactive=False, verbosity=0)
     return tmp_path
 
 
-def joined(**modules):
+def bundle(**modules):
     files = {f"{name}.js": text for name, text in modules.items()}
     return bundles.module_bundle("entry.js", files.__getitem__)
 
 
-def test_a_page_asks_for_one_sheet_that_has_every_other_in_its_order(collected):
-    [sheet] = collected.glob("css/relais.*.css")
+def test_one_sheet_contains_every_other_in_order(static_root):
+    [sheet] = static_root.glob("css/relais.*.css")
     text = sheet.read_text()
     assert "@import" not in text
     names = re.findall(r"^/\* ([\w-]+\.css) \*/$", text, re.MULTILINE)
@@ -40,8 +40,8 @@ def test_a_page_asks_for_one_sheet_that_has_every_other_in_its_order(collected):
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_a_page_asks_for_one_module_that_imports_nothing(collected, entry):
-    [module] = collected.glob(f"js/{entry.removesuffix('.js')}.*.js")
+def test_an_entry_is_one_module_without_imports(static_root, entry):
+    [module] = static_root.glob(f"js/{entry.removesuffix('.js')}.*.js")
     text = module.read_text()
     assert not re.search(r"^(import|export)\b", text, re.MULTILINE)
     names = re.findall(r"^// ([\w-]+\.js)$", text, re.MULTILINE)
@@ -50,16 +50,18 @@ def test_a_page_asks_for_one_module_that_imports_nothing(collected, entry):
     assert names.index("notices.js") < names.index("session_expiry.js") < names.index("live.js")
 
 
-def test_a_sheet_that_changed_is_in_the_next_collection(collected, monkeypatch):
-    """The joined file stands where its source was copied to, and is newer: it must not count as up to date."""
-    made = bundles._sheet
-    monkeypatch.setattr(bundles, "_sheet", lambda name, read: made(name, read) + "\n.added { color: red; }")
+def test_a_changed_sheet_is_in_the_next_collection(static_root, monkeypatch):
+    """The bundle replaces the copy of its source and is newer: it must not count as up to date."""
+    original = bundles._sheet
+    monkeypatch.setattr(
+        bundles, "_sheet", lambda name, read: original(name, read) + "\n.added { color: red; }"
+    )
     call_command("collectstatic", interactive=False, verbosity=0)
-    assert any(".added" in path.read_text() for path in collected.glob("css/relais.*.css"))
+    assert any(".added" in path.read_text() for path in static_root.glob("css/relais.*.css"))
 
 
-def test_modules_come_after_what_they_import_and_once():
-    text = joined(
+def test_modules_come_once_and_after_their_dependencies():
+    text = bundle(
         entry='// What a page runs.\nimport "./a.js";\nimport "./b.js";\n',
         a='import { c as d } from "./c.js";\nd();\n',
         b='import { c } from "./c.js";\nc();\n',
@@ -82,17 +84,17 @@ def test_modules_come_after_what_they_import_and_once():
         "const x = 1;\nexport { x };\n",
     ],
 )
-def test_what_is_not_understood_stops_the_collecting(module):
+def test_an_unsupported_form_is_refused(module):
     with pytest.raises(CannotBundle, match=r"a\.js"):
-        joined(entry='import "./a.js";\n', a=module, c="export const x = 1;\n")
+        bundle(entry='import "./a.js";\n', a=module, c="export const x = 1;\n")
 
 
-def test_a_circle_of_imports_stops_the_collecting():
+def test_an_import_cycle_is_refused():
     with pytest.raises(CannotBundle, match="imports itself"):
-        joined(entry='import "./a.js";\n', a='import "./b.js";\n', b='import "./a.js";\n')
+        bundle(entry='import "./a.js";\n', a='import "./b.js";\n', b='import "./a.js";\n')
 
 
-def test_only_a_module_of_imports_alone_is_joined():
+def test_only_a_module_of_imports_alone_is_a_bundle():
     assert bundles.is_module_bundle('// Words.\nimport "./a.js";\n')
     assert not bundles.is_module_bundle('import "./a.js";\nrun();\n')
     assert not bundles.is_module_bundle("run();\n")

@@ -1,4 +1,4 @@
-"""Text can be read on whatever it stands on, in both themes: 4.5 to 1, as WCAG counts it."""
+"""Contrast of text on its background, in both themes: at least 4.5 to 1 (WCAG AA)."""
 
 import re
 from math import cos, radians, sin
@@ -32,7 +32,7 @@ def oklch(name, theme):
 
 
 def luminance(colour):
-    """Of an OKLCH colour, by way of linear sRGB (matrices by Björn Ottosson)."""
+    """Relative luminance of an OKLCH colour, converted to linear sRGB (matrices by Björn Ottosson)."""
     lightness, chroma, hue = colour
     a, b = chroma * cos(radians(hue)), chroma * sin(radians(hue))
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
@@ -52,7 +52,7 @@ def contrast(text, ground, theme):
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 @pytest.mark.parametrize(("text", "ground"), PAIRS)
-def test_it_can_be_read(text, ground, theme):
+def test_the_contrast_is_sufficient(text, ground, theme):
     assert contrast(text, ground, theme) >= 4.5
 
 

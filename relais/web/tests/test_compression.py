@@ -1,4 +1,4 @@
-"""Pages and data travel compressed; what is compressed already, or is too short, does not."""
+"""Text responses are compressed; short ones, and media that is compressed already, are not."""
 
 import gzip
 
@@ -11,7 +11,7 @@ from relais.whatsapp.media.download import media_path
 from tests.cast import Clock
 
 pytestmark = pytest.mark.django_db
-ZIPPED = {"HTTP_ACCEPT_ENCODING": "gzip, br"}
+ACCEPT_GZIP = {"HTTP_ACCEPT_ENCODING": "gzip, br"}
 
 
 @pytest.fixture
@@ -24,29 +24,29 @@ def clock():
 @pytest.mark.parametrize("path", ["/dashboard", "/dashboard/active", "/dashboard/figures", "/nowhere"])
 def test_a_page_and_a_fragment(client, awa, with_bot, path):
     client.force_login(awa)
-    answer = client.get(path, **ZIPPED)
-    assert answer["Content-Encoding"] == "gzip"
-    assert "Accept-Encoding" in answer["Vary"]
-    assert b"</" in gzip.decompress(answer.content)
+    response = client.get(path, **ACCEPT_GZIP)
+    assert response["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in response["Vary"]
+    assert b"</" in gzip.decompress(response.content)
     assert "Content-Encoding" not in client.get(path)
 
 
 def test_an_answer_to_a_program(client, awa, held_by_awa):
     client.force_login(awa)
-    answer = client.post(
+    response = client.post(
         f"/dashboard/chat/{held_by_awa.pk}/send",
         {"message": "Bonjour " * 50},
         HTTP_ACCEPT="application/json",
-        **ZIPPED,
+        **ACCEPT_GZIP,
     )
-    assert answer["Content-Encoding"] == "gzip"
-    assert b'"success": true' in gzip.decompress(answer.content)
+    assert response["Content-Encoding"] == "gzip"
+    assert b'"success": true' in gzip.decompress(response.content)
 
 
 def test_a_page_of_the_same_words_has_another_length_each_time(client, awa, with_bot):
     """What guesses a secret by lengths (BREACH) finds noise; the token itself is another each time."""
     client.force_login(awa)
-    assert len({len(client.get("/dashboard/active", **ZIPPED).content) for _ in range(20)}) > 3
+    assert len({len(client.get("/dashboard/active", **ACCEPT_GZIP).content) for _ in range(20)}) > 3
 
 
 def test_a_picture_goes_as_it_is(client, awa, fatou_writes, settings, tmp_path):
@@ -57,6 +57,6 @@ def test_a_picture_goes_as_it_is(client, awa, fatou_writes, settings, tmp_path):
     media_path(picture).write_bytes(b"p" * 5000)
     Media.objects.update(state="stored", content_type="image/png", size=5000)
     client.force_login(awa)
-    answer = client.get(f"/dashboard/media/{picture.pk}", **ZIPPED)
-    assert "Content-Encoding" not in answer
-    assert b"".join(answer.streaming_content) == b"p" * 5000
+    response = client.get(f"/dashboard/media/{picture.pk}", **ACCEPT_GZIP)
+    assert "Content-Encoding" not in response
+    assert b"".join(response.streaming_content) == b"p" * 5000

@@ -1,4 +1,4 @@
-"""What goes wrong is said in a sentence; what it was stays in the log."""
+"""Error pages show a sentence; the details stay in the log."""
 
 import pytest
 from django.core.exceptions import PermissionDenied
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 SECRET = "host=10.0.0.7 user=relais"
 
 
-def breaks(request, how):
+def raise_error(request, how):
     raise {
         "bug": RuntimeError(SECRET),
         "gone": OperationalError(SECRET),
@@ -25,7 +25,7 @@ def breaks(request, how):
 
 
 urlpatterns = [
-    path("breaks/<how>", breaks),
+    path("raise/<how>", raise_error),
     path("fine", lambda request: HttpResponse("ok")),
     path("", include(urls)),
 ]
@@ -49,10 +49,10 @@ def browser():
         ("pool", 503, "La base de données ne répond pas."),
     ],
 )
-def test_a_page_says_it_in_a_sentence(browser, how, status, sentence):
-    answer = browser.get(f"/breaks/{how}")
-    page = answer.content.decode()
-    assert answer.status_code == status
+def test_an_error_page_shows_a_sentence(browser, how, status, sentence):
+    response = browser.get(f"/raise/{how}")
+    page = response.content.decode()
+    assert response.status_code == status
     assert sentence in page
     assert "<html" in page
     assert SECRET not in page
@@ -68,40 +68,40 @@ def test_a_page_says_it_in_a_sentence(browser, how, status, sentence):
         ("gone", 503, "database"),
     ],
 )
-def test_a_program_is_told_in_json(browser, how, status, code):
-    answer = browser.get(f"/breaks/{how}", headers={"accept": "application/json"})
-    assert answer.status_code == status
-    assert answer.json()["success"] is False
-    assert answer.json()["code"] == code
-    assert SECRET not in answer.content.decode()
+def test_a_program_gets_json(browser, how, status, code):
+    response = browser.get(f"/raise/{how}", headers={"accept": "application/json"})
+    assert response.status_code == status
+    assert response.json()["success"] is False
+    assert response.json()["code"] == code
+    assert SECRET not in response.content.decode()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_page_needs_neither_session_nor_database_to_say_that_it_is_gone(browser, awa):
+def test_the_page_of_a_database_outage_needs_neither_session_nor_database(browser, awa):
     browser.force_login(awa)
 
     def gone(*args):
         raise OperationalError(SECRET)
 
     with connection.execute_wrapper(gone):
-        answer = browser.get("/fine")
-    assert answer.status_code == 503
-    assert answer["Content-Security-Policy"]
-    assert b'http-equiv="refresh"' in answer.content
+        response = browser.get("/fine")
+    assert response.status_code == 503
+    assert response["Content-Security-Policy"]
+    assert b'http-equiv="refresh"' in response.content
     assert browser.get("/fine").status_code == 200
 
 
-def test_a_form_that_met_an_outage_is_not_sent_again_by_a_reload(browser):
-    assert b'http-equiv="refresh"' not in browser.post("/breaks/gone").content
+def test_an_outage_page_after_a_post_does_not_reload_itself(browser):
+    assert b'http-equiv="refresh"' not in browser.post("/raise/gone").content
 
 
-def test_the_sentence_is_in_the_language_chosen_in_this_browser(browser):
+def test_the_sentence_is_in_the_language_of_the_cookie(browser):
     browser.cookies["django_language"] = "en"
-    assert "ne répond pas" not in browser.get("/breaks/gone").content.decode()
+    assert "ne répond pas" not in browser.get("/raise/gone").content.decode()
 
 
-def test_a_host_that_is_not_ours_is_told_nothing(browser, settings):
+def test_the_page_of_an_unknown_host_does_not_quote_it(browser, settings):
     settings.ALLOWED_HOSTS = ["desk.example"]
-    answer = browser.get("/fine", HTTP_HOST="evil.example")
-    assert answer.status_code == 400
-    assert "evil.example" not in answer.content.decode()
+    response = browser.get("/fine", HTTP_HOST="evil.example")
+    assert response.status_code == 400
+    assert "evil.example" not in response.content.decode()

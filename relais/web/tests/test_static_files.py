@@ -1,4 +1,4 @@
-"""Every file a page asks for is there: with hashed names a missing one would break the whole page."""
+"""Every static file that a template or module names exists: a missing one would break the whole page."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ from relais import prepare
 from relais.prepare import static_files
 
 PACKAGE = Path(__file__).resolve().parents[2]
-ASKED_FOR = sorted(
+STATIC_NAMES = sorted(
     {
         name
         for template in PACKAGE.glob("**/templates/**/*.html")
@@ -23,18 +23,18 @@ ASKED_FOR = sorted(
 MODULES = sorted((PACKAGE / "web/static/js").glob("*.js"))
 
 
-@pytest.mark.parametrize("name", ASKED_FOR)
-def test_what_a_template_asks_for_is_there(name):
+@pytest.mark.parametrize("name", STATIC_NAMES)
+def test_static_files_of_templates_exist(name):
     assert finders.find(name)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
-def test_what_a_module_imports_is_there(module):
+def test_imports_of_modules_exist(module):
     for name in re.findall(r"from \"\./([^\"]+)\"", module.read_text()):
         assert (module.parent / name).exists()
 
 
-def test_every_style_sheet_of_ours_is_linked():
+def test_every_style_sheet_is_imported():
     folder = PACKAGE / "web/static/css"
     imported = re.findall(r'^@import "\./([^"]+)";$', (folder / "relais.css").read_text(), re.MULTILINE)
     assert [*sorted(imported), "relais.css"] == sorted(
@@ -42,7 +42,7 @@ def test_every_style_sheet_of_ours_is_linked():
     ) + ["relais.css"]
 
 
-def test_imports_between_modules_carry_the_hash_too(tmp_path, settings):
+def test_imports_between_modules_have_hashed_names(tmp_path, settings):
     settings.STATIC_ROOT = tmp_path
     settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "relais.web.storage.Storage"}}
     call_command("collectstatic", interactive=False, verbosity=0)
@@ -54,33 +54,33 @@ def test_imports_between_modules_carry_the_hash_too(tmp_path, settings):
 
 @pytest.fixture
 def collected(tmp_path, settings):
-    """What starting made; each time, the files that were written anew."""
+    """Collects static files; returns whether they were written again."""
     settings.STATIC_ROOT = tmp_path / "static"
     settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "relais.web.storage.Storage"}}
 
     def collected():
         static_files()
         manifest = settings.STATIC_ROOT / "staticfiles.json"
-        was, now = getattr(collected, "at", None), manifest.stat().st_mtime_ns
-        collected.at = now
-        return was != now
+        before, after = getattr(collected, "at", None), manifest.stat().st_mtime_ns
+        collected.at = after
+        return before != after
 
     return collected
 
 
-def test_static_files_are_made_again_only_when_one_has_changed(collected, monkeypatch):
+def test_static_files_are_collected_again_only_after_a_change(collected, monkeypatch):
     assert [collected(), collected()] == [True, False]
     monkeypatch.setattr(prepare, "version", lambda package: "another one")
     assert [collected(), collected()] == [True, False]
 
 
-def test_static_files_that_were_removed_are_made_again(collected, settings):
+def test_removed_static_files_are_collected_again(collected, settings):
     collected()
     shutil.rmtree(settings.STATIC_ROOT)
     assert collected()
 
 
-def test_static_files_half_made_are_made_again(collected, monkeypatch):
+def test_partly_collected_static_files_are_collected_again(collected, monkeypatch):
     collected()
     monkeypatch.setattr(prepare, "version", lambda package: "another one")
     with monkeypatch.context() as broken:

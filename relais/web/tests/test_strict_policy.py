@@ -1,4 +1,4 @@
-"""Every page stands under a policy that runs no inline script and paints no inline style: no template may need one."""
+"""The content security policy forbids inline scripts and styles: no template may contain one."""
 
 import re
 from pathlib import Path
@@ -22,8 +22,8 @@ FORBIDDEN = {
 }
 
 
-def as_shown(template):
-    """Without comments, and with tags of the template language out of the way."""
+def markup_of(template):
+    """The template without comments, with an x for each tag."""
     text = re.sub(
         r"\{#.*?#\}|\{% comment %\}.*?\{% endcomment %\}", "", template.read_text(), flags=re.DOTALL
     )
@@ -31,8 +31,8 @@ def as_shown(template):
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_template_needs_nothing_that_the_policy_forbids(template):
-    text = as_shown(template)
+def test_a_template_has_nothing_that_the_policy_forbids(template):
+    text = markup_of(template)
     assert [name for name, pattern in FORBIDDEN.items() if re.search(pattern, text, re.IGNORECASE)] == []
 
 
@@ -49,11 +49,11 @@ def test_a_template_needs_nothing_that_the_policy_forbids(template):
         '<script src="https://cdn.example/x.js">',
     ],
 )
-def test_the_test_would_see_it(markup):
+def test_the_patterns_match(markup):
     assert any(re.search(pattern, markup, re.IGNORECASE) for pattern in FORBIDDEN.values())
 
 
-def test_the_policy_allows_our_own_only():
+def test_the_policy_allows_our_own_host_only():
     policy = HEADERS["Content-Security-Policy"]
     assert policy.startswith("default-src 'self';")
     assert "frame-ancestors 'none'" in policy
@@ -62,13 +62,13 @@ def test_the_policy_allows_our_own_only():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/accounts/login/", "/", "/nowhere"])
-def test_every_answer_carries_the_headers(client, path):
-    answer = client.get(path)
+def test_every_response_has_the_headers(client, path):
+    response = client.get(path)
     for name in (
         "Content-Security-Policy",
         "Referrer-Policy",
         "Permissions-Policy",
         "X-Content-Type-Options",
     ):
-        assert answer[name] == HEADERS[name]
-    assert "no-store" in answer["Cache-Control"]
+        assert response[name] == HEADERS[name]
+    assert "no-store" in response["Cache-Control"]

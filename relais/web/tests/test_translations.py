@@ -1,4 +1,4 @@
-"""The tool that keeps the English catalogue complete."""
+"""The commands that extract, compile and check message catalogues."""
 
 import io
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def elsewhere(tmp_path, monkeypatch):
+def small_package(tmp_path, monkeypatch):
     """A small package of its own, with a French template and module."""
     package = tmp_path / "relais"
     (package / "web" / "templates").mkdir(parents=True)
@@ -45,7 +45,7 @@ def translate_all():
     )
 
 
-def test_update_finds_what_templates_and_modules_say_but_not_tests(elsewhere):
+def test_update_extracts_messages_of_templates_and_modules_but_not_of_tests(small_package):
     translations.update()
     text = catalogue().read_text()
     assert 'msgid "Clôturer"' in text
@@ -53,13 +53,13 @@ def test_update_finds_what_templates_and_modules_say_but_not_tests(elsewhere):
     assert "Jamais" not in text
 
 
-def test_french_holds_plurals_only(elsewhere):
+def test_french_holds_plurals_only(small_package):
     translations.update()
     assert 'msgstr[0] "un appel"' in catalogue("fr").read_text()
     assert "Envoyer" not in catalogue("fr").read_text()
 
 
-def test_a_second_update_changes_nothing(elsewhere):
+def test_a_second_update_changes_nothing(small_package):
     translations.update()
     translate_all()
     before = catalogue().read_text()
@@ -67,10 +67,10 @@ def test_a_second_update_changes_nothing(elsewhere):
     assert catalogue().read_text() == before
 
 
-def test_check_names_what_is_not_translated(elsewhere):
+def test_check_names_untranslated_messages(small_package):
     translations.update()
-    wrong = translations.check()
-    assert sorted(sentence.split("does not translate ")[1] for sentence in wrong) == [
+    problems = translations.check()
+    assert sorted(sentence.split("does not translate ")[1] for sentence in problems) == [
         "'Clôturer'.",
         "'Envoyer'.",
         "('un appel', '%(n)s appels').",
@@ -79,24 +79,24 @@ def test_check_names_what_is_not_translated(elsewhere):
     assert translations.check() == []
 
 
-def test_check_sees_that_a_source_says_something_new(elsewhere):
+def test_check_finds_a_new_message(small_package):
     translations.update()
     translate_all()
-    (elsewhere / "verbs.py").write_text('a = _("Renvoyer")')
+    (small_package / "verbs.py").write_text('a = _("Renvoyer")')
     assert [sentence.split(" ", 1)[1] for sentence in translations.check() if "/en/" in sentence] == [
         "is not up to date: run `python -m relais.web.translations update`.",
         "does not translate 'Renvoyer'.",
     ]
 
 
-def test_check_sees_a_placeholder_that_got_lost(elsewhere):
+def test_check_finds_a_lost_placeholder(small_package):
     translations.update()
     translate_all()
     catalogue().write_text(catalogue().read_text().replace("%(n)s calls", "%(m)s calls"))
     assert len(translations.check()) == 1
 
 
-def test_compiled_catalogues_are_what_django_reads(elsewhere):
+def test_compiled_catalogues_are_what_django_reads(small_package):
     translations.update()
     translate_all()
     translations.compile_all()
@@ -107,17 +107,17 @@ def test_compiled_catalogues_are_what_django_reads(elsewhere):
 
 
 @pytest.mark.parametrize("arguments", [[], ["all"], ["check", "now"]])
-def test_a_bad_command_is_told_what_there_is(arguments, capsys):
+def test_an_unknown_command_shows_the_usage(arguments, capsys):
     assert translations.main(arguments) == 2
     assert "update, compile or check" in capsys.readouterr().err
 
 
-def test_nought_is_singular_in_french():
+def test_zero_is_singular_in_french():
     from django.utils import translation
 
     with translation.override("fr"):
-        said = translation.ngettext("%(n)s chose demande une action", "x", 0)
-    assert said == "%(n)s chose demande une action"
+        text = translation.ngettext("%(n)s chose demande une action", "x", 0)
+    assert text == "%(n)s chose demande une action"
 
 
 def test_a_page_in_english_is_english(client):

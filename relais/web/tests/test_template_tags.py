@@ -1,4 +1,4 @@
-"""Names, durations and moments as pages show them."""
+"""Template tags: initials, avatars, durations, times, brand and icons."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -21,16 +21,16 @@ from relais.web.times import format_time
         (None, "?"),
     ],
 )
-def test_initials_say_who_it_is(name, shown):
+def test_initials(name, shown):
     assert initials(name) == shown
 
 
-def test_a_name_keeps_its_tint():
+def test_a_name_has_a_constant_colour():
     assert tint("Fatou") == tint("Fatou")
     assert {tint(f"Client {number}") for number in range(200)} == set(range(8))
 
 
-def test_a_name_is_never_markup():
+def test_a_name_is_escaped():
     assert "<b>" not in avatar("<b> >x")
 
 
@@ -45,30 +45,30 @@ def test_a_name_is_never_markup():
         (None, ""),
     ],
 )
-def test_durations_read_at_a_glance(length, shown):
+def test_durations(length, shown):
     assert duration(length) == shown
 
 
-def test_a_moment_can_be_read_without_scripts_and_is_exact_for_them():
+def test_a_time_is_readable_without_scripts_and_exact_for_them():
     at = datetime(2026, 3, 2, 14, 5, tzinfo=UTC)
     assert moment(at, "clock") == f'<time datetime="{at.isoformat()}" data-time="clock">14:05</time>'
     assert moment(None) == ""
 
 
 @pytest.mark.parametrize(
-    ("days_ago", "said"),
+    ("days_ago", "shown"),
     [(0, "à 14:05"), (1, "hier à 14:05"), (3, "vendredi à 14:05"), (8, "le 22 févr. à 14:05")],
 )
-def test_a_moment_within_a_sentence_is_said_in_words(days_ago, said):
+def test_a_time_in_a_sentence(days_ago, shown):
     now = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
-    assert format_time(now.replace(hour=14, minute=5) - timedelta(days=days_ago), "at", now=now) == said
+    assert format_time(now.replace(hour=14, minute=5) - timedelta(days=days_ago), "at", now=now) == shown
 
 
-def test_the_brand_stands_where_the_text_says():
+def test_the_brand_is_inserted():
     assert insert_brand("Ici {marque}.", "Étoile") == "Ici Étoile."
 
 
-def test_an_icon_is_what_the_library_draws_however_often_it_is_asked_for():
+def test_a_cached_icon_is_the_same_as_the_library_s():
     from django.template import engines
     from lucide.templatetags import lucide as library
 
