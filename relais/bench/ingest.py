@@ -89,12 +89,12 @@ def summary_lines(figures: dict[str, Any]) -> Iterator[str]:
         f"half within {figures['p50_ms']} ms, 99 % within {figures['p99_ms']} ms"
     )
     yield (
-        f"the plain door: {figures['plain_rate']:,.0f} a second, 99 % within {figures['plain_p99_ms']} ms; "
-        f"gathering takes {figures['ratio']} times as many"
+        f"without batching: {figures['plain_rate']:,.0f} a second, 99 % within {figures['plain_p99_ms']} ms; "
+        f"batching stores {figures['ratio']} times as many"
     )
     yield (
         f"pgbench, {PGBENCH_CLIENTS} clients, one transaction a message: {figures['pgbench_rate']:,.0f} a second; "
-        f"the door reaches {figures['pgbench_ratio']} of it"
+        f"the webhook reaches {figures['pgbench_ratio']} of it"
     )
     yield f"each of {figures['stored']:,} acknowledged messages is stored exactly once"
 
