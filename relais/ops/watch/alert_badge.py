@@ -43,5 +43,5 @@ def _look() -> bool:
 
 
 def on_every_page(request: HttpRequest) -> dict[str, Any]:
-    """A context processor; only the rail of an admin asks."""
+    """A context processor; only the sidebar of an admin queries."""
     return {"light_is_red": SimpleLazyObject(light.is_red)}
