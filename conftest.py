@@ -1,5 +1,8 @@
-"""The cast and their verbs, for every room's tests. Awa and Koffi are agents, Mariam supervises, Yao is of another
-team and must see nothing, Nadia is the admin, Fatou is a client."""
+"""Fixtures for the tests of every room: users, conversations in each state, clocks.
+
+Awa and Koffi are agents, Mariam supervises, Yao is of another team and must see nothing, Nadia is the admin, Fatou is a
+client.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,7 @@ def yao(db: None) -> Any:
 
 @pytest.fixture
 def fatou_writes(db: None, clock: Clock) -> Callable[..., Any]:
-    """Fatou writes; returns the conversation as it then is."""
+    """Ingest a message of Fatou. Returns the conversation as it is then."""
 
     def writes(text: str = "Bonjour", *, address: str = FATOU, name: str = "Fatou", **fields: Any) -> Any:
         from relais.conversations.inbound import ingest
@@ -121,8 +124,8 @@ def ended(held_by_awa: Any, awa: Any, clock: Clock) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def no_job_of_another_test(request: pytest.FixtureRequest) -> None:
-    """Tables that are no model of ours are not emptied between tests that commit."""
+def empty_job_tables(request: pytest.FixtureRequest) -> None:
+    """Django does not empty Procrastinate's tables between tests that commit."""
     marker = request.node.get_closest_marker("django_db")
     commits = "transactional_db" in request.fixturenames or bool(marker and marker.kwargs.get("transaction"))
     if commits:

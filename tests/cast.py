@@ -1,4 +1,4 @@
-"""Who plays in the tests, and how a test reads what happened."""
+"""The addresses and clocks that all tests share, and readers of what happened in a conversation."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _sids = itertools.count(1)
 
 
 class Clock:
-    """A clock that tests set forward; never the machine's."""
+    """A clock that only the test moves forward."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
-    def passes(self, **how_long: float) -> datetime:
-        self.now += timedelta(**how_long)
+    def passes(self, **duration: float) -> datetime:
+        self.now += timedelta(**duration)
         return self.now
 
 
 class MachineClock:
-    """For stories that meet the time of the machine and of the database: it passes by itself."""
+    """The machine's clock, for tests of code that reads the time of the machine or the database."""
 
     @property
     def now(self) -> datetime:
         return timezone.now()
 
-    def passes(self, **how_long: float) -> datetime:
+    def passes(self, **duration: float) -> datetime:
         return self.now
 
 
@@ -41,9 +41,11 @@ def new_sid() -> str:
 
 
 def event_types_of(conversation: Any) -> list[str]:
-    """What happened, in order, one word each."""
+    """The types of its events, in order."""
     return list(conversation.events.order_by("seq").values_list("event_type", flat=True))
 
 
 def messages_to_client(conversation: Any) -> list[str]:
-    return [d.event.body for d in conversation.deliveries.select_related("event").order_by("id")]
+    return [
+        delivery.event.body for delivery in conversation.deliveries.select_related("event").order_by("id")
+    ]

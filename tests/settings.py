@@ -1,4 +1,4 @@
-"""The settings as tests want them: a Twilio account that exists nowhere, cheap passwords, no static manifest."""
+"""The settings for tests: a Twilio account that does not exist, fast password hashes, no static manifest."""
 
 import os
 
