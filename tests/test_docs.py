@@ -19,14 +19,14 @@ from starlette.applications import Starlette
 from relais.accounts.models import ApiToken
 from relais.cli import build_parser
 from relais.company import company_settings
+from relais.conversations.event_types import EventType
 from relais.conversations.fragments import FINAL_REASONS
-from relais.conversations.states import DeliveryState, EventType, Status
+from relais.conversations.states import DeliveryState, Status
 from relais.emulator.faults import FAULTS_BY_OPERATION
 from relais.emulator.testing import ServerThread
 from relais.flows import library
 from relais.ops.health import HEARTBEAT_NAMES
 from relais.ops.tests.test_import_rules import ROOMS
-from relais.whatsapp import errors
 from relais.whatsapp.inbound.routes import HookRoutes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -192,7 +192,7 @@ def test_every_part_of_health_is_explained():
 
 def test_every_code_of_twilio_s_that_is_named_has_a_sentence():
     named = set(re.findall(r"\b(2\d{4}|63\d{3})\b", page("fr/depannage.md")))
-    assert {int(code) for code in named} <= set(errors.ERROR_SENTENCES)
+    assert {int(code) for code in named} <= set(error_sentences.ERROR_SENTENCES)
 
 
 # -- the changelog -------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from relais.conversations import event_logging
 from relais.conversations.events import SYSTEM
-from relais.conversations.states import CLAIM_LEASE, FIRST_LOOKUP_DELAY, UNCERTAIN_HOLD
+from relais.conversations.time_limits import CLAIM_LEASE, FIRST_LOOKUP_DELAY, UNCERTAIN_HOLD
 
 if TYPE_CHECKING:
     from relais.conversations.models import MessageDelivery

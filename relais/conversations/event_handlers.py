@@ -15,10 +15,10 @@ from django.db import connection
 from procrastinate.contrib.django import app
 
 from relais.company import company_settings
+from relais.conversations.event_types import EventType
 from relais.conversations.events import SYSTEM, handles, run_handlers
 from relais.conversations.inbound_messages import IngestedMessage
 from relais.conversations.models import ConversationEvent
-from relais.conversations.states import EventType
 
 DEFER_BOT_JOBS = """
 select procrastinate_defer_jobs_v1(array_agg(

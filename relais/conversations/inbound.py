@@ -20,7 +20,7 @@ from relais.conversations import event_handlers, event_logging
 from relais.conversations.identity import link_addresses
 from relais.conversations.inbound_messages import Consent, InboundMessage, IngestedMessage
 from relais.conversations.models import Conversation, Media
-from relais.conversations.states import WAITING_TEXT_INTERVAL
+from relais.conversations.time_limits import WAITING_TEXT_INTERVAL
 
 MAX_ATTEMPTS = 5
 """Batches that lose a race, or a deadlock, are run again in a new transaction."""

@@ -10,6 +10,10 @@ from django.db.models import Q
 from relais.conversations.models import Conversation
 from relais.conversations.querysets import ConversationQuerySet
 
+PAGE_SIZE = 50
+"""Rows of a conversation list."""
+SIDEBAR_SIZE = 30
+"""Rows of each list on the dashboard and beside a conversation."""
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 

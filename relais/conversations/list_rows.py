@@ -13,9 +13,11 @@ from django.db.models.functions import Coalesce, JSONObject, Left, NullIf
 from django.utils.translation import gettext as _
 
 from relais.conversations import media_types, message_display
+from relais.conversations.event_types import MESSAGE_EVENT_TYPES
 from relais.conversations.models import Conversation, ConversationEvent
 from relais.conversations.querysets import ConversationQuerySet
-from relais.conversations.states import MESSAGE_EVENT_TYPES, SERVICE_WINDOW, Status
+from relais.conversations.states import Status
+from relais.conversations.time_limits import SERVICE_WINDOW
 from relais.text import has_visible_characters
 
 MAX_PREVIEW_CHARACTERS = 160

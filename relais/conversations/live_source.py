@@ -18,8 +18,8 @@ from psycopg.rows import class_row
 
 from relais.accounts.roles import Role, is_at_least
 from relais.conversations import fragments, list_rows
+from relais.conversations.event_types import MESSAGE_EVENT_TYPES
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
-from relais.conversations.states import MESSAGE_EVENT_TYPES
 from relais.live.pool import Database
 from relais.live.protocol import Change, ChangeBatch, ConversationVersion, TeamScope
 

@@ -1,5 +1,5 @@
-"""The tables of conversations, with their invariants. Values and time limits are in `states.py`, questions in
-`querysets.py`; the verbs are in the mixins: `lifecycle.py`, `outbound.py`, `events.py`, `delivery_states.py`.
+"""The tables of conversations, with their invariants. States are in `states.py`, event types in `event_types.py`,
+queries in `querysets.py`; the verbs are in the mixins: `lifecycle.py`, `outbound.py`, `events.py`, `delivery_states.py`.
 """
 
 from __future__ import annotations
@@ -18,23 +18,20 @@ from relais.clients.models import Client, ClientAddress
 from relais.conversations import media_types
 from relais.conversations.client_answers import ClientAnswersMixin, humanize
 from relais.conversations.delivery_states import DeliveryTransitions
+from relais.conversations.event_types import MESSAGE_EVENT_TYPES, AuthorKind, EventType
 from relais.conversations.lifecycle import LifecycleMixin
+from relais.conversations.media_limits import MAX_MEDIA_MEGABYTES, PERMANENT_MEDIA_ERRORS
 from relais.conversations.outbound import SendMixin
 from relais.conversations.querysets import ConversationQuerySet, MessageDeliveryQuerySet
 from relais.conversations.states import (
     ENDED_STATUSES,
-    MAX_MEDIA_MEGABYTES,
-    MESSAGE_EVENT_TYPES,
     OPEN_STATUSES,
-    PERMANENT_MEDIA_ERRORS,
-    SERVICE_WINDOW,
-    AuthorKind,
     DeliveryState,
-    EventType,
     MediaState,
     Situation,
     Status,
 )
+from relais.conversations.time_limits import SERVICE_WINDOW
 
 if TYPE_CHECKING:
     from django_stubs_ext.db.models import TypedModelMeta

@@ -19,7 +19,7 @@ from relais.conversations.delivery_states import claim_deliveries
 from relais.conversations.models import MessageDelivery
 from relais.conversations.querysets import MessageDeliveryQuerySet
 from relais.conversations.send_rate_limit import RateLimit, SendBudget
-from relais.conversations.states import MAX_RETRY_DELAY
+from relais.conversations.time_limits import MAX_RETRY_DELAY
 
 REFILL_TOKENS = 4
 """Tokens to wait for when there are none left: fewer, larger claims cost less."""

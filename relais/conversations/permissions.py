@@ -1,6 +1,7 @@
 """What a user may do with one conversation: take over, write, close, hand back, reassign.
 
-This decides which buttons a page shows. It is not the enforcement: every verb of `lifecycle` and `outbound` has its own
+This decides which buttons a page shows, except those of a single message (« Renvoyer », « C'est arrivé »): `bubble.css`
+shows these to the holder, by `data-mine`. It is not the enforcement: every verb of `lifecycle` and `outbound` has a
 guard. Which views a role may open at all is in `relais.accounts.permissions`; which conversations a user may see is
 `User.reachable_conversations()`.
 """

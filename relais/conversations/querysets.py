@@ -11,14 +11,8 @@ from django.db.models import Exists, F, Func, OuterRef, Q, Subquery, Value
 from relais.accounts.models import User
 from relais.clients.addresses import CHANNEL, match_key
 from relais.clients.models import Client, ClientAddress
-from relais.conversations.states import (
-    ENDED_STATUSES,
-    MAX_RETRY_DELAY,
-    OPEN_STATUSES,
-    UNCERTAIN_HOLD,
-    DeliveryState,
-    Status,
-)
+from relais.conversations.states import ENDED_STATUSES, OPEN_STATUSES, DeliveryState, Status
+from relais.conversations.time_limits import MAX_RETRY_DELAY, UNCERTAIN_HOLD
 from relais.text import ascii_digits
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""Fault injection: a list of rules, each with an operation, a fault, how often and for which messages."""
+"""Fault injection: a list of rules, each with an operation, a fault, how often and for which messages.
+
+A fault takes effect where its operation is: `rest.py` (HTTP), `callbacks.py` (statuses), `twilio_double.py` (inbound).
+"""
 
 import random
 from collections.abc import Iterable, Mapping

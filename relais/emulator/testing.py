@@ -191,7 +191,7 @@ class RunningDouble:
     # Faults and time.
 
     def fault(self, on: str, fault: str, **rule: Any) -> FaultRule:
-        """`double.fault("create", "no_answer", times=1, match={"body": "bonjour"})`; see faults.Rule."""
+        """`double.fault("create", "no_answer", times=1, match={"body": "bonjour"})`; see faults.FaultRule."""
         return self._on_loop(lambda: self.double.faults.add(FaultRule(on=on, fault=fault, **rule)))
 
     def clear_faults(self) -> None:

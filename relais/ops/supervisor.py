@@ -19,7 +19,7 @@ from relais.environment import Environment
 from relais.ops import database, port
 from relais.ops.banner import banner, is_healthy
 from relais.ops.child_process import Child
-from relais.ops.disk import is_full
+from relais.ops.disk_thresholds import is_full
 from relais.ops.errors import OperationError
 from relais.ops.health_watchdog import HealthProbe, HealthWatchdog
 from relais.ops.log_files import LogTail, copy_and_truncate, last_lines, write_line

@@ -29,7 +29,7 @@ from twilio.rest import Client
 
 from relais.clients.addresses import canonical_address
 from relais.clients.models import known_address_form
-from relais.whatsapp.errors import error_sentence, parse_error_code
+from relais.whatsapp.error_sentences import error_sentence, parse_error_code
 from relais.whatsapp.retry_after import retry_after_seconds
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 
 from relais.conversations.events import BOT
 from relais.conversations.inbound_messages import InboundMedia
+from relais.conversations.media_limits import MEDIA_GIVEN_UP
 from relais.conversations.models import Conversation, Media
-from relais.conversations.states import MEDIA_GIVEN_UP
 from relais.flows.models import Flow
 from relais.flows.tests.test_pages import begins, greets
 from tests.accessibility import NARROW, THEMES, WIDE, in_theme, violations

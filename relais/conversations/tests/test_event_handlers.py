@@ -3,8 +3,8 @@
 import pytest
 
 from relais.conversations import events
+from relais.conversations.event_types import EventType
 from relais.conversations.events import BOT
-from relais.conversations.states import EventType
 
 
 def test_the_handlers_of_each_event_type_are_registered_in_order():

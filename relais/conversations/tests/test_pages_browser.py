@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 
 from relais.conversations.events import BOT
 from relais.conversations.inbound_messages import InboundMedia
+from relais.conversations.media_limits import MEDIA_GIVEN_UP
 from relais.conversations.models import Conversation, Media
-from relais.conversations.states import MEDIA_GIVEN_UP
 from tests.browser import Browsers, expect_live
 from tests.cast import messages_to_client
 

@@ -8,7 +8,7 @@ from django.db import connection
 
 from relais.conversations import inbound
 from relais.conversations.models import ConversationEvent
-from relais.conversations.states import WAITING_TEXT_INTERVAL
+from relais.conversations.time_limits import WAITING_TEXT_INTERVAL
 
 pytestmark = pytest.mark.django_db
 FILE = Path(inbound.__file__).with_name("waiting_text.sql")

@@ -15,16 +15,13 @@ from relais.company import messenger
 from relais.conversations import fragments, list_filters, list_rows, timeline
 from relais.conversations.dashboard_stats import dashboard_stats
 from relais.conversations.errors import ActionRefused, refusal_sentence
-from relais.conversations.keyset_pagination import Order, Page, paginate
+from relais.conversations.keyset_pagination import PAGE_SIZE, SIDEBAR_SIZE, Order, Page, paginate
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.permissions import assignable_agents, permissions_for
 from relais.conversations.querysets import ConversationQuerySet
 from relais.conversations.views.responses import AgentRequest, agent_required, get_conversation, http_status
 from relais.text import MAX_MESSAGE_CHARACTERS
 
-PAGE_SIZE = 50
-SIDEBAR_SIZE = 30
-"""Rows of each list beside a conversation."""
 MAX_OTHER_CONVERSATIONS = 10
 
 

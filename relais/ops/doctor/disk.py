@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from relais.environment import ROOT
-from relais.ops.disk import CRITICAL_FREE_BYTES, LOW_FREE_BYTES
+from relais.ops.disk_thresholds import CRITICAL_FREE_BYTES, LOW_FREE_BYTES
 from relais.ops.doctor.context import DoctorContext
 from relais.ops.doctor.result import CheckResult, failed, ok, warning
 

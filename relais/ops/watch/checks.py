@@ -21,13 +21,13 @@ from django.utils.translation import gettext_noop, ngettext
 from prometheus_client import REGISTRY
 
 from relais.company.messenger import STUDIO_HOOKS
-from relais.ops.disk import CRITICAL_FREE_BYTES, LOW_FREE_BYTES
+from relais.ops.disk_thresholds import CRITICAL_FREE_BYTES, LOW_FREE_BYTES
 from relais.ops.job_progress import JobProgress, periodic_intervals
 from relais.ops.watch import queries
 from relais.ops.watch.metrics_store import keeper
 from relais.ops.watch.snapshot import DAY, HOUR, LATELY, Look
 from relais.web.templatetags.relais import duration
-from relais.whatsapp.errors import error_sentence
+from relais.whatsapp.error_sentences import error_sentence
 from relais.whatsapp.reconcile.status import reconciliation_status
 
 LONGEST_WAIT = timedelta(minutes=1)

@@ -18,7 +18,7 @@ from relais.clients.addresses import InvalidAddress, canonical_address, match_ke
 from relais.clients.models import ClientAddress
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.whatsapp.assumptions import ACCEPTED_STATUSES, FAILED_STATUSES
-from relais.whatsapp.errors import OPT_OUT_ERROR_CODES, error_sentence, parse_error_code
+from relais.whatsapp.error_sentences import OPT_OUT_ERROR_CODES, error_sentence, parse_error_code
 from relais.whatsapp.inbound.params import Params
 from relais.whatsapp.reconcile import studio_messages
 

@@ -17,16 +17,16 @@ from django.db import transaction
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from relais.conversations.media_types import clean_filename
-from relais.conversations.models import Media
-from relais.conversations.states import (
+from relais.conversations.media_limits import (
     MAX_MEDIA_MEGABYTES,
     MEDIA_DELETED,
     MEDIA_GIVEN_UP,
     MEDIA_NOT_OURS,
     MEDIA_TOO_LARGE,
-    MediaState,
 )
+from relais.conversations.media_types import clean_filename
+from relais.conversations.models import Media
+from relais.conversations.states import MediaState
 from relais.whatsapp import client
 from relais.whatsapp.client import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS
 from relais.whatsapp.media.content_disposition import parse_filename

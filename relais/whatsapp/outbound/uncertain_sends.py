@@ -21,9 +21,10 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_noop as _
 
 from relais.clients.addresses import national_forms
+from relais.conversations.event_types import AuthorKind
 from relais.conversations.models import ConversationEvent, MessageDelivery
 from relais.conversations.querysets import MessageDeliveryQuerySet
-from relais.conversations.states import CLAIM_LEASE, UNCERTAIN_HOLD, AuthorKind
+from relais.conversations.time_limits import CLAIM_LEASE, UNCERTAIN_HOLD
 from relais.db_connection import release_connection_unless_in_transaction, releasing_connection
 from relais.whatsapp import client
 from relais.whatsapp.assumptions import SECOND_LOG_LOOKUP_AFTER
@@ -44,7 +45,8 @@ LOOKUP_LEASE = timedelta(seconds=30)
 """A lookup that takes longer belongs to a dead process: another one repeats it."""
 LOOKUP_DEADLINE = timedelta(minutes=30)
 DEAD_AFTER_SECONDS = 3.0
-"""How long a process may be without its liveness lock before its claims become uncertain."""
+"""How long a process may be without its liveness lock before its claims become uncertain. A living process that hangs
+keeps them for `CLAIM_LEASE` (`conversations/time_limits.py`)."""
 NO_RESPONSE = _("Twilio n'a pas dit si ce message est parti.")
 
 # Shared, so that a process that reconnects does not wait until its own broken connection is detected.

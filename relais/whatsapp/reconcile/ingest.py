@@ -15,12 +15,12 @@ from django.utils.translation import gettext as _
 
 from relais.clients.addresses import match_key
 from relais.clients.models import Client
+from relais.conversations.event_types import MESSAGE_EVENT_TYPES
 from relais.conversations.events import SYSTEM
 from relais.conversations.inbound import ingest
 from relais.conversations.inbound_messages import InboundMessage
 from relais.conversations.models import Conversation, ConversationEvent
 from relais.conversations.querysets import ConversationQuerySet
-from relais.conversations.states import MESSAGE_EVENT_TYPES
 from relais.whatsapp import client
 from relais.whatsapp.inbound.messages import parse_message
 from relais.whatsapp.inbound.params import clean_params

@@ -13,7 +13,7 @@ from relais.clients.addresses import InvalidAddress, canonical_address, match_ke
 from relais.conversations.events import BOT
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.whatsapp.assumptions import FAILED_STATUSES
-from relais.whatsapp.errors import error_sentence
+from relais.whatsapp.error_sentences import error_sentence
 
 if TYPE_CHECKING:
     from relais.whatsapp import client

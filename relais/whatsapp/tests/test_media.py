@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from relais.conversations import fragments
 from relais.conversations.inbound_messages import InboundMedia
+from relais.conversations.media_limits import MEDIA_TOO_LARGE
 from relais.conversations.media_types import OFFICE
 from relais.conversations.models import Conversation, Media
-from relais.conversations.states import MEDIA_TOO_LARGE
 from relais.jobs import QUEUE_CONCURRENCY
 from relais.whatsapp import tasks
 from relais.whatsapp.media import download, retry

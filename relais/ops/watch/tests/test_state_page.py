@@ -10,7 +10,7 @@ from relais.conversations.models import MessageDelivery
 from relais.live import metrics as live_measures
 from relais.ops import health
 from relais.ops.job_progress import periodic_intervals
-from relais.ops.watch import checks as signs_module
+from relais.ops.watch import checks as checks_module
 from relais.ops.watch.alert_badge import light
 from relais.ops.watch.checks import CONFIGURATION_ERRORS, Level, signs
 from relais.ops.watch.models import Tally
@@ -25,8 +25,8 @@ BAD = "signatures_refused /api/twilio/message"
 
 @pytest.fixture(autouse=True)
 def enough_room_and_no_account_to_compare(monkeypatch):
-    monkeypatch.setattr(signs_module, "LOW_FREE_BYTES", 0)
-    monkeypatch.setattr(signs_module, "reconciliation_status", lambda *, at=None: None)
+    monkeypatch.setattr(checks_module, "LOW_FREE_BYTES", 0)
+    monkeypatch.setattr(checks_module, "reconciliation_status", lambda *, at=None: None)
 
 
 def sign(title, at=None):
@@ -148,9 +148,9 @@ def test_jobs_that_wait_too_long_are_red(well, completed, words):
 
 
 def test_little_room_is_red(well, monkeypatch):
-    monkeypatch.setattr(signs_module, "LOW_FREE_BYTES", 10**18)
+    monkeypatch.setattr(checks_module, "LOW_FREE_BYTES", 10**18)
     assert sign("Disque").level == Level.ATTENTION
-    monkeypatch.setattr(signs_module, "CRITICAL_FREE_BYTES", 10**18)
+    monkeypatch.setattr(checks_module, "CRITICAL_FREE_BYTES", 10**18)
     assert sign("Disque").level == Level.DANGER
 
 
@@ -159,7 +159,7 @@ def test_a_comparison_that_broke_off_never_says_that_nothing_is_missing(well, mo
         last_ok_at=timezone.now() - 2 * MINUTES, completed_until=None, missing=0, left=0, foreign=0, recovered=0,
         statuses=0, overheard=0, error=TWILIO_NOT_RESPONDING, is_called=True, level="good",
     )  # fmt: skip
-    monkeypatch.setattr(signs_module, "reconciliation_status", lambda *, at=None: told)
+    monkeypatch.setattr(checks_module, "reconciliation_status", lambda *, at=None: told)
     sentence = sign("Vérification").sentence
     assert "Vérification incomplète" in sentence
     assert "manquant" not in sentence
@@ -170,7 +170,7 @@ def test_a_comparison_that_is_late_is_as_bad_as_it_says(well, monkeypatch):
         last_ok_at=timezone.now() - 20 * MINUTES, completed_until=None, missing=0, left=0, foreign=0, recovered=0,
         statuses=0, overheard=0, error=TWILIO_NOT_RESPONDING, is_called=True, level="danger",
     )  # fmt: skip
-    monkeypatch.setattr(signs_module, "reconciliation_status", lambda *, at=None: told)
+    monkeypatch.setattr(checks_module, "reconciliation_status", lambda *, at=None: told)
     seen = sign("Vérification")
     assert (seen.level, "il y a 20 min" in seen.sentence) == (Level.DANGER, True)
     assert seen.todo.startswith("Twilio ne répond pas.")
@@ -183,7 +183,7 @@ def test_where_nothing_can_be_written_the_page_is_shown_all_the_same(well, nadia
     def full():
         raise OperationalError("no space left on device")
 
-    monkeypatch.setattr(signs_module.keeper, "add_up", full)
+    monkeypatch.setattr(checks_module.keeper, "add_up", full)
     client.force_login(nadia)
     assert "Tout va bien" in client.get("/dashboard/state").content.decode()
 
