@@ -27,6 +27,7 @@ from relais.emulator.testing import ServerThread
 from relais.flows import library
 from relais.ops.health import HEARTBEAT_NAMES
 from relais.ops.tests.test_import_rules import ROOMS
+from relais.whatsapp import error_sentences
 from relais.whatsapp.inbound.routes import HookRoutes
 
 ROOT = Path(__file__).resolve().parent.parent

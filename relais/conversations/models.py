@@ -1,5 +1,5 @@
 """The tables of conversations, with their invariants. States are in `states.py`, event types in `event_types.py`,
-queries in `querysets.py`; the verbs are in the mixins: `lifecycle.py`, `outbound.py`, `events.py`, `delivery_states.py`.
+queries in `querysets.py`, verbs in mixins: `lifecycle.py`, `outbound.py`, `events.py`, `delivery_states.py`.
 """
 
 from __future__ import annotations

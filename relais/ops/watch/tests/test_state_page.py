@@ -88,7 +88,7 @@ def test_why_it_waits_is_said(held_by_awa, awa, clock, happened):
 
 
 def test_a_refused_signature_is_red_at_once_and_fades(well, happened, client):
-    metrics.signature_refused("/api/twilio/message")
+    metrics.count_rejected_signature("/api/twilio/message")
     assert sign("Appels de Twilio").level == Level.DANGER
     Tally.objects.all().delete()
     happened(BAD, 3, ago=20 * MINUTES)
