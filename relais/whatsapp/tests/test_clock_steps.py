@@ -1,5 +1,5 @@
-"""The machine's clock is set back or forward by an hour under a working desk: nothing is said twice, and nothing waits
-for the hour to pass. The database's own clock cannot be set here: everything that stands in it is moved instead."""
+"""The machine's clock is set back or forward by an hour under a working desk: nothing is sent twice, and nothing
+waits for the hour to pass. The database's own clock cannot be set here: all times stored in it are moved instead."""
 
 from datetime import timedelta
 
@@ -78,7 +78,7 @@ def states(conversation):
     return [d.state for d in conversation.deliveries.order_by("id")]
 
 
-def test_what_waits_for_its_next_try_does_not_wait_for_the_hour(double, with_bot, step):
+def test_a_retry_does_not_wait_for_the_hour(double, with_bot, step):
     double.open_window(FATOU)
     double.fault("create", "429", times=1, retry_after=2)
     with running_sender():
@@ -93,7 +93,7 @@ def test_what_waits_for_its_next_try_does_not_wait_for_the_hour(double, with_bot
     assert texts(double, FATOU) == ["un", "deux"]
 
 
-def test_a_doubt_is_cleared_up_and_said_again_once_all_the_same(double, with_bot, step):
+def test_an_uncertain_send_is_resolved_and_resent_once(double, with_bot, step):
     double.open_window(FATOU)
     double.fault("status", "never")
     double.fault("create", "dropped", times=1)
@@ -105,15 +105,15 @@ def test_a_doubt_is_cleared_up_and_said_again_once_all_the_same(double, with_bot
         double.wait_for(lambda: len(texts(double, FATOU)) >= 1, 30)
         double.wait_for(lambda: "queued" not in states(with_bot), 30)
     connection.close()
-    said = texts(double, FATOU)
-    assert said.count("deux") == 1
-    # After a doubt that the clock ended, « un » would come after « deux »: it is left to a person.
-    assert said in (["un", "deux"], ["deux"])
-    if said == ["deux"]:
+    sent = texts(double, FATOU)
+    assert sent.count("deux") == 1
+    # If the clock step ended the hold, « un » would come after « deux »: it is left to an agent.
+    assert sent in (["un", "deux"], ["deux"])
+    if sent == ["deux"]:
         assert states(with_bot)[0] == "uncertain"
 
 
-def test_a_message_that_left_is_found_and_not_said_again(double, with_bot, step):
+def test_a_message_that_was_sent_is_found_and_not_resent(double, with_bot, step):
     double.open_window(FATOU)
     double.fault("status", "never")
     double.fault("create", "5xx_accepted", times=1)
@@ -128,8 +128,8 @@ def test_a_message_that_left_is_found_and_not_said_again(double, with_bot, step)
 
 def test_the_claim_of_a_dead_process_does_not_wait_for_the_hour(double, with_bot, step):
     double.open_window(FATOU)
-    said = with_bot.send_as_program("un", by=BOT, at=timezone.now())
-    assert said.claim(by="a process that died", at=timezone.now())
+    delivery = with_bot.send_as_program("un", by=BOT, at=timezone.now())
+    assert delivery.claim(by="a process that died", at=timezone.now())
     the_clock_is_set(step)
     with running_sender():
         double.wait_for(lambda: states(with_bot) == ["uncertain"], 30)
@@ -137,7 +137,7 @@ def test_the_claim_of_a_dead_process_does_not_wait_for_the_hour(double, with_bot
     assert texts(double, FATOU) == []
 
 
-def test_a_number_that_was_slowed_down_is_not_slow_for_an_hour(double, with_bot, awa, step):
+def test_a_throttled_number_is_not_throttled_for_an_hour(double, with_bot, awa, step):
     double.open_window(FATOU)
     double.fault("create", "429", times=1, retry_after=1)
     with running_sender():
@@ -152,7 +152,7 @@ def test_a_number_that_was_slowed_down_is_not_slow_for_an_hour(double, with_bot,
     connection.close()
 
 
-def test_agents_and_clients_go_on_with_a_clock_that_is_not_the_databases(
+def test_agents_and_clients_continue_with_a_clock_that_differs_from_the_database_s(
     double, held_by_awa, awa, step, monkeypatch
 ):
     double.open_window(FATOU)

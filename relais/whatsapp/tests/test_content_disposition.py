@@ -39,7 +39,7 @@ def as_http_libraries_hand_it_out(text):
         (";;;==", ""),
     ],
 )
-def test_the_given_name_is_read(header, filename):
+def test_the_file_name_is_parsed(header, filename):
     assert parse_filename(header) == filename
 
 
@@ -62,6 +62,6 @@ def test_no_header_breaks_it(header):
         ("100% garanti.pdf", "inline; filename=\"100 garanti.pdf\"; filename*=UTF-8''100%25%20garanti.pdf"),
     ],
 )
-def test_a_name_is_given_in_both_forms(filename, header):
+def test_a_file_name_is_written_in_both_forms(filename, header):
     assert build_content_disposition("inline", filename) == header
     assert parse_filename(header) == filename

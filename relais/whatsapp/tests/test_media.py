@@ -1,4 +1,4 @@
-"""Pictures and documents: only from our account at Twilio, only once, never as a page of ours."""
+"""Media files: only from our account at Twilio, retried with backoff, never served as a page of ours."""
 
 import errno
 import os
@@ -33,12 +33,12 @@ def folder(settings, tmp_path):
 
 @pytest.fixture
 def picture(double, desk):
-    """Fatou sends a picture through the double; it is not fetched yet."""
+    """Fatou sends a picture through the double; it is not downloaded yet."""
     double.client_writes("+212600000001", "voilà", name="Fatou", media=(PNG, "image/png", "photo.png"))
     return Media.objects.get()
 
 
-def test_a_picture_is_fetched_kept_and_shown_again(picture):
+def test_a_picture_is_downloaded_and_stored(picture):
     before = Conversation.objects.get().rev
     download.fetch(picture)
     assert (picture.state, picture.content_type, picture.size) == ("stored", "image/png", len(PNG))
@@ -63,7 +63,7 @@ def test_the_credentials_do_not_follow_a_redirect(picture, double, desk):
     try:
         double.fault("media", "redirect", location=f"{elsewhere.url}/file")
         download.fetch(picture)
-        assert picture.state == "failed"  # A redirect that leaves TLS for another host is not followed.
+        assert picture.state == "failed"  # A redirect to another host without TLS is not followed.
         double.clear_faults()
         double.fault("media", "redirect", times=1, location=f"{double.url}/elsewhere")
         with pytest.raises(requests.exceptions.RequestException):
@@ -88,23 +88,23 @@ def test_the_credentials_do_not_follow_a_redirect(picture, double, desk):
         "",
     ],
 )
-def test_any_other_address_is_never_called(fatou_writes, settings, monkeypatch, url):
+def test_any_other_url_is_never_requested(fatou_writes, settings, monkeypatch, url):
     monkeypatch.setattr(requests.Session, "get", lambda *a, **k: pytest.fail("called"))
     address = url.format(account=settings.ENVIRONMENT.twilio_account_sid)
     fatou_writes("", media=(InboundMedia(address, "image/png"),))
-    found = Media.objects.get()
-    download.fetch(found)
-    assert found.state == "failed"
+    media = Media.objects.get()
+    download.fetch(media)
+    assert media.state == "failed"
 
 
-def test_what_is_too_large_is_not_kept(picture, monkeypatch):
+def test_a_file_that_is_too_large_is_not_stored(picture, monkeypatch):
     monkeypatch.setattr(download, "MAX_MEDIA_BYTES", 10)
     download.fetch(picture)
     assert (picture.state, picture.error) == ("failed", MEDIA_TOO_LARGE)
     assert "dépasse 16 Mo" in fragments.message(picture.event)
 
 
-def test_a_failure_of_twilio_is_tried_again(picture, double):
+def test_a_failure_of_twilio_is_retried(picture, double):
     double.fault("media", "5xx", times=1)
     with pytest.raises(requests.exceptions.RequestException):
         download.fetch(picture)
@@ -113,7 +113,7 @@ def test_a_failure_of_twilio_is_tried_again(picture, double):
     assert picture.state == "stored"
 
 
-def test_a_full_disk_leaves_no_pieces_and_is_tried_again(picture, folder, monkeypatch):
+def test_a_full_disk_leaves_no_temporary_files_and_is_retried(picture, folder, monkeypatch):
     def full(_file):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -132,7 +132,7 @@ def job(attempts):
 
 
 @pytest.mark.parametrize(("status", "code"), [("404", 20404), ("401", 20003), ("403", 20003), ("400", 20001)])
-def test_a_refusal_that_may_pass_is_tried_again(picture, double, status, code):
+def test_an_error_that_may_pass_is_retried(picture, double, status, code):
     """A file that is not there yet, a token that is being changed."""
     double.fault("media", "reject", times=1, status=status, code=code)
     with pytest.raises(requests.exceptions.RequestException):
@@ -142,23 +142,23 @@ def test_a_refusal_that_may_pass_is_tried_again(picture, double, status, code):
     assert picture.state == "stored"
 
 
-def test_what_twilio_says_is_deleted_is_not_asked_for_again(picture, double):
+def test_a_deleted_file_is_not_retried(picture, double):
     double.fault("media", "reject", times=1, status="410", code=20410)
     download.fetch(picture)
     assert (picture.state, picture.is_retryable) == ("failed", False)
     assert "supprimée chez Twilio" in fragments.message(picture.event)
 
 
-def test_what_an_earlier_version_gave_up_at_the_first_refusal_may_be_tried_again(picture):
+def test_files_given_up_by_an_earlier_version_may_be_retried(picture):
     picture.record_download("failed", error="HTTP 404")
     assert picture.is_retryable
     assert f"/dashboard/media/{picture.pk}/again" in fragments.message(picture.event)
 
 
-def test_it_is_tried_for_a_day_with_growing_pauses():
-    strategy, tried = retry.MediaRetryStrategy(), RuntimeError()
+def test_it_is_retried_for_a_day_with_exponential_backoff():
+    strategy, error = retry.MediaRetryStrategy(), RuntimeError()
     pauses = []
-    while decision := strategy.get_retry_decision(exception=tried, job=SimpleNamespace(attempts=len(pauses))):
+    while decision := strategy.get_retry_decision(exception=error, job=SimpleNamespace(attempts=len(pauses))):
         pauses.append(decision.retry_at - timezone.now())
     seconds = [round(pause.total_seconds()) for pause in pauses]
     assert seconds[:4] == [3, 9, 27, 81]
@@ -167,7 +167,7 @@ def test_it_is_tried_for_a_day_with_growing_pauses():
     assert len(pauses) == retry.MAX_ATTEMPTS
 
 
-def test_a_pause_that_the_host_asks_for_is_kept(picture, double):
+def test_retry_after_is_respected(picture, double):
     double.fault("media", "429", times=1, retry_after=120)
     with pytest.raises(download.RetryableDownloadError) as refusal:
         download.fetch(picture)
@@ -177,7 +177,7 @@ def test_a_pause_that_the_host_asks_for_is_kept(picture, double):
     assert timedelta(seconds=110) < decision.retry_at - timezone.now() <= timedelta(seconds=120)
 
 
-def test_a_host_that_drips_is_cut_off(picture, monkeypatch):
+def test_a_slow_download_is_cut_off(picture, monkeypatch):
     monkeypatch.setattr(download, "DOWNLOAD_DEADLINE_SECONDS", -1.0)
     with pytest.raises(download.RetryableDownloadError):
         download.fetch(picture)
@@ -205,7 +205,7 @@ def given_up(picture, double):
     return Media.objects.get()
 
 
-def presses_again(user, media, **headers):
+def press_retry(user, media, **headers):
     browser = Browser()
     browser.force_login(user)
     return browser.post(f"/dashboard/media/{media.pk}/again", **headers)
@@ -217,36 +217,36 @@ def waiting_jobs():
         return cursor.fetchone()[0]
 
 
-def test_what_could_not_be_had_for_hours_ends_and_may_be_tried_again(given_up, awa):
+def test_a_download_that_is_given_up_may_be_retried_by_a_reader(given_up, awa):
     assert (given_up.state, given_up.is_retryable) == ("failed", True)
     shown = fragments.message(given_up.event)
     assert "Pièce jointe indisponible" in shown
     assert f"/dashboard/media/{given_up.pk}/again" in shown
     before = waiting_jobs()
     for _click in range(2):
-        told = presses_again(awa, given_up, headers={"Accept": "application/json"}).json()
-        assert told["success"]
-        assert "Photo en cours de réception" in told["html"]
+        data = press_retry(awa, given_up, headers={"Accept": "application/json"}).json()
+        assert data["success"]
+        assert "Photo en cours de réception" in data["html"]
     assert (Media.objects.get().state, waiting_jobs()) == ("waiting", before + 1)
     tasks.fetch_media(job(0), given_up.pk)
     assert Media.objects.get().state == "stored"
 
 
-def test_nobody_out_of_reach_has_it_tried_again(given_up, yao, sales):
+def test_nobody_out_of_reach_can_retry_it(given_up, yao, sales):
     Conversation.objects.update(team=sales)
-    assert presses_again(yao, given_up).status_code == 404
+    assert press_retry(yao, given_up).status_code == 404
     assert Media.objects.get().state == "failed"
 
 
-def test_without_a_script_the_page_comes_back(given_up, awa):
-    assert presses_again(awa, given_up)["Location"] == f"/dashboard/chat/{given_up.event.conversation_id}"
+def test_without_javascript_a_retry_redirects_to_the_page(given_up, awa):
+    assert press_retry(awa, given_up)["Location"] == f"/dashboard/chat/{given_up.event.conversation_id}"
 
 
-def test_what_will_never_be_had_is_not_tried_again(picture, monkeypatch, awa):
+def test_a_permanent_error_is_not_retried(picture, monkeypatch, awa):
     monkeypatch.setattr(download, "MAX_MEDIA_BYTES", 10)
     download.fetch(picture)
     assert "/again" not in fragments.message(picture.event)
-    presses_again(awa, picture)
+    press_retry(awa, picture)
     assert Media.objects.get().state == "failed"
 
 
@@ -255,7 +255,7 @@ def box(name, content=b""):
 
 
 def mp4(brand, *tracks):
-    """A film's skeleton: its brand and the handler of each track."""
+    """The structure of an MP4 file: its brand and the handler of each track."""
     handlers = [box(b"hdlr", b"\0" * 8 + track + b"\0" * 12) for track in tracks]
     moov = box(b"moov", b"".join(box(b"trak", box(b"mdia", each)) for each in handlers))
     return box(b"ftyp", brand + b"\0" * 8) + box(b"free", b"\0" * 5) + (moov if tracks else b"")
@@ -290,20 +290,20 @@ def mp4(brand, *tracks):
         ),
     ],
 )
-def test_the_type_is_told_by_the_content(content, declared, kind):
+def test_the_content_type_is_detected_by_content(content, declared, kind):
     assert detect_content_type(content, declared) == kind
 
 
-def sees(user, media):
+def open_media(user, media):
     browser = Browser()
     browser.force_login(user)
     return browser.get(f"/dashboard/media/{media.pk}")
 
 
 def test_it_is_shown_to_who_may_see_the_conversation(picture, awa, yao, sales):
-    assert sees(awa, picture).status_code == 404  # not fetched yet
+    assert open_media(awa, picture).status_code == 404  # not fetched yet
     download.fetch(picture)
-    shown = sees(awa, picture)
+    shown = open_media(awa, picture)
     assert (shown.status_code, shown["Content-Type"], shown["X-Content-Type-Options"]) == (
         200,
         "image/png",
@@ -311,14 +311,14 @@ def test_it_is_shown_to_who_may_see_the_conversation(picture, awa, yao, sales):
     )
     assert b"".join(shown.streaming_content) == PNG
     Conversation.objects.update(team=sales)
-    assert sees(yao, picture).status_code == 404
+    assert open_media(yao, picture).status_code == 404
     assert Browser().get(f"/dashboard/media/{picture.pk}").status_code == 302
 
 
-def test_what_could_run_in_our_page_is_only_downloaded(picture, awa):
+def test_content_that_could_run_scripts_is_only_downloaded(picture, awa):
     download.fetch(picture)
     Media.objects.update(content_type="image/svg+xml")
-    shown = sees(awa, picture)
+    shown = open_media(awa, picture)
     assert shown["Content-Type"] == "application/octet-stream"
     assert shown["Content-Disposition"].startswith("attachment")
     shown.close()
@@ -332,7 +332,7 @@ ZIP = b"PK\x03\x04" + b"\0" * 60
 
 @pytest.fixture
 def sent(double, desk):
-    """What Fatou sends, fetched."""
+    """A file that Fatou sends, downloaded."""
 
     def sent(content=ZIP, declared=DOCX, name="", **more):
         double.client_writes("+212600000001", "voilà", name="Fatou", media=(content, declared, name), **more)
@@ -346,11 +346,11 @@ def sent(double, desk):
 def test_a_document_keeps_the_name_its_sender_gave_it(sent, awa):
     media = sent(name="Contrat signé 🚗.docx")
     assert (media.filename, media.content_type) == ("Contrat signé 🚗.docx", DOCX)
-    told = fragments.message(media.event)
-    assert "Contrat signé 🚗.docx" in told
-    assert "Word" in told
-    assert "VND." not in told
-    shown = sees(awa, media)
+    html = fragments.message(media.event)
+    assert "Contrat signé 🚗.docx" in html
+    assert "Word" in html
+    assert "VND." not in html
+    shown = open_media(awa, media)
     assert shown["Content-Disposition"] == (
         'attachment; filename="Contrat signe.docx"; '
         "filename*=UTF-8''Contrat%20sign%C3%A9%20%F0%9F%9A%97.docx"
@@ -368,57 +368,57 @@ def test_a_document_keeps_the_name_its_sender_gave_it(sent, awa):
         ('attachment; filename="' + "é".encode().decode("latin-1") * 600 + '.docx"', "é" * 97 + ".docx"),
     ],
 )
-def test_a_name_in_any_form_is_read_and_cleaned(sent, disposition, filename):
+def test_a_file_name_in_any_form_is_parsed_and_cleaned(sent, disposition, filename):
     assert sent(disposition=disposition).filename == filename
 
 
-def test_without_a_name_it_is_called_what_it_is_and_when_it_came(sent, awa, settings):
+def test_without_a_file_name_it_is_named_by_type_and_time(sent, awa, settings):
     media = sent()
     written = timezone.localtime(media.event.created_at)
     assert (media.filename, media.label) == ("", "Word")
     assert media.download_name == f"document-{written:%Y-%m-%d-%H%M}.docx"
-    shown = sees(awa, media)
+    shown = open_media(awa, media)
     assert f'filename="{media.download_name}"' in shown["Content-Disposition"]
     shown.close()
 
 
-def test_a_name_is_text_and_never_markup(sent):
-    told = fragments.message(sent(name="a&b<script>.docx").event)
-    assert "<script>" not in told
-    assert "a&amp;b_script_.docx" in told
+def test_a_file_name_is_escaped(sent):
+    html = fragments.message(sent(name="a&b<script>.docx").event)
+    assert "<script>" not in html
+    assert "a&amp;b_script_.docx" in html
 
 
 def test_a_picture_is_shown_inline_under_its_name(sent, awa):
-    shown = sees(awa, sent(PNG, "image/png", "rayure.png"))
+    shown = open_media(awa, sent(PNG, "image/png", "rayure.png"))
     assert shown["Content-Disposition"].startswith('inline; filename="rayure.png"')
     shown.close()
 
 
 def test_a_recording_that_no_browser_plays_is_offered_for_download(sent, awa):
     media = sent(b"#!AMR\n" + b"\x3c" * 32, "audio/amr")
-    told = fragments.message(media.event)
-    assert "téléchargez-le" in told
-    assert "Audio" in told
-    shown = sees(awa, media)
+    html = fragments.message(media.event)
+    assert "téléchargez-le" in html
+    assert "Audio" in html
+    shown = open_media(awa, media)
     assert shown["Content-Disposition"].startswith("attachment")
     assert ".amr" in shown["Content-Disposition"]
     shown.close()
 
 
-def test_an_m4a_is_a_recording_although_it_is_declared_a_film(sent):
-    told = fragments.message(sent(mp4(b"M4A ", b"soun"), "video/mp4").event)
-    assert "Audio" in told
-    assert "Vidéo" not in told
-    assert "MP4" not in told
+def test_an_m4a_is_audio_although_it_is_declared_as_video(sent):
+    html = fragments.message(sent(mp4(b"M4A ", b"soun"), "video/mp4").event)
+    assert "Audio" in html
+    assert "Vidéo" not in html
+    assert "MP4" not in html
 
 
 def test_an_empty_file_says_that_it_is_empty(sent):
     media = sent(b"", DOCX, "vide.docx")
     assert (media.state, media.size) == ("stored", 0)
-    told = fragments.message(media.event)
-    assert "vide.docx" in told
-    assert "fichier vide" in told
-    assert "href" not in told
+    html = fragments.message(media.event)
+    assert "vide.docx" in html
+    assert "fichier vide" in html
+    assert "href" not in html
 
 
 def test_an_empty_picture_is_no_broken_picture(sent):

@@ -1,4 +1,4 @@
-"""Retry-After in both of its forms, and in those that nobody should send."""
+"""Retry-After in both of its forms, and in invalid ones."""
 
 from datetime import UTC, datetime
 
@@ -36,12 +36,12 @@ IN_A_MINUTE = "Mon, 02 Mar 2026 09:01:00 GMT"
         (None, None),
     ],
 )
-def test_it_is_read(headers, seconds):
+def test_retry_after_is_parsed(headers, seconds):
     assert retry_after_seconds(headers, now=NOW) == seconds
 
 
 @pytest.mark.django_db
-def test_a_date_given_by_twilio_is_waited_for(double):
+def test_a_date_from_twilio_is_parsed(double):
     double.fault("list", "429", retry_after="Wed, 01 Jan 2200 00:00:00 GMT")
     with pytest.raises(client.RetryLater) as refusal:
         list(client.list_messages())

@@ -1,4 +1,4 @@
-"""What leaves, leaves once, in order, and is never said to have left when nobody knows."""
+"""Each message is sent once and in order, and an unknown outcome is never shown as sent."""
 
 import ssl
 from dataclasses import replace
@@ -20,14 +20,14 @@ from relais.whatsapp.outbound.sender import Sender
 from relais.whatsapp.outbound.uncertain_sends import mark_expired_claims_uncertain
 from tests.cast import FATOU, MachineClock
 
-from .conftest import claim_and_send, running_sender
+from .conftest import running_sender, claim_and_send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def clock():
-    """These stories meet the machine's clock: the sender and the double look at it."""
+    """The machine's clock, which the sender and the double use."""
     return MachineClock()
 
 
@@ -42,7 +42,7 @@ def state_of(delivery):
     return delivery.state
 
 
-def test_texts_leave_in_order_and_come_back_as_ticks(conversation, awa, double, sender):
+def test_texts_are_sent_in_order_and_delivered(conversation, awa, double, sender):
     texts = [f"message {n}" for n in range(10)]
     sent = [conversation.send_as_agent(t, agent=awa, at=timezone.now()) for t in texts]
     double.wait_for(lambda: all(state_of(d) in ("delivered", "read") for d in sent))
@@ -52,7 +52,7 @@ def test_texts_leave_in_order_and_come_back_as_ticks(conversation, awa, double, 
     }
 
 
-def test_the_phone_shows_them_and_reading_is_told(conversation, double, sender):
+def test_the_phone_shows_them_and_read_receipts_arrive(conversation, double, sender):
     delivery = conversation.deliveries.get()
     double.wait_for(lambda: state_of(delivery) == "delivered")
     assert double.texts_on_phone(FATOU) == [delivery.event.body]
@@ -60,7 +60,7 @@ def test_the_phone_shows_them_and_reading_is_told(conversation, double, sender):
     double.wait_for(lambda: state_of(delivery) == "read")
 
 
-def test_too_many_requests_are_tried_again_and_accepted_once(conversation, double):
+def test_a_429_is_retried_and_accepted_once(conversation, double):
     double.fault("create", "429", times=3, retry_after=0.05)
     delivery = conversation.deliveries.get()
     with running_sender():
@@ -87,7 +87,9 @@ def test_no_answer_is_resolved_by_the_status_hook(conversation, double):
 
 
 @pytest.mark.parametrize("fault", ["dropped", "5xx", "5xx_accepted"])
-def test_an_unknown_outcome_is_uncertain_and_never_sent_again_by_itself(conversation, awa, double, fault):
+def test_an_agent_s_text_with_unknown_outcome_is_uncertain_and_never_resent_automatically(
+    conversation, awa, double, fault
+):
     double.fault("create", fault, times=1)
     double.fault("status", "never")
     delivery = conversation.deliveries.get()
@@ -102,30 +104,30 @@ def test_an_unknown_outcome_is_uncertain_and_never_sent_again_by_itself(conversa
 
 
 @pytest.mark.parametrize(
-    ("broken", "means"),
+    ("error", "expected"),
     [
         (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), client.OutcomeUnknown),
         (ssl.SSLCertVerificationError(1, "certificate verify failed"), client.RetryLater),
     ],
 )
-def test_tls_that_breaks_may_have_carried_the_message(broken, means):
-    why = MaxRetryError(None, "/", urllib3.exceptions.SSLError(broken))
-    with pytest.raises(means), client.classify_errors():
+def test_a_broken_tls_connection_may_have_carried_the_message(error, expected):
+    why = MaxRetryError(None, "/", urllib3.exceptions.SSLError(error))
+    with pytest.raises(expected), client.classify_errors():
         raise requests.exceptions.SSLError(why)
 
 
-def test_a_refusal_is_told_in_words_and_can_be_resent(conversation, awa, double):
+def test_a_rejected_message_shows_a_sentence_and_can_be_resent(conversation, awa, double):
     double.fault("create", "reject", times=1, code=63007, status="400")
     with running_sender():
         delivery = conversation.deliveries.get()
         double.wait_for(lambda: state_of(delivery) == "failed")
         assert (delivery.error_code, "relié" in delivery.error) == (63007, True)
-        again = conversation.resend(delivery.event, agent=awa, at=timezone.now())
-        double.wait_for(lambda: state_of(again) == "delivered")
+        resent = conversation.resend(delivery.event, agent=awa, at=timezone.now())
+        double.wait_for(lambda: state_of(resent) == "delivered")
         assert state_of(delivery) == "failed"
 
 
-def test_a_later_failure_is_told_too(conversation, double):
+def test_a_later_failure_gets_its_error_code(conversation, double):
     double.fault("create", "error", times=1, code=63016)
     with running_sender():
         delivery = conversation.deliveries.get()
@@ -133,7 +135,7 @@ def test_a_later_failure_is_told_too(conversation, double):
         assert delivery.error_code == 63016
 
 
-def test_statuses_shuffled_and_twice_end_right(conversation, awa, double, sender):
+def test_shuffled_and_repeated_statuses_end_in_the_right_state(conversation, awa, double, sender):
     double.fault("status", "shuffled")
     double.fault("status", "twice")
     sent = [conversation.send_as_agent(f"{n}", agent=awa, at=timezone.now()) for n in range(5)]
@@ -158,7 +160,7 @@ def test_two_senders_send_each_message_once(conversation, awa, double):
     assert len(double.accepted()) == 11
 
 
-def test_a_sender_whose_calls_are_slow_is_at_work_and_one_whose_calls_hang_is_not(monkeypatch):
+def test_a_sender_with_slow_calls_is_alive_and_one_with_hanging_calls_is_not(monkeypatch):
     sender = Sender(threads=2)
     sender._in_progress |= {1, 2}
     sender._poll()
@@ -169,7 +171,7 @@ def test_a_sender_whose_calls_are_slow_is_at_work_and_one_whose_calls_hang_is_no
     assert sender.last_poll_at == 0.0
 
 
-def test_a_call_that_ends_while_the_outbox_is_looked_at_stops_nobody(db):
+def test_a_call_that_ends_during_a_poll_does_not_stop_the_sender(db):
     class AtWork(set):
         def __iter__(self):
             for pk in super().__iter__():
@@ -200,7 +202,7 @@ def test_the_base_address_may_have_a_path(double):
 # -- races -------------------------------------------------------------------------------------------
 
 
-def test_of_fifty_who_take_over_at_once_one_wins_and_all_learn_who(fatou_writes):
+def test_of_fifty_concurrent_take_overs_one_wins_and_all_learn_who(fatou_writes):
     from relais.accounts.models import User
     from relais.conversations.errors import StateConflict
 
@@ -225,37 +227,37 @@ def test_of_fifty_who_take_over_at_once_one_wins_and_all_learn_who(fatou_writes)
     assert conversation.events.filter(event_type="agent_takeover").count() == 1
 
 
-def test_a_take_over_against_a_bot_message_about_to_leave(fatou_writes, awa):
-    """500 times: either it left before, and stands above, or it never leaves."""
-    left = withheld = 0
+def test_a_take_over_races_with_a_bot_message_being_claimed(fatou_writes, awa):
+    """500 times: either it was claimed before the take-over, or it is never sent."""
+    claimed_first = withheld = 0
     for n in range(500):
         conversation = fatou_writes(address=f"whatsapp:+2126{n:08d}")
-        said = conversation.send_as_program("Menu : 1, 2, 3", by=BOT, at=timezone.now())
+        delivery = conversation.send_as_program("Menu : 1, 2, 3", by=BOT, at=timezone.now())
 
-        def race(rival, conversation=conversation, said=said):
+        def race(rival, conversation=conversation, delivery=delivery):
             if rival:
                 conversation.take_over(awa, at=timezone.now())
                 return None
-            return said.claim(by="p", at=timezone.now())
+            return delivery.claim(by="p", at=timezone.now())
 
         claimed, _none = run_concurrently(race, 2)
-        said = MessageDelivery.objects.get(pk=said.pk)
+        delivery = MessageDelivery.objects.get(pk=delivery.pk)
         taken = conversation.events.get(event_type="agent_takeover")
         if claimed:
-            left += 1
+            claimed_first += 1
             # Its claim was committed first: the revision it got is below the take-over's.
-            assert said.state == "sending"
-            assert said.rev < taken.rev
+            assert delivery.state == "sending"
+            assert delivery.rev < taken.rev
         else:
             withheld += 1
-            assert not MessageDelivery.objects.get(pk=said.pk).claim(by="p", at=timezone.now())
-            assert state_of(said) == "refused"
+            assert not MessageDelivery.objects.get(pk=delivery.pk).claim(by="p", at=timezone.now())
+            assert state_of(delivery) == "refused"
     connection.close()
-    assert left + withheld == 500
-    print(f"left before the take-over: {left}, withheld: {withheld}")
+    assert claimed_first + withheld == 500
+    print(f"claimed before the take-over: {claimed_first}, withheld: {withheld}")
 
 
-def test_a_demo_whose_double_does_not_run_calls_nobody(settings, monkeypatch):
+def test_a_demo_without_its_double_calls_nobody(settings, monkeypatch):
     monkeypatch.setattr(client.RelaisHttpClient, "request", lambda *a, **k: pytest.fail("called"))
     settings.DEMO, settings.ENVIRONMENT = True, replace(settings.ENVIRONMENT, twilio_api_base_url="")
     client.twilio.cache_clear()

@@ -90,11 +90,11 @@ def test_an_uncertain_send_of_ours_is_not_recorded_as_the_bot_s(double, studio_m
     delivery = conversation.deliveries.get()
     delivery.claim(by="p", at=at)
     delivery.mark_uncertain(at=at, error="?")
-    ours = double.sdk().messages.create(to=FATOU, from_=OUR_NUMBER, body=delivery.event.body).sid
-    record(ours, at=at + timedelta(minutes=3))
+    sid = double.sdk().messages.create(to=FATOU, from_=OUR_NUMBER, body=delivery.event.body).sid
+    record(sid, at=at + timedelta(minutes=3))
     assert event_types_of(conversation).count("message_sent") == 1
     conversation.deliveries.update(ask_after=None)
-    record(ours, at=at + timedelta(minutes=30))
+    record(sid, at=at + timedelta(minutes=30))
     assert event_types_of(conversation).count("message_sent") == 2
 
 

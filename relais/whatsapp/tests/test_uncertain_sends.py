@@ -1,4 +1,4 @@
-"""What nobody told is found out, said again once where no person wrote it, or left to a person."""
+"""Uncertain sends are looked up in Twilio's log, resent once if no agent wrote them, or left to an agent."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ from relais.whatsapp.outbound.uncertain_sends import (
 )
 from tests.cast import FATOU, OUR_NUMBER, MachineClock
 
-from .conftest import claim_and_send, running_sender
+from .conftest import running_sender, claim_and_send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,7 +35,7 @@ def clock():
     return MachineClock()
 
 
-class Later(SharedClock):
+class AdvancedClock(SharedClock):
     """The sender's clock, set forward by the test."""
 
     def __init__(self):
@@ -45,25 +45,25 @@ class Later(SharedClock):
     def now(self):
         return timezone.now() + self.ahead
 
-    def passes(self, seconds):
+    def advance(self, seconds):
         self.ahead += timedelta(seconds=seconds)
 
 
 @pytest.fixture
-def later():
-    return Later()
+def clock_ahead():
+    return AdvancedClock()
 
 
 @pytest.fixture
-def silent(double):
-    """Twilio tells nothing by itself."""
+def quiet_twilio(double):
+    """Twilio sends no status callbacks."""
     double.open_window(FATOU)
     double.fault("status", "never")
     return double
 
 
 @pytest.fixture
-def menu(silent, with_bot):
+def menu(quiet_twilio, with_bot):
     return with_bot.send_as_program("Menu : 1, 2, 3", by=BOT, at=timezone.now())
 
 
@@ -72,140 +72,142 @@ def state_of(delivery):
     return delivery.state
 
 
-def leaves(delivery, double, fault=None, **rule):
+def send_with_fault(delivery, double, fault=None, **rule):
     if fault:
         double.fault("create", fault, times=1, **rule)
     claim_and_send(delivery.pk, by="p")
     return state_of(delivery)
 
 
-def asks(later, *, after=6):
-    """As much as is due, that many seconds later."""
-    later.passes(after)
-    taken = claim_due_lookups(later.now(), limit=8)
+def look_up_due(clock_ahead, *, after=6):
+    """Resolve what is due so many seconds later."""
+    clock_ahead.advance(after)
+    taken = claim_due_lookups(clock_ahead.now(), limit=8)
     for delivery in taken:
-        resolve_uncertain_send(delivery, later)
+        resolve_uncertain_send(delivery, clock_ahead)
     return len(taken)
 
 
-def test_a_message_that_twilio_took_is_found_in_its_log(menu, silent, later):
-    assert leaves(menu, silent, "5xx_accepted") == "uncertain"
-    assert asks(later, after=0) == 0, "the status callback gets its chance first"
-    assert asks(later) == 1
+def test_a_message_that_twilio_accepted_is_found_in_its_log(menu, quiet_twilio, clock_ahead):
+    assert send_with_fault(menu, quiet_twilio, "5xx_accepted") == "uncertain"
+    assert look_up_due(clock_ahead, after=0) == 0, "the status callback goes first"
+    assert look_up_due(clock_ahead) == 1
     assert state_of(menu) in ("sent", "delivered")
-    assert menu.sid == silent.accepted()[0].sid
-    assert asks(later, after=100) == 0
+    assert menu.sid == quiet_twilio.accepted()[0].sid
+    assert look_up_due(clock_ahead, after=100) == 0
 
 
-def test_a_message_that_the_log_has_under_the_other_national_form_is_found(silent, fatou_writes, later):
-    """Else a text of the bot would be sent twice."""
+def test_a_message_that_the_log_has_under_the_other_national_form_is_found(
+    quiet_twilio, fatou_writes, clock_ahead
+):
+    """Otherwise a text of the bot would be sent twice."""
     written, listed = "whatsapp:+525512345678", "whatsapp:+5215512345678"
-    silent.opens_window(listed)
+    quiet_twilio.open_window(listed)
     menu = fatou_writes("mercedes", address=listed).send_as_program("Menu", by=BOT, at=timezone.now())
-    assert leaves(menu, silent, "5xx_accepted") == "uncertain"
+    assert send_with_fault(menu, quiet_twilio, "5xx_accepted") == "uncertain"
     MessageDelivery.objects.filter(pk=menu.pk).update(sent_to=written)
-    assert asks(later) == 1
+    assert look_up_due(clock_ahead) == 1
     assert state_of(menu) in ("sent", "delivered")
-    assert menu.sid == silent.accepted()[0].sid
+    assert menu.sid == quiet_twilio.accepted()[0].sid
 
 
-def test_what_became_of_it_meanwhile_is_known_too(menu, silent, later):
-    silent.fault("create", "error", times=1, code=63016)
-    assert leaves(menu, silent, "5xx_accepted") == "uncertain"
-    silent.wait_until_idle()
-    asks(later)
+def test_its_later_status_is_stored_too(menu, quiet_twilio, clock_ahead):
+    quiet_twilio.fault("create", "error", times=1, code=63016)
+    assert send_with_fault(menu, quiet_twilio, "5xx_accepted") == "uncertain"
+    quiet_twilio.wait_until_idle()
+    look_up_due(clock_ahead)
     assert (state_of(menu), menu.error_code) == ("failed", 63016)
 
 
-def test_a_text_of_the_bot_that_twilio_never_had_leaves_once_more(menu, silent, later):
-    assert leaves(menu, silent, "dropped") == "uncertain"
-    assert asks(later) == 1
-    assert state_of(menu) == "uncertain", "the log may be behind"
-    assert asks(later, after=44) == 0
-    assert asks(later, after=2) == 1
+def test_a_bot_text_that_twilio_never_had_is_resent_once(menu, quiet_twilio, clock_ahead):
+    assert send_with_fault(menu, quiet_twilio, "dropped") == "uncertain"
+    assert look_up_due(clock_ahead) == 1
+    assert state_of(menu) == "uncertain", "the log may lag"
+    assert look_up_due(clock_ahead, after=44) == 0
+    assert look_up_due(clock_ahead, after=2) == 1
     assert (state_of(menu), menu.repeated) == ("queued", True)
-    assert leaves(menu, silent) == "sent"
-    assert len(silent.accepted()) == 1
-    assert menu.conversation.events.filter(body=menu.event.body).count() == 1, "it stands in the history once"
+    assert send_with_fault(menu, quiet_twilio) == "sent"
+    assert len(quiet_twilio.accepted()) == 1
+    assert menu.conversation.events.filter(body=menu.event.body).count() == 1, "it is in the history once"
 
 
-def test_it_leaves_before_what_was_said_after_it(menu, silent, later, with_bot):
+def test_it_is_resent_before_later_texts(menu, quiet_twilio, clock_ahead, with_bot):
     after = with_bot.send_as_program("Et ensuite ?", by=BOT, at=timezone.now())
-    leaves(menu, silent, "dropped")
-    asks(later)
-    asks(later, after=46)
-    assert list(MessageDelivery.objects.due(later.now())) == [menu]
-    leaves(menu, silent)
-    leaves(after, silent)
-    assert [each.body for each in silent.accepted()] == [menu.event.body, "Et ensuite ?"]
+    send_with_fault(menu, quiet_twilio, "dropped")
+    look_up_due(clock_ahead)
+    look_up_due(clock_ahead, after=46)
+    assert list(MessageDelivery.objects.due(clock_ahead.now())) == [menu]
+    send_with_fault(menu, quiet_twilio)
+    send_with_fault(after, quiet_twilio)
+    assert [each.body for each in quiet_twilio.accepted()] == [menu.event.body, "Et ensuite ?"]
 
 
-def test_it_leaves_a_second_time_and_no_third(menu, silent, later):
-    leaves(menu, silent, "dropped")
-    asks(later)
-    asks(later, after=46)
-    leaves(menu, silent, "dropped")
+def test_it_is_not_resent_a_second_time(menu, quiet_twilio, clock_ahead):
+    send_with_fault(menu, quiet_twilio, "dropped")
+    look_up_due(clock_ahead)
+    look_up_due(clock_ahead, after=46)
+    send_with_fault(menu, quiet_twilio, "dropped")
     for _ask in range(2):
-        assert asks(later, after=46) == 1
-    assert asks(later, after=46) == 0
+        assert look_up_due(clock_ahead, after=46) == 1
+    assert look_up_due(clock_ahead, after=46) == 0
     assert state_of(menu) == "uncertain"
-    assert silent.accepted() == []
+    assert quiet_twilio.accepted() == []
 
 
-def test_a_late_word_about_the_first_time_keeps_it_from_leaving_again(menu, silent, later, twilio):
-    leaves(menu, silent, "dropped")
-    asks(later)
-    asks(later, after=46)
+def test_a_late_status_of_the_first_send_prevents_the_resend(menu, quiet_twilio, clock_ahead, twilio):
+    send_with_fault(menu, quiet_twilio, "dropped")
+    look_up_due(clock_ahead)
+    look_up_due(clock_ahead, after=46)
     assert state_of(menu) == "queued"
-    told = {"MessageSid": "SM" + "9" * 32, "MessageStatus": "delivered", "To": FATOU, "From": OUR_NUMBER}
-    assert twilio.call(f"/api/twilio/status?ref={menu.pk}", told).status_code == 204
+    params = {"MessageSid": "SM" + "9" * 32, "MessageStatus": "delivered", "To": FATOU, "From": OUR_NUMBER}
+    assert twilio.call(f"/api/twilio/status?ref={menu.pk}", params).status_code == 204
     assert state_of(menu) == "delivered"
     claim_and_send(menu.pk, by="p")
-    assert silent.accepted() == []
+    assert quiet_twilio.accepted() == []
 
 
-def test_after_a_take_over_it_never_leaves_again(menu, silent, later, awa, with_bot):
-    leaves(menu, silent, "dropped")
-    asks(later)
+def test_after_a_take_over_it_is_not_resent(menu, quiet_twilio, clock_ahead, awa, with_bot):
+    send_with_fault(menu, quiet_twilio, "dropped")
+    look_up_due(clock_ahead)
     with_bot.take_over(awa, at=timezone.now())
-    asks(later, after=46)
+    look_up_due(clock_ahead, after=46)
     claim_and_send(menu.pk, by="p")
     assert (state_of(menu), menu.reason) == ("refused", "taken_over")
-    assert silent.accepted(body=menu.event.body) == []
+    assert quiet_twilio.accepted(body=menu.event.body) == []
 
 
-def test_a_person_s_text_is_left_to_a_person(silent, held_by_awa, awa, later):
-    told = held_by_awa.deliveries.get()
-    claim_and_send(told.pk, by="p")
-    said = held_by_awa.send_as_agent("bonjour", agent=awa, at=timezone.now())
-    leaves(said, silent, "dropped")
+def test_an_agent_s_text_is_not_resent_automatically(quiet_twilio, held_by_awa, awa, clock_ahead):
+    takeover_text = held_by_awa.deliveries.get()
+    claim_and_send(takeover_text.pk, by="p")
+    delivery = held_by_awa.send_as_agent("bonjour", agent=awa, at=timezone.now())
+    send_with_fault(delivery, quiet_twilio, "dropped")
     for after in (6, 46, 46):
-        asks(later, after=after)
-    assert (state_of(said), said.asked, said.ask_after) == ("uncertain", 2, None)
-    assert silent.accepted(body="bonjour") == []
+        look_up_due(clock_ahead, after=after)
+    assert (state_of(delivery), delivery.asked, delivery.ask_after) == ("uncertain", 2, None)
+    assert quiet_twilio.accepted(body="bonjour") == []
 
 
-def test_the_text_of_the_take_over_leaves_again_although_it_goes_before_others(silent, held_by_awa, later):
-    told = held_by_awa.deliveries.get()
-    leaves(told, silent, "dropped")
-    asks(later)
-    asks(later, after=46)
-    assert state_of(told) == "queued"
+def test_the_text_of_a_take_over_is_resent(quiet_twilio, held_by_awa, clock_ahead):
+    takeover_text = held_by_awa.deliveries.get()
+    send_with_fault(takeover_text, quiet_twilio, "dropped")
+    look_up_due(clock_ahead)
+    look_up_due(clock_ahead, after=46)
+    assert state_of(takeover_text) == "queued"
 
 
-def test_when_the_next_may_leave_it_is_too_late_to_leave_before_them(menu, silent, later):
-    leaves(menu, silent, "dropped")
-    asks(later)
-    asks(later, after=120)
+def test_once_the_next_may_be_sent_it_is_not_resent(menu, quiet_twilio, clock_ahead):
+    send_with_fault(menu, quiet_twilio, "dropped")
+    look_up_due(clock_ahead)
+    look_up_due(clock_ahead, after=120)
     assert (state_of(menu), menu.ask_after) == ("uncertain", None)
 
 
-def test_a_log_that_is_behind_is_asked_twice(menu, silent, later):
-    leaves(menu, silent, "5xx_accepted")
-    silent.fault("list", "lag", times=1, ms=60_000)
-    asks(later)
+def test_a_log_that_lags_is_looked_up_twice(menu, quiet_twilio, clock_ahead):
+    send_with_fault(menu, quiet_twilio, "5xx_accepted")
+    quiet_twilio.fault("list", "lag", times=1, ms=60_000)
+    look_up_due(clock_ahead)
     assert state_of(menu) == "uncertain"
-    asks(later, after=46)
+    look_up_due(clock_ahead, after=46)
     assert state_of(menu) in ("sent", "delivered")
 
 
@@ -214,117 +216,119 @@ def no_pauses(monkeypatch):
     monkeypatch.setattr(client, "QUICK_PAGE_RETRY_PAUSES_SECONDS", (0.0,))
 
 
-def test_a_page_of_the_log_that_fails_is_asked_for_again(menu, silent, later, no_pauses):
-    leaves(menu, silent, "5xx_accepted")
-    silent.fault("list", "5xx", times=1)
-    assert asks(later) == 1
+def test_a_page_of_the_log_that_fails_is_retried(menu, quiet_twilio, clock_ahead, no_pauses):
+    send_with_fault(menu, quiet_twilio, "5xx_accepted")
+    quiet_twilio.fault("list", "5xx", times=1)
+    assert look_up_due(clock_ahead) == 1
     assert state_of(menu) in ("sent", "delivered")
 
 
-def test_twilio_that_is_away_while_it_is_asked_does_not_count(menu, silent, later, no_pauses):
-    leaves(menu, silent, "5xx_accepted")
+def test_a_failed_lookup_does_not_count(menu, quiet_twilio, clock_ahead, no_pauses):
+    send_with_fault(menu, quiet_twilio, "5xx_accepted")
     for fault in ("5xx", "429", "dropped"):
-        silent.fault("list", fault, times=2, retry_after=None)
-        assert asks(later) == 1
+        quiet_twilio.fault("list", fault, times=2, retry_after=None)
+        assert look_up_due(clock_ahead) == 1
         assert (state_of(menu), menu.asked) == ("uncertain", 0)
-    assert asks(later) == 1
+    assert look_up_due(clock_ahead) == 1
     assert state_of(menu) in ("sent", "delivered")
 
 
-def test_an_asker_that_dies_leaves_the_question_to_another(menu, silent, later):
-    leaves(menu, silent, "5xx_accepted")
-    later.passes(6)
-    assert len(claim_due_lookups(later.now(), limit=8)) == 1
-    assert asks(later) == 0
-    assert asks(later, after=30) == 1
+def test_the_lookup_of_a_dead_process_is_repeated_by_another(menu, quiet_twilio, clock_ahead):
+    send_with_fault(menu, quiet_twilio, "5xx_accepted")
+    clock_ahead.advance(6)
+    assert len(claim_due_lookups(clock_ahead.now(), limit=8)) == 1
+    assert look_up_due(clock_ahead) == 0
+    assert look_up_due(clock_ahead, after=30) == 1
     assert state_of(menu) in ("sent", "delivered")
 
 
-def test_two_equal_texts_are_two_messages(silent, with_bot, later):
+def test_two_equal_texts_are_two_messages(quiet_twilio, with_bot, clock_ahead):
     first, second = (with_bot.send_as_program("oui ?", by=BOT, at=timezone.now()) for _ in range(2))
-    leaves(first, silent, "5xx_accepted")
+    send_with_fault(first, quiet_twilio, "5xx_accepted")
     MessageDelivery.objects.filter(pk=first.pk).update(uncertain_until=timezone.now())
-    leaves(second, silent, "5xx_accepted")
-    assert asks(later) == 2
+    send_with_fault(second, quiet_twilio, "5xx_accepted")
+    assert look_up_due(clock_ahead) == 2
     assert {state_of(first), state_of(second)} <= {"sent", "delivered"}
-    assert {first.sid, second.sid} == {each.sid for each in silent.accepted()}
+    assert {first.sid, second.sid} == {each.sid for each in quiet_twilio.accepted()}
 
 
-def test_of_two_equal_texts_of_which_one_left_only_the_other_leaves_again(silent, with_bot, later):
+def test_of_two_equal_texts_only_the_one_that_was_not_sent_is_resent(quiet_twilio, with_bot, clock_ahead):
     first, second = (with_bot.send_as_program("oui ?", by=BOT, at=timezone.now()) for _ in range(2))
-    assert leaves(first, silent) == "sent"
-    leaves(second, silent, "dropped")
-    asks(later)
-    asks(later, after=46)
+    assert send_with_fault(first, quiet_twilio) == "sent"
+    send_with_fault(second, quiet_twilio, "dropped")
+    look_up_due(clock_ahead)
+    look_up_due(clock_ahead, after=46)
     assert state_of(second) == "queued"
-    assert first.sid == silent.accepted()[0].sid
+    assert first.sid == quiet_twilio.accepted()[0].sid
 
 
-def test_another_client_s_message_is_not_taken_for_it(menu, silent, later):
-    leaves(menu, silent, "dropped")
+def test_a_message_to_another_client_does_not_match(menu, quiet_twilio, clock_ahead):
+    send_with_fault(menu, quiet_twilio, "dropped")
     client.send_message(to="whatsapp:+2250700000009", sender=OUR_NUMBER, body=menu.event.body)
-    asks(later)
+    look_up_due(clock_ahead)
     assert state_of(menu) == "uncertain"
 
 
-def test_a_client_s_own_words_are_not_taken_for_it(menu, silent, later):
-    leaves(menu, silent, "dropped")
-    silent.client_writes(FATOU, menu.event.body, wait=False)
-    asks(later)
+def test_a_message_of_the_client_does_not_match(menu, quiet_twilio, clock_ahead):
+    send_with_fault(menu, quiet_twilio, "dropped")
+    quiet_twilio.client_writes(FATOU, menu.event.body, wait=False)
+    look_up_due(clock_ahead)
     assert state_of(menu) == "uncertain"
 
 
 TEMPLATE = Template("HX" + "1" * 32, {"1": "Fatou"})
 
 
-def test_a_template_is_found_when_it_is_the_only_one(silent, with_bot, later):
-    said = with_bot.send_as_program("", by=BOT, at=timezone.now(), template=TEMPLATE)
-    leaves(said, silent, "5xx_accepted")
-    asks(later)
-    assert state_of(said) in ("sent", "delivered")
+def test_a_template_matches_when_it_is_the_only_candidate(quiet_twilio, with_bot, clock_ahead):
+    delivery = with_bot.send_as_program("", by=BOT, at=timezone.now(), template=TEMPLATE)
+    send_with_fault(delivery, quiet_twilio, "5xx_accepted")
+    look_up_due(clock_ahead)
+    assert state_of(delivery) in ("sent", "delivered")
 
 
-def test_what_is_just_leaving_is_not_taken_for_an_older_one(silent, with_bot, later):
-    """Two minutes are over and the same words leave again: until their SID is written, the log proves nothing."""
+def test_a_send_in_progress_does_not_match_an_older_one(quiet_twilio, with_bot, clock_ahead):
+    """The hold is over and the same text is sent again: until its SID is stored, the log proves nothing."""
     first = with_bot.send_as_program("Menu", by=BOT, at=timezone.now())
-    assert leaves(first, silent, "dropped") == "uncertain"
+    assert send_with_fault(first, quiet_twilio, "dropped") == "uncertain"
     second = with_bot.send_as_program("Menu", by=BOT, at=timezone.now())
     first.uncertain_until = timezone.now() - timedelta(seconds=1)
     first.save(update_fields=["uncertain_until"])
     assert second.claim(by="p", at=timezone.now())
     outcome = send_delivery(second)
-    assert asks(later) == 1
+    assert look_up_due(clock_ahead) == 1
     assert (state_of(first), first.sid) == ("uncertain", None)
-    store_outcome(second, outcome, later)
-    assert asks(later, after=61) == 1
+    store_outcome(second, outcome, clock_ahead)
+    assert look_up_due(clock_ahead, after=61) == 1
     assert (state_of(first), first.sid) == ("uncertain", None)
     assert state_of(second) == "sent"
 
 
-def test_of_two_that_may_be_the_template_neither_is_taken_and_it_is_not_said_again(silent, with_bot, later):
-    said = with_bot.send_as_program("", by=BOT, at=timezone.now(), template=TEMPLATE)
-    leaves(said, silent, "5xx_accepted")
+def test_with_two_candidates_for_a_template_neither_matches_and_it_is_not_resent(
+    quiet_twilio, with_bot, clock_ahead
+):
+    delivery = with_bot.send_as_program("", by=BOT, at=timezone.now(), template=TEMPLATE)
+    send_with_fault(delivery, quiet_twilio, "5xx_accepted")
     client.send_message(to=FATOU, sender=OUR_NUMBER, body="du programme d'à côté")
     for after in (6, 46, 46):
-        asks(later, after=after)
-    assert (state_of(said), said.sid, said.asked) == ("uncertain", None, 0)
-    assert len(silent.accepted()) == 2
+        look_up_due(clock_ahead, after=after)
+    assert (state_of(delivery), delivery.sid, delivery.asked) == ("uncertain", None, 0)
+    assert len(quiet_twilio.accepted()) == 2
 
 
 # -- processes that died ------------------------------------------------------------------------------------
 
 
-def test_a_lapsed_claim_is_doubted_and_one_from_before_the_clock_was_set_back_too(menu):
+def test_expired_claims_and_claims_from_before_a_clock_jump_become_uncertain(menu):
     assert menu.claim(by="p", at=timezone.now())
     assert mark_expired_claims_uncertain(timezone.now()) == 0
     assert mark_expired_claims_uncertain(timezone.now() - timedelta(hours=1)) == 1
     assert state_of(menu) == "uncertain"
 
 
-def test_a_process_without_a_sign_of_life_is_dead_and_one_with_it_is_not(menu, double):
+def test_a_process_without_its_liveness_lock_is_dead_and_one_with_it_is_not(menu, double):
     assert menu.claim(by="dead:1", at=timezone.now())
     resolver = UncertainSendResolver("me", SharedClock())
-    assert resolver._dead_processes() == [], "its connection may just be coming back"
+    assert resolver._dead_processes() == [], "its connection may be about to come back"
     resolver._dead_since["dead:1"] -= 10
     assert resolver._dead_processes() == ["dead:1"]
     assert mark_claims_uncertain(["dead:1"], timezone.now()) == 1
@@ -337,25 +341,25 @@ def test_a_process_without_a_sign_of_life_is_dead_and_one_with_it_is_not(menu, d
         assert resolver._dead_since == {}
 
 
-def test_a_claim_whose_commit_was_not_answered_goes_back_since_nobody_called(menu, silent, monkeypatch):
-    sender, claimed = Sender(), outbox.claim_batch
+def test_a_claim_whose_commit_got_no_response_is_requeued(menu, quiet_twilio, monkeypatch):
+    sender, claim_batch = Sender(), outbox.claim_batch
 
-    def breaks(**how):
-        claimed(**how)
+    def claim_and_break(**kwargs):
+        claim_batch(**kwargs)
         raise OperationalError("server closed the connection unexpectedly")
 
     SenderRateLimit.objects.create(sender=OUR_NUMBER, tokens=5)
     with monkeypatch.context() as broken:
-        broken.setattr(outbox, "claim_batch", breaks)
+        broken.setattr(outbox, "claim_batch", claim_and_break)
         sender._poll()
-    assert (state_of(menu), menu.claimed_by, silent.accepted()) == ("sending", sender.name, [])
+    assert (state_of(menu), menu.claimed_by, quiet_twilio.accepted()) == ("sending", sender.name, [])
     sender._poll()
-    silent.wait_for(lambda: state_of(menu) == "sent")
-    assert (menu.attempt, len(silent.accepted())) == (2, 1)
+    quiet_twilio.wait_for(lambda: state_of(menu) == "sent")
+    assert (menu.attempt, len(quiet_twilio.accepted())) == (2, 1)
     sender._pool.shutdown()
 
 
-def test_what_was_called_does_not_go_back_although_nothing_could_be_written(menu, silent, monkeypatch):
+def test_a_send_whose_outcome_could_not_be_stored_is_not_requeued(menu, quiet_twilio, monkeypatch):
     sender = Sender()
     assert menu.claim(by=sender.name, at=timezone.now())
     monkeypatch.setattr(sender_module, "store_outcome", lambda *args: 1 / 0)
@@ -365,14 +369,14 @@ def test_what_was_called_does_not_go_back_although_nothing_could_be_written(menu
     assert state_of(menu) == "sending"
 
 
-@pytest.mark.parametrize(("word", "rate"), [(80, 80), (400, 400), (0, 1), ("vite", 80)])
-def test_a_rate_that_is_none_stops_nobody(word, rate, db):
-    company_settings.set_value(company_settings.SEND_RATE, word)
+@pytest.mark.parametrize(("setting", "rate"), [(80, 80), (400, 400), (0, 1), ("vite", 80)])
+def test_an_invalid_send_rate_falls_back_to_the_default(setting, rate, db):
+    company_settings.set_value(company_settings.SEND_RATE, setting)
     assert sender_module._send_rate() == rate
 
 
-def test_the_answer_after_a_doubt_is_believed(menu, silent):
-    """The process was slow to tell, and was taken for dead."""
+def test_an_outcome_that_arrives_after_the_claim_became_uncertain_is_stored(menu, quiet_twilio):
+    """The process was slow, and was taken for dead."""
     assert menu.claim(by="slow", at=timezone.now())
     outcome = send_delivery(menu)
     assert mark_claims_uncertain(["slow"], timezone.now()) == 1
@@ -380,18 +384,18 @@ def test_the_answer_after_a_doubt_is_believed(menu, silent):
     assert (state_of(menu), menu.sid) == ("sent", outcome.sid)
 
 
-def test_when_twilio_took_it_is_told_by_the_clock_that_answers_are_told_by(menu, silent, later):
+def test_the_send_time_is_by_the_same_clock_as_the_client_s_answers(menu, quiet_twilio, clock_ahead):
     """The database may be another machine, whose clock is ahead: the client's quick answer is none before its time."""
-    later.passes(3600)
-    assert menu.claim(by="p", at=later.now())
-    store_outcome(menu, send_delivery(menu), later)
+    clock_ahead.advance(3600)
+    assert menu.claim(by="p", at=clock_ahead.now())
+    store_outcome(menu, send_delivery(menu), clock_ahead)
     assert state_of(menu) == "sent"
     assert menu.sent_at <= timezone.now()
 
 
-def test_what_certainly_did_not_leave_waits_its_turn_again_even_when_it_was_doubted(menu, silent):
+def test_a_message_that_was_certainly_not_sent_is_requeued_even_from_uncertain(menu, quiet_twilio):
     assert menu.claim(by="slow", at=timezone.now())
-    silent.fault("create", "429", times=1, retry_after=0.05)
+    quiet_twilio.fault("create", "429", times=1, retry_after=0.05)
     outcome = send_delivery(menu)
     mark_claims_uncertain(["slow"], timezone.now())
     store_outcome(menu, outcome, SharedClock())
@@ -401,14 +405,14 @@ def test_what_certainly_did_not_leave_waits_its_turn_again_even_when_it_was_doub
 # -- what always goes wrong ---------------------------------------------------------------------------------
 
 
-def test_a_message_that_cannot_even_be_prepared_fails_with_a_sentence(menu, silent, monkeypatch):
+def test_a_message_that_cannot_be_prepared_fails_with_a_sentence(menu, quiet_twilio, monkeypatch):
     MessageDelivery.objects.filter(pk=menu.pk).update(attempt=0)
     monkeypatch.setattr(client.twilio().messages.__class__, "create", lambda *a, **k: {}["missing"])
-    assert leaves(menu, silent) == "failed"
+    assert send_with_fault(menu, quiet_twilio) == "failed"
     assert menu.error == client.UNSENDABLE
 
 
-def test_an_answer_that_nobody_understands_is_a_doubt(menu, silent, monkeypatch):
+def test_an_unexpected_response_makes_the_send_uncertain(menu, quiet_twilio, monkeypatch):
     answered = client.RelaisHttpClient.request
 
     def request(self, *args, **kwargs):
@@ -416,10 +420,10 @@ def test_an_answer_that_nobody_understands_is_a_doubt(menu, silent, monkeypatch)
         raise KeyError("sid")
 
     monkeypatch.setattr(client.RelaisHttpClient, "request", request)
-    assert leaves(menu, silent) == "uncertain"
+    assert send_with_fault(menu, quiet_twilio) == "uncertain"
 
 
-def test_a_sid_that_another_delivery_has_does_not_keep_a_message_from_being_sent(menu, silent, with_bot):
+def test_a_duplicate_sid_does_not_keep_a_delivery_from_being_marked_sent(menu, quiet_twilio, with_bot):
     other = with_bot.send_as_program("Et ensuite ?", by=BOT, at=timezone.now())
     assert menu.claim(by="p", at=timezone.now())
     outcome = send_delivery(menu)
@@ -428,13 +432,13 @@ def test_a_sid_that_another_delivery_has_does_not_keep_a_message_from_being_sent
     assert (state_of(menu), menu.sid) == ("sent", None)
 
 
-def test_a_text_whose_refusal_always_fails_ends_with_a_reason(with_bot, awa, monkeypatch):
-    stale = with_bot.send_as_program("Menu", by=BOT, at=timezone.now())
+def test_a_withheld_text_that_cannot_be_stored_fails_after_some_attempts(with_bot, awa, monkeypatch):
+    delivery = with_bot.send_as_program("Menu", by=BOT, at=timezone.now())
     with_bot.take_over(awa, at=timezone.now())
     monkeypatch.setattr(MessageDelivery, "claim", lambda *a, **k: {}["missing"])
     sender = Sender()
     sender._stopping.set()
     for _try in range(3):
         with pytest.raises(KeyError):
-            sender._withhold(stale)
-    assert (state_of(stale), stale.error) == ("failed", client.UNSENDABLE)
+            sender._withhold(delivery)
+    assert (state_of(delivery), delivery.error) == ("failed", client.UNSENDABLE)
