@@ -20,7 +20,7 @@ from relais.whatsapp.outbound.sender import Sender
 from relais.whatsapp.outbound.uncertain_sends import mark_expired_claims_uncertain
 from tests.cast import FATOU, MachineClock
 
-from .conftest import running_sender, claim_and_send
+from .conftest import claim_and_send, running_sender
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -25,7 +25,7 @@ from relais.whatsapp.outbound.uncertain_sends import (
 )
 from tests.cast import FATOU, OUR_NUMBER, MachineClock
 
-from .conftest import running_sender, claim_and_send
+from .conftest import claim_and_send, running_sender
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
