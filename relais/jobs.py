@@ -1,6 +1,6 @@
 """`relais jobs`: the sender and the workers of all queues in one process. Wiring only.
 
-The queues are listed here, the periodic jobs in `periodic_jobs.py`.
+The queues are listed in `job_queues.py`, the periodic jobs in `periodic_jobs.py`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,13 @@ import django
 from django.db import DatabaseError, InterfaceError
 
 from relais.db_connection import release_connection, releasing_connection
+from relais.job_queues import QUEUE_CONCURRENCY
 from relais.periodic_jobs import PERIODIC_JOBS
 
 if TYPE_CHECKING:
     from relais.whatsapp.outbound.sender import Sender
 
 log = logging.getLogger(__name__)
-QUEUE_CONCURRENCY = {
-    "default": 10,
-    "flow_requests": 16,
-    "media": 3,
-}
-"""How many jobs of each queue run at once. A queue has a worker of its own, so its slow jobs take no slot of another
-queue. A task belongs to the queue that its `@app.task(queue=…)` names."""
 SHUTDOWN_TIMEOUT_SECONDS = 8
 """For running jobs and calls."""
 HEARTBEAT_INTERVAL_SECONDS = 4.0

@@ -129,6 +129,8 @@ CACHES = {
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["relais.accounts.backends.Backend"]
+PASSWORD_RESET_TIMEOUT = 3 * 86_400
+"""Seconds for which links of invitations and password resets are valid; the texts say three days."""
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},

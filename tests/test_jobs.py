@@ -9,6 +9,7 @@ import time
 from procrastinate.contrib.django import app
 
 from relais import jobs
+from relais.job_queues import QUEUE_CONCURRENCY
 from relais.periodic_jobs import PERIODIC_JOBS
 
 
@@ -51,4 +52,4 @@ def test_nothing_is_periodic_that_is_not_in_the_list():
 
 def test_each_task_belongs_to_a_queue_that_has_a_worker():
     tasks = {name: task.queue for name, task in app.tasks.items() if name.startswith("relais.")}
-    assert {name: queue for name, queue in tasks.items() if queue not in jobs.QUEUE_CONCURRENCY} == {}
+    assert {name: queue for name, queue in tasks.items() if queue not in QUEUE_CONCURRENCY} == {}

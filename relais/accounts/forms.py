@@ -14,7 +14,7 @@ from relais.accounts.backends import may_sign_in
 from relais.accounts.models import ROLE_CHOICES, Language, Team, User
 from relais.accounts.roles import Role
 from relais.accounts.tasks import send_password_reset
-from relais.accounts.validators import validate_visible
+from relais.accounts.visible_text import validate_visible
 
 
 class UserForm(forms.Form):

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from relais.accounts import audit
 from relais.accounts.models import User
-from relais.accounts.validators import validate_visible
+from relais.accounts.visible_text import validate_visible
 from relais.company.company_settings import (
     EDITABLE_SETTINGS,
     SettingDefinition,

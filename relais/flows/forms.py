@@ -10,7 +10,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from relais.accounts.validators import validate_visible
+from relais.accounts.visible_text import validate_visible
 from relais.flows import engine
 from relais.flows.check import MAX_DEFINITION_BYTES
 from relais.flows.engine import InvalidFlow, Problem

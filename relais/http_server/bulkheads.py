@@ -7,12 +7,38 @@ whose client disconnected while it waited is not served.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 
+from django.conf import settings
+from starlette.requests import Request
+
 from relais.http_server import metrics
 
+PASSWORD_HASHING_THREADS = max(1, min(2, (os.cpu_count() or 1) // 2))
+"""Hashing a password takes a whole processor: one has to stay for everything else."""
+BULKHEADS = {
+    "pages": {"threads": 5, "max_waiting": 200},
+    "anonymous": {"threads": 2, "max_waiting": 64},
+    "sign_in": {"threads": PASSWORD_HASHING_THREADS, "max_waiting": 40},
+    "media": {"threads": 2, "max_waiting": 64},
+}
+"""More threads would not serve more pages, since only one computes at a time (GIL), and they would delay the event loop
+and the hooks. All together are fewer than the connections to the database, so that hooks always find one; see
+`settings.py`. About as many may wait as are served within ten seconds: a whole team that clicks at once is no flood."""
+PASSWORD_HASHING_PATHS = ("/accounts/login/", "/accounts/password/")
+MEDIA_PATH = "/dashboard/media/"
 MAX_WAIT_SECONDS = 10.0
+
+
+def bulkhead_for(request: Request) -> str:
+    path = request.url.path
+    if request.method == "POST" and path.startswith(PASSWORD_HASHING_PATHS):
+        return "sign_in"
+    if settings.SESSION_COOKIE_NAME not in request.cookies:
+        return "anonymous"
+    return "media" if path.startswith(MEDIA_PATH) else "pages"
 
 
 class Overloaded(Exception):

@@ -1,32 +1,17 @@
 """The bridge from ASGI to Django: requests that no native route takes run as WSGI in threads, behind bulkheads."""
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
-from django.conf import settings
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from relais.http_server.bulkheads import Bulkhead, ClientDisconnected, Overloaded
+from relais.http_server.bulkheads import BULKHEADS, Bulkhead, ClientDisconnected, Overloaded, bulkhead_for
 
-PASSWORD_HASHING_THREADS = max(1, min(2, (os.cpu_count() or 1) // 2))
-"""Hashing a password takes a whole processor: one has to stay for everything else."""
-BULKHEADS = {
-    "pages": {"threads": 5, "max_waiting": 200},
-    "anonymous": {"threads": 2, "max_waiting": 64},
-    "sign_in": {"threads": PASSWORD_HASHING_THREADS, "max_waiting": 40},
-    "media": {"threads": 2, "max_waiting": 64},
-}
-"""More threads would not serve more pages, since only one computes at a time (GIL), and they would delay the event loop
-and the hooks. All together are fewer than the connections to the database, so that hooks always find one; see
-`settings.py`. About as many may wait as are served within ten seconds: a whole team that clicks at once is no flood."""
-PASSWORD_HASHING_PATHS = ("/accounts/login/", "/accounts/password/")
-MEDIA_PATH = "/dashboard/media/"
 RELEASE_THREAD = "relais.release_thread"
 """The key in the ASGI scope by which a thread releases itself."""
 SEND_QUEUE_CHUNKS = 256
@@ -57,7 +42,7 @@ class DjangoBridge:
                 await PlainTextResponse("This is too large.", 413)(scope, receive, send)
                 return
             try:
-                await self.pools[_bulkhead_for(request)].serve(request, body, receive, send)
+                await self.pools[bulkhead_for(request)].serve(request, body, receive, send)
             except Overloaded:
                 await self.overloaded_response(request, body)(scope, receive, send)
 
@@ -114,15 +99,6 @@ def _release_when_done(django: Any) -> Any:
             environ["asgi.scope"][RELEASE_THREAD]()
 
     return application
-
-
-def _bulkhead_for(request: Request) -> str:
-    path = request.url.path
-    if request.method == "POST" and path.startswith(PASSWORD_HASHING_PATHS):
-        return "sign_in"
-    if settings.SESSION_COOKIE_NAME not in request.cookies:
-        return "anonymous"
-    return "media" if path.startswith(MEDIA_PATH) else "pages"
 
 
 async def _read_body(request: Request) -> bytes | None:

@@ -42,13 +42,13 @@ def look_up_message(sid: str) -> None:
 
 @app.task(name="relais.whatsapp.tasks.look_at_log", queueing_lock="look_at_log", priority=1)
 def poll_recent_log(timestamp: int) -> None:
-    from relais.whatsapp.reconcile import schedule
+    from relais.whatsapp.reconcile import log_polls
 
-    schedule.poll_recent(started_at=PROCESS_STARTED_AT)
+    log_polls.poll_recent(started_at=PROCESS_STARTED_AT)
 
 
 @app.task(name="relais.whatsapp.tasks.look_back_in_log", queueing_lock="look_back_in_log", priority=1)
 def poll_log_backlog(timestamp: int) -> None:
-    from relais.whatsapp.reconcile import schedule
+    from relais.whatsapp.reconcile import log_polls
 
-    schedule.poll_backlog(started_at=PROCESS_STARTED_AT)
+    log_polls.poll_backlog(started_at=PROCESS_STARTED_AT)

@@ -19,6 +19,7 @@ from relais.flows.host_limits import HostBusy, HostLimiter
 from relais.flows.models import Execution
 from relais.flows.tests.builders import attempt, flow_of, posts, published, says, state, to
 from relais.flows.tests.raw_host import ENDLESS, SLOW_HOSTS, raw_hosts
+from relais.job_queues import QUEUE_CONCURRENCY
 from relais.live.pool import conninfo
 from relais.ops.workers import Workers
 from tests.cast import MachineClock, messages_to_client
@@ -157,7 +158,7 @@ def workers_at_work(monkeypatch):
 
     async def work():
         loop.set_default_executor(ThreadPoolExecutor(jobs.JOB_THREADS))
-        workers = Workers(bots, jobs.QUEUE_CONCURRENCY, conninfo=conninfo(), shutdown_timeout_seconds=5)
+        workers = Workers(bots, QUEUE_CONCURRENCY, conninfo=conninfo(), shutdown_timeout_seconds=5)
         parts.append(asyncio.ensure_future(workers.run(stop)))
         begun.set()
         await asyncio.wait(parts)
@@ -184,11 +185,11 @@ def test_slow_hosts_do_not_delay_bots_without_requests(fatou_writes, clock, limi
     monkeypatch.setattr(http_client, "REQUEST_TIMEOUT_SECONDS", 2 * TIMEOUT_SECONDS)
     monkeypatch.setattr(http_client, "MAX_REDIRECTS", ENDLESS)
     published(flow_with_request("{{trigger.message.Body}}"), clock)
-    slots = jobs.QUEUE_CONCURRENCY[tasks.REQUEST_QUEUE]
+    slots = QUEUE_CONCURRENCY[tasks.REQUEST_QUEUE]
     with workers_at_work(monkeypatch), raw_hosts() as host:
         urls = [host(behaviour) for behaviour in SLOW_HOSTS]
         company_settings.set_value(company_settings.FLOW_HOSTS, [urlsplit(url).hostname for url in urls])
-        for n in range(4 + sum(jobs.QUEUE_CONCURRENCY.values())):
+        for n in range(4 + sum(QUEUE_CONCURRENCY.values())):
             fatou_writes(urls[n % len(urls)], address=f"whatsapp:+2126{n:08d}")
         in_progress = limiter._in_progress
         wait_for(lambda: in_progress.total() == slots, TIMEOUT_SECONDS, "all slots for requests to be taken")

@@ -7,7 +7,8 @@ import pytest
 import requests
 from django.conf import settings
 
-from relais.http_server.django_bridge import BULKHEADS, MAX_FORM_BYTES, DjangoBridge
+from relais.http_server.bulkheads import BULKHEADS
+from relais.http_server.django_bridge import MAX_FORM_BYTES, DjangoBridge
 from relais.web.overload import RETRY_SECONDS, overloaded_response
 from tests.web_server import WebServer, session_cookie, wait_until
 

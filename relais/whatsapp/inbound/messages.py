@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Any
 
 from django.conf import settings
 
 from relais.clients.addresses import CHANNEL, InvalidAddress, canonical_address, phone_number
-from relais.conversations.inbound_messages import Consent, InboundMedia, InboundMessage
+from relais.conversations.inbound_messages import InboundMedia, InboundMessage
 from relais.text import has_visible_characters
 from relais.whatsapp.assumptions import (
     EXTERNAL_USER_ID_FIELD,
     LIST_REPLY_FIELDS,
-    OPT_OUT_FIELD,
-    OPT_OUT_KEYWORDS,
     PHONE_NUMBER_FIELD,
 )
+from relais.whatsapp.inbound.opt_out import consent_of
 from relais.whatsapp.inbound.params import InvalidParams, Params
 from relais.whatsapp.inbound.readable_fields import readable_content
 
 MAX_MEDIA = 10
-MAX_KEYWORD_CHARACTERS = 20
 USER_ID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9._-]{1,125}")
 """Meta's business-scoped user id: a country code and an opaque name. Anything else identifies nobody."""
-CONSENTS = {"STOP": Consent.OPT_OUT, "START": Consent.OPT_IN, "HELP": Consent.UNCHANGED}
 
 
 def parse_message(params: Params, *, bot_here: bool) -> InboundMessage:
@@ -47,7 +43,7 @@ def parse_message(params: Params, *, bot_here: bool) -> InboundMessage:
         sid=params.sid(),
         address=address,
         other_address=_other_address(params, address),
-        consent=_consent(params),
+        consent=consent_of(params),
         sender=_address(params, "To") if params.text("To").strip() else settings.ENVIRONMENT.whatsapp_number,
         body=body,
         profile_name=profile_name,
@@ -85,23 +81,6 @@ def _other_address(params: Params, address: str) -> str:
         return canonical_address(bare)
     except InvalidAddress:
         return ""
-
-
-def _consent(params: Params) -> Consent:
-    """Opt-out or opt-in as Twilio classified the message, else by our own list of keywords."""
-    if consent := CONSENTS.get(params.text(OPT_OUT_FIELD).strip().upper()):
-        return consent
-    text = params.text("Body")
-    return (
-        Consent.OPT_OUT
-        if len(text) <= MAX_KEYWORD_CHARACTERS and _is_opt_out_keyword(text)
-        else Consent.OPT_IN
-    )
-
-
-def _is_opt_out_keyword(text: str) -> bool:
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return " ".join(re.findall(r"\w+", plain.casefold())) in OPT_OUT_KEYWORDS
 
 
 def _address(params: Params, name: str) -> str:

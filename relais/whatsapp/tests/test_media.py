@@ -16,7 +16,7 @@ from relais.conversations.inbound_messages import InboundMedia
 from relais.conversations.media_limits import MEDIA_TOO_LARGE
 from relais.conversations.media_types import OFFICE
 from relais.conversations.models import Conversation, Media
-from relais.jobs import QUEUE_CONCURRENCY
+from relais.job_queues import QUEUE_CONCURRENCY
 from relais.whatsapp import tasks
 from relais.whatsapp.media import download, retry
 from relais.whatsapp.media.content_type import detect_content_type

@@ -15,7 +15,7 @@ from relais.ops.watch.alert_badge import light
 from relais.ops.watch.checks import CONFIGURATION_ERRORS, Level, signs
 from relais.ops.watch.models import Tally
 from relais.whatsapp import metrics
-from relais.whatsapp.reconcile.schedule import TWILIO_NOT_RESPONDING
+from relais.whatsapp.reconcile.log_polls import TWILIO_NOT_RESPONDING
 from relais.whatsapp.reconcile.status import ReconciliationStatus
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,7 @@ from django.utils import timezone
 from relais.conversations.models import Conversation
 from relais.whatsapp import client
 from relais.whatsapp.models import LogReconciliation
-from relais.whatsapp.reconcile import schedule
+from relais.whatsapp.reconcile import log_polls
 from relais.whatsapp.tasks import PROCESS_STARTED_AT
 from tests.cast import FATOU, OUR_NUMBER
 
@@ -21,12 +21,12 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 64
 def poll_recent(*, sleep=lambda seconds: None, **later):
     """As if so much time had passed."""
     passed = timedelta(**(later or {"seconds": 60}))
-    schedule.poll_recent(started_at=PROCESS_STARTED_AT, clock=lambda: timezone.now() + passed, sleep=sleep)
+    log_polls.poll_recent(started_at=PROCESS_STARTED_AT, clock=lambda: timezone.now() + passed, sleep=sleep)
 
 
 def poll_backlog(*, sleep=lambda seconds: None, **later):
     passed = timedelta(**(later or {"seconds": 60}))
-    schedule.poll_backlog(started_at=PROCESS_STARTED_AT, clock=lambda: timezone.now() + passed, sleep=sleep)
+    log_polls.poll_backlog(started_at=PROCESS_STARTED_AT, clock=lambda: timezone.now() + passed, sleep=sleep)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Validators for the forms of every room."""
+"""A form validator against texts without a visible character, for the forms of every room."""
 
 from __future__ import annotations
 

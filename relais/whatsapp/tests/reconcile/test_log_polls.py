@@ -10,7 +10,7 @@ from relais.conversations.models import ConversationEvent
 from relais.emulator.testing import running_double
 from relais.whatsapp import client
 from relais.whatsapp.models import LogReconciliation, Poll
-from relais.whatsapp.reconcile import schedule
+from relais.whatsapp.reconcile import log_polls
 from relais.whatsapp.reconcile.status import reconciliation_status
 from relais.whatsapp.tasks import PROCESS_STARTED_AT, poll_log_backlog, poll_recent_log
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, event_types_of
@@ -103,8 +103,8 @@ def test_a_message_that_appears_hours_late_is_found_by_the_backlog_poll(known, l
 
 @pytest.fixture
 def small_pages(monkeypatch):
-    monkeypatch.setitem(schedule.MIN_PAGE_SIZES, Poll.RECENT, 3)
-    monkeypatch.setitem(schedule.MIN_PAGE_SIZES, Poll.BACKLOG, 3)
+    monkeypatch.setitem(log_polls.MIN_PAGE_SIZES, Poll.RECENT, 3)
+    monkeypatch.setitem(log_polls.MIN_PAGE_SIZES, Poll.BACKLOG, 3)
 
 
 def recovered_bodies():
@@ -139,7 +139,7 @@ def test_messages_before_a_failing_page_are_ingested_and_the_rest_later(
     assert (reconciliation().missing, reconciliation().recovered) == (6, 6)
     assert (reconciliation().completed_until, reconciliation().last_error) == (
         open_since,
-        schedule.TWILIO_NOT_RESPONDING,
+        log_polls.TWILIO_NOT_RESPONDING,
     )
     assert not reconciliation_status(at=timezone.now()).is_complete
     double.clear_faults()
@@ -181,7 +181,7 @@ def test_a_long_retry_after_is_not_waited_for(known, lost_message, double):
     double.fault("list", "429", retry_after=60)
     pauses = []
     poll_recent(sleep=pauses.append)
-    assert (pauses, reconciliation().last_error) == ([], schedule.TWILIO_NOT_RESPONDING)
+    assert (pauses, reconciliation().last_error) == ([], log_polls.TWILIO_NOT_RESPONDING)
 
 
 def test_the_lease_is_renewed_while_a_page_is_retried(known, lost_message, double):
@@ -191,7 +191,9 @@ def test_the_lease_is_renewed_while_a_page_is_retried(known, lost_message, doubl
     def sleep(seconds):
         passed[0] += timedelta(seconds=90)  # As long as a page that hangs takes.
 
-    schedule.poll_recent(started_at=PROCESS_STARTED_AT, clock=lambda: timezone.now() + passed[0], sleep=sleep)
+    log_polls.poll_recent(
+        started_at=PROCESS_STARTED_AT, clock=lambda: timezone.now() + passed[0], sleep=sleep
+    )
     assert (reconciliation().last_error, reconciliation().near_until) == ("", None)
 
 
@@ -202,7 +204,7 @@ def test_a_failed_backlog_poll_stays_visible_after_the_next_recent_poll(
     poll_backlog()
     double.clear_faults()
     poll_recent(minutes=2)
-    assert (reconciliation().last_error, reconciliation().back_error) == ("", schedule.TWILIO_NOT_RESPONDING)
+    assert (reconciliation().last_error, reconciliation().back_error) == ("", log_polls.TWILIO_NOT_RESPONDING)
     assert not reconciliation_status(at=timezone.now()).is_complete
     poll_backlog(hours=1)
     assert reconciliation_status(at=timezone.now()).is_complete
@@ -218,7 +220,7 @@ def test_a_log_that_cannot_be_read_is_retried_and_logged_once(known, lost_messag
         poll_recent(minutes=minutes)
     assert (reconciliation().last_ok_at, reconciliation().last_error) == (
         well,
-        schedule.TWILIO_NOT_RESPONDING,
+        log_polls.TWILIO_NOT_RESPONDING,
     )
     assert len([r for r in caplog.records if "reconciliation failed" in r.message]) == 1
     double.clear_faults()
@@ -233,7 +235,7 @@ def test_the_level_depends_on_the_time_since_the_last_success(known, double):
     at = timezone.now()
     levels = [reconciliation_status(at=at + timedelta(minutes=n)).level for n in (1, 6, 16)]
     assert levels == ["good", "attention", "danger"]
-    assert reconciliation_status(at=at).error == schedule.TWILIO_NOT_RESPONDING
+    assert reconciliation_status(at=at).error == log_polls.TWILIO_NOT_RESPONDING
 
 
 def test_without_an_account_nothing_is_polled(settings, db):
