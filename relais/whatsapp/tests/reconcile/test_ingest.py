@@ -15,7 +15,7 @@ from relais.whatsapp.inbound.messages import parse_message
 from relais.whatsapp.inbound.params import clean_params
 from relais.whatsapp.media.download import RetryableDownloadError, fetch
 from relais.whatsapp.models import Poll
-from relais.whatsapp.reconcile import diff, schedule
+from relais.whatsapp.reconcile import diff, log_polls
 from relais.whatsapp.reconcile.status import reconciliation_status
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, event_types_of
 
@@ -187,7 +187,7 @@ def test_messages_of_a_client_keep_their_order(known, lost_message):
 
 
 def test_many_missing_messages_are_ingested_in_passes(known, lost_message, double, monkeypatch):
-    monkeypatch.setitem(schedule.MIN_PAGE_SIZES, Poll.RECENT, 2)
+    monkeypatch.setitem(log_polls.MIN_PAGE_SIZES, Poll.RECENT, 2)
     monkeypatch.setattr(diff, "MAX_INGESTED_PER_PASS", 3)
     monkeypatch.setattr(diff, "CHUNK_SIZE", 4)
     for n in range(8):
@@ -202,7 +202,7 @@ def test_many_missing_messages_are_ingested_in_passes(known, lost_message, doubl
 
 
 def test_a_busy_desk_uses_larger_pages(known, double, monkeypatch):
-    monkeypatch.setitem(schedule.MIN_PAGE_SIZES, Poll.RECENT, 2)
+    monkeypatch.setitem(log_polls.MIN_PAGE_SIZES, Poll.RECENT, 2)
     for n in range(9):
         double.client_writes(FATOU, str(n))
     counts = [double.requests("list")]
