@@ -1,4 +1,4 @@
-"""Stories in a real browser: pages of several users at once, and the fixture `run_story` that plays one."""
+"""Browser tests with Playwright: pages of several users at once, and the fixture `run_story` that runs a story."""
 
 from __future__ import annotations
 
@@ -11,61 +11,99 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserType, Page, expect, sync_playwright
 
 from tests.web_server import WebServer, session_cookie
 
-CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-sync",
+]
 
-# A browser on a busy machine with two processors sometimes needs five seconds to show a page.
+# On a busy machine with two processors a browser sometimes needs five seconds to show a page.
 expect.set_options(timeout=15_000)
 
 
 class Browsers:
-    """One browser context for each user, and every error on their consoles."""
+    """Pages at one address, each in a browser context of its own, and the errors on their consoles."""
 
-    def __init__(self, browser: Browser, server: WebServer) -> None:
+    def __init__(self, browser: Browser, url: str) -> None:
         self.browser = browser
-        self.url = server.url
+        self.url = url
         self.console_errors: list[str] = []
 
     def open_page(
         self, user: Any, path: str, prepare: Callable[[Page], object] = lambda page: None, **options: Any
     ) -> Page:
-        context = self.browser.new_context(locale="fr-FR", **options)
+        """A page of a signed-in user."""
+        page = self.new_page(**options)
         cookie = {
             "name": django_settings.SESSION_COOKIE_NAME,
             "value": session_cookie(user),
             "url": self.url,
         }
-        context.add_cookies([cookie])  # type: ignore[list-item]
-        page = context.new_page()
-        page.on("console", lambda m: self.console_errors.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: self.console_errors.append(str(error)))
+        page.context.add_cookies([cookie])  # type: ignore[list-item]
         prepare(page)
         page.goto(self.url + path)
         return page
 
+    def new_page(self, **options: Any) -> Page:
+        """An empty page without a session."""
+        page = self.browser.new_context(locale="fr-FR", **options).new_page()
+        page.on("console", lambda m: self.console_errors.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: self.console_errors.append(str(error)))
+        return page
+
+    def save_screenshots(self, folder: Path) -> None:
+        pages = [page for context in self.browser.contexts for page in context.pages]
+        for number, page in enumerate(pages):
+            page.screenshot(path=folder / f"failure-{number}.png")
+
 
 class StoryRunner:
-    def __init__(self, server: WebServer) -> None:
-        self.server = server
+    """Runs a story in a browser and asserts that no page reports an error on its console."""
 
-    def __call__(self, story: Callable[[Browsers], None], *, allow_console_errors: str = "^$") -> None:
-        """Run `story` in its own thread, because Playwright's event loop would else be that of all later tests."""
+    def __init__(
+        self,
+        url: str,
+        browsers_class: Callable[[Browser, str], Any] = Browsers,
+        screenshot_folder: Path | None = None,
+    ) -> None:
+        self.url = url
+        self.browsers_class = browsers_class
+        self.screenshot_folder = screenshot_folder
+        """Where the screenshots of a failed story are saved."""
+
+    def __call__(self, story: Callable[[Any], None], *, allow_console_errors: str = "^$") -> None:
+        """Run `story` in its own thread; in this one Playwright's event loop would stay for all later tests."""
         with ThreadPoolExecutor(1) as executor:
             executor.submit(self._run, story, allow_console_errors).result()
 
-    def _run(self, story: Callable[[Browsers], None], allow_console_errors: str) -> None:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_OPTIONS)
-            browsers = Browsers(browser, self.server)
-            try:
-                story(browsers)
-            finally:
-                browser.close()
-                connection.close()
-            assert [e for e in browsers.console_errors if not re.search(allow_console_errors, e)] == []
+    def _run(self, story: Callable[[Any], None], allow_console_errors: str) -> None:
+        try:
+            with sync_playwright() as playwright:
+                self._run_in_browser(playwright.chromium, story, allow_console_errors)
+        finally:
+            connection.close()
+
+    def _run_in_browser(
+        self, chromium: BrowserType, story: Callable[[Any], None], allow_console_errors: str
+    ) -> None:
+        browser = chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_OPTIONS)
+        browsers = self.browsers_class(browser, self.url)
+        try:
+            story(browsers)
+        except BaseException:
+            if self.screenshot_folder:
+                browsers.save_screenshots(self.screenshot_folder)
+            raise
+        finally:
+            browser.close()
+        assert [e for e in browsers.console_errors if not re.search(allow_console_errors, e)] == []
 
 
 @pytest.fixture
@@ -75,16 +113,16 @@ def run_story(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[StoryRunner]:
-    """Runs a story against a web process that serves its static files as in production."""
+    """A runner on a web process that serves its static files as in production."""
     from relais.prepare import static_files
 
-    # A story calls the ORM between two turns of Playwright's event loop, never inside one.
+    # A story calls the ORM between two iterations of Playwright's event loop, never inside one.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     settings.STATIC_ROOT = Path(tmp_path_factory.getbasetemp()) / "static"
     settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "relais.web.storage.Storage"}}
     static_files()
     with WebServer() as server:
-        yield StoryRunner(server)
+        yield StoryRunner(server.url)
 
 
 def expect_live(*pages: Page) -> None:
