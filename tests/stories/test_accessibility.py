@@ -1,4 +1,4 @@
-"""Every page by axe-core's rules (WCAG 2.2 AA and best practice), on a desk and on a phone, light and dark."""
+"""Accessibility of every page by axe-core (WCAG 2.2 AA and best practice): wide and narrow screen, light and dark theme."""
 
 from __future__ import annotations
 
@@ -31,56 +31,56 @@ def clock() -> MachineClock:
 
 def assert_no_violation(browsers: Browsers, user: Any, paths: list[str], theme: str) -> None:
     page = browsers.open_page(user, paths[0], in_theme(theme))
-    broken: list[str] = []
+    problems: list[str] = []
     for path in paths:
         page.goto(browsers.url + path)
-        broken += violations(page, theme, path)
-    assert broken == []
+        problems += violations(page, theme, path)
+    assert problems == []
 
 
 @pytest.fixture
 def chats(fatou_writes, awa, koffi, mariam, clock):
-    """One conversation in each situation, with each kind of bubble somewhere in them."""
-    made: dict[str, Any] = {
+    """The path of one conversation in each situation; together they show each kind of bubble."""
+    conversations: dict[str, Any] = {
         name: fatou_writes("Bonjour", address=f"whatsapp:+22507000000{n}", name=name)
         for n, name in enumerate(("bot", "waiting", "mine", "koffis", "ended", "أمينة العلوي"), start=10)
     }
-    made["waiting"].ask_for_agent(by=BOT, at=clock.now, reason="le client le demande")
+    conversations["waiting"].ask_for_agent(by=BOT, at=clock.now, reason="le client le demande")
     for name, agent in (("mine", awa), ("koffis", koffi), ("ended", awa)):
-        made[name].take_over(agent, at=clock.now)
-    mine = made["mine"]
-    mine.send_as_agent("Bonjour", agent=awa, at=clock.now).mark_failed(
+        conversations[name].take_over(agent, at=clock.now)
+    held_by_awa = conversations["mine"]
+    held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now).mark_failed(
         at=clock.now, code=63024, error="Ce numéro ne peut pas recevoir ce message."
     )
-    mine.send_as_agent("Êtes-vous là ?", agent=awa, at=clock.now).advance(
+    held_by_awa.send_as_agent("Êtes-vous là ?", agent=awa, at=clock.now).advance(
         "read", at=clock.now, sid="SM" + "1" * 32
     )
     url = "https://api.twilio.com/2010-04-01/Accounts/AC/Messages/MM/Media/ME"
     picture = InboundMedia(url, "image/png")
     fatou_writes("voilà", address="whatsapp:+2250700000012", name="mine", media=(picture,))
     Media.objects.update(state="failed", error=MEDIA_GIVEN_UP)
-    made["ended"].close(awa, at=clock.now)
-    return {name: f"/dashboard/chat/{conversation.pk}" for name, conversation in made.items()}
+    conversations["ended"].close(awa, at=clock.now)
+    return {name: f"/dashboard/chat/{conversation.pk}" for name, conversation in conversations.items()}
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_what_anyone_sees_before_signing_in(run_story, theme):
+def test_the_pages_before_signing_in(run_story, theme):
     def story(browsers: Browsers) -> None:
         context = browsers.browser.new_context(locale="fr-FR")
-        page, broken = context.new_page(), []
+        page, problems = context.new_page(), []
         in_theme(theme)(page)
         for path in ("/accounts/login/", "/accounts/password/reset/", "/accounts/password/reset/done/"):
             page.goto(browsers.url + path)
-            broken += violations(page, theme, path)
+            problems += violations(page, theme, path)
         page.goto(browsers.url + "/accounts/login/")
         page.locator("[name=login]").fill("nobody@example.com")
         page.locator("[name=password]").fill("wrong")
         page.keyboard.press("Enter")
         expect(page.locator(".notice")).to_be_visible()
-        broken += violations(page, theme, "a refused sign-in")
+        problems += violations(page, theme, "a refused sign-in")
         page.goto(browsers.url + "/no-such-page")
-        broken += violations(page, theme, "not found")
-        assert broken == []
+        problems += violations(page, theme, "not found")
+        assert problems == []
 
     run_story(story)
 
@@ -97,26 +97,26 @@ def test_the_lists_and_conversations_of_an_agent(run_story, theme, awa, chats):
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_what_opens_over_a_conversation(run_story, theme, mariam, chats):
+def test_the_dialogs_of_a_conversation(run_story, theme, mariam, chats):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(mariam, chats["koffis"], in_theme(theme))
         expect_live(page)
-        broken = list(violations(page, theme, "a supervisor's view"))
+        problems = list(violations(page, theme, "a supervisor's view"))
         for dialog, button in DIALOGS.items():
             page.set_viewport_size(WIDE)  # type: ignore[arg-type]
             page.get_by_role("button", name=button).click()
             expect(page.locator(f"#{dialog}")).to_be_visible()
-            broken += violations(page, theme, dialog)
+            problems += violations(page, theme, dialog)
             page.keyboard.press("Escape")
         page.set_viewport_size(WIDE)  # type: ignore[arg-type]
         page.get_by_role("button", name="Compte de").click()
-        broken += violations(page, theme, "the account's menu")
+        problems += violations(page, theme, "the account menu")
         page.goto(browsers.url + chats["koffis"])
         page.set_viewport_size(NARROW)  # type: ignore[arg-type]
         page.get_by_role("link", name="Fiche du client").click()
         expect(page.locator("#client")).to_be_visible()
-        broken += violations(page, theme, "the client's sheet")
-        assert broken == []
+        problems += violations(page, theme, "the client panel")
+        assert problems == []
 
     run_story(story)
 
@@ -126,11 +126,11 @@ def test_the_pages_of_an_admin(run_story, theme, nadia, awa, chats):
     flow = Flow.objects.create(name="Accueil", answers=True)
     flow.add_revision(greets(), by="Nadia Benali", at=timezone.now()).publish(at=timezone.now())
     begins(Conversation.objects.get(pk=chats["bot"].rpartition("/")[2]), flow.published)
-    of_flows = ["", "/import", f"/{flow.pk}", f"/{flow.pk}/import", f"/{flow.pk}/revisions/1/try"]
+    flow_paths = ["", "/import", f"/{flow.pk}", f"/{flow.pk}/import", f"/{flow.pk}/revisions/1/try"]
     paths = [
         *("/dashboard/users", "/dashboard/users/invite", f"/dashboard/users/{awa.pk}"),
         *("/dashboard/settings", "/dashboard/state", "/accounts/password/change/"),
-        *(f"/dashboard/flows{path}" for path in of_flows),
+        *(f"/dashboard/flows{path}" for path in flow_paths),
         f"{chats['bot']}/path",
     ]
 
@@ -156,7 +156,7 @@ def test_on_a_phone_the_send_button_has_its_name(run_story, awa, chats):
 
 
 @pytest.mark.parametrize("path", ["/dashboard/pending", "mine"])
-def test_on_a_phone_offline_is_said_and_covers_nothing(run_story, awa, chats, path):
+def test_on_a_phone_the_offline_notice_covers_nothing(run_story, awa, chats, path):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chats.get(path, path), on_a_phone)
         expect_live(page)
@@ -164,15 +164,15 @@ def test_on_a_phone_offline_is_said_and_covers_nothing(run_story, awa, chats, pa
         state = page.locator("#live-state")
         expect(state).to_have_attribute("data-state", "lost")
         expect(state).to_be_in_viewport()
-        strip, title = state.bounding_box(), page.get_by_role("heading", level=1).bounding_box()
-        assert strip and title
-        assert strip["y"] + strip["height"] <= title["y"]
+        notice, title = state.bounding_box(), page.get_by_role("heading", level=1).bounding_box()
+        assert notice and title
+        assert notice["y"] + notice["height"] <= title["y"]
 
     run_story(story, allow_console_errors="ERR_INTERNET_DISCONNECTED")
 
 
 def is_cut(page: Page, selector: str) -> bool:
-    """Whether anything of it lies outside the box of one that hides what overflows, or of the window."""
+    """Whether a part of the element is clipped by an ancestor that hides its overflow, or by the window."""
     script = """(element) => {
       const inner = element.getBoundingClientRect();
       if (inner.left < 0 || inner.right > innerWidth || element.scrollWidth > element.clientWidth + 1) return true;
@@ -185,7 +185,7 @@ def is_cut(page: Page, selector: str) -> bool:
     return page.locator(selector).first.evaluate(script)
 
 
-def test_on_a_phone_a_supervisor_reads_name_and_situation_whole(run_story, mariam, chats, koffi):
+def test_on_a_phone_name_and_situation_are_not_cut(run_story, mariam, chats, koffi):
     koffi.full_name = "Koffi Anselme Mensah-Adjavon"
     koffi.save()
 
@@ -205,18 +205,18 @@ def test_on_a_phone_a_supervisor_reads_name_and_situation_whole(run_story, maria
 
 
 @pytest.mark.parametrize("button", DIALOGS.values())
-def test_focus_returns_to_what_opened_a_dialog(run_story, mariam, chats, button):
+def test_focus_returns_to_the_button_that_opened_a_dialog(run_story, mariam, chats, button):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(mariam, chats["koffis"])
         expect_live(page)
         opener = page.locator(".chat__actions").get_by_role("button", name=button)
-        for leave in ("Escape", "Annuler"):
+        for way_out in ("Escape", "Annuler"):
             opener.focus()
             page.keyboard.press("Enter")
             dialog = page.get_by_role("dialog")
             expect(dialog).to_be_visible()
             assert dialog.evaluate("dialog => dialog.contains(document.activeElement)")
-            if leave == "Escape":
+            if way_out == "Escape":
                 page.keyboard.press("Escape")
             else:
                 dialog.get_by_role("button", name="Annuler").click()
@@ -226,7 +226,7 @@ def test_focus_returns_to_what_opened_a_dialog(run_story, mariam, chats, button)
     run_story(story)
 
 
-def test_focus_returns_although_the_head_was_renewed_meanwhile(run_story, mariam, chats, fatou_writes):
+def test_focus_returns_although_the_header_was_replaced_meanwhile(run_story, mariam, chats, fatou_writes):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(mariam, chats["koffis"])
         expect_live(page)
@@ -246,7 +246,7 @@ def test_focus_returns_although_the_head_was_renewed_meanwhile(run_story, mariam
     run_story(story)
 
 
-def test_focus_returns_after_the_clients_sheet(run_story, awa, chats):
+def test_focus_returns_after_the_client_panel(run_story, awa, chats):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chats["mine"], on_a_phone)
         opener = page.get_by_role("link", name="Fiche du client")

@@ -1,4 +1,4 @@
-"""The database dies under a running desk: everyone is told so, nothing is half done, and all comes back by itself."""
+"""The database of a running desk is killed: hooks and pages answer 503, nothing acknowledged is lost, the desk recovers."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def desk(tmp_path_factory):
         yield desk
 
 
-def writes(desk, sid):
+def post_message(desk, sid):
     url = f"{desk.url}/api/twilio/message"
     params = {"MessageSid": sid, "From": "whatsapp:+212600000001", "Body": sid}
     signature = RequestValidator(TOKEN).compute_signature(url, params)
@@ -40,7 +40,7 @@ def writes(desk, sid):
 
 @contextmanager
 def without_database(desk):
-    """Killed, and not started again as long as the supervisor is held up."""
+    """Kill the database; a stopped supervisor does not start it again within the block."""
     postmaster = int((desk.folder / "postgres" / "postmaster.pid").read_text().split()[0])
     desk.process.send_signal(signal.SIGSTOP)
     os.kill(postmaster, signal.SIGKILL)
@@ -50,23 +50,23 @@ def without_database(desk):
         desk.process.send_signal(signal.SIGCONT)
 
 
-def test_hooks_are_503_until_it_is_back_and_what_was_acknowledged_is_there(desk):
-    answers = Counter()
+def test_hooks_answer_503_until_the_database_is_back_and_nothing_acknowledged_is_lost(desk):
+    statuses = Counter()
     acknowledged = []
 
-    def one() -> int:
+    def post_new_message() -> int:
         sid = new_sid()
-        answer = writes(desk, sid)
-        answers[answer.status_code] += 1
-        if answer.status_code == 200:
+        response = post_message(desk, sid)
+        statuses[response.status_code] += 1
+        if response.status_code == 200:
             acknowledged.append(sid)
-        return answer.status_code
+        return response.status_code
 
-    assert one() == 200
+    assert post_new_message() == 200
     with without_database(desk):
-        wait_for(lambda: one() == 503, 30, "a hook to be told that nothing is stored")
-    wait_for(lambda: one() == 200, 60, "the hooks to be back")
-    assert set(answers) <= {200, 503}
+        wait_for(lambda: post_new_message() == 503, 30, "the hooks to answer 503")
+    wait_for(lambda: post_new_message() == 200, 60, "the hooks to be back")
+    assert set(statuses) <= {200, 503}
     stored = {
         sid
         for (sid,) in desk.query("select message_sid from conversation_events where message_sid is not null")
@@ -75,15 +75,17 @@ def test_hooks_are_503_until_it_is_back_and_what_was_acknowledged_is_there(desk)
     assert desk.query("select count(*) from conversations") == [(1,)]
 
 
-def test_pages_say_so_and_are_back_with_the_database(desk):
+def test_pages_answer_503_until_the_database_is_back(desk):
     awa = desk.create_agent("awa@example.com", "Awa")
     page = lambda: awa.http.get(f"{desk.url}/dashboard", timeout=15)  # noqa: E731
     assert page().status_code == 200
     with without_database(desk):
-        gone = wait_for(lambda: (answer := page()).status_code == 503 and answer.text, 30, "the page to tell")
-        assert "base de données" in gone
-        assert "Traceback" not in gone
-        assert "psycopg" not in gone
+        error_page = wait_for(
+            lambda: (response := page()).status_code == 503 and response.text, 30, "the error page"
+        )
+        assert "base de données" in error_page
+        assert "Traceback" not in error_page
+        assert "psycopg" not in error_page
         health = requests.get(f"{desk.url}/api/health", timeout=5)
         assert (health.status_code, health.json()["database"]) == (503, "down")
         assert requests.get(f"{desk.url}/api/live", timeout=5).status_code == 200

@@ -1,4 +1,4 @@
-"""Processes are killed at the worst moments; no message is lost, and none is said twice."""
+"""Processes are killed at the worst moments: no message is lost, and none is sent twice."""
 
 import random
 import threading
@@ -14,8 +14,8 @@ ACCOUNT, TOKEN, NUMBER = "AC" + "7" * 32, "a" * 32, "whatsapp:+212522000000"
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory):
-    """A live desk and Twilio's double, each knowing the other's address."""
+def desk_and_double(tmp_path_factory):
+    """A live desk, Twilio's double with its webhook there, and a signed-in agent."""
     port = free_port()
     webhook = f"http://localhost:{port}/api/twilio/message#rc=5&rp=5xx,ct,rt"
     with (
@@ -36,9 +36,9 @@ def stage(tmp_path_factory):
 
 
 @pytest.fixture
-def held(stage):
-    """A new client's conversation in Awa's hands, its first text delivered."""
-    desk, double, awa = stage
+def held(desk_and_double):
+    """A new client's conversation held by Awa, with its first text delivered."""
+    desk, double, awa = desk_and_double
     double.clear_faults()
     client = f"whatsapp:+2126{random.randrange(10**8):08d}"
     double.client_writes(client, "mercedes", name="Fatou")
@@ -59,8 +59,8 @@ def deliveries(desk: RelaisInstance, conversation: int) -> list[tuple[str, str]]
     )
 
 
-def test_web_is_killed_while_clients_write(stage, held):
-    desk, double, _awa = stage
+def test_web_is_killed_while_clients_write(desk_and_double, held):
+    desk, double, _awa = desk_and_double
     conversation, client = held
     texts = [f"message {n}" for n in range(60)]
 
@@ -68,20 +68,22 @@ def test_web_is_killed_while_clients_write(stage, held):
         for text in texts:
             double.client_writes(client, text, wait=False)
 
-    writing = threading.Thread(target=write)
-    writing.start()
+    writer = threading.Thread(target=write)
+    writer.start()
     for _kill in range(2):
         desk.kill("web")
-    writing.join()
-    stored = "select body from conversation_events where conversation_id = %s and body like 'message %%' order by seq"
-    wait_for(lambda: len(desk.query(stored, conversation)) >= len(texts), 60, "all messages to be stored")
-    assert [body for (body,) in desk.query(stored, conversation)] == texts
+    writer.join()
+    select_bodies = "select body from conversation_events where conversation_id = %s and body like 'message %%' order by seq"
+    wait_for(
+        lambda: len(desk.query(select_bodies, conversation)) >= len(texts), 60, "all messages to be stored"
+    )
+    assert [body for (body,) in desk.query(select_bodies, conversation)] == texts
     wait_for(desk.is_healthy, 30)
 
 
-def test_jobs_is_killed_while_twilio_takes_a_message(stage, held):
-    """The message was accepted and the status callback, which carries our ref, proves it."""
-    desk, double, awa = stage
+def test_jobs_is_killed_while_twilio_accepts_a_message(desk_and_double, held):
+    """The status callback, which contains our ref, proves that the message was accepted."""
+    desk, double, awa = desk_and_double
     conversation, client = held
     double.fault("create", "no_answer", times=1, close=False)
     awa.post_action("send", conversation, message="sous les coups", ref="k1")
@@ -93,9 +95,9 @@ def test_jobs_is_killed_while_twilio_takes_a_message(stage, held):
     assert len(double.accepted(to=client, body="sous les coups")) == 1
 
 
-def test_jobs_is_killed_and_nothing_tells_what_became_of_the_message(stage, held):
-    """After its lease it is shown as uncertain, and nobody says it a second time."""
-    desk, double, awa = stage
+def test_jobs_is_killed_and_the_outcome_stays_unknown(desk_and_double, held):
+    """After its claim lease the message is uncertain, and it is not sent again."""
+    desk, double, awa = desk_and_double
     conversation, client = held
     double.fault("create", "no_answer", times=1, close=False)
     double.fault("status", "never")
@@ -108,8 +110,8 @@ def test_jobs_is_killed_and_nothing_tells_what_became_of_the_message(stage, held
     assert len(double.accepted(to=client, body="arrivé ou non")) == 1
 
 
-def test_jobs_is_killed_with_a_full_outbox(stage, held):
-    desk, double, awa = stage
+def test_jobs_is_killed_with_a_full_outbox(desk_and_double, held):
+    desk, double, awa = desk_and_double
     conversation, client = held
     texts = [f"réponse {n}" for n in range(20)]
     for text in texts:
@@ -125,51 +127,55 @@ def test_jobs_is_killed_with_a_full_outbox(stage, held):
     assert [m.body for m in double.accepted(to=client) if m.body in texts] == texts
 
 
-def test_jobs_is_killed_while_the_bot_answers_many(stage):
-    """Each client is greeted once and asked once, whatever was under way; what nobody can tell stays uncertain."""
-    desk, double, _awa = stage
+def test_jobs_is_killed_while_the_bot_answers_many_clients(desk_and_double):
+    """Each client gets each text of the bot once; a send with an unknown outcome stays uncertain."""
+    desk, double, _awa = desk_and_double
     double.clear_faults()
     clients = [f"whatsapp:+2127{random.randrange(10**8):08d}" for _ in range(8)]
     for client in clients:
         double.client_writes(client, "bonjour", name="Fatou", wait=False)
     double.wait_for(lambda: any(double.texts_on_phone(client) for client in clients), timeout=20)
     desk.kill("jobs")
-    of_clients = " join client_addresses a on a.id = c.address_id where a.address = any(%s)"
-    asking = (
+    where_clients = " join client_addresses a on a.id = c.address_id where a.address = any(%s)"
+    select_waiting = (
         "select count(*) from flow_executions x join conversations c on c.id = x.conversation_id"
-        f"{of_clients} and x.awaits_reply"
+        f"{where_clients} and x.awaits_reply"
     )
-    wait_for(lambda: desk.query(asking, clients) == [(len(clients),)], 60, "the bot to have asked each")
-    under_way = (
+    wait_for(
+        lambda: desk.query(select_waiting, clients) == [(len(clients),)], 60, "the bot to have asked each"
+    )
+    select_pending = (
         "select count(*) from message_deliveries d join conversations c on c.id = d.conversation_id"
-        f"{of_clients} and d.state in ('sending', 'sent')"
+        f"{where_clients} and d.state in ('sending', 'sent')"
     )
-    wait_for(lambda: desk.query(under_way, clients) == [(0,)], 60, "what left to be known")
+    wait_for(lambda: desk.query(select_pending, clients) == [(0,)], 60, "the state of each send to be known")
     for client in clients:
         texts = [message.body for message in double.accepted(to=client)]
         assert len(texts) == len(set(texts)), texts
-    said = (
+    select_counts = (
         "select a.address, count(*), count(distinct e.body) from conversation_events e"
-        f" join conversations c on c.id = e.conversation_id{of_clients} and e.event_type = 'message_sent' group by 1"
+        f" join conversations c on c.id = e.conversation_id{where_clients} and e.event_type = 'message_sent' group by 1"
     )
-    rows = desk.query(said, clients)
+    rows = desk.query(select_counts, clients)
     assert len(rows) == len(clients)
     assert all(times == texts for _address, times, texts in rows), rows
 
 
-def test_fifty_take_overs_over_http_have_one_winner(stage):
-    desk, double, awa = stage
+def test_fifty_take_overs_over_http_have_one_winner(desk_and_double):
+    desk, double, awa = desk_and_double
     from concurrent.futures import ThreadPoolExecutor
 
-    people = [awa, *(desk.create_agent(f"a{n}@example.com", f"Agent {n}") for n in range(4))]
+    agents = [awa, *(desk.create_agent(f"a{n}@example.com", f"Agent {n}") for n in range(4))]
     double.clear_faults()
     double.client_writes(FATOU, "qui me prend ?", name="Fatou")
     [[conversation]] = desk.query("select max(id) from conversations")
     with ThreadPoolExecutor(50) as pool:
-        answers = list(pool.map(lambda n: people[n % 5].post_action("take-over", conversation), range(50)))
-    won = [a for a in answers if a.status_code == 200]
-    lost = [a for a in answers if a.status_code == 409]
-    assert len(won) == 10, [a.status_code for a in answers]  # The winner's other nine clicks are his own.
-    assert len(lost) == 40, [(a.status_code, a.text[:200]) for a in answers]
+        responses = list(pool.map(lambda n: agents[n % 5].post_action("take-over", conversation), range(50)))
+    won = [a for a in responses if a.status_code == 200]
+    lost = [a for a in responses if a.status_code == 409]
+    assert len(won) == 10, [
+        a.status_code for a in responses
+    ]  # The winner's other nine requests succeed, too: they change nothing.
+    assert len(lost) == 40, [(a.status_code, a.text[:200]) for a in responses]
     assert len({a.json()["agent"] for a in lost}) == 1
     assert desk.query("select epoch from conversations where id = %s", conversation) == [(1,)]

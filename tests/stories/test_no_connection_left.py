@@ -1,4 +1,4 @@
-"""Others use up all of the database's connections: who gets none is told so, and all goes on when some are free."""
+"""Other clients use up the database's connections: requests get 503, and the desk recovers when some are free again."""
 
 import threading
 from collections import Counter
@@ -18,7 +18,7 @@ ACCOUNT, TOKEN, NUMBER = "AC" + "4" * 32, "e" * 32, "whatsapp:+212522000000"
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory):
+def desk_and_double(tmp_path_factory):
     url = f"http://localhost:{(port := free_port())}"
     hook = f"{url}/api/twilio/message#rc=5&rp=5xx,ct,rt"
     with (
@@ -39,55 +39,57 @@ def stage(tmp_path_factory):
 
 
 @contextmanager
-def crowd(desk):
-    """Takes every connection there is, and each that the desk lets go of at once, until the block ends."""
-    with ExitStack() as taken:
-        over, first_round = threading.Event(), threading.Event()
+def connections_exhausted(desk):
+    """Within the block, take every connection, and each that the desk releases as soon as it does."""
+    with ExitStack() as connections:
+        stop, first_round = threading.Event(), threading.Event()
 
         def take():
-            while not over.wait(0.005):
+            while not stop.wait(0.005):
                 try:
-                    taken.enter_context(psycopg.connect(dsn(desk.folder)))
+                    connections.enter_context(psycopg.connect(dsn(desk.folder)))
                 except psycopg.OperationalError:
                     first_round.set()
 
-        taking = threading.Thread(target=take)
-        taking.start()
+        thread = threading.Thread(target=take)
+        thread.start()
         try:
             assert first_round.wait(30)
             yield
         finally:
-            over.set()
-            taking.join()
+            stop.set()
+            thread.join()
 
 
-def test_who_gets_no_connection_is_told_so_and_nothing_is_lost(stage):
-    desk, double, awa = stage
+def test_requests_without_a_connection_get_503_and_nothing_is_lost(desk_and_double):
+    desk, double, awa = desk_and_double
     double.client_writes(FATOU, "mercedes", name="Fatou")
     [[conversation]] = desk.query("select id from conversations")
     assert awa.post_action("take-over", conversation).status_code == 200
     double.wait_for(lambda: double.texts_on_phone(FATOU), 30)
-    answers, texts = Counter(), [f"message {n}" for n in range(5)]
+    statuses, texts = Counter(), [f"message {n}" for n in range(5)]
     page = lambda: awa.http.get(f"{desk.url}/dashboard", timeout=30)  # noqa: E731
-    with crowd(desk):
+    with connections_exhausted(desk):
         # New processes have no connection yet, and get none.
         desk.kill("web")
         desk.kill("jobs")
         for text in texts:
             double.client_writes(FATOU, text, wait=False)
-        gone = wait_for(lambda: (answer := page()).status_code == 503 and answer.text, 60, "a page to tell")
-        assert "Traceback" not in gone
-        assert "psycopg" not in gone
+        error_page = wait_for(
+            lambda: (response := page()).status_code == 503 and response.text, 60, "the error page"
+        )
+        assert "Traceback" not in error_page
+        assert "psycopg" not in error_page
         health = lambda: requests.get(f"{desk.url}/api/health", timeout=15).status_code  # noqa: E731
-        wait_for(lambda: health() == 503, 30, "health to tell")
+        wait_for(lambda: health() == 503, 30, "health to answer 503")
         assert requests.get(f"{desk.url}/api/live", timeout=5).status_code == 200
-        answers[awa.post_action("send", conversation, message="me voici", ref="r1").status_code] += 1
-        assert set(answers) <= {200, 503}
+        statuses[awa.post_action("send", conversation, message="me voici", ref="r1").status_code] += 1
+        assert set(statuses) <= {200, 503}
         assert desk.process.poll() is None
     wait_for(desk.is_healthy, 60, "health to be back")
     wait_for(lambda: page().status_code == 200, 30, "the page to be back")
     assert awa.post_action("send", conversation, message="me voici", ref="r1").status_code == 200
     double.wait_for(lambda: double.accepted(body="me voici"), 30)
-    stored = "select body from conversation_events where body like 'message _' order by seq"
-    wait_for(lambda: len(desk.query(stored)) == len(texts), 30, "what Fatou wrote to be stored")
-    assert [body for (body,) in desk.query(stored)] == texts
+    select_bodies = "select body from conversation_events where body like 'message _' order by seq"
+    wait_for(lambda: len(desk.query(select_bodies)) == len(texts), 30, "what Fatou wrote to be stored")
+    assert [body for (body,) in desk.query(select_bodies)] == texts

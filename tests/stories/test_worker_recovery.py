@@ -1,4 +1,4 @@
-"""The database's connections break while a periodic job is being deferred: jobs run again within seconds."""
+"""The database connections break while a periodic job is being deferred: jobs run again within seconds."""
 
 import os
 import signal
@@ -11,13 +11,15 @@ from relais.bench.instance import running_instance
 from relais.emulator.testing import wait_for
 from relais.ops.database import dsn
 
-DEFERRED = "select coalesce(max(defer_timestamp), 0) from procrastinate_periodic_defers"
-DEFER = """
+SELECT_LAST_DEFERRED = "select coalesce(max(defer_timestamp), 0) from procrastinate_periodic_defers"
+DEFER_JOB = """
 select procrastinate_defer_jobs_v1(array[row('default', 'relais.conversations.tasks.end_silent_conversations', 0,
     null, null, '{"timestamp": 0}', null)::procrastinate_job_to_defer_v1])
 """
-WAITS = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%%periodic%%'"
-CUT = """
+COUNT_LOCK_WAITS = (
+    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%%periodic%%'"
+)
+TERMINATE_CONNECTIONS = """
 select count(pg_terminate_backend(pid)) from pg_stat_activity
 where pid <> pg_backend_pid() and backend_type = 'client backend'
 """
@@ -29,25 +31,27 @@ def desk(tmp_path_factory):
         yield desk
 
 
-def cut_all_connections(desk):
-    desk.query(CUT)
+def terminate_connections(desk):
+    desk.query(TERMINATE_CONNECTIONS)
 
 
 def kill_postmaster(desk):
     os.kill(int((desk.folder / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("blow", [cut_all_connections, kill_postmaster])
-def test_jobs_run_again_when_the_connection_breaks_in_the_middle_of_a_tick(desk, blow):
-    with suppress(psycopg.OperationalError), psycopg.connect(dsn(desk.folder)) as locking:
-        locking.execute("lock procrastinate_periodic_defers in access exclusive mode")
-        wait_for(lambda: desk.query(WAITS) != [(0,)], 30, "the deferrer to wait for the lock")
-        blow(desk)
+@pytest.mark.parametrize("inject_fault", [terminate_connections, kill_postmaster])
+def test_jobs_run_again_when_the_connection_breaks_while_a_job_is_deferred(desk, inject_fault):
+    with suppress(psycopg.OperationalError), psycopg.connect(dsn(desk.folder)) as blocker:
+        blocker.execute("lock procrastinate_periodic_defers in access exclusive mode")
+        wait_for(lambda: desk.query(COUNT_LOCK_WAITS) != [(0,)], 30, "the deferrer to wait for the lock")
+        inject_fault(desk)
     wait_for(desk.is_healthy, 60, "health to be back")
-    [[before]], [[[job]]] = desk.query(DEFERRED), desk.query(DEFER)
+    [[before]], [[[job]]] = desk.query(SELECT_LAST_DEFERRED), desk.query(DEFER_JOB)
     wait_for(
         lambda: desk.query("select count(*) from procrastinate_jobs where id = %s", job) == [(0,)],
         30,
         "a job to be done",
     )
-    wait_for(lambda: desk.query(DEFERRED)[0][0] > before, 30, "periodic jobs to be deferred again")
+    wait_for(
+        lambda: desk.query(SELECT_LAST_DEFERRED)[0][0] > before, 30, "periodic jobs to be deferred again"
+    )
