@@ -1,4 +1,4 @@
-"""The whole web process of Relais on a free port, and the client side of its live sockets."""
+"""The web process of Relais in a thread on a free port, and clients of its live sockets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.conf import settings
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 30
 
 
 class SocketClient:
@@ -53,7 +53,7 @@ class WebServer:
 
         self.listener = socket.socket()
         self.listener.bind(("127.0.0.1", 0))
-        # Small, so that a client that does not read is noticed soon.
+        # A small buffer fills up soon when a client does not read.
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         self.listener.listen()
         self.port = self.listener.getsockname()[1]
@@ -96,7 +96,7 @@ class WebServer:
             live_socket._close_code.get_loop().call_soon_threadsafe(live_socket.close_soon, code)
 
     def connect_with_small_buffer(self) -> socket.socket:
-        """A TCP connection with next to no room for what is not read."""
+        """A TCP connection with a receive buffer of 4 kB."""
         connection = socket.socket()
         connection.settimeout(TIMEOUT_SECONDS)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -105,7 +105,7 @@ class WebServer:
 
     @contextmanager
     def slow_socket(self, path: str, user: Any) -> Iterator[socket.socket]:
-        """A live socket whose client takes next to nothing until the test reads from it."""
+        """A live socket whose client buffers next to nothing until the test reads from it."""
         with self.connect_with_small_buffer() as connection:
             headers = {
                 "Host": "desk.example",
@@ -132,7 +132,7 @@ def web_server(transactional_db: None) -> Iterator[WebServer]:
 
 @pytest.fixture
 def second_web_server(transactional_db: None) -> Iterator[WebServer]:
-    """Another web process on the same database, as far as live is concerned: its own pool and its own listener."""
+    """Another web process on the same database, with its own connection pool and its own LISTEN connection."""
     with WebServer() as server:
         yield server
 

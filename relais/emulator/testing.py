@@ -28,7 +28,7 @@ from relais.emulator.twilio_double import TwilioDouble
 
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
 AUTH_TOKEN = "f" * 32
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 30.0
 
 T = TypeVar("T")
 

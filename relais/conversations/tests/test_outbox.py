@@ -14,7 +14,7 @@ from tests.cast import OUR_NUMBER, MachineClock
 
 pytestmark = pytest.mark.django_db
 OTHER_NUMBER = "whatsapp:+212522000001"
-TIMEOUT_SECONDS = 5
+TIMEOUT_SECONDS = 30
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ class Twilio:
         return self.post(path, body, sent)
 
     def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> requests.Response:
-        return self.http.post(self.desk + path, data=body, headers=headers, timeout=10)
+        return self.http.post(self.desk + path, data=body, headers=headers, timeout=30)
 
     def signature(self, path: str, pairs: list[tuple[str, str]]) -> str:
         return RequestValidator(self.token).compute_signature(self.base + path, Multi(pairs))

@@ -201,7 +201,7 @@ def send_head(twilio, *headers):
     """The status line of the response to a call whose body never arrives."""
     url = urlsplit(twilio.desk)
     lines = ["POST /api/twilio/message HTTP/1.1", f"Host: {url.netloc}", "Content-Length: 200000", *headers]
-    with socket.create_connection((url.hostname, url.port), timeout=10) as connection:
+    with socket.create_connection((url.hostname, url.port), timeout=30) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
         return connection.recv(1024).split(b"\r\n")[0]
 
@@ -227,7 +227,7 @@ def test_413_and_405_still_come_before_403(twilio, hook_routes):
         hook_routes.authentication.rejected_calls.record_failure(LOCAL)
     assert twilio.post("/api/twilio/message", b"x" * (256 * 1024 + 1)).status_code == 413
     assert twilio.post("/api/twilio/message", (b"x" * 1024 for _ in range(300))).status_code == 413
-    assert twilio.http.get(f"{twilio.desk}/api/twilio/message", timeout=10).status_code == 405
+    assert twilio.http.get(f"{twilio.desk}/api/twilio/message", timeout=30).status_code == 405
 
 
 # -- guesses ----------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ class Store:
 
     def __call__(self, words):
         self.batches.append(list(words))
-        assert self.may_go_on.wait(10)
+        assert self.may_go_on.wait(30)
         for word in words:
             if word in self.poison:
                 raise ValueError(word)
@@ -85,7 +85,7 @@ async def submit_all(batcher, *words):
 
 async def until(condition):
     """Waits without blocking the event loop."""
-    await asyncio.to_thread(wait_for, condition, 10)
+    await asyncio.to_thread(wait_for, condition, 30)
 
 
 def test_a_single_item_does_not_wait_for_others(store, make_batcher):
@@ -208,7 +208,7 @@ def test_an_unavailable_resource_fails_the_batch_without_individual_retries(stor
 
     def unavailable(words):
         calls.append(words)
-        store.may_go_on.wait(10)
+        store.may_go_on.wait(30)
         raise Unavailable
 
     async def story():

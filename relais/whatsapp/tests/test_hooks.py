@@ -25,7 +25,7 @@ HOOKS = [
 @pytest.mark.parametrize("hook", HOOKS)
 def test_only_post_is_allowed(twilio, hook):
     for method in ("get", "put", "delete"):
-        response = twilio.http.request(method, f"{twilio.desk}/api/twilio/{hook}", timeout=10)
+        response = twilio.http.request(method, f"{twilio.desk}/api/twilio/{hook}", timeout=30)
         assert (response.status_code, response.headers["Allow"]) == (405, "POST")
         assert response.json()["success"] == "false"
 
