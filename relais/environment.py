@@ -1,4 +1,4 @@
-"""Everything Relais is told from outside, read once and checked: process environment first, then `.env`."""
+"""Configuration from environment variables: read and validated once. The process environment overrides `.env`."""
 
 import hashlib
 import hmac
@@ -15,9 +15,9 @@ from relais import dotenv
 from relais.data_folder import DataFolder
 
 ROOT = Path(__file__).resolve().parent.parent
-THE_THREE = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_NUMBER")
+REQUIRED_TWILIO_VARIABLES = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_NUMBER")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-NO_WAY_BACK = (
+NOW_LIVE_WARNING = (
     "The data in {path} was the demo's and is live from now on, its conversations included; the demo's accounts can no "
     "longer sign in. There is no way back: for a desk that begins empty, choose another folder by RELAIS_DATA_DIR."
 )
@@ -25,7 +25,7 @@ DEMO_NUMBER = "whatsapp:+14155238886"
 
 
 class BadEnvironment(Exception):
-    """One sentence: which variable is wrong and what to do. Commands end with exit code 2."""
+    """Says which variable is wrong and what to do. Commands exit with code 2."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,42 +53,42 @@ class Environment:
     own_hosts: tuple[str, ...]
     demo: bool
     embedded_database: bool
-    """Whether `database_url` leads to the database in the data folder, which we start ourselves."""
+    """Whether `database_url` is the database in the data folder, which Relais starts itself."""
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Environment:
-    """Reads and checks everything. Makes the data folder with its secret key on the first start."""
-    given = _Given(root, environ)
-    demo = _demo_wanted(given)
-    port = given.port("RELAIS_PORT", 8000)
+    """Read and validate all variables. Creates the data folder with its secret key on the first start."""
+    variables = _Variables(root, environ)
+    demo = _is_demo(variables)
+    port = variables.port("RELAIS_PORT", 8000)
     live = Environment(
-        twilio_account_sid=given.text("TWILIO_ACCOUNT_SID"),
-        twilio_auth_token=given.text("TWILIO_AUTH_TOKEN"),
-        twilio_auth_token_secondary=given.text("TWILIO_AUTH_TOKEN_SECONDARY"),
-        whatsapp_number=whatsapp_number(given.text("TWILIO_WHATSAPP_NUMBER")),
-        twilio_api_base_url=given.url("TWILIO_API_BASE_URL"),
-        public_base_url=given.url("PUBLIC_BASE_URL") or f"http://localhost:{port}",
-        studio_webhook_secret=given.text("STUDIO_WEBHOOK_SECRET"),
-        studio_flow_sid=given.text("STUDIO_FLOW_SID"),
-        bot=given.choice("RELAIS_BOT", ("embedded", "studio")),
-        database_url=_database_url(given),
-        data_dir=_data_dir(root, given),
-        host=_host(given, demo),
+        twilio_account_sid=variables.text("TWILIO_ACCOUNT_SID"),
+        twilio_auth_token=variables.text("TWILIO_AUTH_TOKEN"),
+        twilio_auth_token_secondary=variables.text("TWILIO_AUTH_TOKEN_SECONDARY"),
+        whatsapp_number=whatsapp_number(variables.text("TWILIO_WHATSAPP_NUMBER")),
+        twilio_api_base_url=variables.url("TWILIO_API_BASE_URL"),
+        public_base_url=variables.url("PUBLIC_BASE_URL") or f"http://localhost:{port}",
+        studio_webhook_secret=variables.text("STUDIO_WEBHOOK_SECRET"),
+        studio_flow_sid=variables.text("STUDIO_FLOW_SID"),
+        bot=variables.choice("RELAIS_BOT", ("embedded", "studio")),
+        database_url=_database_url(variables),
+        data_dir=_data_dir(root, variables),
+        host=_host(variables, demo),
         port=port,
-        brand=given.text("RELAIS_BRAND") or "Mercedes-Benz",
-        time_zone=given.time_zone("RELAIS_TIME_ZONE", "Africa/Casablanca"),
-        secret_key=given.text("RELAIS_SECRET_KEY"),
-        email_url=_email_url(given),
-        own_hosts=given.list("RELAIS_OWN_HOSTS"),
+        brand=variables.text("RELAIS_BRAND") or "Mercedes-Benz",
+        time_zone=variables.time_zone("RELAIS_TIME_ZONE", "Africa/Casablanca"),
+        secret_key=variables.text("RELAIS_SECRET_KEY"),
+        email_url=_email_url(variables),
+        own_hosts=variables.list("RELAIS_OWN_HOSTS"),
         demo=demo,
-        embedded_database=not given.text("DATABASE_URL"),
+        embedded_database=not variables.text("DATABASE_URL"),
     )
-    # Only now that every word is good is the folder touched and marked.
-    return _settle(live, emulator_url=given.url("RELAIS_EMULATOR_URL"))
+    # Every variable is valid: now the data folder may be created and marked.
+    return _add_data_folder_values(live, emulator_url=variables.url("RELAIS_EMULATOR_URL"))
 
 
-def _settle(environment: Environment, *, emulator_url: str) -> Environment:
-    """Adds what the data folder knows: its key, its database, and in a demo the account derived from the key."""
+def _add_data_folder_values(environment: Environment, *, emulator_url: str) -> Environment:
+    """Add the values of the data folder: secret key, database and, in a demo, a Twilio account derived from the key."""
     folder = _data_folder(environment.data_dir, environment.demo)
     environment = replace(
         environment,
@@ -99,15 +99,15 @@ def _settle(environment: Environment, *, emulator_url: str) -> Environment:
         return environment
     return replace(
         environment,
-        twilio_account_sid="AC" + _derived(environment.secret_key, "demo account"),
-        twilio_auth_token=_derived(environment.secret_key, "demo token"),
+        twilio_account_sid="AC" + _derive_token(environment.secret_key, "demo account"),
+        twilio_auth_token=_derive_token(environment.secret_key, "demo token"),
         whatsapp_number=DEMO_NUMBER,
         twilio_api_base_url=emulator_url or folder.emulator_url(),
     )
 
 
-class _Given:
-    """The variables as they were given, each read into its type or refused with a sentence."""
+class _Variables:
+    """The variables' values: each method parses one, and raises BadEnvironment if it is invalid."""
 
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
         file = Path(environ.get("RELAIS_ENV_FILE") or root / ".env")
@@ -119,7 +119,7 @@ class _Given:
     def text(self, name: str) -> str:
         return self.values.get(name, "").strip()
 
-    def any_of(self, prefix: str) -> list[str]:
+    def names_with_prefix(self, prefix: str) -> list[str]:
         return sorted(name for name in self.values if name.startswith(prefix) and self.text(name))
 
     def list(self, name: str) -> tuple[str, ...]:
@@ -169,10 +169,10 @@ def _is_url(value: str, schemes: tuple[str, ...]) -> bool:
         return False
 
 
-def _demo_wanted(given: _Given) -> bool:
-    if not given.any_of("TWILIO_"):
-        return not given.text("DATABASE_URL")
-    missing = [name for name in THE_THREE if not given.text(name)]
+def _is_demo(variables: _Variables) -> bool:
+    if not variables.names_with_prefix("TWILIO_"):
+        return not variables.text("DATABASE_URL")
+    missing = [name for name in REQUIRED_TWILIO_VARIABLES if not variables.text(name)]
     if missing:
         raise BadEnvironment(
             f"Twilio is only half connected: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing. "
@@ -182,12 +182,12 @@ def _demo_wanted(given: _Given) -> bool:
 
 
 def data_folder_of(root: Path, environ: Mapping[str, str]) -> Path:
-    """Where the data lies or would lie; nothing is made or marked by asking."""
-    return _data_dir(root, _Given(root, environ))
+    """The path of the data folder. Does not create or mark it."""
+    return _data_dir(root, _Variables(root, environ))
 
 
-def _data_dir(root: Path, given: _Given) -> Path:
-    return Path(os.path.abspath(root / Path(given.text("RELAIS_DATA_DIR") or "var").expanduser()))
+def _data_dir(root: Path, variables: _Variables) -> Path:
+    return Path(os.path.abspath(root / Path(variables.text("RELAIS_DATA_DIR") or "var").expanduser()))
 
 
 def _data_folder(path: Path, demo: bool) -> DataFolder:
@@ -196,10 +196,10 @@ def _data_folder(path: Path, demo: bool) -> DataFolder:
         folder.create()
         if not demo:
             if folder.mark_live():
-                print(NO_WAY_BACK.format(path=path), file=sys.stderr)
+                print(NOW_LIVE_WARNING.format(path=path), file=sys.stderr)
         elif not folder.is_for_demo():
             raise BadEnvironment(
-                f"The data in {path} is not the demo's: set {', '.join(THE_THREE)}, "
+                f"The data in {path} is not the demo's: set {', '.join(REQUIRED_TWILIO_VARIABLES)}, "
                 "or choose another folder by RELAIS_DATA_DIR for a demo."
             )
     except OSError as error:
@@ -210,24 +210,24 @@ def _data_folder(path: Path, demo: bool) -> DataFolder:
     return folder
 
 
-def whatsapp_number(given: str) -> str:
-    """One form for the sender's number: `+212 522-00-00-00` with or without prefix is `whatsapp:+212522000000`."""
-    if not given:
+def whatsapp_number(value: str) -> str:
+    """Normalize the sender's number: `+212 522-00-00-00` with or without prefix becomes `whatsapp:+212522000000`."""
+    if not value:
         return ""
-    number = re.sub(r"[\s().-]", "", re.sub(r"^whatsapp:", "", given.strip(), flags=re.IGNORECASE))
+    number = re.sub(r"[\s().-]", "", re.sub(r"^whatsapp:", "", value.strip(), flags=re.IGNORECASE))
     if not re.fullmatch(r"\+[0-9]{6,15}", number):
         raise BadEnvironment(
-            f"TWILIO_WHATSAPP_NUMBER is “{given}”: it must be a number with its country code, such as +212522000000."
+            f"TWILIO_WHATSAPP_NUMBER is “{value}”: it must be a number with its country code, such as +212522000000."
         )
     return f"whatsapp:{number}"
 
 
-def _derived(secret_key: str, purpose: str) -> str:
+def _derive_token(secret_key: str, purpose: str) -> str:
     return hmac.new(secret_key.encode(), purpose.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def _host(given: _Given, demo: bool) -> str:
-    host = given.text("RELAIS_HOST") or "127.0.0.1"
+def _host(variables: _Variables, demo: bool) -> str:
+    host = variables.text("RELAIS_HOST") or "127.0.0.1"
     if demo and host not in LOOPBACK:
         raise BadEnvironment(
             f"RELAIS_HOST is “{host}”: the demo answers on this machine only, since its passwords are known. "
@@ -236,16 +236,16 @@ def _host(given: _Given, demo: bool) -> str:
     return host
 
 
-def _database_url(given: _Given) -> str:
-    value = given.text("DATABASE_URL")
-    if value and not _is_database(value):
+def _database_url(variables: _Variables) -> str:
+    value = variables.text("DATABASE_URL")
+    if value and not _is_postgres_url(value):
         raise BadEnvironment(
             "DATABASE_URL must be an address such as postgresql://user:password@host/database."
         )
     return value
 
 
-def _is_database(value: str) -> bool:
+def _is_postgres_url(value: str) -> bool:
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 
@@ -261,8 +261,8 @@ def _embedded_database(data_dir: Path) -> str:
     return dsn(data_dir)
 
 
-def _email_url(given: _Given) -> str:
-    value = given.text("EMAIL_URL")
+def _email_url(variables: _Variables) -> str:
+    value = variables.text("EMAIL_URL")
     if value and value != "console:" and not _is_url(value, ("smtp", "smtps", "smtp+tls")):
         raise BadEnvironment(
             "EMAIL_URL must be an address such as smtp+tls://user:password@host:587, or console: ."

@@ -1,4 +1,4 @@
-"""Django's settings, all derived from `relais.environment`. Wiring only, no rule."""
+"""Django settings, derived from `relais.environment`."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ DEBUG = False
 SECRET_KEY = ENVIRONMENT.secret_key
 RELAIS_BRAND = ENVIRONMENT.brand
 PUBLIC_BASE_URL = ENVIRONMENT.public_base_url
-# The room that the settings page asks about the connection.
+# The app whose connection status the settings page shows.
 MESSENGER = "relais.whatsapp"
 MEDIA_FOLDER = ENVIRONMENT.data_dir / "media"
 
@@ -28,7 +28,7 @@ CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
 CSRF_FAILURE_VIEW = "relais.conversations.views.responses.csrf_failure"
 
 INSTALLED_APPS = [
-    "relais.web",  # first: its templates stand before allauth's of the same name
+    "relais.web",  # first: its templates override allauth's of the same name
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -91,8 +91,8 @@ TEMPLATES = [
 ]
 
 MAX_DATABASE_CONNECTIONS = 24
-"""Of one process: in web as many as threads that may want one at the same time, eleven for pages (`shell.PAGE_LANES`),
-nine for hooks, the rest for figures and fragments. With fewer, busy pages would leave hooks without."""
+"""Per process. In web as many as threads that may need one at the same time: eleven for pages, nine for hooks, the rest
+for metrics and fragments. With fewer, busy pages would starve the hooks."""
 _database = conninfo_to_dict(ENVIRONMENT.database_url)
 DATABASES = {
     "default": {
@@ -102,9 +102,10 @@ DATABASES = {
         "PASSWORD": _database.pop("password", ""),
         "HOST": _database.pop("host", ""),
         "PORT": _database.pop("port", ""),
-        # After a restart of the database a pooled connection is dead: the check spares someone a failed page.
+        # After a restart of the database pooled connections are dead: without the check a page would fail.
         "CONN_HEALTH_CHECKS": True,
-        # And its attempts grow ever rarer: it gives up early, and the next page makes it try at once.
+        # The pool's reconnect attempts back off exponentially: with a short time-out it gives up early, and the next
+        # page makes it try at once.
         "OPTIONS": _database
         | {
             "pool": {
@@ -118,11 +119,11 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
-    # Requests for links are counted here and must be the same in every process.
+    # Password reset requests are counted here, so all processes must share the cache.
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "cache",
-        # With Django's 300, requests for invented names would push out those that matter.
+        # With Django's 300, requests for made-up accounts would evict the entries that matter.
         "OPTIONS": {"MAX_ENTRIES": 20_000},
     },
 }
@@ -193,7 +194,7 @@ if ENVIRONMENT.email_url not in ("", "console:"):
     EMAIL_USE_TLS = _mail.scheme == "smtp+tls"
     EMAIL_TIMEOUT = 10
 
-# For commands, whose reader is a person; `relais web` and `relais jobs` begin a journal of their own.
+# For commands, which a person reads; `relais web` and `relais jobs` configure JSON log files.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -201,14 +202,14 @@ LOGGING = {
     "handlers": {"out": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["out"], "level": "INFO"},
     "loggers": {
-        # It writes addresses and headers, and so texts and tokens, at INFO.
+        # At INFO it logs URLs and headers, and so texts and tokens.
         "twilio.http_client": {"level": "WARNING"},
         "procrastinate": {"level": "WARNING"},
-        # While the database is away it would say so twice for each attempt.
+        # While the database is down it would log two warnings per attempt.
         "psycopg.pool": {"level": "ERROR"},
-        # Its beginning and end are told by ourselves; each request that is none would be a warning, and is counted.
+        # Relais logs start and stop itself, and counts invalid requests; uvicorn would log a warning for each.
         "uvicorn": {"level": "ERROR"},
-        # A refused page is no event.
+        # A 4xx response is not worth a log line.
         "django.request": {"level": "ERROR"},
     },
 }

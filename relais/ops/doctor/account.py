@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urldefrag, urlsplit
 
 from relais.company.messenger import RETRY_FRAGMENT
 from relais.emulator.settings import DEMO_SENDER
-from relais.environment import THE_THREE, Environment
+from relais.environment import REQUIRED_TWILIO_VARIABLES, Environment
 from relais.ops.doctor import http_probe
 from relais.ops.doctor.context import DoctorContext
 from relais.ops.doctor.result import CheckResult, failed, ok, unverified, warning
@@ -34,7 +34,7 @@ def check_credentials(context: DoctorContext) -> Iterator[CheckResult]:
         yield ok("A demo needs none.")
         return
     values = (environment.twilio_account_sid, environment.twilio_auth_token, environment.whatsapp_number)
-    if missing := [name for name, value in zip(THE_THREE, values, strict=True) if not value]:
+    if missing := [name for name, value in zip(REQUIRED_TWILIO_VARIABLES, values, strict=True) if not value]:
         yield failed(
             f"Twilio is not connected: {', '.join(missing)} missing.", "Set them in .env and restart Relais."
         )
