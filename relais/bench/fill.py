@@ -63,11 +63,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def summary_lines(figures: dict[str, Any]) -> Iterator[str]:
-    made = "{conversations:,} conversations of {clients:,} clients with {events:,} events, {megabytes:,} MB"
-    took = "in {seconds} s: {copy_s} s to copy them, {keys_s} s for keys, indexes and statistics"
-    yield made.format_map(figures)
-    yield took.format_map(figures)
-    yield f"To look at it: RELAIS_DATA_DIR={figures['folder']} bin/up"
+    contents = (
+        "{conversations:,} conversations of {clients:,} clients with {events:,} events, {megabytes:,} MB"
+    )
+    durations = "in {seconds} s: {copy_s} s to copy them, {keys_s} s for keys, indexes and statistics"
+    yield contents.format_map(figures)
+    yield durations.format_map(figures)
+    yield f"To open it: RELAIS_DATA_DIR={figures['folder']} bin/up"
 
 
 def folder_for(conversations: int, events: int) -> Path:
@@ -88,11 +90,11 @@ def fill(folder: Path, *, conversations: int, events: int) -> dict[str, Any]:
         )
     _clear_folder(folder)
     print(
-        f"Making {conversations:,} conversations with {events:,} events in {folder} …",
+        f"Creating {conversations:,} conversations with {events:,} events in {folder} …",
         file=sys.stderr,
         flush=True,
     )
-    begun = time.monotonic()
+    started_at = time.monotonic()
     with running_database(folder, **POSTGRES_SETTINGS) as dsn:
         _prepare(folder)
         draw = random.Random(f"{conversations} {events}")  # noqa: S311
@@ -105,9 +107,9 @@ def fill(folder: Path, *, conversations: int, events: int) -> dict[str, Any]:
         bulk_copy.reset_sequences_and_analyze(dsn, synthetic_data.TABLES)
         figures = {
             **_count_rows(dsn),
-            "copy_s": round(copied - begun),
+            "copy_s": round(copied - started_at),
             "keys_s": round(time.monotonic() - copied),
-            "seconds": round(time.monotonic() - begun, 1),
+            "seconds": round(time.monotonic() - started_at, 1),
             "folder": str(folder),
         }
     (folder / MARKER_FILE).write_text(json.dumps(figures) + "\n")
@@ -117,13 +119,13 @@ def fill(folder: Path, *, conversations: int, events: int) -> dict[str, Any]:
 
 def _clear_folder(folder: Path) -> None:
     """Remove only what an earlier fill created, finished or not."""
-    begun = _unfinished_marker(folder)
-    if folder.exists() and not is_filled(folder) and not begun.exists() and any(folder.iterdir()):
+    unfinished = _unfinished_marker(folder)
+    if folder.exists() and not is_filled(folder) and not unfinished.exists() and any(folder.iterdir()):
         raise OperationError(f"The folder {folder} holds something else: choose another by --folder.")
     if _is_in_use(folder):
         raise OperationError(f"The database in {folder} is in use: stop the Relais that runs on it.")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    begun.touch()
+    unfinished.touch()
     shutil.rmtree(folder, ignore_errors=True)
     DataFolder(folder).create()
     DataFolder(folder).is_for_demo()
@@ -153,7 +155,7 @@ def _prepare(folder: Path) -> None:
         cwd=ROOT, env=environment_of(folder), capture_output=True, text=True, check=False,
     )  # fmt: skip
     if prepared.returncode:
-        raise OperationError(f"The tables could not be made: {prepared.stderr.strip()}")
+        raise OperationError(f"The tables could not be created: {prepared.stderr.strip()}")
 
 
 def environment_of(folder: Path) -> dict[str, str]:

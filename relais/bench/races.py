@@ -64,7 +64,7 @@ def _prepare(variables: dict[str, str]) -> None:
         check=False,
     )
     if prepared.returncode:
-        raise OperationError(f"The tables could not be made: {prepared.stderr.strip()}")
+        raise OperationError(f"The tables could not be created: {prepared.stderr.strip()}")
 
 
 def summary_lines(figures: dict[str, Any]) -> Iterator[str]:

@@ -31,29 +31,29 @@ MIN_UNLIMITED_RATE = 10.0
 UNLIMITED_RATE = 1_000_000
 
 INSERT_CONVERSATIONS = """
-with made as (
+with new_clients as (
   select nextval(pg_get_serial_sequence('clients', 'id')) as client_id, address, match_key
     from unnest(%(addresses)s::text[], %(keys)s::text[]) as t(address, match_key)
-), clients_made as (
-  insert into clients (id) select client_id from made
-), addresses_made as (
-  insert into client_addresses (client_id, address, match_key) select client_id, address, match_key from made
+), inserted_clients as (
+  insert into clients (id) select client_id from new_clients
+), inserted_addresses as (
+  insert into client_addresses (client_id, address, match_key) select client_id, address, match_key from new_clients
   returning id, client_id
 )
 insert into conversations (address_id, client_id, sender, status, agent_id, seq, rev, last_inbound_at)
-select id, client_id, %(sender)s, %(status)s, %(agent)s, %(events)s, %(events)s, now() from addresses_made
+select id, client_id, %(sender)s, %(status)s, %(agent)s, %(events)s, %(events)s, now() from inserted_addresses
 returning id
 """
 # Round robin over the conversations, numbered: a message sent out of order is detected.
 INSERT_MESSAGES = """
-with said as (
+with inserted as (
   insert into conversation_events (conversation_id, seq, rev, event_type, author_kind, body)
   select id, n, n, 'message_sent', 'bot', %(word)s || ' ' || id || ' ' || n
     from generate_series(1, %(events)s) n, unnest(%(conversations)s::bigint[]) id
   returning id, conversation_id, seq
 )
 insert into message_deliveries (event_id, conversation_id, rev, epoch)
-select id, conversation_id, seq, 0 from said order by seq, conversation_id
+select id, conversation_id, seq, 0 from inserted order by seq, conversation_id
 """
 SET_RATE = (
     "insert into settings (key, value) values (%s, %s) on conflict (key) do update set value = excluded.value"

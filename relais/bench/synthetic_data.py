@@ -1,6 +1,6 @@
 """Synthetic data: rows for COPY of years of a dealership's conversations, deterministic for the same numbers.
 
-All invariants of the tables hold: `seq` has no gap, `rev` is raised by whatever a screen shows, one open conversation
+All invariants of the tables hold: `seq` has no gap, `rev` is raised by every visible change, one open conversation
 per channel, and time only goes forward.
 """
 
@@ -22,7 +22,7 @@ HISTORY_SECONDS = 730 * DAY_SECONDS
 """The age of the first conversation."""
 OPEN_WITHIN_SECONDS = 20 * 3600
 """Every open conversation had a message since, so that none times out."""
-TYPICAL_EVENTS = 35
+FIRST_AGENT_CONVERSATIONS = 35
 """Conversations of the first agent at any size: the lists are full in a small database, too."""
 MAX_EVENTS = 20_000
 MIN_EVENTS = 3
@@ -198,7 +198,7 @@ class Scripts:
                 if self.rng.random() < 0.02:
                     lines.append(_picture())
 
-    def of(self, plan: Plan, agent: tuple[int, str]) -> Iterator[Step]:
+    def steps_of(self, plan: Plan, agent: tuple[int, str]) -> Iterator[Step]:
         """As many steps as planned: the mandatory ones with others between them."""
         core, tail, filler = self._opening_and_ending(plan, agent)
         opening = self.rng.choice(self.openings)
@@ -212,17 +212,17 @@ class Scripts:
     def _opening_and_ending(
         self, plan: Plan, agent: tuple[int, str]
     ) -> tuple[list[Step], list[Step], list[Step]]:
-        asked = _step("agent_transfer", "bot", "", {"reason": self.rng.choice(sample_texts.REASONS)})
+        requested = _step("agent_transfer", "bot", "", {"reason": self.rng.choice(sample_texts.REASONS)})
         taken = [_agent_step(agent, "agent_takeover"), _system(sample_texts.TAKEN)]
         ends = {"completed": "flow_complete", "timeout": "timeout", "abandoned": "timeout"}
         if plan.status == "held":
-            return [asked, *taken] if plan.length > 5 else taken, [], self.with_agent[agent[0]]
+            return [requested, *taken] if plan.length > 5 else taken, [], self.with_agent[agent[0]]
         if plan.agent:
             closed = _agent_step(agent, "conversation_closed", metadata={"tell_client": True})
-            return [asked, *taken], [closed, _system(sample_texts.CLOSED)], self.with_agent[agent[0]]
+            return [requested, *taken], [closed, _system(sample_texts.CLOSED)], self.with_agent[agent[0]]
         if plan.status in ("waiting", "abandoned"):
             tail = [_step("timeout", "system")] if plan.status == "abandoned" else []
-            return [asked], tail, self.alone
+            return [requested], tail, self.alone
         tail = (
             [_step(ends[plan.status], "bot" if plan.status == "completed" else "system")]
             if plan.status in ends
@@ -248,12 +248,12 @@ def lengths(conversations: int, events: int, rng: random.Random) -> list[int]:
     tops = [longest // rank for rank in range(1, few + 1)]
     while sum(tops) > spare // 3:
         tops.pop()
-    rest = (spare - sum(tops)) / (sum(weights[len(tops) :]) or 1)
-    shares = chain(tops, (weight * rest for weight in weights[len(tops) :]))
+    scale = (spare - sum(tops)) / (sum(weights[len(tops) :]) or 1)
+    shares = chain(tops, (weight * scale for weight in weights[len(tops) :]))
     whole = [0, *(round(total) for total in accumulate(shares))]
-    found = [MIN_EVENTS + after - before for before, after in pairwise(whole)]
-    found[-1] += events - sum(found)
-    return found
+    numbers = [MIN_EVENTS + after - before for before, after in pairwise(whole)]
+    numbers[-1] += events - sum(numbers)
+    return numbers
 
 
 def situations(conversations: int) -> dict[str, int]:
@@ -275,7 +275,7 @@ def plans(conversations: int, events: int, world: World, now: int, rng: random.R
     if "held" in is_open:
         is_open.insert(0, is_open.pop(is_open.index("held")))
     fresh = min(conversations, max(len(is_open) * 2, conversations // 160))
-    made = []
+    plans_by_age = []
     for n, length in enumerate([*numbers, longest]):
         from_end = conversations - n
         if from_end <= fresh:
@@ -283,15 +283,15 @@ def plans(conversations: int, events: int, world: World, now: int, rng: random.R
         else:
             age = (from_end - fresh) / (conversations - fresh + 1)
             last = now - OPEN_WITHIN_SECONDS - DAY_SECONDS // 4 - int(HISTORY_SECONDS * age**1.3)
-        made.append(Plan("", length, last, team=_team(world, rng)))
-    for plan, status in zip(reversed(made), _spread(is_open, fresh), strict=False):
+        plans_by_age.append(Plan("", length, last, team=_team(world, rng)))
+    for plan, status in zip(reversed(plans_by_age), _spread(is_open, fresh), strict=False):
         plan.status = status or "ended"
-    for plan in made:
-        _settle(plan, world, rng)
-    held = [plan for plan in reversed(made) if plan.status == "held"]
-    for plan in held[: min(TYPICAL_EVENTS, len(held) // 3 + 1)]:
+    for plan in plans_by_age:
+        _choose_status_and_agent(plan, world, rng)
+    held = [plan for plan in reversed(plans_by_age) if plan.status == "held"]
+    for plan in held[: min(FIRST_AGENT_CONVERSATIONS, len(held) // 3 + 1)]:
         plan.agent, plan.team = world.agents[0][0], NULL
-    return made
+    return plans_by_age
 
 
 def _team(world: World, rng: random.Random) -> str:
@@ -304,7 +304,7 @@ def _spread(is_open: list[str], fresh: int) -> Iterator[str]:
         yield is_open[n // 2] if n % 2 == 0 and n // 2 < len(is_open) else ""
 
 
-def _settle(plan: Plan, world: World, rng: random.Random) -> None:
+def _choose_status_and_agent(plan: Plan, world: World, rng: random.Random) -> None:
     if plan.status == "held":
         plan.agent = rng.choice(world.agents)[0]
     elif plan.status in ("", "ended"):
@@ -352,10 +352,10 @@ class Rows:
         return taken
 
     def moment(self, second: int, id: int) -> str:
-        day, rest = divmod(second, DAY_SECONDS)
+        day, second_of_day = divmod(second, DAY_SECONDS)
         if day not in self.days:
             self.days[day] = datetime.fromtimestamp(day * DAY_SECONDS, UTC).strftime("%Y-%m-%d")
-        return f"{self.days[day]}{self.seconds[rest]}{id % 1_000_000:06}+00"
+        return f"{self.days[day]}{self.seconds[second_of_day]}{id % 1_000_000:06}+00"
 
     def add(self, plan: Plan) -> None:
         offset = self.rng.randrange(max(1, CYCLE_STEPS - plan.length))
@@ -363,7 +363,7 @@ class Rows:
         client, is_new = self._client_of(plan, start)
         writer = ConversationWriter(self, plan, start, client, is_new)
         for step, gap in zip(
-            self.scripts.of(plan, (plan.agent, self.agents.get(plan.agent, ""))),
+            self.scripts.steps_of(plan, (plan.agent, self.agents.get(plan.agent, ""))),
             chain((0,), islice(self.gaps, offset, None)),
             strict=False,
         ):
@@ -391,21 +391,21 @@ class Rows:
             rng.choice(sample_texts.FIRST_NAMES),
             rng.choice(sample_texts.LAST_NAMES),
         )
-        luck = rng.random()
+        draw = rng.random()
         profile = (
             first
-            if luck < 0.4
+            if draw < 0.4
             else f"{first} {last}"
-            if luck < 0.75
+            if draw < 0.75
             else rng.choice(sample_texts.ARABIC_NAMES)
         )
-        if luck > 0.95:
+        if draw > 0.95:
             profile = rng.choice(sample_texts.NICKNAMES)
         full = f"{first} {last}" if rng.random() < 0.6 else ""
-        vin = f"W1K{id * PRIME % 10**14:014}" if full and luck < 0.5 else ""
-        card = f"VIP-{id * 7919 % 10**6:06}" if full and luck < 0.15 else ""
-        email = f"client{id}@example.com" if full and luck < 0.6 else ""
-        known = "t" if vin else "f" if luck > 0.9 else NULL
+        vin = f"W1K{id * PRIME % 10**14:014}" if full and draw < 0.5 else ""
+        card = f"VIP-{id * 7919 % 10**6:06}" if full and draw < 0.15 else ""
+        email = f"client{id}@example.com" if full and draw < 0.6 else ""
+        known = "t" if vin else "f" if draw > 0.9 else NULL
         moment = self.moment(start, id)
         self._row("clients", id, full, profile, email, vin, card, known, "{}", moment)
         number = _number(id)
@@ -480,20 +480,27 @@ class ConversationWriter:
     def _deliver(self, event: int, step: Step, moment: str) -> None:
         rows = self.rows
         id = rows.counts["message_deliveries"] = rows.counts["message_deliveries"] + 1
-        fate = rows.outcomes[id % 4_099]
-        self.rev += fate.moves
+        outcome = rows.outcomes[id % 4_099]
+        self.rev += outcome.moves
         at = self.at
-        sid = f"MM{id * PRIME & MASK:032x}" if fate.sent else NULL
-        claim = f"bench:1:00000000\t{moment}\t{rows.moment(at + 30, id)}" if fate.moves else "\\N\t\\N\t\\N"
+        sid = f"MM{id * PRIME & MASK:032x}" if outcome.sent else NULL
+        claim = (
+            f"bench:1:00000000\t{moment}\t{rows.moment(at + 30, id)}" if outcome.moves else "\\N\t\\N\t\\N"
+        )
         times = "\t".join(
             rows.moment(at + after, id) if happened else NULL
-            for after, happened in ((1, fate.sent), (2, fate.delivered), (4, fate.read), (4, fate.failed))
+            for after, happened in (
+                (1, outcome.sent),
+                (2, outcome.delivered),
+                (4, outcome.read),
+                (4, outcome.failed),
+            )
         )
         epoch, person = (NULL, "t") if step.by_person else (self.epoch, "f")
-        error = ERROR if fate.failed else ""
+        error = ERROR if outcome.failed else ""
         rows.lines["message_deliveries"].append(
-            f"{id}\t{event}\t{self.id}\t{fate.state}\t{self.rev}\t\\N\t{sid}\t{epoch}\t{person}\t"
-            f"{1 if fate.moves else 0}\t{moment}\t{claim}\t\\N\t{fate.code}\t{error}\t{fate.reason}\t"
+            f"{id}\t{event}\t{self.id}\t{outcome.state}\t{self.rev}\t\\N\t{sid}\t{epoch}\t{person}\t"
+            f"{1 if outcome.moves else 0}\t{moment}\t{claim}\t\\N\t{outcome.code}\t{error}\t{outcome.reason}\t"
             f"{times}\t{moment}\n"
         )
 
@@ -501,8 +508,8 @@ class ConversationWriter:
         self.rev += 1
         id = self.rows.counts["media"] + 1
         url = f"https://api.twilio.com/2010-04-01/Accounts/AC/Messages/MM{event:032x}/Media/ME{id:032x}"
-        gone = "Cette pièce jointe n'existe plus."
-        self.rows._row("media", id, event, 0, url, "image/jpeg", "failed", "", NULL, self.rev, gone)
+        error = "Cette pièce jointe n'existe plus."
+        self.rows._row("media", id, event, 0, url, "image/jpeg", "failed", "", NULL, self.rev, error)
 
     def end(self) -> None:
         plan, rows = self.plan, self.rows

@@ -41,7 +41,7 @@ def positive_number(value: str) -> int:
 
 
 def require_value(value: str | None, prompt: str, option: str, *, hidden: bool = False) -> str:
-    """The value of an option; at a terminal a missing one is asked for."""
+    """The value of an option; prompt for a missing one at a terminal."""
     if value is None and sys.stdin.isatty():
         value = getpass.getpass(prompt) if hidden else input(prompt)
     if value is None or not (value.strip() if hidden else has_visible_characters(value)):

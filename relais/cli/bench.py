@@ -56,7 +56,7 @@ BENCHMARKS = {
         },
     ),
     "fill": Benchmark(
-        "Create a database of many conversations to look at.",
+        "Create a database of many conversations to explore.",
         {
             "conversations": Option(1_000_000, "number of conversations"),
             "events": Option(20_000_000, "number of events"),

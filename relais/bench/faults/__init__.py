@@ -163,7 +163,7 @@ def _figures(
         "messages": result.received + result.accepted,
         "received": result.received,
         "accepted": result.accepted,
-        "healed": result.healed,
+        "healed": result.recovered,
         "uncertain": len(result.uncertain),
         "kills": fault_injector.counts["web"] + fault_injector.counts["jobs"],
         "database_restarts": fault_injector.counts["database"] + fault_injector.counts["long database"],

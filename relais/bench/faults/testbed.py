@@ -110,7 +110,7 @@ class Testbed:
 
     @property
     def backlog(self) -> int:
-        """Messages that are to leave, or jobs of the bot that are to begin: whichever are more."""
+        """Queued messages or waiting jobs of the bot, whichever are more."""
         return int(self.desk.query(SELECT_BACKLOG)[0][0])
 
 
@@ -122,14 +122,14 @@ def can_mount() -> bool:
 
 
 def _small_disk(folder: Path) -> list[str]:
-    """A command that mounts a disk at `folder`, which only what it runs sees: gone with the last process."""
+    """A command prefix that mounts a tmpfs at `folder` in a mount namespace, which ends with its last process."""
     folder.mkdir()
     return ["unshare", "--mount", "sh", "-c", MOUNT_SMALL_DISK, os.fspath(folder), str(SMALL_DISK_BYTES)]
 
 
 @contextmanager
 def running_testbed(*, keep: bool = False, small_disk: bool = False, **settings: Any) -> Iterator[Testbed]:
-    """`settings` are the double's. Everything is gone after the block, the folder too unless it is to be kept."""
+    """`settings` are the double's. After the block everything is removed, except the folder if `keep`."""
     with _folder(keep) as folder:
         port = free_port()
         desk = RelaisInstance(
@@ -162,8 +162,8 @@ def _folder(keep: bool) -> Iterator[Path]:
     if keep:
         yield Path(tempfile.mkdtemp(prefix="relais-faults-"))
     else:
-        with tempfile.TemporaryDirectory(prefix="relais-faults-", ignore_cleanup_errors=True) as made:
-            yield Path(made)
+        with tempfile.TemporaryDirectory(prefix="relais-faults-", ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
 
 
 def _end(desk: RelaisInstance) -> None:
@@ -198,6 +198,6 @@ def _import_echo_flow(desk: RelaisInstance, file: Path) -> None:
     ]
     flow = {"description": "echo", "states": states, "initial_state": "Trigger", "flags": {}}
     file.write_text(json.dumps(flow), encoding="utf-8")
-    kept = desk.command("flow", "import", os.fspath(file), "--name", "Echo", "--answers")
-    if kept.returncode:
-        raise RuntimeError(kept.stderr)
+    imported = desk.command("flow", "import", os.fspath(file), "--name", "Echo", "--answers")
+    if imported.returncode:
+        raise RuntimeError(imported.stderr)

@@ -1,4 +1,4 @@
-"""The verification at the end: what clients wrote and the double accepted, compared with what the desk stored."""
+"""The final verification: compares the messages clients wrote and the double accepted with what the desk stored."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ class Verification:
     out_of_order: list[str] = field(default_factory=list)
     wrong_state: list[str] = field(default_factory=list)
     uncertain: list[str] = field(default_factory=list)
-    """Marked so on the page and really not at Twilio: a person decides."""
+    """Shown as uncertain and not accepted by Twilio: a person decides."""
     unfinished_jobs: list[str] = field(default_factory=list)
-    healed: int = 0
+    recovered: int = 0
     received: int = 0
     accepted: int = 0
 
@@ -94,8 +94,8 @@ def verify(testbed: Testbed, load: LoadGenerator, readers: Iterable[SocketReader
     accepted_messages = testbed.twilio.get("accepted")["messages"]
     deliveries = [Delivery(*row) for row in testbed.desk.query(SELECT_DELIVERIES)]
     result.received, result.accepted = len(written), len(accepted_messages)
-    healed = _check_received(result, testbed, written)
-    _check_echoes(result, testbed, load, written, healed)
+    recovered = _check_received(result, testbed, written)
+    _check_echoes(result, testbed, load, written, recovered)
     _check_outgoing(result, deliveries, accepted_messages)
     _check_outgoing_order(result, deliveries, accepted_messages)
     _check_clicks(result, load, deliveries)
@@ -111,15 +111,15 @@ def verify(testbed: Testbed, load: LoadGenerator, readers: Iterable[SocketReader
 def _check_received(result: Verification, testbed: Testbed, written: list[dict[str, Any]]) -> set[str]:
     """Check that each is stored once, by SID, and in order of arrival per client.
 
-    Returns the SIDs recovered from Twilio's log only: they stand where they were found.
+    Returns the SIDs recovered from Twilio's log only: their position is the time of recovery.
     """
     stored: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-    healed = set()
-    for sid, conversation, seq, _address, was_healed in testbed.desk.query(SELECT_RECEIVED):
+    recovered = set()
+    for sid, conversation, seq, _address, was_recovered in testbed.desk.query(SELECT_RECEIVED):
         stored[sid].append((conversation, seq))
-        if was_healed:
-            healed.add(sid)
-    result.healed = len(healed)
+        if was_recovered:
+            recovered.add(sid)
+    result.recovered = len(recovered)
     last: dict[str, tuple[tuple[int, int], str]] = {}
     for message in sorted(written, key=lambda each: int(each["turn"])):
         positions = stored.pop(message["sid"], [])
@@ -128,13 +128,13 @@ def _check_received(result: Verification, testbed: Testbed, written: list[dict[s
             result.lost.append(f"a client's message is not stored: {detail}")
         elif len(positions) > 1:
             result.doubled.append(f"a client's message is stored {len(positions)} times: {detail}")
-        elif message["sid"] not in healed:
+        elif message["sid"] not in recovered:
             position, before = positions[0], last.get(message["from"])
             if before and before[0] > position:
                 result.out_of_order.append(f"{detail} at {position} stands before {before[1]} at {before[0]}")
             last[message["from"]] = position, message["sid"]
     result.doubled += [f"nobody wrote {sid}, stored at {positions}" for sid, positions in stored.items()]
-    return healed
+    return recovered
 
 
 def _check_echoes(
@@ -142,14 +142,15 @@ def _check_echoes(
     testbed: Testbed,
     load: LoadGenerator,
     written: list[dict[str, Any]],
-    healed: set[str],
+    recovered: set[str],
 ) -> None:
-    """What the bot alone answers it has answered, each message once; one that came late, when the talk had gone on,
-    at most once."""
+    """Check that the bot echoed each message once, and at most once if recovered: the bot may be further on."""
     bots = set(load.conversations_by_role.bot)
     client_messages = [m for m in written if m["from"] in bots]
     expected_max = Counter((m["from"], ECHO + m["body"]) for m in client_messages)
-    expected_min = Counter((m["from"], ECHO + m["body"]) for m in client_messages if m["sid"] not in healed)
+    expected_min = Counter(
+        (m["from"], ECHO + m["body"]) for m in client_messages if m["sid"] not in recovered
+    )
     echoed = {
         (address, body): times for address, body, times in testbed.desk.query(SELECT_ECHOES, list(bots))
     }
@@ -157,15 +158,15 @@ def _check_echoes(
         actual = echoed.get((address, body), 0)
         detail = f"“{body}” to {address}: {actual} times, not {times}"
         if actual < expected_min[address, body]:
-            result.lost.append(f"the bot did not say {detail}")
+            result.lost.append(f"the bot did not send {detail}")
         elif actual > times:
-            result.doubled.append(f"the bot said {detail}")
+            result.doubled.append(f"the bot sent {detail}")
 
 
 def _check_outgoing(
     result: Verification, deliveries: list[Delivery], accepted_messages: list[dict[str, Any]]
 ) -> None:
-    """The double took each once; our word about it is the double's."""
+    """Check that the double accepted each message once, and that the stored state is the double's."""
     by_ref: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for message in accepted_messages:
         by_ref[message["ref"]].append(message)
@@ -174,17 +175,19 @@ def _check_outgoing(
     for delivery in deliveries:
         messages = by_ref.pop(str(delivery.id))
         if len(messages) > 1:
-            result.doubled.append(f"taken {len(messages)} times, {[m['sid'] for m in messages]}: {delivery}")
+            result.doubled.append(
+                f"accepted {len(messages)} times, {[m['sid'] for m in messages]}: {delivery}"
+            )
         elif messages:
             _check_state(result, delivery, messages[0])
             if delivery.resend_of and accepted_count.get(delivery.resend_of):
-                result.doubled.append(f"said again although it had been taken: {delivery}")
+                result.doubled.append(f"sent again although it had been accepted: {delivery}")
         elif delivery.state == "uncertain" and delivery.event not in resent:
             result.uncertain.append(str(delivery))
         elif delivery.state not in UNSENT_STATES:
-            result.lost.append(f"never taken: {delivery}")
+            result.lost.append(f"never accepted: {delivery}")
         elif delivery.state == "failed" and not delivery.error_code and delivery.event not in resent:
-            result.lost.append(f"given up without a reason: {delivery}")
+            result.lost.append(f"failed without a reason: {delivery}")
     result.doubled += [f"of no delivery: {ref}" for ref in by_ref if by_ref[ref]]
 
 
@@ -198,7 +201,7 @@ def _check_state(result: Verification, delivery: Delivery, message: dict[str, An
 def _check_outgoing_order(
     result: Verification, deliveries: list[Delivery], accepted_messages: list[dict[str, Any]]
 ) -> None:
-    """Within a conversation the double took them in the order of the history."""
+    """Check that the double accepted the messages of a conversation in the order of its history."""
     position = {str(d.id): d for d in deliveries}
     last: dict[int, Delivery] = {}
     for message in accepted_messages:
@@ -207,12 +210,12 @@ def _check_outgoing_order(
             continue
         before = last.get(delivery.conversation)
         if before and before.seq > delivery.seq:
-            result.out_of_order.append(f"taken after delivery {before.id}, seq {before.seq}: {delivery}")
+            result.out_of_order.append(f"accepted after delivery {before.id}, seq {before.seq}: {delivery}")
         last[delivery.conversation] = delivery
 
 
 def _check_clicks(result: Verification, load: LoadGenerator, deliveries: list[Delivery]) -> None:
-    """What an agent was told was accepted is in the outbox, once; what was refused is not."""
+    """Check that each text acknowledged to an agent is in the outbox once, and a refused one is not."""
     by_ref = Counter(d.ref for d in deliveries if d.ref)
     for ref, click in load.clicks.items():
         detail = f"{ref} in conversation {click.conversation}, answered {click.status}"
@@ -224,27 +227,27 @@ def _check_clicks(result: Verification, load: LoadGenerator, deliveries: list[De
             result.doubled.append(f"a refused text is in the outbox: {detail}")
 
 
-SHOWN = """
+SELECT_SHOWN = """
 select e.rev, e.id, d.id, d.rev from conversation_events e left join message_deliveries d on d.event_id = e.id
  where e.conversation_id = %s
 """
 
 
 def _check_frames(result: Verification, testbed: Testbed, reader: SocketReader) -> None:
-    """Whoever looked on saw each event, and each delivery as it is now, once and in order."""
-    who = f"the reader of conversation {reader.conversation}"
+    """Check that the socket got each event, and each delivery in its final state, once and in order."""
+    name = f"the reader of conversation {reader.conversation}"
     for before, after in zip(reader.frames, reader.frames[1:], strict=False):
         if after[2] < before[2]:
-            result.out_of_order.append(f"{who} got {after} after {before}")
+            result.out_of_order.append(f"{name} got {after} after {before}")
     for frame, times in Counter(reader.frames).items():
         if times > 1:
-            result.doubled.append(f"{who} got {frame} {times} times")
+            result.doubled.append(f"{name} got {frame} {times} times")
     events = {id for kind, id, _rev in reader.frames if kind in ("message", "event")}
     newest = {(kind, id): rev for kind, id, rev in reader.frames}
-    for rev, event, delivery, delivery_rev in testbed.desk.query(SHOWN, reader.conversation):
+    for rev, event, delivery, delivery_rev in testbed.desk.query(SELECT_SHOWN, reader.conversation):
         if rev > reader.first and event not in events:
-            result.lost.append(f"{who} never saw event {event} of rev {rev}; has {reader.rev}")
+            result.lost.append(f"{name} never saw event {event} of rev {rev}; has {reader.rev}")
         if delivery and delivery_rev > max(reader.first, rev):
             seen = max(newest.get(("delivery", delivery), 0), newest.get(("message", event), 0))
             if seen < delivery_rev:
-                result.lost.append(f"{who} saw delivery {delivery} at rev {seen}, not {delivery_rev}")
+                result.lost.append(f"{name} saw delivery {delivery} at rev {seen}, not {delivery_rev}")

@@ -29,8 +29,8 @@ SOCKETS_PER_BATCH = 20
 class BareFanOut:
     def __init__(self, kept: Path) -> None:
         frames = json.loads(kept.read_text())
-        self.of_messages: dict[str, tuple[str, str]] = frames["messages"]
-        self.of_lists: list[tuple[float, str]] = frames["lists"]
+        self.message_frames: dict[str, tuple[str, str]] = frames["messages"]
+        self.list_frames: list[tuple[float, str]] = frames["lists"]
         self.sockets: defaultdict[str, set[WebSocket]] = defaultdict(set)
         self.playing: asyncio.Task[None] | None = None
         self.routes = [
@@ -49,16 +49,17 @@ class BareFanOut:
 
     async def message(self, request: Request) -> Response:
         self.playing = self.playing or asyncio.create_task(self._play())
-        found = SID.search(await request.body())
-        if found and (message := self.of_messages.get(found[1].decode())):  # Nobody looks at some threads.
+        match = SID.search(await request.body())
+        # Some conversations have no watcher.
+        if match and (message := self.message_frames.get(match[1].decode())):
             thread, text = message
             await _send(self.sockets[thread], text)
         return Response("<Response/>", media_type="text/xml")
 
     async def _play(self) -> None:
-        begun = asyncio.get_running_loop().time()
-        for at, text in self.of_lists:
-            await asyncio.sleep(begun + at - asyncio.get_running_loop().time())
+        started_at = asyncio.get_running_loop().time()
+        for at, text in self.list_frames:
+            await asyncio.sleep(started_at + at - asyncio.get_running_loop().time())
             await _send(self.sockets[""], text)
 
 

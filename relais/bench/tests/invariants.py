@@ -1,4 +1,4 @@
-"""What holds in every database of ours and that no constraint says: a query for each, which must find nothing."""
+"""Invariants that no database constraint enforces: each query selects the violations and must return no row."""
 
 INVARIANTS = {
     "seq has no gap, and rev goes with it": """
@@ -16,7 +16,7 @@ INVARIANTS = {
                  union all select rev from message_deliveries d where d.conversation_id = c.id
                  union all select m.rev from media m join conversation_events e on e.id = m.event_id
                             where e.conversation_id = c.id) r)""",
-    "what the client said last is known": """
+    "the last inbound message is recorded": """
         select c.id from conversations c
           join lateral (select seq, created_at from conversation_events e
                          where e.conversation_id = c.id and event_type = 'message_received'
@@ -33,25 +33,25 @@ INVARIANTS = {
     "an ended conversation took as long as it says": """
         select id from conversations where status not in ('active', 'transferred')
            and (duration_seconds is null or abs(extract(epoch from ended_at - started_at) - duration_seconds) > 1)""",
-    "a held one has a holder who took it, a waiting one asked": """
+    "a held conversation has a holder and a takeover, a waiting one neither": """
         select c.id from conversations c where status = 'transferred' and (transferred_at is null
             or (agent_id is null) = exists (select 1 from conversation_events e where e.conversation_id = c.id
                                                 and event_type = 'agent_takeover'))""",
-    "whatever is open was written to within a day": """
+    "an open conversation has an inbound message within a day": """
         select id from conversations where status in ('active', 'transferred')
            and last_inbound_at < now() - interval '24 hours'""",
-    "of one channel, one conversation after the other": """
+    "conversations of one channel do not overlap": """
         select id from (
           select id, started_at, lag(coalesce(ended_at, 'infinity')) over (partition by address_id, sender order by started_at) as before
             from conversations) c where started_at < before""",
-    "every message out has its fate, and its conversation's": """
+    "every outgoing message has a delivery of the same conversation": """
         select e.id from conversation_events e left join message_deliveries d on d.event_id = e.id
          where (event_type in ('message_sent', 'agent_message')) <> (d.id is not null)
             or d.conversation_id <> e.conversation_id or d.rev < e.rev""",
-    "what was accepted has a sid and a time": """
+    "an accepted message has a sid and a time": """
         select id from message_deliveries where (state in ('sent', 'delivered', 'read')) > (sid is not null and sent_at is not null)
             or (state = 'refused') <> (reason <> '') or (state = 'failed') <> (failed_at is not null)""",
-    "menus are those that were chosen": """
+    "the menu path is the menus that were chosen": """
         select c.id from conversations c
          where menu_path <> coalesce((select array_agg(metadata->>'menu_choice' order by seq) from conversation_events e
                                        where e.conversation_id = c.id and event_type = 'menu_choice'), '{}')""",

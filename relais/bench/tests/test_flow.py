@@ -1,4 +1,4 @@
-"""The bench runs and tells its figures; how good they are is reported, not tested."""
+"""The flow benchmark runs and reports its figures; it asserts no speed."""
 
 import json
 

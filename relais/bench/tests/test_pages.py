@@ -1,4 +1,4 @@
-"""A filled folder keeps every promise, and its pages are asked for over HTTP."""
+"""A generated folder satisfies all invariants, and its pages answer over HTTP."""
 
 from __future__ import annotations
 
