@@ -1,7 +1,7 @@
-"""Fixtures for the tests of every room: users, conversations in each state, clocks.
+"""Fixtures for all tests: users, conversations in each state, clocks.
 
-Awa and Koffi are agents, Mariam supervises, Yao is of another team and must see nothing, Nadia is the admin, Fatou is a
-client.
+Awa and Koffi are agents, Mariam is a supervisor, Yao is an agent of another team who must see nothing, Nadia is the
+admin, and Fatou is a client.
 """
 
 from __future__ import annotations
@@ -76,9 +76,11 @@ def yao(db: None) -> Any:
 
 @pytest.fixture
 def fatou_writes(db: None, clock: Clock) -> Callable[..., Any]:
-    """Ingest a message of Fatou. Returns the conversation as it is then."""
+    """A function that ingests a message of Fatou and returns its conversation."""
 
-    def writes(text: str = "Bonjour", *, address: str = FATOU, name: str = "Fatou", **fields: Any) -> Any:
+    def ingest_message(
+        text: str = "Bonjour", *, address: str = FATOU, name: str = "Fatou", **fields: Any
+    ) -> Any:
         from relais.conversations.inbound import ingest
         from relais.conversations.inbound_messages import InboundMessage
         from relais.conversations.models import Conversation
@@ -95,7 +97,7 @@ def fatou_writes(db: None, clock: Clock) -> Callable[..., Any]:
         received = ingest([message], at=clock.now)[message.sid]
         return Conversation.objects.get(pk=received.conversation_id)
 
-    return writes
+    return ingest_message
 
 
 @pytest.fixture

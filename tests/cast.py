@@ -1,4 +1,4 @@
-"""The addresses and clocks that all tests share, and readers of what happened in a conversation."""
+"""Addresses and clocks for all tests, and readers of a conversation's events and messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each administrative action is logged once, with actor and targets as ids, and without names or texts."""
+"""The audit log: each administrative action is logged once, with ids of actor and targets and without names or texts."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ FLOW_DEFINITION = {
     "initial_state": "Trigger",
 }
 READ_ONLY_VIEWS = {"users", "flows", "flow", "export_revision", "try_revision", "path"}
-"""Views of the same rooms that change nothing."""
+"""Views of the same apps that change nothing."""
 
 
 class AuditTrail:
@@ -92,9 +92,11 @@ def test_changing_a_role(nadia_browser, nadia, awa, trail):
 def test_creating_assigning_and_removing_a_team(nadia_browser, nadia, awa, trail):
     lines = trail.recorded_by(lambda: change_user(nadia_browser, awa, new_team="Ventes"))
     team = Team.objects.get()
-    given = {"act": "team changed", "actor": nadia.pk, "user": awa.pk, "team": team.pk}
-    assert lines == [{"act": "team created", "actor": nadia.pk, "team": team.pk}, given]
-    assert trail.recorded_by(lambda: change_user(nadia_browser, awa, team="")) == [given | {"team": "none"}]
+    team_changed = {"act": "team changed", "actor": nadia.pk, "user": awa.pk, "team": team.pk}
+    assert lines == [{"act": "team created", "actor": nadia.pk, "team": team.pk}, team_changed]
+    assert trail.recorded_by(lambda: change_user(nadia_browser, awa, team="")) == [
+        team_changed | {"team": "none"}
+    ]
 
 
 def test_changing_a_name_does_not_log_it(nadia_browser, nadia, awa, trail):

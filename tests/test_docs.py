@@ -1,5 +1,5 @@
-"""The documentation keeps up with the code: what has a name stands in docs/, labels are those of the pages, links lead
-somewhere, and the examples of docs/hooks.md are run against the real routes."""
+"""The documentation matches the code: every variable, setting, event, command and metric is documented, quoted labels
+exist on the pages, links have targets, and the examples of docs/hooks.md are sent to the real routes."""
 
 from __future__ import annotations
 
@@ -33,11 +33,9 @@ from relais.whatsapp.inbound.routes import HookRoutes
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
-FRENCH = sorted((DOCS / "fr").glob("*.md"))
+FRENCH_PAGES = sorted((DOCS / "fr").glob("*.md"))
 VARIABLE = re.compile(r"\b((?:TWILIO|RELAIS|STUDIO)_[A-Z_]+[A-Z]|DATABASE_URL|PUBLIC_BASE_URL|EMAIL_URL)\b")
-
-
-SOURCE = (".py", ".sql", ".js", ".css")
+SOURCE_SUFFIXES = (".py", ".sql", ".js", ".css")
 FORBIDDEN_MODULES = {"services.py", "utils.py"}
 
 
@@ -45,48 +43,51 @@ def page(name: str) -> str:
     return (DOCS / name).read_text()
 
 
-def named(path: Path) -> str:
+def relative_path(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-# -- what has a name is documented ------------------------------------------------------------------------
+# -- every name is documented ------------------------------------------------------------------------------
 
 
-def variables_of_the_code() -> set[str]:
+def environment_variables() -> set[str]:
     return set(re.findall(rf'"{VARIABLE.pattern}"', (ROOT / "relais" / "environment.py").read_text()))
 
 
-def test_every_variable_is_in_settings_and_no_other():
-    assert set(re.findall(rf"^\| `{VARIABLE.pattern}`", page("settings.md"), re.M)) == variables_of_the_code()
+def test_settings_documents_exactly_the_environment_variables():
+    assert set(re.findall(rf"^\| `{VARIABLE.pattern}`", page("settings.md"), re.M)) == environment_variables()
 
 
-def test_every_variable_for_people_is_in_the_example_file():
+def test_the_example_file_has_every_public_variable():
     example = set(re.findall(rf"^#?{VARIABLE.pattern}=", (ROOT / ".env.example").read_text(), re.M))
-    assert example == variables_of_the_code() - {"RELAIS_ENV_FILE", "RELAIS_EMULATOR_URL"}
+    assert example == environment_variables() - {"RELAIS_ENV_FILE", "RELAIS_EMULATOR_URL"}
 
 
-@pytest.mark.parametrize("path", PAGES, ids=named)
-def test_no_page_speaks_of_a_variable_that_is_none(path):
-    assert set(VARIABLE.findall(path.read_text())) <= variables_of_the_code()
+@pytest.mark.parametrize("path", PAGES, ids=relative_path)
+def test_no_page_names_an_unknown_variable(path):
+    assert set(VARIABLE.findall(path.read_text())) <= environment_variables()
 
 
-def test_every_word_of_the_company_is_in_settings():
+def test_every_company_setting_is_in_settings():
     known = {
-        word.key
-        for word in vars(company_settings).values()
-        if isinstance(word, company_settings.SettingDefinition)
+        definition.key
+        for definition in vars(company_settings).values()
+        if isinstance(definition, company_settings.SettingDefinition)
     }
     assert known <= set(re.findall(r"^\| `(\w+)`", page("settings.md"), re.M))
 
 
-def test_a_word_without_a_field_on_the_page_says_so():
+def test_company_settings_without_a_form_field_are_marked():
     rows = dict(
         re.findall(r"^\| `(\w+)` \| (.+?) \|", page("settings.md").split("## Company settings")[1], re.M)
     )
-    assert {word.key for word in company_settings.EDITABLE_SETTINGS} == {
-        key for key, on in rows.items() if on != "not on the page"
+    assert {definition.key for definition in company_settings.EDITABLE_SETTINGS} == {
+        key for key, label in rows.items() if label != "not on the page"
     }
-    assert all(rows[word.key] == f"« {word.label._args[0]} »" for word in company_settings.EDITABLE_SETTINGS)
+    assert all(
+        rows[definition.key] == f"« {definition.label._args[0]} »"
+        for definition in company_settings.EDITABLE_SETTINGS
+    )
 
 
 def test_every_event_type_state_and_reason_is_in_history():
@@ -95,16 +96,18 @@ def test_every_event_type_state_and_reason_is_in_history():
     assert all(f"`{status}`" in page("history.md") for status in Status.values)
 
 
-def test_the_events_that_no_code_writes_are_those_that_are_said_to_be():
-    verb = re.compile(r'(?:append_event|_transition|_end|_create_outgoing)\(\s*"(\w+)"')
+def test_the_events_marked_as_never_written_are_those_no_code_writes():
+    write_call = re.compile(r'(?:append_event|_transition|_end|_create_outgoing)\(\s*"(\w+)"')
     sources = [file for file in (ROOT / "relais").rglob("*.py") if "tests" not in file.parts]
-    written = {name for file in sources for name in verb.findall(file.read_text())} | {"message_received"}
-    said = set(re.findall(r"^\| `(\w+)` \|.*No code writes it yet", page("history.md"), re.M))
-    assert said == set(EventType.values) - written
+    written = {name for file in sources for name in write_call.findall(file.read_text())} | {
+        "message_received"
+    }
+    documented = set(re.findall(r"^\| `(\w+)` \|.*No code writes it yet", page("history.md"), re.M))
+    assert documented == set(EventType.values) - written
 
 
 @pytest.mark.parametrize("state", DeliveryState, ids=str)
-def test_every_state_stands_under_the_word_of_the_pages(state):
+def test_every_state_is_documented_with_its_label(state):
     row = re.search(rf"^\| `{state.value}` \| « (.+?) »", page("history.md"), re.M)
     assert row and row[1] == state._label_._args[0]  # type: ignore[attr-defined]
 
@@ -114,7 +117,7 @@ def test_every_command_is_in_operating():
     assert sorted(documented) == sorted(commands(build_parser()))
 
 
-def test_every_flow_that_comes_along_is_in_operating():
+def test_every_library_flow_is_in_operating():
     row = next(
         line for line in page("operating.md").splitlines() if line.startswith("| `relais flow export`")
     )
@@ -130,30 +133,33 @@ def test_the_files_to_open_for_a_change_exist():
 
 
 def test_every_module_that_development_names_exists():
-    """By its path inside `relais/`, or by its name alone."""
+    """A module is named by its path inside `relais/`, or by its file name."""
     files = (
-        path for root in ("relais", "tests") for path in (ROOT / root).rglob("*") if path.suffix in SOURCE
+        path
+        for root in ("relais", "tests")
+        for path in (ROOT / root).rglob("*")
+        if path.suffix in SOURCE_SUFFIXES
     )
     sources = [f"/{path.relative_to(ROOT)}" for path in (*files, ROOT / "conftest.py")]
-    named = set(re.findall(r"`(?:relais/)?((?:\w+/)*\w+\.(?:py|sql|js|css))`", page("development.md")))
+    module_names = set(re.findall(r"`(?:relais/)?((?:\w+/)*\w+\.(?:py|sql|js|css))`", page("development.md")))
     assert {
-        name for name in named if not any(path.endswith(f"/{name}") for path in sources)
+        name for name in module_names if not any(path.endswith(f"/{name}") for path in sources)
     } <= FORBIDDEN_MODULES
 
 
-def test_every_room_stands_in_the_table_of_rooms():
-    drawn = page("development.md").split("## Rooms\n")[1].split("```")[1]
-    assert all(re.search(rf"\b{re.escape(room)}\b", drawn) for room in ROOMS)
+def test_every_app_is_in_the_diagram_of_rooms():
+    diagram = page("development.md").split("## Rooms\n")[1].split("```")[1]
+    assert all(re.search(rf"\b{re.escape(room)}\b", diagram) for room in ROOMS)
 
 
-def commands(parser: argparse.ArgumentParser, before: str = "") -> Iterator[str]:
-    """The listed ones; what has no help is for Relais itself."""
+def commands(parser: argparse.ArgumentParser, prefix: str = "") -> Iterator[str]:
+    """The listed commands; a command without a help text is for internal use."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for listed in action._choices_actions:
-                name = f"{before}{listed.dest}"
-                below = list(commands(action.choices[listed.dest], f"{name} "))
-                yield from below or [name]
+                name = f"{prefix}{listed.dest}"
+                subcommands = list(commands(action.choices[listed.dest], f"{name} "))
+                yield from subcommands or [name]
 
 
 def test_every_hook_has_a_chapter():
@@ -161,7 +167,7 @@ def test_every_hook_has_a_chapter():
     assert {hook.path.rpartition("/")[2] for hook in HookRoutes().hooks} == chapters
 
 
-def test_every_name_of_a_free_input_is_in_hooks():
+def test_every_field_name_of_a_free_input_is_in_hooks():
     chapter = page("hooks.md").split("\n## free-input\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (`[^|]+`) \| `(\w+)`", chapter, re.M)
     assert {name: field for names, field in rows for name in re.findall(r"`(\w+)`", names)} == (
@@ -170,12 +176,14 @@ def test_every_name_of_a_free_input_is_in_hooks():
 
 
 def test_every_fault_of_the_double_is_in_development():
-    for on, faults in FAULTS_BY_OPERATION.items():
+    for operation, faults in FAULTS_BY_OPERATION.items():
         row = next(
-            line for line in page("development.md").splitlines() if line.startswith("|") and f"`{on}`" in line
+            line
+            for line in page("development.md").splitlines()
+            if line.startswith("|") and f"`{operation}`" in line
         )
-        own = faults if on != "media" else ("redirect", "reject")
-        assert all(f"`{fault}`" in row for fault in own)
+        listed_faults = faults if operation != "media" else ("redirect", "reject")
+        assert all(f"`{fault}`" in row for fault in listed_faults)
 
 
 def test_every_log_is_in_the_troubleshooting():
@@ -191,9 +199,9 @@ def test_every_part_of_health_is_explained():
     assert example and set(json.loads(example[0])) == {"status", *parts}
 
 
-def test_every_code_of_twilio_s_that_is_named_has_a_sentence():
-    named = set(re.findall(r"\b(2\d{4}|63\d{3})\b", page("fr/depannage.md")))
-    assert {int(code) for code in named} <= set(error_sentences.ERROR_SENTENCES)
+def test_every_twilio_error_code_that_is_named_has_a_sentence():
+    codes = set(re.findall(r"\b(2\d{4}|63\d{3})\b", page("fr/depannage.md")))
+    assert {int(code) for code in codes} <= set(error_sentences.ERROR_SENTENCES)
 
 
 # -- the changelog -------------------------------------------------------------------------------------------
@@ -216,11 +224,13 @@ def test_the_changelog_names_events_and_metrics_that_exist():
 # -- the README ----------------------------------------------------------------------------------------------
 
 
-def test_the_readme_gives_the_commands_that_are_called_before_a_change_is_taken_in():
+def test_the_readme_names_the_commands_of_ci():
     readme = (ROOT / "README.md").read_text()
-    called = re.findall(r"^(bin/\w+)", (ROOT / ".ci" / "run").read_text(), re.M)
-    assert called
-    assert all(f"`{command}`" in readme or re.search(rf"^{command}\b", readme, re.M) for command in called)
+    ci_commands = re.findall(r"^(bin/\w+)", (ROOT / ".ci" / "run").read_text(), re.M)
+    assert ci_commands
+    assert all(
+        f"`{command}`" in readme or re.search(rf"^{command}\b", readme, re.M) for command in ci_commands
+    )
 
 
 def test_every_command_of_bin_is_in_the_readme():
@@ -233,7 +243,7 @@ def test_every_room_is_in_the_readme():
     assert rooms == set(re.findall(r"^  (\w+)/ ", (ROOT / "README.md").read_text(), re.M))
 
 
-def test_every_page_is_reached_from_the_readme():
+def test_the_readme_links_to_every_page():
     linked = {link for link, _ in links(ROOT / "README.md")}
     assert {path.resolve() for path in PAGES[1:]} <= linked
 
@@ -253,53 +263,55 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("path", PAGES, ids=named)
-def test_links_lead_somewhere(path):
+@pytest.mark.parametrize("path", PAGES, ids=relative_path)
+def test_every_link_has_a_target(path):
     for target, anchor in links(path):
         assert target.exists(), target
         assert not anchor or anchor in anchors(target), f"{target.name}#{anchor}"
 
 
-# -- the words of the pages ----------------------------------------------------------------------------------
+# -- labels and sentences of the pages ----------------------------------------------------------------------------------
 
-NOT_OURS = {"en gras", "When a message comes in", "Make HTTP Request", "Hors direct"}
-# Said by a command, and by a reason that is kept as it was.
-NOT_OURS |= {"non vérifié", "le bot n'a pas pu continuer"}
+NOT_ON_PAGES = {"en gras", "When a message comes in", "Make HTTP Request", "Hors direct"}
+# Printed by a command, and a stored reason that is shown unchanged.
+NOT_ON_PAGES |= {"non vérifié", "le bot n'a pas pu continuer"}
 
 
-def said_by_the_pages() -> list[str]:
+def texts_of_pages() -> list[str]:
     with (ROOT / "relais/web/locale/en/LC_MESSAGES/django.po").open("rb") as file:
-        ids = [message.id for message in read_po(file) if message.id]
-    return [text for each in ids for text in ((each,) if isinstance(each, str) else each)]
+        messages = [message.id for message in read_po(file) if message.id]
+    return [text for forms in messages for text in ((forms,) if isinstance(forms, str) else forms)]
 
 
-@pytest.mark.parametrize("path", FRENCH, ids=named)
-def test_bold_words_are_labels_of_the_pages(path):
-    labels = {" ".join(text.split()) for text in said_by_the_pages()} | {"En direct"}
+@pytest.mark.parametrize("path", FRENCH_PAGES, ids=relative_path)
+def test_bold_texts_are_labels_of_the_pages(path):
+    labels = {" ".join(text.split()) for text in texts_of_pages()} | {"En direct"}
     bold = {" ".join(text.split()) for text in re.findall(r"\*\*(.+?)\*\*", path.read_text(), re.S)}
-    assert bold - labels - NOT_OURS == set()
+    assert bold - labels - NOT_ON_PAGES == set()
 
 
-@pytest.mark.parametrize("path", FRENCH, ids=named)
+@pytest.mark.parametrize("path", FRENCH_PAGES, ids=relative_path)
 def test_quoted_sentences_are_those_of_the_pages(path):
     quoted = {" ".join(text.split()) for text in re.findall(r"«\s(.+?)\s»", path.read_text(), re.S)}
-    parts = {part.strip(" …") for text in quoted for part in text.split("…")} - NOT_OURS - {""}
-    said = [re.sub(r"\s+", " ", text) for text in said_by_the_pages()]
-    assert {part for part in parts if not any(part in text for text in said)} == set()
+    parts = {part.strip(" …") for text in quoted for part in text.split("…")} - NOT_ON_PAGES - {""}
+    texts = [re.sub(r"\s+", " ", text) for text in texts_of_pages()]
+    assert {part for part in parts if not any(part in text for text in texts)} == set()
 
 
 # -- the examples of the hooks ---------------------------------------------------------------------------------
 
 EXAMPLE = re.compile(r"(?:`POST (/[^`]+)`\s+)?```form\n(.+?)```(?:\s+```(json|xml)\n(.+?)```)?", re.S)
-VARIES = {"conversation_id": int, "event_id": int, "duration_seconds": int, "session_id": str}
+VARYING_FIELDS = {"conversation_id": int, "event_id": int, "duration_seconds": int, "session_id": str}
 
 
 def examples() -> list[tuple[str, dict[str, str], str]]:
-    found, path = [], ""
-    for said, form, _, answer in EXAMPLE.findall(page("hooks.md")):
-        path = said or path
-        found.append((path, dict(line.split("=", 1) for line in form.splitlines()), answer.strip()))
-    return found
+    requests_and_responses, path = [], ""
+    for stated_path, form, _, response in EXAMPLE.findall(page("hooks.md")):
+        path = stated_path or path
+        requests_and_responses.append(
+            (path, dict(line.split("=", 1) for line in form.splitlines()), response.strip())
+        )
+    return requests_and_responses
 
 
 @pytest.fixture
@@ -317,22 +329,26 @@ def test_the_examples_of_the_hooks_are_answered_as_written(desk, settings):
     for path, form, expected in examples():
         if "conversation_id" in form:
             form["conversation_id"] = conversation
-        answer = requests.post(desk + path, data=form, headers=credentials(path, form, settings), timeout=10)
-        assert answer.ok, (path, answer.text)
+        response = requests.post(
+            desk + path, data=form, headers=credentials(path, form, settings), timeout=30
+        )
+        assert response.ok, (path, response.text)
         if not expected.startswith("{"):
-            assert answer.text == expected
+            assert response.text == expected
             continue
-        told = answer.json()
-        conversation = str(told.get("conversation_id", conversation))
-        assert steady(told) == steady(json.loads(expected)), path
+        fields = response.json()
+        conversation = str(fields.get("conversation_id", conversation))
+        assert without_varying_values(fields) == without_varying_values(json.loads(expected)), path
     assert {path.partition("?")[0] for path, *_ in examples()} == {hook.path for hook in HookRoutes().hooks}
 
 
-def steady(answer: dict[str, Any]) -> dict[str, Any]:
-    """What is another one each time counts by its type."""
+def without_varying_values(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields, with the type in place of each value that differs each time."""
     return {
-        key: VARIES[key] if key in VARIES and isinstance(value, VARIES[key]) else value
-        for key, value in answer.items()
+        key: VARYING_FIELDS[key]
+        if key in VARYING_FIELDS and isinstance(value, VARYING_FIELDS[key])
+        else value
+        for key, value in fields.items()
     }
 
 

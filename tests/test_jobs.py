@@ -1,4 +1,4 @@
-"""The jobs process: its parts do not starve each other, and its tables name tasks that exist."""
+"""The jobs process: slow jobs do not starve the heartbeat, and the periodic jobs name tasks that exist."""
 
 import asyncio
 import os
@@ -13,18 +13,18 @@ from relais.job_queues import QUEUE_CONCURRENCY
 from relais.periodic_jobs import PERIODIC_JOBS
 
 
-def test_slow_jobs_leave_a_thread_for_the_heartheartbeats(monkeypatch):
-    over, heartbeats = threading.Event(), []
+def test_slow_jobs_leave_a_thread_for_the_heartbeats(monkeypatch):
+    finished, heartbeats = threading.Event(), []
 
     class Sender:
         def run(self):
-            over.wait(5)
+            finished.wait(5)
 
         def stop(self):
-            over.set()
+            finished.set()
 
     async def slow_jobs(stop):
-        await asyncio.gather(*(asyncio.to_thread(over.wait, 5) for _ in range(jobs.MAX_RUNNING_JOBS)))
+        await asyncio.gather(*(asyncio.to_thread(finished.wait, 5) for _ in range(jobs.MAX_RUNNING_JOBS)))
 
     def write_heartbeat(sender):
         heartbeats.append(time.monotonic())

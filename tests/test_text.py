@@ -1,4 +1,4 @@
-"""Visible and storable characters, and digits of every script."""
+"""`relais.text`: visible characters, characters PostgreSQL stores, digits of every script."""
 
 import unicodedata
 

@@ -23,7 +23,7 @@ TAGS = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 
 
 @pytest.mark.parametrize(
-    ("typed", "set_"),
+    ("typed", "expected"),
     [
         ("Êtes-vous là ?", "Êtes-vous là~?"),
         ("Merci ! À bientôt ; oui : « non »", "Merci~! À bientôt~; oui~: «~non~»"),
@@ -35,10 +35,10 @@ TAGS = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
         (":) 14:05", ":) 14:05"),
     ],
 )
-def test_where_a_no_break_space_is_set(typed, set_):
-    once = typeset(typed)
-    assert once.replace(NO_BREAK_SPACE, "~") == set_
-    assert typeset(once) == once
+def test_where_a_no_break_space_is_set(typed, expected):
+    result = typeset(typed)
+    assert result.replace(NO_BREAK_SPACE, "~") == expected
+    assert typeset(result) == result
 
 
 def test_code_in_a_document_is_not_typeset():
@@ -76,9 +76,9 @@ def test_untranslated_texts_of_templates(path):
 def strings_of(script):
     """The string literals of a script, with an x for each placeholder."""
     lines = [line for line in script.splitlines() if not line.lstrip().startswith(("//", "*", "/*"))]
-    code, filled = "\n".join(lines), 1
-    while filled:
-        code, filled = re.subn(r"\$\{[^{}]*\}", "x", code)
+    code, replacements = "\n".join(lines), 1
+    while replacements:
+        code, replacements = re.subn(r"\$\{[^{}]*\}", "x", code)
     return re.findall(r'"(?:[^"\\\n]|\\.)*"|`[^`]*`', code)
 
 

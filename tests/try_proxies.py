@@ -1,7 +1,7 @@
-"""The proxies of `docs/operating.md`, as they stand there, in front of a running Relais.
+"""Runs the reverse proxy configurations of `docs/operating.md` in front of a running Relais.
 
-`.venv/bin/python -m tests.try_proxies` wants nginx, caddy and openssl; it takes a minute, ends with 1 when something is
-not as it should be, and is no part of `bin/test`.
+`.venv/bin/python -m tests.try_proxies` needs nginx, caddy and openssl and takes a minute. It exits with 1 when a check
+fails. It is no part of `bin/test`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from urllib.parse import urlencode
 
 from twilio.request_validator import RequestValidator
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync.client import connect as connect_websocket
 
 from relais.bench.instance import PASSWORD, RelaisInstance
 from relais.emulator.testing import wait_for
@@ -46,12 +46,12 @@ uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
 
 def example(language: str) -> str:
     page = (ROOT / "docs" / "operating.md").read_text()
-    [found] = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
-    return str(found)
+    [configuration] = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+    return str(configuration)
 
 
-class Proxied:
-    """Relais as it is seen from outside."""
+class ProxyClient:
+    """An HTTPS client of Relais behind the proxy."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -59,27 +59,29 @@ class Proxied:
         self.tls = ssl.create_default_context()
         self.tls.check_hostname, self.tls.verify_mode = False, ssl.CERT_NONE
 
-    def connects(self) -> ssl.SSLSocket:
+    def connect(self) -> ssl.SSLSocket:
         plain = socket.create_connection(("127.0.0.1", self.port), timeout=60)
         return self.tls.wrap_socket(plain, server_hostname=HOST)
 
-    def asks(
+    def request(
         self, method: str, path: str, body: bytes = b"", **headers: str
     ) -> tuple[http.client.HTTPResponse, bytes]:
         connection = http.client.HTTPConnection(HOST, self.port)
-        connection.sock = self.connects()
-        sent = {"Host": f"{HOST}:{self.port}"} | {
+        connection.sock = self.connect()
+        all_headers = {"Host": f"{HOST}:{self.port}"} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
-        with suppress(BrokenPipeError, ConnectionResetError):  # It is refused while it is still being sent.
-            connection.request(method, path, body or None, sent)
-        answer = connection.getresponse()
-        return answer, answer.read()
+        with suppress(
+            BrokenPipeError, ConnectionResetError
+        ):  # The proxy refuses a large body before it is sent.
+            connection.request(method, path, body or None, all_headers)
+        response = connection.getresponse()
+        return response, response.read()
 
     def status(self, method: str, path: str, body: bytes = b"", **headers: str) -> int:
-        return self.asks(method, path, body, **headers)[0].status
+        return self.request(method, path, body, **headers)[0].status
 
-    def message(self, *, signed: bool = True) -> int:
+    def post_message(self, *, signed: bool = True) -> int:
         path = "/api/twilio/message"
         form = {
             "From": "whatsapp:+212612000001",
@@ -92,13 +94,13 @@ class Proxied:
             headers["X_Twilio_Signature"] = signature
         return self.status("POST", path, urlencode(form).encode(), **headers)
 
-    def signs_in(self) -> str:
-        """The session's cookie."""
-        answer, page = self.asks("GET", "/accounts/login/")
+    def sign_in(self) -> str:
+        """Sign in as the admin. Returns the session cookie."""
+        response, page = self.request("GET", "/accounts/login/")
         token = re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.decode())[0]
-        cookie = answer.headers["Set-Cookie"].split(";")[0]
+        cookie = response.headers["Set-Cookie"].split(";")[0]
         form = {"csrfmiddlewaretoken": token, "login": "admin@example.com", "password": PASSWORD}
-        answer, _ = self.asks(
+        response, _ = self.request(
             "POST",
             "/accounts/login/",
             urlencode(form).encode(),
@@ -107,16 +109,18 @@ class Proxied:
             Referer=f"{self.base}/accounts/login/",
         )
         [session] = [
-            value.split(";")[0] for value in answer.headers.get_all("Set-Cookie", []) if "sessionid" in value
+            value.split(";")[0]
+            for value in response.headers.get_all("Set-Cookie", [])
+            if "sessionid" in value
         ]
         return session
 
     def first_frame(self, cookie: str = "") -> Any:
-        """What a WebSocket hears first, or the code it is closed with."""
+        """The kind of the first frame of a WebSocket, or its close code."""
         headers = {"Cookie": cookie} if cookie else {}
-        with connect(
+        with connect_websocket(
             f"ws://{HOST}:{self.port}/live",
-            sock=self.connects(),
+            sock=self.connect(),
             additional_headers=headers,
             compression=None,
         ) as page:
@@ -127,33 +131,33 @@ class Proxied:
             except ConnectionClosed as closed:
                 return closed.rcvd and closed.rcvd.code
 
-    def seconds_until_closed(self, sent: bytes) -> float:
-        begun = time.monotonic()
-        with self.connects() as plain:
-            plain.sendall(sent)
+    def seconds_until_closed(self, head: bytes) -> float:
+        started_at = time.monotonic()
+        with self.connect() as plain:
+            plain.sendall(head)
             with suppress(ConnectionResetError, ssl.SSLError):
                 while plain.recv(65_536):
                     pass
-        return time.monotonic() - begun
+        return time.monotonic() - started_at
 
 
-def checks(proxied: Proxied) -> Iterator[tuple[str, bool]]:
-    answer, page = proxied.asks("GET", "/accounts/login/")
-    yield "a page", answer.status == 200 and b"csrfmiddlewaretoken" in page
-    yield "its cookie is Secure", "Secure" in (answer.headers["Set-Cookie"] or "")
-    yield "a signed message", proxied.message() == 200
-    yield "an unsigned message", proxied.message(signed=False) == 403
-    yield "figures only with a token", proxied.status("GET", "/metrics") == 401
+def checks(proxied: ProxyClient) -> Iterator[tuple[str, bool]]:
+    response, page = proxied.request("GET", "/accounts/login/")
+    yield "a page", response.status == 200 and b"csrfmiddlewaretoken" in page
+    yield "its cookie is Secure", "Secure" in (response.headers["Set-Cookie"] or "")
+    yield "a signed message", proxied.post_message() == 200
+    yield "an unsigned message", proxied.post_message(signed=False) == 403
+    yield "metrics only with a token", proxied.status("GET", "/metrics") == 401
     yield "a WebSocket without a session", proxied.first_frame() == 4401
-    yield "a WebSocket with one", proxied.first_frame(proxied.signs_in()) == "refresh"
+    yield "a WebSocket with one", proxied.first_frame(proxied.sign_in()) == "refresh"
     yield "headers of 40 kB", proxied.status("GET", "/accounts/login/", X="y" * 40_000) in (400, 431, 494)
     yield "a body of 4 MB", proxied.status("POST", "/accounts/login/", b"x" * 4_000_000) == 413
     yield "a hook's body of 300 kB", proxied.status("POST", "/api/twilio/message", b"x" * 300_000) == 413
     half = f"GET / HTTP/1.1\r\nHost: {HOST}\r\nX: y".encode()
     yield "headers that never end", 5 < proxied.seconds_until_closed(half) < 20
-    # Before and after the connections to Relais that a proxy keeps have had their time.
+    # Before and after the keep-alive time of the proxy's connections to Relais.
     for _ in range(3):
-        yield "a signed message, later", proxied.message() == 200
+        yield "a signed message, later", proxied.post_message() == 200
         time.sleep(11)
     yield "health", proxied.status("GET", "/api/health") == 200
 
@@ -200,7 +204,7 @@ def environment(port: int) -> dict[str, str]:
     }
 
 
-def tries(name: str, configure: Callable[[Path, int, RelaisInstance], list[str]]) -> bool:
+def check_proxy(name: str, configure: Callable[[Path, int, RelaisInstance], list[str]]) -> bool:
     with tempfile.TemporaryDirectory(prefix="relais-proxy-") as scratch:
         folder, port = Path(scratch), free_port()
         subprocess.run(
@@ -217,17 +221,17 @@ def tries(name: str, configure: Callable[[Path, int, RelaisInstance], list[str]]
                 *("--password", PASSWORD),
             )
             with running(configure(folder, port, desk)):
-                proxied = Proxied(port)
-                wait_for(lambda: _listens(port), 20, f"{name} to listen")
+                proxied = ProxyClient(port)
+                wait_for(lambda: _is_listening(port), 20, f"{name} to listen")
                 results = list(checks(proxied))
         finally:
             desk.stop()
-    for what, is_good in results:
-        print(f"{name}: {what}: {'ok' if is_good else 'WRONG'}")
+    for name_of_check, is_good in results:
+        print(f"{name}: {name_of_check}: {'ok' if is_good else 'WRONG'}")
     return all(is_good for _, is_good in results)
 
 
-def _listens(port: int) -> bool:
+def _is_listening(port: int) -> bool:
     with suppress(OSError):
         socket.create_connection(("127.0.0.1", port), timeout=2).close()
         return True
@@ -239,7 +243,7 @@ def main() -> int:
     if missing:
         print(f"Install {' and '.join(missing)} first (apt install {' '.join(missing)}).", file=sys.stderr)
         return 1
-    return 0 if all([tries("nginx", nginx), tries("caddy", caddy)]) else 1
+    return 0 if all([check_proxy("nginx", nginx), check_proxy("caddy", caddy)]) else 1
 
 
 if __name__ == "__main__":
