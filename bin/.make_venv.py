@@ -1,6 +1,6 @@
-"""Makes `.venv` beside bin/ hold exactly what a lock file says. Quick when it does already.
+"""Installs the packages of a lock file into `.venv` beside bin/. Does nothing if `.venv` is up to date.
 
-A stamp with the lock's hash is written last: a `.venv` without a good stamp was left half-made and is made anew.
+A stamp file with the hash of the lock is written last: a `.venv` without a valid stamp is incomplete and is recreated.
 """
 
 import fcntl
@@ -25,22 +25,22 @@ exec "$venv/bin/python" -P -m relais "$@"
 
 
 def main(kind):
-    with one_at_a_time():
-        # What the tests need includes what runs.
-        kinds = [each for each in ("dev", "runtime") if stamp(each).exists()]
+    with lock_venv():
+        # The dev packages include the runtime packages.
+        kinds = [name for name in ("dev", "runtime") if stamp(name).exists()]
         if kind in kinds and is_current(kind):
             return
-        if not kinds or not works():
-            make()
+        if not kinds or not is_usable():
+            create_venv()
         elif kind == "runtime" and "dev" in kinds:
             if is_current("dev"):
                 return
             kind = "dev"
-        fill(kind)
+        install_packages(kind)
 
 
 @contextmanager
-def one_at_a_time():
+def lock_venv():
     lock = os.open(ROOT / ".venv.lock", os.O_RDONLY | os.O_CREAT, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -53,54 +53,54 @@ def stamp(kind):
     return VENV / f".{kind}.stamp"
 
 
-def due(kind):
+def expected_stamp(kind):
     return f"{hashlib.sha256(LOCKS[kind].read_bytes()).hexdigest()} {python_version()}\n"
 
 
 def is_current(kind):
-    return works() and stamp(kind).read_text() == due(kind) and (VENV / "bin" / "relais").exists()
+    return (
+        is_usable() and stamp(kind).read_text() == expected_stamp(kind) and (VENV / "bin" / "relais").exists()
+    )
 
 
 def python_version():
-    found = subprocess.run(
+    result = subprocess.run(
         [PYTHON, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True, check=False
     )
-    return found.stdout.strip() if found.returncode == 0 else ""
+    return result.stdout.strip() if result.returncode == 0 else ""
 
 
-def works():
+def is_usable():
     return PYTHON.exists() and python_version() != ""
 
 
-def make():
+def create_venv():
     print("Preparing .venv (the first time takes some seconds) …", file=sys.stderr, flush=True)
     if VENV.is_symlink():
         VENV.unlink()
     shutil.rmtree(VENV, ignore_errors=True)
     if subprocess.run([sys.executable, "-m", "venv", VENV], check=False).returncode:
-        sys.exit("Python could not make .venv; what it said stands above.")
+        sys.exit("Python could not create .venv; see its error above.")
 
 
-def fill(kind):
+def install_packages(kind):
     print("Installing packages …", file=sys.stderr, flush=True)
-    for each in LOCKS:
-        stamp(each).unlink(missing_ok=True)
-    if not (by_uv(LOCKS[kind]) or by_pip(LOCKS[kind])):
-        sys.exit(
-            "The packages could not be installed (is a package index reachable?); what was tried stands above."
-        )
-    place_code()
-    stamp(kind).write_text(due(kind))
+    for name in LOCKS:
+        stamp(name).unlink(missing_ok=True)
+    if not (install_with_uv(LOCKS[kind]) or install_with_pip(LOCKS[kind])):
+        sys.exit("The packages could not be installed (is a package index reachable?); see the errors above.")
+    link_code()
+    stamp(kind).write_text(expected_stamp(kind))
 
 
-def by_uv(lock):
-    """Five times as fast, but it does not read pip's settings: a company's mirror is known to pip only."""
-    return by_pip(UV_LOCK, quiet=True) and succeeds(
+def install_with_uv(lock):
+    """Five times as fast as pip, but uv does not read pip's configuration, such as the index of a company's mirror."""
+    return install_with_pip(UV_LOCK, quiet=True) and succeeds(
         [PYTHON, "-m", "uv", "pip", "install", "--quiet", "--require-hashes", "-r", lock, "--python", PYTHON]
     )
 
 
-def by_pip(lock, quiet=False):
+def install_with_pip(lock, quiet=False):
     command = [PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock]
     return succeeds([*command, "--disable-pip-version-check", "--root-user-action=ignore"], quiet)
 
@@ -110,8 +110,8 @@ def succeeds(command, quiet=False):
     return subprocess.run(command, stdin=subprocess.DEVNULL, stderr=hidden, check=False).returncode == 0
 
 
-def place_code():
-    """`relais` is importable and a command, without being installed: the code is what lies beside bin/."""
+def link_code():
+    """Make `relais` importable and a command without installing it: `.venv` uses the code beside bin/."""
     packages = next((VENV / "lib").glob("python3*/site-packages"))
     (packages / "relais.pth").write_text("../../../..\n")
     launcher = VENV / "bin" / "relais"

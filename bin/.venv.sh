@@ -1,4 +1,4 @@
-# Sourced by the commands beside it: finds a Python, and makes `.venv` what the lock files say.
+# Sourced by the commands in bin/: finds a Python, and installs the locked packages into `.venv`.
 # shellcheck shell=sh
 
 root=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "$0")")/.." && pwd)
