@@ -27,10 +27,10 @@ def test_the_installed_function_is_the_one_in_the_file():
     assert body == FILE.read_text().split("$$")[1]
 
 
-def test_no_migration_leaves_the_function_it_replaced():
+def test_processes_of_the_previous_version_find_the_function_that_they_call():
     with connection.cursor() as cursor:
         cursor.execute("select count(*) from pg_proc where proname = 'relais_waiting_due'")
-        assert cursor.fetchone() == (0,)
+        assert cursor.fetchone() == (1,)
 
 
 def test_the_interval_decides_when_the_next_one_is_due(waiting, fatou_writes, clock):
