@@ -29,7 +29,7 @@ from relais.live.endpoint import LiveEndpoint
 from relais.live.pool import open_pool
 from relais.ops import health
 from relais.ops.watch import exposition
-from relais.ops.watch.metrics_store import pools
+from relais.ops.watch.metrics_store import pool_collector
 from relais.web.headers import StrictTransportSecurity, is_https
 from relais.web.overload import overloaded_response
 from relais.whatsapp.inbound.routes import HookRoutes
@@ -84,7 +84,7 @@ async def _lifespan(application: Starlette) -> AsyncIterator[None]:
     state = application.state
     async with open_pool() as pool, state.live.running(pool), state.hooks.lifespan():
         state.pool = pool
-        pools.stats["native"] = pool.get_stats
+        pool_collector.stats["native"] = pool.get_stats
         yield
 
 

@@ -38,9 +38,9 @@ JOB_THREADS = 2 * MAX_RUNNING_JOBS
 def run() -> int:
     """Run until SIGTERM or SIGINT; then finish what is claimed and return 0."""
     django.setup()
-    from relais.ops.watch.metrics_store import keeping
+    from relais.ops.watch.metrics_store import storing_metrics
 
-    with keeping("jobs"):
+    with storing_metrics("jobs"):
         return asyncio.run(_run())
 
 

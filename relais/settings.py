@@ -78,7 +78,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "relais.web.context.page",
-                "relais.ops.watch.alert_badge.on_every_page",
+                "relais.ops.watch.alert_badge.alert_badge_context",
             ],
             "builtins": [
                 "django.templatetags.i18n",

@@ -9,7 +9,7 @@ from relais.environment import LOOPBACK, Environment
 from relais.http_server.connection_limits import limits_for_this_process
 from relais.http_server.server import load_server, uvicorn_config
 from relais.ops.port import listen
-from relais.ops.watch.metrics_store import keeping
+from relais.ops.watch.metrics_store import storing_metrics
 
 PRELOADED_MODULES = (
     "relais.http_server.django_bridge",
@@ -41,6 +41,6 @@ def serve(environment: Environment, fd: int | None = None, *, batch_hooks: bool 
         trust_local_proxy=urlsplit(environment.public_base_url).hostname not in LOOPBACK,
     )
     server = load_server(config)
-    with keeping("web"):
+    with storing_metrics("web"):
         server.run(sockets=[listener])
     return 0 if server.started else 1

@@ -16,7 +16,7 @@ from relais.ops.doctor.result import CheckResult, failed, ok, warning
 MIN_VERSION_NUMBER = 150_000
 REQUIRED_EXTENSIONS = ("pg_trgm", "unaccent")
 SLOW_QUERY_SECONDS = 0.05
-"""Seconds for the min_characters question; a page asks a dozen, a message half of that."""
+"""For `select 1`. A page runs a dozen queries, a message half of that."""
 MIN_FREE_CONNECTIONS = 10
 """Web and jobs may each open a dozen more under load."""
 TOO_MANY_CONNECTIONS_MESSAGES = ("too many clients", "remaining connection slots", "too many connections")
@@ -64,7 +64,7 @@ def _check_facts(facts: dict[str, Any], seconds: float, left: int) -> Iterator[C
         yield failed("It is a standby that takes no writes.", "Let DATABASE_URL lead to the primary.")
     if seconds > SLOW_QUERY_SECONDS:
         yield warning(
-            f"The min_characters question takes {seconds * 1000:.0f} ms.",
+            f"The shortest query takes {seconds * 1000:.0f} ms.",
             "Let the database run on the same machine or network as Relais.",
         )
     if left < MIN_FREE_CONNECTIONS:

@@ -11,21 +11,20 @@ from relais.ops.doctor.context import DoctorContext
 from relais.ops.doctor.result import CheckResult, failed, ok, unverified, warning
 from relais.ops.health import STALE_AFTER_SECONDS
 from relais.ops.job_progress import SELECT_OLDEST_READY, SELECT_PROGRESS, JobProgress, periodic_intervals
+from relais.ops.status_queries import (
+    FAILED_JOBS_WINDOW_SECONDS,
+    MAX_UNSENT_SECONDS,
+    SELECT_FAILED_JOBS,
+    SELECT_HEARTBEATS,
+    SELECT_OUTBOX,
+    Outbox,
+)
 
-MAX_UNSENT_SECONDS = 60
 MAX_JOB_WAIT_SECONDS = 300
 
-READ_HEARTBEAT = "select process, extract(epoch from now() - at)::float from heartbeats where name = %s"
 COUNT_WORKERS = (
     "select count(*) from procrastinate_workers where last_heartbeat > now() - make_interval(secs => %s)"
 )
-FAILED_JOBS = """
-select job.task_name, count(*) from procrastinate_jobs job
-where job.status = 'failed' and exists (
-  select from procrastinate_events event
-  where event.job_id = job.id and event.type = 'failed' and event.at > now() - interval '1 day')
-group by 1 order by 2 desc
-"""
 STALLED_JOBS = """
 select count(*) from procrastinate_jobs job
 left join procrastinate_workers worker on worker.id = job.worker_id
@@ -39,21 +38,12 @@ cross join lateral (
 where job.status = 'todo'
   and coalesce(job.scheduled_at, deferred.at) < now() - make_interval(secs => %s)
 """
-UNSENT_MESSAGES = """
-select count(*), max(extract(epoch from now() - created_at))::float from message_deliveries
-where state in ('queued', 'sending')
-"""
-UNCERTAIN_MESSAGES = """
-select count(*) from message_deliveries
-where state = 'uncertain' and created_at > now() - interval '1 day'
-"""
-
 LOG_READINGS = """
 select sender, extract(epoch from now() - last_ok_at)::float, missing, last_error || back_error <> ''
 from log_readings where account = %s order by sender
 """
 MAX_RECONCILIATION_AGE_SECONDS = 900
-"""The log is read every minute."""
+"""As `relais.whatsapp.reconcile.status.STALE_AFTER`, whose module needs Django. The log is read every minute."""
 
 
 def check_jobs(context: DoctorContext) -> Iterator[CheckResult]:
@@ -73,9 +63,9 @@ def check_jobs(context: DoctorContext) -> Iterator[CheckResult]:
             )
         else:
             yield _not_running(heartbeat, context)
-        failures = db.execute(FAILED_JOBS).fetchall()
+        failures = db.execute(SELECT_FAILED_JOBS, [FAILED_JOBS_WINDOW_SECONDS]).fetchall()
         if failures:
-            names = ", ".join(f"{name.rpartition('.')[2]} × {count}" for name, count in failures)
+            names = ", ".join(f"{name.rpartition('.')[2]} × {count}" for name, count, _ in failures)
             yield warning(
                 f"Jobs that failed for good within a day: {names}.", f"Read {context.log}/jobs.log."
             )
@@ -104,20 +94,19 @@ def _check_progress(db: psycopg.Connection[Any], context: DoctorContext) -> Iter
 def check_sender(context: DoctorContext) -> Iterator[CheckResult]:
     with context.database() as db:
         alive, heartbeat = _read_heartbeat(db, "sender", context)
-        unsent, seconds = _one(db, UNSENT_MESSAGES)
-        (uncertain,) = _one(db, UNCERTAIN_MESSAGES)
+        outbox = Outbox.from_rows(db.execute(SELECT_OUTBOX).fetchall())
     if alive:
-        yield ok(f"{heartbeat}; {unsent} to be sent.")
+        yield ok(f"{heartbeat}; {outbox.waiting} to be sent.")
     else:
         yield _not_running(heartbeat, context)
-    if unsent and seconds > MAX_UNSENT_SECONDS:
+    if outbox.oldest_seconds > MAX_UNSENT_SECONDS:
         yield failed(
-            f"{unsent} unsent, the oldest for {_time(seconds)}.",
+            f"{outbox.waiting} unsent, the oldest for {_time(outbox.oldest_seconds)}.",
             f"Read {context.log}/jobs.log: it says what Twilio answers. Nothing is lost: what waits will leave.",
         )
-    if uncertain:
+    if outbox.uncertain_within_a_day:
         yield warning(
-            f"Of {uncertain} of the last day nobody knows whether they left.",
+            f"Of {outbox.uncertain_within_a_day} of the last day nobody knows whether they left.",
             "In the conversation, « C'est arrivé » or « Renvoyer » decides.",
         )
 
@@ -148,10 +137,10 @@ def _check_reading(
 
 
 def _read_heartbeat(db: psycopg.Connection[Any], name: str, context: DoctorContext) -> tuple[bool, str]:
-    row = db.execute(READ_HEARTBEAT, [name]).fetchone()
-    if row is None:
+    rows = {row[0]: row for row in db.execute(SELECT_HEARTBEATS).fetchall()}
+    if name not in rows:
         return False, "there never was a sign of life"
-    process, seconds = row
+    _, _, process, seconds = rows[name]
     return seconds <= STALE_AFTER_SECONDS, f"last sign of life {_time(max(seconds, 0))} ago, from {process}"
 
 

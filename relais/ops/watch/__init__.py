@@ -1,4 +1,4 @@
-"""Watching Relais run: the figures for a monitor, and the page « État » that says the same in plain words.
+"""Observability: the metrics for Prometheus, and the status page « État » that says the same in plain sentences.
 
-It counts and shows; it decides nothing.
+It reads and shows; it decides nothing.
 """

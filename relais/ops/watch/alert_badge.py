@@ -1,4 +1,4 @@
-"""The red light beside « État » on every page of an admin: asked often, so that it looks again only now and then."""
+"""The red badge beside « État » in the sidebar of an admin. Pages poll it, so its value is cached for some seconds."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
-from relais.ops.watch.checks import Level, signs
+from relais.ops.watch.checks import Level, run_checks
 
-KEPT = 5.0
-"""Seconds that one look is good for, in this process."""
+CACHE_SECONDS = 5.0
+"""How long one result is used in this process."""
 
 
-class Light:
+class AlertBadge:
     def __init__(self) -> None:
-        self._red, self._until = False, 0.0
+        self._is_red, self._expires_at = False, 0.0
         self._lock = threading.Lock()
 
     def is_red(self) -> bool:
         with self._lock:
-            if time.monotonic() >= self._until:
-                self._red, self._until = _look(), time.monotonic() + KEPT
-            return self._red
+            if time.monotonic() >= self._expires_at:
+                self._is_red, self._expires_at = _is_any_check_in_danger(), time.monotonic() + CACHE_SECONDS
+            return self._is_red
 
-    def forget(self) -> None:
-        self._until = 0.0
-
-
-light = Light()
+    def clear_cache(self) -> None:
+        self._expires_at = 0.0
 
 
-def _look() -> bool:
+alert_badge = AlertBadge()
+
+
+def _is_any_check_in_danger() -> bool:
     try:
-        return any(sign.level is Level.DANGER for sign in signs(timezone.now()))
+        return any(check.level is Level.DANGER for check in run_checks(timezone.now()))
     except (DatabaseError, InterfaceError):
         return True
 
 
-def on_every_page(request: HttpRequest) -> dict[str, Any]:
-    """A context processor; only the sidebar of an admin queries."""
-    return {"light_is_red": SimpleLazyObject(light.is_red)}
+def alert_badge_context(request: HttpRequest) -> dict[str, Any]:
+    """Context processor. Lazy: only the sidebar of an admin runs the checks."""
+    return {"alert_badge_is_red": SimpleLazyObject(alert_badge.is_red)}

@@ -1,10 +1,10 @@
-"""`/metrics`: what all processes counted, and what the database knows, in the text format of Prometheus."""
+"""`/metrics` in the text format of Prometheus: the counters of all processes, and gauges read from the database."""
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -25,122 +25,124 @@ from relais.accounts.models import ApiToken, TokenRefused
 from relais.db_connection import release_connection
 from relais.ops.job_progress import JobProgress, periodic_intervals
 from relais.ops.watch import queries
-from relais.ops.watch.metrics_store import FRESH
+from relais.ops.watch.metrics_store import SNAPSHOT_STALE_AFTER_SECONDS
 from relais.process_identity import process_identity
 from relais.whatsapp.reconcile.status import reconciliation_status
 
 LOOPBACK = ("127.0.0.1", "::1")
 LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
-FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
-PATIENCE, LONGEST = "2s", 3.0
-"""What one question may take, and all of them together."""
-Answer = TypeVar("Answer")
-OTHERS = """
+PROXY_HEADERS = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+STATEMENT_TIMEOUT_MS = 2_000
+COLLECT_TIMEOUT_SECONDS = 3.0
+"""For all database work of one request."""
+Result = TypeVar("Result")
+SELECT_OTHER_SNAPSHOTS = """
 select process, kind, text from watch_snapshots where process <> %s and at > now() - make_interval(secs => %s)
 """
 _threads = CapacityLimiter(1)
-"""One at a time: who asks in a hurry must not take the pages' connections."""
+"""One request at a time uses the database: frequent scrapes must not take the connections that pages need."""
 
 
 async def metrics(request: Request) -> Response:
     try:
-        if not is_from_here(request) and not await _in_time(_knows_a_token, request):
+        if not is_local(request) and not await _run_within_timeout(_has_valid_token, request):
             return _unauthorized("Ask with the header “Authorization: Bearer TOKEN”")
     except TokenRefused as refused:
         return _unauthorized(f"This token is {refused.state}")
-    text = await _in_time(_all_that_is_known) or _text(Everything(asks=False))
+    text = await _run_within_timeout(_collect_text) or _as_text(MetricsCollector(with_database=False))
     return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4, headers={"Cache-Control": "no-store"})
 
 
-def _unauthorized(why: str) -> Response:
-    sentence = f"{why}; `relais token create` makes one."
+def _unauthorized(reason: str) -> Response:
+    sentence = f"{reason}; `relais token create` makes one."
     return PlainTextResponse(sentence, 401, {"WWW-Authenticate": 'Bearer realm="Relais"'})
 
 
-async def _in_time(ask: Callable[..., Answer], *args: Any) -> Answer | None:
-    """What the database has to say; None when it hangs, which nobody waits for."""
-    with move_on_after(LONGEST):
-        return await to_thread.run_sync(ask, *args, limiter=_threads, abandon_on_cancel=True)
+async def _run_within_timeout(function: Callable[..., Result], *args: Any) -> Result | None:
+    """Run in a thread; return None, and abandon the thread, when the database hangs for longer than the timeout."""
+    with move_on_after(COLLECT_TIMEOUT_SECONDS):
+        return await to_thread.run_sync(function, *args, limiter=_threads, abandon_on_cancel=True)
     return None
 
 
-def is_from_here(request: Request) -> bool:
-    """Asked by a program on this machine itself. Through a proxy everybody comes from here: it leaves its traces."""
+def is_local(request: Request) -> bool:
+    """Whether a program on this machine sent it. Behind a proxy each request comes from loopback: look at the headers
+    that a proxy adds."""
     headers = request.headers
     return (
         request.client is not None
         and request.client.host in LOOPBACK
         and LOOPBACK_HOST.fullmatch(headers.get("host", "")) is not None
-        and not any(name in headers for name in FORWARDED)
+        and not any(name in headers for name in PROXY_HEADERS)
     )
 
 
-def _knows_a_token(request: Request) -> bool:
+def _has_valid_token(request: Request) -> bool:
     token = bearer_token(request.headers.get("authorization", ""))
     at = timezone.now()
     try:
-        known = ApiToken.authenticate(token, at=at)
-        if known:
-            known.record_use(at=at)
-        return known is not None
+        api_token = ApiToken.authenticate(token, at=at)
+        if api_token:
+            api_token.record_use(at=at)
+        return api_token is not None
     except (DatabaseError, InterfaceError):
         return False
     finally:
         release_connection()
 
 
-def _all_that_is_known() -> bytes:
+def _collect_text() -> bytes:
     try:
-        return exposed()
+        return exposition_text()
     finally:
         release_connection()
 
 
-def exposed() -> bytes:
-    return _text(Everything())
+def exposition_text() -> bytes:
+    return _as_text(MetricsCollector())
 
 
-def _text(everything: Collector) -> bytes:
+def _as_text(collector: Collector) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(everything)
+    registry.register(collector)
     return generate_latest(registry)
 
 
-class Everything(Collector):
-    """`asks`: also the database, and by it the other processes."""
+class MetricsCollector(Collector):
+    """`with_database`: read also the database, which holds the metrics of the other processes."""
 
-    def __init__(self, *, asks: bool = True) -> None:
-        self.asks = asks
+    def __init__(self, *, with_database: bool = True) -> None:
+        self.with_database = with_database
 
     def collect(self) -> Iterator[Metric]:
         families: dict[str, Metric] = {}
-        own = process_identity()
-        _add(families, REGISTRY.collect(), process="web", worker=own)
-        up, known = self.asks, list[Metric]()
+        own_process = process_identity()
+        _merge_families(families, REGISTRY.collect(), process="web", worker=own_process)
+        is_up, from_database = self.with_database, list[Metric]()
         try:
-            if self.asks:
-                known = list(self._of_all(families, own))
+            if self.with_database:
+                from_database = list(self._collect_from_database(families, own_process))
         except (DatabaseError, InterfaceError):
-            up, known = False, []
+            is_up, from_database = False, []
         finally:
-            if self.asks:
-                _forgive()
-        yield GaugeMetricFamily("relais_database_up", "1 while the database answers.", value=float(up))
-        yield from known
-        yield from of_the_machine()
+            if self.with_database:
+                _reset_statement_timeout()
+        yield GaugeMetricFamily("relais_database_up", "1 while the database answers.", value=float(is_up))
+        yield from from_database
+        yield from disk_metrics()
         yield from families.values()
 
-    def _of_all(self, families: dict[str, Metric], own: str) -> Iterator[Metric]:
+    def _collect_from_database(self, families: dict[str, Metric], own_process: str) -> Iterator[Metric]:
         with connection.cursor() as cursor:
-            cursor.execute(f"set statement_timeout = '{PATIENCE}'")
-            cursor.execute(OTHERS, [own, FRESH])
+            cursor.execute(f"set statement_timeout = {STATEMENT_TIMEOUT_MS}")
+            cursor.execute(SELECT_OTHER_SNAPSHOTS, [own_process, SNAPSHOT_STALE_AFTER_SECONDS])
             for process, kind, text in cursor.fetchall():
-                _add(families, text_string_to_metric_families(text), process=kind, worker=process)
-        yield from of_the_database()
+                _merge_families(families, text_string_to_metric_families(text), process=kind, worker=process)
+        yield from database_metrics()
 
 
-def _forgive() -> None:
-    """A connection of the pool must not keep our short patience."""
+def _reset_statement_timeout() -> None:
+    """The connection goes back to the pool: the next user must not inherit our timeout."""
     try:
         if connection.connection is not None and not connection.in_atomic_block:
             connection.cursor().execute("reset statement_timeout")
@@ -148,94 +150,100 @@ def _forgive() -> None:
         pass
 
 
-def _add(families: dict[str, Metric], more: object, **labels: str) -> None:
-    """Families of the same name from several processes become one, whose samples say whose they are."""
-    for family in more:  # type: ignore[attr-defined]
-        kept = families.setdefault(
+def _merge_families(families: dict[str, Metric], added: Iterable[Metric], **labels: str) -> None:
+    """Merge families of the same name from several processes; the labels tell their samples apart."""
+    for family in added:
+        merged = families.setdefault(
             family.name, Metric(family.name, family.documentation, family.type, family.unit)
         )
         for sample in family.samples:
-            kept.samples.append(sample._replace(labels={**sample.labels, **labels}))
+            merged.samples.append(sample._replace(labels={**sample.labels, **labels}))
 
 
-def of_the_database() -> Iterator[Metric]:
+def database_metrics() -> Iterator[Metric]:
     now = timezone.now()
     outbox = queries.outbox()
     age = (now - outbox.oldest_at).total_seconds() if outbox.oldest_at else 0.0
-    yield GaugeMetricFamily("relais_outbox_messages", "Messages that wait to be sent.", value=outbox.waiting)
-    yield GaugeMetricFamily("relais_outbox_oldest_seconds", "Age of the oldest of them.", value=max(0.0, age))
+    yield GaugeMetricFamily("relais_outbox_messages", "Messages in the outbox.", value=outbox.waiting)
     yield GaugeMetricFamily(
-        "relais_outbox_uncertain_messages", "Messages nobody knows the fate of.", value=outbox.uncertain
+        "relais_outbox_oldest_seconds", "Age of the oldest message in the outbox.", value=max(0.0, age)
     )
-    beats = GaugeMetricFamily("relais_heartbeat_age_seconds", "Since the last sign of life.", labels=["duty"])
-    for duty, at in queries.beats().items():
-        beats.add_metric([duty], (now - at).total_seconds())
-    yield beats
-    jobs = GaugeMetricFamily(
-        "relais_jobs", "Jobs that are due, at work, or failed for good.", labels=["task", "state"]
+    yield GaugeMetricFamily(
+        "relais_outbox_uncertain_messages", "Messages whose outcome is unknown.", value=outbox.uncertain
     )
-    for task, counts in queries.jobs().items():
+    heartbeats = GaugeMetricFamily(
+        "relais_heartbeat_age_seconds", "Time since the last heartbeat.", labels=["duty"]
+    )
+    for name, at in queries.heartbeats().items():
+        heartbeats.add_metric([name], (now - at).total_seconds())
+    yield heartbeats
+    jobs = GaugeMetricFamily("relais_jobs", "Jobs that are due, running or failed.", labels=["task", "state"])
+    for task, counts in queries.job_counts().items():
         for state in ("waiting", "doing", "failed"):
             jobs.add_metric([task, state], getattr(counts, state))
     yield jobs
-    yield from of_progress(queries.progress())
-    yield from of_the_comparison(now)
-    open_now, most, _ = queries.connections()
-    yield GaugeMetricFamily("relais_database_connections", "Connections open on the server.", value=open_now)
-    yield GaugeMetricFamily("relais_database_connections_max", "How many may be.", value=most)
+    yield from job_progress_metrics(queries.job_progress())
+    yield from reconciliation_metrics(now)
+    server = queries.server_status()
+    yield GaugeMetricFamily(
+        "relais_database_connections", "Open connections of the server.", value=server.connections
+    )
+    yield GaugeMetricFamily(
+        "relais_database_connections_max", "The server's max_connections.", value=server.max_connections
+    )
 
 
-def of_progress(progress: JobProgress) -> Iterator[Metric]:
+def job_progress_metrics(progress: JobProgress) -> Iterator[Metric]:
     intervals = periodic_intervals()
     ages = GaugeMetricFamily(
-        "relais_periodic_job_age_seconds", "Since a periodic job last succeeded.", labels=["task"]
+        "relais_periodic_job_age_seconds", "Time since a periodic job last succeeded.", labels=["task"]
     )
     overdue = GaugeMetricFamily(
-        "relais_periodic_job_overdue", "1 when it has not for three intervals.", labels=["task"]
+        "relais_periodic_job_overdue", "1 when it missed three of its intervals.", labels=["task"]
     )
     for task in intervals:
         if (age := progress.completed.get(f"task {task}")) is not None:
             ages.add_metric([task], age)
         overdue.add_metric([task], float(task in progress.overdue(intervals)))
     oldest = GaugeMetricFamily(
-        "relais_queue_oldest_ready_seconds", "Wait of the oldest job that could run.", labels=["queue"]
+        "relais_queue_oldest_ready_seconds", "Wait of the oldest job that is ready.", labels=["queue"]
     )
     for queue, age in progress.ready.items():
         oldest.add_metric([queue], age)
     yield from (ages, overdue, oldest)
 
 
-def of_the_comparison(now: datetime) -> Iterator[Metric]:
-    """Twilio's own log of messages, against what stands here."""
-    told = reconciliation_status(at=now)
-    if told is None:
+def reconciliation_metrics(now: datetime) -> Iterator[Metric]:
+    """Reconciliation of our messages with Twilio's message log."""
+    status = reconciliation_status(at=now)
+    if status is None:
         return
-    if told.last_ok_at:
-        age = (now - told.last_ok_at).total_seconds()
+    if status.last_ok_at:
+        age = (now - status.last_ok_at).total_seconds()
         yield GaugeMetricFamily(
-            "relais_reconciliation_age_seconds", "Since the log was last compared.", value=age
+            "relais_reconciliation_age_seconds", "Time since the log was last reconciled.", value=age
         )
     yield GaugeMetricFamily(
         "relais_reconciliation_complete",
-        "Whether the last looks read the log to the end.",
-        value=int(told.is_complete),
+        "1 when the last polls read the log to its end.",
+        value=int(status.is_complete),
     )
-    if told.is_complete:
-        # Of a part of the log, a zero would say what nobody knows.
+    if status.is_complete:
+        # After a partial read, 0 would claim that nothing is missing, which is not known.
         yield GaugeMetricFamily(
-            "relais_reconciliation_missing", "Messages that were missing then.", value=told.missing
+            "relais_reconciliation_missing", "Messages that were missing then.", value=status.missing
         )
-    healed = CounterMetricFamily("relais_reconciliation_healed", "What was made good.", labels=["what"])
+    healed = CounterMetricFamily("relais_reconciliation_healed", "Gaps that were repaired.", labels=["what"])
     for what in ("recovered", "statuses", "overheard"):
-        healed.add_metric([what], getattr(told, what))
+        healed.add_metric([what], getattr(status, what))
     yield healed
 
 
-def of_the_machine() -> Iterator[Metric]:
+def disk_metrics() -> Iterator[Metric]:
     folder = settings.ENVIRONMENT.data_dir
     disk = shutil.disk_usage(folder if folder.exists() else folder.parent)
-    yield GaugeMetricFamily("relais_disk_free_bytes", "Free for the data folder.", value=disk.free)
-    yield GaugeMetricFamily("relais_disk_bytes", "All there is for it.", value=disk.total)
+    yield GaugeMetricFamily("relais_disk_free_bytes", "Free space for the data folder.", value=disk.free)
+    yield GaugeMetricFamily("relais_disk_bytes", "Size of its file system.", value=disk.total)
 
 
 routes = [Route("/metrics", metrics)]

@@ -1,6 +1,7 @@
-"""Each process leaves what it counted in the database: whoever is asked how things are knows of all of them.
+"""Storage of metrics: each process writes its counters to the database, so that any process can show those of all.
 
-Files shared by mapping, the library's own way, would end a process that counts while the disk is full.
+The multiprocess mode of prometheus_client is not used: its memory-mapped files would end a process that counts while
+the disk is full.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from django.db import DatabaseError, InterfaceError, connection
 from prometheus_client import REGISTRY, disable_created_metrics, generate_latest
@@ -20,12 +20,13 @@ from relais.db_connection import release_connection
 from relais.process_identity import process_identity
 
 log = logging.getLogger(__name__)
-EVERY = 5.0
-EACH_MINUTE, EACH_HALF_HOUR = 12, 360
-FRESH = 20
-"""Seconds after which a snapshot tells of a process that is gone."""
-REMEMBERED = "2 days"
-TALLIED = (
+STORE_INTERVAL_SECONDS = 5.0
+ROUNDS_PER_MINUTE, ROUNDS_PER_HALF_HOUR = 12, 360
+SNAPSHOT_STALE_AFTER_SECONDS = 20
+"""An older snapshot is of a process that has ended."""
+TALLY_RETENTION = "2 days"
+JOIN_TIMEOUT_SECONDS = 1.0
+TALLIED_COUNTERS = (
     "relais_hooks",
     "relais_signatures_refused",
     "relais_sends",
@@ -35,131 +36,126 @@ TALLIED = (
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-LEAVE = """
+UPSERT_SNAPSHOT = """
 insert into watch_snapshots (process, kind, text, at) values (%s, %s, %s, now())
 on conflict (process) do update set text = excluded.text, at = excluded.at
 """
-ADD = """
+ADD_TO_TALLY = """
 insert into watch_tallies (minute, name, count, last_at) values (date_trunc('minute', now()), %s, %s, now())
 on conflict (name, minute) do update set count = watch_tallies.count + excluded.count, last_at = excluded.last_at
 """
-FORGET = f"""
+DELETE_EXPIRED = f"""
 delete from watch_snapshots where at < now() - interval '1 hour';
-delete from watch_tallies where minute < now() - interval '{REMEMBERED}'
+delete from watch_tallies where minute < now() - interval '{TALLY_RETENTION}'
 """  # noqa: S608
 
 
-class Pools(Collector):
-    """The database's connections that this process keeps ready."""
+class PoolCollector(Collector):
+    """The connection pools of this process."""
 
     def __init__(self) -> None:
         self.stats: dict[str, Callable[[], Mapping[str, int]]] = {}
 
     def describe(self) -> list[Metric]:
-        """Else the registry would collect at once, and open a pool before anybody wants one."""
+        """Without it the registry collects at registration, which would open a pool before it is used."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        told = GaugeMetricFamily(
+        family = GaugeMetricFamily(
             "relais_pool_connections",
-            "Kept ready, free, and how many wait for one.",
+            "Connections of a pool: open, free, and requests that wait for one.",
             labels=["pool", "state"],
         )
-        for name, stats in self.stats.items():
-            now = stats()
+        for name, read_stats in self.stats.items():
+            stats = read_stats()
             for state, key in (
                 ("open", "pool_size"),
                 ("free", "pool_available"),
                 ("wanted", "requests_waiting"),
             ):
-                told.add_metric([name, state], now.get(key, 0))
-        yield told
+                family.add_metric([name, state], stats.get(key, 0))
+        yield family
 
 
-pools = Pools()
-pools.stats["django"] = lambda: connection.pool.get_stats()  # type: ignore[attr-defined]
-REGISTRY.register(pools)
+pool_collector = PoolCollector()
+pool_collector.stats["django"] = lambda: connection.pool.get_stats()  # type: ignore[attr-defined]
+REGISTRY.register(pool_collector)
 
 
-class Place(NamedTuple):
-    kind: str
-    process: str
-
-
-class Keeper:
-    """What this process has counted, and how much of it is in the tallies already."""
+class MetricsStore:
+    """The counters of this process: what of them is in the tallies already, and what is logged."""
 
     def __init__(self) -> None:
         self.tallied: dict[str, float] = {}
-        self.closed: dict[str, float] = {}
+        self.logged: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def add_up(self) -> None:
-        """Bring the tallies up to date with what this process counted."""
+    def update_tallies(self) -> None:
+        """Add to the tallies what this process has counted since the last call."""
         with self._lock:
-            now = dict(counted())
-            news = {name: count - self.tallied.get(name, 0) for name, count in now.items()}
+            counts = dict(tallied_counters())
+            increments = {name: count - self.tallied.get(name, 0) for name, count in counts.items()}
             with connection.cursor() as cursor:
-                for name in sorted(name for name, more in news.items() if more > 0):
-                    cursor.execute(ADD, [name, int(news[name])])
-                    self.tallied[name] = now[name]
+                for name in sorted(name for name, increment in increments.items() if increment > 0):
+                    cursor.execute(ADD_TO_TALLY, [name, int(increments[name])])
+                    self.tallied[name] = counts[name]
 
-    def tell_closed(self) -> None:
-        """Why sockets were closed since the last time: one line a code, however many there were."""
-        for name, count in counted():
-            if name.startswith("sockets_closed ") and count > (before := self.closed.get(name, 0)):
+    def log_closed_sockets(self) -> None:
+        """One line for each close code with the number of sockets closed since the last call."""
+        for name, count in tallied_counters():
+            if name.startswith("sockets_closed ") and count > (previous := self.logged.get(name, 0)):
                 code = int(name.rpartition(" ")[2])
-                log.info("sockets closed", extra={"code": code, "count": int(count - before)})
-                self.closed[name] = count
+                log.info("sockets closed", extra={"code": code, "count": int(count - previous)})
+                self.logged[name] = count
 
-    def leave(self, place: Place) -> None:
+    def store_snapshot(self, kind: str, process: str) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(LEAVE, [place.process, place.kind, generate_latest(REGISTRY).decode()])
+            cursor.execute(UPSERT_SNAPSHOT, [process, kind, generate_latest(REGISTRY).decode()])
 
-    def forget(self) -> None:
+    def delete_expired(self) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(FORGET)
+            cursor.execute(DELETE_EXPIRED)
 
 
-keeper = Keeper()
+metrics_store = MetricsStore()
 
 
-def counted() -> Iterator[tuple[str, float]]:
-    """Everything that is tallied, by a name such as `hooks /api/twilio/message 200`."""
+def tallied_counters() -> Iterator[tuple[str, float]]:
+    """The value of each counter that is tallied, by a name such as `hooks /api/twilio/message 200`."""
     for family in REGISTRY.collect():
-        if family.name in TALLIED:
+        if family.name in TALLIED_COUNTERS:
             for sample in family.samples:
                 yield " ".join([family.name.removeprefix("relais_"), *sample.labels.values()]), sample.value
 
 
 @contextmanager
-def keeping(kind: str) -> Iterator[None]:
-    """While this block lasts, what this process counts is left where all can read it."""
-    over = threading.Event()
-    place = Place(kind, process_identity())
-    thread = threading.Thread(target=_keep, args=[place, over], name="keeping", daemon=True)
+def storing_metrics(kind: str) -> Iterator[None]:
+    """Store the metrics of this process every few seconds while the block runs."""
+    stop = threading.Event()
+    arguments = [kind, process_identity(), stop]
+    thread = threading.Thread(target=_store_until, args=arguments, name="metrics-store", daemon=True)
     thread.start()
     try:
         yield
     finally:
-        over.set()
-        thread.join(1.0)
+        stop.set()
+        thread.join(JOIN_TIMEOUT_SECONDS)
 
 
-def _keep(place: Place, over: threading.Event) -> None:
+def _store_until(kind: str, process: str, stop: threading.Event) -> None:
     rounds = 0
-    while not over.wait(EVERY):
+    while not stop.wait(STORE_INTERVAL_SECONDS):
         try:
-            keeper.add_up()
-            keeper.leave(place)
-            if rounds % EACH_MINUTE == 0:
-                keeper.tell_closed()
-            if rounds % EACH_HALF_HOUR == 0:
-                keeper.forget()
+            metrics_store.update_tallies()
+            metrics_store.store_snapshot(kind, process)
+            if rounds % ROUNDS_PER_MINUTE == 0:
+                metrics_store.log_closed_sockets()
+            if rounds % ROUNDS_PER_HALF_HOUR == 0:
+                metrics_store.delete_expired()
             rounds += 1
         except (DatabaseError, InterfaceError):
-            pass  # Whoever asks meanwhile is told that the database is away; the next round leaves it all.
+            pass  # The metrics and the status page report the database as down; the next round stores everything.
         except Exception:
-            log.exception("counters were not left")
+            log.exception("metrics could not be stored")
         finally:
             release_connection()

@@ -1,4 +1,4 @@
-"""What the processes tell each other of what they counted. Nothing is decided by it."""
+"""The stored metrics of all processes. They are shown, never used for a decision."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,7 +11,7 @@ else:
 
 
 class Snapshot(models.Model):
-    """The counters of one process as they were a moment ago, in the text format of Prometheus."""
+    """The latest metrics of one process, in the text format of Prometheus."""
 
     process = models.TextField(primary_key=True)
     kind = models.TextField()
@@ -26,7 +26,7 @@ class Snapshot(models.Model):
 
 
 class Tally(models.Model):
-    """How often something happened in one minute, in all processes together."""
+    """The count of one kind of event in one minute, summed over all processes."""
 
     minute = models.DateTimeField()
     name = models.TextField()

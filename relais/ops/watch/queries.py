@@ -1,60 +1,47 @@
-"""What the database knows of how things are: a handful of bounded questions, asked together.
-
-The outbox is read by the index of undecided deliveries, so that it costs the same with millions of others.
-"""
+"""The database queries of the status page and of `/metrics`: few, and each of bounded cost."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 
 from relais.ops.job_progress import SELECT_OLDEST_READY, SELECT_PROGRESS, JobProgress
+from relais.ops.status_queries import (
+    FAILED_JOBS_WINDOW_SECONDS,
+    SELECT_FAILED_JOBS,
+    SELECT_HEARTBEATS,
+    SELECT_OUTBOX,
+    Outbox,
+)
 
-OUTBOX = """
-select state, count(*), min(created_at) from message_deliveries
-where state in ('queued', 'sending', 'uncertain') group by state
-"""
-BEATS = "select name, at from heartbeats"
-JOBS = """
+SELECT_JOB_COUNTS = """
 select task_name,
     count(*) filter (where status = 'todo' and (scheduled_at is null or scheduled_at <= now())),
     count(*) filter (where status = 'doing'),
     count(*) filter (where status = 'failed')
 from procrastinate_jobs where status in ('todo', 'doing', 'failed') group by task_name
 """
-FAILED_JOBS = """
-select count(*), max(event.at), string_agg(distinct task_name, ', ')
-from procrastinate_jobs job join procrastinate_events event on event.job_id = job.id and event.type = 'failed'
-where job.status = 'failed' and event.at > %s
-"""
-CONNECTIONS = """
+SELECT_SERVER_STATUS = """
 select count(*), current_setting('max_connections')::int, current_setting('server_version')
 from pg_stat_activity where backend_type = 'client backend'
 """
-TALLIES = """
+SELECT_TALLIES = """
 select name, sum(count)::bigint, max(last_at) from watch_tallies where minute > %s group by name
 """
 
 
 @dataclass(frozen=True)
-class Counted:
+class EventCount:
     count: int
     last_at: datetime | None
 
 
 @dataclass(frozen=True)
-class Outbox:
-    waiting: int
-    oldest_at: datetime | None
-    uncertain: int
-
-
-@dataclass(frozen=True)
-class Jobs:
-    """Of one task, or of all together."""
+class JobCounts:
+    """Of one task, or of all tasks."""
 
     waiting: int = 0
     doing: int = 0
@@ -66,46 +53,52 @@ class FailedJobs:
     count: int
     last_at: datetime | None
     tasks: str
+    """Names of the tasks, separated by commas."""
+
+
+class ServerStatus(NamedTuple):
+    connections: int
+    max_connections: int
+    version: str
 
 
 def outbox() -> Outbox:
-    rows = {state: (count, oldest) for state, count, oldest in _rows(OUTBOX)}
-    unsent = [rows[state] for state in ("queued", "sending") if state in rows]
-    return Outbox(
-        waiting=sum(count for count, _ in unsent),
-        oldest_at=min((oldest for _, oldest in unsent), default=None),
-        uncertain=rows.get("uncertain", (0, None))[0],
-    )
+    return Outbox.from_rows(_rows(SELECT_OUTBOX))
 
 
-def beats() -> dict[str, datetime]:
-    return dict(_rows(BEATS))
+def heartbeats() -> dict[str, datetime]:
+    return {name: at for name, at, *_ in _rows(SELECT_HEARTBEATS)}
 
 
-def jobs() -> dict[str, Jobs]:
-    return {task: Jobs(*counts) for task, *counts in _rows(JOBS)}
+def job_counts() -> dict[str, JobCounts]:
+    """By task."""
+    return {task: JobCounts(*counts) for task, *counts in _rows(SELECT_JOB_COUNTS)}
 
 
-def progress() -> JobProgress:
+def job_progress() -> JobProgress:
     return JobProgress.from_rows(_rows(SELECT_PROGRESS), _rows(SELECT_OLDEST_READY))
 
 
-def failed_jobs(since: datetime) -> FailedJobs:
-    count, last_at, tasks = _rows(FAILED_JOBS, [since])[0]
-    return FailedJobs(count, last_at, tasks or "")
+def failed_jobs() -> FailedJobs:
+    rows = _rows(SELECT_FAILED_JOBS, [FAILED_JOBS_WINDOW_SECONDS])
+    return FailedJobs(
+        count=sum(count for _, count, _ in rows),
+        last_at=max((last_at for *_, last_at in rows), default=None),
+        tasks=", ".join(sorted(task for task, *_ in rows)),
+    )
 
 
-def connections() -> tuple[int, int, str]:
-    """How many are open, how many may be, and of which version the server is."""
-    count, most, version = _rows(CONNECTIONS)[0]
-    return count, most, str(version).split(" ")[0]
+def server_status() -> ServerStatus:
+    connections, max_connections, version = _rows(SELECT_SERVER_STATUS)[0]
+    return ServerStatus(connections, max_connections, str(version).split(" ")[0])
 
 
-def tallies(since: datetime) -> dict[str, Counted]:
-    return {name: Counted(count, last) for name, count, last in _rows(TALLIES, [since])}
+def event_counts(since: datetime) -> dict[str, EventCount]:
+    """Counted events of all processes, by the names of `metrics_store.tallied_counters`."""
+    return {name: EventCount(count, last_at) for name, count, last_at in _rows(SELECT_TALLIES, [since])}
 
 
-def _rows(question: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
+def _rows(sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(question, values)
+        cursor.execute(sql, parameters)
         return list(cursor.fetchall())

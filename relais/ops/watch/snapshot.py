@@ -1,4 +1,4 @@
-"""All that is asked to say how things are, each thing at most once, and what follows from it."""
+"""The data of one run of the status checks: each query runs lazily and at most once."""
 
 from __future__ import annotations
 
@@ -8,38 +8,43 @@ from functools import cached_property
 
 from relais.ops.health import STALE_AFTER_SECONDS
 from relais.ops.job_progress import JobProgress
+from relais.ops.status_queries import Outbox
 from relais.ops.watch import queries
-from relais.ops.watch.queries import Counted, FailedJobs, Jobs, Outbox
+from relais.ops.watch.queries import EventCount, FailedJobs, JobCounts
 from relais.web.templatetags.relais import duration
 from relais.whatsapp import connection_status
 
-FIVE_MINUTES, LATELY = timedelta(minutes=5), timedelta(minutes=15)
+FIVE_MINUTES, FIFTEEN_MINUTES = timedelta(minutes=5), timedelta(minutes=15)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @dataclass
-class Look:
-    """One look, at one moment."""
-
+class StatusSnapshot:
     at: datetime
-    _since: dict[timedelta, dict[str, Counted]] = field(default_factory=dict)
+    _events: dict[timedelta, dict[str, EventCount]] = field(default_factory=dict)
+    """By time window, then by name."""
 
     @cached_property
     def outbox(self) -> Outbox:
         return queries.outbox()
 
     @cached_property
-    def beats(self) -> dict[str, datetime]:
-        return queries.beats()
+    def heartbeats(self) -> dict[str, datetime]:
+        return queries.heartbeats()
 
     @cached_property
-    def jobs(self) -> Jobs:
-        found = queries.jobs().values()
-        return Jobs(*(sum(getattr(each, name) for each in found) for name in ("waiting", "doing", "failed")))
+    def job_counts(self) -> JobCounts:
+        """Of all tasks together."""
+        counts = queries.job_counts().values()
+        return JobCounts(
+            waiting=sum(task.waiting for task in counts),
+            doing=sum(task.doing for task in counts),
+            failed=sum(task.failed for task in counts),
+        )
 
     @cached_property
-    def progress(self) -> JobProgress:
-        return queries.progress()
+    def job_progress(self) -> JobProgress:
+        return queries.job_progress()
 
     @cached_property
     def last_inbound_at(self) -> datetime | None:
@@ -48,40 +53,41 @@ class Look:
 
     @cached_property
     def failed_jobs(self) -> FailedJobs:
-        return queries.failed_jobs(self.at - DAY)
+        return queries.failed_jobs()
 
-    def happened(self, within: timedelta, *beginnings: str, ending: str = "") -> Counted:
-        """How often, in all processes, and when last; the names are those of `keeping.counted`."""
-        if within not in self._since:
-            self._since[within] = queries.tallies(self.at - within)
-        found = [
-            counted
-            for name, counted in self._since[within].items()
-            if name.startswith(beginnings) and name.endswith(ending)
+    def count_events(self, window: timedelta, *prefixes: str, suffix: str = "") -> EventCount:
+        """The events of all processes whose name matches; names are those of `metrics_store.tallied_counters`."""
+        matching = [
+            event
+            for name, event in self._events_within(window).items()
+            if name.startswith(prefixes) and name.endswith(suffix)
         ]
-        last = max((counted.last_at for counted in found if counted.last_at), default=None)
-        return Counted(sum(counted.count for counted in found), last)
+        last_at = max((event.last_at for event in matching if event.last_at), default=None)
+        return EventCount(sum(event.count for event in matching), last_at)
 
-    def codes(self, within: timedelta) -> dict[str, int]:
-        """Twilio's codes of what it refused, the most frequent first."""
-        self.happened(within)
-        failed = {
-            name.rpartition(" ")[2]: each.count
-            for name, each in self._since[within].items()
+    def rejection_codes(self, window: timedelta) -> dict[str, int]:
+        """The number of messages that Twilio rejected by error code, the most frequent first."""
+        counts = {
+            name.rpartition(" ")[2]: event.count
+            for name, event in self._events_within(window).items()
             if name.startswith("sends refused ")
         }
-        return dict(sorted(failed.items(), key=lambda item: -item[1]))
+        return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
-    def silence(self, duty: str) -> timedelta | None:
-        """For how long it has shown no sign of life; None while it lives."""
-        last = self.beats.get(duty)
-        silent = self.at - last if last else timedelta.max
-        return silent if silent > timedelta(seconds=STALE_AFTER_SECONDS) else None
+    def stale_heartbeat_age(self, name: str) -> timedelta | None:
+        """None while the heartbeat is fresh, `timedelta.max` when there never was one."""
+        last_at = self.heartbeats.get(name)
+        age = self.at - last_at if last_at else timedelta.max
+        return age if age > timedelta(seconds=STALE_AFTER_SECONDS) else None
 
-    def ago(self, moment: datetime | None) -> str:
+    def format_age(self, moment: datetime | None) -> str:
+        """Such as « 42 s » or « 3 min »."""
         if moment is None:
             return ""
-        passed = self.at - moment
-        return (
-            f"{max(0, int(passed.total_seconds()))} s" if passed < timedelta(minutes=1) else duration(passed)
-        )
+        age = self.at - moment
+        return f"{max(0, int(age.total_seconds()))} s" if age < timedelta(minutes=1) else duration(age)
+
+    def _events_within(self, window: timedelta) -> dict[str, EventCount]:
+        if window not in self._events:
+            self._events[window] = queries.event_counts(self.at - window)
+        return self._events[window]

@@ -1,4 +1,4 @@
-"""The last hour in numbers, with the last minutes beside them."""
+"""The statistics of the last hour, each with its value of the last five minutes, for the status page."""
 
 from __future__ import annotations
 
@@ -9,37 +9,36 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 from prometheus_client import REGISTRY
 
-from relais.ops.watch.snapshot import FIVE_MINUTES, HOUR, Look
+from relais.ops.watch.snapshot import FIVE_MINUTES, HOUR, StatusSnapshot
 
 
 @dataclass(frozen=True)
-class Figure:
-    word: str
-    number: int
-    beside: str
+class Stat:
+    label: str
+    value: int
+    detail: str
     icon: str
     link: str = ""
 
 
-def figures(at: datetime) -> Iterator[Figure]:
-    look = Look(at)
+def hourly_stats(at: datetime) -> Iterator[Stat]:
+    snapshot = StatusSnapshot(at)
 
-    def recently(*names: str, ending: str = "") -> tuple[int, str]:
-        lately = look.happened(FIVE_MINUTES, *names, ending=ending).count
-        return look.happened(HOUR, *names, ending=ending).count, _("%(n)s en 5 min") % {"n": lately}
+    def count_hour(*prefixes: str, suffix: str = "") -> tuple[int, str]:
+        recent = snapshot.count_events(FIVE_MINUTES, *prefixes, suffix=suffix).count
+        hourly = snapshot.count_events(HOUR, *prefixes, suffix=suffix).count
+        return hourly, _("%(n)s en 5 min") % {"n": recent}
 
-    received, beside = recently("hooks /api/twilio/message", "hooks /api/twilio/incoming", ending=" 200")
-    yield Figure(_("Reçus en 1 h"), received, beside, "message-square", "/dashboard/conversations")
-    sent, beside = recently("sends accepted")
-    yield Figure(_("Envoyés en 1 h"), sent, beside, "send")
-    failed, beside = recently("sends refused")
-    yield Figure(
-        _("Refusés en 1 h"), failed, beside, "circle-alert", "/dashboard/conversations?status=trouble"
-    )
-    yield Figure(_("À envoyer"), look.outbox.waiting, _("en ce moment"), "hourglass")
-    steps, beside = recently("flow_steps done")
-    yield Figure(_("Étapes du bot en 1 h"), steps, beside, "bot")
+    received, detail = count_hour("hooks /api/twilio/message", "hooks /api/twilio/incoming", suffix=" 200")
+    yield Stat(_("Reçus en 1 h"), received, detail, "message-square", "/dashboard/conversations")
+    sent, detail = count_hour("sends accepted")
+    yield Stat(_("Envoyés en 1 h"), sent, detail, "send")
+    failed, detail = count_hour("sends refused")
+    yield Stat(_("Refusés en 1 h"), failed, detail, "circle-alert", "/dashboard/conversations?status=trouble")
+    yield Stat(_("À envoyer"), snapshot.outbox.waiting, _("en ce moment"), "hourglass")
+    steps, detail = count_hour("flow_steps done")
+    yield Stat(_("Étapes du bot en 1 h"), steps, detail, "bot")
     sockets = sum(
         REGISTRY.get_sample_value("relais_sockets", {"kind": kind}) or 0 for kind in ("thread", "list")
     )
-    yield Figure(_("Pages en direct"), int(sockets), _("en ce moment"), "radio")
+    yield Stat(_("Pages en direct"), int(sockets), _("en ce moment"), "radio")

@@ -1,4 +1,4 @@
-"""The page « État », under /dashboard, with or without a slash at the end."""
+"""The URLs of the status page « État », under /dashboard, with or without a trailing slash."""
 
 from django.urls import re_path
 
@@ -6,5 +6,5 @@ from relais.ops.watch import views
 
 urlpatterns = [
     re_path(r"^state/?$", views.state, name="state"),
-    re_path(r"^state/light/?$", views.state_light, name="state_light"),
+    re_path(r"^state/light/?$", views.state_alert_badge, name="state_alert_badge"),
 ]

@@ -1,4 +1,4 @@
-"""What runs here, and since when."""
+"""The versions that run, and the start time of this process, for the foot of the status page."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from relais.ops.watch import queries
 @dataclass(frozen=True)
 class Version:
     commit: str
-    """Its first letters; empty where no repository is."""
-    since: datetime
+    """Abbreviated hash; empty outside of a git repository."""
+    started_at: datetime
     python: str
     django: str
     postgresql: str
@@ -29,26 +29,26 @@ class Version:
 def version() -> Version:
     return Version(
         commit=_commit(ROOT / ".git")[:8],
-        since=STARTED,
+        started_at=STARTED_AT,
         python=platform.python_version(),
         django=django.get_version(),
-        postgresql=queries.connections()[2],
+        postgresql=queries.server_status().version,
     )
 
 
-STARTED = timezone.now()
+STARTED_AT = timezone.now()
 
 
 def _commit(repository: Path) -> str:
-    """Read from its files, since git itself need not be there."""
+    """The hash of HEAD, read from the files of the repository: git may not be installed."""
     try:
         head = (repository / "HEAD").read_text().strip()
-        name = head.removeprefix("ref: ")
-        if name == head:
+        ref = head.removeprefix("ref: ")
+        if ref == head:  # Detached HEAD: a hash, no ref.
             return head
-        if (repository / name).is_file():
-            return (repository / name).read_text().strip()
-        packed = (repository / "packed-refs").read_text().splitlines()
-        return next((line.split(" ")[0] for line in packed if line.endswith(f" {name}")), "")
+        if (repository / ref).is_file():
+            return (repository / ref).read_text().strip()
+        packed_refs = (repository / "packed-refs").read_text().splitlines()
+        return next((line.split(" ")[0] for line in packed_refs if line.endswith(f" {ref}")), "")
     except OSError:
         return ""

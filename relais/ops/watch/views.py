@@ -1,4 +1,4 @@
-"""The page « État », for admins, and the light that leads to it."""
+"""The status page « État » for admins, and the alert badge that links to it."""
 
 from __future__ import annotations
 
@@ -12,45 +12,44 @@ from django.views.decorators.cache import never_cache
 
 from relais.accounts.permissions import role_required
 from relais.accounts.roles import Role
-from relais.ops.watch.alert_badge import light
-from relais.ops.watch.checks import Level, signs
-from relais.ops.watch.stats import figures
+from relais.ops.watch.alert_badge import alert_badge
+from relais.ops.watch.checks import Level, run_checks
+from relais.ops.watch.stats import hourly_stats
 from relais.ops.watch.version import version
 
 View = Callable[[HttpRequest], HttpResponse]
 
 
-def asked_again(view: View) -> View:
-    """A page that asks by itself is told 401 when its reader has left, instead of being led to the sign-in."""
+def polled_view(view: View) -> View:
+    """A view that the page polls: 401 without a session, instead of a redirect to the login; never cached."""
 
     @wraps(view)
-    def answer(request: HttpRequest) -> HttpResponse:
+    def wrapper(request: HttpRequest) -> HttpResponse:
         if request.headers.get("HX-Request") and not request.user.is_authenticated:
             return HttpResponse(status=401)
         return view(request)
 
-    return never_cache(answer)
+    return never_cache(wrapper)
 
 
-@asked_again
+@polled_view
 @role_required(Role.ADMIN)
 def state(request: HttpRequest) -> HttpResponse:
     at = timezone.now()
-    found = signs(at)
-    shown = {
+    checks = run_checks(at)
+    context = {
         "at": at,
-        "signs": found,
-        "figures": list(figures(at)),
-        "red": sum(sign.level is Level.DANGER for sign in found),
-        "amber": sum(sign.level is Level.ATTENTION for sign in found),
+        "checks": checks,
+        "stats": list(hourly_stats(at)),
+        "danger_count": sum(check.level is Level.DANGER for check in checks),
+        "attention_count": sum(check.level is Level.ATTENTION for check in checks),
         "version": version(),
     }
-    return render(
-        request, "watch/_state.html" if request.headers.get("HX-Request") else "watch/state.html", shown
-    )
+    template = "watch/_state.html" if request.headers.get("HX-Request") else "watch/state.html"
+    return render(request, template, context)
 
 
-@asked_again
+@polled_view
 @role_required(Role.ADMIN)
-def state_light(request: HttpRequest) -> HttpResponse:
-    return render(request, "watch/_light.html", {"light_is_red": light.is_red()})
+def state_alert_badge(request: HttpRequest) -> HttpResponse:
+    return render(request, "watch/_alert_badge.html", {"alert_badge_is_red": alert_badge.is_red()})

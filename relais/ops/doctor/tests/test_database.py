@@ -12,6 +12,7 @@ from relais.ops.doctor.tests.conftest import only_problem, states, with_environm
 from relais.ops.health import record_completions, record_heartbeat
 from relais.ops.job_progress import periodic_intervals
 from relais.whatsapp.models import LogReconciliation
+from relais.whatsapp.reconcile.status import STALE_AFTER
 from tests.cast import OUR_NUMBER
 
 WELL = {
@@ -27,7 +28,7 @@ WELL = {
 
 
 def test_a_database_that_does_not_wait_for_the_disk_is_reported(with_database):
-    # The tests' own is such a one.
+    # The database of the tests is one.
     results = {f.sentence.split()[0]: f for f in database.check_database(with_database)}
     assert results["PostgreSQL"].state == "ok"
     assert results["fsync"].state == results["synchronous_commit"].state == "failed"
@@ -245,3 +246,7 @@ def test_a_log_not_read_to_its_end_for_long_is_a_failure(reading, with_database)
 
 def test_a_log_that_was_never_read_is_unverified(with_database):
     assert states(workers.check_message_log, with_database) == ["unverified"]
+
+
+def test_doctor_and_reconciliation_status_agree_when_a_log_is_stale():
+    assert timedelta(seconds=workers.MAX_RECONCILIATION_AGE_SECONDS) == STALE_AFTER

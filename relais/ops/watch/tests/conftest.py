@@ -3,33 +3,33 @@ from django.utils import timezone
 
 from relais.live import metrics
 from relais.ops import health
-from relais.ops.watch.alert_badge import light
-from relais.ops.watch.metrics_store import keeper
+from relais.ops.watch.alert_badge import alert_badge
+from relais.ops.watch.metrics_store import metrics_store
 from relais.ops.watch.models import Tally
 
 
 @pytest.fixture(autouse=True)
-def nothing_happened_yet(db):
-    """What earlier tests of this process counted is not ours."""
-    keeper.add_up()
+def no_events(db):
+    """Drop what earlier tests of this process counted."""
+    metrics_store.update_tallies()
     Tally.objects.all().delete()
-    light.forget()
-    metrics.LISTENING.set_function(lambda: 1.0)  # It may be that of an application that has ended.
+    alert_badge.clear_cache()
+    metrics.LISTENING.set_function(lambda: 1.0)  # The gauge may be of an application that has ended.
 
 
 @pytest.fixture
-def well(nothing_happened_yet):
-    """Jobs and the sender show life."""
+def healthy(no_events):
+    """Jobs and sender have fresh heartbeats."""
     health.record_heartbeat("jobs")
     health.record_heartbeat("sender")
 
 
 @pytest.fixture
-def happened(db):
-    """So many times, so long ago."""
+def record_events(db):
+    """Record `count` events that occurred `ago`."""
 
-    def tally(name, count=1, *, ago=None):
+    def record(name, count=1, *, ago=None):
         at = timezone.now() - ago if ago else timezone.now()
         Tally.objects.create(name=name, minute=at.replace(second=0, microsecond=0), count=count, last_at=at)
 
-    return tally
+    return record

@@ -1,4 +1,4 @@
-"""What Prometheus is told, and who may ask."""
+"""The metrics that Prometheus reads, and who may read them."""
 
 import threading
 from datetime import timedelta
@@ -15,8 +15,8 @@ from relais.conversations.models import MessageDelivery
 from relais.ops import health
 from relais.ops.job_progress import periodic_intervals
 from relais.ops.watch import exposition
-from relais.ops.watch.exposition import exposed
-from relais.ops.watch.metrics_store import Keeper, Place
+from relais.ops.watch.exposition import exposition_text
+from relais.ops.watch.metrics_store import MetricsStore
 from relais.ops.watch.models import Snapshot, Tally
 from relais.whatsapp import metrics
 from relais.whatsapp.models import LogReconciliation
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 
 def samples(text):
-    """By name, and by name and labels as a set."""
+    """Values by name and sorted label values."""
     return {
         (
             sample.name,
@@ -38,118 +38,120 @@ def samples(text):
     }
 
 
-def told():
-    return samples(exposed().decode())
+def read_metrics():
+    return samples(exposition_text().decode())
 
 
-def test_the_outbox_is_told_with_its_age(held_by_awa, awa, clock):
+def test_outbox_metrics_contain_the_age_of_the_oldest_message(held_by_awa, awa, clock):
     MessageDelivery.objects.all().delete()
-    assert told()["relais_outbox_messages",] == 0
+    assert read_metrics()["relais_outbox_messages",] == 0
     held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
     MessageDelivery.objects.update(created_at=timezone.now() - timedelta(seconds=90))
-    now = told()
-    assert now["relais_outbox_messages",] == 1
-    assert 89 < now["relais_outbox_oldest_seconds",] < 100
+    values = read_metrics()
+    assert values["relais_outbox_messages",] == 1
+    assert 89 < values["relais_outbox_oldest_seconds",] < 100
 
 
-def test_of_a_log_that_was_not_read_to_its_end_no_number_of_missing_messages_is_told(db):
+def test_an_incomplete_reconciliation_exports_no_number_of_missing_messages(db):
     account = settings.ENVIRONMENT.twilio_account_sid
     reading = LogReconciliation.get_or_create_for(OUR_NUMBER, account=account, since=timezone.now())
     LogReconciliation.objects.filter(pk=reading.pk).update(last_ok_at=timezone.now())
-    now = told()
-    assert (now["relais_reconciliation_complete",], now["relais_reconciliation_missing",]) == (1, 0)
+    values = read_metrics()
+    assert (values["relais_reconciliation_complete",], values["relais_reconciliation_missing",]) == (1, 0)
     LogReconciliation.objects.filter(pk=reading.pk).update(last_error="Twilio ne répond pas.")
-    now = told()
-    assert now["relais_reconciliation_complete",] == 0
-    assert ("relais_reconciliation_missing",) not in now
+    values = read_metrics()
+    assert values["relais_reconciliation_complete",] == 0
+    assert ("relais_reconciliation_missing",) not in values
 
 
-def test_the_database_and_the_machine_are_told(db):
-    now = told()
-    assert now["relais_database_up",] == 1
-    assert 0 < now["relais_database_connections",] <= now["relais_database_connections_max",]
-    assert now["relais_disk_free_bytes",] > 0
-    assert ("relais_pool_connections", "django", "open", "web") in now
+def test_database_and_disk_metrics_are_exported(db):
+    values = read_metrics()
+    assert values["relais_database_up",] == 1
+    assert 0 < values["relais_database_connections",] <= values["relais_database_connections_max",]
+    assert values["relais_disk_free_bytes",] > 0
+    assert ("relais_pool_connections", "django", "open", "web") in values
 
 
-def test_what_jobs_completed_is_told(db):
+def test_job_progress_is_exported(db):
     health.record_heartbeat("jobs", uptime_seconds=4000)
     health.record_completions({f"task {task}": 1.0 for task in periodic_intervals()})
     health.record_completions({"task relais.flows.tasks.wake_bots": 45.0})
-    now = told()
-    assert 45 <= now["relais_periodic_job_age_seconds", "relais.flows.tasks.wake_bots"] < 200
-    assert now["relais_periodic_job_overdue", "relais.flows.tasks.wake_bots"] == 1
-    assert now["relais_periodic_job_overdue", "relais.whatsapp.tasks.look_at_log"] == 0
+    values = read_metrics()
+    assert 45 <= values["relais_periodic_job_age_seconds", "relais.flows.tasks.wake_bots"] < 200
+    assert values["relais_periodic_job_overdue", "relais.flows.tasks.wake_bots"] == 1
+    assert values["relais_periodic_job_overdue", "relais.whatsapp.tasks.look_at_log"] == 0
 
 
-def test_what_other_processes_counted_is_told_beside_our_own(db):
+def test_metrics_of_other_processes_are_merged_with_our_own(db):
     metrics.record_hook_response("/api/twilio/status", 204, 0.002)
-    theirs = '# TYPE relais_sends counter\nrelais_sends_total{outcome="accepted",code=""} 7.0\n'
-    Snapshot.objects.create(process="elsewhere:1", kind="jobs", text=theirs, at=timezone.now())
+    text_of_others = '# TYPE relais_sends counter\nrelais_sends_total{outcome="accepted",code=""} 7.0\n'
+    Snapshot.objects.create(process="other:1", kind="jobs", text=text_of_others, at=timezone.now())
     Snapshot.objects.create(
-        process="gone:1", kind="jobs", text=theirs, at=timezone.now() - timedelta(minutes=1)
+        process="gone:1", kind="jobs", text=text_of_others, at=timezone.now() - timedelta(minutes=1)
     )
-    text = exposed().decode()
+    text = exposition_text().decode()
     assert text.count('relais_sends_total{code="",outcome="accepted",process="jobs"') == 1
-    assert 'worker="elsewhere:1"' in text and "gone:1" not in text
+    assert 'worker="other:1"' in text and "gone:1" not in text
     assert samples(text)["relais_hooks_total", "/api/twilio/status", "204", "web"] >= 1
     assert text.count("# TYPE relais_sends_total counter") == 1
 
 
-def test_a_process_leaves_what_it_counted_and_adds_it_up_once(db):
-    keeper = Keeper()
-    keeper.add_up()
+def test_a_process_stores_its_snapshot_and_tallies_each_event_once(db):
+    metrics_store = MetricsStore()
+    metrics_store.update_tallies()
     Tally.objects.all().delete()
     metrics.count_rejected_signature("/api/twilio/message")
     metrics.count_rejected_signature("/api/twilio/message")
-    keeper.add_up()
-    keeper.add_up()
+    metrics_store.update_tallies()
+    metrics_store.update_tallies()
     [tally] = Tally.objects.all()
     assert (tally.name, tally.count) == ("signatures_refused /api/twilio/message", 2)
-    keeper.leave(Place("web", "here:1"))
-    keeper.leave(Place("web", "here:1"))
+    metrics_store.store_snapshot("web", "here:1")
+    metrics_store.store_snapshot("web", "here:1")
     assert "relais_signatures_refused_total" in Snapshot.objects.get(process="here:1").text
 
 
-def test_old_tallies_are_forgotten(db):
+def test_old_tallies_are_deleted(db):
     Tally.objects.create(
         name="x",
         minute=timezone.now() - timedelta(days=3),
         count=1,
         last_at=timezone.now() - timedelta(days=3),
     )
-    Keeper().forget()
+    MetricsStore().delete_expired()
     assert not Tally.objects.filter(name="x").exists()
 
 
-def test_without_a_database_what_this_process_counted_is_told_all_the_same(db, monkeypatch):
-    def gone(*args):
+def test_without_a_database_the_metrics_of_this_process_are_exported(db, monkeypatch):
+    def unreachable(*args):
         from django.db import OperationalError
 
         raise OperationalError
 
-    monkeypatch.setattr("relais.ops.watch.exposition.of_the_database", gone)
-    now = told()
-    assert now["relais_database_up",] == 0
-    assert any(name[0] == "relais_hooks_total" for name in now) and ("relais_outbox_messages",) not in now
+    monkeypatch.setattr("relais.ops.watch.exposition.database_metrics", unreachable)
+    values = read_metrics()
+    assert values["relais_database_up",] == 0
+    assert (
+        any(name[0] == "relais_hooks_total" for name in values) and ("relais_outbox_messages",) not in values
+    )
 
 
 @pytest.fixture
-def desk(transactional_db):
-    with WebServer() as desk:
-        yield desk
+def server(transactional_db):
+    with WebServer() as server:
+        yield server
 
 
-def ask(desk, **headers):
-    return requests.get(f"http://127.0.0.1:{desk.port}/metrics", headers=headers, timeout=10)
+def scrape(server, **headers):
+    return requests.get(f"http://127.0.0.1:{server.port}/metrics", headers=headers, timeout=10)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_program_on_this_machine_may_ask(desk):
-    answer = ask(desk)
-    assert answer.status_code == 200
-    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    assert samples(answer.text)["relais_live_listening", "web"] == 1
+def test_a_program_on_this_machine_may_scrape_without_a_token(server):
+    response = scrape(server)
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert samples(response.text)["relais_live_listening", "web"] == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -163,47 +165,47 @@ def test_a_program_on_this_machine_may_ask(desk):
     ],
     ids=str,
 )
-def test_who_comes_through_a_proxy_needs_a_token(desk, trace):
-    refused = ask(desk, **trace)
-    assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, 'Bearer realm="Relais"')
-    assert "relais_" not in refused.text
-    assert ask(desk, **trace, Authorization="Bearer relais_wrong").status_code == 401
+def test_a_request_through_a_proxy_needs_a_token(server, trace):
+    response = scrape(server, **trace)
+    assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, 'Bearer realm="Relais"')
+    assert "relais_" not in response.text
+    assert scrape(server, **trace, Authorization="Bearer relais_wrong").status_code == 401
     _, token = ApiToken.create("Prometheus")
-    assert ask(desk, **trace, Authorization=f"Bearer {token}").status_code == 200
+    assert scrape(server, **trace, Authorization=f"Bearer {token}").status_code == 200
     assert ApiToken.objects.get().last_used_at is not None
     ApiToken.objects.get().revoke(at=timezone.now())
-    refused = ask(desk, **trace, Authorization=f"Bearer {token}")
-    assert (refused.status_code, "revoked" in refused.text) == (401, True)
+    response = scrape(server, **trace, Authorization=f"Bearer {token}")
+    assert (response.status_code, "revoked" in response.text) == (401, True)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_of_the_pool_keeps_its_own_patience(desk):
-    assert ask(desk).status_code == 200
+def test_the_statement_timeout_is_reset_before_the_connection_returns_to_the_pool(server):
+    assert scrape(server).status_code == 200
     with connection.cursor() as cursor:
         cursor.execute("show statement_timeout")
         assert cursor.fetchone()[0] == "0"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_that_hangs_keeps_nobody_waiting(desk, monkeypatch):
-    over = threading.Event()
-    monkeypatch.setattr(exposition, "LONGEST", 0.1)
-    monkeypatch.setattr(exposition, "of_the_database", lambda: over.wait(10) and ())
+def test_a_hanging_database_delays_no_scrape_beyond_the_timeout(server, monkeypatch):
+    released = threading.Event()
+    monkeypatch.setattr(exposition, "COLLECT_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(exposition, "database_metrics", lambda: released.wait(10) and ())
     try:
         for _ in range(2):
-            answer = ask(desk)
-            assert answer.elapsed.total_seconds() < 5
-            assert samples(answer.text)["relais_database_up",] == 0
-            assert ("relais_live_listening", "web") in samples(answer.text)
+            response = scrape(server)
+            assert response.elapsed.total_seconds() < 5
+            assert samples(response.text)["relais_database_up",] == 0
+            assert ("relais_live_listening", "web") in samples(response.text)
     finally:
-        over.set()
+        released.set()
 
 
 def test_renamed_counters_are_exposed_under_both_names(db):
     metrics.record_hook_response("/api/twilio/status", 204, 0.002)
-    now = samples(exposed().decode())
+    values = samples(exposition_text().decode())
     for old, new in (("hooks", "webhook_requests"), ("sends", "messages_sent")):
-        counts = {name[1:]: value for name, value in now.items() if name[0] == f"relais_{old}_total"}
-        aliases = {name[1:]: value for name, value in now.items() if name[0] == f"relais_{new}_total"}
+        counts = {name[1:]: value for name, value in values.items() if name[0] == f"relais_{old}_total"}
+        aliases = {name[1:]: value for name, value in values.items() if name[0] == f"relais_{new}_total"}
         assert aliases == counts
-    assert now["relais_webhook_requests_total", "/api/twilio/status", "204", "web"] >= 1
+    assert values["relais_webhook_requests_total", "/api/twilio/status", "204", "web"] >= 1
