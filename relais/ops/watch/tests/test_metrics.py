@@ -15,9 +15,11 @@ from relais.conversations.models import MessageDelivery
 from relais.ops import health
 from relais.ops.job_progress import periodic_intervals
 from relais.ops.watch import exposition
+from relais.ops.watch import metrics_store as metrics_store_module
 from relais.ops.watch.exposition import exposition_text
 from relais.ops.watch.metrics_store import MetricsStore
 from relais.ops.watch.models import Snapshot, Tally
+from relais.process_identity import process_identity
 from relais.whatsapp import metrics
 from relais.whatsapp.models import LogReconciliation
 from tests.cast import OUR_NUMBER
@@ -87,11 +89,11 @@ def test_metrics_of_other_processes_are_merged_with_our_own(db):
     text_of_others = '# TYPE relais_sends counter\nrelais_sends_total{outcome="accepted",code=""} 7.0\n'
     Snapshot.objects.create(process="other:1", kind="jobs", text=text_of_others, at=timezone.now())
     Snapshot.objects.create(
-        process="gone:1", kind="jobs", text=text_of_others, at=timezone.now() - timedelta(minutes=1)
+        process="ended:1", kind="jobs", text=text_of_others, at=timezone.now() - timedelta(minutes=1)
     )
     text = exposition_text().decode()
     assert text.count('relais_sends_total{code="",outcome="accepted",process="jobs"') == 1
-    assert 'worker="other:1"' in text and "gone:1" not in text
+    assert 'worker="other:1"' in text and "ended:1" not in text
     assert samples(text)["relais_hooks_total", "/api/twilio/status", "204", "web"] >= 1
     assert text.count("# TYPE relais_sends_total counter") == 1
 
@@ -109,6 +111,28 @@ def test_a_process_stores_its_snapshot_and_tallies_each_event_once(db):
     metrics_store.store_snapshot("web", "here:1")
     metrics_store.store_snapshot("web", "here:1")
     assert "relais_signatures_refused_total" in Snapshot.objects.get(process="here:1").text
+
+
+def test_metrics_are_stored_while_the_process_runs(db, monkeypatch):
+    stored = threading.Event()
+    snapshots = []
+
+    class RecordingStore(MetricsStore):
+        def update_tallies(self):
+            pass
+
+        def store_snapshot(self, kind, process):
+            snapshots.append((kind, process))
+            stored.set()
+
+        def delete_expired(self):
+            pass
+
+    monkeypatch.setattr(metrics_store_module, "STORE_INTERVAL_SECONDS", 0.01)
+    monkeypatch.setattr(metrics_store_module, "metrics_store", RecordingStore())
+    with metrics_store_module.storing_metrics("jobs"):
+        assert stored.wait(30)
+    assert snapshots[0] == ("jobs", process_identity())
 
 
 def test_old_tallies_are_deleted(db):
@@ -156,7 +180,7 @@ def test_a_program_on_this_machine_may_scrape_without_a_token(server):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
-    "trace",
+    "proxy_header",
     [
         {"Host": "relais.example.com"},
         {"X-Forwarded-For": "203.0.113.7"},
@@ -165,16 +189,16 @@ def test_a_program_on_this_machine_may_scrape_without_a_token(server):
     ],
     ids=str,
 )
-def test_a_request_through_a_proxy_needs_a_token(server, trace):
-    response = scrape(server, **trace)
+def test_a_request_through_a_proxy_needs_a_token(server, proxy_header):
+    response = scrape(server, **proxy_header)
     assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, 'Bearer realm="Relais"')
     assert "relais_" not in response.text
-    assert scrape(server, **trace, Authorization="Bearer relais_wrong").status_code == 401
+    assert scrape(server, **proxy_header, Authorization="Bearer relais_wrong").status_code == 401
     _, token = ApiToken.create("Prometheus")
-    assert scrape(server, **trace, Authorization=f"Bearer {token}").status_code == 200
+    assert scrape(server, **proxy_header, Authorization=f"Bearer {token}").status_code == 200
     assert ApiToken.objects.get().last_used_at is not None
     ApiToken.objects.get().revoke(at=timezone.now())
-    response = scrape(server, **trace, Authorization=f"Bearer {token}")
+    response = scrape(server, **proxy_header, Authorization=f"Bearer {token}")
     assert (response.status_code, "revoked" in response.text) == (401, True)
 
 
