@@ -123,13 +123,15 @@ def check_webhooks(context: DoctorContext) -> Iterator[CheckResult]:
         return
     webhook = sender.webhook or {}
     if environment.bot == "studio":
-        yield from judge_studio(webhook, environment)
+        yield from check_studio_configuration(webhook, environment)
         yield from _check_flow(context)
     else:
-        yield from judge_webhook(webhook, environment)
+        yield from check_webhook_configuration(webhook, environment)
 
 
-def judge_webhook(webhook: Mapping[str, Any], environment: Environment) -> Iterator[CheckResult]:
+def check_webhook_configuration(
+    webhook: Mapping[str, Any], environment: Environment
+) -> Iterator[CheckResult]:
     """For the embedded bot: the sender calls our webhook for messages."""
     ours = f"{environment.public_base_url}/api/twilio/message"
     url, fragment = urldefrag(str(webhook.get("callback_url") or ""))
@@ -151,7 +153,7 @@ def judge_webhook(webhook: Mapping[str, Any], environment: Environment) -> Itera
         yield ok("The sender calls us when a client writes, and tries again when we cannot store it.")
 
 
-def judge_studio(webhook: Mapping[str, Any], environment: Environment) -> Iterator[CheckResult]:
+def check_studio_configuration(webhook: Mapping[str, Any], environment: Environment) -> Iterator[CheckResult]:
     """For the bot in Studio: the sender calls the flow, whose widgets call us; status callbacks report its messages."""
     flow = environment.studio_flow_sid
     url = urlsplit(str(webhook.get("callback_url") or ""))
@@ -184,10 +186,10 @@ def _check_flow(context: DoctorContext) -> Iterator[CheckResult]:
     except (client.RetryLater, client.OutcomeUnknown, client.TwilioRefused) as error:
         yield unverified(f"What the flow {flow} calls.", f"Twilio said: {error}")
         return
-    yield judge_flow(definition, context.environment)
+    yield check_flow_definition(definition, context.environment)
 
 
-def judge_flow(definition: Mapping[str, Any], environment: Environment) -> CheckResult:
+def check_flow_definition(definition: Mapping[str, Any], environment: Environment) -> CheckResult:
     text = json.dumps(definition)
     if urlsplit(environment.public_base_url).netloc not in text:
         return failed(

@@ -25,7 +25,7 @@ def _now() -> datetime:
 class DoctorContext:
     environment: Environment
     live: bool = False
-    """Whether Twilio may be asked."""
+    """Whether checks may call Twilio."""
     without_database: str = ""
     """Why there is none, when that is already known."""
     now: Callable[[], datetime] = _now

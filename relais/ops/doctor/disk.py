@@ -76,9 +76,9 @@ def check_permissions(context: DoctorContext) -> Iterator[CheckResult]:
 
 def _private(data: Path) -> list[Path]:
     """Files and folders with secrets or clients' files."""
-    dotenv = Path(os.environ.get("RELAIS_ENV_FILE") or ROOT / ".env")
+    env_file = Path(os.environ.get("RELAIS_ENV_FILE") or ROOT / ".env")
     own = [data / name for name in ("secret_key", "media")]
-    return [path for path in (dotenv, *own) if path.is_file() or path.is_dir()]
+    return [path for path in (env_file, *own) if path.is_file() or path.is_dir()]
 
 
 def _is_readable_by_others(path: Path, data: Path) -> bool:

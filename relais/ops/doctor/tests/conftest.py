@@ -23,7 +23,7 @@ SECRET = "un-secret-pour-studio"
 
 @pytest.fixture
 def environment(settings, tmp_path):
-    """Everything as it should be, but that nothing listens at the public address."""
+    """A correct configuration, except that nothing listens at the public address."""
     data = tmp_path / "data"
     data.mkdir(mode=0o700)
     return replace(
@@ -72,13 +72,13 @@ def only_problem(
 
 
 @pytest.fixture
-def door(db, context, settings) -> Iterator[DoctorContext]:
-    """Relais' own hooks answer at the public address."""
+def reachable(db, context, settings) -> Iterator[DoctorContext]:
+    """The hooks of Relais answer at the public address."""
     hooks = HookRoutes()
     server = ServerThread(Starlette(routes=hooks.routes))
-    reached = with_environment(context, public_base_url=server.url)
-    settings.ENVIRONMENT = reached.environment
-    yield reached
+    reachable = with_environment(context, public_base_url=server.url)
+    settings.ENVIRONMENT = reachable.environment
+    yield reachable
     server.stop()
     hooks.close()
 
@@ -97,7 +97,7 @@ def double(settings, context) -> Iterator[RunningDouble]:
 
 @pytest.fixture
 def connected(double, context, settings) -> Iterator[DoctorContext]:
-    """Twilio is the double, and may be asked."""
+    """The double stands for Twilio, with `live` checks on."""
     live = replace(
         with_environment(context, twilio_api_base_url=double.url, whatsapp_number="whatsapp:+212522000000"),
         live=True,

@@ -1,4 +1,4 @@
-"""Faults at Twilio: credentials, the number, what it calls, what we believe of it."""
+"""Checks of the Twilio account: credentials, sender number, webhook configuration, assumptions."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ OURS = "https://desk.example/api/twilio/message#rc=3&rp=5xx,ct,rt"
 FLOW = "FW" + "0" * 32
 
 
-def test_credentials_are_checked_without_asking_twilio(context):
+def test_credentials_are_checked_without_calling_twilio(context):
     [result] = account.check_credentials(context)
     assert result.state == "ok"
     assert "--live" in result.sentence
@@ -34,7 +34,7 @@ def test_malformed_credentials_are_reported(context, changes, sentence):
     assert (problem.state, sentence in problem.sentence) == ("failed", True)
 
 
-def test_without_live_twilio_is_not_asked(connected, double):
+def test_twilio_is_not_called_without_live_checks(connected, double):
     quiet = replace(connected, live=False)
     assert states(account.check_credentials, quiet) == ["ok"]
     assert states(account.check_sender_number, quiet) == ["unverified"]
@@ -43,12 +43,12 @@ def test_without_live_twilio_is_not_asked(connected, double):
     assert not double.double.requests
 
 
-def test_twilio_knows_a_good_account_its_number_and_its_hook(connected):
+def test_a_correct_account_with_number_and_webhook_is_ok(connected):
     for check in (account.check_credentials, account.check_sender_number, account.check_webhooks):
         assert states(check, connected) == ["ok"]
 
 
-def test_a_wrong_token_is_told_by_twilio(connected, settings):
+def test_a_token_that_twilio_rejects_is_reported(connected, settings):
     wrong = with_environment(connected, twilio_auth_token="f" * 32)
     settings.ENVIRONMENT = wrong.environment
     client.twilio.cache_clear()
@@ -58,7 +58,7 @@ def test_a_wrong_token_is_told_by_twilio(connected, settings):
     assert only_problem(account.check_sender_number, wrong).state == "unverified"
 
 
-def test_a_twilio_that_is_away_is_reported(connected, double):
+def test_an_unreachable_twilio_is_reported(connected, double):
     with double.unreachable():
         problem = only_problem(account.check_credentials, connected)
         number = only_problem(account.check_sender_number, connected)
@@ -67,7 +67,7 @@ def test_a_twilio_that_is_away_is_reported(connected, double):
 
 
 @pytest.mark.parametrize(("status", "code"), [("429", 429), ("5xx", 503)])
-def test_a_twilio_that_is_overrun_is_reported(connected, double, status, code):
+def test_a_twilio_that_limits_or_fails_calls_is_reported(connected, double, status, code):
     double.fault("account", status)
     assert "does not answer" in only_problem(account.check_credentials, connected).sentence
 
@@ -81,7 +81,7 @@ def test_a_twilio_that_is_overrun_is_reported(connected, double, status, code):
         ("[]", "failed", "the account is unknown"),
     ],
 )
-def test_an_account_that_is_not_at_work_is_reported(connected, monkeypatch, text, state, sentence):
+def test_an_inactive_or_trial_account_is_reported(connected, monkeypatch, text, state, sentence):
     answer = type("Answer", (), {"status_code": 200, "text": text})
     monkeypatch.setattr(account.http_probe, "fetch_account", lambda context: answer)
     problem = only_problem(account.check_credentials, connected)
@@ -96,13 +96,13 @@ def test_a_number_that_is_no_sender_is_reported(connected):
     assert "no WhatsApp sender" in problem.sentence
 
 
-def test_the_sandbox_cannot_be_looked_up(connected):
+def test_the_sandbox_number_is_unverified(connected):
     sandbox = with_environment(connected, whatsapp_number=account.SANDBOX_NUMBER)
     assert only_problem(account.check_sender_number, sandbox).state == "unverified"
     assert only_problem(account.check_webhooks, sandbox).state == "unverified"
 
 
-def test_a_number_that_is_offline_is_reported(connected, monkeypatch):
+def test_an_offline_sender_is_reported(connected, monkeypatch):
     sender = type("Sender", (), {"status": "OFFLINE", "offline_reasons": [{"message": "banned"}]})
     monkeypatch.setattr(account, "_fetch_sender", lambda context: sender)
     problem = only_problem(account.check_sender_number, connected)
@@ -125,33 +125,37 @@ def test_a_number_that_is_offline_is_reported(connected, monkeypatch):
         ({}, "failed", "calls nobody"),
     ],
 )
-def test_the_sender_s_webhook_is_checked(context, webhook, state, sentence):
-    [result] = account.judge_webhook(webhook, context.environment)
+def test_the_webhook_of_the_sender_is_checked(context, webhook, state, sentence):
+    [result] = account.check_webhook_configuration(webhook, context.environment)
     assert (result.state, sentence in result.sentence) == (state, True)
     assert result.state == "ok" or OURS in result.advice
 
 
-def test_with_the_bot_at_twilio_the_flow_is_called_and_reports_statuses(context):
+def test_with_the_bot_in_studio_the_sender_calls_the_flow_and_our_status_callback(context):
     environment = with_environment(context, bot="studio", studio_flow_sid=FLOW).environment
-    well = {
+    webhook = {
         "callback_url": f"https://webhooks.twilio.com/v1/Accounts/AC/Flows/{FLOW}",
         "status_callback_url": "https://desk.example/api/twilio/status#rc=3",
     }
-    assert [each.state for each in account.judge_studio(well, environment)] == ["ok"]
-    [elsewhere, silent] = account.judge_studio({"callback_url": OURS}, environment)
-    assert "not the flow" in elsewhere.sentence
-    assert "statuses to nobody" in silent.sentence
+    assert [each.state for each in account.check_studio_configuration(webhook, environment)] == ["ok"]
+    [not_the_flow, no_status_callback] = account.check_studio_configuration(
+        {"callback_url": OURS}, environment
+    )
+    assert "not the flow" in not_the_flow.sentence
+    assert "statuses to nobody" in no_status_callback.sentence
 
 
 def test_the_flow_must_call_us_with_our_secret(context):
     environment = with_environment(context, studio_flow_sid=FLOW).environment
 
-    def judged(host):
-        return account.judge_flow({"states": [{"properties": {"url": f"https://{host}/x"}}]}, environment)
+    def check_flow_calling(host):
+        return account.check_flow_definition(
+            {"states": [{"properties": {"url": f"https://{host}/x"}}]}, environment
+        )
 
-    assert judged(f"studio:{SECRET}@desk.example").state == "ok"
-    assert "never names" in judged("other.example").sentence
-    wrong = judged("studio:old@desk.example")
+    assert check_flow_calling(f"studio:{SECRET}@desk.example").state == "ok"
+    assert "never names" in check_flow_calling("other.example").sentence
+    wrong = check_flow_calling("studio:old@desk.example")
     assert wrong.state == "failed"
     assert SECRET not in wrong.sentence + wrong.advice
 
@@ -164,7 +168,7 @@ def test_a_flow_that_twilio_does_not_show_is_unverified(connected):
     assert "STUDIO_FLOW_SID is not set" in unset.sentence
 
 
-def test_every_assumption_says_what_is_assumed():
+def test_every_assumption_has_a_docstring():
     """Those that are tried tell what came of it; the others' sentence is printed."""
     named = {name for name in vars(twilio_assumptions) if name.isupper()}
     documented_assumptions = assumptions.documented_assumptions()
@@ -173,13 +177,13 @@ def test_every_assumption_says_what_is_assumed():
     assert set(assumptions.TESTS) <= named
 
 
-def test_what_cannot_be_tried_is_unverified(connected):
+def test_an_assumption_without_a_test_is_unverified(connected):
     results = list(assumptions.check_assumptions(connected))
     assert {each.state for each in results} == {"unverified"}
     assert any(each.sentence.startswith("STUDIO_SIGNS_ITS_HTTP_WIDGET: ") for each in results)
 
 
-def test_the_log_shows_whether_we_know_every_status_and_its_order(connected, double, monkeypatch):
+def test_the_statuses_and_the_order_of_the_log_are_tested(connected, double, monkeypatch):
     for text in ("bonjour", "vous êtes là ?"):
         double.client_writes("+212600000001", text, wait=False)
     tried = [
@@ -195,7 +199,7 @@ def test_the_log_shows_whether_we_know_every_status_and_its_order(connected, dou
     )
 
 
-def test_a_log_that_is_not_newest_first_is_reported(clock):
+def test_a_log_not_ordered_newest_first_is_reported(clock):
     def sent(at):
         return client.TwilioMessage("SM", "inbound", "", "", "", "sent", None, at, at)
 
@@ -205,7 +209,7 @@ def test_a_log_that_is_not_newest_first_is_reported(clock):
     assert assumptions._test_order([earlier]).state == "unverified"
 
 
-def test_a_log_that_cannot_be_read_leaves_all_unverified(connected, double):
+def test_an_unreadable_log_leaves_all_assumptions_unverified(connected, double):
     double.fault("list", "429")
     results = list(assumptions.check_assumptions(connected))
     assert {each.state for each in results} == {"unverified"}

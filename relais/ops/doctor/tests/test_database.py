@@ -1,4 +1,4 @@
-"""Faults of the database, its tables, and of those who do its jobs."""
+"""Checks of the database, its migrations, and the background workers."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from relais.whatsapp.models import LogReconciliation
 from relais.whatsapp.reconcile.status import STALE_AFTER
 from tests.cast import OUR_NUMBER
 
-WELL = {
+CORRECT_FACTS = {
     "number": 170_000,
     "version": "17.0",
     "fsync": "on",
@@ -27,16 +27,16 @@ WELL = {
 }
 
 
-def test_a_database_that_does_not_wait_for_the_disk_is_reported(with_database):
-    # The database of the tests is one.
+def test_a_database_without_fsync_is_reported(with_database):
+    # The tests run on such a database.
     results = {f.sentence.split()[0]: f for f in database.check_database(with_database)}
     assert results["PostgreSQL"].state == "ok"
     assert results["fsync"].state == results["synchronous_commit"].state == "failed"
     assert results["fsync"].advice == "Set fsync to on."
 
 
-def test_nothing_is_wrong_with_a_good_database():
-    assert list(database._check_facts(WELL, 0.0002, 40)) == []
+def test_a_correct_database_has_no_problem():
+    assert list(database._check_facts(CORRECT_FACTS, 0.0002, 40)) == []
 
 
 @pytest.mark.parametrize(
@@ -51,16 +51,16 @@ def test_nothing_is_wrong_with_a_good_database():
         ({}, 0, -1, "failed", "Only 0 of 57"),
     ],
 )
-def test_each_fault_of_a_database_is_one_line(facts, seconds, left, state, sentence):
-    [problem] = database._check_facts(WELL | facts, seconds, left)
+def test_each_problem_of_a_database_is_one_result(facts, seconds, left, state, sentence):
+    [problem] = database._check_facts(CORRECT_FACTS | facts, seconds, left)
     assert (problem.state, sentence in problem.sentence, bool(problem.advice)) == (state, True, True)
 
 
 def test_an_unreachable_database_is_reported_without_its_password(context):
-    away = with_environment(
+    unreachable = with_environment(
         context, database_url="postgresql://relais:tres-secret@127.0.0.1:9/relais", embedded_database=False
     )
-    problem = only_problem(database.check_database, away)
+    problem = only_problem(database.check_database, unreachable)
     assert problem.state == "failed"
     assert "DATABASE_URL" in problem.advice
     assert "tres-secret" not in problem.sentence
@@ -103,22 +103,22 @@ def test_a_database_without_tables_is_reported(with_database):
 
 
 @pytest.fixture
-def ask(with_database):
-    def ask(query, *parameters):
+def execute(with_database):
+    def execute(query, *parameters):
         with connection.cursor() as cursor:
             cursor.execute(query, parameters)
 
-    return ask
+    return execute
 
 
 @pytest.fixture
-def at_work(ask):
+def running_workers(execute):
     record_heartbeat("jobs")
     record_heartbeat("sender")
-    ask("insert into procrastinate_workers default values")
+    execute("insert into procrastinate_workers default values")
 
 
-def test_jobs_and_sender_at_work_are_well(with_database, at_work):
+def test_running_jobs_and_sender_are_ok(with_database, running_workers):
     assert states(workers.check_jobs, with_database) == ["ok"]
     assert states(workers.check_sender, with_database) == ["ok"]
 
@@ -132,19 +132,19 @@ def test_workers_without_a_heartbeat_are_not_running(with_database, check):
 
 
 @pytest.mark.parametrize("check", [workers.check_jobs, workers.check_sender])
-def test_a_stale_heartbeat_says_since_when(with_database, at_work, ask, check):
-    ask("update heartbeats set at = now() - interval '3 minutes'")
+def test_the_age_of_a_stale_heartbeat_is_reported(with_database, running_workers, execute, check):
+    execute("update heartbeats set at = now() - interval '3 minutes'")
     problem = only_problem(check, with_database)
     assert problem.state == "failed"
     assert "3 min ago" in problem.sentence
 
 
-def test_a_process_without_a_worker_is_reported(with_database, at_work, ask):
-    ask("update procrastinate_workers set last_heartbeat = now() - interval '1 minute'")
+def test_a_process_without_a_worker_is_reported(with_database, running_workers, execute):
+    execute("update procrastinate_workers set last_heartbeat = now() - interval '1 minute'")
     assert "no worker" in only_problem(workers.check_jobs, with_database).sentence
 
 
-def test_a_periodic_job_that_does_not_succeed_is_named(with_database, at_work):
+def test_an_overdue_periodic_job_is_named(with_database, running_workers):
     record_heartbeat("jobs", uptime_seconds=4000)
     record_completions({f"task {task}": 1.0 for task in periodic_intervals()})
     assert states(workers.check_jobs, with_database) == ["ok"]
@@ -156,37 +156,37 @@ def test_a_periodic_job_that_does_not_succeed_is_named(with_database, at_work):
     )
 
 
-def test_a_queue_that_nobody_works_at_is_named(with_database, at_work, ask):
+def test_a_stuck_queue_is_named(with_database, running_workers, execute):
     record_heartbeat("jobs", uptime_seconds=4000)
     record_completions({f"task {task}": 1.0 for task in periodic_intervals()})
-    ask(
+    execute(
         "insert into procrastinate_jobs (queue_name, task_name, scheduled_at)"
         " values ('other', 'a', now() - interval '200 seconds')"
     )
-    ask("update procrastinate_events set at = now() - interval '200 seconds'")
+    execute("update procrastinate_events set at = now() - interval '200 seconds'")
     problem = only_problem(workers.check_jobs, with_database)
     assert (problem.state, "queue other" in problem.sentence) == ("failed", True)
 
 
-def test_a_job_that_failed_for_good_is_named(with_database, at_work, ask):
-    ask(
+def test_a_failed_job_is_named(with_database, running_workers, execute):
+    execute(
         "insert into procrastinate_jobs (id, queue_name, task_name) values (7, 'default', 'relais.flows.tasks.run_bot')"
     )
-    ask("update procrastinate_jobs set status = 'doing'")
-    ask("update procrastinate_jobs set status = 'failed'")
+    execute("update procrastinate_jobs set status = 'doing'")
+    execute("update procrastinate_jobs set status = 'failed'")
     problem = only_problem(workers.check_jobs, with_database)
     assert (problem.state, "run_bot × 1" in problem.sentence) == ("warning", True)
-    ask("update procrastinate_events set at = now() - interval '2 days'")
+    execute("update procrastinate_events set at = now() - interval '2 days'")
     assert states(workers.check_jobs, with_database) == ["ok"]
 
 
-def test_a_job_whose_worker_died_is_counted(with_database, at_work, ask):
-    ask("insert into procrastinate_jobs (queue_name, task_name, status) values ('default', 'a', 'doing')")
+def test_a_stalled_job_is_counted(with_database, running_workers, execute):
+    execute("insert into procrastinate_jobs (queue_name, task_name, status) values ('default', 'a', 'doing')")
     assert "1 begun by a worker that is gone" in only_problem(workers.check_jobs, with_database).sentence
 
 
-def test_a_job_that_nobody_takes_is_counted(with_database, at_work, ask):
-    ask(
+def test_a_job_waiting_too_long_is_counted(with_database, running_workers, execute):
+    execute(
         "insert into procrastinate_jobs (queue_name, task_name, scheduled_at) values "
         "('default', 'a', now() - interval '2 hours'), ('default', 'b', now() + interval '2 hours')"
     )
@@ -194,52 +194,54 @@ def test_a_job_that_nobody_takes_is_counted(with_database, at_work, ask):
     assert problem.sentence == "1 waiting, the oldest for 2 h."
 
 
-def test_a_message_that_waits_for_long_is_a_fault(with_database, at_work, ask, held_by_awa, awa, clock):
+def test_a_message_unsent_for_too_long_is_reported(
+    with_database, running_workers, execute, held_by_awa, awa, clock
+):
     held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
-    ask("update message_deliveries set created_at = now() - interval '10 minutes'")
+    execute("update message_deliveries set created_at = now() - interval '10 minutes'")
     problem = only_problem(workers.check_sender, with_database)
     assert problem.state == "failed"
     assert "the oldest for 10 min" in problem.sentence
 
 
-def test_a_doubt_is_counted(with_database, at_work, ask, held_by_awa, awa, clock):
+def test_an_uncertain_delivery_is_counted(with_database, running_workers, execute, held_by_awa, awa, clock):
     held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
-    ask("update message_deliveries set state = 'uncertain', created_at = now()")
+    execute("update message_deliveries set state = 'uncertain', created_at = now()")
     problem = only_problem(workers.check_sender, with_database)
     assert (problem.state, problem.sentence[:4]) == ("warning", "Of 2")
 
 
-# -- the comparison with Twilio's log -------------------------------------------------------------------------
+# -- the reconciliation with Twilio's log -------------------------------------------------------------------------
 
 
 @pytest.fixture
-def reading(with_database):
+def update_reading(with_database):
     """The log of our number, read to its end half a minute ago."""
     account = with_database.environment.twilio_account_sid
     reading = LogReconciliation.get_or_create_for(OUR_NUMBER, account=account, since=timezone.now())
 
-    def reading_has(**fields):
+    def update_reading(**fields):
         LogReconciliation.objects.filter(pk=reading.pk).update(**fields)
 
-    reading_has(last_ok_at=timezone.now() - timedelta(seconds=30))
-    return reading_has
+    update_reading(last_ok_at=timezone.now() - timedelta(seconds=30))
+    return update_reading
 
 
-def test_a_log_read_to_its_end_is_ok(reading, with_database):
+def test_a_log_read_to_its_end_is_ok(update_reading, with_database):
     [result] = workers.check_message_log(with_database)
     assert (result.state, "0 missing" in result.sentence) == ("ok", True)
 
 
 @pytest.mark.parametrize("error", ["last_error", "back_error"])
-def test_a_look_that_broke_off_claims_nothing_about_the_rest(reading, with_database, error):
-    reading(missing=0, **{error: "Twilio ne répond pas."})
+def test_an_incomplete_reading_of_the_log_is_reported(update_reading, with_database, error):
+    update_reading(missing=0, **{error: "Twilio ne répond pas."})
     problem = only_problem(workers.check_message_log, with_database)
     assert (problem.state, "incomplete" in problem.sentence) == ("warning", True)
     assert "0 missing" not in problem.sentence
 
 
-def test_a_log_not_read_to_its_end_for_long_is_a_failure(reading, with_database):
-    reading(last_ok_at=timezone.now() - timedelta(hours=3))
+def test_a_log_not_read_to_its_end_for_long_is_a_failure(update_reading, with_database):
+    update_reading(last_ok_at=timezone.now() - timedelta(hours=3))
     problem = only_problem(workers.check_message_log, with_database)
     assert (problem.state, "3 h ago" in problem.sentence) == ("failed", True)
 

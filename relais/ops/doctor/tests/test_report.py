@@ -1,4 +1,4 @@
-"""What is printed, how it ends, and that it always ends."""
+"""The output of the doctor, its exit code, and the timeouts of the checks."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ def run_check(context, check):
     return list(run_checks(context, {"it": check}))
 
 
-def test_a_line_says_how_it_is_and_what_to_do(capsys):
+def test_a_line_has_state_sentence_and_advice(capsys):
     code = print_results(
         [ok("Fine."), warning("Odd.", "Check."), failed("Broken.", "Mend it."), unverified("Who knows.")],
         as_json=False,
@@ -32,11 +32,11 @@ def test_a_line_says_how_it_is_and_what_to_do(capsys):
 @pytest.mark.parametrize(
     ("result", "code"), [(ok("."), 0), (warning(".", "."), 0), (unverified("."), 0), (failed(".", "."), 1)]
 )
-def test_only_what_failed_makes_it_fail(result, code, capsys):
+def test_only_failed_results_fail_the_command(result, code, capsys):
     assert print_results([result], as_json=False) == code
 
 
-def test_json_is_a_list_with_the_same(capsys):
+def test_json_lists_the_same_results(capsys):
     print_results([failed("Broken.", "Mend it."), unverified("Who knows.")], as_json=True)
     assert json.loads(capsys.readouterr().out) == [
         {"name": "", "state": "failed", "sentence": "Broken.", "advice": "Mend it."},
@@ -98,7 +98,7 @@ def test_the_database_password_is_never_shown(context):
 
 
 @pytest.mark.parametrize("error", [psycopg.OperationalError("gone"), psycopg.errors.UndefinedTable("none")])
-def test_what_needs_the_database_is_unverified_without_it(context, error):
+def test_checks_that_need_the_database_are_unverified_without_it(context, error):
     def asks(context):
         raise error
         yield
