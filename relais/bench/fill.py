@@ -8,7 +8,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from typing import Any
 import psycopg
 
 from relais.bench import bulk_copy, sample_texts, synthetic_data
-from relais.bench.instance import RELAIS_VARIABLES
+from relais.bench.instance import environment_for, run_prepare
 from relais.data_folder import DataFolder
 from relais.environment import ROOT, data_folder_of
 from relais.ops.database import running_database
@@ -96,7 +95,7 @@ def fill(folder: Path, *, conversations: int, events: int) -> dict[str, Any]:
     )
     started_at = time.monotonic()
     with running_database(folder, **POSTGRES_SETTINGS) as dsn:
-        _prepare(folder)
+        run_prepare(environment_for(folder))
         draw = random.Random(f"{conversations} {events}")  # noqa: S311
         now = int(time.time())
         rows = synthetic_data.Rows(_world(dsn), draw)
@@ -146,22 +145,6 @@ def _is_in_use(folder: Path) -> bool:
 def _unfinished_marker(folder: Path) -> Path:
     """The marker file beside a folder that is not complete yet."""
     return folder.with_name(folder.name + ".filling")
-
-
-def _prepare(folder: Path) -> None:
-    """Create the tables and the demo accounts by `relais prepare`."""
-    prepared = subprocess.run(
-        [sys.executable, "-m", "relais", "prepare"],
-        cwd=ROOT, env=environment_of(folder), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if prepared.returncode:
-        raise OperationError(f"The tables could not be created: {prepared.stderr.strip()}")
-
-
-def environment_of(folder: Path) -> dict[str, str]:
-    """The environment of a demo in that folder, without the Relais variables of this process."""
-    clean = {name: value for name, value in os.environ.items() if not RELAIS_VARIABLES.match(name)}
-    return clean | {"RELAIS_DATA_DIR": str(folder), "RELAIS_ENV_FILE": os.devnull}
 
 
 def _world(dsn: str) -> synthetic_data.World:

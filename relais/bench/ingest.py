@@ -24,6 +24,7 @@ import psycopg
 import requests
 
 from relais.bench.ingest_load_client import LoadJob
+from relais.bench.instance import run_prepare
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
 from relais.ops import temporary_environment
@@ -106,7 +107,7 @@ def _durable_installation() -> Iterator[tuple[dict[str, str], str, Path]]:
         folder = Path(variables["RELAIS_DATA_DIR"])
         with running_database(folder / "cluster") as dsn:
             variables |= {"DATABASE_URL": dsn, "PUBLIC_BASE_URL": "https://desk.example.com"}
-            subprocess.run([sys.executable, "-m", "relais", "prepare"], cwd=ROOT, env=variables, check=True)
+            run_prepare(variables)
             with psycopg.connect(dsn, autocommit=True) as database:
                 database.execute(CREATE_PGBENCH_TABLES)
             yield variables, dsn, folder

@@ -18,6 +18,7 @@ import requests
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
 from relais.ops.database import dsn
+from relais.ops.errors import OperationError
 from relais.ops.port import free_port
 from relais.ops.process import dies_with_parent
 
@@ -26,6 +27,26 @@ PASSWORD = "un bon mot de passe"  # noqa: S105
 RELAIS_VARIABLES = re.compile(
     r"^(TWILIO_|RELAIS_|STUDIO_)|^(DATABASE_URL|PUBLIC_BASE_URL|DJANGO_SETTINGS_MODULE|EMAIL_URL)$"
 )
+
+
+def environment_for(folder: Path) -> dict[str, str]:
+    """The variables of a demo in that data folder, without the Relais variables of this process."""
+    clean = {name: value for name, value in os.environ.items() if not RELAIS_VARIABLES.match(name)}
+    return clean | {"RELAIS_DATA_DIR": str(folder), "RELAIS_ENV_FILE": os.devnull}
+
+
+def run_prepare(variables: dict[str, str]) -> None:
+    """Create the tables, and the accounts of a demo, by `relais prepare`. Raises OperationError."""
+    process = subprocess.run(
+        [sys.executable, "-m", "relais", "prepare"],
+        cwd=ROOT,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if process.returncode:
+        raise OperationError(f"The tables could not be created: {process.stderr.strip()}")
 
 
 class RelaisInstance:
@@ -37,16 +58,7 @@ class RelaisInstance:
         self.command_prefix = command_prefix
         self.port = port
         self.url = f"http://localhost:{port}"
-        clean = {name: value for name, value in os.environ.items() if not RELAIS_VARIABLES.match(name)}
-        self.environment = (
-            clean
-            | {
-                "RELAIS_DATA_DIR": str(folder),
-                "RELAIS_PORT": str(port),
-                "RELAIS_ENV_FILE": os.devnull,
-            }
-            | environment
-        )
+        self.environment = environment_for(folder) | {"RELAIS_PORT": str(port)} | environment
         self.output = folder.with_suffix(".out")
 
     def start(self) -> None:

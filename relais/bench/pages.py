@@ -24,8 +24,8 @@ import psycopg
 import requests
 
 from relais.bench import sample_texts
-from relais.bench.fill import environment_of, fill, folder_for, is_filled
-from relais.bench.instance import SignedInUser
+from relais.bench.fill import fill, folder_for, is_filled
+from relais.bench.instance import SignedInUser, environment_for
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
 from relais.ops.database import dsn
@@ -141,7 +141,7 @@ def _site(folder: Path) -> Iterator[Site]:
     with (folder / "log" / "bench.log").open("wb") as output:
         web = subprocess.Popen(
             [sys.executable, "-m", "relais", "web"],
-            cwd=ROOT, env=environment_of(folder) | {"RELAIS_PORT": str(port)},
+            cwd=ROOT, env=environment_for(folder) | {"RELAIS_PORT": str(port)},
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:

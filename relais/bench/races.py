@@ -9,15 +9,13 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from relais.ops.errors import OperationError
+from relais.bench.instance import run_prepare
 from relais.ops.temporary_environment import temporary_installation
 
 BATCH_SIZE = 250
@@ -29,7 +27,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     with temporary_installation(database=True) as variables:
         os.environ.update(variables)
         os.environ["DJANGO_SETTINGS_MODULE"] = "relais.settings"
-        _prepare(variables)
+        run_prepare(variables)
         import django
 
         django.setup()
@@ -53,18 +51,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "examples": wrong[:10],
         "seconds": round(seconds, 1),
     }
-
-
-def _prepare(variables: dict[str, str]) -> None:
-    prepared = subprocess.run(
-        [sys.executable, "-m", "relais", "prepare"],
-        env=variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if prepared.returncode:
-        raise OperationError(f"The tables could not be created: {prepared.stderr.strip()}")
 
 
 def summary_lines(figures: dict[str, Any]) -> Iterator[str]:
