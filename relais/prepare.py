@@ -1,4 +1,4 @@
-"""What must be done before the web server and the jobs start: tables, static files, in a demo the accounts."""
+"""Preparation before the web server and the jobs start: migrations, static files, in a demo the accounts."""
 
 import hashlib
 import time
@@ -13,38 +13,39 @@ from django.db import connection
 
 from relais.web import bundles, storage
 
-_OURS_ALONE = 0x52656C616973  # "Relais": any number nobody else locks.
+MIGRATION_LOCK_KEY = 0x52656C616973  # "Relais": a key that no other program locks.
+LOCK_POLL_SECONDS = 0.2
 
 
 def prepare() -> None:
-    tables()
-    static_files()
+    prepare_database()
+    collect_static_files()
     if settings.DEMO:
         from relais.accounts.demo import create_demo_users
 
         create_demo_users()
 
 
-def tables() -> None:
-    """Of several machines that start at once on one database, one makes the tables and the others wait."""
+def prepare_database() -> None:
+    """Migrate under an advisory lock: of several machines that start at once, one migrates and the others wait."""
     with connection.cursor() as cursor:
-        while not _is_our_turn(cursor):
-            time.sleep(0.2)
+        while not _try_lock(cursor):
+            time.sleep(LOCK_POLL_SECONDS)
         try:
             call_command("migrate", interactive=False, verbosity=0)
             call_command("createcachetable", verbosity=0)
-            _first_flow()
+            _publish_first_flow()
         finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [_OURS_ALONE])
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK_KEY])
 
 
-def _is_our_turn(cursor: Any) -> bool:
-    """Asked again and again: who waits inside the database would keep an index from being made concurrently."""
-    cursor.execute("SELECT pg_try_advisory_lock(%s)", [_OURS_ALONE])
+def _try_lock(cursor: Any) -> bool:
+    """Polled, not awaited: a transaction waiting for the lock would block CREATE INDEX CONCURRENTLY."""
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", [MIGRATION_LOCK_KEY])
     return bool(cursor.fetchone()[0])
 
 
-def _first_flow() -> None:
+def _publish_first_flow() -> None:
     from django.utils import timezone
 
     from relais.flows.default_flow import publish_first_flow
@@ -52,23 +53,23 @@ def _first_flow() -> None:
     publish_first_flow(at=timezone.now())
 
 
-def static_files() -> None:
-    """Only when one has changed: to name, compress and write them all takes longer than everything else here."""
-    root, made_of = settings.STATIC_ROOT, settings.STATIC_ROOT.with_name("static.made-of")
-    wanted = _digest_of_sources()
-    if made_of.is_file() and made_of.read_text() == wanted and (root / "staticfiles.json").is_file():
+def collect_static_files() -> None:
+    """Collect the static files only when one has changed: hashing and compressing them is the slowest step here."""
+    root, digest_file = settings.STATIC_ROOT, settings.STATIC_ROOT.with_name("static.made-of")
+    digest = _digest_of_sources()
+    if digest_file.is_file() and digest_file.read_text() == digest and (root / "staticfiles.json").is_file():
         return
-    made_of.unlink(missing_ok=True)
+    digest_file.unlink(missing_ok=True)
     root.mkdir(parents=True, exist_ok=True)
     call_command("collectstatic", interactive=False, verbosity=0)
-    made_of.write_text(wanted)
+    digest_file.write_text(digest)
 
 
 def _digest_of_sources() -> str:
-    """Of all that goes into them: contents, since a packer may give every file one date, and those who name them."""
-    digest = hashlib.sha256(f"{version('django')} {version('whitenoise')}".encode())
-    ours = [Path(storage.__file__), Path(bundles.__file__)]
-    found = (files.path(name) for finder in get_finders() for name, files in finder.list([]))
-    for path in [*ours, *sorted(map(Path, found))]:
-        digest.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+    """Hash of the contents of all static files and of the code that names them; modification times are not reliable."""
+    sources_hash = hashlib.sha256(f"{version('django')} {version('whitenoise')}".encode())
+    storage_code = [Path(storage.__file__), Path(bundles.__file__)]
+    static_paths = (files.path(name) for finder in get_finders() for name, files in finder.list([]))
+    for path in [*storage_code, *sorted(map(Path, static_paths))]:
+        sources_hash.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return sources_hash.hexdigest()

@@ -114,13 +114,13 @@ def run_story(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[StoryRunner]:
     """A runner on a web process that serves its static files as in production."""
-    from relais.prepare import static_files
+    from relais.prepare import collect_static_files
 
     # A story calls the ORM between two iterations of Playwright's event loop, never inside one.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     settings.STATIC_ROOT = Path(tmp_path_factory.getbasetemp()) / "static"
     settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "relais.web.storage.Storage"}}
-    static_files()
+    collect_static_files()
     with WebServer() as server:
         yield StoryRunner(server.url)
 

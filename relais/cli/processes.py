@@ -51,10 +51,10 @@ def web(options: argparse.Namespace) -> int:
 
 def _web_alone(environment: Environment) -> int:
     with prepared_database(environment), process_logging("web", environment):
-        from relais.prepare import static_files
+        from relais.prepare import collect_static_files
         from relais.web_process import serve
 
-        static_files()
+        collect_static_files()
         return serve(environment)
 
 

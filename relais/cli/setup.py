@@ -43,9 +43,9 @@ def prepared_database(environment: Environment) -> Iterator[None]:
     with running_database(environment.data_dir) if environment.embedded_database else nullcontext():
         require_database(environment)
         setup_django()
-        from relais.prepare import tables
+        from relais.prepare import prepare_database
 
-        tables()
+        prepare_database()
         yield
 
 

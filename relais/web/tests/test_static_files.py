@@ -10,7 +10,7 @@ from django.contrib.staticfiles import finders
 from django.core.management import call_command
 
 from relais import prepare
-from relais.prepare import static_files
+from relais.prepare import collect_static_files
 
 PACKAGE = Path(__file__).resolve().parents[2]
 STATIC_NAMES = sorted(
@@ -59,7 +59,7 @@ def collected(tmp_path, settings):
     settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "relais.web.storage.Storage"}}
 
     def collected():
-        static_files()
+        collect_static_files()
         manifest = settings.STATIC_ROOT / "staticfiles.json"
         before, after = getattr(collected, "at", None), manifest.stat().st_mtime_ns
         collected.at = after
@@ -86,6 +86,6 @@ def test_partly_collected_static_files_are_collected_again(collected, monkeypatc
     with monkeypatch.context() as broken:
         broken.setattr(prepare, "call_command", lambda *args, **more: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            static_files()
+            collect_static_files()
     monkeypatch.setattr(prepare, "version", version)
     assert collected()
