@@ -1,4 +1,4 @@
-"""What the data folder remembers: the secret key, and whether it was made for the demo or has ever been live."""
+"""The files of the data folder: the secret key, whether it belongs to a demo or is live, the URL of the emulator."""
 
 import contextlib
 import os
@@ -6,9 +6,9 @@ import secrets
 import tempfile
 from pathlib import Path
 
-_KEY = "secret_key"
-_KIND = "kind"
-_EMULATOR = "emulator.url"
+_KEY_FILE = "secret_key"
+_KIND_FILE = "kind"
+_EMULATOR_URL_FILE = "emulator.url"
 
 
 class DataFolder:
@@ -19,45 +19,45 @@ class DataFolder:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def secret_key(self) -> str:
-        """The key of this installation, made on the first start and readable by its owner only."""
-        file = self.path / _KEY
+        """The key of this installation, created on the first start with mode 0600."""
+        file = self.path / _KEY_FILE
         if not file.exists():
-            self._write_once(_KEY, secrets.token_urlsafe(50))
+            self._write_once(_KEY_FILE, secrets.token_urlsafe(50))
         return file.read_text().strip()
 
-    def is_for_demo(self) -> bool:
-        """Whether the demo may live here: a new folder is marked for it, one that was ever live never is."""
-        if not (self.path / _KIND).exists():
+    def mark_demo(self) -> bool:
+        """Mark a new folder as a demo. False when it is live, or holds a database of unknown origin."""
+        if not (self.path / _KIND_FILE).exists():
             if (self.path / "postgres").exists():
                 return False
-            self._write_once(_KIND, "demo")
-        return (self.path / _KIND).read_text().strip() == "demo"
+            self._write_once(_KIND_FILE, "demo")
+        return (self.path / _KIND_FILE).read_text().strip() == "demo"
 
     def mark_live(self) -> bool:
-        """From here on this folder refuses the demo. True when it was the demo's until now."""
-        was_demo = (self.path / _KIND).exists() and self.is_for_demo()
-        if was_demo or not (self.path / _KIND).exists():
-            self._write("live", self.path / _KIND)
+        """Mark the folder as live: it can never be a demo again. True when it was a demo until now."""
+        was_demo = (self.path / _KIND_FILE).exists() and self.mark_demo()
+        if was_demo or not (self.path / _KIND_FILE).exists():
+            self._write("live", self.path / _KIND_FILE)
         return was_demo
 
     def emulator_url(self) -> str:
-        """Where the running demo's Twilio double listens; empty when none runs."""
+        """The URL of the running demo's Twilio double; empty when none runs."""
         try:
-            return (self.path / _EMULATOR).read_text().strip()
+            return (self.path / _EMULATOR_URL_FILE).read_text().strip()
         except FileNotFoundError:
             return ""
 
-    def remember_emulator(self, url: str) -> None:
-        self._write(url, self.path / _EMULATOR)
+    def write_emulator_url(self, url: str) -> None:
+        self._write(url, self.path / _EMULATOR_URL_FILE)
 
-    def forget_emulator(self) -> None:
-        (self.path / _EMULATOR).unlink(missing_ok=True)
+    def delete_emulator_url(self) -> None:
+        (self.path / _EMULATOR_URL_FILE).unlink(missing_ok=True)
 
     def _write_once(self, name: str, text: str) -> None:
         with tempfile.TemporaryDirectory(dir=self.path, prefix=".new-") as folder:
             new = Path(folder, name)
             self._write(text, new)
-            # Of two processes that start at once, the first one's value counts.
+            # Atomic: if two processes start at once, the value of the first one is kept.
             with contextlib.suppress(FileExistsError):
                 os.link(new, self.path / name)
 

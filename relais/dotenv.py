@@ -1,4 +1,9 @@
-"""The `.env` file: KEY=VALUE lines, comments, quotes, `export`. No substitution of variables, no surprises."""
+"""Parser of the `.env` file: KEY=VALUE lines, comments, quotes, `export`; no variable substitution.
+
+python-dotenv is not used: its public functions log and skip a malformed line instead of raising an error, and its
+undocumented `dotenv.parser` counts line numbers wrongly after empty lines. It also accepts `1KEY=x` and multi-line
+values, reads `KEY=#x` as `#x`, and keeps the backslash of `"\\$"`, so that the values in existing files would change.
+"""
 
 import re
 from pathlib import Path
@@ -8,42 +13,43 @@ _QUOTED = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')\s*(?:#.*)?""", re.
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
-class BadLine(ValueError):
-    """A line that is neither KEY=VALUE, a comment nor empty."""
+class InvalidLine(ValueError):
+    """A line that is neither KEY=VALUE nor a comment nor empty."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"Line {number} is not of the form KEY=VALUE.")
         self.number = number
 
 
-def read(path: Path) -> dict[str, str]:
-    """The variables of a `.env` file; none when there is no such file."""
+def read_dotenv(path: Path) -> dict[str, str]:
+    """The variables of the file; an empty dict if it does not exist. Raises InvalidLine."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    return parse(text)
+    return parse_dotenv(text)
 
 
-def parse(text: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+def parse_dotenv(text: str) -> dict[str, str]:
+    """The last value of a key counts. Raises InvalidLine."""
+    variables: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise BadLine(number)
-        found[match[1]] = _value(match[2], number)
-    return found
+            raise InvalidLine(number)
+        variables[match[1]] = _parse_value(match[2], number)
+    return variables
 
 
-def _value(raw: str, number: int) -> str:
+def _parse_value(raw: str, number: int) -> str:
     if not raw.lstrip().startswith(("'", '"')):
-        # A "#" starts a comment only after a space, so that URLs keep their fragments.
+        # A "#" starts a comment only at the beginning or after a space, so that URLs keep their fragments.
         return re.split(r"(?:^|\s)#", raw, maxsplit=1)[0].strip()
     match = _QUOTED.fullmatch(raw)
     if match is None:
-        raise BadLine(number)
+        raise InvalidLine(number)
     if match[2] is not None:
         return match[2]
     return re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), match[1])

@@ -11,12 +11,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from relais import dotenv
 from relais.data_folder import DataFolder
+from relais.dotenv import InvalidLine, read_dotenv
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIRED_TWILIO_VARIABLES = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_WHATSAPP_NUMBER")
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 NOW_LIVE_WARNING = (
     "The data in {path} was the demo's and is live from now on, its conversations included; the demo's accounts can no "
     "longer sign in. There is no way back: for a desk that begins empty, choose another folder by RELAIS_DATA_DIR."
@@ -24,7 +24,7 @@ NOW_LIVE_WARNING = (
 DEMO_NUMBER = "whatsapp:+14155238886"
 
 
-class BadEnvironment(Exception):
+class InvalidEnvironment(Exception):
     """Says which variable is wrong and what to do. Commands exit with code 2."""
 
 
@@ -107,14 +107,14 @@ def _add_data_folder_values(environment: Environment, *, emulator_url: str) -> E
 
 
 class _Variables:
-    """The variables' values: each method parses one, and raises BadEnvironment if it is invalid."""
+    """The variables' values: each method parses one, and raises InvalidEnvironment if it is invalid."""
 
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
         file = Path(environ.get("RELAIS_ENV_FILE") or root / ".env")
         try:
-            self.values = {**dotenv.read(file), **environ}
-        except (dotenv.BadLine, OSError, UnicodeDecodeError) as error:
-            raise BadEnvironment(f"The file {file} cannot be read: {error}") from error
+            self.values = {**read_dotenv(file), **environ}
+        except (InvalidLine, OSError, UnicodeDecodeError) as error:
+            raise InvalidEnvironment(f"The file {file} cannot be read: {error}") from error
 
     def text(self, name: str) -> str:
         return self.values.get(name, "").strip()
@@ -128,19 +128,19 @@ class _Variables:
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:
         value = self.text(name) or allowed[0]
         if value not in allowed:
-            raise BadEnvironment(f"{name} is “{value}”: it must be {' or '.join(allowed)}.")
+            raise InvalidEnvironment(f"{name} is “{value}”: it must be {' or '.join(allowed)}.")
         return value
 
     def port(self, name: str, default: int) -> int:
         value = self.text(name) or str(default)
         if not re.fullmatch(r"[0-9]{1,5}", value) or not 1 <= int(value) <= 65535:
-            raise BadEnvironment(f"{name} is “{value}”: it must be a port number from 1 to 65535.")
+            raise InvalidEnvironment(f"{name} is “{value}”: it must be a port number from 1 to 65535.")
         return int(value)
 
     def url(self, name: str) -> str:
         value = self.text(name)
         if value and not _is_url(value, ("http", "https")):
-            raise BadEnvironment(
+            raise InvalidEnvironment(
                 f"{name} is “{value}”: it must be an address such as https://relais.example.com."
             )
         return value.rstrip("/")
@@ -150,7 +150,7 @@ class _Variables:
         try:
             ZoneInfo(value)
         except (ValueError, OSError, LookupError) as error:
-            raise BadEnvironment(
+            raise InvalidEnvironment(
                 f"{name} is “{value}”: no such time zone is known here (an example: Africa/Abidjan)."
             ) from error
         return value
@@ -174,14 +174,14 @@ def _is_demo(variables: _Variables) -> bool:
         return not variables.text("DATABASE_URL")
     missing = [name for name in REQUIRED_TWILIO_VARIABLES if not variables.text(name)]
     if missing:
-        raise BadEnvironment(
+        raise InvalidEnvironment(
             f"Twilio is only half connected: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing. "
             "Set all three of them, or no TWILIO_ variable at all for a demo."
         )
     return False
 
 
-def data_folder_of(root: Path, environ: Mapping[str, str]) -> Path:
+def data_dir_path(root: Path, environ: Mapping[str, str]) -> Path:
     """The path of the data folder. Does not create or mark it."""
     return _data_dir(root, _Variables(root, environ))
 
@@ -197,13 +197,13 @@ def _data_folder(path: Path, demo: bool) -> DataFolder:
         if not demo:
             if folder.mark_live():
                 print(NOW_LIVE_WARNING.format(path=path), file=sys.stderr)
-        elif not folder.is_for_demo():
-            raise BadEnvironment(
+        elif not folder.mark_demo():
+            raise InvalidEnvironment(
                 f"The data in {path} is not the demo's: set {', '.join(REQUIRED_TWILIO_VARIABLES)}, "
                 "or choose another folder by RELAIS_DATA_DIR for a demo."
             )
     except OSError as error:
-        raise BadEnvironment(
+        raise InvalidEnvironment(
             f"The data folder {path} cannot be used ({error.strerror}): "
             "run Relais as the user it belongs to, or choose another by RELAIS_DATA_DIR."
         ) from error
@@ -216,7 +216,7 @@ def whatsapp_number(value: str) -> str:
         return ""
     number = re.sub(r"[\s().-]", "", re.sub(r"^whatsapp:", "", value.strip(), flags=re.IGNORECASE))
     if not re.fullmatch(r"\+[0-9]{6,15}", number):
-        raise BadEnvironment(
+        raise InvalidEnvironment(
             f"TWILIO_WHATSAPP_NUMBER is “{value}”: it must be a number with its country code, such as +212522000000."
         )
     return f"whatsapp:{number}"
@@ -228,10 +228,10 @@ def _derive_token(secret_key: str, purpose: str) -> str:
 
 def _host(variables: _Variables, demo: bool) -> str:
     host = variables.text("RELAIS_HOST") or "127.0.0.1"
-    if demo and host not in LOOPBACK:
-        raise BadEnvironment(
+    if demo and host not in LOOPBACK_HOSTS:
+        raise InvalidEnvironment(
             f"RELAIS_HOST is “{host}”: the demo answers on this machine only, since its passwords are known. "
-            "Leave RELAIS_HOST away, or connect Twilio."
+            "Leave RELAIS_HOST unset, or connect Twilio."
         )
     return host
 
@@ -239,7 +239,7 @@ def _host(variables: _Variables, demo: bool) -> str:
 def _database_url(variables: _Variables) -> str:
     value = variables.text("DATABASE_URL")
     if value and not _is_postgres_url(value):
-        raise BadEnvironment(
+        raise InvalidEnvironment(
             "DATABASE_URL must be an address such as postgresql://user:password@host/database."
         )
     return value
@@ -264,7 +264,7 @@ def _embedded_database(data_dir: Path) -> str:
 def _email_url(variables: _Variables) -> str:
     value = variables.text("EMAIL_URL")
     if value and value != "console:" and not _is_url(value, ("smtp", "smtps", "smtp+tls")):
-        raise BadEnvironment(
+        raise InvalidEnvironment(
             "EMAIL_URL must be an address such as smtp+tls://user:password@host:587, or console: ."
         )
     return value

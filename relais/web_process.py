@@ -5,7 +5,7 @@ import socket
 from importlib import import_module
 from urllib.parse import urlsplit
 
-from relais.environment import LOOPBACK, Environment
+from relais.environment import LOOPBACK_HOSTS, Environment
 from relais.http_server.connection_limits import limits_for_this_process
 from relais.http_server.server import load_server, uvicorn_config
 from relais.ops.port import listen
@@ -38,7 +38,7 @@ def serve(environment: Environment, fd: int | None = None, *, batch_hooks: bool 
         limits_for_this_process(),
         is_factory=not batch_hooks,
         # A public address means that a proxy stands before us on this machine. Only then its headers are trusted.
-        trust_local_proxy=urlsplit(environment.public_base_url).hostname not in LOOPBACK,
+        trust_local_proxy=urlsplit(environment.public_base_url).hostname not in LOOPBACK_HOSTS,
     )
     server = load_server(config)
     with storing_metrics("web"):

@@ -19,7 +19,7 @@ import psycopg
 from relais.bench import bulk_copy, sample_texts, synthetic_data
 from relais.bench.instance import environment_for, run_prepare
 from relais.data_folder import DataFolder
-from relais.environment import ROOT, data_folder_of
+from relais.environment import ROOT, data_dir_path
 from relais.ops.database import running_database
 from relais.ops.errors import OperationError
 
@@ -73,7 +73,7 @@ def summary_lines(figures: dict[str, Any]) -> Iterator[str]:
 
 def folder_for(conversations: int, events: int) -> Path:
     """The folder of that size inside the data folder; `pages` looks there."""
-    return data_folder_of(ROOT, os.environ) / "bench" / f"{conversations}-{events}"
+    return data_dir_path(ROOT, os.environ) / "bench" / f"{conversations}-{events}"
 
 
 def is_filled(folder: Path) -> bool:
@@ -127,7 +127,7 @@ def _clear_folder(folder: Path) -> None:
     unfinished.touch()
     shutil.rmtree(folder, ignore_errors=True)
     DataFolder(folder).create()
-    DataFolder(folder).is_for_demo()
+    DataFolder(folder).mark_demo()
 
 
 def _is_in_use(folder: Path) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from relais.cli import bench, doctor, flows, messages, processes, tokens, users
 from relais.cli.arguments import Parser
 from relais.cli.errors import FAILURE, USAGE_ERROR, CommandFailed, UsageError
-from relais.environment import BadEnvironment
+from relais.environment import InvalidEnvironment
 from relais.ops.errors import OperationError
 from relais.ops.process import exit_after_parent
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         exit_after_parent(int(supervisor))
     try:
         return int(options.run(options) or 0)
-    except (BadEnvironment, UsageError) as error:
+    except (InvalidEnvironment, UsageError) as error:
         return _print_error(error, USAGE_ERROR)
     except (CommandFailed, OperationError) as error:
         return _print_error(error, FAILURE)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from relais.cli.arguments import Subparsers, add_command, add_group
 from relais.cli.errors import CommandFailed, UsageError
 from relais.cli.setup import command_context, load_environment
-from relais.environment import LOOPBACK, Environment
+from relais.environment import LOOPBACK_HOSTS, Environment
 
 
 def add_commands(commands: Subparsers) -> None:
@@ -168,7 +168,7 @@ def export_flow(options: argparse.Namespace) -> None:
 
 def _public_address(environment: Environment) -> str:
     """Empty when PUBLIC_BASE_URL is not set: Twilio cannot reach a loopback address."""
-    is_loopback = urlsplit(environment.public_base_url).hostname in LOOPBACK
+    is_loopback = urlsplit(environment.public_base_url).hostname in LOOPBACK_HOSTS
     return "" if is_loopback else environment.public_base_url
 
 

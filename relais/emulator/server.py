@@ -12,7 +12,7 @@ from relais.emulator import demo_clients
 from relais.emulator.app import build_app
 from relais.emulator.settings import DEMO_SENDER, DoubleSettings
 from relais.emulator.twilio_double import TwilioDouble
-from relais.environment import LOOPBACK, ROOT, Environment, load
+from relais.environment import LOOPBACK_HOSTS, ROOT, Environment, load
 
 WEBHOOK_PATH = "/api/twilio/message#rc=3&rp=5xx,ct,rt"
 
@@ -57,7 +57,7 @@ def double_from_environment(environment: Environment) -> TwilioDouble:
 def _url_rewrites(environment: Environment) -> dict[str, str]:
     """`localhost` may resolve to ::1, where the desk does not listen, so it is called on 127.0.0.1."""
     public = environment.public_base_url
-    is_local = urlsplit(public).hostname in LOOPBACK
+    is_local = urlsplit(public).hostname in LOOPBACK_HOSTS
     return {public: f"http://127.0.0.1:{environment.port}"} if is_local else {}
 
 

@@ -2,7 +2,7 @@
 
 import socket
 
-from relais.environment import LOOPBACK, Environment
+from relais.environment import LOOPBACK_HOSTS, Environment
 
 DEMO_ACCOUNTS = ("admin@relais.test", "superviseur@relais.test", "agent1@relais.test", "agent2@relais.test")
 DEMO_PASSWORD = "relais-demo"  # noqa: S105
@@ -20,7 +20,7 @@ def is_healthy(listener: socket.socket) -> bool:
 
 def banner(environment: Environment) -> str:
     # "localhost" and not 127.0.0.1: browsers allow passkeys there.
-    reachable_here = environment.host in (*LOOPBACK, "0.0.0.0", "::")  # noqa: S104
+    reachable_here = environment.host in (*LOOPBACK_HOSTS, "0.0.0.0", "::")  # noqa: S104
     address = f"http://{'localhost' if reachable_here else environment.host}:{environment.port}"
     lines = ["", f"  Relais est prêt · Relais is ready:  {address}", ""]
     if environment.demo:

@@ -211,7 +211,7 @@ def _up(environment: Environment, signals: SignalWaiter, lock: int) -> int:
         supervisor.stop()
         raise
     finally:
-        DataFolder(environment.data_dir).forget_emulator()
+        DataFolder(environment.data_dir).delete_emulator_url()
 
 
 def start_everything(
@@ -232,7 +232,7 @@ def start_everything(
     if environment.demo:
         emulator_port = port.free_port()
         variables["RELAIS_EMULATOR_URL"] = f"http://127.0.0.1:{emulator_port}"
-        DataFolder(environment.data_dir).remember_emulator(variables["RELAIS_EMULATOR_URL"])
+        DataFolder(environment.data_dir).write_emulator_url(variables["RELAIS_EMULATOR_URL"])
         supervisor.start(child("emulator", "emulator", "--port", str(emulator_port), stop_timeout=1))
     # They import their code while the tables are prepared, and go on at end-of-file of this pipe.
     gate, prepared = os.pipe()

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from relais.environment import LOOPBACK
+from relais.environment import LOOPBACK_HOSTS
 from relais.ops.doctor import http_probe
 from relais.ops.doctor.context import DoctorContext
 from relais.ops.doctor.result import CheckResult, failed, ok, unverified, warning
@@ -26,7 +26,7 @@ UNKNOWN_MESSAGE = {"MessageSid": "SM" + "0" * 32, "MessageStatus": "sent", "From
 def check_public_address(context: DoctorContext) -> Iterator[CheckResult]:
     environment = context.environment
     address = urlsplit(environment.public_base_url)
-    if address.hostname in LOOPBACK and not environment.demo:
+    if address.hostname in LOOPBACK_HOSTS and not environment.demo:
         yield failed(
             f"{environment.public_base_url} leads to this machine itself: Twilio does not reach it.",
             "Set PUBLIC_BASE_URL to the address by which the internet reaches Relais, such as https://relais.example.com.",

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from relais.environment import BadEnvironment, Environment, load
+from relais.environment import Environment, InvalidEnvironment, load
 
 TWILIO = {
     "TWILIO_ACCOUNT_SID": "AC0123456789abcdef0123456789abcdef",
@@ -13,7 +13,7 @@ TWILIO = {
 
 
 def refusal(root: Path, **variables: str) -> str:
-    with pytest.raises(BadEnvironment) as refused:
+    with pytest.raises(InvalidEnvironment) as refused:
         load(root, variables)
     return str(refused.value)
 

@@ -24,7 +24,7 @@ HOOK = "/api/twilio/status"
 @pytest.fixture
 def local(monkeypatch):
     """The tests' own servers are on the loopback address: do not report it as unreachable for Twilio."""
-    monkeypatch.setattr("relais.ops.doctor.webhooks.LOOPBACK", ())
+    monkeypatch.setattr("relais.ops.doctor.webhooks.LOOPBACK_HOSTS", ())
 
 
 @pytest.fixture
