@@ -19,7 +19,7 @@ def on_the_wire(text: str) -> bytes:
 
 def message(number: int) -> str:
     html = f"<p>{MESSAGE_TEMPLATE.format(number)} {'é' * 200}</p>"
-    return frames.part(Change("message", 10 + number, 7, number, number), html).text
+    return frames.change(Change("message", 10 + number, 7, number, number), html).text
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 50, 10_000])
