@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SHUTDOWN_TIMEOUT_SECONDS = 8
-"""For running jobs and calls."""
+"""How long running jobs and calls to Twilio may take to finish after a stop signal."""
 HEARTBEAT_INTERVAL_SECONDS = 4.0
 SENDER_STALE_AFTER_SECONDS = 10.0
 """Without a successful poll of the outbox for so long the sender writes no heartbeat."""
@@ -36,7 +36,7 @@ JOB_THREADS = 2 * MAX_RUNNING_JOBS
 
 
 def run() -> int:
-    """Run until SIGTERM or SIGINT; then finish what is claimed and return 0."""
+    """Run until SIGTERM or SIGINT, then finish claimed messages and running jobs. Return 0, or 1 after an error."""
     django.setup()
     from relais.ops.watch.metrics_store import storing_metrics
 

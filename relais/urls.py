@@ -1,4 +1,4 @@
-"""Every page's address. Wiring only."""
+"""URL patterns of all pages. Wiring only."""
 
 from django.urls import include, path
 from django.views.generic import RedirectView
@@ -14,7 +14,7 @@ urlpatterns = [
     path("dashboard/", include("relais.flows.urls")),
     path("dashboard/", include("relais.whatsapp.urls")),
     path("dashboard/", include("relais.ops.watch.urls")),
-    # Last, so that this is the address that is written: its name stands once more among the includes.
+    # Last, so that reverse() returns this path: an include defines the same name.
     path("dashboard", pages.overview, name="dashboard"),
 ]
 

@@ -1,4 +1,4 @@
-"""What the processes leave behind so that one can tell that they live."""
+"""Heartbeats and completion times of the background processes, read by health, doctor and metrics."""
 
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,13 @@ else:
 
 
 class Heartbeat(models.Model):
-    """The last sign of life of one duty (`jobs`, `sender`), whichever process carries it out."""
+    """The last heartbeat of a service (`jobs`, `sender`), whichever process runs it."""
 
     name = models.TextField(primary_key=True)
     process = models.TextField()
     at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)
-    """When that process began."""
+    """When that process started."""
 
     class Meta(TypedModelMeta):
         db_table = "heartbeats"
@@ -27,7 +27,7 @@ class Heartbeat(models.Model):
 
 
 class JobCompletion(models.Model):
-    """When a job of one task (`task NAME`) last succeeded, or one of a queue (`queue NAME`) last came to its end."""
+    """When a job of a task (`task NAME`) last succeeded, or a job of a queue (`queue NAME`) last finished."""
 
     name = models.TextField(primary_key=True)
     completed_at = models.DateTimeField()

@@ -166,11 +166,11 @@ def check_studio_configuration(webhook: Mapping[str, Any], environment: Environm
     ours = f"{environment.public_base_url}/api/twilio/status"
     if status != ours:
         yield failed(
-            f"The sender tells statuses to {_without_secrets_in(status)}: what the bot says is not seen here.",
+            f"The sender reports statuses to {_without_secrets_in(status)}: what the bot says is not seen here.",
             f"In Twilio's console, at the sender, “Status callback URL”: {ours}{RETRY_FRAGMENT}.",
         )
     else:
-        yield ok("The sender tells us the statuses of what the bot says.")
+        yield ok("The sender reports to us the statuses of the messages of the bot.")
 
 
 def _check_flow(context: DoctorContext) -> Iterator[CheckResult]:
@@ -184,7 +184,7 @@ def _check_flow(context: DoctorContext) -> Iterator[CheckResult]:
         with client.classify_errors():
             definition = client.twilio().studio.v2.flows(flow).fetch().definition
     except (client.RetryLater, client.OutcomeUnknown, client.TwilioRefused) as error:
-        yield unverified(f"What the flow {flow} calls.", f"Twilio said: {error}")
+        yield unverified(f"What the flow {flow} calls: it cannot be read.", f"Twilio answers: {error}")
         return
     yield check_flow_definition(definition, context.environment)
 
@@ -208,7 +208,7 @@ def _fetch_sender(context: DoctorContext) -> Any:
     """Twilio's record of our number, or a CheckResult that says why there is none."""
     number = context.environment.whatsapp_number
     if not context.live:
-        return unverified(f"{number or 'The number'} has been asked of nobody.", ASK_TWILIO)
+        return unverified(f"{number or 'The number'} was not looked up at Twilio.", ASK_TWILIO)
     try:
         channels_senders = client.twilio().messaging.v2.channels_senders
         pages = client.read_pages(

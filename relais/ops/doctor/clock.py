@@ -39,7 +39,7 @@ def check_clock(context: DoctorContext) -> Iterator[CheckResult]:
         yield ok(f"{time_here}, as by {' and '.join(compared)}.")
     else:
         yield unverified(
-            f"{time_here}; no other clock could be asked.", "See the lines on database and address."
+            f"{time_here}; no other clock could be read.", "See the lines on database and address."
         )
 
 

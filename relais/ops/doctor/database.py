@@ -22,7 +22,7 @@ MIN_FREE_CONNECTIONS = 10
 TOO_MANY_CONNECTIONS_MESSAGES = ("too many clients", "remaining connection slots", "too many connections")
 """The server's messages: before authentication the driver passes on no error code."""
 DURABILITY_SETTINGS = {
-    "fsync": "what it said it kept is lost when the machine stops",
+    "fsync": "committed data may be lost when the machine stops",
     "full_page_writes": "its files may be torn when the machine stops",
     "synchronous_commit": "messages that were acknowledged may be lost when it stops",
 }
@@ -103,6 +103,6 @@ def _advice(context: DoctorContext, error: BaseException) -> str:
         return "All its connections are taken: see who holds them, or raise max_connections."
     if context.environment.embedded_database:
         if "authentication failed" in str(error):
-            return "Check as the user whom Relais runs as: nobody else is let in."
+            return "Check as the user whom Relais runs as: no other user is admitted."
         return f"Read {context.log}/postgres.log, then start Relais again by bin/up."
     return "See DATABASE_URL, and whether that server runs and lets this machine in."

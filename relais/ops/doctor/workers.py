@@ -72,7 +72,8 @@ def check_jobs(context: DoctorContext) -> Iterator[CheckResult]:
         (stalled,) = _one(db, STALLED_JOBS, STALE_AFTER_SECONDS)
         if stalled:
             yield warning(
-                f"{stalled} begun by a worker that is gone.", f"A living worker takes them up again. {advice}"
+                f"{stalled} started by a worker that is gone.",
+                f"A living worker takes them up again. {advice}",
             )
         late, seconds = _one(db, WAITING_JOBS, MAX_JOB_WAIT_SECONDS)
         if late:

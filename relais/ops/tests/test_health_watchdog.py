@@ -165,14 +165,14 @@ class NoSignals:
 def test_the_supervisor_restarts_an_unhealthy_child(tmp_path, monkeypatch, program_start):
     notices = []
     monkeypatch.setattr(supervisor, "print_notice", lambda sentence, **ids: notices.append(sentence))
-    program = f"{program_start}import time; print('begun', flush=True); time.sleep(600)"
+    program = f"{program_start}import time; print('started', flush=True); time.sleep(600)"
     child = Child("jobs", [sys.executable, "-c", program], log=tmp_path / "jobs.log", stop_timeout=0.2)
     instance = Supervisor(NoSignals(), tmp_path)
     instance.health = HealthWatchdog(lambda: Story.__new__(Story), restart_after=0.0)
     monkeypatch.setattr(Story, "result", lambda self: STUCK)
     instance.start(child)
     first = child.process.pid
-    start_count = lambda: (tmp_path / "jobs.log").read_text().count("begun")  # noqa: E731
+    start_count = lambda: (tmp_path / "jobs.log").read_text().count("started")  # noqa: E731
     until(lambda: start_count() == 1, what="the child to begin")
 
     def restarted():

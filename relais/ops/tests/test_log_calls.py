@@ -1,4 +1,4 @@
-"""No line of the log can hold what somebody wrote: how every call that writes one is made, in the whole package."""
+"""Static check of every logging call: fixed event texts, known `extra` keys, no personal data or secrets."""
 
 import ast
 from pathlib import Path
@@ -9,18 +9,18 @@ import relais
 
 PACKAGE = Path(relais.__file__).parent
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
-IDS = {
+ALLOWED_KEYS = {
     "attempt", "by", "child", "code", "conversation", "count", "delivery", "error", "event", "sid", "each", "event_id", "job", "kind", "media",
     "outcome", "path", "last_path", "ref", "seconds", "seq", "state", "task", "user", "why", "step", "channel", "change", "of",
     "act", "actor", "api_token", "flow", "revision", "role", "setting", "team",
 }  # fmt: skip
-"""What may stand beside an event; documented in docs/operating.md by kinds."""
-WORDS = {
+"""The allowed `extra` keys; docs/operating.md documents them by kind."""
+PRIVATE_NAMES = {
     "body", "text", "address", "phone", "phone_number", "number", "profile_name", "whatsapp_profile_name", "client_name",
     "client_full_name", "full_name", "email", "author_name", "name", "vin", "sentence", "params", "payload", "token",
     "secret", "password", "url", "query", "message", "to", "from_", "sender", "metadata", "args",
 }  # fmt: skip
-"""Attributes and names that hold what people wrote, who they are, or what opens doors."""
+"""Attributes and variables that hold message texts, personal data or secrets."""
 MODULES = [
     file
     for file in sorted(PACKAGE.rglob("*.py"))
@@ -29,23 +29,23 @@ MODULES = [
 
 
 def calls_in(tree):
-    """Calls such as `log.info(…)`, `journal.log.info(…)` and of what stands for them (`told = log.info if … else …`)."""
+    """Calls such as `log.info(…)` and `log_handler.log.info(…)`, and of aliases (`write = log.info if … else …`)."""
     aliases = {
         target.id
         for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and any(_is_a_level(part) for part in ast.walk(node.value) if not isinstance(part, ast.Call))
+        if isinstance(node, ast.Assign) and any(_is_log_method(part) for part in ast.walk(node.value) if not isinstance(part, ast.Call))
         and not isinstance(node.value, ast.Call)
         for target in node.targets
         if isinstance(target, ast.Name)
     }  # fmt: skip
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            named = isinstance(node.func, ast.Name) and node.func.id in aliases
-            if _is_a_level(node.func) or named or _is_of_the_trail(node):
+            is_alias = isinstance(node.func, ast.Name) and node.func.id in aliases
+            if _is_log_method(node.func) or is_alias or _is_audit_record(node):
                 yield node
 
 
-def _is_a_level(node):
+def _is_log_method(node):
     return (
         isinstance(node, ast.Attribute)
         and node.attr in LEVELS
@@ -53,11 +53,11 @@ def _is_a_level(node):
     )
 
 
-def _is_of_the_trail(call):
+def _is_audit_record(call):
     return ast.unparse(call.func) == "audit.record"
 
 
-def wrong_with(call, module=None):
+def problems_in_call(call, module=None):
     arguments = (
         call.args[1:] if isinstance(call.func, ast.Attribute) and call.func.attr == "log" else call.args
     )
@@ -66,56 +66,60 @@ def wrong_with(call, module=None):
         or not isinstance(arguments[0], ast.Constant)
         or not isinstance(arguments[0].value, str)
     ):
-        yield "an event is one fixed text"
+        yield "the event must be one string literal"
     elif "%" in arguments[0].value:
-        yield "nothing is filled into an event"
+        yield "the event must have no placeholder"
     for keyword in call.keywords:
-        if _is_of_the_trail(call):
-            given = ast.Dict(keys=[ast.Constant(keyword.arg)], values=[keyword.value])
-            yield from wrong_beside(given)
+        if _is_audit_record(call):
+            fields = ast.Dict(keys=[ast.Constant(keyword.arg)], values=[keyword.value])
+            yield from problems_in_extra(fields)
         elif keyword.arg == "extra":
-            for given in what_it_may_be(keyword.value, module):
-                yield from wrong_beside(given)
+            for value in possible_values(keyword.value, module):
+                yield from problems_in_extra(value)
         elif keyword.arg != "exc_info":
-            yield f"{keyword.arg} is not known"
+            yield f"{keyword.arg} is not an allowed argument"
 
 
-def what_it_may_be(extra, module):
-    """The dictionary itself, or all that the module ever calls by that name."""
+def possible_values(extra, module):
+    """The dictionary itself, or every value that the module assigns to that name."""
     if not isinstance(extra, ast.Name):
         return [extra]
-    found = [
+    values = [
         node.value
         for node in ast.walk(module)
         if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign)
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         if isinstance(target, ast.Name) and target.id == extra.id
     ]
-    assert found, f"line {extra.lineno}: nobody can tell what {extra.id} holds"
-    return found
+    assert values, f"line {extra.lineno}: the value of {extra.id} is unknown"
+    return values
 
 
-def wrong_beside(extra):
+def problems_in_extra(extra):
     bases = {id(part.value) for part in ast.walk(extra) if isinstance(part, ast.Attribute)}
     for part in ast.walk(extra):
         if isinstance(part, ast.Dict):
             for key in part.keys:
-                if not (isinstance(key, ast.Constant) and key.value in IDS):
-                    yield f"{ast.unparse(key) if key else '**'} is no id"
+                if not (isinstance(key, ast.Constant) and key.value in ALLOWED_KEYS):
+                    yield f"{ast.unparse(key) if key else '**'} is not an allowed key"
         if id(part) in bases:
             continue
-        word = part.attr if isinstance(part, ast.Attribute) else part.id if isinstance(part, ast.Name) else ""
-        if word in WORDS:
-            yield f"{word} holds what somebody wrote"
+        name = part.attr if isinstance(part, ast.Attribute) else part.id if isinstance(part, ast.Name) else ""
+        if name in PRIVATE_NAMES:
+            yield f"{name} is private"
         if isinstance(part, ast.Call) and ast.unparse(part.func) in ("str", "repr", "vars"):
-            yield f"{ast.unparse(part)} may quote anything"
+            yield f"{ast.unparse(part)} may contain private data"
 
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(PACKAGE)))
-def test_events_are_fixed_texts_with_ids_beside_them(file):
+def test_events_are_literals_with_allowed_keys(file):
     module = ast.parse(file.read_text())
-    found = [f"line {call.lineno}: {what}" for call in calls_in(module) for what in wrong_with(call, module)]
-    assert found == []
+    problems = [
+        f"line {call.lineno}: {problem}"
+        for call in calls_in(module)
+        for problem in problems_in_call(call, module)
+    ]
+    assert problems == []
 
 
 @pytest.mark.parametrize(
@@ -133,9 +137,9 @@ def test_events_are_fixed_texts_with_ids_beside_them(file):
         'audit.record("name changed", actor=by.pk, user=user.full_name)',
     ],
 )
-def test_what_could_tell_words_is_found(call):
-    [made] = calls_in(ast.parse(call))
-    assert list(wrong_with(made))
+def test_a_call_that_may_log_private_data_is_found(call):
+    [node] = calls_in(ast.parse(call))
+    assert list(problems_in_call(node))
 
 
 @pytest.mark.parametrize(
@@ -147,6 +151,6 @@ def test_what_could_tell_words_is_found(call):
         'log.log(level, "failed", extra={"code": outcome.code}, exc_info=True)',
     ],
 )
-def test_ids_and_kinds_are_well(call):
-    [made] = calls_in(ast.parse(call))
-    assert list(wrong_with(made)) == []
+def test_a_call_with_ids_and_codes_is_allowed(call):
+    [node] = calls_in(ast.parse(call))
+    assert list(problems_in_call(node)) == []

@@ -1,4 +1,4 @@
-"""The commands of bin/ on a copy of their own, with locks that ask for nothing."""
+"""The commands of bin/ in a copy of the project whose lock files are empty: .venv is created and updated."""
 
 import os
 import shutil
@@ -29,14 +29,14 @@ class Clone:
             cwd="/", env={**os.environ, **variables}, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
 
-    def change(self, lock: str) -> None:
+    def change_lock(self, lock: str) -> None:
         with (self.root / "requirements" / f"{lock}.txt").open("a") as file:
             file.write("# and nothing more\n")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A clone, in a folder whose name has a space, on which bin/up ran once."""
+def prepared_clone(tmp_path_factory):
+    """A clone in a folder whose name has a space, after one run of bin/up."""
     clone = Clone(tmp_path_factory.mktemp("clones") / "my own clone")
     first = clone.run("bin/up", "--now")
     assert (first.stdout, first.returncode) == ("relais up --now\n", 0), first.stderr
@@ -44,52 +44,52 @@ def made(tmp_path_factory):
     return clone
 
 
-def test_the_second_time_nothing_is_installed(made):
-    again = made.run("bin/up")
-    assert (again.stdout, again.stderr, again.returncode) == ("relais up\n", "", 0)
+def test_the_second_run_installs_nothing(prepared_clone):
+    second = prepared_clone.run("bin/up")
+    assert (second.stdout, second.stderr, second.returncode) == ("relais up\n", "", 0)
 
 
-def test_the_command_is_there_and_works_from_anywhere(made, tmp_path):
+def test_the_relais_command_works_from_any_folder(prepared_clone, tmp_path):
     link = tmp_path / "relais"
-    link.symlink_to(made.venv / "bin" / "relais")
-    assert made.run(".venv/bin/relais", "web").stdout == "relais web\n"
+    link.symlink_to(prepared_clone.venv / "bin" / "relais")
+    assert prepared_clone.run(".venv/bin/relais", "web").stdout == "relais web\n"
     assert (
         subprocess.run([link, "jobs"], capture_output=True, text=True, check=True).stdout == "relais jobs\n"
     )
 
 
-def test_a_new_lock_is_installed_into_the_same_venv(made):
-    (made.venv / "kept").touch()
-    made.change("runtime")
-    changed = made.run("bin/up")
+def test_a_changed_lock_is_installed_into_the_same_venv(prepared_clone):
+    (prepared_clone.venv / "kept").touch()
+    prepared_clone.change_lock("runtime")
+    changed = prepared_clone.run("bin/up")
     assert "Installing" in changed.stderr and changed.returncode == 0
-    assert (made.venv / "kept").exists()
-    assert made.run("bin/up").stderr == ""
+    assert (prepared_clone.venv / "kept").exists()
+    assert prepared_clone.run("bin/up").stderr == ""
 
 
-def test_a_venv_left_half_made_is_made_anew_and_of_two_at_once_one_does_it(made):
-    (made.venv / ".runtime.stamp").unlink()
-    (made.venv / "debris").touch()
-    command = [made.root / "bin" / "up"]
+def test_an_incomplete_venv_is_recreated_once_by_two_concurrent_runs(prepared_clone):
+    (prepared_clone.venv / ".runtime.stamp").unlink()
+    (prepared_clone.venv / "debris").touch()
+    command = [prepared_clone.root / "bin" / "up"]
     both = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
     ]
-    told = [each.communicate(timeout=120) for each in both]
-    assert [out for out, _ in told] == ["relais up\n"] * 2
-    assert sum("Preparing" in err for _, err in told) == 1
-    assert not (made.venv / "debris").exists()
+    outputs = [each.communicate(timeout=120) for each in both]
+    assert [out for out, _ in outputs] == ["relais up\n"] * 2
+    assert sum("Preparing" in err for _, err in outputs) == 1
+    assert not (prepared_clone.venv / "debris").exists()
 
 
-def test_a_venv_whose_python_is_gone_is_made_anew(made):
+def test_a_venv_without_its_python_is_recreated(prepared_clone):
     for name in ("python", "python3"):
-        (made.venv / "bin" / name).unlink(missing_ok=True)
-    (made.venv / "bin" / "python").symlink_to("/nowhere/python3")
-    again = made.run("bin/up")
-    assert (again.stdout, again.returncode) == ("relais up\n", 0), again.stderr
+        (prepared_clone.venv / "bin" / name).unlink(missing_ok=True)
+    (prepared_clone.venv / "bin" / "python").symlink_to("/nowhere/python3")
+    second = prepared_clone.run("bin/up")
+    assert (second.stdout, second.returncode) == ("relais up\n", 0), second.stderr
 
 
-def a_python(folder: Path, *, version: str, with_pip: bool) -> dict[str, str]:
-    """A PATH on which the only Python is of this kind."""
+def path_with_python(folder: Path, *, version: str, with_pip: bool) -> dict[str, str]:
+    """Variables with a PATH that has only this Python."""
     folder.mkdir()
     for tool in ("sh", "dirname", "readlink"):
         (folder / tool).symlink_to(shutil.which(tool) or "/nowhere")
@@ -108,21 +108,23 @@ esac
     return {"PATH": str(folder)}
 
 
-def test_an_old_python_is_refused_with_what_to_install(made, tmp_path):
-    refused = made.run("bin/up", **a_python(tmp_path / "old", version="3.9", with_pip=True))
-    assert refused.returncode == 1
-    assert "needs Python 3.11 or newer, and this machine has Python 3.9" in refused.stderr
-    assert len(refused.stderr.splitlines()) == 1
+def test_an_old_python_is_rejected_with_the_needed_version(prepared_clone, tmp_path):
+    process = prepared_clone.run("bin/up", **path_with_python(tmp_path / "old", version="3.9", with_pip=True))
+    assert process.returncode == 1
+    assert "needs Python 3.11 or newer, and this machine has Python 3.9" in process.stderr
+    assert len(process.stderr.splitlines()) == 1
 
 
-def test_a_python_without_ensurepip_is_refused_with_what_to_install(made, tmp_path):
-    refused = made.run("bin/up", **a_python(tmp_path / "bare", version="3.12", with_pip=False))
-    assert refused.returncode == 1
-    assert "apt install python3-venv" in refused.stderr
-    assert len(refused.stderr.splitlines()) == 1
+def test_a_python_without_ensurepip_is_rejected_with_the_package_to_install(prepared_clone, tmp_path):
+    process = prepared_clone.run(
+        "bin/up", **path_with_python(tmp_path / "bare", version="3.12", with_pip=False)
+    )
+    assert process.returncode == 1
+    assert "apt install python3-venv" in process.stderr
+    assert len(process.stderr.splitlines()) == 1
 
 
-def test_no_lock_names_an_address():
+def test_no_lock_contains_a_url():
     for lock in (ROOT / "requirements").iterdir():
         assert "://" not in lock.read_text(), lock
         assert "--index" not in lock.read_text(), lock
@@ -136,7 +138,7 @@ def test_every_pinned_package_has_a_hash():
         assert all("==" in line and "--hash=sha256:" in line for line in pinned)
 
 
-def test_what_runs_is_pinned_alike_for_the_tests():
+def test_runtime_pins_are_the_same_in_the_dev_lock():
     def pins(name: str) -> set[str]:
         lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
         return {line.split(" ")[0] for line in lines if "==" in line}

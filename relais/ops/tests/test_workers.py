@@ -162,7 +162,7 @@ def test_a_hanging_job_does_not_block_the_new_worker(harness, monkeypatch):
 
     @harness.app.task(name="hangs")
     def hangs():
-        harness.record("begun")
+        harness.record("started")
         finish.wait(TIMEOUT_SECONDS)
         harness.record("ended")
 
@@ -173,7 +173,7 @@ def test_a_hanging_job_does_not_block_the_new_worker(harness, monkeypatch):
     try:
         with harness.running(default=1):
             hangs.defer()
-            harness.wait_until_done("begun")
+            harness.wait_until_done("started")
             break_next(harness.workers.app.job_manager, "update_heartbeat", monkeypatch)
             # Without a free slot, only another worker can do it.
             simple.defer()
@@ -185,7 +185,7 @@ def test_a_hanging_job_does_not_block_the_new_worker(harness, monkeypatch):
             )
     finally:
         finish.set()
-    assert harness.done.count("begun") == 1
+    assert harness.done.count("started") == 1
 
 
 def test_slow_jobs_of_one_queue_take_no_slot_of_another(harness):

@@ -182,7 +182,7 @@ def test_a_failed_job_is_named(with_database, running_workers, execute):
 
 def test_a_stalled_job_is_counted(with_database, running_workers, execute):
     execute("insert into procrastinate_jobs (queue_name, task_name, status) values ('default', 'a', 'doing')")
-    assert "1 begun by a worker that is gone" in only_problem(workers.check_jobs, with_database).sentence
+    assert "1 started by a worker that is gone" in only_problem(workers.check_jobs, with_database).sentence
 
 
 def test_a_job_waiting_too_long_is_counted(with_database, running_workers, execute):
