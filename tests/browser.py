@@ -84,11 +84,8 @@ class StoryRunner:
             executor.submit(self._run, story, allow_console_errors).result()
 
     def _run(self, story: Callable[[Any], None], allow_console_errors: str) -> None:
-        try:
-            with sync_playwright() as playwright:
-                self._run_in_browser(playwright.chromium, story, allow_console_errors)
-        finally:
-            connection.close()
+        with sync_playwright() as playwright:
+            self._run_in_browser(playwright.chromium, story, allow_console_errors)
 
     def _run_in_browser(
         self, chromium: BrowserType, story: Callable[[Any], None], allow_console_errors: str
@@ -103,6 +100,8 @@ class StoryRunner:
             raise
         finally:
             browser.close()
+            # Here and not in the caller: inside Playwright's event loop Django has another connection than outside.
+            connection.close()
         assert [e for e in browsers.console_errors if not re.search(allow_console_errors, e)] == []
 
 
