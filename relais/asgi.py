@@ -28,7 +28,7 @@ from relais.http_server.static_files import static_files_route
 from relais.live.endpoint import LiveEndpoint
 from relais.live.pool import open_pool
 from relais.ops import health
-from relais.ops.watch import exposition
+from relais.ops.watch import metrics_endpoint
 from relais.ops.watch.metrics_store import pool_collector
 from relais.web.headers import StrictTransportSecurity, is_https
 from relais.web.overload import overloaded_response
@@ -46,7 +46,7 @@ def make_application(*, batch_hooks: bool = True) -> Starlette:
             *hooks.routes,
             *live.routes,
             *health.routes,
-            *exposition.routes,
+            *metrics_endpoint.routes,
             static_files_route(settings.STATIC_ROOT),
             *_simulator_routes(),
         ],

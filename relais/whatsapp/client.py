@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,8 +28,8 @@ from twilio.rest import Client
 
 from relais.clients.addresses import canonical_address
 from relais.clients.models import known_address_form
+from relais.whatsapp.backoff import retry_after_seconds
 from relais.whatsapp.error_sentences import error_sentence, parse_error_code
-from relais.whatsapp.retry_after import retry_after_seconds
 
 log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_SECONDS = 5
@@ -328,13 +327,6 @@ def _connection_was_never_made(error: BaseException | None) -> bool:
         first = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
         error = reason if isinstance(reason, BaseException) else first or error.__cause__ or error.__context__
     return False
-
-
-def backoff_seconds(attempt: int) -> float:
-    """Exponential backoff before the next attempt: 0.5 s, doubled each time up to 30 s, with jitter so that many
-    messages do not retry at the same moment.
-    """
-    return min(30.0, 0.5 * 2.0 ** min(attempt - 1, 8)) * random.uniform(0.75, 1.25)  # noqa: S311
 
 
 def send_test(to: str, text: str) -> str:

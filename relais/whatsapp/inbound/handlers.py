@@ -13,7 +13,7 @@ from relais.accounts.models import ApiToken
 from relais.conversations.inbound import ingest
 from relais.conversations.inbound_messages import InboundMessage, IngestedMessage
 from relais.whatsapp.inbound import send_api, studio_hooks
-from relais.whatsapp.inbound.messages import parse_message
+from relais.whatsapp.inbound.message_parser import parse_message
 from relais.whatsapp.inbound.params import Params
 from relais.whatsapp.inbound.raw_request import RawRequest
 from relais.whatsapp.inbound.status_callbacks import (

@@ -28,11 +28,11 @@ from relais.conversations.media_types import clean_filename
 from relais.conversations.models import Media
 from relais.conversations.states import MediaState
 from relais.whatsapp import client
+from relais.whatsapp.backoff import retry_after_seconds
 from relais.whatsapp.client import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS
 from relais.whatsapp.media.content_disposition import parse_filename
 from relais.whatsapp.media.content_type import detect_content_type
 from relais.whatsapp.media.retry import MAX_ATTEMPTS
-from relais.whatsapp.retry_after import retry_after_seconds
 
 log = logging.getLogger(__name__)
 FETCH_TASK = "relais.whatsapp.tasks.fetch_media"

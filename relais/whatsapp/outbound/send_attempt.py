@@ -17,6 +17,7 @@ from relais.conversations.models import MessageDelivery
 from relais.db_connection import release_connection
 from relais.whatsapp import client, metrics
 from relais.whatsapp.assumptions import STATUS_CALLBACKS_TAKE_OVERRIDES, WEBHOOK_RETRY_OVERRIDES
+from relais.whatsapp.backoff import backoff_seconds
 from relais.whatsapp.database_clock import SharedClock
 from relais.whatsapp.inbound.status_callbacks import fail_delivery
 from relais.whatsapp.outbound.uncertain_sends import NO_RESPONSE
@@ -81,7 +82,7 @@ def _call_twilio(delivery: MessageDelivery) -> SendOutcome:
             "later",
             code=429 if str(error) == "429" else None,
             error=WILL_RETRY,
-            retry_after_seconds=client.backoff_seconds(delivery.attempt) if pause is None else pause,
+            retry_after_seconds=backoff_seconds(delivery.attempt) if pause is None else pause,
         )
     except client.OutcomeUnknown:
         return SendOutcome("unknown", error=NO_RESPONSE)

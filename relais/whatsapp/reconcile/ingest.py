@@ -22,7 +22,7 @@ from relais.conversations.inbound_messages import InboundMessage
 from relais.conversations.models import Conversation, ConversationEvent
 from relais.conversations.querysets import ConversationQuerySet
 from relais.whatsapp import client
-from relais.whatsapp.inbound.messages import parse_message
+from relais.whatsapp.inbound.message_parser import parse_message
 from relais.whatsapp.inbound.params import clean_params
 from relais.whatsapp.media.download import unlisted_media_url
 

@@ -12,7 +12,7 @@ from relais.conversations import fragments
 from relais.conversations.inbound import ingest
 from relais.conversations.models import Conversation, ConversationEvent
 from relais.text import has_visible_characters
-from relais.whatsapp.inbound.messages import parse_message
+from relais.whatsapp.inbound.message_parser import parse_message
 from relais.whatsapp.inbound.params import clean_params
 from relais.whatsapp.inbound.readable_fields import (
     MAX_FIELDS,

@@ -14,9 +14,9 @@ from relais.accounts.models import ApiToken
 from relais.conversations.models import MessageDelivery
 from relais.ops import health
 from relais.ops.job_progress import periodic_intervals
-from relais.ops.watch import exposition
+from relais.ops.watch import metrics_endpoint
 from relais.ops.watch import metrics_store as metrics_store_module
-from relais.ops.watch.exposition import exposition_text
+from relais.ops.watch.metrics_endpoint import exposition_text
 from relais.ops.watch.metrics_store import MetricsStore
 from relais.ops.watch.models import Snapshot, Tally
 from relais.process_identity import process_identity
@@ -152,7 +152,7 @@ def test_without_a_database_the_metrics_of_this_process_are_exported(db, monkeyp
 
         raise OperationalError
 
-    monkeypatch.setattr("relais.ops.watch.exposition.database_metrics", unreachable)
+    monkeypatch.setattr("relais.ops.watch.metrics_endpoint.database_metrics", unreachable)
     values = read_metrics()
     assert values["relais_database_up",] == 0
     assert (
@@ -213,8 +213,8 @@ def test_the_statement_timeout_is_reset_before_the_connection_returns_to_the_poo
 @pytest.mark.django_db(transaction=True)
 def test_a_hanging_database_delays_no_scrape_beyond_the_timeout(server, monkeypatch):
     released = threading.Event()
-    monkeypatch.setattr(exposition, "COLLECT_TIMEOUT_SECONDS", 0.1)
-    monkeypatch.setattr(exposition, "database_metrics", lambda: released.wait(10) and ())
+    monkeypatch.setattr(metrics_endpoint, "COLLECT_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(metrics_endpoint, "database_metrics", lambda: released.wait(10) and ())
     try:
         for _ in range(2):
             response = scrape(server)

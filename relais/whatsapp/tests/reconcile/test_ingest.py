@@ -11,7 +11,7 @@ from relais.conversations.inbound import ingest
 from relais.conversations.inbound_messages import InboundMessage
 from relais.conversations.models import Conversation, ConversationEvent, Media
 from relais.whatsapp import client
-from relais.whatsapp.inbound.messages import parse_message
+from relais.whatsapp.inbound.message_parser import parse_message
 from relais.whatsapp.inbound.params import clean_params
 from relais.whatsapp.media.download import RetryableDownloadError, fetch
 from relais.whatsapp.models import Poll

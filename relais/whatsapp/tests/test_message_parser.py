@@ -11,7 +11,7 @@ from relais.accounts.models import ApiToken
 from relais.clients.models import Client, OptOut
 from relais.conversations.errors import CannotSend
 from relais.conversations.models import Conversation, ConversationEvent
-from relais.whatsapp.inbound.messages import parse_message
+from relais.whatsapp.inbound.message_parser import parse_message
 from relais.whatsapp.inbound.params import clean_params
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, messages_to_client
 

@@ -6,7 +6,7 @@ import pytest
 from requests.structures import CaseInsensitiveDict
 
 from relais.whatsapp import client
-from relais.whatsapp.retry_after import MAX_RETRY_AFTER_SECONDS, retry_after_seconds
+from relais.whatsapp.backoff import MAX_RETRY_AFTER_SECONDS, retry_after_seconds
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 IN_A_MINUTE = "Mon, 02 Mar 2026 09:01:00 GMT"

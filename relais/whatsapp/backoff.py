@@ -1,7 +1,8 @@
-"""Parses the Retry-After header of an HTTP response: a number of seconds, or a date."""
+"""Back-off before a retry: Twilio's Retry-After header (seconds or a date), else exponential."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -37,3 +38,10 @@ def _http_date(text: str) -> datetime | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def backoff_seconds(attempt: int) -> float:
+    """Exponential backoff before the next attempt: 0.5 s, doubled each time up to 30 s, with jitter so that many
+    messages do not retry at the same moment.
+    """
+    return min(30.0, 0.5 * 2.0 ** min(attempt - 1, 8)) * random.uniform(0.75, 1.25)  # noqa: S311
