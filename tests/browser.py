@@ -72,8 +72,11 @@ class StoryRunner:
         url: str,
         browsers_class: Callable[[Browser, str], Any] = Browsers,
         screenshot_folder: Path | None = None,
+        server: WebServer | None = None,
     ) -> None:
         self.url = url
+        self.server = server
+        """The web process that a story may disturb; None when it runs elsewhere."""
         self.browsers_class = browsers_class
         self.screenshot_folder = screenshot_folder
         """Where the screenshots of a failed story are saved."""
@@ -121,7 +124,7 @@ def run_story(
     settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "relais.web.storage.Storage"}}
     collect_static_files()
     with WebServer() as server:
-        yield StoryRunner(server.url)
+        yield StoryRunner(server.url, server=server)
 
 
 def expect_live(*pages: Page) -> None:
