@@ -76,7 +76,7 @@ class StoryRunner:
     ) -> None:
         self.url = url
         self.server = server
-        """The web process that a story may disturb; None when it runs elsewhere."""
+        """The web process in a thread here, whose database the story may use; None when it is a process of its own."""
         self.browsers_class = browsers_class
         self.screenshot_folder = screenshot_folder
         """Where the screenshots of a failed story are saved."""
@@ -103,8 +103,9 @@ class StoryRunner:
             raise
         finally:
             browser.close()
-            # Here and not in the caller: inside Playwright's event loop Django has another connection than outside.
-            connection.close()
+            if self.server:
+                # Inside Playwright's event loop Django has another connection than outside: close that one.
+                connection.close()
         assert [e for e in browsers.console_errors if not re.search(allow_console_errors, e)] == []
 
 
