@@ -1,8 +1,8 @@
 """Parser of the `.env` file: KEY=VALUE lines, comments, quotes, `export`; no variable substitution.
 
 python-dotenv is not used: its public functions log and skip a malformed line instead of raising an error, and its
-undocumented `dotenv.parser` counts line numbers wrongly after empty lines. It also accepts `1KEY=x` and multi-line
-values, reads `KEY=#x` as `#x`, and keeps the backslash of `"\\$"`, so that the values in existing files would change.
+undocumented `dotenv.parser` counts line numbers wrongly after empty lines. It also accepts lines that are errors here
+(`1KEY=x`, multi-line values), and would change values of existing files: `KEY=#x` and `"\\$"`.
 """
 
 import re

@@ -15,16 +15,15 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import psycopg
-import requests
 
 from relais.bench.ingest_load_client import LoadJob
-from relais.bench.instance import run_prepare
+from relais.bench.instance import is_ready, run_prepare
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
 from relais.ops import temporary_environment
@@ -159,17 +158,15 @@ def _running_web(server: tuple[str, ...], variables: dict[str, str], folder: Pat
             stderr=log,
         )
     try:
-        wait_for(lambda: _is_ready(port) or process.poll() is not None, 30, "the web server to be ready")
+        wait_for(
+            lambda: is_ready(f"http://127.0.0.1:{port}") or process.poll() is not None,
+            30,
+            "the web server to be ready",
+        )
         yield port
     finally:
         process.terminate()
         process.wait(15)
-
-
-def _is_ready(port: int) -> bool:
-    with suppress(requests.RequestException):
-        return requests.get(f"http://127.0.0.1:{port}/api/ready", timeout=3).status_code == 200
-    return False
 
 
 def _pgbench(dsn: str, folder: Path, seconds: int) -> dict[str, Any]:

@@ -175,6 +175,13 @@ class SignedInUser:
         return self.http.post(path, data=fields, headers=headers, timeout=10, allow_redirects=False)
 
 
+def is_ready(url: str) -> bool:
+    """Whether a web server answers at `url` and reaches its database."""
+    with suppress(requests.RequestException):
+        return requests.get(f"{url}/api/ready", timeout=3).status_code == 200
+    return False
+
+
 @contextmanager
 def running_instance(folder: Path, *, port: int = 0, **environment: str) -> Iterator[RelaisInstance]:
     desk = RelaisInstance(folder, port or free_port(), environment)

@@ -14,7 +14,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ import requests
 
 from relais.bench import sample_texts
 from relais.bench.fill import fill, folder_for, is_filled
-from relais.bench.instance import SignedInUser, environment_for
+from relais.bench.instance import SignedInUser, environment_for, is_ready
 from relais.emulator.testing import wait_for
 from relais.environment import ROOT
 from relais.ops.database import dsn
@@ -146,7 +146,7 @@ def _site(folder: Path) -> Iterator[Site]:
         )  # fmt: skip
         try:
             wait_for(
-                lambda: _is_ready(url) or web.poll() is not None,
+                lambda: is_ready(url) or web.poll() is not None,
                 START_TIMEOUT_SECONDS,
                 "relais web to answer",
             )
@@ -158,12 +158,6 @@ def _site(folder: Path) -> Iterator[Site]:
         finally:
             web.terminate()
             web.wait(30)
-
-
-def _is_ready(url: str) -> bool:
-    with suppress(requests.RequestException):
-        return requests.get(f"{url}/api/ready", timeout=3).status_code == 200
-    return False
 
 
 def _paths(folder: Path) -> dict[str, dict[str, str]]:

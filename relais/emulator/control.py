@@ -14,12 +14,12 @@ from relais.emulator.faults import InvalidFaultRule
 from relais.emulator.media import MAX_MEDIA_BYTES
 from relais.emulator.settings import InvalidSetting
 from relais.emulator.twilio_double import TwilioDouble
+from relais.environment import LOOPBACK_HOSTS
 from relais.text import MAX_MESSAGE_CHARACTERS
 from relais.typography import typeset
 
 MAX_WAIT_SECONDS = 30.0
 MAX_HISTORY_MESSAGES = 2000
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Control = Callable[[TwilioDouble, Request], Awaitable[Any]]
 
@@ -47,9 +47,9 @@ def control(function: Control) -> Callable[[Request], Awaitable[Response]]:
 
 
 def _require_local_request(request: Request) -> None:
-    is_local = request.client is not None and request.client.host in _LOOPBACK
+    is_local = request.client is not None and request.client.host in LOOPBACK_HOSTS
     # Host against DNS rebinding; Origin because a page of any site may post to this machine.
-    if not is_local or request.url.hostname not in _LOOPBACK or "origin" in request.headers:
+    if not is_local or request.url.hostname not in LOOPBACK_HOSTS or "origin" in request.headers:
         raise ControlError(403, "The double is controlled from this machine only, and not by web pages.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 import requests
 from django.conf import settings
+from django.db import connection
 from starlette.applications import Starlette
 from twilio.request_validator import RequestValidator
 
@@ -27,6 +29,7 @@ from relais.whatsapp.outbound.send_attempt import send_delivery, store_outcome
 from relais.whatsapp.outbound.sender import Sender
 from tests.cast import FATOU, OUR_NUMBER, new_sid
 
+STUDIO_FLOW_SID = "FW" + "1" * 32
 STUDIO_CREDENTIALS = {"Authorization": "Basic " + base64.b64encode(b"studio:studio-secret").decode()}
 
 
@@ -204,3 +207,19 @@ def claim_and_send(delivery_id: int, *, by: str) -> None:
     delivery = MessageDelivery.objects.select_related("event", "conversation__address").get(pk=delivery_id)
     if delivery.claim(by=by, at=clock.now()):
         store_outcome(delivery, send_delivery(delivery), clock)
+
+
+def scheduled_times(task: str, **args: Any) -> list[Any]:
+    """When each queued job of that task with those arguments is to run."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select scheduled_at from procrastinate_jobs where task_name = %s and args = %s::jsonb",
+            [f"relais.whatsapp.tasks.{task}", json.dumps(args)],
+        )
+        return [at for (at,) in cursor.fetchall()]
+
+
+@pytest.fixture
+def studio_bot(settings: Any) -> None:
+    """The bot runs in a Studio flow at Twilio."""
+    settings.ENVIRONMENT = replace(settings.ENVIRONMENT, bot="studio", studio_flow_sid=STUDIO_FLOW_SID)

@@ -1,36 +1,17 @@
 """Messages that a bot in Twilio Studio sent are recorded in the history, as far as Twilio reports them."""
 
-import json
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from relais.conversations.models import Conversation
 from relais.whatsapp.reconcile.studio_messages import record
 from tests.cast import FATOU, OUR_NUMBER, event_types_of
 
-from .conftest import message_params
+from .conftest import message_params, scheduled_times
 
-pytestmark = pytest.mark.django_db(transaction=True)
-FLOW = "FW" + "1" * 32
-
-
-def jobs(task, **args):
-    """When each job of that task and those arguments is to run."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select scheduled_at from procrastinate_jobs where task_name = %s and args = %s::jsonb",
-            [f"relais.whatsapp.tasks.{task}", json.dumps(args)],
-        )
-        return [at for (at,) in cursor.fetchall()]
-
-
-@pytest.fixture(autouse=True)
-def studio(settings):
-    settings.ENVIRONMENT = replace(settings.ENVIRONMENT, bot="studio", studio_flow_sid=FLOW)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("studio_bot")]
 
 
 @pytest.fixture
@@ -56,7 +37,7 @@ def test_a_status_without_ref_is_looked_up_later_and_one_with_ref_is_not(twilio,
     params = {"MessageSid": studio_message_sid, "MessageStatus": "sent", "To": FATOU, "From": OUR_NUMBER}
     twilio.call("/api/twilio/status?ref=999999", params)
     twilio.call("/api/twilio/status", params)
-    [later] = jobs("look_up_message", sid=studio_message_sid)
+    [later] = scheduled_times("look_up_message", sid=studio_message_sid)
     assert later > timezone.now() + timedelta(seconds=100)
 
 
