@@ -25,7 +25,7 @@ _public = urlsplit(PUBLIC_BASE_URL)
 _LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS = _LOOPBACK if DEMO else [*_LOOPBACK, _public.hostname or "localhost", ENVIRONMENT.host]
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
-CSRF_FAILURE_VIEW = "relais.conversations.views.responses.csrf_failure"
+CSRF_FAILURE_VIEW = "relais.web.responses.csrf_failure"
 
 INSTALLED_APPS = [
     "relais.web",  # first: its templates override allauth's of the same name

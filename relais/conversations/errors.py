@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
+from relais.action_errors import ActionRefused
 from relais.conversations.states import Situation
 from relais.text import MAX_MESSAGE_CHARACTERS
 
@@ -13,17 +14,13 @@ if TYPE_CHECKING:
     from relais.conversations.models import Conversation
 
 
-class ActionRefused(Exception):
-    """A verb that changed nothing; `code` is what programs read."""
-
-    code = "refused"
-
-
 class StateConflict(ActionRefused):
     """Another person was faster, or the conversation is not in a state that allows the verb (HTTP 409).
 
     `code` is `held` (by `agent`), `ended` or `wrong_state`.
     """
+
+    http_status = 409
 
     def __init__(self, conversation: Conversation, sentence: str = "") -> None:
         self.agent = conversation.agent if conversation.situation is Situation.HELD else None
@@ -37,12 +34,6 @@ class StateConflict(ActionRefused):
         if not conversation.is_open:
             return _("Cette conversation est terminée. Le prochain message du client en ouvrira une autre.")
         return _("La conversation a changé entre-temps. Rechargez la page.")
-
-
-class NotAllowed(ActionRefused):
-    """No permission: the user is not the holder, or his role is too low (HTTP 403)."""
-
-    code = "forbidden"
 
 
 class CannotSend(ActionRefused):

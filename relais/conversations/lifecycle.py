@@ -21,7 +21,8 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils.translation import gettext as _
 
 from relais.accounts.models import User
-from relais.conversations.errors import ActionRefused, NotAllowed, StateConflict
+from relais.action_errors import ActionRefused, NotAllowed
+from relais.conversations.errors import StateConflict
 from relais.conversations.events import SYSTEM, Author, EventLogMixin
 from relais.conversations.querysets import HELD, WAITING, WITH_BOT, ConversationQuerySet
 from relais.conversations.states import Situation, Status

@@ -13,7 +13,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from relais.accounts.models import User
-from relais.conversations.errors import CannotSend, NotAllowed, StateConflict
+from relais.action_errors import NotAllowed
+from relais.conversations.errors import CannotSend, StateConflict
 from relais.conversations.events import Author
 from relais.conversations.states import Situation
 from relais.text import MAX_MESSAGE_CHARACTERS, has_visible_characters, sanitize_for_postgres

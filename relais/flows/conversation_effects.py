@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from relais.conversations.errors import ActionRefused
+from relais.action_errors import ActionRefused
 from relais.conversations.events import BOT
 from relais.conversations.models import Conversation
 from relais.conversations.outbound import Template

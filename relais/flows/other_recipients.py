@@ -13,9 +13,10 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from relais.action_errors import ActionRefused
 from relais.clients.addresses import InvalidAddress, canonical_address
 from relais.conversations.channels import conversation_with, open_conversation
-from relais.conversations.errors import ActionRefused, CannotSend, refusal_reason
+from relais.conversations.errors import CannotSend, refusal_reason
 from relais.conversations.events import BOT
 from relais.conversations.models import Conversation, MessageDelivery, SenderRateLimit
 from relais.conversations.outbound import Template

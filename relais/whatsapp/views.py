@@ -10,12 +10,12 @@ from django.views.decorators.http import require_POST, require_safe
 from relais.conversations import fragments
 from relais.conversations.models import ConversationEvent, Media
 from relais.conversations.states import MediaState
-from relais.conversations.views.responses import (
+from relais.web.errors import wants_json
+from relais.web.responses import (
     AgentRequest,
     agent_required,
     redirect_with_message,
     success_response,
-    wants_json,
 )
 from relais.whatsapp.media import download
 from relais.whatsapp.media.content_disposition import build_content_disposition

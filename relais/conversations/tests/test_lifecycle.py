@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from relais.accounts.models import User
+from relais.action_errors import NotAllowed
 from relais.conversations import lifecycle
-from relais.conversations.errors import NotAllowed, StateConflict
+from relais.conversations.errors import StateConflict
 from relais.conversations.events import BOT
 from relais.conversations.lifecycle import end_inactive
 from relais.conversations.models import Conversation

@@ -2,8 +2,9 @@
 
 import pytest
 
+from relais.action_errors import NotAllowed
 from relais.clients.models import ClientAddress
-from relais.conversations.errors import CannotSend, NotAllowed, StateConflict
+from relais.conversations.errors import CannotSend, StateConflict
 from relais.conversations.events import BOT, Author
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.outbound import Template, clean_message

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,13 +12,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from relais.accounts.models import User
-from relais.conversations.errors import ActionRefused
+from relais.action_errors import ActionRefused, InvalidField
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
-from relais.conversations.views import pages, responses
-from relais.conversations.views.responses import AgentRequest, InvalidField, agent_required, get_conversation
-from relais.text import sanitize_for_postgres
+from relais.conversations.views import pages
+from relais.conversations.views.responses import get_conversation, refusal_response
+from relais.web import responses
+from relais.web.errors import wants_json
+from relais.web.request_fields import id_field, ref_field, text_field
+from relais.web.responses import AgentRequest, agent_required
 
-MAX_REF_CHARACTERS = 64
 MAX_REASON_CHARACTERS = 500
 
 
@@ -34,7 +35,7 @@ def take_over(request: AgentRequest, pk: int) -> HttpResponse:
 @agent_required
 def hand_back(request: AgentRequest, pk: int) -> HttpResponse:
     conversation = get_conversation(request, pk)
-    reason = _text_field(request, "reason")[:MAX_REASON_CHARACTERS]
+    reason = text_field(request, "reason")[:MAX_REASON_CHARACTERS]
     return _perform(
         request,
         conversation,
@@ -69,12 +70,12 @@ def close(request: AgentRequest, pk: int) -> HttpResponse:
 @agent_required
 def send(request: AgentRequest, pk: int) -> HttpResponse:
     conversation = get_conversation(request, pk)
-    text = _text_field(request, "message")
+    text = text_field(request, "message")
     try:
-        delivery = conversation.send_as_agent(text, agent=request.user, at=now(), ref=_ref(request))
+        delivery = conversation.send_as_agent(text, agent=request.user, at=now(), ref=ref_field(request))
     except ActionRefused as refusal:
-        if responses.wants_json(request):
-            return responses.refusal_response(request, refusal)
+        if wants_json(request):
+            return refusal_response(request, refusal)
         # Render the page instead of redirecting to it: the text must not be lost.
         return pages.chat_page(request, get_conversation(request, pk), draft=text, refusal=refusal)
     return _delivery_response(request, delivery)
@@ -122,9 +123,9 @@ def _perform(
         action()
     except ActionRefused as error:
         refusal = error
-    if responses.wants_json(request):
+    if wants_json(request):
         if refusal:
-            return responses.refusal_response(request, refusal)
+            return refusal_response(request, refusal)
         return responses.success_response(**_conversation_fields(conversation))
     if request.htmx:
         return pages.panels_fragment(request, conversation, refusal)
@@ -149,13 +150,13 @@ def _perform_on_event(
     except MessageDelivery.DoesNotExist as missing:
         raise Http404 from missing
     except ActionRefused as refusal:
-        if responses.wants_json(request):
-            return responses.refusal_response(request, refusal)
+        if wants_json(request):
+            return refusal_response(request, refusal)
         return responses.redirect_with_message(request, "chat", conversation.pk, refusal=refusal)
 
 
 def _delivery_response(request: AgentRequest, delivery: MessageDelivery) -> HttpResponse:
-    if not responses.wants_json(request):
+    if not wants_json(request):
         return responses.redirect_with_message(request, "chat", delivery.conversation_id)
     return responses.success_response(
         event_id=delivery.event_id,
@@ -169,47 +170,12 @@ def _delivery_response(request: AgentRequest, delivery: MessageDelivery) -> Http
 # -- request fields --------------------------------------------------------------------------------------
 
 
-def _text_field(request: AgentRequest, name: str) -> str:
-    """A field of the form or of the JSON body, cleaned so that PostgreSQL can store it."""
-    return sanitize_for_postgres(_raw_field(request, name))
-
-
-def _raw_field(request: AgentRequest, name: str) -> str:
-    if request.content_type != "application/json":
-        return request.POST.get(name, "")
-    value = _json_body(request).get(name, "")
-    return "" if isinstance(value, dict | list) or value is None else str(value)
-
-
-def _json_body(request: AgentRequest) -> dict[str, Any]:
-    try:
-        body = json.loads(request.body)
-    except (ValueError, RecursionError):
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _ref(request: AgentRequest) -> str | None:
-    ref = _text_field(request, "ref")
-    if len(ref) > MAX_REF_CHARACTERS:
-        raise InvalidField(
-            "ref", _("La référence dépasse %(most)s caractères.") % {"most": MAX_REF_CHARACTERS}
-        )
-    return ref or None
-
-
-def _id_field(request: AgentRequest, name: str) -> int:
-    """A primary key; 0, which no row has, if the value is not one."""
-    text = _text_field(request, name).strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
-
-
 def _get_event(request: AgentRequest, conversation: Conversation) -> ConversationEvent:
-    return get_object_or_404(conversation.events, pk=_id_field(request, "event"))
+    return get_object_or_404(conversation.events, pk=id_field(request, "event"))
 
 
 def _get_agent(request: AgentRequest) -> User:
-    agent = User.objects.active().filter(pk=_id_field(request, "agent")).first()
+    agent = User.objects.active().filter(pk=id_field(request, "agent")).first()
     if agent is None:
         raise InvalidField("agent", _("Choisissez un agent dans la liste."))
     return agent
@@ -225,4 +191,4 @@ def _notify_client(request: AgentRequest) -> bool | None:
         "0": False,
         "false": False,
         "False": False,
-    }.get(_text_field(request, "tell_client"))
+    }.get(text_field(request, "tell_client"))

@@ -11,16 +11,18 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
 from relais.accounts.models import User
+from relais.action_errors import ActionRefused
 from relais.company import messenger
 from relais.conversations import fragments, list_filters, list_rows, timeline
 from relais.conversations.dashboard_stats import dashboard_stats
-from relais.conversations.errors import ActionRefused, refusal_sentence
+from relais.conversations.errors import refusal_sentence
 from relais.conversations.keyset_pagination import PAGE_SIZE, SIDEBAR_SIZE, Order, Page, paginate
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.permissions import assignable_agents, permissions_for
 from relais.conversations.querysets import ConversationQuerySet
-from relais.conversations.views.responses import AgentRequest, agent_required, get_conversation, http_status
+from relais.conversations.views.responses import get_conversation
 from relais.text import MAX_MESSAGE_CHARACTERS
+from relais.web.responses import AgentRequest, agent_required
 
 MAX_OTHER_CONVERSATIONS = 10
 
@@ -131,7 +133,7 @@ def chat_page(
         "draft": draft,
         "refusal": refusal,
     }
-    status = http_status(refusal) if refusal else 200
+    status = refusal.http_status if refusal else 200
     return render(request, "conversations/chat.html", context, status=status)
 
 
@@ -139,7 +141,7 @@ def panels_fragment(
     request: AgentRequest, conversation: Conversation, refusal: ActionRefused | None = None
 ) -> HttpResponse:
     context = {**_panels_context(request, conversation), "refusal": refusal, "is_fragment": True}
-    status = http_status(refusal) if refusal else 200
+    status = refusal.http_status if refusal else 200
     return render(request, "conversations/_panels.html", context, status=status)
 
 

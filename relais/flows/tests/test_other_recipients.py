@@ -3,9 +3,9 @@
 import pytest
 
 from relais.accounts.models import User
+from relais.action_errors import NotAllowed
 from relais.clients.models import ClientAddress
 from relais.conversations import fragments
-from relais.conversations.errors import NotAllowed
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.states import Situation
 from relais.flows.tests.builders import bot_runs, flow_of, published, says, state, to

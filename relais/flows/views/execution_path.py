@@ -8,11 +8,11 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from relais.conversations.views.responses import AgentRequest, agent_required
 from relais.flows import engine
 from relais.flows.models import Execution
 from relais.flows.parsed_revisions import parsed_flow
 from relais.flows.views.revision_context import ICONS, drawing_context
+from relais.web.responses import AgentRequest, agent_required
 
 MAX_EXECUTIONS = 20
 """Older executions of the conversation are not listed."""

@@ -1,0 +1,64 @@
+"""Fields of a POST request, of a form or of a JSON body, cleaned so that PostgreSQL can store them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from relais.action_errors import InvalidField
+from relais.text import sanitize_for_postgres
+
+MAX_REF_CHARACTERS = 64
+
+
+def text_field(request: HttpRequest, name: str) -> str:
+    """Empty if the field is missing, or is not a text, a number or a boolean."""
+    return sanitize_for_postgres(_raw_field(request, name))
+
+
+def text_list_field(request: HttpRequest, name: str) -> list[str]:
+    """All values of a repeatable field; in a JSON body, a list or a single value."""
+    if request.content_type != "application/json":
+        return [sanitize_for_postgres(value) for value in request.POST.getlist(name)]
+    value = _json_body(request).get(name)
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    return [sanitize_for_postgres(str(each)) for each in values if not isinstance(each, dict | list)]
+
+
+def ref_field(request: HttpRequest) -> str | None:
+    """The idempotency key `ref`, if there is one. Raises InvalidField."""
+    ref = text_field(request, "ref")
+    if len(ref) > MAX_REF_CHARACTERS:
+        raise InvalidField(
+            "ref", _("La référence dépasse %(most)s caractères.") % {"most": MAX_REF_CHARACTERS}
+        )
+    return ref or None
+
+
+def id_field(request: HttpRequest, name: str) -> int:
+    """A primary key; 0, which no row has, if the value is not one."""
+    return parse_id(text_field(request, name))
+
+
+def parse_id(text: str) -> int:
+    """A primary key; 0, which no row has, if the text is not one."""
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+def _raw_field(request: HttpRequest, name: str) -> str:
+    if request.content_type != "application/json":
+        return request.POST.get(name, "")
+    value = _json_body(request).get(name, "")
+    return "" if isinstance(value, dict | list) or value is None else str(value)
+
+
+def _json_body(request: HttpRequest) -> dict[str, Any]:
+    try:
+        body = json.loads(request.body)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
