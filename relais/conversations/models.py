@@ -362,6 +362,28 @@ class SenderRateLimit(models.Model):
         return f"rate limit of {self.sender}"
 
 
+class Draft(models.Model):
+    """What a user has typed in the composer of one conversation and not sent; see `drafts.py`."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="drafts", db_index=False)
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="drafts")
+    text = models.TextField()
+    ref = models.CharField(max_length=64, blank=True, default="")
+    """The idempotency key that the message will be sent with."""
+    saved_at = models.DateTimeField()
+
+    class Meta(TypedModelMeta):
+        db_table = "drafts"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["user", "conversation"], name="one_draft_per_user_and_conversation"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"draft of {self.user_id} in {self.conversation_id}"
+
+
 class Media(models.Model):
     """A picture or document of an event; its file is downloaded once and kept in the data folder."""
 

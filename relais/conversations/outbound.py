@@ -61,6 +61,8 @@ class SendMixin:
         locked._check_is_holder(agent)
         body = clean_message(text)
         locked._check_window(at)
+        if ref:
+            locked.drafts.filter(user=agent, ref=ref).delete()
         return locked._create_outgoing("agent_message", body, by=Author.from_user(agent), at=at, ref=ref)
 
     @transaction.atomic

@@ -2,7 +2,7 @@
 
 from django.urls import re_path
 
-from relais.conversations.views import actions, pages
+from relais.conversations.views import actions, drafts, pages
 
 CHAT = r"^chat/(?P<pk>[0-9]{1,19})"
 
@@ -19,6 +19,7 @@ urlpatterns = [
     re_path(rf"{CHAT}/aside/?$", pages.sidebar, name="sidebar"),
     re_path(rf"{CHAT}/read/?$", actions.mark_as_read, name="mark_as_read"),
     re_path(rf"{CHAT}/take-over/?$", actions.take_over, name="take_over"),
+    re_path(rf"{CHAT}/draft/?$", drafts.draft, name="draft"),
     re_path(rf"{CHAT}/send/?$", actions.send, name="send"),
     re_path(rf"{CHAT}/close/?$", actions.close, name="close"),
     re_path(rf"{CHAT}/hand-back/?$", actions.hand_back, name="hand_back"),
