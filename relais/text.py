@@ -1,4 +1,4 @@
-"""Functions for text that people typed, in whatever room: visible characters, storable characters, digits."""
+"""Functions for text that people typed, in whatever room: visible characters, storable characters, digits, ids."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn", "Mc
 _BLANK_CHARACTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\U0001d159\ufffc\U00013441")
 
 
+MAX_ID_DIGITS = 18
+"""More may overflow PostgreSQL's bigint, and no such id exists."""
 _YES_NO_ANSWERS = {
     **dict.fromkeys(("oui", "yes", "1"), True),
     **dict.fromkeys(("non", "no", "2"), False),
 }
-
-MAX_MESSAGE_CHARACTERS = 1_600
-"""What Twilio accepts as the body of a WhatsApp message, in code points."""
 
 
 def has_visible_characters(text: str) -> bool:
@@ -60,6 +59,12 @@ def ascii_digits(text: str) -> str:
     if text.isascii():
         return text
     return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+
+
+def parse_primary_key(text: str) -> int | None:
+    """A primary key; None if the text is none, or too long for PostgreSQL's bigint."""
+    is_id = text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS
+    return int(text) if is_id else None
 
 
 def yes_or_no(text: str) -> bool | None:

@@ -20,7 +20,7 @@ from relais.accounts.models import ApiToken
 from relais.cli import build_parser
 from relais.company import company_settings
 from relais.conversations.event_types import EventType
-from relais.conversations.fragments import FINAL_REASONS
+from relais.conversations.permissions import FINAL_REASONS
 from relais.conversations.states import DeliveryState, Status
 from relais.emulator.faults import FAULTS_BY_OPERATION
 from relais.emulator.testing import ServerThread

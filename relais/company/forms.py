@@ -17,7 +17,7 @@ from relais.company.company_settings import (
     get_value,
     set_value,
 )
-from relais.text import MAX_MESSAGE_CHARACTERS
+from relais.message_limits import MAX_MESSAGE_CHARACTERS
 
 MAX_LINES_CHARACTERS = 2_000
 MAX_INTEGER = 24 * 30

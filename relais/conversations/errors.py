@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 
 from relais.action_errors import ActionRefused
+from relais.conversations.refusal_texts import refusal_sentence
 from relais.conversations.states import Situation
-from relais.text import MAX_MESSAGE_CHARACTERS
 
 if TYPE_CHECKING:
     from relais.conversations.models import Conversation
@@ -37,37 +37,11 @@ class StateConflict(ActionRefused):
 
 
 class CannotSend(ActionRefused):
-    """The text cannot go to this address now; `code` says why, one of those in `refusal_sentence` (HTTP 422)."""
+    """The text cannot go to this address now; `code` says why, one of those in `refusal_texts.py` (HTTP 422)."""
 
     def __init__(self, code: str) -> None:
         self.code = code
         super().__init__(refusal_sentence(code))
-
-
-def refusal_sentence(code: str) -> str:
-    """Why a message cannot be sent, as a person reads it."""
-    return {
-        "empty": _("Le message est vide."),
-        "too_long": _("Le message dépasse %(longest)s caractères. Coupez-le en plusieurs messages.")
-        % {"longest": MAX_MESSAGE_CHARACTERS},
-        "window_closed": _(
-            "WhatsApp n'accepte plus de texte libre : plus de 24 h depuis le dernier message du client. "
-            "Attendez qu'il écrive de nouveau."
-        ),
-        "opted_out": _(
-            "Ce client a demandé à ne plus recevoir de messages. Il faut qu'il écrive le premier."
-        ),
-        "bad_address": _("Ce destinataire n'est pas une adresse WhatsApp. Corrigez-le dans le parcours."),
-        "not_our_number": _("Ce numéro d'envoi n'est pas un des nôtres. Corrigez-le dans le parcours."),
-        "unknown_recipient": _(
-            "Ce destinataire n'a jamais écrit à ce numéro : WhatsApp n'accepte pour lui qu'un modèle approuvé."
-        ),
-        "held_by_agent": _(
-            "Un agent tient la conversation avec ce destinataire : le bot n'y écrit pas. Dites-le-lui."
-        ),
-        "taken_over": _("Retenu : un agent avait pris la conversation."),
-        "ended": _("Retenu : la conversation était terminée."),
-    }[code]
 
 
 def refusal_reason(refusal: ActionRefused) -> str:

@@ -15,17 +15,16 @@ from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
 from relais.clients.addresses import format_address
-from relais.conversations import event_text, list_rows, message_display
-from relais.conversations.errors import refusal_sentence
+from relais.conversations import event_text, list_order, list_rows, message_display
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
+from relais.conversations.permissions import is_resendable
+from relais.conversations.refusal_texts import refusal_sentence
+from relais.conversations.service_window import CLOSING_SOON, row_window_closes_at
 from relais.text import has_visible_characters
 
 SIDES = {"client": "client", "agent": "agent", "bot": "bot", "system": "bot", "api": "bot"}
-PROBLEM_STATES = ("failed", "refused", "uncertain")
 LATE_THRESHOLD = timedelta(minutes=2)
 """A message that arrived later than this after it was written shows when it was written."""
-# Reasons after which a resend makes no sense. A take-over or the end of the conversation cancelled the message.
-FINAL_REASONS = ("taken_over", "ended", "resent")
 
 
 def event(event: ConversationEvent, group_classes: str = "") -> str:
@@ -89,25 +88,24 @@ def event_line_context(event: ConversationEvent) -> dict[str, Any]:
 
 def delivery_context(delivery: MessageDelivery, event: ConversationEvent | None = None) -> dict[str, Any]:
     event = event or delivery.event
-    is_problem = delivery.state in PROBLEM_STATES and delivery.reason not in FINAL_REASONS
     return {
         "event": event,
         "delivery": delivery,
         "problem": _problem_text(delivery),
-        "may_resend": is_problem and not event.is_to_other and not event.resends.all(),
+        "is_resendable": is_resendable(event, delivery),
     }
 
 
 def row_context(conversation: Conversation) -> dict[str, Any]:
-    window_closes_at = list_rows.window_closes_at(conversation)
+    window_closes_at = row_window_closes_at(conversation)
     at = now()
     return {
         "conversation": conversation,
         "situation": conversation.situation.value,
         "preview": list_rows.message_preview(conversation),
-        "sort_time": list_rows.sort_time(conversation),
+        "sort_time": list_order.sort_time(conversation),
         "window_closes_at": window_closes_at,
-        "is_closing_soon": bool(window_closes_at and at < window_closes_at < at + list_rows.CLOSING_SOON),
+        "is_closing_soon": bool(window_closes_at and at < window_closes_at < at + CLOSING_SOON),
         "is_window_closed": bool(window_closes_at and window_closes_at <= at),
     }
 

@@ -1,8 +1,4 @@
-"""A client's message before it is stored, and its stored result. Pure data: no Django, no database.
-
-`incoming_answer` is the one list of the keys that Studio's first widget receives; `flow play` and the trial of a flow
-use it too, without settings or a database.
-"""
+"""A client's message before it is stored, and its stored result. Pure data: no Django, no database."""
 
 from __future__ import annotations
 
@@ -83,33 +79,3 @@ class IngestedMessage:
     @property
     def is_waiting(self) -> bool:
         return self.status == "transferred" and self.agent_id is None
-
-
-def incoming_answer(message: IngestedMessage, *, profile_name: str, media_count: int) -> dict[str, Any]:
-    """The answer of `/api/twilio/incoming`. Studio keeps values of earlier runs, so every key is there each time."""
-    return {
-        "success": "true",
-        "conversation_id": message.conversation_id,
-        "session_id": message.session_id,
-        "phone_number": message.phone_number,
-        "current_menu": message.current_menu,
-        "is_client": studio_boolean(message.is_client),
-        "client_full_name": message.client_full_name,
-        "whatsapp_profile_name": message.whatsapp_profile_name,
-        "profile_name": profile_name,
-        "message": message.body,
-        "status": message.status,
-        "agent_mode": studio_boolean(message.is_held),
-        "pending_agent": studio_boolean(message.is_waiting),
-        "waiting_due": studio_boolean(message.waiting_due),
-        "has_media": studio_boolean(media_count > 0),
-        "media_count": media_count,
-        "client_exists": studio_boolean(message.client_existed),
-        "client_has_name": studio_boolean(bool(message.client_full_name)),
-        "client_status_known": studio_boolean(message.is_client is not None),
-    }
-
-
-def studio_boolean(value: bool | None) -> str:
-    """Studio compares strings: `true`, `false`, and empty for unknown."""
-    return "" if value is None else "true" if value else "false"

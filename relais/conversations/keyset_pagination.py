@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import Q
 
+from relais.conversations.list_order import ListOrder
 from relais.conversations.models import Conversation
 from relais.conversations.querysets import ConversationQuerySet
 
@@ -19,14 +20,6 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
-class Order:
-    """By a timestamp column and, where two rows have the same one, by id."""
-
-    field: str
-    newest_first: bool
-
-
-@dataclass(frozen=True)
 class Page:
     rows: list[Conversation]
     previous: str
@@ -36,7 +29,7 @@ class Page:
 
 
 def paginate(
-    conversations: ConversationQuerySet, order: Order, *, size: int, after: str = "", before: str = ""
+    conversations: ConversationQuerySet, order: ListOrder, *, size: int, after: str = "", before: str = ""
 ) -> Page:
     """The page after one cursor, or before another. An invalid cursor gives the first page."""
     start, end = _parse_cursor(after), _parse_cursor(before)
@@ -65,13 +58,13 @@ def paginate(
 
 
 def _fetch(
-    conversations: ConversationQuerySet, order: Order, newest_first: bool, size: int
+    conversations: ConversationQuerySet, order: ListOrder, newest_first: bool, size: int
 ) -> list[Conversation]:
     sign = "-" if newest_first else ""
     return list(conversations.order_by(f"{sign}{order.field}", f"{sign}pk")[: size + 1])
 
 
-def _past_cursor(cursor: tuple[datetime, int], order: Order, later: bool) -> Q:
+def _past_cursor(cursor: tuple[datetime, int], order: ListOrder, later: bool) -> Q:
     """Rows past the cursor. The first condition is redundant: it is the one that PostgreSQL can use an index for."""
     moment, pk = cursor
     lookup = "gt" if later else "lt"
@@ -80,7 +73,7 @@ def _past_cursor(cursor: tuple[datetime, int], order: Order, later: bool) -> Q:
     )
 
 
-def _cursor(conversation: Conversation, order: Order) -> str:
+def _cursor(conversation: Conversation, order: ListOrder) -> str:
     moment: datetime = getattr(conversation, order.field)
     return f"{(moment - UNIX_EPOCH) // MICROSECOND}-{conversation.pk}"
 

@@ -1,4 +1,4 @@
-"""List filters: the tabs of the active list, the filter form of the full list, and the order of each list."""
+"""List filters: the tabs of the active list, and the filter form of the full list."""
 
 from __future__ import annotations
 
@@ -12,14 +12,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from relais.accounts.models import User
-from relais.conversations.keyset_pagination import Order
+from relais.conversations.client_search import MAX_SEARCH_CHARACTERS
 from relais.conversations.models import MessageDelivery
 from relais.conversations.querysets import ConversationQuerySet
 from relais.conversations.states import DeliveryState, Status
-
-BY_ACTIVITY = Order("last_activity_at", newest_first=True)
-BY_WAIT = Order("transferred_at", newest_first=False)
-MAX_SEARCH_CHARACTERS = 100
+from relais.text import parse_primary_key
 
 
 @dataclass(frozen=True)
@@ -162,11 +159,10 @@ def _parse_status(value: str, invalid: list[str]) -> str:
 
 
 def _parse_agent(value: str, invalid: list[str]) -> int | None:
-    if value.isascii() and value.isdigit() and len(value) < 19:
-        return int(value)
-    if value:
+    agent = parse_primary_key(value)
+    if value and agent is None:
         invalid.append("agent")
-    return None
+    return agent
 
 
 def _parse_day(name: str, query: Mapping[str, str], invalid: list[str]) -> date | None:

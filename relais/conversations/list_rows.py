@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
@@ -17,13 +16,10 @@ from relais.conversations.event_types import MESSAGE_EVENT_TYPES
 from relais.conversations.models import Conversation, ConversationEvent
 from relais.conversations.querysets import ConversationQuerySet
 from relais.conversations.states import Status
-from relais.conversations.time_limits import SERVICE_WINDOW
 from relais.text import has_visible_characters
 
 MAX_PREVIEW_CHARACTERS = 160
 """More than a row ever has space for."""
-CLOSING_SOON = timedelta(hours=2)
-"""A row shows when the WhatsApp window closes if that is sooner than this."""
 
 
 @dataclass(frozen=True)
@@ -112,16 +108,3 @@ def message_preview(conversation: Conversation) -> MessagePreview | None:
         queryset = Conversation.objects.filter(pk=conversation.pk)
         fields = queryset.values_list(_last_message(), flat=True).first()
     return MessagePreview(**{name: value or "" for name, value in fields.items()}) if fields else None
-
-
-def sort_time(conversation: Conversation) -> datetime:
-    """What lists are ordered by: when the client began to wait, else the last activity."""
-    waiting = conversation.situation.value == "waiting"
-    return (waiting and conversation.transferred_at) or conversation.last_activity_at
-
-
-def window_closes_at(conversation: Conversation) -> datetime | None:
-    """The end of the WhatsApp window. An open conversation has the latest inbound message of its channel, if any."""
-    if not conversation.is_open or not conversation.last_inbound_at:
-        return None
-    return conversation.last_inbound_at + SERVICE_WINDOW

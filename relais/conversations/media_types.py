@@ -1,4 +1,4 @@
-"""Content types of received files: labels, file extensions and safe file names. No database access."""
+"""Content types of received files: which are shown inline, labels, file extensions, safe file names. No database."""
 
 from __future__ import annotations
 
@@ -12,6 +12,28 @@ from django.utils.translation import gettext_noop
 from relais.text import has_visible_characters
 
 OFFICE = "application/vnd.openxmlformats-officedocument."
+INLINE_CONTENT_TYPES = frozenset(
+    {
+        "image/jpeg",
+        "image/png",
+        "image/webp",
+        "image/gif",
+        "audio/ogg",
+        "audio/mpeg",
+        "audio/aac",
+        "audio/mp4",
+    }
+    | {"video/mp4", "video/3gpp", "application/pdf"}
+)
+"""All others are only offered for download; SVG and HTML could run scripts under our origin."""
+DOCUMENT_CONTENT_TYPES = frozenset(
+    {"application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"}
+    | {"text/vcard", "text/x-vcard", "text/plain", "text/csv"}
+    | {
+        OFFICE + kind
+        for kind in ("wordprocessingml.document", "presentationml.presentation", "spreadsheetml.sheet")
+    }
+)
 UNPLAYABLE_TYPES = frozenset({"audio/amr", "audio/3gpp"})
 """Audio that no browser plays. It is offered for download; converting it would need a transcoder."""
 LABELS = {

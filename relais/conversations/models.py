@@ -23,6 +23,7 @@ from relais.conversations.lifecycle import LifecycleMixin
 from relais.conversations.media_limits import MAX_MEDIA_MEGABYTES, PERMANENT_MEDIA_ERRORS
 from relais.conversations.outbound import SendMixin
 from relais.conversations.querysets import ConversationQuerySet, MessageDeliveryQuerySet
+from relais.conversations.service_window import ServiceWindowMixin
 from relais.conversations.states import (
     ENDED_STATUSES,
     OPEN_STATUSES,
@@ -31,7 +32,7 @@ from relais.conversations.states import (
     Situation,
     Status,
 )
-from relais.conversations.time_limits import SERVICE_WINDOW
+from relais.message_limits import MAX_REF_CHARACTERS
 
 if TYPE_CHECKING:
     from django_stubs_ext.db.models import TypedModelMeta
@@ -39,7 +40,7 @@ else:
     TypedModelMeta = object
 
 
-class Conversation(LifecycleMixin, SendMixin, ClientAnswersMixin, models.Model):
+class Conversation(LifecycleMixin, SendMixin, ServiceWindowMixin, ClientAnswersMixin, models.Model):
     # Relations with `db_index=False` are the first column of another index.
     # One foreign key over both columns (see migration 0010) keeps address and client together: moving an address to
     # another client moves its conversations.
@@ -174,17 +175,6 @@ class Conversation(LifecycleMixin, SendMixin, ClientAnswersMixin, models.Model):
         if self.agent_id == user.pk and self.is_unread:
             Conversation.objects.held_by(user).filter(pk=self.pk).update(read_seq=F("last_inbound_seq"))
 
-    def window_closes_at(self) -> datetime | None:
-        """When free text is no longer accepted: per client and sender, whichever conversation and address it was."""
-        last = Conversation.objects.filter(client=self.client_id, sender=self.sender).aggregate(
-            at=models.Max("last_inbound_at")
-        )["at"]
-        return last + SERVICE_WINDOW if last else None
-
-    def opted_out_since(self) -> datetime | None:
-        """When the client opted out of this number of ours."""
-        return self.client.opted_out_since(self.sender) if self.address.opted_out_at else None
-
     def history(self) -> models.QuerySet[ConversationEvent]:
         return self.events.select_related("delivery").prefetch_related("media").order_by("seq")
 
@@ -266,7 +256,7 @@ class MessageDelivery(DeliveryTransitions, models.Model):
         max_length=12, choices=DeliveryState.choices, db_default=DeliveryState.QUEUED.value
     )
     rev = models.BigIntegerField()
-    ref = models.CharField(max_length=64, null=True)
+    ref = models.CharField(max_length=MAX_REF_CHARACTERS, null=True)
     """The idempotency key that the page or API client gave: a repeated request is answered like the first."""
     sid = models.TextField(null=True, unique=True)
     sent_to = models.TextField(null=True)
@@ -288,7 +278,7 @@ class MessageDelivery(DeliveryTransitions, models.Model):
     error_code = models.IntegerField(null=True)
     error = models.TextField(blank=True, default="", db_default="")
     reason = models.CharField(max_length=24, blank=True, default="", db_default="")
-    """Why it was refused here: see `errors.refusal_sentence`."""
+    """Why it was refused here: see `refusal_texts.py`."""
     sent_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
     read_at = models.DateTimeField(null=True)

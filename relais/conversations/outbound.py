@@ -16,8 +16,10 @@ from relais.accounts.models import User
 from relais.action_errors import NotAllowed
 from relais.conversations.errors import CannotSend, StateConflict
 from relais.conversations.events import Author
+from relais.conversations.service_window import send_obstacle
 from relais.conversations.states import Situation
-from relais.text import MAX_MESSAGE_CHARACTERS, has_visible_characters, sanitize_for_postgres
+from relais.message_limits import MAX_MESSAGE_CHARACTERS
+from relais.text import has_visible_characters, sanitize_for_postgres
 
 if TYPE_CHECKING:
     from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
@@ -128,7 +130,7 @@ class SendMixin:
         epoch: int | None = None,
     ) -> MessageDelivery:
         """A text that follows from a verb. If it cannot be sent, it is stored as refused and the verb still stands."""
-        reason = self._send_obstacle(at)
+        reason = send_obstacle(self, self.window_closes_at(), at=at)
         return self._create_outgoing("message_sent", text, by=by, at=at, epoch=epoch, reason=reason)
 
     @transaction.atomic
@@ -193,16 +195,11 @@ class SendMixin:
                 else _("Prenez d'abord la conversation en charge.")
             )
 
-    def _send_obstacle(self: Conversation, at: datetime) -> str:
-        """Why WhatsApp would not accept free text now, or the empty string."""
-        if self.opted_out_since():
-            return "opted_out"
-        closes = self.window_closes_at()
-        return "" if closes and at < closes else "window_closed"
-
     def _check_window(self: Conversation, at: datetime, *, is_template: bool = False) -> None:
         """An approved template may be sent when the window is closed."""
-        if (reason := self._send_obstacle(at)) and not (is_template and reason == "window_closed"):
+        if (reason := send_obstacle(self, self.window_closes_at(), at=at)) and not (
+            is_template and reason == "window_closed"
+        ):
             raise CannotSend(reason)
 
     def _create_outgoing(

@@ -1,8 +1,9 @@
-"""What a user may do with one conversation: take over, write, close, hand back, reassign.
+"""What a user may do with one conversation: take over, write, resend, close, hand back, reassign.
 
-This decides which buttons a page shows, except those of a single message (« Renvoyer », « C'est arrivé »): `bubble.css`
-shows these to the holder, by `data-mine`. It is not the enforcement: every verb of `lifecycle` and `outbound` has a
-guard. Which views a role may open at all is in `relais.accounts.permissions`; which conversations a user may see is
+This decides which buttons a page shows. It is not the enforcement: every verb of `lifecycle` and `outbound` has a
+guard. « Renvoyer » and « C'est arrivé » need both `is_resendable` (of the message: its fragment is the same for every
+viewer) and `may_resend` (of the viewer: `bubble.css` shows the buttons by the page's `data-may-resend`). Which views a
+role may open at all is in `relais.accounts.permissions`; which conversations a user may see is
 `User.reachable_conversations()`.
 """
 
@@ -15,8 +16,13 @@ from django.db.models import Q, QuerySet
 
 from relais.accounts.models import User
 from relais.accounts.roles import Role, roles_at_least
-from relais.conversations.models import Conversation
+from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
+from relais.conversations.service_window import send_obstacle
 from relais.conversations.states import Situation
+
+PROBLEM_STATES = ("failed", "refused", "uncertain")
+# Reasons after which a resend makes no sense. A take-over or the end of the conversation cancelled the message.
+FINAL_REASONS = ("taken_over", "ended", "resent")
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,11 @@ class Permissions:
     def may_write(self) -> bool:
         return self.is_mine and not self.write_blocked_by
 
+    @property
+    def may_resend(self) -> bool:
+        """« Renvoyer » and « C'est arrivé », on the messages that are resendable."""
+        return self.is_mine
+
 
 def permissions_for(conversation: Conversation, user: User, *, at: datetime) -> Permissions:
     situation = conversation.situation
@@ -54,14 +65,14 @@ def permissions_for(conversation: Conversation, user: User, *, at: datetime) -> 
         may_hand_back=is_mine or (is_supervisor and situation in (Situation.WAITING, Situation.HELD)),
         may_reassign=is_supervisor and situation in (Situation.WAITING, Situation.HELD),
         window_closes_at=window_closes_at,
-        write_blocked_by=_write_blocked_by(conversation, window_closes_at, at),
+        write_blocked_by=send_obstacle(conversation, window_closes_at, at=at),
     )
 
 
-def _write_blocked_by(conversation: Conversation, window_closes_at: datetime | None, at: datetime) -> str:
-    if conversation.opted_out_since():
-        return "opted_out"
-    return "" if window_closes_at and at < window_closes_at else "window_closed"
+def is_resendable(event: ConversationEvent, delivery: MessageDelivery) -> bool:
+    """Whether a message offers « Renvoyer » at all, to whoever `may_resend`."""
+    is_problem = delivery.state in PROBLEM_STATES and delivery.reason not in FINAL_REASONS
+    return is_problem and not event.is_to_other and not event.resends.all()
 
 
 def assignable_agents(conversation: Conversation) -> QuerySet[User]:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-SERVICE_WINDOW = timedelta(hours=24)
-"""WhatsApp's customer service window: free text is accepted this long after the client's last message."""
-
 CLAIM_LEASE = timedelta(seconds=30)
 """How long a claimed delivery is left to the process that claimed it before it becomes uncertain."""
 UNCERTAIN_HOLD = timedelta(minutes=2)

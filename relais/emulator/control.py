@@ -15,7 +15,7 @@ from relais.emulator.media import MAX_MEDIA_BYTES
 from relais.emulator.settings import InvalidSetting
 from relais.emulator.twilio_double import TwilioDouble
 from relais.environment import LOOPBACK_HOSTS
-from relais.text import MAX_MESSAGE_CHARACTERS
+from relais.message_limits import MAX_MESSAGE_CHARACTERS
 from relais.typography import typeset
 
 MAX_WAIT_SECONDS = 30.0

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from relais.emulator import api_errors
 from relais.emulator.addresses import is_whatsapp
-from relais.text import MAX_MESSAGE_CHARACTERS
+from relais.message_limits import MAX_MESSAGE_CHARACTERS
 
 
 @dataclass(frozen=True, kw_only=True)

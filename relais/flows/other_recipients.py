@@ -15,9 +15,9 @@ from django.db import transaction
 
 from relais.action_errors import ActionRefused
 from relais.clients.addresses import InvalidAddress, canonical_address
-from relais.conversations.channels import conversation_with, open_conversation
 from relais.conversations.errors import CannotSend, refusal_reason
 from relais.conversations.events import BOT
+from relais.conversations.find_or_open import conversation_with, open_conversation
 from relais.conversations.models import Conversation, MessageDelivery, SenderRateLimit
 from relais.conversations.outbound import Template
 from relais.conversations.states import Situation

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 from urllib.parse import parse_qsl, urlsplit
 
-from relais.conversations.inbound_messages import IngestedMessage, incoming_answer, studio_boolean
+from relais.conversations.inbound_messages import IngestedMessage
+from relais.conversations.incoming_hook_answer import incoming_answer, studio_boolean
 from relais.flows.engine import Request
 from relais.flows.engine.values import parse_json_object
 from relais.text import yes_or_no

@@ -9,9 +9,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from relais.action_errors import InvalidField
-from relais.text import sanitize_for_postgres
-
-MAX_REF_CHARACTERS = 64
+from relais.message_limits import MAX_REF_CHARACTERS
+from relais.text import parse_primary_key, sanitize_for_postgres
 
 
 def text_field(request: HttpRequest, name: str) -> str:
@@ -45,8 +44,7 @@ def id_field(request: HttpRequest, name: str) -> int:
 
 def parse_id(text: str) -> int:
     """A primary key; 0, which no row has, if the text is not one."""
-    text = text.strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    return parse_primary_key(text.strip()) or 0
 
 
 def _raw_field(request: HttpRequest, name: str) -> str:

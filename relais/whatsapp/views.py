@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST, require_safe
 
 from relais.conversations import fragments
+from relais.conversations.media_types import INLINE_CONTENT_TYPES
 from relais.conversations.models import ConversationEvent, Media
 from relais.conversations.states import MediaState
 from relais.web.errors import wants_json
@@ -19,7 +20,6 @@ from relais.web.responses import (
 )
 from relais.whatsapp.media import download
 from relais.whatsapp.media.content_disposition import build_content_disposition
-from relais.whatsapp.media.content_type import INLINE_CONTENT_TYPES
 
 
 @require_POST

@@ -11,7 +11,7 @@ from relais.conversations.inbound import ingest
 from relais.conversations.inbound_messages import InboundMedia, InboundMessage
 from relais.conversations.lifecycle import end_inactive
 from relais.conversations.models import Conversation, ConversationEvent
-from relais.conversations.time_limits import SERVICE_WINDOW
+from relais.conversations.service_window import SERVICE_WINDOW
 from tests.cast import FATOU, IBRAHIM, OUR_NUMBER, event_types_of, new_sid
 
 

@@ -13,15 +13,16 @@ from django.views.decorators.http import require_safe
 from relais.accounts.models import User
 from relais.action_errors import ActionRefused
 from relais.company import messenger
-from relais.conversations import fragments, list_filters, list_rows, timeline
+from relais.conversations import fragments, list_filters, list_order, list_rows, timeline
 from relais.conversations.dashboard_stats import dashboard_stats
-from relais.conversations.errors import refusal_sentence
-from relais.conversations.keyset_pagination import PAGE_SIZE, SIDEBAR_SIZE, Order, Page, paginate
+from relais.conversations.keyset_pagination import PAGE_SIZE, SIDEBAR_SIZE, Page, paginate
+from relais.conversations.list_order import ListOrder
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.permissions import assignable_agents, permissions_for
 from relais.conversations.querysets import ConversationQuerySet
+from relais.conversations.refusal_texts import refusal_sentence
 from relais.conversations.views.responses import get_conversation
-from relais.text import MAX_MESSAGE_CHARACTERS
+from relais.message_limits import MAX_MESSAGE_CHARACTERS
 from relais.web.responses import AgentRequest, agent_required
 
 MAX_OTHER_CONVERSATIONS = 10
@@ -56,7 +57,7 @@ def reconciliation(request: AgentRequest) -> HttpResponse:
 @require_safe
 @agent_required
 def pending(request: AgentRequest) -> HttpResponse:
-    context = _list_context(request, request.user.reachable_conversations().waiting(), list_filters.BY_WAIT)
+    context = _list_context(request, request.user.reachable_conversations().waiting(), list_order.BY_WAIT)
     return render(request, "conversations/pending.html", context)
 
 
@@ -65,7 +66,7 @@ def pending(request: AgentRequest) -> HttpResponse:
 def active(request: AgentRequest) -> HttpResponse:
     tab = list_filters.find_tab(request.GET.get("tab", ""))
     conversations = list_filters.conversations_in_tab(tab, request.user)
-    context = _list_context(request, conversations, list_filters.BY_ACTIVITY)
+    context = _list_context(request, conversations, list_order.BY_ACTIVITY)
     return render(request, "conversations/active.html", context | {"tab": tab, "tabs": list_filters.TABS})
 
 
@@ -75,7 +76,7 @@ def conversations(request: AgentRequest) -> HttpResponse:
     filters = list_filters.parse_filters(request.GET.dict())
     filtered = filters.apply(request.user.reachable_conversations())
     context = {
-        **_list_context(request, filtered, list_filters.BY_ACTIVITY),
+        **_list_context(request, filtered, list_order.BY_ACTIVITY),
         "filters": filters,
         "statuses": list_filters.STATUSES,
         "agents": User.objects.all(),
@@ -198,17 +199,19 @@ def _queues_context(user: User) -> dict[str, list[str]]:
     """The rows of waiting conversations and of those that `user` holds."""
     conversations: ConversationQuerySet = user.reachable_conversations()
     return {
-        "waiting": _first_rows(conversations.waiting(), list_filters.BY_WAIT),
-        "mine": _first_rows(conversations.held_by(user), list_filters.BY_ACTIVITY),
+        "waiting": _first_rows(conversations.waiting(), list_order.BY_WAIT),
+        "mine": _first_rows(conversations.held_by(user), list_order.BY_ACTIVITY),
     }
 
 
-def _first_rows(conversations: ConversationQuerySet, order: Order) -> list[str]:
+def _first_rows(conversations: ConversationQuerySet, order: ListOrder) -> list[str]:
     page = paginate(list_rows.with_row_data(conversations), order, size=SIDEBAR_SIZE)
     return [fragments.row(conversation) for conversation in page.rows]
 
 
-def _list_context(request: AgentRequest, conversations: ConversationQuerySet, order: Order) -> dict[str, Any]:
+def _list_context(
+    request: AgentRequest, conversations: ConversationQuerySet, order: ListOrder
+) -> dict[str, Any]:
     page: Page = paginate(
         list_rows.with_row_data(conversations),
         order,

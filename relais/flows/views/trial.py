@@ -16,7 +16,7 @@ from relais.flows.models import Revision
 from relais.flows.parsed_revisions import parsed_flow, published_subflows
 from relais.flows.trial import ONE_HOUR, Trial, TrialState, load_signed_state, new_trial_state
 from relais.flows.views.revision_context import redirect_to_revision, revision_context
-from relais.text import MAX_MESSAGE_CHARACTERS
+from relais.message_limits import MAX_MESSAGE_CHARACTERS
 
 
 @role_required(Role.ADMIN)

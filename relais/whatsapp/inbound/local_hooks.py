@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from relais.conversations.inbound import get_ingested
-from relais.conversations.inbound_messages import incoming_answer
+from relais.conversations.incoming_hook_answer import incoming_answer
 from relais.conversations.models import ConversationEvent
 from relais.whatsapp.inbound import studio_hooks
 from relais.whatsapp.inbound.params import InvalidParams, parse_params

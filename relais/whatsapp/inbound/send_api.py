@@ -12,14 +12,13 @@ from django.utils.translation import gettext as _
 
 from relais.accounts.models import ApiToken
 from relais.clients.addresses import InvalidAddress, canonical_address, match_key
-from relais.conversations.channels import conversation_with
 from relais.conversations.errors import CannotSend, StateConflict
 from relais.conversations.events import Author
+from relais.conversations.find_or_open import conversation_with
 from relais.conversations.models import Conversation
+from relais.message_limits import MAX_REF_CHARACTERS
 from relais.whatsapp.inbound import studio_hooks
 from relais.whatsapp.inbound.params import InvalidParams, Params
-
-MAX_REF_CHARACTERS = 64
 
 
 def send_message(params: Params, *, token: ApiToken | None) -> tuple[int, dict[str, Any]]:
@@ -29,7 +28,7 @@ def send_message(params: Params, *, token: ApiToken | None) -> tuple[int, dict[s
     params.require("phone_number", "message")
     ref = params.text("ref").strip() or None
     if ref and len(ref) > MAX_REF_CHARACTERS:
-        raise InvalidParams(ref=_("ref dépasse 64 caractères."))
+        raise InvalidParams(ref=_("ref dépasse %(most)s caractères.") % {"most": MAX_REF_CHARACTERS})
     author = Author("api", token.name if token else "")
     try:
         with transaction.atomic():

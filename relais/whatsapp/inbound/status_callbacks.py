@@ -17,6 +17,7 @@ from django.db.models import Q
 from relais.clients.addresses import InvalidAddress, canonical_address, match_key
 from relais.clients.models import ClientAddress
 from relais.conversations.models import Conversation, MessageDelivery
+from relais.text import parse_primary_key
 from relais.whatsapp.assumptions import ACCEPTED_STATUSES, FAILED_STATUSES
 from relais.whatsapp.error_sentences import OPT_OUT_ERROR_CODES, error_sentence, parse_error_code
 from relais.whatsapp.inbound.params import Params
@@ -38,7 +39,7 @@ class StatusUpdate:
 
     @property
     def delivery_id(self) -> int | None:
-        return int(self.ref) if self.ref.isascii() and self.ref.isdigit() and len(self.ref) < 19 else None
+        return parse_primary_key(self.ref)
 
 
 def parse_status_update(params: Params, *, query: str) -> StatusUpdate:

@@ -13,19 +13,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from relais.conversations.events import BOT
-from relais.conversations.inbound_messages import (
-    InboundMessage,
-    IngestedMessage,
-    incoming_answer,
-    studio_boolean,
-)
+from relais.conversations.inbound_messages import InboundMessage, IngestedMessage
+from relais.conversations.incoming_hook_answer import incoming_answer, studio_boolean
 from relais.conversations.models import Conversation
 from relais.conversations.states import Situation
+from relais.text import parse_primary_key
 from relais.whatsapp.inbound.params import InvalidParams, Params
 
 INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
-MAX_ID_DIGITS = 18
-"""More may overflow PostgreSQL's bigint, and no such id exists."""
 
 
 class UnknownConversation(Exception):
@@ -106,8 +101,8 @@ def get_conversation(params: Params) -> Conversation:
     if not INTEGER.fullmatch(text):
         raise InvalidParams(conversation_id=_("conversation_id doit être un nombre."))
     conversations = Conversation.objects.select_related("address", "client", "agent")
-    digits = text.lstrip("0") or "0"
-    conversation = conversations.filter(pk=int(digits)).first() if len(digits) <= MAX_ID_DIGITS else None
+    pk = parse_primary_key(text.lstrip("0"))
+    conversation = conversations.filter(pk=pk).first() if pk else None
     if conversation is None:
         raise UnknownConversation(_("Aucune conversation ne porte ce numéro."))
     return conversation

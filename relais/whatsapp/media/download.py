@@ -31,7 +31,7 @@ from relais.whatsapp import client
 from relais.whatsapp.backoff import retry_after_seconds
 from relais.whatsapp.client import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS
 from relais.whatsapp.media.content_disposition import parse_filename
-from relais.whatsapp.media.content_type import detect_content_type
+from relais.whatsapp.media.content_type_detection import detect_content_type
 from relais.whatsapp.media.retry import MAX_ATTEMPTS
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from relais.conversations.models import Conversation, Media
 from relais.job_queues import QUEUE_CONCURRENCY
 from relais.whatsapp import tasks
 from relais.whatsapp.media import download, retry
-from relais.whatsapp.media.content_type import detect_content_type
+from relais.whatsapp.media.content_type_detection import detect_content_type
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 64
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -1,10 +1,10 @@
 // Refreshes what changes with the conversation's state: its header (holder, actions), the client panel and the composer,
 // whose text is kept. Requested again when an event that changed them arrives.
 import { initComposer } from "./composer.js";
+import { WINDOW_WARNING_MS } from "./service_window.js";
 
 const STATE_CHANGING_EVENT = /\bline--(agent_|conversation_closed|flow_|timeout|menu_choice|free_input)/;
 const WINDOW_CHECK_INTERVAL_MS = 15_000;
-const WINDOW_WARNING_MS = 2 * 3_600_000; // WhatsApp's 24 hour window closes soon
 const chat = document.getElementById("chat");
 const $ = (id) => document.getElementById(id);
 
@@ -21,7 +21,7 @@ async function refresh() {
   const page = new DOMParser().parseFromString(html, "text/html");
   const header = page.getElementById("chat-header");
   if (!header) return response.status < 500 && location.reload(); // signed out, or no permission any more
-  chat.toggleAttribute("data-mine", header.hasAttribute("data-mine"));
+  for (const name of ["data-mine", "data-may-resend"]) chat.toggleAttribute(name, header.hasAttribute(name));
   replaceKeepingFocus($("chat-header"), header);
   $("client").replaceChildren(...page.getElementById("client").childNodes);
   updateComposer(page.getElementById("composer"));

@@ -1,7 +1,8 @@
 // Conversation lists that update themselves: a row is added, removed or moved by the list's own membership rule.
+import { WINDOW_WARNING_MS } from "./service_window.js";
+
 const currentUser = document.body.dataset.user;
 const WINDOW_CHECK_INTERVAL_MS = 30_000;
-const WINDOW_WARNING_MS = 2 * 3_600_000;
 const STATS_RELOAD_DELAY_MS = 2_000;
 
 const membershipRules = {

@@ -1,35 +1,13 @@
-"""The content type of a media file, detected by its content. Only some types are shown inline."""
+"""The content type of a media file, detected by its content. The types themselves: `conversations/media_types.py`."""
 
 from __future__ import annotations
 
 import puremagic
 
-from relais.conversations.media_types import OFFICE
+from relais.conversations.media_types import DOCUMENT_CONTENT_TYPES, INLINE_CONTENT_TYPES
 from relais.whatsapp.media.mp4_tracks import is_audio_only
 
-INLINE_CONTENT_TYPES = frozenset(
-    {
-        "image/jpeg",
-        "image/png",
-        "image/webp",
-        "image/gif",
-        "audio/ogg",
-        "audio/mpeg",
-        "audio/aac",
-        "audio/mp4",
-    }
-    | {"video/mp4", "video/3gpp", "application/pdf"}
-)
-"""All others are only offered for download; SVG and HTML could run scripts under our origin."""
 AMR_MAGIC = (b"#!AMR\n", b"#!AMR-WB\n")
-DOCUMENT_CONTENT_TYPES = frozenset(
-    {"application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"}
-    | {"text/vcard", "text/x-vcard", "text/plain", "text/csv"}
-    | {
-        OFFICE + kind
-        for kind in ("wordprocessingml.document", "presentationml.presentation", "spreadsheetml.sheet")
-    }
-)
 
 
 def detect_content_type(content: bytes, declared: str) -> str:

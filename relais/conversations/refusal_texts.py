@@ -1,0 +1,33 @@
+"""The texts of refusals to send: the 24-hour window is closed, the client opted out, the message is too long …"""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+
+from relais.message_limits import MAX_MESSAGE_CHARACTERS
+
+
+def refusal_sentence(code: str) -> str:
+    """Why a message cannot be sent, as a person reads it."""
+    return {
+        "empty": _("Le message est vide."),
+        "too_long": _("Le message dépasse %(longest)s caractères. Coupez-le en plusieurs messages.")
+        % {"longest": MAX_MESSAGE_CHARACTERS},
+        "window_closed": _(
+            "WhatsApp n'accepte plus de texte libre : plus de 24 h depuis le dernier message du client. "
+            "Attendez qu'il écrive de nouveau."
+        ),
+        "opted_out": _(
+            "Ce client a demandé à ne plus recevoir de messages. Il faut qu'il écrive le premier."
+        ),
+        "bad_address": _("Ce destinataire n'est pas une adresse WhatsApp. Corrigez-le dans le parcours."),
+        "not_our_number": _("Ce numéro d'envoi n'est pas un des nôtres. Corrigez-le dans le parcours."),
+        "unknown_recipient": _(
+            "Ce destinataire n'a jamais écrit à ce numéro : WhatsApp n'accepte pour lui qu'un modèle approuvé."
+        ),
+        "held_by_agent": _(
+            "Un agent tient la conversation avec ce destinataire : le bot n'y écrit pas. Dites-le-lui."
+        ),
+        "taken_over": _("Retenu : un agent avait pris la conversation."),
+        "ended": _("Retenu : la conversation était terminée."),
+    }[code]

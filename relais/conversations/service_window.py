@@ -1,0 +1,45 @@
+"""WhatsApp's 24-hour customer service window: until when free text may be sent to a client, and what blocks it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.db.models import Max
+
+if TYPE_CHECKING:
+    from relais.conversations.models import Conversation
+
+SERVICE_WINDOW = timedelta(hours=24)
+"""Free text is accepted this long after the client's last message."""
+CLOSING_SOON = timedelta(hours=2)
+"""A list row shows when the window closes if that is sooner than this."""
+
+
+class ServiceWindowMixin:
+    def window_closes_at(self: Conversation) -> datetime | None:
+        """When free text is no longer accepted: per client and sender, whichever conversation and address it was."""
+        last = (
+            type(self)
+            .objects.filter(client=self.client_id, sender=self.sender)
+            .aggregate(at=Max("last_inbound_at"))["at"]
+        )
+        return last + SERVICE_WINDOW if last else None
+
+    def opted_out_since(self: Conversation) -> datetime | None:
+        """When the client opted out of this number of ours."""
+        return self.client.opted_out_since(self.sender) if self.address.opted_out_at else None
+
+
+def send_obstacle(conversation: Conversation, window_closes_at: datetime | None, *, at: datetime) -> str:
+    """Why WhatsApp takes no free text now, `opted_out` or `window_closed` (see `refusal_texts.py`), or empty."""
+    if conversation.opted_out_since():
+        return "opted_out"
+    return "" if window_closes_at and at < window_closes_at else "window_closed"
+
+
+def row_window_closes_at(conversation: Conversation) -> datetime | None:
+    """Without a query, for list rows: an open conversation has the latest inbound message of its channel, if any."""
+    if not conversation.is_open or not conversation.last_inbound_at:
+        return None
+    return conversation.last_inbound_at + SERVICE_WINDOW
