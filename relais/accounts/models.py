@@ -26,6 +26,14 @@ ROLE_CHOICES = [
 ]
 
 
+DEFAULT_UNDO_SECONDS = 5
+UNDO_CHOICES = [
+    (0, _("Jamais : envoyer aussitôt")),
+    (5, _("Pendant 5 secondes")),
+    (10, _("Pendant 10 secondes")),
+]
+
+
 class LastSuperAdmin(Exception):
     """Nobody else could grant roles again. The message is a translated sentence for the user."""
 
@@ -99,6 +107,13 @@ class User(AbstractBaseUser):
         default=Language.FRENCH,
         db_default=Language.FRENCH.value,
     )
+    undo_seconds = models.PositiveSmallIntegerField(
+        _("annuler un envoi"),
+        choices=UNDO_CHOICES,
+        default=DEFAULT_UNDO_SECONDS,
+        db_default=DEFAULT_UNDO_SECONDS,
+    )
+    """How long a message or a closing of this user stays in the outbox, so that it can be undone."""
     is_active = models.BooleanField(_("actif"), default=True, db_default=True)
     is_demo = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)

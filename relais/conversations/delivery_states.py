@@ -15,7 +15,7 @@ from psycopg import sql
 
 from relais.conversations import event_logging
 from relais.conversations.events import SYSTEM
-from relais.conversations.time_limits import CLAIM_LEASE, FIRST_LOOKUP_DELAY, UNCERTAIN_HOLD
+from relais.conversations.time_limits import CLAIM_LEASE, FIRST_LOOKUP_DELAY, UNCERTAIN_HOLD, UNDO_GRACE
 
 if TYPE_CHECKING:
     from relais.conversations.models import MessageDelivery
@@ -91,6 +91,12 @@ class DeliveryTransitions:
             error=error,
             **with_sid,
         )
+
+    def withdraw(self: MessageDelivery, *, at: datetime) -> bool:
+        """Undo it. False when it was claimed before, or the time to undo it is over."""
+        if self.attempt or not self.held_until or at > self.held_until + UNDO_GRACE:
+            return False
+        return self._transition(("queued",), attempt=0, state="refused", reason="undone")
 
     def supersede(self: MessageDelivery, *, at: datetime) -> None:
         """A resend replaces it. An uncertain one is marked failed; every screen removes the choice to resend."""

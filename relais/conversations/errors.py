@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 class StateConflict(ActionRefused):
     """Another person was faster, or the conversation is not in a state that allows the verb (HTTP 409).
 
-    `code` is `held` (by `agent`), `ended` or `wrong_state`.
+    `code` is `held` (by `agent`), `ended`, `wrong_state`, or a more exact one.
     """
 
     http_status = 409
 
-    def __init__(self, conversation: Conversation, sentence: str = "") -> None:
+    def __init__(self, conversation: Conversation, sentence: str = "", code: str = "") -> None:
         self.agent = conversation.agent if conversation.situation is Situation.HELD else None
         self.status = conversation.status
-        self.code = "held" if self.agent else "ended" if not conversation.is_open else "wrong_state"
+        self.code = code or ("held" if self.agent else "ended" if not conversation.is_open else "wrong_state")
         super().__init__(sentence or self._sentence(conversation))
 
     def _sentence(self, conversation: Conversation) -> str:

@@ -39,7 +39,10 @@ def send_take_over_text(event: ConversationEvent, at: datetime) -> None:
 def send_close_text(event: ConversationEvent, at: datetime) -> None:
     if event.metadata.get("tell_client"):
         event.conversation.send_automatic(
-            company_settings.render_text(company_settings.CLOSE_TEXT), by=SYSTEM, at=at
+            company_settings.render_text(company_settings.CLOSE_TEXT),
+            by=SYSTEM,
+            at=at,
+            undo_seconds=event.metadata.get("undo", {}).get("seconds", 0),
         )
 
 
@@ -64,7 +67,7 @@ def send_waiting_text(event: ConversationEvent, at: datetime) -> None:
 )
 def end_twilio_executions(event: ConversationEvent, at: datetime) -> None:
     """A flow that waits at Twilio would take the client's next message for its answer. Ours ends by a trigger."""
-    if event.event_type == EventType.AGENT_TRANSFER and "to" not in event.metadata:
+    if event.event_type == EventType.AGENT_TRANSFER and not event.metadata.keys() & {"to", "to_team"}:
         return  # The flow itself asked for an agent, and goes on.
     app.configure_task("relais.whatsapp.tasks.end_executions", allow_unknown=True).defer(
         conversation_id=event.conversation_id

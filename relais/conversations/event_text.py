@@ -48,7 +48,7 @@ def _actor(event: ConversationEvent) -> str:
 def _agent_requested(event: ConversationEvent) -> str:
     if "to" in event.metadata and event.metadata["to"] == event.author_id:
         return _taken_over(event)
-    if "to" in event.metadata:
+    if "to" in event.metadata or "to_team" in event.metadata:
         return _("%(who)s a confié la conversation à %(agent)s") % {
             "who": _actor(event),
             "agent": event.metadata.get("to_name") or _("un agent"),
@@ -124,6 +124,7 @@ SENTENCES: dict[str, Callable[[ConversationEvent], str]] = {
     "agent_takeover": _taken_over,
     "agent_release": _handed_back,
     "conversation_closed": _closed,
+    "conversation_reopened": lambda event: _("%(who)s a annulé la clôture") % {"who": _actor(event)},
     "menu_choice": _menu_choice,
     "free_input": _free_input,
     "invalid_input": lambda event: _("Le bot n'a pas compris"),

@@ -30,6 +30,7 @@ class EventType(models.TextChoices):
     AGENT_TAKEOVER = "agent_takeover", _("Prise en charge")
     AGENT_RELEASE = "agent_release", _("Remise")
     CONVERSATION_CLOSED = "conversation_closed", _("Clôture")
+    CONVERSATION_REOPENED = "conversation_reopened", _("Clôture annulée")
     FLOW_START = "flow_start", _("Début du parcours")
     FLOW_COMPLETE = "flow_complete", _("Fin du parcours")
     TIMEOUT = "timeout", _("Fin par silence")

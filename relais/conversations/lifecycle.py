@@ -11,24 +11,25 @@ Every verb is guard → one transaction → conditional change → event. Time i
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db import models, transaction
-from django.db.models import F, Q, Value
+from django.db import IntegrityError, models, transaction
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Greatest
 from django.utils.translation import gettext as _
 
-from relais.accounts.models import User
+from relais.accounts.models import Team, User
 from relais.action_errors import ActionRefused, NotAllowed
 from relais.conversations.errors import StateConflict
 from relais.conversations.events import SYSTEM, Author, EventLogMixin
-from relais.conversations.querysets import HELD, WAITING, WITH_BOT, ConversationQuerySet
+from relais.conversations.querysets import ENDED, HELD, WAITING, WITH_BOT, ConversationQuerySet
 from relais.conversations.states import Situation, Status
+from relais.conversations.time_limits import UNDO_GRACE
 
 if TYPE_CHECKING:
-    from relais.conversations.models import Conversation
+    from relais.conversations.models import Conversation, ConversationEvent
 
 
 END_BATCH_SIZE = 100
@@ -90,13 +91,22 @@ class LifecycleMixin(EventLogMixin):
         return self._end("flow_complete", Status.COMPLETED, by=by, at=at, guard=WITH_BOT) or not self.is_open
 
     @transaction.atomic
-    def close(self: Conversation, by: User, *, at: datetime, tell_client: bool | None = None) -> None:
+    def close(
+        self: Conversation,
+        by: User,
+        *,
+        at: datetime,
+        tell_client: bool | None = None,
+        undo_seconds: int = 0,
+    ) -> None:
         """End it: by the holder, or by a supervisor whoever holds it.
 
-        The client gets the closing text if somebody held it, unless `tell_client` says otherwise.
+        The client gets the closing text if somebody held it, unless `tell_client` says otherwise. For `undo_seconds`
+        that text is held in the outbox, so that `reopen` can undo all.
         """
-        held = self.locked().situation is Situation.HELD
-        tell = held if tell_client is None else tell_client
+        before = self.locked()
+        tell = before.situation is Situation.HELD if tell_client is None else tell_client
+        undo = {"seconds": undo_seconds, "status": before.status, "agent": before.agent_id}
         guard = WITH_BOT | WAITING | HELD if by.is_supervisor else HELD & Q(agent=by)
         if not self._end(
             "conversation_closed",
@@ -105,9 +115,57 @@ class LifecycleMixin(EventLogMixin):
             at=at,
             guard=guard,
             new_epoch=True,
-            metadata={"tell_client": tell},
+            metadata={"tell_client": tell} | ({"undo": undo} if undo_seconds else {}),
         ):
             raise self._refusal(by)
+
+    @transaction.atomic
+    def reopen(self: Conversation, by: User, *, at: datetime) -> None:
+        """Undo a closing, within seconds and by who closed it; the client learns of neither. Idempotent."""
+        closing = self.undoable_closing(by, at=at)
+        holder = _lock_active_users([closing.metadata["undo"]["agent"]]).first() if closing else None
+        locked = self.locked()
+        if closing is None or locked.is_open or locked.ended_at != closing.created_at:
+            if locked.is_open and locked._last_event_type() == "conversation_reopened":
+                return
+            raise StateConflict(locked, _("Cette clôture ne peut plus être annulée."), code="too_late")
+        for text in locked.deliveries.filter(event__seq__gt=closing.seq):
+            if text.state != "refused" and not text.withdraw(at=at):
+                raise StateConflict(locked, _("Le client a déjà reçu le texte de clôture."), code="too_late")
+        try:
+            self._transition(
+                "conversation_reopened",
+                by=Author.from_user(by),
+                at=at,
+                guard=ENDED,
+                new_epoch=True,
+                status=closing.metadata["undo"]["status"],
+                agent=holder,
+                ended_at=None,
+                duration_seconds=None,
+            )
+        except IntegrityError as already_open:  # by `one_open_conversation_per_client`
+            raise StateConflict(
+                locked,
+                _("Le client a écrit de nouveau : la suite est dans une autre conversation."),
+                code="too_late",
+            ) from already_open
+
+    def undoable_closing(self: Conversation, by: User, *, at: datetime) -> ConversationEvent | None:
+        """The event of the closing that this user can still undo."""
+        if self.is_open or not self.ended_at:
+            return None
+        closing = self.events.filter(
+            event_type="conversation_closed", author_id=by.pk, metadata__has_key="undo"
+        ).last()
+        if closing is None or closing.created_at != self.ended_at:
+            return None
+        deadline = self.ended_at + timedelta(seconds=closing.metadata["undo"]["seconds"]) + UNDO_GRACE
+        return closing if at <= deadline else None
+
+    def _last_event_type(self: Conversation) -> str:
+        last = self.events.order_by("-seq").first()
+        return last.event_type if last else ""
 
     @transaction.atomic
     def hand_back(self: Conversation, by: User, *, at: datetime, reason: str = "") -> None:
@@ -148,9 +206,53 @@ class LifecycleMixin(EventLogMixin):
             agent=to,
             read_seq=0,
         ) and not self.is_held_by(to):
-            raise self._refusal(
-                by, with_bot=_("Le bot tient cette conversation : prenez-la d'abord en charge.")
-            )
+            raise self._transfer_refusal(by)
+
+    @transaction.atomic
+    def transfer_to_agent(self: Conversation, to: User, *, by: User, at: datetime, note: str = "") -> None:
+        """The holder or a supervisor gives it to a colleague, whether he is there or not. `note` is for him."""
+        _lock_active_agent(to)
+        if not to.reachable_conversations().filter(pk=self.pk).exists():
+            raise NotAllowed(_("%(agent)s ne peut pas recevoir cette conversation.") % {"agent": to})
+        if self._transition(
+            "agent_transfer",
+            by=Author.from_user(by),
+            at=at,
+            guard=self._transfer_guard(by) & ~Q(agent=to),
+            new_epoch=True,
+            metadata={"to": to.pk, "to_name": str(to), "reason": note},
+            status=Status.TRANSFERRED,
+            agent=to,
+            read_seq=0,
+        ):
+            return
+        if not self.is_held_by(to) or not (by == to or by.is_supervisor):
+            raise self._transfer_refusal(by)
+
+    @transaction.atomic
+    def transfer_to_team(self: Conversation, to: Team, *, by: User, at: datetime, note: str = "") -> None:
+        """It belongs to that team from now on, and waits for one of its agents."""
+        if self._transition(
+            "agent_transfer",
+            by=Author.from_user(by),
+            at=at,
+            guard=self._transfer_guard(by) & ~(WAITING & Q(team=to)),
+            new_epoch=True,
+            metadata={"to_team": to.pk, "to_name": str(to), "reason": note},
+            status=Status.TRANSFERRED,
+            agent=None,
+            team=to,
+            transferred_at=at,
+        ):
+            return
+        if self.situation is not Situation.WAITING or self.team_id != to.pk or not by.is_supervisor:
+            raise self._transfer_refusal(by)
+
+    def _transfer_guard(self, by: User) -> Q:
+        return WAITING | HELD if by.is_supervisor else HELD & Q(agent=by)
+
+    def _transfer_refusal(self: Conversation, by: User) -> ActionRefused:
+        return self._refusal(by, with_bot=_("Le bot tient cette conversation : prenez-la d'abord en charge."))
 
     def release(self: Conversation, agent: User, *, at: datetime, by: Author = SYSTEM) -> bool:
         """The holder leaves: the client waits again, for any agent."""
@@ -247,8 +349,12 @@ def _lock_active_agent(agent: User) -> None:
 
     Lock order: users before conversations, here as in `release_all`, so that the two never deadlock.
     """
-    if not User.objects.select_for_update(no_key=True).filter(pk=agent.pk, is_active=True).exists():
+    if not _lock_active_users([agent.pk]).exists():
         raise NotAllowed(_("Le compte de %(agent)s est désactivé.") % {"agent": agent})
+
+
+def _lock_active_users(ids: Iterable[int | None]) -> QuerySet[User]:
+    return User.objects.select_for_update(no_key=True).filter(pk__in=[id for id in ids if id], is_active=True)
 
 
 def release_all(agent: User, *, at: datetime, by: Author = SYSTEM) -> None:

@@ -83,9 +83,8 @@ def _last_message() -> Subquery:
     messages = ConversationEvent.objects.filter(
         Q(author_kind="client") | ~is_waiting, event_type__in=MESSAGE_EVENT_TYPES, conversation=OuterRef("pk")
     )
-    newest_first: QuerySet[ConversationEvent, Any] = messages.exclude(author_kind="system").order_by(
-        "-seq", "media__position"
-    )
+    shown = messages.exclude(author_kind="system").exclude(delivery__reason="undone")
+    newest_first: QuerySet[ConversationEvent, Any] = shown.order_by("-seq", "media__position")
     preview = JSONObject(
         author_kind=F("author_kind"),
         body=Left(F("body"), Value(MAX_PREVIEW_CHARACTERS)),

@@ -266,6 +266,8 @@ class MessageDelivery(DeliveryTransitions, models.Model):
     by_person = models.BooleanField(db_default=False)
     attempt = models.IntegerField(db_default=0)
     not_before = models.DateTimeField(db_default=Now())
+    held_until = models.DateTimeField(null=True)
+    """Until then its author can undo it, and it is not claimed; it holds back the later ones like any queued row."""
     claimed_by = models.TextField(null=True)
     claimed_at = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True)

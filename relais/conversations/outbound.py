@@ -6,7 +6,7 @@ Guard → event and delivery in one transaction → the sender claims the delive
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -55,8 +55,12 @@ class SendMixin:
         agent: User,
         at: datetime,
         ref: str | None = None,
+        undo_seconds: int = 0,
     ) -> MessageDelivery:
-        """The holder writes. Idempotent by `ref`: the same `ref` again returns the first delivery and sends nothing."""
+        """The holder writes. Idempotent by `ref`: the same `ref` again returns the first delivery and sends nothing.
+
+        For `undo_seconds` it is held in the outbox, so that `undo_send` can withdraw it.
+        """
         locked = self.locked()
         if ref and (known := locked.deliveries.filter(ref=ref).first()):
             return known
@@ -65,7 +69,27 @@ class SendMixin:
         locked._check_window(at)
         if ref:
             locked.drafts.filter(user=agent, ref=ref).delete()
-        return locked._create_outgoing("agent_message", body, by=Author.from_user(agent), at=at, ref=ref)
+        return locked._create_outgoing(
+            "agent_message",
+            body,
+            by=Author.from_user(agent),
+            at=at,
+            ref=ref,
+            held_until=_held_until(at, undo_seconds),
+        )
+
+    @transaction.atomic
+    def undo_send(
+        self: Conversation, event: ConversationEvent, *, agent: User, at: datetime
+    ) -> MessageDelivery:
+        """Its author withdraws a message that is still held in the outbox. Idempotent. Raises StateConflict."""
+        locked = self.locked()
+        delivery = locked.deliveries.get(event=event)
+        if event.event_type != "agent_message" or event.author_id != agent.pk:
+            raise NotAllowed(_("Seul l'auteur d'un message peut l'annuler."))
+        if delivery.reason != "undone" and not delivery.withdraw(at=at):
+            raise StateConflict(locked, _("Ce message est déjà parti."), code="already_sent")
+        return delivery
 
     @transaction.atomic
     def send_as_program(
@@ -128,10 +152,18 @@ class SendMixin:
         by: Author,
         at: datetime,
         epoch: int | None = None,
+        undo_seconds: int = 0,
     ) -> MessageDelivery:
         """A text that follows from a verb. If it cannot be sent, it is stored as refused and the verb still stands."""
-        reason = send_obstacle(self, self.window_closes_at(), at=at)
-        return self._create_outgoing("message_sent", text, by=by, at=at, epoch=epoch, reason=reason)
+        return self._create_outgoing(
+            "message_sent",
+            text,
+            by=by,
+            at=at,
+            epoch=epoch,
+            reason=send_obstacle(self, self.window_closes_at(), at=at),
+            held_until=_held_until(at, undo_seconds),
+        )
 
     @transaction.atomic
     def resend(
@@ -214,6 +246,7 @@ class SendMixin:
         reason: str = "",
         resend_of: ConversationEvent | None = None,
         metadata: dict[str, Any] | None = None,
+        held_until: datetime | None = None,
     ) -> MessageDelivery:
         event = self.append_event(event_type, by=by, at=at, body=text, resend_of=resend_of, metadata=metadata)
         return self.deliveries.create(
@@ -225,8 +258,13 @@ class SendMixin:
             epoch=epoch,
             by_person=epoch is None,
             not_before=at,
+            held_until=held_until,
             created_at=at,
         )
+
+
+def _held_until(at: datetime, undo_seconds: int) -> datetime | None:
+    return at + timedelta(seconds=undo_seconds) if undo_seconds else None
 
 
 def _media_metadata(event: ConversationEvent) -> dict[str, Any]:

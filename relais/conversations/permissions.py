@@ -21,8 +21,8 @@ from relais.conversations.service_window import send_obstacle
 from relais.conversations.states import Situation
 
 PROBLEM_STATES = ("failed", "refused", "uncertain")
-# Reasons after which a resend makes no sense. A take-over or the end of the conversation cancelled the message.
-FINAL_REASONS = ("taken_over", "ended", "resent")
+# Reasons after which a resend makes no sense: a take-over, the end or its author cancelled the message.
+FINAL_REASONS = ("taken_over", "ended", "resent", "undone")
 
 
 @dataclass(frozen=True)

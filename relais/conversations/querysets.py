@@ -11,7 +11,7 @@ from django.db.models import F, OuterRef, Q, Subquery
 from relais.accounts.models import User
 from relais.conversations.client_search import matches_client
 from relais.conversations.states import ENDED_STATUSES, OPEN_STATUSES, DeliveryState, Status
-from relais.conversations.time_limits import MAX_RETRY_DELAY, UNCERTAIN_HOLD
+from relais.conversations.time_limits import MAX_RETRY_DELAY, MAX_UNDO_HOLD, UNCERTAIN_HOLD
 
 if TYPE_CHECKING:
     from relais.conversations.models import Conversation, MessageDelivery  # noqa: F401 (type arguments below)
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WITH_BOT = Q(status=Status.ACTIVE)
 WAITING = Q(status=Status.TRANSFERRED, agent=None)
 HELD = Q(status=Status.TRANSFERRED, agent__isnull=False)
+ENDED = Q(status__in=ENDED_STATUSES)
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
@@ -42,7 +43,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return self.open().exclude(WAITING)
 
     def ended(self) -> ConversationQuerySet:
-        return self.filter(status__in=ENDED_STATUSES)
+        return self.filter(ENDED)
 
     def unread(self) -> ConversationQuerySet:
         return self.filter(last_inbound_seq__gt=F("read_seq"))
@@ -82,8 +83,8 @@ class MessageDeliveryQuerySet(models.QuerySet["MessageDelivery"]):
     def due(self, at: datetime) -> MessageDeliveryQuerySet:
         """What may be sent now: of each conversation the oldest queued row, if nothing before it is undecided.
 
-        Persons' texts come first between conversations, never within one. A row that was never tried ignores the clock,
-        and so does a retry delay longer than any we set: clocks are set back.
+        Persons' texts come first between conversations, never within one. A row that was never tried ignores the clock
+        unless its author can still undo it, and so does a delay longer than any we set: clocks are set back.
         """
         same = self.model._default_manager.filter(conversation=OuterRef("conversation"))
         before = same.blocking(at).filter(id__lt=OuterRef("id"))
@@ -95,7 +96,10 @@ class MessageDeliveryQuerySet(models.QuerySet["MessageDelivery"]):
         # full outbox look unlikely, each queued row would be compared with each other (5,000 rows: 12 s, not 15 ms).
         first_before, first_under_way = (Subquery(each.values("pk")[:1]) for each in (before, under_way))
         waiting = self.alias(first_before=first_before, first_under_way=first_under_way)
-        due = waiting.filter(may_retry, first_before=None, first_under_way=None, state=DeliveryState.QUEUED)
+        is_released = Q(held_until=None) | Q(held_until__lte=at) | Q(held_until__gt=at + MAX_UNDO_HOLD)
+        due = waiting.filter(
+            may_retry, is_released, first_before=None, first_under_way=None, state=DeliveryState.QUEUED
+        )
         return due.order_by("-by_person", "id")
 
 

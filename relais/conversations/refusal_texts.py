@@ -11,6 +11,7 @@ def refusal_sentence(code: str) -> str:
     """Why a message cannot be sent, as a person reads it."""
     return {
         "empty": _("Le message est vide."),
+        "undone": _("Annulé avant l'envoi : le client n'a rien reçu."),
         "too_long": _("Le message dépasse %(longest)s caractères. Coupez-le en plusieurs messages.")
         % {"longest": MAX_MESSAGE_CHARACTERS},
         "window_closed": _(

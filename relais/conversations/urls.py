@@ -24,6 +24,9 @@ urlpatterns = [
     re_path(rf"{CHAT}/close/?$", actions.close, name="close"),
     re_path(rf"{CHAT}/hand-back/?$", actions.hand_back, name="hand_back"),
     re_path(rf"{CHAT}/reassign/?$", actions.reassign, name="reassign"),
+    re_path(rf"{CHAT}/transfer/?$", actions.transfer, name="transfer"),
+    re_path(rf"{CHAT}/reopen/?$", actions.reopen, name="reopen"),
+    re_path(rf"{CHAT}/undo-send/?$", actions.undo_send, name="undo_send"),
     re_path(rf"{CHAT}/resend/?$", actions.resend, name="resend"),
     re_path(rf"{CHAT}/arrived/?$", actions.confirm_arrival, name="confirm_arrival"),
 ]

@@ -11,7 +11,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from relais.accounts.models import User
+from relais.accounts.models import Team, User
 from relais.action_errors import ActionRefused, InvalidField
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.conversations.views import pages
@@ -55,15 +55,47 @@ def reassign(request: AgentRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @agent_required
+def transfer(request: AgentRequest, pk: int) -> HttpResponse:
+    """To an agent, who holds it then, or to a team, in which it waits."""
+    conversation = get_conversation(request, pk)
+    note = text_field(request, "note").strip()[:MAX_REASON_CHARACTERS]
+
+    def action() -> None:
+        to = _get_recipient(request)
+        if isinstance(to, Team):
+            conversation.transfer_to_team(to, by=request.user, at=now(), note=note)
+        else:
+            conversation.transfer_to_agent(to, by=request.user, at=now(), note=note)
+
+    return _perform(
+        request, conversation, action, message=_("La conversation est transférée."), redirect_to=("active",)
+    )
+
+
+@require_POST
+@agent_required
 def close(request: AgentRequest, pk: int) -> HttpResponse:
     conversation = get_conversation(request, pk)
     return _perform(
         request,
         conversation,
-        lambda: conversation.close(request.user, at=now(), tell_client=_notify_client(request)),
+        lambda: conversation.close(
+            request.user,
+            at=now(),
+            tell_client=_notify_client(request),
+            undo_seconds=_undo_seconds(request),
+        ),
         message=_("Conversation avec %(client)s clôturée.") % {"client": conversation.client_name},
         redirect_to=("active",),
     )
+
+
+@require_POST
+@agent_required
+def reopen(request: AgentRequest, pk: int) -> HttpResponse:
+    """Undo a closing, within seconds."""
+    conversation = get_conversation(request, pk)
+    return _perform(request, conversation, lambda: conversation.reopen(request.user, at=now()))
 
 
 @require_POST
@@ -72,13 +104,29 @@ def send(request: AgentRequest, pk: int) -> HttpResponse:
     conversation = get_conversation(request, pk)
     text = text_field(request, "message")
     try:
-        delivery = conversation.send_as_agent(text, agent=request.user, at=now(), ref=ref_field(request))
+        delivery = conversation.send_as_agent(
+            text,
+            agent=request.user,
+            at=now(),
+            ref=ref_field(request),
+            undo_seconds=_undo_seconds(request),
+        )
     except ActionRefused as refusal:
         if wants_json(request):
             return refusal_response(request, refusal)
         # Render the page instead of redirecting to it: the text must not be lost.
         return pages.chat_page(request, get_conversation(request, pk), draft=text, refusal=refusal)
     return _delivery_response(request, delivery)
+
+
+@require_POST
+@agent_required
+def undo_send(request: AgentRequest, pk: int) -> HttpResponse:
+    """Withdraw a message that is still held in the outbox."""
+    conversation = get_conversation(request, pk)
+    return _perform_on_event(
+        request, conversation, lambda event: conversation.undo_send(event, agent=request.user, at=now())
+    )
 
 
 @require_POST
@@ -179,6 +227,20 @@ def _get_agent(request: AgentRequest) -> User:
     if agent is None:
         raise InvalidField("agent", _("Choisissez un agent dans la liste."))
     return agent
+
+
+def _get_recipient(request: AgentRequest) -> User | Team:
+    if not text_field(request, "team").strip():
+        return _get_agent(request)
+    team = Team.objects.filter(pk=id_field(request, "team")).first()
+    if team is None:
+        raise InvalidField("team", _("Choisissez une équipe dans la liste."))
+    return team
+
+
+def _undo_seconds(request: AgentRequest) -> int:
+    """The page asks for time to undo; a program that does not is served at once."""
+    return request.user.undo_seconds if text_field(request, "undo") else 0
 
 
 def _notify_client(request: AgentRequest) -> bool | None:

@@ -23,7 +23,7 @@ def refusal_response(request: AgentRequest, refusal: ActionRefused) -> JsonRespo
     """The refusal as JSON: a conflict names who holds the conversation, or how it ended."""
     if not isinstance(refusal, StateConflict):
         return responses.refusal_response(refusal)
-    code = "wrong_state" if refusal.agent == request.user else refusal.code
+    code = "wrong_state" if refusal.code == "held" and refusal.agent == request.user else refusal.code
     return responses.refusal_response(
         refusal, code=code, status=refusal.status, agent=str(refusal.agent) if refusal.agent else None
     )
