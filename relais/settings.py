@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "relais.company",
     "relais.clients",
     "relais.conversations",
+    "relais.crm",
     "relais.whatsapp",
     "relais.flows",
     "relais.live",

@@ -9,6 +9,7 @@ urlpatterns = [
     path("", RedirectView.as_view(url="/dashboard")),
     path("accounts/", include("relais.accounts.auth_urls")),
     path("dashboard/", include("relais.conversations.urls")),
+    path("dashboard/", include("relais.crm.urls")),
     path("dashboard/", include("relais.accounts.urls")),
     path("dashboard/", include("relais.company.urls")),
     path("dashboard/", include("relais.flows.urls")),

@@ -33,6 +33,12 @@ class Client(models.Model):
         names = (self.client_full_name, self.whatsapp_profile_name)
         return next((name for name in names if has_visible_characters(name)), "")
 
+    @property
+    def display_name(self) -> str:
+        """The name, else the first address. Prefetch `addresses` for lists."""
+        addresses = sorted(self.addresses.all(), key=lambda address: address.pk)
+        return self.name or (addresses[0].formatted if addresses else str(self))
+
     def opted_out_since(self, sender: str) -> datetime | None:
         """When the client opted out of messages from this sender, or None."""
         opt_outs = dict(

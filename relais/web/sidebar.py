@@ -33,6 +33,7 @@ SECTIONS = (
     Section("/dashboard/pending", _("En attente"), "hourglass", count="pending"),
     Section("/dashboard/active", _("En cours"), "messages-square", count="active"),
     Section("/dashboard/conversations", _("Conversations"), "inbox"),
+    Section("/dashboard/clients", _("Clients"), "contact-round"),
     Section("/dashboard/flows", _("Parcours"), "workflow", Role.ADMIN),
     Section("/dashboard/users", _("Utilisateurs"), "users", Role.SUPER_ADMIN),
     Section("/dashboard/state", _("État"), "activity", Role.ADMIN, has_alert=True),

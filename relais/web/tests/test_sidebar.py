@@ -22,7 +22,7 @@ def paths(user):
 )
 def test_a_role_sees_its_sections(awa, role, admin_sections):
     awa.role = role
-    assert paths(awa) == ["", "/pending", "/active", "/conversations", *admin_sections]
+    assert paths(awa) == ["", "/pending", "/active", "/conversations", "/clients", *admin_sections]
 
 
 @pytest.mark.parametrize(

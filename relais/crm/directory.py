@@ -1,0 +1,48 @@
+"""The clients a user reaches, and pages of them.
+
+A client is within reach of an agent who reaches one of the client's conversations, and of everybody while the client
+has none yet (imported, for example). The client's data is shown whole then; of the conversations only those within
+reach. Supervisors reach all clients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from relais.accounts.models import User
+from relais.clients.models import Client
+from relais.clients.search import search_clients
+from relais.conversations.models import Conversation
+from relais.web.request_fields import parse_id
+
+PAGE_SIZE = 50
+
+
+def clients_within_reach(user: User) -> QuerySet[Client]:
+    if not user.is_active:
+        return Client.objects.none()
+    if user.is_supervisor:
+        return Client.objects.all()
+    reachable = user.reachable_conversations().filter(client=OuterRef("pk"))
+    any_conversation = Conversation.objects.filter(client=OuterRef("pk"))
+    return Client.objects.filter(Exists(reachable) | ~Exists(any_conversation))
+
+
+@dataclass(frozen=True)
+class ClientPage:
+    rows: list[Client]
+    next: str
+    """The cursor for `after`; empty on the last page."""
+
+
+def page_of_clients(user: User, *, text: str = "", after: str = "", size: int = PAGE_SIZE) -> ClientPage:
+    """The newest clients first. An invalid cursor gives the first page."""
+    clients = clients_within_reach(user)
+    if text:
+        clients = search_clients(clients, text)
+    if cursor := parse_id(after):
+        clients = clients.filter(pk__lt=cursor)
+    rows = list(clients.prefetch_related("addresses").order_by("-pk")[: size + 1])
+    return ClientPage(rows[:size], str(rows[size - 1].pk) if len(rows) > size else "")

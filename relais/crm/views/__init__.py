@@ -1,0 +1,1 @@
+"""Views of the client directory: pages (GET), and the responses that all its views share."""
