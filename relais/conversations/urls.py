@@ -14,6 +14,7 @@ urlpatterns = [
     re_path(r"^pending/?$", pages.pending, name="pending"),
     re_path(r"^conversations/?$", pages.conversations, name="conversations"),
     re_path(rf"{CHAT}/?$", pages.chat, name="chat"),
+    re_path(rf"{CHAT}/panes/?$", pages.panes, name="panes"),
     re_path(rf"{CHAT}/situation/?$", pages.panels, name="panels"),
     re_path(rf"{CHAT}/earlier/?$", pages.earlier_messages, name="earlier_messages"),
     re_path(rf"{CHAT}/aside/?$", pages.sidebar, name="sidebar"),

@@ -94,6 +94,14 @@ def chat(request: AgentRequest, pk: int) -> HttpResponse:
 
 @require_safe
 @agent_required
+def panes(request: AgentRequest, pk: int) -> HttpResponse:
+    """What the chat page replaces to show this conversation. It may be a prefetch, so nothing is marked as read."""
+    context = _panes_context(request, get_conversation(request, pk)) | {"is_swap": True}
+    return render(request, "conversations/_panes.html", context)
+
+
+@require_safe
+@agent_required
 def panels(request: AgentRequest, pk: int) -> HttpResponse:
     return panels_fragment(request, get_conversation(request, pk))
 
@@ -125,11 +133,8 @@ def chat_page(
     draft: str = "",
     refusal: ActionRefused | None = None,
 ) -> HttpResponse:
-    # The conversation is read before its events. The socket resends what happens in between, starting at this rev.
     context = {
-        **_panels_context(request, conversation),
-        "timeline": timeline.timeline_page(conversation, before=_before(request)),
-        "is_earlier_page": _before(request) is not None,
+        **_panes_context(request, conversation),
         **_queues_context(request.user),
         "draft": draft,
         "refusal": refusal,
@@ -148,6 +153,15 @@ def panels_fragment(
 
 def message_fragment(delivery: MessageDelivery) -> str:
     return fragments.message(delivery.event)
+
+
+def _panes_context(request: AgentRequest, conversation: Conversation) -> dict[str, Any]:
+    """The conversation was read before its events: the socket resends what happens in between, from its rev."""
+    return {
+        **_panels_context(request, conversation),
+        "timeline": timeline.timeline_page(conversation, before=_before(request)),
+        "is_earlier_page": _before(request) is not None,
+    }
 
 
 def _panels_context(request: AgentRequest, conversation: Conversation) -> dict[str, Any]:

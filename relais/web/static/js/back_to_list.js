@@ -10,5 +10,5 @@ function cameFromList() {
 document.addEventListener("click", (event) => {
   if (!event.target.closest(".chat__back") || event.ctrlKey || event.metaKey || !cameFromList()) return;
   event.preventDefault();
-  history.back();
+  history.go(-1 - (history.state?.depth ?? 0)); // `depth`: conversations opened since, in conversation_panes.js
 });

@@ -1,16 +1,17 @@
 // Refreshes what changes with the conversation's state: its header (holder, actions), the client panel and the composer,
 // whose text is kept. Requested again when an event that changed them arrives.
 import { initComposer } from "./composer.js";
+import { chatElement } from "./open_conversation.js";
 import { WINDOW_WARNING_MS } from "./service_window.js";
 
 const STATE_CHANGING_EVENT = /\bline--(agent_|conversation_closed|flow_|timeout|menu_choice|free_input)/;
 const WINDOW_CHECK_INTERVAL_MS = 15_000;
-const chat = document.getElementById("chat");
 const $ = (id) => document.getElementById(id);
 
 let request;
 
 async function refresh() {
+  const chat = chatElement();
   const dialog = $("chat-header").querySelector("dialog[open]");
   if (dialog) return dialog.addEventListener("close", refresh, { once: true });
   request?.abort(); // the latest request wins, in whatever order responses arrive
@@ -53,17 +54,24 @@ function changesHeader(node) {
   return STATE_CHANGING_EVENT.test(node.className) || node.dataset.author?.startsWith("client");
 }
 
-new MutationObserver((changes) => {
+const additions = new MutationObserver((changes) => {
   if (changes.some(({ addedNodes }) => [...addedNodes].some(changesHeader))) refresh();
-}).observe($("thread"), { childList: true });
+});
 
 function checkWindow() {
-  const form = chat.querySelector("[data-composer]");
+  const form = chatElement().querySelector("[data-composer]");
   if (!form) return;
   const remainingMs = Date.parse(form.dataset.closes) - Date.now();
   form.querySelector(".composer__window").classList.toggle("is-closing-soon", remainingMs < WINDOW_WARNING_MS);
   if (remainingMs < 0) refresh();
 }
 
-checkWindow();
+document.addEventListener("relais:conversation-left", () => {
+  request?.abort();
+  additions.disconnect();
+});
+document.addEventListener("relais:conversation-opened", () => {
+  additions.observe($("thread"), { childList: true });
+  checkWindow();
+});
 setInterval(checkWindow, WINDOW_CHECK_INTERVAL_MS);

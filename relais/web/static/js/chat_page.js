@@ -5,3 +5,4 @@ import "./composer.js";
 import "./chat_header.js";
 import "./client_panel.js";
 import "./back_to_list.js";
+import "./conversation_panes.js";

@@ -1,17 +1,16 @@
 // The composer: Enter sends, the draft is stored, a message is shown at once (optimistic update), is never lost, and is
-// sent at most once (its ref is the idempotency key).
+// sent at most once (its ref is the idempotency key). Another conversation may be opened while one is being sent.
 import { loadDraft, removeUnsent, saveDraft, saveUnsent, unsentMessages } from "./draft_storage.js";
 import { insertFragment } from "./insert_fragment.js";
+import { chatElement, conversationId } from "./open_conversation.js";
 import { errorText, post } from "./post.js";
 import { scrollToNewest } from "./thread.js";
 
 const COUNTER_FROM_CHARACTERS = 1_400;
 const AUTO_RESEND_MAX_AGE_MS = 2 * 60_000; // an older message is resent by its author, not by opening the page
 const LEAVING_RESET_MS = 3_000;
-const chat = document.getElementById("chat");
-const events = document.getElementById("thread");
-const templates = { unsent: document.getElementById("unsent"), savedDraft: document.getElementById("saved-draft") };
-const form = () => chat.querySelector("[data-composer]");
+const template = (id) => document.getElementById(id);
+const form = () => chatElement()?.querySelector("[data-composer]");
 const field = () => form()?.elements.message;
 const formatNumber = (number) => number.toLocaleString(document.documentElement.lang);
 const newRef = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -32,7 +31,7 @@ function onTextChanged() {
   counter.value = `${formatNumber(length)} / ${formatNumber(maxCharacters)}`;
   counter.classList.toggle("is-over", length > maxCharacters);
   if (length <= maxCharacters) showProblem("");
-  saveDraft(text);
+  saveDraft(conversationId(), text);
 }
 
 // Why it was not sent, under the field; the text and the focus stay.
@@ -44,9 +43,10 @@ function showProblem(sentence) {
   else field().removeAttribute("aria-invalid");
 }
 
-chat.addEventListener("input", ({ target }) => target === field() && onTextChanged());
-chat.addEventListener("keydown", (event) => {
+document.addEventListener("input", ({ target }) => target === field() && onTextChanged());
+document.addEventListener("keydown", (event) => {
   if (event.target !== field() || event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+  if (event.defaultPrevented) return; // a menu over the field took the key
   event.preventDefault();
   form().requestSubmit();
 });
@@ -57,22 +57,22 @@ export function initComposer() {
   showSavedDraft();
   if (!field()) return;
   form().elements.ref.value = newRef();
-  if (!field().value) setText(loadDraft());
+  if (!field().value) setText(loadDraft(conversationId()));
   else onTextChanged();
   if (matchMedia("(hover: hover)").matches) field().focus({ preventScroll: true });
 }
 
 function showSavedDraft() {
-  const text = loadDraft();
+  const text = loadDraft(conversationId());
   if (field() || !text) return;
-  const block = templates.savedDraft.content.firstElementChild.cloneNode(true);
+  const block = template("saved-draft").content.firstElementChild.cloneNode(true);
   block.querySelector("textarea").value = block.querySelector("[data-copy]").dataset.copy = text;
   document.getElementById("composer").append(block);
 }
 
-chat.addEventListener("click", ({ target }) => {
+document.addEventListener("click", ({ target }) => {
   if (!target.closest("[data-discard]")) return;
-  saveDraft("");
+  saveDraft(conversationId(), "");
   target.closest("[data-saved-draft]").remove();
 });
 
@@ -85,8 +85,9 @@ addEventListener("beforeunload", () => {
   setTimeout(() => (isLeaving = false), LEAVING_RESET_MS);
 });
 let sendQueue = Promise.resolve(); // one after the other, so that messages are sent in the order they were written
+const refsInQueue = new Set();
 
-chat.addEventListener("submit", (event) => {
+document.addEventListener("submit", (event) => {
   if (!event.target.matches("[data-composer]")) return;
   event.preventDefault();
   const text = field().value.trim();
@@ -98,79 +99,100 @@ chat.addEventListener("submit", (event) => {
     return showProblem(tooLong.replace("{length}", formatNumber(length)).replace("{longest}", formatNumber(Number(maxCharacters))));
   const message = { ref: form().elements.ref.value, text, at: new Date().toISOString() };
   form().elements.ref.value = newRef();
-  saveUnsent(message);
+  saveUnsent(conversationId(), message);
   setText("");
-  send(appendBubble(message), message);
+  appendBubble(message);
+  send(openOutbox(), message);
 });
 
+// Where the messages of the conversation on the page are sent to, whichever conversation is on it by then.
+const openOutbox = () => ({ conversation: conversationId(), sendUrl: chatElement().dataset.sendUrl });
+const bubbleOf = ({ ref }) => document.querySelector(`#thread > .is-unsent[data-ref="${CSS.escape(ref)}"]`);
+
 function appendBubble({ text, ref, at }) {
-  const item = templates.unsent.content.firstElementChild.cloneNode(true);
+  const item = template("unsent").content.firstElementChild.cloneNode(true);
   item.dataset.ref = ref;
   item.dataset.at = at;
   item.dataset.author = `agent:${document.body.dataset.user}`;
   item.querySelector(".bubble__text").textContent = text;
   item.querySelector("[data-copy]").dataset.copy = text;
-  events.append(item);
+  document.getElementById("thread").append(item);
   scrollToNewest();
-  return item;
 }
 
 // Retries send the same ref: the server answers a message it has already stored as it did then, and sends it once.
-function send(item, { ref, text, at }) {
-  item.retry = () => send(item, { ref, text, at });
-  saveUnsent({ ref, text, at });
-  setState(item, "sending");
+function send(outbox, { ref, text, at }) {
+  const message = { ref, text, at };
+  saveUnsent(outbox.conversation, message);
+  setState(message, "sending");
+  refsInQueue.add(ref);
   sendQueue = sendQueue.then(async () => {
-    const response = await post(chat.dataset.sendUrl, { message: text, ref }, { keepalive: true });
-    if (response.success) {
-      removeUnsent(ref);
-      item.remove();
-      insertFragment(response.html);
-    } else {
-      onSendFailed(item, { ref, text, at, trouble: errorText(response), signIn: response.code === "login" });
-    }
+    const response = await post(outbox.sendUrl, { message: text, ref }, { keepalive: true });
+    refsInQueue.delete(ref);
+    if (response.success) onSent(outbox, message, response.html);
+    else onSendFailed(outbox, { ...message, trouble: errorText(response), signIn: response.code === "login" });
   });
 }
 
-function onSendFailed(item, message) {
-  // Removed: its frame arrived while the response was lost, so the server has it. And a page being left learns no more.
-  if (!item.isConnected || isLeaving) return;
-  item.retry = () => send(item, message);
-  saveUnsent(message);
-  setState(item, "failed", message.trouble);
-  item.querySelector("[data-sign-in]").hidden = !message.signIn;
+function onSent({ conversation }, message, html) {
+  removeUnsent(conversation, message.ref);
+  if (conversation !== conversationId()) return;
+  bubbleOf(message)?.remove();
+  insertFragment(html);
 }
 
-// Messages that the previous page could not finish sending.
+function onSendFailed({ conversation }, message) {
+  // Not stored any more: its frame arrived while the response was lost, so the server has it. And a page being left
+  // learns no more.
+  if (isLeaving || !unsentMessages(conversation).some(({ ref }) => ref === message.ref)) return;
+  saveUnsent(conversation, message);
+  setState(message, "failed", message.trouble);
+}
+
+// Messages that the previous page could not finish sending, or that are still being sent.
 function restoreUnsent() {
-  for (const message of unsentMessages()) {
-    if (events.querySelector(`[data-ref="${CSS.escape(message.ref)}"]`)) removeUnsent(message.ref);
-    else if (message.trouble) onSendFailed(appendBubble(message), message);
-    else if (Date.now() - Date.parse(message.at) < AUTO_RESEND_MAX_AGE_MS) send(appendBubble(message), message);
-    else onSendFailed(appendBubble(message), { ...message, trouble: templates.unsent.dataset.interrupted });
+  const outbox = openOutbox();
+  for (const message of unsentMessages(outbox.conversation)) {
+    const isStored = document.querySelector(`#thread > [data-ref="${CSS.escape(message.ref)}"]`);
+    if (isStored) {
+      removeUnsent(outbox.conversation, message.ref);
+      continue;
+    }
+    appendBubble(message);
+    if (refsInQueue.has(message.ref)) setState(message, "sending");
+    else if (message.trouble) onSendFailed(outbox, message);
+    else if (Date.now() - Date.parse(message.at) < AUTO_RESEND_MAX_AGE_MS) send(outbox, message);
+    else onSendFailed(outbox, { ...message, trouble: template("unsent").dataset.interrupted });
   }
 }
 
-function setState(item, state, sentence = "") {
+function setState(message, state, sentence = "") {
+  const item = bubbleOf(message);
+  if (!item) return;
   item.querySelector(".delivery").dataset.state = state;
   item.querySelector(".delivery__error").textContent = sentence;
   item.querySelector(".delivery__error").hidden = item.querySelector(".delivery__actions").hidden = !sentence;
+  item.querySelector("[data-sign-in]").hidden = !message.signIn;
 }
 
-events.addEventListener("click", ({ target }) => {
-  const item = target.closest(".is-unsent");
-  if (target.closest("[data-retry]")) item.retry();
-  else if (item && target.closest("[data-edit]")) moveToComposer(item);
+document.addEventListener("click", ({ target }) => {
+  const item = target.closest("#thread > .is-unsent");
+  const message = item && unsentMessages(conversationId()).find(({ ref }) => ref === item.dataset.ref);
+  if (!message) return;
+  if (target.closest("[data-retry]")) send(openOutbox(), message);
+  else if (target.closest("[data-edit]")) moveToComposer(item, message);
 });
 
 // Before the text that is there by now; without a composer the message stays where it is.
-function moveToComposer(item) {
+function moveToComposer(item, { ref, text }) {
   if (!field()) return;
-  setText([item.querySelector(".bubble__text").textContent, field().value].filter(Boolean).join("\n"));
-  removeUnsent(item.dataset.ref);
+  setText([text, field().value].filter(Boolean).join("\n"));
+  removeUnsent(conversationId(), ref);
   item.remove();
   field().focus();
 }
 
-if (!chat.hasAttribute("data-earlier-page")) restoreUnsent();
-initComposer();
+document.addEventListener("relais:conversation-opened", () => {
+  if (!chatElement().hasAttribute("data-earlier-page")) restoreUnsent();
+  initComposer();
+});

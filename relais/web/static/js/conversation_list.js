@@ -51,6 +51,14 @@ function highlightCurrent(list) {
   if (id) list.querySelector(`[data-conversation="${id}"] .row__open`)?.setAttribute("aria-current", "page");
 }
 
+document.addEventListener("relais:conversation-opened", ({ detail }) => {
+  for (const list of document.querySelectorAll("[data-current]")) {
+    list.dataset.current = detail.conversation;
+    list.querySelectorAll("[aria-current]").forEach((link) => link.removeAttribute("aria-current"));
+    highlightCurrent(list);
+  }
+});
+
 function updateWindowChips() {
   for (const chip of document.querySelectorAll("[data-window]")) {
     const remainingMs = Date.parse(chip.dataset.window) - Date.now();

@@ -1,8 +1,6 @@
 // What the user wrote and the server has not stored yet, in localStorage by user and conversation: the draft, and the
 // unsent messages. A reload, a crash or an expired session loses none of it; signing out clears it.
-const chat = document.getElementById("chat");
-const scope = `${document.body.dataset.user}:${chat.dataset.conversation}`;
-const KEYS = { draft: `relais:draft:${scope}`, messages: `relais:unsent:${scope}` };
+const keyOf = (kind, conversation) => `relais:${kind}:${document.body.dataset.user}:${conversation}`;
 const memoryFallback = {}; // where the browser allows no storage
 
 function read(key) {
@@ -17,24 +15,24 @@ function write(key, text) {
   } catch { if (text) memoryFallback[key] = text; }
 }
 
-export const loadDraft = () => read(KEYS.draft);
-export const saveDraft = (text) => write(KEYS.draft, text);
+export const loadDraft = (conversation) => read(keyOf("draft", conversation));
+export const saveDraft = (conversation, text) => write(keyOf("draft", conversation), text);
 
 // A message: { ref, text, at, trouble }. `trouble` is the sentence that says why it was refused, or that nobody answered.
-export function unsentMessages() {
-  try { return [JSON.parse(read(KEYS.messages) || "[]")].flat(); } catch { return []; }
+export function unsentMessages(conversation) {
+  try { return [JSON.parse(read(keyOf("unsent", conversation)) || "[]")].flat(); } catch { return []; }
 }
 
-export function saveUnsent(message) {
-  const stored = unsentMessages();
+export function saveUnsent(conversation, message) {
+  const stored = unsentMessages(conversation);
   const index = stored.findIndex(({ ref }) => ref === message.ref);
   stored.splice(index < 0 ? stored.length : index, 1, message);
-  write(KEYS.messages, JSON.stringify(stored));
+  write(keyOf("unsent", conversation), JSON.stringify(stored));
 }
 
-export function removeUnsent(ref) {
-  const remaining = unsentMessages().filter((message) => message.ref !== ref);
-  write(KEYS.messages, remaining.length ? JSON.stringify(remaining) : "");
+export function removeUnsent(conversation, ref) {
+  const remaining = unsentMessages(conversation).filter((message) => message.ref !== ref);
+  write(keyOf("unsent", conversation), remaining.length ? JSON.stringify(remaining) : "");
 }
 
 addEventListener("beforeunload", (event) => Object.keys(memoryFallback).length && event.preventDefault());

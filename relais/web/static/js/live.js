@@ -3,14 +3,14 @@
 // listen to these events and import nothing from here.
 import { insertFragment } from "./insert_fragment.js";
 import { LiveConnection } from "./live_connection.js";
+import { chatElement } from "./open_conversation.js";
 import { hasEditedForm, showSessionExpired } from "./session_expiry.js";
 import "./csrf.js";
 
 const MIN_RELOAD_INTERVAL_MS = 10_000;
 const SIGNED_OUT_CODES = new Set([4401, 401]);
-const chat = document.getElementById("chat");
 const stateIndicator = document.getElementById("live-state");
-const connections = [];
+let connections = [];
 let lastCounts = "";
 let isSigningOut = false;
 
@@ -44,26 +44,41 @@ function onEnd(code) {
 }
 
 function connect(options) {
-  connections.push(new LiveConnection({ onStateChange: showState, onEnd, ...options }));
+  const connection = new LiveConnection({ onStateChange: showState, onEnd, ...options });
+  connections.push(connection);
+  return connection;
+}
+
+function disconnect(connection) {
+  connections = connections.filter((other) => other !== connection);
+  connection?.close();
 }
 
 // -- the conversation ---------------------------------------------------------------------------------------
 
+let conversationConnection = null;
+
 function onConversationFrame(frame) {
   if (frame.html) insertFragment(frame.html);
   // Frames arrive in order of `rev`, so the last one is the cursor to resume from.
-  chat.dataset.rev = frame.rev;
+  chatElement().dataset.rev = frame.rev;
   dispatch(frame);
 }
 
-// A page of earlier messages does not show new ones.
-if (chat?.dataset.conversation && !chat.hasAttribute("data-earlier-page")) {
-  connect({
-    path: () => `/live?conversation=${chat.dataset.conversation}&since=${chat.dataset.rev}`,
+document.addEventListener("relais:conversation-left", () => {
+  disconnect(conversationConnection);
+  conversationConnection = null;
+});
+document.addEventListener("relais:conversation-opened", ({ detail }) => {
+  const { dataset } = chatElement();
+  // A page of earlier messages does not show new ones.
+  if ("earlierPage" in dataset) return;
+  conversationConnection = connect({
+    path: () => `/live?conversation=${detail.conversation}&since=${dataset.rev}`,
     onFrame: onConversationFrame,
-    isNewFrame: ({ rev }) => rev > Number(chat.dataset.rev),
+    isNewFrame: ({ rev }) => rev > Number(dataset.rev),
   });
-}
+});
 
 // -- rows and counts ----------------------------------------------------------------------------------------
 

@@ -13,10 +13,11 @@ export class LiveConnection {
   // onEnd(code). isNewFrame(frame) tells whether a polled frame is one that the socket should have delivered.
   constructor({ path, onFrame, onStateChange, onEnd, isNewFrame }) {
     Object.assign(this, { path, onFrame, onStateChange, onEnd, isNewFrame, failures: 0, state: "" });
-    addEventListener("online", () => this.checkNow());
-    addEventListener("offline", () => this.markLost());
-    addEventListener("pageshow", ({ persisted }) => persisted && this.checkNow());
-    document.addEventListener("visibilitychange", () => document.hidden || this.checkNow());
+    const { signal } = (this.listeners = new AbortController());
+    addEventListener("online", () => this.checkNow(), { signal });
+    addEventListener("offline", () => this.markLost(), { signal });
+    addEventListener("pageshow", ({ persisted }) => persisted && this.checkNow(), { signal });
+    document.addEventListener("visibilitychange", () => document.hidden || this.checkNow(), { signal });
     this.idleTimer = setInterval(() => this.verifyIdleSocket(), IDLE_CHECK_AFTER_MS / 3);
     this.connect();
   }
@@ -89,7 +90,7 @@ export class LiveConnection {
     clearTimeout(this.pollTimer);
     try {
       const frames = await this.fetchFrames();
-      if (this.state === "live") return;
+      if (this.state === "live" || this.isEnded) return;
       frames.forEach((frame) => this.onFrame(frame));
       this.setState("polling");
     } catch {
@@ -104,16 +105,24 @@ export class LiveConnection {
     if (this.state !== "live" || document.hidden || Date.now() - this.lastFrameAt < IDLE_CHECK_AFTER_MS) return;
     const checkedAt = (this.lastFrameAt = Date.now());
     const frames = await this.fetchFrames().catch(() => null);
+    if (this.isEnded) return;
     if (this.lastFrameAt === checkedAt && (!frames || frames.some(this.isNewFrame))) this.markLost();
   }
 
-  end(code) {
+  // The page does not need it any more: no callback is called from now on.
+  close() {
     this.isEnded = true;
-    clearTimeout(this.reconnectTimer);
-    clearTimeout(this.connectTimer);
-    clearTimeout(this.pollTimer);
+    for (const timer of [this.reconnectTimer, this.connectTimer, this.pollTimer]) clearTimeout(timer);
     clearInterval(this.idleTimer);
-    this.socket?.close();
+    this.listeners.abort();
+    const { socket } = this;
+    this.socket = null;
+    socket?.close();
+  }
+
+  end(code) {
+    if (this.isEnded) return;
+    this.close();
     this.setState("lost");
     this.onEnd(code);
   }

@@ -2,26 +2,25 @@
 import { removeUnsent } from "./draft_storage.js";
 import { insertFragment } from "./insert_fragment.js";
 import { showNotice } from "./notices.js";
+import { chatElement, conversationId } from "./open_conversation.js";
 import { errorText, post } from "./post.js";
 
 const GROUPING_MS = 2 * 60_000; // consecutive messages of one author within it form a group, as in conversations/timeline.py
 const AT_BOTTOM_PX = 80;
-const chat = document.getElementById("chat");
-const scroller = chat.querySelector("[data-thread]");
-const events = document.getElementById("thread");
-const newMessagesButton = chat.querySelector("[data-new-messages]");
-const announcer = chat.querySelector("[data-announce]");
+const events = () => document.getElementById("thread");
+const scroller = () => chatElement().querySelector("[data-thread]");
+const newMessagesButton = () => chatElement().querySelector("[data-new-messages]");
 
-const items = () => [...events.children].filter((item) => item.dataset.at);
+const items = () => [...events().children].filter((item) => item.dataset.at);
 const isMessage = (item) => item.classList.contains("message");
 const isFromClient = (item) => item.dataset.author?.startsWith("client");
 const highestSeq = () => Math.max(0, ...items().map((item) => Number(item.dataset.seq ?? 0)));
-let lastSeq = highestSeq();
+let lastSeq = 0;
 
 // -- day separators and groups -------------------------------------------------------------------------
 
 function arrange() {
-  const unusedDays = new Set(events.querySelectorAll(":scope > .day"));
+  const unusedDays = new Set(events().querySelectorAll(":scope > .day"));
   let previous = null;
   for (const item of items()) {
     const startsDay = !previous || new Date(previous.dataset.at).toDateString() !== new Date(item.dataset.at).toDateString();
@@ -50,12 +49,14 @@ function daySeparatorBefore(item) {
 
 // The scroller is a reversed column: its bottom, with the newest message, is scrollTop 0.
 export function scrollToNewest() {
-  scroller.scrollTo({ top: 0 });
+  scroller().scrollTo({ top: 0 });
 }
 
-const isAtNewest = () => Math.abs(scroller.scrollTop) < AT_BOTTOM_PX;
-scroller.addEventListener("scroll", () => isAtNewest() && (newMessagesButton.hidden = true), { passive: true });
-newMessagesButton.addEventListener("click", scrollToNewest);
+const isAtNewest = () => Math.abs(scroller().scrollTop) < AT_BOTTOM_PX;
+document.addEventListener("scroll", ({ target }) => {
+  if (target.matches?.("[data-thread]") && isAtNewest()) newMessagesButton().hidden = true;
+}, { passive: true, capture: true });
+document.addEventListener("click", ({ target }) => target.closest("[data-new-messages]") && scrollToNewest());
 
 // -- new messages ----------------------------------------------------------------------------------------
 
@@ -65,24 +66,24 @@ function onItemAdded(item) {
   item.classList.add("is-new");
   // A message sent from this page is already shown as unsent, under the same ref.
   if (item.dataset.ref) {
-    events.querySelector(`.is-unsent[data-ref="${CSS.escape(item.dataset.ref)}"]`)?.remove();
-    removeUnsent(item.dataset.ref);
+    events().querySelector(`.is-unsent[data-ref="${CSS.escape(item.dataset.ref)}"]`)?.remove();
+    removeUnsent(conversationId(), item.dataset.ref);
   }
   if (isAtNewest()) scrollToNewest();
-  else newMessagesButton.hidden = !isFromClient(item);
+  else newMessagesButton().hidden = !isFromClient(item);
   if (!isFromClient(item)) return;
-  announcer.textContent = `${item.querySelector(".message__by").textContent.trim()}\u00a0: ${item.querySelector(".bubble__text")?.textContent ?? ""}`;
+  chatElement().querySelector("[data-announce]").textContent = `${item.querySelector(".message__by").textContent.trim()}\u00a0: ${item.querySelector(".bubble__text")?.textContent ?? ""}`;
   markRead();
 }
 
-let hasUnread = false;
+let hasUnread = false; // of the conversation on the page
 let isMarkingRead = false; // one request at a time: after a disconnection hundreds of messages arrive at once
 async function markRead() {
-  hasUnread = chat.hasAttribute("data-mine");
+  hasUnread = chatElement().hasAttribute("data-mine");
   if (!hasUnread || isMarkingRead || document.hidden) return;
   isMarkingRead = true;
   hasUnread = false;
-  await post(chat.dataset.readUrl);
+  await post(chatElement().dataset.readUrl);
   isMarkingRead = false;
   if (hasUnread) markRead();
 }
@@ -97,21 +98,34 @@ function scheduleArrange() {
   });
 }
 
-new MutationObserver((changes) => {
+const additions = new MutationObserver((changes) => {
   for (const { addedNodes } of changes)
     for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) onItemAdded(node);
   scheduleArrange();
-}).observe(events, { childList: true });
-arrange();
+});
+
+document.addEventListener("relais:conversation-left", () => {
+  additions.disconnect();
+  hasUnread = false;
+});
+document.addEventListener("relais:conversation-opened", () => {
+  lastSeq = highestSeq();
+  arrange();
+  additions.observe(events(), { childList: true });
+  if (chatElement().hasAttribute("data-unread")) markRead();
+});
 
 // -- « Renvoyer », « C'est arrivé », « Réessayer » ---------------------------------------------------------------------------
 
-document.getElementById("resend-form").addEventListener("submit", async (event) => {
+document.addEventListener("submit", async (event) => {
+  if (event.target.id !== "resend-form") return;
   event.preventDefault();
+  const conversation = conversationId();
   const button = event.submitter;
   const buttons = [...button.parentElement.children];
   buttons.forEach((each) => (each.disabled = true));
   const response = await post(button.formAction, { event: button.value });
+  if (conversation !== conversationId()) return;
   const delivery = button.closest(".delivery");
   if (response.success) {
     button.parentElement.remove();

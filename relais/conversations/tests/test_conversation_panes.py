@@ -1,0 +1,321 @@
+"""Another conversation is opened without a page load: its panes are replaced, the list beside them stays."""
+
+import gzip
+import re
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from playwright.sync_api import expect
+
+from relais.conversations.models import Conversation
+from tests.browser import Browsers, expect_live
+from tests.cast import messages_to_client
+
+MAX_FRAGMENT_BYTES = 15_000
+IBRAHIM = {"address": "whatsapp:+2250700000002", "name": "Ibrahim"}
+
+
+@pytest.fixture
+def ibrahims(awa, fatou_writes, clock):
+    conversation = fatou_writes("Bonjour, c'est Ibrahim", **IBRAHIM)
+    conversation.take_over(awa, at=clock.now)
+    return conversation
+
+
+def field_for(page, name):
+    return page.get_by_role("textbox", name=f"Votre message à {name}")
+
+
+def row_link(page, conversation):
+    return page.locator(f".desk__list #row-{conversation.pk} .row__open")
+
+
+def mark_document(page):
+    """So that `expect_same_document` can tell whether the page was loaded anew."""
+    page.evaluate("window.isSameDocument = true")
+
+
+def expect_same_document(page):
+    assert page.evaluate("window.isSameDocument === true")
+
+
+class TestFragment:
+    pytestmark = pytest.mark.django_db
+
+    def get(self, user, conversation, part="/panes"):
+        client = Client()
+        client.force_login(user)
+        with CaptureQueriesContext(connection) as queries:
+            response = client.get(f"/dashboard/chat/{conversation.pk}{part}")
+        return response, len(queries)
+
+    def test_has_the_conversation_and_its_client_and_no_list(self, awa, held_by_awa):
+        response, _ = self.get(awa, held_by_awa)
+        html = response.text
+        for part in ('id="chat"', 'id="chat-header"', 'id="thread"', 'id="composer"', 'id="client"'):
+            assert html.count(part) == 1
+        assert "desk__list" not in html
+        assert "<html" not in html
+
+    def test_is_small_and_needs_no_more_queries_than_the_page(self, awa, held_by_awa, fatou_writes, clock):
+        for n in range(60):
+            fatou_writes(f"Bonjour, ma question numéro {n} porte sur la révision de ma Classe A.")
+            held_by_awa.send_as_agent(f"Voici la réponse numéro {n}.", agent=awa, at=clock.passes(minutes=1))
+        response, queries = self.get(awa, held_by_awa)
+        assert 1_000 < len(gzip.compress(response.content)) <= MAX_FRAGMENT_BYTES
+        _, page_queries = self.get(awa, held_by_awa, "")
+        assert queries <= page_queries
+
+    def test_does_not_mark_as_read(self, awa, held_by_awa, fatou_writes):
+        fatou_writes("encore")
+        response, _ = self.get(awa, held_by_awa)
+        assert "data-unread" in response.text.split("</section>", 1)[0]
+        assert Conversation.objects.get().is_unread
+
+    def test_is_404_out_of_reach(self, held_by_awa, yao, sales):
+        Conversation.objects.update(team=sales)
+        assert self.get(yao, held_by_awa)[0].status_code == 404
+
+    def test_asks_the_anonymous_to_sign_in(self, held_by_awa):
+        response = Client().get(f"/dashboard/chat/{held_by_awa.pk}/panes")
+        assert response.status_code == 302
+        assert "/accounts/login/" in response["Location"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("clock_starts_now")
+class TestOpening:
+    def test_a_row_replaces_the_panes_and_back_and_reload_show_what_the_address_says(
+        self, run_story, awa, chat, ibrahims
+    ):
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            expect_live(page)
+            mark_document(page)
+            row_link(page, ibrahims).click()
+            expect(page.get_by_role("heading", level=1)).to_have_text("Ibrahim")
+            expect(page).to_have_url(re.compile(f"/dashboard/chat/{ibrahims.pk}$"))
+            expect(page).to_have_title(re.compile("^Ibrahim · "))
+            expect(page.locator(".message--client")).to_have_text(re.compile("c'est Ibrahim"))
+            expect(page.locator("#client h2")).to_have_text("Ibrahim")
+            expect(page.locator("[aria-current=page] bdi")).to_have_text("Ibrahim")
+            expect(field_for(page, "Ibrahim")).to_be_focused()
+            page.go_back()
+            expect(page.get_by_role("heading", level=1)).to_have_text("Fatou")
+            expect(page).to_have_url(re.compile(f"{chat}$"))
+            page.go_forward()
+            expect(page.get_by_role("heading", level=1)).to_have_text("Ibrahim")
+            expect_same_document(page)
+            page.reload()
+            expect(page.get_by_role("heading", level=1)).to_have_text("Ibrahim")
+
+        run_story(story)
+
+    def test_a_link_in_the_client_panel_does_the_same(self, run_story, awa, ended, fatou_writes):
+        new = fatou_writes("rebonjour")
+
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, f"/dashboard/chat/{new.pk}")
+            mark_document(page)
+            page.locator(".client__others a").first.click()
+            expect(page.locator("#composer")).to_contain_text("Conversation terminée")
+            page.get_by_role("link", name="Ouvrir la conversation en cours").click()
+            expect(page).to_have_url(re.compile(f"/dashboard/chat/{new.pk}$"))
+            expect(page.locator("#composer")).to_contain_text("Le bot répond")
+            expect_same_document(page)
+
+        run_story(story)
+
+    def test_modules_hear_which_conversation_is_left_and_opened(
+        self, run_story, awa, chat, held_by_awa, ibrahims
+    ):
+        listen = """
+        window.heard = [];
+        for (const name of ["left", "opened"])
+          document.addEventListener(`relais:conversation-${name}`, ({ detail }) => heard.push([name, detail.conversation]));
+        """
+
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat, lambda page: page.add_init_script(listen))
+            row_link(page, ibrahims).click()
+            expect(page.get_by_role("heading", level=1)).to_have_text("Ibrahim")
+            first, second = str(held_by_awa.pk), str(ibrahims.pk)
+            assert page.evaluate("heard") == [["opened", first], ["left", first], ["opened", second]]
+
+        run_story(story)
+
+    def test_a_colleague_sees_messages_of_the_open_conversation_only(
+        self, run_story, awa, chat, ibrahims, fatou_writes
+    ):
+        def story(browsers: Browsers) -> None:
+            sockets, closed = [], []
+
+            def watch(page):
+                page.on("websocket", lambda socket: "conversation=" in socket.url and sockets.append(socket))
+
+            page = browsers.open_page(awa, chat, watch)
+            expect_live(page)
+            sockets[0].on("close", lambda socket: closed.append(socket))
+            row_link(page, ibrahims).click()
+            expect(page.get_by_role("heading", level=1)).to_have_text("Ibrahim")
+            fatou_writes("je suis Fatou")
+            fatou_writes("je suis Ibrahim", **IBRAHIM)
+            expect(page.locator(".message--client").last).to_contain_text("je suis Ibrahim")
+            expect(page.locator(".message", has_text="je suis Fatou")).to_have_count(0)
+            assert (len(sockets), len(closed)) == (2, 1)
+            assert f"conversation={ibrahims.pk}&since=" in sockets[1].url
+            page.go_back()
+            expect(page.locator(".message--client").last).to_contain_text("je suis Fatou")
+            assert not Conversation.objects.get(pk=ibrahims.pk).is_unread
+
+        run_story(story)
+
+    def test_a_prefetched_conversation_catches_up(self, run_story, awa, chat, ibrahims, fatou_writes, clock):
+        """What happens between the prefetch and the opening arrives by the socket, the header's state, too."""
+
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            expect_live(page)
+            page.route_web_socket(re.compile("/live.position"), lambda socket: None)
+            page.evaluate(
+                "document.addEventListener('relais:row', (event) => event.stopImmediatePropagation(), true)"
+            )
+            with page.expect_response(re.compile(f"/{ibrahims.pk}/panes")):
+                row_link(page, ibrahims).hover()
+            fatou_writes("entre-temps", **IBRAHIM)
+            ibrahims.refresh_from_db()
+            ibrahims.close(awa, at=clock.now)
+            row_link(page, ibrahims).click()
+            expect(page.locator(".message", has_text="entre-temps")).to_have_count(1)
+            expect(page.locator("#chat-header")).to_have_attribute("data-situation", "ended")
+            expect(page.locator("#composer")).to_contain_text("Conversation terminée")
+
+        run_story(story)
+
+    def test_hovering_marks_nothing_as_read_and_opening_does(
+        self, run_story, awa, chat, ibrahims, fatou_writes
+    ):
+        fatou_writes("lisez-moi", **IBRAHIM)
+
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            with page.expect_response(re.compile(f"/{ibrahims.pk}/panes")):
+                row_link(page, ibrahims).hover()
+            assert Conversation.objects.get(pk=ibrahims.pk).is_unread
+            with page.expect_response(re.compile(f"/{ibrahims.pk}/read")):
+                row_link(page, ibrahims).click()
+            assert not Conversation.objects.get(pk=ibrahims.pk).is_unread
+
+        run_story(story)
+
+    def test_out_of_reach_loads_the_page_that_says_so(self, run_story, koffi, fatou_writes, sales):
+        first, second = fatou_writes("Bonjour"), fatou_writes("Bonjour", **IBRAHIM)
+
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(koffi, f"/dashboard/chat/{first.pk}")
+            page.route("**/live**", lambda route: route.abort())
+            page.evaluate(f"document.querySelector('.chat__back').href = '/dashboard/chat/{second.pk}'")
+            Conversation.objects.filter(pk=second.pk).update(team=sales)
+            page.evaluate("document.querySelector('.chat__back').click()")
+            expect(page.get_by_text("à votre portée")).to_be_visible()
+            expect(page).to_have_url(re.compile(f"/dashboard/chat/{second.pk}$"))
+
+        run_story(story, allow_console_errors="404|ERR_FAILED|WebSocket")
+
+    def test_without_a_network_the_page_stays_and_says_so(self, run_story, awa, chat, ibrahims):
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            expect_live(page)
+            page.route("**/panes", lambda route: route.abort())
+            row_link(page, ibrahims).click()
+            expect(page.locator(".notice--error")).to_be_visible()
+            expect(page.get_by_role("heading", level=1)).to_have_text("Fatou")
+            expect(page).to_have_url(re.compile(f"{chat}$"))
+
+        run_story(story, allow_console_errors="ERR_FAILED")
+
+    def test_the_last_conversation_asked_for_is_shown(
+        self, run_story, awa, chat, ibrahims, fatou_writes, clock
+    ):
+        third = fatou_writes("Bonjour", address="whatsapp:+2250700000003", name="Salif")
+        third.take_over(awa, at=clock.now)
+
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            held = []
+            page.route(f"**/{ibrahims.pk}/panes", lambda route: held.append(route))
+            row_link(page, ibrahims).click()
+            row_link(page, third).click()
+            expect(page.get_by_role("heading", level=1)).to_have_text("Salif")
+            with page.expect_response(f"**/{ibrahims.pk}/panes"):
+                held[0].continue_()
+            page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            expect(page.get_by_role("heading", level=1)).to_have_text("Salif")
+            expect(page).to_have_url(re.compile(f"/dashboard/chat/{third.pk}$"))
+
+        run_story(story)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("clock_starts_now")
+class TestTextsStay:
+    def test_each_conversation_keeps_its_draft(self, run_story, awa, chat, held_by_awa, ibrahims):
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            field_for(page, "Fatou").fill("pour Fatou")
+            row_link(page, ibrahims).click()
+            expect(field_for(page, "Ibrahim")).to_have_value("")
+            field_for(page, "Ibrahim").fill("pour Ibrahim")
+            row_link(page, held_by_awa).click()
+            expect(field_for(page, "Fatou")).to_have_value("pour Fatou")
+            page.go_back()
+            expect(field_for(page, "Ibrahim")).to_have_value("pour Ibrahim")
+
+        run_story(story)
+
+    def test_a_message_under_way_goes_to_the_conversation_it_was_written_in(
+        self, run_story, awa, chat, held_by_awa, ibrahims
+    ):
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            held = []
+            page.route("**/send", lambda route: held.append(route))
+            field_for(page, "Fatou").fill("pour Fatou seule")
+            with page.expect_request("**/send"):
+                field_for(page, "Fatou").press("Enter")
+            row_link(page, ibrahims).click()
+            expect(page.get_by_role("heading", level=1)).to_have_text("Ibrahim")
+            with page.expect_response("**/send"):
+                held[0].continue_()
+            expect(page.locator(".message--agent")).to_have_count(0)
+            row_link(page, held_by_awa).click()
+            expect(page.locator(".message--agent .bubble__text")).to_have_text(["pour Fatou seule"])
+            expect(page.locator(".is-unsent")).to_have_count(0)
+            assert messages_to_client(held_by_awa).count("pour Fatou seule") == 1
+            assert "pour Fatou seule" not in messages_to_client(ibrahims)
+
+        run_story(story)
+
+    def test_a_message_that_fails_meanwhile_waits_in_its_conversation(
+        self, run_story, awa, chat, held_by_awa, ibrahims
+    ):
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            held = []
+            page.route("**/send", lambda route: held.append(route))
+            field_for(page, "Fatou").fill("pas encore parti")
+            with page.expect_request("**/send"):
+                field_for(page, "Fatou").press("Enter")
+            row_link(page, ibrahims).click()
+            expect(page.get_by_role("heading", level=1)).to_have_text("Ibrahim")
+            held[0].abort()
+            page.unroute("**/send")
+            row_link(page, held_by_awa).click()
+            expect(page.locator(".is-unsent .delivery__error")).to_contain_text("Pas de réponse")
+            page.get_by_role("button", name="Réessayer").click()
+            expect(page.locator(".message--agent:not(.is-unsent)")).to_contain_text(["pas encore parti"])
+            expect(page.locator(".is-unsent")).to_have_count(0)
+
+        run_story(story, allow_console_errors="ERR_FAILED")
