@@ -67,7 +67,7 @@ def collect_static_files() -> None:
 
 def _digest_of_sources() -> str:
     """Hash of the contents of all static files and of the code that names them; modification times are not reliable."""
-    sources_hash = hashlib.sha256(f"{version('django')} {version('whitenoise')}".encode())
+    sources_hash = hashlib.sha256(f"{version('django')} {version('whitenoise')} {version('brotli')}".encode())
     storage_code = [Path(storage.__file__), Path(bundles.__file__)]
     static_paths = (files.path(name) for finder in get_finders() for name, files in finder.list([]))
     for path in [*storage_code, *sorted(map(Path, static_paths))]:

@@ -1,5 +1,7 @@
 """A small bundler: joins a style sheet or an ES module with its imports into one file, as text and without tools.
 
+Lines that are comments stay out of the bundles: they are a fifth of what a browser would load.
+
 It supports the import and export forms that our own files use; anything else raises CannotBundle.
 """
 
@@ -14,7 +16,8 @@ ReadFile = Callable[[str], str]
 STYLE_IMPORT = re.compile(r'^@import "\./([\w.-]+)";\n', re.MULTILINE)
 MODULE_IMPORT = re.compile(r'^import (?:\{([^}]*)\} from )?"\./([\w.-]+)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
-COMMENT = re.compile(r"^\s*//.*\n", re.MULTILINE)
+COMMENT = re.compile(r"^[^\S\n]*//.*\n", re.MULTILINE)
+STYLE_COMMENT = re.compile(r"^[^\S\n]*/\*[^*]*\*/[^\S\n]*\n", re.MULTILINE)
 UNSUPPORTED = re.compile(r"^(?:import|export)\b.*|\bimport\s*[(.].*", re.MULTILINE)
 
 
@@ -40,7 +43,7 @@ def _sheet(name: str, read: ReadFile) -> str:
     text = read(name)
     if "@import" in text or "url(" in text:
         raise CannotBundle(f"{name} imports or names a file: write that in the sheet that imports {name}.")
-    return text.rstrip("\n")
+    return STYLE_COMMENT.sub("", text).rstrip("\n")
 
 
 def module_bundle(name: str, read: ReadFile) -> str:
@@ -60,7 +63,7 @@ def _in_dependency_order(name: str, read: ReadFile, importers: list[str]) -> lis
 
 def _wrap(name: str, text: str) -> str:
     exported = ", ".join(EXPORT.findall(text))
-    body = EXPORT.sub("", MODULE_IMPORT.sub(_destructuring, text)).rstrip("\n")
+    body = EXPORT.sub("", MODULE_IMPORT.sub(_destructuring, COMMENT.sub("", text))).rstrip("\n")
     if unsupported := UNSUPPORTED.search(body):
         raise CannotBundle(f"{name}: cannot join « {unsupported[0].strip()} ».")
     return f"// {name}\nconst {_variable(name)} = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();\n"
