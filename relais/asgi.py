@@ -32,6 +32,7 @@ from relais.ops.watch import metrics_endpoint
 from relais.ops.watch.metrics_store import pool_collector
 from relais.web.headers import StrictTransportSecurity, is_https
 from relais.web.overload import overloaded_response
+from relais.web.too_large import too_large_response
 from relais.whatsapp.inbound.routes import HookRoutes
 
 NATIVE_THREADS = 4
@@ -60,7 +61,7 @@ def make_application(*, batch_hooks: bool = True) -> Starlette:
     application.state.live, application.state.hooks = live, hooks
     application.router.redirect_slashes = False
     application.router.default = DelayedResponseMiddleware(
-        DjangoBridge(django, overloaded_response=overloaded_response)
+        DjangoBridge(django, overloaded_response=overloaded_response, too_large_response=too_large_response)
     )
     return application
 

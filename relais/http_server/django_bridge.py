@@ -17,7 +17,9 @@ RELEASE_THREAD = "relais.release_thread"
 SEND_QUEUE_CHUNKS = 256
 """Chunks of 4 kB that wait for the client. Most pictures have fewer, so that a slow client does not keep the thread."""
 MAX_FORM_BYTES = 2_000_000
-"""No page sends more, and Django refuses a form above its own limit."""
+"""No form without files is larger, and Django refuses one above its own limit."""
+MAX_UPLOAD_BYTES = 6_000_000
+"""A form with files (multipart): 5 MB and its fields. All bodies together have a budget in `connection_limits.py`."""
 
 
 class DjangoBridge:
@@ -27,9 +29,16 @@ class DjangoBridge:
     session, and pictures (sent as slowly as the client reads them).
     """
 
-    def __init__(self, django: Any, *, overloaded_response: Callable[[Request, bytes], Response]) -> None:
+    def __init__(
+        self,
+        django: Any,
+        *,
+        overloaded_response: Callable[[Request, bytes], Response],
+        too_large_response: Callable[[Request, int], Response],
+    ) -> None:
         self.pools = {name: DjangoThreads(name, django, **bounds) for name, bounds in BULKHEADS.items()}
         self.overloaded_response = overloaded_response
+        self.too_large_response = too_large_response
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,7 +48,7 @@ class DjangoBridge:
         with suppress(ClientDisconnect, ClientDisconnected):
             body = await _read_body(request)
             if body is None:
-                await PlainTextResponse("This is too large.", 413)(scope, receive, send)
+                await self.too_large_response(request, _max_body_bytes(request))(scope, receive, send)
                 return
             try:
                 await self.pools[bulkhead_for(request)].serve(request, body, receive, send)
@@ -103,14 +112,23 @@ def _release_when_done(django: Any) -> Any:
 
 async def _read_body(request: Request) -> bytes | None:
     """Read it before a thread is taken: a slow sender costs memory, never a thread. None if it is too large."""
+    limit = _max_body_bytes(request)
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared[:12]) > limit:
+        return None
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         chunks.append(chunk)
         size += len(chunk)
-        if size > MAX_FORM_BYTES:
+        if size > limit:
             return None
     return b"".join(chunks)
+
+
+def _max_body_bytes(request: Request) -> int:
+    is_upload = request.headers.get("content-type", "").startswith("multipart/form-data")
+    return MAX_UPLOAD_BYTES if is_upload else MAX_FORM_BYTES
 
 
 def _receive_body(body: bytes) -> Receive:

@@ -1,6 +1,7 @@
 """The bridge to Django: which request gets a thread, what happens under overload, and what reaches WSGI."""
 
 import re
+import socket
 import threading
 
 import pytest
@@ -8,15 +9,18 @@ import requests
 from django.conf import settings
 
 from relais.http_server.bulkheads import BULKHEADS
-from relais.http_server.django_bridge import MAX_FORM_BYTES, DjangoBridge
+from relais.http_server.django_bridge import MAX_FORM_BYTES, MAX_UPLOAD_BYTES, DjangoBridge
 from relais.web.overload import RETRY_SECONDS, overloaded_response
+from relais.web.too_large import too_large_response
 from tests.web_server import WebServer, session_cookie, wait_until
 
 SESSION = {settings.SESSION_COOKIE_NAME: "abc123"}
 
 
 def bridge_to(django):
-    return DjangoBridge(django, overloaded_response=overloaded_response)
+    return DjangoBridge(
+        django, overloaded_response=overloaded_response, too_large_response=too_large_response
+    )
 
 
 class BlockedDjango:
@@ -228,6 +232,34 @@ def test_a_form_that_is_too_large_is_refused_before_it_reaches_django(real_web_s
         ).status_code
         == 413
     )
+
+
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["declared", "chunked"])
+def test_the_refusal_of_a_large_body_is_a_sentence(real_web_server, is_chunked):
+    content = b"x" * (MAX_FORM_BYTES + 1)
+    body = iter([content]) if is_chunked else content
+    page = send_request(real_web_server, "/accounts/login/", "POST", {}, data=body)
+    assert "dépasse 2" in page.text
+    assert page.headers["Content-Security-Policy"]
+    answer = send_request(
+        real_web_server, "/accounts/login/", "POST", {}, data=content, headers={"Accept": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+def test_a_declared_size_is_refused_before_the_body_arrives(real_web_server):
+    head = "POST /dashboard/profile HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", real_web_server.port), timeout=30) as connection:
+        connection.sendall(head.encode())
+        assert b" 413 " in connection.recv(100)
+
+
+def test_a_form_with_files_may_be_larger(web_server, django):
+    django.resume.set()
+    files = {"photo": b"x" * (MAX_FORM_BYTES + 1)}
+    assert send_request(web_server, method="POST", files=files).status_code == 200
+    files = {"photo": b"x" * MAX_UPLOAD_BYTES}
+    assert send_request(web_server, method="POST", files=files).status_code == 413
 
 
 def test_an_unknown_path_is_answered_by_django(real_web_server):
