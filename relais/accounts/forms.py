@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account.forms import ResetPasswordForm, UserTokenForm
 from django import forms
@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from relais.accounts import audit
 from relais.accounts.backends import may_sign_in
 from relais.accounts.models import ROLE_CHOICES, Language, Team, User
+from relais.accounts.photos import MAX_UPLOAD_BYTES, set_photo, square_photo
 from relais.accounts.roles import Role
 from relais.accounts.tasks import send_password_reset
 from relais.accounts.visible_text import validate_visible
@@ -83,6 +84,48 @@ class InvitationForm(UserForm):
             team=self.chosen_team(by=by),
         )
         audit.record("user created", actor=by.pk, user=user.pk, role=user.role)
+        return user
+
+
+class ProfileForm(forms.ModelForm):
+    """What a user may change of his own account."""
+
+    photo = forms.FileField(
+        label=_("Photo"), required=False, help_text=_("JPEG, PNG, WebP ou GIF, 5 Mo au plus.")
+    )
+    remove_photo = forms.BooleanField(label=_("Retirer la photo"), required=False)
+
+    class Meta:
+        model = User
+        fields = ("full_name", "language", "signature", "undo_seconds")
+        labels: ClassVar = {"undo_seconds": _("Annuler un envoi ou une clôture")}
+        help_texts: ClassVar = {
+            "signature": _("Le nom {signature} la reprend dans les réponses rapides."),
+            "undo_seconds": _("Le message part après ce délai ; jusque-là, rien n'a quitté Relais."),
+        }
+
+    def clean_full_name(self) -> str:
+        name: str = self.cleaned_data["full_name"]
+        validate_visible(name)
+        return name
+
+    def clean_photo(self) -> bytes | None:
+        upload = self.cleaned_data["photo"]
+        if not upload:
+            return None
+        if upload.size > MAX_UPLOAD_BYTES:
+            raise forms.ValidationError(_("Cette photo dépasse 5 Mo. Choisissez-en une plus petite."))
+        return square_photo(upload)
+
+    def save(self, commit: bool = True) -> User:
+        if "full_name" in self.changed_data:
+            audit.record("name changed", actor=self.instance.pk, user=self.instance.pk)
+        user = super().save(commit=False)
+        user.save(update_fields=self._meta.fields)
+        if photo := self.cleaned_data["photo"]:
+            set_photo(user, photo)
+        elif self.cleaned_data["remove_photo"]:
+            set_photo(user, None)
         return user
 
 

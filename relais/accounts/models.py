@@ -107,6 +107,9 @@ class User(AbstractBaseUser):
         default=Language.FRENCH,
         db_default=Language.FRENCH.value,
     )
+    signature = models.CharField(_("signature"), max_length=200, blank=True, default="", db_default="")
+    photo_version = models.PositiveIntegerField(default=0, db_default=0)
+    """Part of the photo's URL, so that browsers may cache it; 0 when there is no photo."""
     undo_seconds = models.PositiveSmallIntegerField(
         _("annuler un envoi"),
         choices=UNDO_CHOICES,
@@ -179,6 +182,20 @@ class User(AbstractBaseUser):
     def reactivate(self) -> None:
         User.objects.filter(pk=self.pk).update(is_active=True)
         self.is_active = True
+
+
+class UserPhoto(models.Model):
+    """The photo of a user, in a table of its own: the users' row is read with each request."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, primary_key=True, related_name="photo")
+    image = models.BinaryField()
+    """WebP, square, as `photos.py` makes it."""
+
+    class Meta:
+        db_table = "user_photos"
+
+    def __str__(self) -> str:
+        return f"photo of {self.user_id}"
 
 
 class TokenState(StrEnum):

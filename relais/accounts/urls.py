@@ -2,11 +2,13 @@
 
 from django.urls import re_path
 
-from relais.accounts import views
+from relais.accounts import profile, views
 
 USER = r"^users/(?P<pk>[0-9]{1,18})"
 
 urlpatterns = [
+    re_path(r"^profile/?$", profile.profile, name="profile"),
+    re_path(rf"{USER}/photo/?$", profile.photo, name="user_photo"),
     re_path(r"^users/?$", views.users, name="users"),
     re_path(r"^users/invite/?$", views.invite, name="invite"),
     re_path(rf"{USER}/?$", views.user, name="user"),

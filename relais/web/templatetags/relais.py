@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from zlib import crc32
 
 from django import template
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -46,6 +48,16 @@ def avatar(name: object, size: str = "") -> SafeString:
         tint(name),
         initials(name),
     )
+
+
+@register.simple_tag
+def user_avatar(user: Any, size: str = "") -> SafeString:
+    """The user's photo, else initials."""
+    if not user.photo_version:
+        return avatar(user, size)
+    extra = f" avatar--{size}" if size else ""
+    url = f"{reverse('user_photo', args=[user.pk])}?v={user.photo_version}"
+    return format_html('<img class="avatar{}" src="{}" alt="" width="36" height="36">', extra, url)
 
 
 @register.simple_tag
