@@ -24,6 +24,15 @@ def prepare() -> None:
         from relais.accounts.demo import create_demo_users
 
         create_demo_users()
+        _create_demo_replies()
+
+
+def _create_demo_replies() -> None:
+    from django.utils import timezone
+
+    from relais.quick_replies.demo import create_demo_replies
+
+    create_demo_replies(at=timezone.now())
 
 
 def prepare_database() -> None:

@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "relais.accounts",
     "relais.company",
     "relais.clients",
+    "relais.quick_replies",
     "relais.conversations",
     "relais.crm",
     "relais.whatsapp",

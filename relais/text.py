@@ -13,6 +13,12 @@ _BLANK_CHARACTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\U0001d159\ufffc\U0
 
 MAX_ID_DIGITS = 18
 """More may overflow PostgreSQL's bigint, and no such id exists."""
+
+# Letters that Unicode does not decompose into a base letter and a mark.
+_UNDECOMPOSED_LETTERS = str.maketrans(
+    {"œ": "oe", "Œ": "oe", "æ": "ae", "Æ": "ae", "ø": "o", "Ø": "o", "ł": "l", "Ł": "l", "đ": "d", "Đ": "d"}
+)
+
 _YES_NO_ANSWERS = {
     **dict.fromkeys(("oui", "yes", "1"), True),
     **dict.fromkeys(("non", "no", "2"), False),
@@ -52,6 +58,14 @@ def sanitize_for_postgres(text: str) -> str:
     if text.isprintable():  # as nearly all texts are: neither of the two is printable
         return text
     return text.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
+def fold(text: str) -> str:
+    """The text for comparisons that ignore case and accents: `Éa` and `ea` become the same."""
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFKD", text.translate(_UNDECOMPOSED_LETTERS))
+    return "".join(c for c in decomposed if unicodedata.category(c) != "Mn").casefold()
 
 
 def ascii_digits(text: str) -> str:

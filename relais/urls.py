@@ -12,6 +12,7 @@ urlpatterns = [
     path("dashboard/", include("relais.crm.urls")),
     path("dashboard/", include("relais.accounts.urls")),
     path("dashboard/", include("relais.company.urls")),
+    path("dashboard/", include("relais.quick_replies.urls")),
     path("dashboard/", include("relais.flows.urls")),
     path("dashboard/", include("relais.whatsapp.urls")),
     path("dashboard/", include("relais.ops.watch.urls")),

@@ -19,13 +19,15 @@ class Section:
     role: Role = Role.AGENT
     count: str = ""
     """The key in the live `counts` frames of the number shown beside it."""
+    in_menu_on_narrow: bool = False
+    """On narrow screens it is in the account menu, for want of room in the bar."""
     has_alert: bool = False
     """Whether it may show the red alert dot."""
 
     @property
     def is_in_menu(self) -> bool:
-        """On narrow screens, the sections that agents do not have move into the account menu."""
-        return self.role != Role.AGENT
+        """On narrow screens it moves into the account menu, as all sections do that agents do not have."""
+        return self.in_menu_on_narrow or self.role != Role.AGENT
 
 
 SECTIONS = (
@@ -34,6 +36,7 @@ SECTIONS = (
     Section("/dashboard/active", _("En cours"), "messages-square", count="active"),
     Section("/dashboard/conversations", _("Conversations"), "inbox"),
     Section("/dashboard/clients", _("Clients"), "contact-round"),
+    Section("/dashboard/quick-replies", _("Réponses"), "message-square-quote", in_menu_on_narrow=True),
     Section("/dashboard/flows", _("Parcours"), "workflow", Role.ADMIN),
     Section("/dashboard/users", _("Utilisateurs"), "users", Role.SUPER_ADMIN),
     Section("/dashboard/state", _("État"), "activity", Role.ADMIN, has_alert=True),

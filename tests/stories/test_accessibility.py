@@ -15,6 +15,8 @@ from relais.conversations.media_limits import MEDIA_GIVEN_UP
 from relais.conversations.models import Conversation, Media
 from relais.flows.models import Flow
 from relais.flows.tests.test_pages import begins, greets
+from relais.quick_replies.demo import create_demo_replies
+from relais.quick_replies.models import QuickReply
 from tests.accessibility import NARROW, THEMES, WIDE, in_theme, violations
 from tests.browser import Browsers, expect_live
 from tests.cast import MachineClock
@@ -128,11 +130,14 @@ def test_the_pages_of_an_admin(run_story, theme, nadia, awa, chats):
     flow = Flow.objects.create(name="Accueil", answers=True)
     flow.add_revision(greets(), by="Nadia Benali", at=timezone.now()).publish(at=timezone.now())
     begins(Conversation.objects.get(pk=chats["bot"].rpartition("/")[2]), flow.published)
+    create_demo_replies(at=timezone.now())
+    reply = QuickReply.objects.get(shortcut="rdv")
     flow_paths = ["", "/import", f"/{flow.pk}", f"/{flow.pk}/import", f"/{flow.pk}/revisions/1/try"]
     paths = [
         *("/dashboard/users", "/dashboard/users/invite", f"/dashboard/users/{awa.pk}"),
         *("/dashboard/settings", "/dashboard/state", "/accounts/password/change/"),
         *(f"/dashboard/flows{path}" for path in flow_paths),
+        *(f"/dashboard/quick-replies{path}" for path in ("", "/new", f"/{reply.pk}", "/import")),
         f"{chats['bot']}/path",
     ]
 

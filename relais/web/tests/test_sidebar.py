@@ -22,7 +22,8 @@ def paths(user):
 )
 def test_a_role_sees_its_sections(awa, role, admin_sections):
     awa.role = role
-    assert paths(awa) == ["", "/pending", "/active", "/conversations", "/clients", *admin_sections]
+    agent_sections = ["", "/pending", "/active", "/conversations", "/clients", "/quick-replies"]
+    assert paths(awa) == [*agent_sections, *admin_sections]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,235 @@
+"""Quick replies as CSV: what an export writes, and what an import would do, line by line, before it does it.
+
+Spreadsheets run a cell that begins with = + - or @ as a formula: the export puts an apostrophe before it, and the
+import takes it away again.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from relais.accounts.models import Team, User
+from relais.action_errors import ActionRefused, InvalidField
+from relais.quick_replies.models import QuickReply, clean_fields
+from relais.quick_replies.permissions import ScopeTarget, may_edit
+from relais.quick_replies.scopes import Scope
+from relais.text import fold, sanitize_for_postgres
+
+MAX_FILE_BYTES = 1_000_000
+MAX_ROWS = 2_000
+BYTE_ORDER_MARK = "\ufeff"
+"""By it, Excel recognises UTF-8."""
+DELIMITER = ";"
+"""The one that a French Excel opens into columns."""
+DELIMITERS = (";", ",", "\t")
+COLUMNS = ("raccourci", "titre", "texte", "partage", "équipe")
+_COLUMN_OF_HEADER = {
+    **dict.fromkeys(("raccourci", "shortcut"), "shortcut"),
+    **dict.fromkeys(("titre", "title"), "title"),
+    **dict.fromkeys(("texte", "text", "message"), "text"),
+    **dict.fromkeys(("partage", "portee", "scope"), "scope"),
+    **dict.fromkeys(("equipe", "team"), "team"),
+}
+_SCOPE_WORDS = {Scope.MINE: "moi", Scope.TEAM: "équipe", Scope.ALL: "tous"}
+_SCOPE_OF_WORD = {
+    **dict.fromkeys(("", "moi", "moi seul", "mine", "me"), Scope.MINE),
+    **dict.fromkeys(("equipe", "team"), Scope.TEAM),
+    **dict.fromkeys(("tous", "tout le monde", "all", "everyone"), Scope.ALL),
+}
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
+class UnreadableFile(ActionRefused):
+    """The file as a whole cannot be imported."""
+
+    code = "file"
+
+
+class ImportAction(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    UNCHANGED = "unchanged"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True)
+class ImportRow:
+    """What the import does with one line of the file."""
+
+    line: int
+    action: ImportAction
+    shortcut: str
+    title: str = ""
+    text: str = ""
+    target: ScopeTarget | None = None
+    problem: str = ""
+    reply: QuickReply | None = None
+    """The existing one, if it is updated."""
+
+
+# -- writing ----------------------------------------------------------------------------------------------
+
+
+def write_csv(replies: Iterable[QuickReply]) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, delimiter=DELIMITER, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for reply in replies:
+        team = str(reply.team) if reply.team else ""
+        cells = (reply.shortcut, reply.title, reply.text, _SCOPE_WORDS[Scope(reply.scope)], team)
+        writer.writerow([guard_formula(cell) for cell in cells])
+    return BYTE_ORDER_MARK + file.getvalue()
+
+
+def guard_formula(cell: str) -> str:
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def unguard_formula(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+# -- reading ----------------------------------------------------------------------------------------------
+
+
+def decode(content: bytes) -> str:
+    """UTF-8, UTF-16 with its mark, else Windows-1252, as a French Excel saves. Raises UnreadableFile."""
+    if len(content) > MAX_FILE_BYTES:
+        raise UnreadableFile(_("Ce fichier dépasse 1 Mo. Importez-le en plusieurs fois."))
+    encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
+    for encoding in encodings:
+        try:
+            return sanitize_for_postgres(content.decode(encoding))
+        except UnicodeDecodeError:
+            continue
+    raise UnreadableFile(_("Ce fichier ne se lit pas comme un texte. Enregistrez-le en CSV."))
+
+
+def plan_import(text: str, *, by: User) -> list[ImportRow]:
+    """What an import would do; changes nothing. Raises UnreadableFile."""
+    rows: list[ImportRow] = []
+    planned: dict[tuple[str, str], int] = {}
+    for line, cells in _read_rows(text):
+        row = _plan_row(line, cells, by)
+        if row.target is not None and row.action is not ImportAction.REFUSE:
+            key = (row.target.key, fold(row.shortcut))
+            if key in planned:
+                row = _refused(line, row.shortcut, _same_shortcut(planned[key]))
+            planned.setdefault(key, line)
+        rows.append(row)
+    if not rows:
+        raise UnreadableFile(_("Ce fichier n'a aucune réponse sous sa ligne de titres."))
+    return rows
+
+
+def _read_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """The line number and the cells by column, without empty lines."""
+    text = text.removeprefix(BYTE_ORDER_MARK)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    try:
+        columns = _columns(next(reader, []))
+        start = reader.line_num + 1
+        for number, cells in enumerate(reader, start=1):
+            line, start = start, reader.line_num + 1
+            if number > MAX_ROWS:
+                raise UnreadableFile(
+                    _("Ce fichier a plus de %(most)s lignes. Importez-le en plusieurs fois.")
+                    % {"most": MAX_ROWS}
+                )
+            if any(cell.strip() for cell in cells):
+                values = (unguard_formula(cell) for cell in cells)
+                yield line, dict(zip(columns, values, strict=False))
+    except csv.Error:
+        raise UnreadableFile(_("Ce fichier n'est pas un CSV. Vérifiez les guillemets.")) from None
+
+
+def _delimiter(text: str) -> str:
+    """The one that the line of titles has most of."""
+    header = text.split("\n", 1)[0]
+    return max(DELIMITERS, key=header.count)
+
+
+def _columns(header: Sequence[str]) -> list[str]:
+    columns = [_COLUMN_OF_HEADER.get(fold(title.strip()), "") for title in header]
+    if not {"shortcut", "text"} <= set(columns):
+        raise UnreadableFile(
+            _(
+                "La première ligne nomme les colonnes : %(columns)s. « raccourci » et « texte » sont nécessaires."
+            )
+            % {"columns": ", ".join(COLUMNS)}
+        )
+    return columns
+
+
+def _plan_row(line: int, cells: dict[str, str], user: User) -> ImportRow:
+    shortcut = cells.get("shortcut", "").strip()
+    try:
+        target = _target(cells, user)
+        texts = clean_fields(shortcut=shortcut, title=cells.get("title", ""), text=cells.get("text", ""))
+    except ActionRefused as refusal:
+        return _refused(line, shortcut, str(refusal))
+    team_id = target.team.pk if target.team else None
+    if not may_edit(user, target.scope, owner_id=user.pk, team_id=team_id):
+        return _refused(line, shortcut, _("Vous ne pouvez pas partager avec ces personnes."))
+    existing = QuickReply.find(target, user, shortcut).first()
+    row = {name: texts[name] for name in ("shortcut", "title", "text")}
+    if existing is None:
+        action = ImportAction.CREATE
+    elif all(getattr(existing, name) == value for name, value in row.items()):
+        action = ImportAction.UNCHANGED
+    else:
+        action = ImportAction.UPDATE
+    return ImportRow(line, action, **row, target=target, reply=existing)
+
+
+def _target(cells: dict[str, str], user: User) -> ScopeTarget:
+    word, team_name = fold(cells.get("scope", "").strip()), cells.get("team", "").strip()
+    scope = _SCOPE_OF_WORD.get(word)
+    if scope is None:
+        raise InvalidField("scope", _("Le partage est « moi », « équipe » ou « tous »."))
+    if scope != Scope.TEAM:
+        return ScopeTarget(scope)
+    team = Team.objects.filter(name__iexact=team_name).first() if team_name else user.team
+    if team is None:
+        raise InvalidField("scope", _("Cette équipe n'existe pas."))
+    return ScopeTarget(scope, team)
+
+
+def _refused(line: int, shortcut: str, problem: str) -> ImportRow:
+    return ImportRow(line, ImportAction.REFUSE, shortcut, problem=problem)
+
+
+def _same_shortcut(line: int) -> str:
+    return _("Même raccourci que la ligne %(line)s.") % {"line": line}
+
+
+# -- importing --------------------------------------------------------------------------------------------
+
+
+def import_replies(text: str, *, by: User, at: datetime) -> list[ImportRow]:
+    """Import what can be imported, and say what happened to each line. Raises UnreadableFile."""
+    with transaction.atomic():
+        return [_import_row(row, by=by, at=at) for row in plan_import(text, by=by)]
+
+
+def _import_row(row: ImportRow, *, by: User, at: datetime) -> ImportRow:
+    fields: dict[str, Any] = {"shortcut": row.shortcut, "title": row.title, "text": row.text}
+    try:
+        with transaction.atomic():
+            if row.target and row.action is ImportAction.CREATE:
+                QuickReply.create(by=by, target=row.target, **fields, at=at)
+            elif row.target and row.reply and row.action is ImportAction.UPDATE:
+                row.reply.change(by=by, target=row.target, **fields, at=at)
+    except ActionRefused as refusal:  # someone else made or removed it meanwhile
+        return _refused(row.line, row.shortcut, str(refusal))
+    return row

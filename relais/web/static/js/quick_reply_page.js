@@ -1,0 +1,3 @@
+// Entry of the page of one quick reply.
+import "./every_page.js";
+import "./insert_variable.js";
