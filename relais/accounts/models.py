@@ -13,7 +13,7 @@ from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from relais.accounts.roles import Role, is_at_least
+from relais.accounts.roles import Role, is_at_least, roles_at_least
 from relais.accounts.signals import user_deactivated
 from relais.text import has_visible_characters
 
@@ -86,6 +86,13 @@ class UserManager(BaseUserManager["User"]):
 
     def active(self) -> models.QuerySet[User]:
         return self.filter(is_active=True)
+
+    def reaching_team(self, team_id: int | None) -> models.QuerySet[User]:
+        """The active users who may see the conversations of this team, or those without one."""
+        if team_id is None:
+            return self.active()
+        may_see = models.Q(team=team_id) | models.Q(role__in=roles_at_least(Role.SUPERVISOR))
+        return self.active().filter(may_see)
 
 
 class User(AbstractBaseUser):

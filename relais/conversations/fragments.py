@@ -9,8 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.template.loader import render_to_string
-from django.utils.html import urlize
-from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
@@ -21,6 +19,7 @@ from relais.conversations.permissions import is_resendable
 from relais.conversations.refusal_texts import refusal_sentence
 from relais.conversations.service_window import CLOSING_SOON, row_window_closes_at
 from relais.text import has_visible_characters
+from relais.web.linkify import linkify
 
 SIDES = {"client": "client", "agent": "agent", "bot": "bot", "system": "bot", "api": "bot"}
 LATE_THRESHOLD = timedelta(minutes=2)
@@ -108,13 +107,6 @@ def row_context(conversation: Conversation) -> dict[str, Any]:
         "is_closing_soon": bool(window_closes_at and at < window_closes_at < at + CLOSING_SOON),
         "is_window_closed": bool(window_closes_at and window_closes_at <= at),
     }
-
-
-def linkify(text: str) -> SafeString:
-    """The escaped text with its URLs as links. `noreferrer` keeps the desk's own URL from the linked site."""
-    html = urlize(text, nofollow=True, autoescape=True)
-    # The client's text is escaped, including quotes: only the links that `urlize` made can match.
-    return mark_safe(html.replace('rel="nofollow"', 'rel="noopener noreferrer nofollow" target="_blank"'))  # noqa: S308
 
 
 def _author_label(event: ConversationEvent) -> str:

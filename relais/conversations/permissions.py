@@ -12,10 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from relais.accounts.models import User
-from relais.accounts.roles import Role, roles_at_least
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.conversations.service_window import send_obstacle
 from relais.conversations.states import Situation
@@ -77,7 +76,5 @@ def is_resendable(event: ConversationEvent, delivery: MessageDelivery) -> bool:
 
 def assignable_agents(conversation: Conversation) -> QuerySet[User]:
     """The users to offer for `reassign`: all who may see the conversation, except its holder."""
-    users = User.objects.active()
-    if conversation.team_id:
-        users = users.filter(Q(team=conversation.team_id) | Q(role__in=roles_at_least(Role.SUPERVISOR)))
+    users = User.objects.reaching_team(conversation.team_id)
     return users.exclude(pk=conversation.agent_id) if conversation.agent_id else users
