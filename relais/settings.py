@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "relais.company",
     "relais.clients",
     "relais.quick_replies",
+    "relais.notes",
     "relais.conversations",
     "relais.crm",
     "relais.whatsapp",

@@ -22,6 +22,8 @@ from relais.conversations.event_types import MESSAGE_EVENT_TYPES
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.live.pool import Database
 from relais.live.protocol import Change, ChangeBatch, ConversationVersion, TeamScope
+from relais.notes import fragments as note_fragments
+from relais.notes.models import Note
 
 log = logging.getLogger(__name__)
 LATEST_LIMIT = 100
@@ -36,8 +38,9 @@ LATEST_VERSIONS_SQL = (
 )
 
 # One statement is one snapshot: the version and all changes that led to it belong together. The rev of an event never
-# changes; a delivery has the rev of its last transition. A rev belongs to at most one event and one delivery, so the
-# first rows of both kinds, merged, contain the first rows of all. Rows with the same rev stay together (`with ties`).
+# changes; a delivery has the rev of its last transition, a note that of its last edit. A rev belongs to at most one
+# event and one delivery, or to one note, so the first rows of each kind, merged, contain the first rows of all. Rows
+# with the same rev stay together (`with ties`).
 CHANGES_SQL = """
 select c.id, c.rev, c.team_id, part.kind, part.id, part.seq, part.rev
   from unnest(%(ids)s::bigint[], %(since)s::bigint[]) as requested(id, since)
@@ -53,7 +56,11 @@ select c.id, c.rev, c.team_id, part.kind, part.id, part.seq, part.rev
          from message_deliveries d join conversation_events e on e.id = d.event_id
         where d.conversation_id = c.id and d.rev > requested.since
         order by d.rev limit %(limit)s)
-    ) both_kinds order by rev fetch first %(limit)s rows with ties
+      union all
+      (select 'note', n.id, n.after_seq, n.rev
+         from notes n where n.conversation_id = c.id and n.rev > requested.since
+        order by n.rev limit %(limit)s)
+    ) all_kinds order by rev fetch first %(limit)s rows with ties
   ) part on true
  order by c.id, part.rev, part.kind desc
 """
@@ -228,6 +235,10 @@ def _load_deliveries(ids: set[int]) -> Iterable[Any]:
     )
 
 
+def _load_notes(ids: set[int]) -> Iterable[Any]:
+    return Note.objects.filter(pk__in=ids).prefetch_related("mentions")
+
+
 def _load_rows(ids: set[int]) -> Iterable[Any]:
     return list_rows.with_row_data(Conversation.objects.filter(pk__in=ids))
 
@@ -236,6 +247,7 @@ RENDERERS: dict[str, tuple[Callable[[set[int]], Iterable[Any]], Callable[[Any], 
     "message": (_load_events, fragments.message),
     "event": (_load_events, fragments.event_line),
     "delivery": (_load_deliveries, fragments.delivery),
+    "note": (_load_notes, note_fragments.note),
     "row": (_load_rows, fragments.row),
 }
 """For each kind of change: how its rows are loaded, and how one of them is rendered."""

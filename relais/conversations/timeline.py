@@ -1,7 +1,8 @@
-"""The timeline of a conversation, paginated: the newest events first, earlier pages as the reader scrolls up."""
+"""The timeline of a conversation, paginated: the newest events and notes first, earlier ones as the reader scrolls."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,6 +10,8 @@ from django.utils.timezone import localdate
 
 from relais.conversations import fragments
 from relais.conversations.models import Conversation, ConversationEvent
+from relais.notes import fragments as note_fragments
+from relais.notes.models import Note
 
 PAGE_SIZE = 60
 """Events on a page: more than two screens, and rendered in a few milliseconds."""
@@ -20,7 +23,7 @@ MAX_GROUP_GAP = timedelta(minutes=2)
 class TimelineItem:
     html: str
     new_day: datetime | None
-    """When the event happened, if it is the first one of its day."""
+    """When the event happened or the note was written, if it is the first entry of its day."""
 
 
 @dataclass(frozen=True)
@@ -31,36 +34,55 @@ class TimelinePage:
 
 
 def timeline_page(conversation: Conversation, *, before: int | None = None) -> TimelinePage:
-    """The last events, or the last ones whose seq is below `before`."""
+    """The last events, or the last ones whose seq is below `before`, with the notes written between them."""
     events = conversation.history().prefetch_related("resends")
     if before is not None:
         events = events.filter(seq__lt=before)
     newest_first = list(events.order_by("-seq")[: PAGE_SIZE + 1])
     page = newest_first[:PAGE_SIZE][::-1]
     has_earlier = len(newest_first) > PAGE_SIZE
-    return TimelinePage(_items(page), earlier_before=page[0].seq if has_earlier else None)
+    first_seq = page[0].seq if has_earlier else 0
+    notes = Note.objects.filter(conversation=conversation).after_events(first_seq, before_seq=before)
+    entries = _in_order(page, notes.prefetch_related("mentions").order_by("after_seq", "id"))
+    return TimelinePage(_items(entries), earlier_before=first_seq if has_earlier else None)
 
 
-def _items(events: list[ConversationEvent]) -> list[TimelineItem]:
-    """Mark the first event of each day and group messages of one author. `thread.js` does the same for live events."""
+def _in_order(events: Iterable[ConversationEvent], notes: Iterable[Note]) -> list[ConversationEvent | Note]:
+    """Each note after the event that it was written after."""
+    entries: list[ConversationEvent | Note] = [*events, *notes]
+    return sorted(entries, key=_seq)  # Stable: events come before notes with their seq.
+
+
+def _seq(entry: ConversationEvent | Note) -> int:
+    return entry.after_seq if isinstance(entry, Note) else entry.seq
+
+
+def _items(entries: list[ConversationEvent | Note]) -> list[TimelineItem]:
+    """Mark the first entry of each day and group messages of one author. `thread.js` does the same for live ones."""
     items: list[TimelineItem] = []
-    days = [localdate(event.created_at) for event in events]
+    days = [localdate(entry.created_at) for entry in entries]
     continues = [
-        n > 0 and days[n] == days[n - 1] and _is_same_group(*events[n - 1 : n + 1])
-        for n in range(len(events))
+        n > 0 and days[n] == days[n - 1] and _is_same_group(*entries[n - 1 : n + 1])
+        for n in range(len(entries))
     ]
-    for n, event in enumerate(events):
+    for n, entry in enumerate(entries):
         is_new_day = n == 0 or days[n] != days[n - 1]
         group_classes = " is-continued" * continues[n] + " is-followed" * any(continues[n + 1 : n + 2])
-        html = fragments.event(event, group_classes)
-        items.append(TimelineItem(html, event.created_at if is_new_day else None))
+        html = _html(entry, group_classes)
+        items.append(TimelineItem(html, entry.created_at if is_new_day else None))
     return items
 
 
-def _is_same_group(before: ConversationEvent, event: ConversationEvent) -> bool:
+def _html(entry: ConversationEvent | Note, group_classes: str) -> str:
+    return note_fragments.note(entry) if isinstance(entry, Note) else fragments.event(entry, group_classes)
+
+
+def _is_same_group(before: ConversationEvent | Note, entry: ConversationEvent | Note) -> bool:
     return (
-        before.is_message
-        and event.is_message
-        and (before.author_kind, before.author_id) == (event.author_kind, event.author_id)
-        and event.created_at - before.created_at < MAX_GROUP_GAP
+        isinstance(before, ConversationEvent)
+        and isinstance(entry, ConversationEvent)
+        and before.is_message
+        and entry.is_message
+        and (before.author_kind, before.author_id) == (entry.author_kind, entry.author_id)
+        and entry.created_at - before.created_at < MAX_GROUP_GAP
     )

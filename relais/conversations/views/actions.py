@@ -151,7 +151,7 @@ def confirm_arrival(request: AgentRequest, pk: int) -> HttpResponse:
 @agent_required
 def mark_as_read(request: AgentRequest, pk: int) -> HttpResponse:
     """Mark as read: the page is open in front of its agent and something new arrived."""
-    get_conversation(request, pk).mark_read_by(request.user)
+    pages.mark_read(request, get_conversation(request, pk))
     return responses.success_response()
 
 

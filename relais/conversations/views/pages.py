@@ -23,6 +23,7 @@ from relais.conversations.querysets import ConversationQuerySet
 from relais.conversations.refusal_texts import refusal_sentence
 from relais.conversations.views.responses import get_conversation
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
+from relais.notes.models import mark_mentions_read
 from relais.web.responses import AgentRequest, agent_required
 
 MAX_OTHER_CONVERSATIONS = 10
@@ -88,7 +89,7 @@ def conversations(request: AgentRequest) -> HttpResponse:
 @agent_required
 def chat(request: AgentRequest, pk: int) -> HttpResponse:
     conversation = get_conversation(request, pk)
-    conversation.mark_read_by(request.user)
+    mark_read(request, conversation)
     return chat_page(request, conversation)
 
 
@@ -121,6 +122,12 @@ def sidebar(request: AgentRequest, pk: int) -> HttpResponse:
     conversation = get_conversation(request, pk)
     context = {"conversation": conversation, **_queues_context(request.user)}
     return render(request, "conversations/_sidebar.html", context)
+
+
+def mark_read(request: AgentRequest, conversation: Conversation) -> None:
+    """The reader sees what the client wrote, and the notes that mention him."""
+    conversation.mark_read_by(request.user)
+    mark_mentions_read(conversation.pk, request.user, at=now())
 
 
 # -- responses that actions share -----------------------------------------------------------------------

@@ -9,11 +9,13 @@ import pytest
 TOKENS = (Path(__file__).resolve().parents[1] / "static/css/tokens.css").read_text()
 DEFINED = dict(re.findall(r"(--[\w-]+):\s*([^;]+);", TOKENS))
 LIGHT, DARK = 0, 1
-ON_SURFACES = ["ink", "ink-soft", "ink-faint", "accent", "attention", "danger", "good", "info"]
+ON_SURFACES = ["ink", "ink-soft", "ink-faint", "accent", "attention", "danger", "good", "info", "note"]
 PAIRS = [
     *((text, surface) for text in ON_SURFACES for surface in ("surface", "surface-raised", "surface-sunken")),
-    *((meaning, f"{meaning}-soft") for meaning in ("accent", "attention", "danger", "good", "info")),
-    *(("ink", f"{meaning}-soft") for meaning in ("attention", "danger", "good", "info")),
+    *((meaning, f"{meaning}-soft") for meaning in ("accent", "attention", "danger", "good", "info", "note")),
+    *(("ink", f"{meaning}-soft") for meaning in ("attention", "danger", "good", "info", "note")),
+    ("ink-soft", "note-soft"),
+    ("surface-raised", "note"),
     ("on-accent", "accent"),
     ("ink", "bubble-client"),
     ("ink", "bubble-bot"),

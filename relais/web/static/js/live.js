@@ -15,7 +15,7 @@ let lastCounts = "";
 let isSigningOut = false;
 
 function dispatch(frame) {
-  const name = ["message", "event", "delivery"].includes(frame.kind) ? "frame" : frame.kind;
+  const name = ["message", "event", "delivery", "note"].includes(frame.kind) ? "frame" : frame.kind;
   document.dispatchEvent(new CustomEvent(`relais:${name}`, { detail: frame }));
 }
 
