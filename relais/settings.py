@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "relais.crm",
     "relais.whatsapp",
     "relais.flows",
+    "relais.notifications",
     "relais.live",
     "relais.ops",
     "relais.ops.watch",

@@ -4,9 +4,11 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from relais.conversations.views import pages
+from relais.notifications.urls import site_urlpatterns
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/dashboard")),
+    *site_urlpatterns,
     path("accounts/", include("relais.accounts.auth_urls")),
     path("dashboard/", include("relais.conversations.urls")),
     path("dashboard/", include("relais.crm.urls")),

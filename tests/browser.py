@@ -52,7 +52,8 @@ class Browsers:
         return page
 
     def new_page(self, **options: Any) -> Page:
-        """An empty page without a session."""
+        """An empty page without a session. A service worker would hide requests from Playwright's routes."""
+        options.setdefault("service_workers", "block")
         page = self.browser.new_context(locale="fr-FR", **options).new_page()
         page.on("console", lambda m: self.console_errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: self.console_errors.append(str(error)))

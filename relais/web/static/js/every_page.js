@@ -6,3 +6,5 @@ import "./clipboard.js";
 import "./clear_drafts.js";
 import "./notices.js";
 import "./live.js";
+import "./title_badge.js";
+import "./service_worker_setup.js";

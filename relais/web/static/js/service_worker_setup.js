@@ -1,0 +1,14 @@
+// Installs the service worker, which shows the offline page and notifications. Browsers have one on https and localhost only.
+const container = navigator.serviceWorker;
+
+async function install() {
+  const registration = await container.register("/sw.js", { updateViaCache: "none" });
+  // After a sign-out its cache is empty, although it is installed.
+  registration.active?.postMessage({ command: "fill-cache" });
+}
+
+if (container) addEventListener("load", () => install().catch(() => {})); // for example a private window: works without
+
+document.addEventListener("submit", ({ target }) => {
+  if (target.matches("[data-clear-drafts]")) container?.controller?.postMessage({ command: "forget-user" });
+});
