@@ -1,4 +1,7 @@
-"""The company's settings: their definitions with defaults, and how they are read. Read at each use, never cached."""
+"""The company's settings: their definitions with defaults and bounds, the sections of the page, and how they are read.
+
+Read at each use, never cached.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from relais.company.models import Setting
+from relais.message_limits import MAX_MESSAGE_CHARACTERS
 from relais.typography import typeset
 
 BRAND_PLACEHOLDER = "{marque}"
@@ -35,6 +39,19 @@ class SettingDefinition:
     help: Any
     default: Callable[[], Any]
     value_type: ValueType = ValueType.SHORT_TEXT
+    max_characters: int = 80
+    """Of a text, or of all lines together."""
+    min_value: int = 1
+    max_value: int | None = None
+    """Of an INTEGER."""
+
+
+@dataclass(frozen=True)
+class SettingsSection:
+    """Settings under one heading of the page, in the order of their fields."""
+
+    heading: Any
+    definitions: tuple[SettingDefinition, ...]
 
 
 BRAND = SettingDefinition(
@@ -49,6 +66,7 @@ TAKE_OVER_TEXT = SettingDefinition(
     _("Envoyé au client quand un agent prend la conversation."),
     lambda: typeset("Vous êtes maintenant en contact avec un agent {marque}. Comment puis-je vous aider ?"),
     ValueType.LONG_TEXT,
+    max_characters=MAX_MESSAGE_CHARACTERS,
 )
 CLOSE_TEXT = SettingDefinition(
     "close_text",
@@ -59,6 +77,7 @@ CLOSE_TEXT = SettingDefinition(
         "N'hésitez pas à nous recontacter si besoin !"
     ),
     ValueType.LONG_TEXT,
+    max_characters=MAX_MESSAGE_CHARACTERS,
 )
 WAITING_TEXT = SettingDefinition(
     "waiting_text",
@@ -66,6 +85,7 @@ WAITING_TEXT = SettingDefinition(
     _("Envoyé au client qui écrit pendant qu'il attend un agent, au plus toutes les dix minutes."),
     lambda: typeset("Votre demande est bien reçue. Un agent {marque} vous répond dès que possible."),
     ValueType.LONG_TEXT,
+    max_characters=MAX_MESSAGE_CHARACTERS,
 )
 INACTIVITY_HOURS = SettingDefinition(
     "silence_hours",
@@ -73,6 +93,7 @@ INACTIVITY_HOURS = SettingDefinition(
     _("Une conversation que personne ne tient se termine après ce silence du client."),
     lambda: 24,
     ValueType.INTEGER,
+    max_value=24 * 30,
 )
 INPUT_FIELD_MAP = SettingDefinition(
     "field_names",
@@ -105,6 +126,7 @@ FLOW_HOSTS = SettingDefinition(
     _("Une par ligne. Les adresses publiques sont toujours permises."),
     list,
     ValueType.LINES,
+    max_characters=2_000,
 )
 SEND_RATE = SettingDefinition(
     "send_rate",
@@ -112,17 +134,16 @@ SEND_RATE = SettingDefinition(
     _("Au plus, pour chacun de vos numéros. WhatsApp en accepte 80, sauf accord particulier."),
     lambda: 80,
     ValueType.INTEGER,
+    max_value=720,
 )
-EDITABLE_SETTINGS = (
-    BRAND,
-    TAKE_OVER_TEXT,
-    CLOSE_TEXT,
-    WAITING_TEXT,
-    INACTIVITY_HOURS,
-    BUFFER_EARLY_REPLIES,
-    FLOW_HOSTS,
-    SEND_RATE,
+SETTINGS_SECTIONS = (
+    SettingsSection(
+        _("Marque et textes"), (BRAND, TAKE_OVER_TEXT, CLOSE_TEXT, WAITING_TEXT, INACTIVITY_HOURS)
+    ),
+    SettingsSection(_("Le bot"), (BUFFER_EARLY_REPLIES, FLOW_HOSTS)),
+    SettingsSection(_("Envoi des messages"), (SEND_RATE,)),
 )
+EDITABLE_SETTINGS = tuple(definition for section in SETTINGS_SECTIONS for definition in section.definitions)
 
 
 def get_value(definition: SettingDefinition) -> Any:

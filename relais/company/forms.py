@@ -1,4 +1,4 @@
-"""The forms of the settings page, whose fields follow from `EDITABLE_SETTINGS`."""
+"""The forms of the settings page. Fields, headings and bounds are in `company_settings.py`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from relais.accounts.models import User
 from relais.accounts.visible_text import validate_visible
 from relais.company.company_settings import (
     EDITABLE_SETTINGS,
+    SETTINGS_SECTIONS,
     SettingDefinition,
     ValueType,
     get_value,
     set_value,
 )
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
-
-MAX_LINES_CHARACTERS = 2_000
-MAX_INTEGER = 24 * 30
 
 
 def _form_field(definition: SettingDefinition) -> forms.Field:
@@ -29,15 +27,15 @@ def _form_field(definition: SettingDefinition) -> forms.Field:
         return forms.BooleanField(required=False, **options)
     if definition.value_type is ValueType.LINES:
         textarea = forms.Textarea(attrs={"rows": 2})
-        return LinesField(required=False, max_length=MAX_LINES_CHARACTERS, widget=textarea, **options)
+        return LinesField(required=False, max_length=definition.max_characters, widget=textarea, **options)
     if definition.value_type is ValueType.INTEGER:
-        return forms.IntegerField(min_value=1, max_value=MAX_INTEGER, **options)
+        return forms.IntegerField(min_value=definition.min_value, max_value=definition.max_value, **options)
     if definition.value_type is ValueType.LONG_TEXT:
         text = forms.Textarea(attrs={"rows": 3})
         return forms.CharField(
-            max_length=MAX_MESSAGE_CHARACTERS, widget=text, validators=[validate_visible], **options
+            max_length=definition.max_characters, widget=text, validators=[validate_visible], **options
         )
-    return forms.CharField(max_length=80, validators=[validate_visible], **options)
+    return forms.CharField(max_length=definition.max_characters, validators=[validate_visible], **options)
 
 
 class LinesField(forms.CharField):
@@ -64,9 +62,12 @@ class SettingsForm(forms.Form):
                 set_value(definition, value)
                 audit.record("setting changed", actor=by.pk, setting=definition.key)
 
-    def texts(self) -> list[forms.BoundField]:
-        """The fields of texts sent to clients, which have a preview."""
-        return [self[each.key] for each in EDITABLE_SETTINGS if each.value_type is ValueType.LONG_TEXT]
+    def sections(self) -> list[tuple[Any, list[tuple[str, forms.BoundField]]]]:
+        """Each heading with its fields, as pairs of value type and field."""
+        return [
+            (section.heading, [(each.value_type.name, self[each.key]) for each in section.definitions])
+            for section in SETTINGS_SECTIONS
+        ]
 
 
 class TestMessageForm(forms.Form):
