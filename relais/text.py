@@ -9,8 +9,6 @@ _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn", "Mc
 # Letters and symbols by category that are rendered blank: the Hangul fillers, the empty Braille pattern, the null
 # note head, the object replacement character, the blank of Egyptian hieroglyphs.
 _BLANK_CHARACTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\U0001d159\ufffc\U00013441")
-
-
 MAX_ID_DIGITS = 18
 """More may overflow PostgreSQL's bigint, and no such id exists."""
 
@@ -18,11 +16,6 @@ MAX_ID_DIGITS = 18
 _UNDECOMPOSED_LETTERS = str.maketrans(
     {"œ": "oe", "Œ": "oe", "æ": "ae", "Æ": "ae", "ø": "o", "Ø": "o", "ł": "l", "Ł": "l", "đ": "d", "Đ": "d"}
 )
-
-_YES_NO_ANSWERS = {
-    **dict.fromkeys(("oui", "yes", "1"), True),
-    **dict.fromkeys(("non", "no", "2"), False),
-}
 
 
 def has_visible_characters(text: str) -> bool:
@@ -79,8 +72,3 @@ def parse_primary_key(text: str) -> int | None:
     """A primary key; None if the text is none, or too long for PostgreSQL's bigint."""
     is_id = text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS
     return int(text) if is_id else None
-
-
-def yes_or_no(text: str) -> bool | None:
-    """An answer to a yes/no question, by word or by its number in the menu; None when it is neither."""
-    return _YES_NO_ANSWERS.get(text.strip().casefold())

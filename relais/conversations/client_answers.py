@@ -12,7 +12,8 @@ from django.db.models.functions import Greatest
 from relais.clients.models import Client
 from relais.company import company_settings
 from relais.conversations.events import Author
-from relais.text import has_visible_characters, yes_or_no
+from relais.conversations.yes_no_answers import yes_or_no
+from relais.text import has_visible_characters
 
 if TYPE_CHECKING:
     from relais.conversations.models import Conversation

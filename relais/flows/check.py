@@ -12,11 +12,11 @@ from typing import Any
 
 from relais.flows import triggers
 from relais.flows.engine.flow import Flow, Problem, Widget
+from relais.flows.engine.liquid_templates import FILTERS, InvalidTemplate, template_references
 from relais.flows.engine.parse import read
-from relais.flows.engine.templates import FILTERS, InvalidTemplate, template_references
 from relais.flows.engine.widgets import is_supported, widget_type_of
+from relais.flows.import_limits import MAX_DEFINITION_BYTES
 
-MAX_DEFINITION_BYTES = 1024 * 1024
 MAX_STATES = 1_000
 STATE_NAME_PATTERN = re.compile(r"[^\W\d_][^\s.]*")
 

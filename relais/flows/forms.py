@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy
 
 from relais.accounts.visible_text import validate_visible
 from relais.flows import engine
-from relais.flows.check import MAX_DEFINITION_BYTES
 from relais.flows.engine import InvalidFlow, Problem
 from relais.flows.engine.values import storable_object
+from relais.flows.import_limits import MAX_DEFINITION_BYTES, MAX_FLOW_NAME_CHARACTERS
 from relais.flows.models import Flow
 from relais.flows.sids import is_flow_sid
 
@@ -107,7 +107,9 @@ class ImportForm(forms.Form):
 class NewFlowForm(ImportForm):
     """A new flow with its first revision."""
 
-    name = forms.CharField(label=gettext_lazy("Nom"), max_length=80, validators=[validate_visible])
+    name = forms.CharField(
+        label=gettext_lazy("Nom"), max_length=MAX_FLOW_NAME_CHARACTERS, validators=[validate_visible]
+    )
     sid = forms.CharField(
         label=gettext_lazy("SID chez Twilio"),
         required=False,

@@ -23,13 +23,13 @@ from yarl import URL
 from relais.company import company_settings
 from relais.db_connection import release_connection_unless_in_transaction
 from relais.flows import engine
+from relais.flows.engine.limits import MAX_RESPONSE_BYTES
 from relais.flows.engine.twilio_hosts import is_twilio_api, is_twilio_function
 from relais.flows.outbound_request import OutboundRequest
 from relais.flows.public_addresses import is_public
 
 REQUEST_TIMEOUT_SECONDS = 10.0
 """For the whole request: name resolution, connection, headers, body and redirects."""
-MAX_RESPONSE_BYTES = 64 * 1024
 MAX_REDIRECTS = 5
 SEE_OTHER_STATUSES = (301, 302, 303)
 _resolver_pool = ThreadPoolExecutor(16, thread_name_prefix="resolve")

@@ -14,11 +14,9 @@ from django.db import transaction
 from relais.accounts import audit
 from relais.flows import engine
 from relais.flows.engine.values import storable_object
+from relais.flows.import_limits import MAX_FLOW_NAME_CHARACTERS, is_flow_name
 from relais.flows.models import Flow, NotStartedByMessages, Revision
 from relais.flows.sids import is_flow_sid
-from relais.text import has_visible_characters
-
-MAX_NAME_CHARACTERS = 80
 
 
 class CannotImport(Exception):
@@ -146,9 +144,10 @@ def _get_or_create_flow(flow_file: FlowFile, *, name: str, sid: str) -> Flow:
 
 
 def _check_name(name: str) -> None:
-    if len(name) > MAX_NAME_CHARACTERS or "\x00" in name or not has_visible_characters(name):
+    if not is_flow_name(name):
         raise CannotImport(
-            f"“{name[:100]}” is no name for a flow: give a visible one of {MAX_NAME_CHARACTERS} characters at most."
+            f"“{name[:100]}” is no name for a flow: "
+            f"give a visible one of {MAX_FLOW_NAME_CHARACTERS} characters at most."
         )
 
 

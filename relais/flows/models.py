@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.flows import engine
+from relais.flows.import_limits import MAX_FLOW_NAME_CHARACTERS
 
 if TYPE_CHECKING:
     from django_stubs_ext.db.models import TypedModelMeta
@@ -65,7 +66,7 @@ def _count_subquery(executions: ExecutionQuerySet) -> Coalesce:
 class Flow(models.Model):
     """A flow; one `answers` clients, the others are its sub-flows or drafts."""
 
-    name = models.CharField(_("nom"), max_length=80, unique=True)
+    name = models.CharField(_("nom"), max_length=MAX_FLOW_NAME_CHARACTERS, unique=True)
     sid = models.CharField(max_length=34, unique=True, default=new_flow_sid)
     """By which a parent's run-subflow refers to it."""
     answers = models.BooleanField(_("répond aux clients"), default=False, db_default=False)

@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from relais.conversations.inbound_messages import IngestedMessage
 from relais.conversations.incoming_hook_answer import incoming_answer, studio_boolean
+from relais.conversations.yes_no_answers import yes_or_no
 from relais.flows.engine import Request
 from relais.flows.engine.values import parse_json_object
-from relais.text import yes_or_no
 
 MAX_MENUS = 20
 IS_CLIENT_VALUES = {"true": True, "false": False}

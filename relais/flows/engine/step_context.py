@@ -94,7 +94,7 @@ class StepContext:
     def render(self, source: str, widget: Widget) -> str:
         """The text of a template; if it fails, record a warning and return an empty text."""
         # Imported here because the Liquid library is large and commands that only read a flow do not need it.
-        from relais.flows.engine.templates import Budget, InvalidTemplate, RenderedTextTooLong, render
+        from relais.flows.engine.liquid_templates import Budget, InvalidTemplate, RenderedTextTooLong, render
 
         budget = Budget(limits.MAX_TEMPLATE_OPERATIONS)
         try:

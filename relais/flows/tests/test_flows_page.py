@@ -6,7 +6,7 @@ from pathlib import Path
 import relais.flows.check
 from relais.flows.engine import limits
 from relais.flows.engine.conditions import CONDITIONS
-from relais.flows.engine.templates import FILTERS, TAGS
+from relais.flows.engine.liquid_templates import FILTERS, TAGS
 from relais.flows.engine.widgets import WIDGET_TYPES
 
 ROOM = Path(relais.flows.check.__file__).parent

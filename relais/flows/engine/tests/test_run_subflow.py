@@ -18,7 +18,7 @@ def test_a_sub_flow_runs_and_returns_its_variables():
     assert harness.ended == "completed"
 
 
-def test_a_flow_names_its_sub_flows():
+def test_a_import_limits_its_sub_flows():
     assert fixture("run-subflow").subflows() == {SID}
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relais.flows.engine import ExecutionContext, limits, templates
+from relais.flows.engine import ExecutionContext, limits, liquid_templates
 from relais.flows.engine.tests.harness import NOON, FlowHarness, flow_of, render, say
 
 DATA = {
@@ -128,7 +128,7 @@ def test_dates_are_formatted(source, text):
 
 def test_no_filter_reads_the_clock():
     long_ago = datetime(2001, 2, 3, tzinfo=UTC)
-    text = templates.render(
+    text = liquid_templates.render(
         '{{ "now" | date: "%Y" }}{{ "12:00" | date: "%Y" }}', {}, now=long_ago, zone="UTC"
     )
     assert text == "20012001"
@@ -318,11 +318,11 @@ MUCH = {
 
 def in_short(source):
     """The text and warnings of a template with much data; it must take little time."""
-    budget = templates.Budget(limits.MAX_TEMPLATE_OPERATIONS)
+    budget = liquid_templates.Budget(limits.MAX_TEMPLATE_OPERATIONS)
     began = time.thread_time()
     try:
-        text = templates.render(source, {"flow": {"data": MUCH}}, now=NOON, zone="UTC", budget=budget)
-    except (templates.InvalidTemplate, templates.RenderedTextTooLong) as error:
+        text = liquid_templates.render(source, {"flow": {"data": MUCH}}, now=NOON, zone="UTC", budget=budget)
+    except (liquid_templates.InvalidTemplate, liquid_templates.RenderedTextTooLong) as error:
         text = f"a wrong template: {error}"
     assert time.thread_time() - began < 5
     return text, budget.warnings
@@ -390,7 +390,7 @@ VALUES = st.sampled_from(
 )
 FILTER_CALLS = st.builds(
     lambda name, arguments: f" | {name}" + (f": {', '.join(arguments)}" if arguments else ""),
-    st.sampled_from(sorted(templates.FILTERS)),
+    st.sampled_from(sorted(liquid_templates.FILTERS)),
     st.lists(VALUES, max_size=2),
 )
 EXPRESSIONS = st.builds(

@@ -19,7 +19,8 @@ from liquid.expression import Expression
 from liquid.stringify import to_liquid_string
 
 from relais.flows.engine.budget import Budget, weight_of
-from relais.flows.engine.filters import (
+from relais.flows.engine.limits import MAX_LOOP_ROUNDS, MAX_RENDERED_BYTES, MAX_TEMPLATE_OPERATIONS
+from relais.flows.engine.liquid_filters import (
     BUDGET,
     NOW,
     WEIGHT_PER_OPERATION,
@@ -27,7 +28,6 @@ from relais.flows.engine.filters import (
     custom_filters,
     with_limits,
 )
-from relais.flows.engine.limits import MAX_LOOP_ROUNDS, MAX_RENDERED_BYTES, MAX_TEMPLATE_OPERATIONS
 from relais.flows.engine.values import json_text
 
 # A text may use parts of a local variable, so the variable may be larger than the text.
