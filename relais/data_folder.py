@@ -27,18 +27,25 @@ class DataFolder:
 
     def mark_demo(self) -> bool:
         """Mark a new folder as a demo. False when it is live, or holds a database of unknown origin."""
-        if not (self.path / _KIND_FILE).exists():
+        if not self._kind():
             if (self.path / "postgres").exists():
                 return False
             self._write_once(_KIND_FILE, "demo")
-        return (self.path / _KIND_FILE).read_text().strip() == "demo"
+        return self._kind() == "demo"
 
     def mark_live(self) -> bool:
         """Mark the folder as live: it can never be a demo again. True when it was a demo until now."""
-        was_demo = (self.path / _KIND_FILE).exists() and self.mark_demo()
-        if was_demo or not (self.path / _KIND_FILE).exists():
+        kind = self._kind()
+        if kind in ("demo", ""):
             self._write("live", self.path / _KIND_FILE)
-        return was_demo
+        return kind == "demo"
+
+    def _kind(self) -> str:
+        """`demo` or `live`; empty when the folder is not marked yet."""
+        try:
+            return (self.path / _KIND_FILE).read_text().strip()
+        except FileNotFoundError:
+            return ""
 
     def emulator_url(self) -> str:
         """The URL of the running demo's Twilio double; empty when none runs."""

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from relais.data_folder import DataFolder
+from relais.demo_accounts import DEMO_NUMBER
 from relais.dotenv import InvalidLine, read_dotenv
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,7 +22,6 @@ NOW_LIVE_WARNING = (
     "The data in {path} was the demo's and is live from now on, its conversations included; the demo's accounts can no "
     "longer sign in. There is no way back: for a desk that begins empty, choose another folder by RELAIS_DATA_DIR."
 )
-DEMO_NUMBER = "whatsapp:+14155238886"
 
 
 class InvalidEnvironment(Exception):
@@ -54,6 +54,14 @@ class Environment:
     demo: bool
     embedded_database: bool
     """Whether `database_url` is the database in the data folder, which Relais starts itself."""
+
+    @property
+    def twilio_auth_tokens(self) -> dict[str, str]:
+        """The primary and the secondary token by variable; either may sign a webhook. An unset one is empty."""
+        return {
+            "TWILIO_AUTH_TOKEN": self.twilio_auth_token,
+            "TWILIO_AUTH_TOKEN_SECONDARY": self.twilio_auth_token_secondary,
+        }
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Environment:

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SHUTDOWN_TIMEOUT_SECONDS = 8
 """How long running jobs and calls to Twilio may take to finish after a stop signal."""
-HEARTBEAT_INTERVAL_SECONDS = 4.0
-SENDER_STALE_AFTER_SECONDS = 10.0
-"""Without a successful poll of the outbox for so long the sender writes no heartbeat."""
 STARTED_AT = time.monotonic()
 MAX_RUNNING_JOBS = sum(QUEUE_CONCURRENCY.values())
 JOB_THREADS = 2 * MAX_RUNNING_JOBS
@@ -99,6 +96,8 @@ async def _run_workers(stop: asyncio.Event) -> None:
 
 
 async def _write_heartbeats(sender: Sender, threads: ThreadPoolExecutor) -> None:
+    from relais.ops.health import HEARTBEAT_INTERVAL_SECONDS
+
     loop = asyncio.get_running_loop()
     while True:
         written = loop.run_in_executor(threads, _write_heartbeat, sender)
@@ -106,7 +105,7 @@ async def _write_heartbeats(sender: Sender, threads: ThreadPoolExecutor) -> None
 
 
 def _write_heartbeat(sender: Sender) -> None:
-    from relais.ops.health import record_completions, record_heartbeat
+    from relais.ops.health import SENDER_STALE_AFTER_SECONDS, record_completions, record_heartbeat
     from relais.ops.job_tracker import job_tracker
 
     try:

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from relais.demo_accounts import DEMO_NUMBER
 from relais.emulator import demo_clients
 from relais.emulator.app import build_app
-from relais.emulator.settings import DEMO_SENDER, DoubleSettings
+from relais.emulator.settings import DoubleSettings
 from relais.emulator.twilio_double import TwilioDouble
 from relais.environment import LOOPBACK_HOSTS, ROOT, Environment, load
 
@@ -41,7 +42,7 @@ def double_from_environment(environment: Environment) -> TwilioDouble:
     settings = DoubleSettings(
         account_sid=environment.twilio_account_sid,
         auth_token=environment.twilio_auth_token,
-        senders={environment.whatsapp_number or DEMO_SENDER: environment.public_base_url + WEBHOOK_PATH},
+        senders={environment.whatsapp_number or DEMO_NUMBER: environment.public_base_url + WEBHOOK_PATH},
         reach=_url_rewrites(environment),
         lenient_media=environment.demo,
         lenient_window=environment.demo,

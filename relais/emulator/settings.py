@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-DEMO_SENDER = "whatsapp:+14155238886"
+from relais.demo_accounts import DEMO_NUMBER
 
 
 class InvalidSetting(ValueError):
@@ -55,7 +55,7 @@ class DoubleSettings:
 
     def default_sender(self) -> str:
         """The company number of clients' messages that name none."""
-        return next(iter(self.senders), DEMO_SENDER)
+        return next(iter(self.senders), DEMO_NUMBER)
 
 
 def _check(name: str, old: Any, new: Any) -> None:

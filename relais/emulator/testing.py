@@ -19,11 +19,12 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
+from relais.demo_accounts import DEMO_NUMBER
 from relais.emulator.addresses import is_whatsapp, whatsapp_address
 from relais.emulator.app import build_app
 from relais.emulator.faults import FaultRule
 from relais.emulator.messages import Message
-from relais.emulator.settings import DEMO_SENDER, DoubleSettings
+from relais.emulator.settings import DoubleSettings
 from relais.emulator.twilio_double import TwilioDouble
 
 ACCOUNT_SID = "AC" + "0123456789abcdef" * 2
@@ -256,7 +257,7 @@ def running_double(
     *,
     account_sid: str = ACCOUNT_SID,
     auth_token: str = AUTH_TOKEN,
-    sender: str = DEMO_SENDER,
+    sender: str = DEMO_NUMBER,
     webhook: str | None = None,
     faults: Iterable[FaultRule | dict[str, Any]] = (),
     **settings: Any,

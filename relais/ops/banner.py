@@ -2,10 +2,8 @@
 
 import socket
 
+from relais.demo_accounts import DEMO_ACCOUNTS, DEMO_PASSWORD
 from relais.environment import LOOPBACK_HOSTS, Environment
-
-DEMO_ACCOUNTS = ("admin@relais.test", "superviseur@relais.test", "agent1@relais.test", "agent2@relais.test")
-DEMO_PASSWORD = "relais-demo"  # noqa: S105
 
 
 def is_healthy(listener: socket.socket) -> bool:

@@ -12,6 +12,8 @@ from relais.ops.process import dies_with_parent
 
 MAX_RESTART_DELAY_SECONDS = 30
 MAX_EXITS, EXIT_WINDOW_SECONDS = 5, 60
+CRASH_LOOP_TEXT = "for the fifth time in a minute"
+"""Crash loop: after so many exits within this window the supervisor stops everything, and says so in these words."""
 
 
 class Child:

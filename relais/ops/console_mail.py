@@ -5,7 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.mail.backends.console import EmailBackend as Console
 
-from relais.ops.log_files import MAX_LOG_BYTES, open_log, rotate, write_line
+from relais.ops.log_files import open_log, write_line
+from relais.ops.log_rotation import MAX_LOG_BYTES, rotate
 
 
 class EmailBackend(Console):

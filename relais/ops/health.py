@@ -23,8 +23,11 @@ from relais.ops.job_progress import SELECT_OLDEST_READY, SELECT_PROGRESS, JobPro
 from relais.process_identity import process_identity
 
 HEARTBEAT_NAMES = ("jobs", "sender")
+HEARTBEAT_INTERVAL_SECONDS = 4.0
 STALE_AFTER_SECONDS = 15
-"""A heartbeat is written every 4 seconds."""
+"""Without a heartbeat for so long a process or a worker counts as dead; the jobs of such a worker are retried."""
+SENDER_STALE_AFTER_SECONDS = 10.0
+"""Without a successful poll of the outbox for so long the sender writes no heartbeat."""
 DATABASE_TIMEOUT_SECONDS = 1.5
 
 CONFIRM_LATE_AFTER_SECONDS = 0.3

@@ -11,8 +11,9 @@ from typing import Any
 
 from django.conf import settings
 
-from relais.ops.log_files import BACKUP_COUNT, MAX_LOG_BYTES, open_log, rotate, write_line
+from relais.ops.log_files import open_log, write_line
 from relais.ops.log_format import JsonFormatter
+from relais.ops.log_rotation import BACKUP_COUNT, MAX_LOG_BYTES, rotate
 
 log = logging.getLogger(__name__)
 STDOUT_FD, STDERR_FD = 1, 2

@@ -1,4 +1,4 @@
-"""The queries and thresholds that the doctor and the status page share: outbox, failed jobs, heartbeats.
+"""The queries that the doctor and the status page share: outbox, failed jobs, heartbeats.
 
 The SQL runs on a Django connection and on a plain psycopg connection alike.
 """
@@ -9,11 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-MAX_UNSENT_SECONDS = 60
-"""A message that waits longer in the outbox is reported."""
-FAILED_JOBS_WINDOW_SECONDS = 86_400
-"""Older failures of jobs are not reported."""
 
 SELECT_OUTBOX = """
 select state, count(*), min(created_at), max(extract(epoch from now() - created_at))::float,

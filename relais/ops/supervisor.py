@@ -18,17 +18,20 @@ from relais.data_folder import DataFolder
 from relais.environment import Environment
 from relais.ops import database, port
 from relais.ops.banner import banner, is_healthy
-from relais.ops.child_process import Child
+from relais.ops.child_process import CRASH_LOOP_TEXT, Child
 from relais.ops.disk_thresholds import is_full
 from relais.ops.errors import OperationError
 from relais.ops.health_watchdog import HealthProbe, HealthWatchdog
-from relais.ops.log_files import LogTail, copy_and_truncate, last_lines, write_line
+from relais.ops.log_files import LogTail, last_lines, write_line
 from relais.ops.log_format import is_routine, iso_timestamp, to_human
+from relais.ops.log_rotation import copy_and_truncate
 from relais.ops.process import is_alive
 from relais.ops.signals import SignalWaiter, StopRequested
 
 STDOUT_FD = 1
 SETTLE_SECONDS = 0.5
+STOP_TIMEOUT_SECONDS = {"database": 8, "emulator": 1, "web": 10, "jobs": 10, "prepare": 5}
+"""What each child has to finish its work before it is killed."""
 RELAIS_COMMAND = (sys.executable, "-P", "-m", "relais")
 
 
@@ -36,7 +39,7 @@ class Database(Child):
     """The embedded database as a child: the cluster starts and stops it."""
 
     def __init__(self, cluster: database.Cluster) -> None:
-        super().__init__("database", (), log=cluster.log, stop_timeout=8)
+        super().__init__("database", (), log=cluster.log, stop_timeout=STOP_TIMEOUT_SECONDS["database"])
         self.cluster = cluster
 
     def start(self) -> None:
@@ -119,7 +122,7 @@ class Supervisor:
         how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with {code}"
         if child.is_crash_looping and not disk_is_full:
             tail = "\n".join(f"  {line}" for line in last_lines(child.log, 15))
-            raise OperationError(f"{child.name} {how}, for the fifth time in a minute: Relais stops.\n{tail}")
+            raise OperationError(f"{child.name} {how}, {CRASH_LOOP_TEXT}: Relais stops.\n{tail}")
         print_notice(f"{child.name} {how}; it is started again in {delay} s.", child=child.name, code=code)
 
     def _restart_exited(self, child: Child) -> None:
@@ -220,10 +223,10 @@ def start_everything(
     logs = environment.data_dir / "log"
     variables = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1", "RELAIS_SUPERVISOR": str(os.getpid())}
 
-    def child(name: str, *arguments: str, stop_timeout: float, pass_fds: Sequence[int] = ()) -> Child:
+    def child(name: str, *arguments: str, pass_fds: Sequence[int] = ()) -> Child:
         return Child(
             name, [*RELAIS_COMMAND, *arguments], log=logs / f"{name}.log",
-            stop_timeout=stop_timeout, variables=variables, pass_fds=[lock, *pass_fds],
+            stop_timeout=STOP_TIMEOUT_SECONDS[name], variables=variables, pass_fds=[lock, *pass_fds],
             rotates_own_log=name in ("web", "jobs"),
         )  # fmt: skip
 
@@ -233,17 +236,17 @@ def start_everything(
         emulator_port = port.free_port()
         variables["RELAIS_EMULATOR_URL"] = f"http://127.0.0.1:{emulator_port}"
         DataFolder(environment.data_dir).write_emulator_url(variables["RELAIS_EMULATOR_URL"])
-        supervisor.start(child("emulator", "emulator", "--port", str(emulator_port), stop_timeout=1))
+        supervisor.start(child("emulator", "emulator", "--port", str(emulator_port)))
     # They import their code while the tables are prepared, and go on at end-of-file of this pipe.
     gate, prepared = os.pipe()
     fd = listener.fileno()
     if sys.stdout.isatty():  # E-mails hold password links, which no log collector may get.
         supervisor.log_tails["mail"] = LogTail(logs / "mail.log")
     supervisor.start(
-        child("web", "web", "--fd", str(fd), "--after", str(gate), stop_timeout=10, pass_fds=[fd, gate]),
-        child("jobs", "jobs", "--after", str(gate), stop_timeout=10, pass_fds=[gate]),
+        child("web", "web", "--fd", str(fd), "--after", str(gate), pass_fds=[fd, gate]),
+        child("jobs", "jobs", "--after", str(gate), pass_fds=[gate]),
     )
-    supervisor.run_to_completion(child("prepare", "prepare", stop_timeout=5))
+    supervisor.run_to_completion(child("prepare", "prepare"))
     os.close(prepared)
     address = listener.getsockname()[:2]
     supervisor.health = HealthWatchdog(lambda: HealthProbe(address))

@@ -11,19 +11,17 @@ from procrastinate import JobContext
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import UniqueViolation
 
+from relais.ops.health import STALE_AFTER_SECONDS
 from relais.ops.job_tracker import job_tracker
 
 log = logging.getLogger(__name__)
-
-WORKER_STALE_AFTER_SECONDS = 15
-"""Without a heartbeat for so long a worker counts as dead, and its jobs are retried."""
 
 
 @app.task(name="relais.ops.tasks.retry_stalled", queueing_lock="retry_stalled", priority=1, pass_context=True)
 async def retry_stalled(context: JobContext, timestamp: int) -> None:
     """Retry the jobs of dead workers, and the jobs of living workers that are not running."""
     manager = context.app.job_manager
-    stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=WORKER_STALE_AFTER_SECONDS))
+    stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=STALE_AFTER_SECONDS))
     doing = await manager.list_jobs_async(status="doing")
     for job in [*stalled, *job_tracker.find_lost(doing, now=time.monotonic())]:
         if job_tracker.is_running(job.id):

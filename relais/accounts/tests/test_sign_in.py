@@ -5,9 +5,10 @@ from django.contrib.auth.hashers import MD5PasswordHasher
 from django.test import Client
 from django.urls import reverse
 
-from relais.accounts.demo import DEMO_PASSWORD, create_demo_users
+from relais.accounts.demo import create_demo_users
 from relais.accounts.models import User
 from relais.accounts.tests.browsers import PASSWORD, is_signed_in, sign_in
+from relais.demo_accounts import DEMO_PASSWORD
 
 pytestmark = pytest.mark.django_db
 

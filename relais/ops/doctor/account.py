@@ -9,16 +9,14 @@ from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, urldefrag, urlsplit
 
-from relais.company.messenger import RETRY_FRAGMENT
-from relais.emulator.settings import DEMO_SENDER
+from relais.demo_accounts import DEMO_NUMBER
 from relais.environment import REQUIRED_TWILIO_VARIABLES, Environment
 from relais.ops.doctor import http_probe
 from relais.ops.doctor.context import DoctorContext
 from relais.ops.doctor.result import CheckResult, failed, ok, unverified, warning
 from relais.whatsapp import client
+from relais.whatsapp.webhook_urls import RETRY_FRAGMENT
 
-SANDBOX_NUMBER = DEMO_SENDER
-"""Twilio's shared number for trials, which no account lists."""
 ASK_TWILIO = "relais doctor --live asks Twilio."
 SENDERS_PAGE_SIZE = 1000
 ONLINE_STATUSES = ("ONLINE", "ONLINE:UPDATING")
@@ -55,11 +53,7 @@ def _malformed_credentials(environment: Environment) -> Iterator[CheckResult]:
         )
     elif not re.fullmatch(r"AC[0-9a-f]{32}", environment.twilio_account_sid):
         yield failed("TWILIO_ACCOUNT_SID does not look like one: AC and 32 digits or letters a–f.", where)
-    tokens = {
-        "TWILIO_AUTH_TOKEN": environment.twilio_auth_token,
-        "TWILIO_AUTH_TOKEN_SECONDARY": environment.twilio_auth_token_secondary,
-    }
-    for name, token in tokens.items():
+    for name, token in environment.twilio_auth_tokens.items():
         if token and not re.fullmatch(r"[0-9a-f]{32}", token):
             yield failed(f"{name} does not look like one: 32 digits or letters a–f.", where)
 
@@ -226,7 +220,7 @@ def _fetch_sender(context: DoctorContext) -> Any:
         )
     if sender is not None:
         return sender
-    if number == SANDBOX_NUMBER:
+    if number == DEMO_NUMBER:
         return unverified(
             f"{number} is Twilio's sandbox, which no account lists.",
             "Check in its console, under Messaging → Try it out → WhatsApp sandbox settings.",

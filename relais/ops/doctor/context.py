@@ -56,8 +56,7 @@ class DoctorContext:
         environment = self.environment
         password = str(psycopg.conninfo.conninfo_to_dict(environment.database_url).get("password") or "")
         secrets = [
-            environment.twilio_auth_token,
-            environment.twilio_auth_token_secondary,
+            *environment.twilio_auth_tokens.values(),
             environment.studio_webhook_secret,
             environment.secret_key,
             password,

@@ -12,13 +12,12 @@ from relais.ops.doctor.result import CheckResult, failed, ok, unverified, warnin
 from relais.ops.health import STALE_AFTER_SECONDS
 from relais.ops.job_progress import SELECT_OLDEST_READY, SELECT_PROGRESS, JobProgress, periodic_intervals
 from relais.ops.status_queries import (
-    FAILED_JOBS_WINDOW_SECONDS,
-    MAX_UNSENT_SECONDS,
     SELECT_FAILED_JOBS,
     SELECT_HEARTBEATS,
     SELECT_OUTBOX,
     Outbox,
 )
+from relais.ops.status_thresholds import FAILED_JOBS_WINDOW_SECONDS, MAX_UNSENT_SECONDS
 
 MAX_JOB_WAIT_SECONDS = 300
 

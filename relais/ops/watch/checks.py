@@ -20,16 +20,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 from prometheus_client import REGISTRY
 
-from relais.company.messenger import STUDIO_HOOKS
 from relais.ops.disk_thresholds import CRITICAL_FREE_BYTES, LOW_FREE_BYTES
 from relais.ops.job_progress import JobProgress, periodic_intervals
-from relais.ops.status_queries import MAX_UNSENT_SECONDS
+from relais.ops.status_thresholds import MAX_UNSENT_SECONDS
 from relais.ops.watch import queries
 from relais.ops.watch.metrics_store import metrics_store
 from relais.ops.watch.snapshot import DAY, FIFTEEN_MINUTES, HOUR, StatusSnapshot
 from relais.web.templatetags.relais import duration
 from relais.whatsapp.error_sentences import error_sentence
 from relais.whatsapp.reconcile.status import reconciliation_status
+from relais.whatsapp.webhook_urls import STUDIO_HOOKS
 
 MAX_UNSENT = timedelta(seconds=MAX_UNSENT_SECONDS)
 TWILIO_HOOK_PATHS = [f"/api/twilio/{name}" for name in ("message", "status", *STUDIO_HOOKS)]

@@ -10,12 +10,12 @@ from django.db import connection
 
 from relais.ops.job_progress import SELECT_OLDEST_READY, SELECT_PROGRESS, JobProgress
 from relais.ops.status_queries import (
-    FAILED_JOBS_WINDOW_SECONDS,
     SELECT_FAILED_JOBS,
     SELECT_HEARTBEATS,
     SELECT_OUTBOX,
     Outbox,
 )
+from relais.ops.status_thresholds import FAILED_JOBS_WINDOW_SECONDS
 
 SELECT_JOB_COUNTS = """
 select task_name,
