@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from psycopg.conninfo import conninfo_to_dict
 
 from relais import environment as _environment
+from relais.http_server.request_body import MAX_FORM_BYTES as _MAX_FORM_BYTES
 
 ENVIRONMENT = _environment.load(_environment.ROOT, os.environ)
 BASE_DIR = Path(__file__).resolve().parent
@@ -183,7 +184,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "relais.web.storage.Storage"},
 }
 MESSAGE_TAGS = {_levels.SUCCESS: "good", _levels.WARNING: "attention"}
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2_000_000
+DATA_UPLOAD_MAX_MEMORY_SIZE = _MAX_FORM_BYTES
 
 EMAIL_BACKEND = "relais.ops.console_mail.EmailBackend"
 DEFAULT_FROM_EMAIL = f"relais@{_public.hostname}"

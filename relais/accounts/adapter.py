@@ -13,7 +13,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from relais.accounts.login_delay import delay_response
-from relais.accounts.login_throttle import LoginThrottle
+from relais.accounts.login_throttle import TOO_MANY_FAILURES, LoginThrottle
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 class AccountAdapter(DefaultAccountAdapter):
     error_messages = DefaultAccountAdapter.error_messages | {
         "email_password_mismatch": _("L'e-mail ou le mot de passe n'est pas le bon."),
-        "too_many_login_attempts": _("Trop d'essais manqués. Attendez cinq minutes, puis réessayez."),
+        "too_many_login_attempts": TOO_MANY_FAILURES,
         "enter_current_password": _("Ce n'est pas votre mot de passe actuel."),
     }
 

@@ -19,7 +19,10 @@ log = logging.getLogger(__name__)
 
 
 def password_link(user: User) -> str:
-    """Valid once and for three days; a new password or e-mail, or a sign-in, invalidates it."""
+    """Valid once and for three days (`settings.PASSWORD_RESET_TIMEOUT`).
+
+    A new password or e-mail, or a sign-in, invalidates it.
+    """
     url_arguments = {"uidb36": user_pk_to_url_str(user), "key": default_token_generator.make_token(user)}
     # The public URL and not the Host header, which the client controls: the link is sent by e-mail.
     return settings.PUBLIC_BASE_URL + reverse("account_reset_password_from_key", kwargs=url_arguments)

@@ -8,20 +8,21 @@ responses, and those of anyone who signs in meanwhile, are delayed.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
+from relais.accounts.client_network import network_of
 from relais.accounts.models import SignInFailure
 
 FAILURE_WINDOW = timedelta(minutes=5)
+TOO_MANY_FAILURES = _("Trop d'essais manqués. Attendez cinq minutes, puis réessayez.")
 MAX_FAILURES_PER_ACCOUNT = 5
 """Of one account from one address."""
 MAX_FAILURES_PER_ADDRESS = 50
-"""Of one IPv4 address, or one IPv6 network of 64 bits, which is what a single subscriber is assigned."""
-IPV6_PREFIX_BITS = 64
+"""Of one IPv4 address or IPv6 network (`client_network.py`)."""
 UNDELAYED_FAILURES_PER_ACCOUNT, UNDELAYED_FAILURES_IN_ALL = 10, 200
 """From all addresses together; up to here responses are not delayed."""
 FAILURES_PER_DELAY_SECOND_OF_ACCOUNT, FAILURES_PER_DELAY_SECOND_IN_ALL = 5, 100
@@ -67,17 +68,6 @@ class LoginThrottle:
 
     def reset(self) -> None:
         SignInFailure.objects.filter(account=self.account, address=self.address).delete()
-
-
-def network_of(address: str) -> str:
-    """The address, or for IPv6 its /64 network: a client can choose any address in it."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if ip.version == 6 and ip.ipv4_mapped:
-        return str(ip.ipv4_mapped)
-    return str(ipaddress.ip_network((ip, IPV6_PREFIX_BITS), strict=False)) if ip.version == 6 else str(ip)
 
 
 def _delay_seconds(failures: QuerySet[SignInFailure], undelayed: int, per_second: int) -> float:

@@ -11,10 +11,6 @@ from typing import Any
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-STUDIO_HOOKS = ("incoming", "menu-choice", "free-input", "agent-transfer", "complete")
-RETRY_FRAGMENT = "#rc=3&rp=5xx,ct,rt"
-"""Twilio's connection overrides: three retries after a 5xx response, a connect timeout or a read timeout."""
-
 
 class CannotSendTestMessage(Exception):
     """Why a test message was not sent, as a translated sentence for the user."""
@@ -44,13 +40,14 @@ def configured_credentials() -> dict[str, bool]:
 
 def webhook_urls() -> dict[str, str]:
     """The webhook URLs to paste into Twilio's console."""
-    hooks = settings.PUBLIC_BASE_URL + "/api/twilio/"
-    return {"message": f"{hooks}message{RETRY_FRAGMENT}", "status": f"{hooks}status{RETRY_FRAGMENT}"}
+    urls: dict[str, str] = import_string(f"{settings.MESSENGER}.webhook_urls.webhook_urls")()
+    return urls
 
 
 def studio_hook_urls() -> list[str]:
-    """The URLs for the HTTP widgets of a Studio flow, without the secret, which is in the environment only."""
-    return [f"{settings.PUBLIC_BASE_URL}/api/twilio/{name}" for name in STUDIO_HOOKS]
+    """The URLs for the HTTP widgets of a Studio flow."""
+    urls: list[str] = import_string(f"{settings.MESSENGER}.webhook_urls.studio_hook_urls")()
+    return urls
 
 
 def send_test_message(to: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""The size limit of media, and the errors after which a download is not retried."""
+"""The limits of media: size, number in a message; and the errors after which a download is not retried."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 MAX_MEDIA_MEGABYTES = 16
 """WhatsApp's own limit, as Twilio passes it on."""
+MAX_MEDIA_PER_MESSAGE = 10
 MEDIA_GIVEN_UP = "given up"
 """The error of media whose download was refused, or not answered, for a day."""
 MEDIA_NOT_OURS, MEDIA_TOO_LARGE, MEDIA_DELETED = "not ours", "too large", "deleted"

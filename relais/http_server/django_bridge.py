@@ -11,15 +11,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from relais.http_server.bulkheads import BULKHEADS, Bulkhead, ClientDisconnected, Overloaded, bulkhead_for
+from relais.http_server.request_body import BodyTooLarge, max_body_bytes, read_body
 
 RELEASE_THREAD = "relais.release_thread"
 """The key in the ASGI scope by which a thread releases itself."""
 SEND_QUEUE_CHUNKS = 256
 """Chunks of 4 kB that wait for the client. Most pictures have fewer, so that a slow client does not keep the thread."""
-MAX_FORM_BYTES = 2_000_000
-"""No form without files is larger, and Django refuses one above its own limit."""
-MAX_UPLOAD_BYTES = 6_000_000
-"""A form with files (multipart): 5 MB and its fields. All bodies together have a budget in `connection_limits.py`."""
 
 
 class DjangoBridge:
@@ -46,9 +43,12 @@ class DjangoBridge:
             return
         request = Request(scope, receive)
         with suppress(ClientDisconnect, ClientDisconnected):
-            body = await _read_body(request)
-            if body is None:
-                await self.too_large_response(request, _max_body_bytes(request))(scope, receive, send)
+            max_bytes = max_body_bytes(request)
+            try:
+                # Before a thread is taken: a slow sender costs memory, never a thread.
+                body = await read_body(request, max_bytes=max_bytes)
+            except BodyTooLarge:
+                await self.too_large_response(request, max_bytes)(scope, receive, send)
                 return
             try:
                 await self.pools[bulkhead_for(request)].serve(request, body, receive, send)
@@ -108,27 +108,6 @@ def _release_when_done(django: Any) -> Any:
             environ["asgi.scope"][RELEASE_THREAD]()
 
     return application
-
-
-async def _read_body(request: Request) -> bytes | None:
-    """Read it before a thread is taken: a slow sender costs memory, never a thread. None if it is too large."""
-    limit = _max_body_bytes(request)
-    declared = request.headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared[:12]) > limit:
-        return None
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > limit:
-            return None
-    return b"".join(chunks)
-
-
-def _max_body_bytes(request: Request) -> int:
-    is_upload = request.headers.get("content-type", "").startswith("multipart/form-data")
-    return MAX_UPLOAD_BYTES if is_upload else MAX_FORM_BYTES
 
 
 def _receive_body(body: bytes) -> Receive:

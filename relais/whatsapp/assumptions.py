@@ -3,8 +3,6 @@
 To be verified on a live account; `relais doctor --live` checks some of them.
 """
 
-from datetime import timedelta
-
 STUDIO_SIGNS_ITS_HTTP_WIDGET = False
 """Unverified. So the hooks for Studio also accept the secret in their URL (HTTP Basic)."""
 
@@ -29,33 +27,21 @@ PHONE_NUMBER_FIELD = "WaId"
 OPT_OUT_FIELD = "OptOutType"
 """STOP, START or HELP when Twilio's Advanced Opt-Out matches a keyword. Documented for messaging services."""
 
-OPT_OUT_KEYWORDS = frozenset(
-    {
-        "stop",
-        "stopall",
-        "stop all",
-        "unsubscribe",
-        "optout",
-        "opt out",
-        "arret",
-        "desabonnement",
-        "se desabonner",
-    }
-)
-"""Opt-out keywords where Twilio reports no OptOutType. They must be the whole text; accents, case and punctuation
-around it are ignored. Twilio's default keywords that also answer a bot's question (cancel, end, quit) are left out: if
-one of them did opt the client out, Twilio rejects the next message with 21610, and that is stored."""
+OPT_OUT_KEYWORDS_ARE_KNOWN = True
+"""Opt-out keywords where Twilio reports no OptOutType are those of `inbound/opt_out.py`. Twilio's default keywords that
+also answer a bot's question (cancel, end, quit) are left out: if one of them did opt the client out, Twilio rejects the
+next message with 21610, and that is stored."""
 
 STATUS_CALLBACKS_TAKE_OVERRIDES = True
 """The URL fragment that asks for retries is documented for webhooks in general. Unverified for the StatusCallback of a
 single message: if Twilio ignores it, the reconciliation catches up with a status lost to a 503."""
 
-WEBHOOK_RETRY_OVERRIDES = "#rc=3&rp=5xx,ct,rt"
-"""Connection overrides: three retries, also after a 5xx or no response. The signature does not cover the fragment."""
+SIGNATURE_COVERS_NO_FRAGMENT = True
+"""Unverified: the fragment of a webhook's URL, with its connection overrides (`webhook_urls.py`), is not signed."""
 
-SECOND_LOG_LOOKUP_AFTER = timedelta(seconds=45)
-"""Unverified: a message that Twilio accepted is in its log by then. If it appears later, it was sent twice, unless an
-agent wrote it."""
+LOG_HAS_MESSAGE_AT_SECOND_LOOKUP = True
+"""Unverified: a message that Twilio accepted is in its log by the second lookup (`outbound/uncertain_sends.py`). If it
+appears later, it was sent twice, unless an agent wrote it."""
 
 LOG_IS_ORDERED_BY_SEND_TIME = True
 """Unverified: Twilio lists its log newest first. Reading stops at the first page that is older than what is wanted."""

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-MAX_RETRY_AFTER_SECONDS = 300.0
+from relais.conversations.time_limits import MAX_RETRY_DELAY
+
+MAX_RETRY_AFTER_SECONDS = MAX_RETRY_DELAY.total_seconds()
 
 
 def retry_after_seconds(headers: Mapping[str, str] | None, *, now: datetime) -> float | None:

@@ -28,6 +28,7 @@ from twilio.rest import Client
 
 from relais.clients.addresses import canonical_address
 from relais.clients.models import known_address_form
+from relais.conversations.media_limits import MAX_MEDIA_PER_MESSAGE
 from relais.whatsapp.backoff import retry_after_seconds
 from relais.whatsapp.error_sentences import error_sentence, parse_error_code
 
@@ -38,7 +39,6 @@ READ_TIMEOUT_SECONDS = 10
 MAX_POOLED_CONNECTIONS = 32
 LOG_PAGE_SIZE = 100
 """Messages per page of Twilio's message log. Twilio's maximum is 1000."""
-MAX_MEDIA_PER_MESSAGE = 10
 PAGE_RETRY_PAUSES_SECONDS = (1.0, 2.0, 4.0)
 """Pauses between the attempts to read one page of a list. A longer Retry-After takes precedence."""
 QUICK_PAGE_RETRY_PAUSES_SECONDS = (1.0,)

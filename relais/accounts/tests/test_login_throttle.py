@@ -8,9 +8,10 @@ from django.db import connection
 from django.test import Client
 from django.utils.timezone import now
 
+from relais.accounts.client_network import network_of
 from relais.accounts.invitation import password_link
 from relais.accounts.login_delay import DELAY_HEADER
-from relais.accounts.login_throttle import FAILURE_WINDOW, LoginThrottle, network_of
+from relais.accounts.login_throttle import FAILURE_WINDOW, LoginThrottle
 from relais.accounts.models import SignInFailure
 from relais.accounts.tests.browsers import is_signed_in, sign_in
 

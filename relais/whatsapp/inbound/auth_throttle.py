@@ -8,25 +8,20 @@ from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from typing import TypeVar
 
+from django.utils.translation import gettext_lazy as _
+
+from relais.accounts.client_network import network_of
+
+MAX_REJECTED_CALLS = 30
+"""Rejected calls of one address per window, after which a call without plausible credentials is not even read."""
+MAX_WRONG_CREDENTIALS = 100
+"""Wrong secrets or tokens of one address per window. A widget with an outdated secret sends one per message."""
 WINDOW_SECONDS = 300.0
+TOO_MANY_FAILURES = _("Trop d'essais manqués. Attendez cinq minutes, puis réessayez.")
 MAX_ADDRESSES = 10_000
 TRUSTED_SECONDS = 86_400.0
 """After valid credentials."""
-IPV6_PREFIX_BITS = 64
 Value = TypeVar("Value")
-
-
-def address_key(host: str) -> str:
-    """The key a client is counted by: its IPv4 address, or its /64 network, which one IPv6 client has to itself."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    if not isinstance(address, IPv6Address):
-        return host
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return f"{IPv6Address(int(address) >> IPV6_PREFIX_BITS << IPV6_PREFIX_BITS)}/{IPV6_PREFIX_BITS}"
 
 
 def is_loopback(host: str) -> bool:
@@ -59,23 +54,23 @@ class FailureLimiter:
         self._successes: OrderedDict[str, float] = OrderedDict()
 
     def record_failure(self, host: str) -> None:
-        key, now = address_key(host), self._clock()
+        key, now = network_of(host), self._clock()
         since, count = self._failures.get(key, (now, 0))
         if now - since >= self.window_seconds:
             since, count = now, 0
         _store_bounded(self._failures, key, (since, count + 1))
 
     def record_success(self, host: str) -> None:
-        _store_bounded(self._successes, address_key(host), self._clock())
+        _store_bounded(self._successes, network_of(host), self._clock())
 
     def is_exceeded(self, host: str) -> bool:
-        since, count = self._failures.get(address_key(host), (0.0, 0))
+        since, count = self._failures.get(network_of(host), (0.0, 0))
         return count >= self.limit and self._clock() - since < self.window_seconds
 
     def is_trusted(self, host: str) -> bool:
         """Whether valid credentials came from here within a day, or may have: an address that many clients share must
         not be blocked for all of them because of one."""
-        at = self._successes.get(address_key(host))
+        at = self._successes.get(network_of(host))
         return is_loopback(host) or (at is not None and self._clock() - at < TRUSTED_SECONDS)
 
     def reset(self) -> None:

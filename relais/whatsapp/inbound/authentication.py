@@ -16,7 +16,7 @@ from django.utils import timezone
 from relais.accounts.bearer import bearer_token
 from relais.accounts.models import ApiToken
 from relais.db_connection import releasing_connection
-from relais.whatsapp.inbound.auth_throttle import FailureLimiter
+from relais.whatsapp.inbound.auth_throttle import MAX_REJECTED_CALLS, MAX_WRONG_CREDENTIALS, FailureLimiter
 from relais.whatsapp.inbound.raw_request import RawRequest
 from relais.whatsapp.inbound.signature import (
     basic_credentials,
@@ -25,10 +25,6 @@ from relais.whatsapp.inbound.signature import (
     is_signed,
 )
 
-MAX_REJECTED_CALLS = 30
-"""Rejected calls of one address per window, after which a call without plausible credentials is not even read."""
-MAX_WRONG_CREDENTIALS = 100
-"""Wrong secrets or tokens of one address per window. A widget with an outdated secret sends one per message."""
 SMALL_BODY_BYTES = 16 * 1024
 """Verified on the event loop, which is faster than handing it to a thread. What Twilio sends for a message is far
 smaller."""
@@ -154,7 +150,7 @@ class TokenAuthentication(Authentication):
 
 def _is_signed_by_twilio(raw: RawRequest) -> bool:
     environment = settings.ENVIRONMENT
-    tokens = (environment.twilio_auth_token, environment.twilio_auth_token_secondary)
+    tokens = environment.twilio_auth_tokens.values()
     return is_signed(raw, base_url=environment.public_base_url, tokens=tokens)
 
 

@@ -22,6 +22,13 @@ log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+MAX_BATCH_SIZE = 100
+MAX_QUEUED_CALLS = 1_000
+BATCH_TIMEOUT_SECONDS = 4.0
+"""A batch that takes longer counts as hanging and is aborted."""
+MAX_WAIT_SECONDS = 10.0
+"""After this long a queued call fails, even while batches go on."""
+STOP_TIMEOUT_SECONDS = 4.0
 IDLE_RELEASE_SECONDS = 2.0
 """After this long without a call the resource is released."""
 RETRY_PAUSE_SECONDS = 0.05
@@ -85,10 +92,10 @@ class Batcher(Generic[Item, Result]):
         process: Callable[[Sequence[Item]], Sequence[Result]],
         *,
         resource: BatchResource | None = None,
-        max_batch_size: int = 100,
-        max_queued: int = 1000,
-        batch_timeout_seconds: float = 4.0,
-        max_wait_seconds: float = 10.0,
+        max_batch_size: int = MAX_BATCH_SIZE,
+        max_queued: int = MAX_QUEUED_CALLS,
+        batch_timeout_seconds: float = BATCH_TIMEOUT_SECONDS,
+        max_wait_seconds: float = MAX_WAIT_SECONDS,
         on_batch: Callable[[int, float], None] = lambda count, seconds: None,
     ) -> None:
         self.process = process
@@ -123,7 +130,7 @@ class Batcher(Generic[Item, Result]):
         finally:
             pending.timer.cancel()
 
-    def stop(self, timeout_seconds: float = 4.0) -> None:
+    def stop(self, timeout_seconds: float = STOP_TIMEOUT_SECONDS) -> None:
         """Process what is queued and accept nothing more."""
         self.close()
         if self._thread is not None:

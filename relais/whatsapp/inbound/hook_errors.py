@@ -13,15 +13,17 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from relais.accounts.models import TokenRefused
+from relais.http_server.request_body import BodyTooLarge
 from relais.whatsapp import metrics
+from relais.whatsapp.inbound.auth_throttle import WINDOW_SECONDS
 from relais.whatsapp.inbound.authentication import AuthenticationOverloaded
 from relais.whatsapp.inbound.batcher import Overloaded
 from relais.whatsapp.inbound.params import InvalidParams
-from relais.whatsapp.inbound.raw_request import BodyTooLarge
+from relais.whatsapp.inbound.raw_request import BODY_TOO_LARGE
 from relais.whatsapp.inbound.studio_hooks import UnknownConversation
 
 log = logging.getLogger(__name__)
-HEADERS = {405: {"Allow": "POST"}, 429: {"Retry-After": "300"}, 503: {"Retry-After": "5"}}
+HEADERS = {405: {"Allow": "POST"}, 429: {"Retry-After": str(int(WINDOW_SECONDS))}, 503: {"Retry-After": "5"}}
 
 
 class HookError(Exception):
@@ -44,7 +46,7 @@ def errors_as_hook_errors(path: str) -> Iterator[None]:
     except (HookError, ClientDisconnect):
         raise
     except BodyTooLarge as error:
-        raise HookError(413, _("Le corps dépasse 256 ko.")) from error
+        raise HookError(413, str(BODY_TOO_LARGE)) from error
     except InvalidParams as error:
         raise HookError(422, str(error), errors=error.errors) from error
     except UnknownConversation as error:

@@ -18,12 +18,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from relais.db_connection import releasing_connection
+from relais.http_server.request_body import read_body
 from relais.whatsapp import connection_status, metrics
+from relais.whatsapp.inbound.auth_throttle import TOO_MANY_FAILURES
 from relais.whatsapp.inbound.authentication import Authentication, NotAuthenticated, is_doctor_probe
 from relais.whatsapp.inbound.batcher import Batcher
 from relais.whatsapp.inbound.hook_errors import HookError, errors_as_hook_errors
 from relais.whatsapp.inbound.params import Params, parse_params
-from relais.whatsapp.inbound.raw_request import RawRequest, declared_size, read_body, read_head
+from relais.whatsapp.inbound.raw_request import MAX_BODY_BYTES, RawRequest, declared_size, read_head
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -66,7 +68,7 @@ class Hook(ABC):
         # A body without a declared size is read in any case: if it is too large, 413 comes before 403.
         if size is not None and self.authentication.is_rejected_unread(head, host):
             raise self._rejected(head, host, NotAuthenticated(), reason="unread")
-        raw = replace(head, body=await read_body(request))
+        raw = replace(head, body=await read_body(request, max_bytes=MAX_BODY_BYTES))
         if raw.field_count > MAX_FORM_FIELDS:
             metrics.count_rejected_call(self.path, "fields")
             raise HookError(
@@ -88,7 +90,7 @@ class Hook(ABC):
                 self.path, reason or ("guesses" if error.is_throttled else "credentials")
             )
         if error.is_throttled:
-            return HookError(429, _("Trop d'essais manqués. Attendez cinq minutes, puis réessayez."))
+            return HookError(429, str(TOO_MANY_FAILURES))
         return HookError(403, _("La signature de l'appel n'est pas valable."))
 
     @abstractmethod

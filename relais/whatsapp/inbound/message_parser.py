@@ -9,6 +9,7 @@ from django.conf import settings
 
 from relais.clients.addresses import CHANNEL, InvalidAddress, canonical_address, phone_number
 from relais.conversations.inbound_messages import InboundMedia, InboundMessage
+from relais.conversations.media_limits import MAX_MEDIA_PER_MESSAGE
 from relais.text import has_visible_characters
 from relais.whatsapp.assumptions import (
     EXTERNAL_USER_ID_FIELD,
@@ -19,7 +20,6 @@ from relais.whatsapp.inbound.opt_out import consent_of
 from relais.whatsapp.inbound.params import InvalidParams, Params
 from relais.whatsapp.inbound.readable_fields import readable_content
 
-MAX_MEDIA = 10
 USER_ID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9._-]{1,125}")
 """Meta's business-scoped user id: a country code and an opaque name. Anything else identifies nobody."""
 
@@ -94,7 +94,7 @@ def _media(params: Params) -> tuple[InboundMedia, ...]:
     """Count the URLs that are present: NumMedia is only an announcement."""
     media = [
         InboundMedia(url, params.text(f"MediaContentType{n}"))
-        for n in range(MAX_MEDIA)
+        for n in range(MAX_MEDIA_PER_MESSAGE)
         if (url := params.text(f"MediaUrl{n}").strip())
     ]
     return tuple(media)

@@ -1,4 +1,4 @@
-"""Opt-out and opt-in of a client: by Twilio's `OptOutType`, else by keywords (`assumptions.OPT_OUT_KEYWORDS`)."""
+"""Opt-out and opt-in of a client: by Twilio's `OptOutType`, else by keywords."""
 
 from __future__ import annotations
 
@@ -6,9 +6,24 @@ import re
 import unicodedata
 
 from relais.conversations.inbound_messages import Consent
-from relais.whatsapp.assumptions import OPT_OUT_FIELD, OPT_OUT_KEYWORDS
+from relais.whatsapp.assumptions import OPT_OUT_FIELD
 from relais.whatsapp.inbound.params import Params
 
+OPT_OUT_KEYWORDS = frozenset(
+    {
+        "stop",
+        "stopall",
+        "stop all",
+        "unsubscribe",
+        "optout",
+        "opt out",
+        "arret",
+        "desabonnement",
+        "se desabonner",
+    }
+)
+"""Used where Twilio reports no OptOutType. They must be the whole text; accents, case and punctuation around it are
+ignored. Which of Twilio's own are left out, and why: `assumptions.py`."""
 MAX_KEYWORD_CHARACTERS = 20
 CONSENTS = {"STOP": Consent.OPT_OUT, "START": Consent.OPT_IN, "HELP": Consent.UNCHANGED}
 

@@ -8,17 +8,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
+from django.utils.translation import gettext_lazy as _
+
+from relais.http_server.request_body import BodyTooLarge
+
 if TYPE_CHECKING:  # The jobs process parses parameters as well, and needs no web framework for it.
     from starlette.requests import Request
 
 MAX_BODY_BYTES = 256 * 1024
+BODY_TOO_LARGE = _("Le corps dépasse 256 ko.")
 FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
 SIGNATURE_CHARACTERS = 28
 """Base64 of a SHA-1 digest."""
-
-
-class BodyTooLarge(Exception):
-    """The body is larger than MAX_BODY_BYTES."""
 
 
 class Form:
@@ -109,18 +110,6 @@ def read_head(request: Request) -> RawRequest:
         signature=header(b"x-twilio-signature"),
         authorization=header(b"authorization"),
     )
-
-
-async def read_body(request: Request) -> bytes:
-    """Raises BodyTooLarge as soon as the bound is passed."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise BodyTooLarge
-    return b"".join(chunks)
 
 
 def _pair(field: str) -> tuple[str, str]:

@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
@@ -16,11 +15,11 @@ from relais.conversations import outbox
 from relais.conversations.models import MessageDelivery
 from relais.db_connection import release_connection
 from relais.whatsapp import client, metrics
-from relais.whatsapp.assumptions import STATUS_CALLBACKS_TAKE_OVERRIDES, WEBHOOK_RETRY_OVERRIDES
 from relais.whatsapp.backoff import backoff_seconds
 from relais.whatsapp.database_clock import SharedClock
 from relais.whatsapp.inbound.status_callbacks import fail_delivery
 from relais.whatsapp.outbound.uncertain_sends import NO_RESPONSE
+from relais.whatsapp.webhook_urls import status_callback_url
 
 log = logging.getLogger(__name__)
 MAX_STORE_ATTEMPTS = 20
@@ -87,12 +86,6 @@ def _call_twilio(delivery: MessageDelivery) -> SendOutcome:
     except client.OutcomeUnknown:
         return SendOutcome("unknown", error=NO_RESPONSE)
     return SendOutcome("accepted", sid=sid)
-
-
-def status_callback_url(ref: int) -> str:
-    """`ref` identifies the delivery in callbacks when the call itself got no response."""
-    fragment = WEBHOOK_RETRY_OVERRIDES if STATUS_CALLBACKS_TAKE_OVERRIDES else ""
-    return f"{settings.PUBLIC_BASE_URL}/api/twilio/status?ref={ref}{fragment}"
 
 
 def store_outcome(delivery: MessageDelivery, outcome: SendOutcome, clock: SharedClock) -> None:

@@ -27,7 +27,6 @@ from relais.conversations.querysets import MessageDeliveryQuerySet
 from relais.conversations.time_limits import CLAIM_LEASE, UNCERTAIN_HOLD
 from relais.db_connection import release_connection_unless_in_transaction, releasing_connection
 from relais.whatsapp import client
-from relais.whatsapp.assumptions import SECOND_LOG_LOOKUP_AFTER
 from relais.whatsapp.database_clock import SharedClock
 from relais.whatsapp.inbound.status_callbacks import apply_status
 
@@ -37,6 +36,9 @@ MAX_CONCURRENT_LOOKUPS = 16
 LOOKUPS_BEFORE_RESEND = 2
 MAX_CLOCK_SKEW = timedelta(seconds=60)
 """Between Twilio's clock and ours, about when a message was created."""
+SECOND_LOOKUP_DELAY = timedelta(seconds=45)
+"""By then a message that Twilio accepted is in its log (`assumptions.py`). The first lookup: `FIRST_LOOKUP_DELAY` in
+`conversations/time_limits.py`."""
 LOOKUP_RETRY_DELAY = timedelta(seconds=5)
 """After a lookup that failed, while the next messages of the conversation wait for the result."""
 SLOW_LOOKUP_RETRY_DELAY = timedelta(minutes=1)
@@ -144,7 +146,7 @@ def _mark_uncertain(claims: Any, at: datetime) -> int:
 @transaction.atomic
 def claim_due_lookups(at: datetime, *, limit: int) -> list[MessageDelivery]:
     """Uncertain sends to look up now, by this process and no other (SKIP LOCKED, then a lease)."""
-    due = Q(ask_after__lte=at) | Q(ask_after__gt=at + 2 * SECOND_LOG_LOOKUP_AFTER)
+    due = Q(ask_after__lte=at) | Q(ask_after__gt=at + 2 * SECOND_LOOKUP_DELAY)
     rows = MessageDelivery.objects.filter(due, state="uncertain", sid=None)
     rows = rows.select_related("event", "conversation__address").order_by("ask_after")
     claimed = list(rows.select_for_update(skip_locked=True, of=("self",))[:limit])
@@ -164,7 +166,7 @@ def resolve_uncertain_send(delivery: MessageDelivery, clock: SharedClock) -> Non
     if message is not None:
         _mark_as_sent(delivery, message, clock.now())
     elif delivery.asked + 1 < LOOKUPS_BEFORE_RESEND:
-        after = clock.now() + SECOND_LOG_LOOKUP_AFTER
+        after = clock.now() + SECOND_LOOKUP_DELAY
         _still_uncertain(delivery).update(asked=F("asked") + 1, ask_after=after)
     else:
         _resend_or_give_up(delivery, clock.now())

@@ -2,7 +2,8 @@
 
 import pytest
 
-from relais.whatsapp.inbound.auth_throttle import FailureLimiter, address_key
+from relais.accounts.client_network import network_of
+from relais.whatsapp.inbound.auth_throttle import FailureLimiter
 
 STRANGER = "203.0.113.7"
 
@@ -58,7 +59,7 @@ def test_a_new_window_starts_at_zero(limiter, clock):
     ],
 )
 def test_an_ipv6_client_is_counted_by_its_network(host, key):
-    assert address_key(host) == key
+    assert network_of(host) == key
 
 
 def test_an_address_is_trusted_for_a_day_by_a_success(limiter, clock):

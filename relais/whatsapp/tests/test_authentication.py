@@ -12,10 +12,9 @@ from django.conf import settings
 
 from relais.conversations.models import ConversationEvent
 from relais.whatsapp.inbound import authentication, raw_request, signature
+from relais.whatsapp.inbound.auth_throttle import MAX_REJECTED_CALLS, MAX_WRONG_CREDENTIALS
 from relais.whatsapp.inbound.authentication import (
     MAX_QUEUED_CHECKS,
-    MAX_REJECTED_CALLS,
-    MAX_WRONG_CREDENTIALS,
     SMALL_BODY_BYTES,
     AuthenticationState,
     NotAuthenticated,

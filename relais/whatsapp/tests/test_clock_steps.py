@@ -44,7 +44,7 @@ def step(request):
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(uncertain_sends, "SECOND_LOG_LOOKUP_AFTER", timedelta(seconds=1))
+    monkeypatch.setattr(uncertain_sends, "SECOND_LOOKUP_DELAY", timedelta(seconds=1))
 
 
 def the_clock_is_set(step):
