@@ -11,10 +11,10 @@ import hashlib
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from relais.accounts.client_network import network_of
+from relais.accounts.login_delay import delay_seconds
 from relais.accounts.models import SignInFailure
 
 FAILURE_WINDOW = timedelta(minutes=5)
@@ -23,10 +23,6 @@ MAX_FAILURES_PER_ACCOUNT = 5
 """Of one account from one address."""
 MAX_FAILURES_PER_ADDRESS = 50
 """Of one IPv4 address or IPv6 network (`client_network.py`)."""
-UNDELAYED_FAILURES_PER_ACCOUNT, UNDELAYED_FAILURES_IN_ALL = 10, 200
-"""From all addresses together; up to here responses are not delayed."""
-FAILURES_PER_DELAY_SECOND_OF_ACCOUNT, FAILURES_PER_DELAY_SECOND_IN_ALL = 5, 100
-MAX_DELAY_SECONDS = 10
 
 
 class LoginThrottle:
@@ -53,14 +49,7 @@ class LoginThrottle:
     def delay_seconds(self, at: datetime) -> float:
         """The delay of the response, whether the attempt succeeds or fails."""
         recent = SignInFailure.objects.filter(at__gt=at - FAILURE_WINDOW)
-        return max(
-            _delay_seconds(
-                recent.filter(account=self.account),
-                UNDELAYED_FAILURES_PER_ACCOUNT,
-                FAILURES_PER_DELAY_SECOND_OF_ACCOUNT,
-            ),
-            _delay_seconds(recent, UNDELAYED_FAILURES_IN_ALL, FAILURES_PER_DELAY_SECOND_IN_ALL),
-        )
+        return delay_seconds(recent.filter(account=self.account), recent)
 
     def record_failure(self, at: datetime) -> None:
         SignInFailure.objects.filter(at__lte=at - FAILURE_WINDOW).delete()
@@ -68,8 +57,3 @@ class LoginThrottle:
 
     def reset(self) -> None:
         SignInFailure.objects.filter(account=self.account, address=self.address).delete()
-
-
-def _delay_seconds(failures: QuerySet[SignInFailure], undelayed: int, per_second: int) -> float:
-    max_counted = undelayed + MAX_DELAY_SECONDS * per_second
-    return max(0, failures[:max_counted].count() - undelayed) / per_second

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -13,6 +12,7 @@ from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from relais.accounts.bearer import new_token
 from relais.accounts.roles import Role, is_at_least, roles_at_least
 from relais.accounts.signals import user_deactivated
 from relais.text import has_visible_characters
@@ -242,7 +242,7 @@ class ApiToken(models.Model):
 
     @classmethod
     def create(cls, name: str, *, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
-        token = f"relais_{secrets.token_urlsafe(32)}"
+        token = new_token()
         return cls.objects.create(name=name, hash=cls.hash_token(token), expires_at=expires_at), token
 
     @classmethod

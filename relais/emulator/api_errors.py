@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from relais.message_limits import MAX_MESSAGE_CHARACTERS
+
 
 class ApiError(Exception):
     def __init__(self, status: int, code: int, message: str, headers: dict[str, str] | None = None) -> None:
@@ -61,7 +63,9 @@ def no_content() -> ApiError:
 
 
 def body_too_long() -> ApiError:
-    return ApiError(400, 21617, "The concatenated message body exceeds the 1600 character limit")
+    return ApiError(
+        400, 21617, f"The concatenated message body exceeds the {MAX_MESSAGE_CHARACTERS} character limit"
+    )
 
 
 def invalid_media_url() -> ApiError:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 MAX_REQUESTS_PER_HOST = 4
+BUSY_HOST_DELAYS_SECONDS = (1, 2, 4, 8)
+"""The delays before each retry of a request to a busy host; after the last one, the request has failed."""
 
 
 class HostBusy(Exception):

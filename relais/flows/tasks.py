@@ -16,7 +16,7 @@ from procrastinate.jobs import Job
 
 from relais.flows import host_limits, runner
 from relais.flows.engine import RequestResult
-from relais.flows.host_limits import HostBusy
+from relais.flows.host_limits import BUSY_HOST_DELAYS_SECONDS, HostBusy
 from relais.flows.models import Execution
 from relais.flows.outbound_request import OutboundRequest
 
@@ -32,8 +32,6 @@ MAX_ATTEMPTS = 6
 MAX_RETRY_DELAY_SECONDS = 64
 DATABASE_ERRORS = (OperationalError, InterfaceError)
 """Temporary failures of the database: retried without limit, since the flow is not at fault."""
-BUSY_HOST_DELAYS_SECONDS = (1, 2, 4, 8)
-"""The delays before each retry of a request to a busy host; after the last one, the request has failed."""
 
 
 class RetryWithBackoff(BaseRetryStrategy):

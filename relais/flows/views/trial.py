@@ -41,6 +41,7 @@ def try_revision(request: AuthenticatedRequest, pk: int, number: int) -> HttpRes
         "trial": trial,
         "lines": list(reversed(trial.lines)),
         "memory": trial.signed_state(),
+        "max_characters": MAX_MESSAGE_CHARACTERS,
         **revision_context(revision, path=trial.path),
     }
     return render(request, "flows/trial.html", context)

@@ -6,14 +6,13 @@ where all calls come from one address because a proxy does not forward the clien
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 
 from anyio import CapacityLimiter, to_thread
 from django.conf import settings
 from django.utils import timezone
 
-from relais.accounts.bearer import bearer_token
+from relais.accounts.bearer import TOKEN_PATTERN, bearer_token
 from relais.accounts.models import ApiToken
 from relais.db_connection import releasing_connection
 from relais.whatsapp.inbound.auth_throttle import MAX_REJECTED_CALLS, MAX_WRONG_CREDENTIALS, FailureLimiter
@@ -29,8 +28,6 @@ SMALL_BODY_BYTES = 16 * 1024
 """Verified on the event loop, which is faster than handing it to a thread. What Twilio sends for a message is far
 smaller."""
 MAX_QUEUED_CHECKS = 32
-API_TOKEN = re.compile(r"relais_[A-Za-z0-9_-]{43}")
-"""As `ApiToken.create` makes them; nothing else is looked up."""
 
 
 class NotAuthenticated(Exception):
@@ -133,7 +130,7 @@ class TokenAuthentication(Authentication):
         self._thread = CapacityLimiter(1)
 
     def has_plausible_credentials(self, head: RawRequest) -> bool:
-        return API_TOKEN.fullmatch(bearer_token(head.authorization)) is not None
+        return TOKEN_PATTERN.fullmatch(bearer_token(head.authorization)) is not None
 
     async def check(self, raw: RawRequest, host: str) -> None:
         if not self.has_plausible_credentials(raw):

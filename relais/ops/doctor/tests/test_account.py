@@ -97,7 +97,7 @@ def test_a_number_that_is_no_sender_is_reported(connected):
 
 
 def test_the_sandbox_number_is_unverified(connected):
-    sandbox = with_environment(connected, whatsapp_number=account.SANDBOX_NUMBER)
+    sandbox = with_environment(connected, whatsapp_number=account.DEMO_NUMBER)
     assert only_problem(account.check_sender_number, sandbox).state == "unverified"
     assert only_problem(account.check_webhooks, sandbox).state == "unverified"
 
