@@ -11,6 +11,7 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.db import connection
 
+from relais.ops.errors import OperationError
 from relais.web import bundles, storage
 
 MIGRATION_LOCK_KEY = 0x52656C616973  # "Relais": a key that no other program locks.
@@ -41,11 +42,21 @@ def prepare_database() -> None:
         while not _try_lock(cursor):
             time.sleep(LOCK_POLL_SECONDS)
         try:
+            _create_extensions()
             call_command("migrate", interactive=False, verbosity=0)
             call_command("createcachetable", verbosity=0)
             _publish_first_flow()
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK_KEY])
+
+
+def _create_extensions() -> None:
+    from relais.search.extensions import MissingExtension, create_missing_extensions
+
+    try:
+        create_missing_extensions(connection)
+    except MissingExtension as error:
+        raise OperationError(str(error)) from error
 
 
 def _try_lock(cursor: Any) -> bool:

@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "relais.notes",
     "relais.conversations",
     "relais.crm",
+    "relais.search",
     "relais.whatsapp",
     "relais.flows",
     "relais.notifications",

@@ -13,6 +13,7 @@ urlpatterns = [
     path("dashboard/", include("relais.conversations.urls")),
     path("dashboard/", include("relais.crm.urls")),
     path("dashboard/", include("relais.notes.urls")),
+    path("dashboard/", include("relais.search.urls")),
     path("dashboard/", include("relais.accounts.urls")),
     path("dashboard/", include("relais.company.urls")),
     path("dashboard/", include("relais.quick_replies.urls")),

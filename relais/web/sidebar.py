@@ -35,6 +35,7 @@ SECTIONS = (
     Section("/dashboard/pending", _("En attente"), "hourglass", count="pending"),
     Section("/dashboard/active", _("En cours"), "messages-square", count="active"),
     Section("/dashboard/conversations", _("Conversations"), "inbox"),
+    Section("/dashboard/search", _("Recherche"), "search", in_menu_on_narrow=True),
     Section("/dashboard/clients", _("Clients"), "contact-round"),
     Section("/dashboard/quick-replies", _("Réponses"), "message-square-quote", in_menu_on_narrow=True),
     Section("/dashboard/flows", _("Parcours"), "workflow", Role.ADMIN),

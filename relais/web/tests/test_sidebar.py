@@ -22,7 +22,7 @@ def paths(user):
 )
 def test_a_role_sees_its_sections(awa, role, admin_sections):
     awa.role = role
-    agent_sections = ["", "/pending", "/active", "/conversations", "/clients", "/quick-replies"]
+    agent_sections = ["", "/pending", "/active", "/conversations", "/search", "/clients", "/quick-replies"]
     assert paths(awa) == [*agent_sections, *admin_sections]
 
 

@@ -5,6 +5,7 @@ import "./dialog.js";
 import "./clipboard.js";
 import "./clear_drafts.js";
 import "./notices.js";
+import "./search_key.js";
 import "./live.js";
 import "./title_badge.js";
 import "./service_worker_setup.js";

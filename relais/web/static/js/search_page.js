@@ -1,0 +1,3 @@
+// Entry of the search page.
+import "./every_page.js";
+import "./search.js";
