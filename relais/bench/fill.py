@@ -98,7 +98,7 @@ def fill(folder: Path, *, conversations: int, events: int) -> dict[str, Any]:
         run_prepare(environment_for(folder))
         draw = random.Random(f"{conversations} {events}")  # noqa: S311
         now = int(time.time())
-        rows = synthetic_data.Rows(_world(dsn), draw)
+        rows = synthetic_data.Rows(_world(dsn), draw, events)
         with bulk_copy.without_indexes(dsn, synthetic_data.TABLES):
             plans = synthetic_data.plans(conversations, events, rows.world, now, draw)
             bulk_copy.copy(dsn, synthetic_data.TABLES, _batches(rows, plans))

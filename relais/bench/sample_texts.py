@@ -112,3 +112,26 @@ STEPS = (
     ("modele", ""),
     ("kilometrage", ""),
 )
+VOCABULARY = (
+    "client véhicule moteur semaine dossier jours entretien freins pneus facture matin rendez-vous agence "
+    "réparation batterie courroie filtre huile climatisation embrayage pare-brise rétroviseur phare clignotant "
+    "amortisseur distribution turbo injecteur radiateur alternateur démarreur échappement catalyseur disque "
+    "étrier cardan rotule triangle crémaillère direction suspension carrosserie peinture rayure portière coffre "
+    "serrure télécommande clé antivol autoradio caméra capteur recul régulateur limiteur essuie-glace lave-glace "
+    "ceinture airbag siège cuir jante enjoliveur valve pression géométrie parallélisme équilibrage vidange "
+    "révision diagnostic valise calculateur voyant témoin fusible relais faisceau connecteur durite pompe "
+    "réservoir jauge bougie bobine culasse soupape piston vilebrequin carter joint segment bielle poulie galet "
+    "tendeur sonde lambda débitmètre papillon collecteur silencieux assurance sinistre expert constat franchise "
+    "devis acompte virement chèque espèces mensualité apport leasing location immatriculation préfecture quitus "
+    "douane conformité homologation vignette procuration livraison transporteur remorquage dépannage prêt "
+    "courtoisie navette convoyage parking atelier magasin comptoir standard réception planning créneau retard "
+    "annulation report confirmation rappel message courriel signature garantie extension exclusion usure "
+    "corrosion infiltration vibration claquement sifflement grincement fuite fumée odeur surchauffe calaminage "
+    "patinage broutage à-coup perte puissance consommation autonomie recharge borne câble prise hybride "
+    "électrique essence gazole additif réglage mise-à-jour cartographie multimédia navigation bluetooth"
+)
+"""Words of messages, the more frequent ones first."""
+DISTRICTS = (
+    "Maârif", "Gauthier", "Anfa", "Bourgogne", "Hay Hassani", "Sidi Maârouf", "Aïn Sebaâ", "Bouskoura", "Cocody",
+    "Plateau", "Marcory", "Treichville", "Yopougon", "Riviera", "Bingerville", "Koumassi", "أنفا", "المعاريف",
+)  # fmt: skip

@@ -63,6 +63,8 @@ class Step:
     is_out: bool = False
     menu: str = ""
     has_picture: bool = False
+    has_ending: bool = False
+    """Whether its text differs from one event to the next: see `Endings`."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,9 @@ def _step(kind: str, author: str, body: str = "", metadata: object = None, **mor
 
 
 def _inbound(body: str) -> Step:
-    return _step("message_received", "client", body, {"bot_here": True}, names_client=True)
+    return _step(
+        "message_received", "client", body, {"bot_here": True}, names_client=True, has_ending=len(body) > 12
+    )
 
 
 def _picture() -> Step:
@@ -140,7 +144,12 @@ def _agent_step(
     id, name = agent
     before = f"\t{kind}\tagent\t{id}\t{_literal(name)}"
     return Step(
-        kind, before, f"\t{_literal(body)}\t{_json(metadata or {})}\t", by_person=speaks, is_out=speaks
+        kind,
+        before,
+        f"\t{_literal(body)}\t{_json(metadata or {})}\t",
+        by_person=speaks,
+        is_out=speaks,
+        has_ending=speaks,
     )
 
 
@@ -151,6 +160,40 @@ def _menu_choice(menu: str, choice: str) -> Step:
 
 def _free_input(step: str, field_name: str, body: str) -> Step:
     return _step("free_input", "client", body, {"step": step, "field": field_name}, names_client=True)
+
+
+class Endings:
+    """What makes the messages of a generated database differ: frequent and rare words, names, and file numbers.
+
+    A file number is in a few messages, however large the database is.
+    """
+
+    CYCLE = 65_537
+    MESSAGES_PER_NUMBER = 3
+
+    def __init__(self, rng: random.Random, events: int) -> None:
+        self.files = max(1, events // 8 // self.MESSAGES_PER_NUMBER)
+        words = sample_texts.VOCABULARY.split()
+        weights = [1 / rank for rank in range(1, len(words) + 1)]
+        self.endings = [self._ending(rng, words, weights) for _ in range(self.CYCLE)]
+
+    def of(self, event: int) -> str:
+        """Of one event in eight, the number of a file; of others, words."""
+        if event % 8 == 0:
+            return f" dossier D{event * 7_919 % self.files + 1:07}"
+        return self.endings[event * 40_503 % self.CYCLE]
+
+    @staticmethod
+    def _ending(rng: random.Random, vocabulary: list[str], weights: list[float]) -> str:
+        draw = rng.random()
+        if draw < 0.4:
+            return ""
+        words = " ".join(rng.choices(vocabulary, weights, k=rng.choice((1, 2, 2, 3, 5))))
+        if draw < 0.8:
+            return f", {words}"
+        if draw < 0.9:
+            return f", {words}, {rng.choice(sample_texts.DISTRICTS)}"
+        return f" ({rng.choice(sample_texts.FIRST_NAMES)} {rng.choice(sample_texts.LAST_NAMES)}, {words})"
 
 
 @dataclass
@@ -330,8 +373,9 @@ ERROR = "Ce message n'est pas arrivé."
 class Rows:
     """Builds conversations one by one; `lines` holds the rows of each table until `take`."""
 
-    def __init__(self, world: World, rng: random.Random) -> None:
+    def __init__(self, world: World, rng: random.Random, events: int) -> None:
         self.world = world
+        self.endings = Endings(rng, events)
         self.rng = rng
         self.agents = dict(world.agents)
         self.scripts = Scripts(rng, world.agents)
@@ -455,6 +499,9 @@ class ConversationWriter:
         elif not step.is_out:
             self._update_conversation(step)
         after = step.after if self.seq > 1 or not self.is_new else step.after.replace(HERE, HERE + FIRST)
+        if step.has_ending:
+            end = after.index("\t", 1)  # A tab in the text is escaped.
+            after = after[:end] + rows.endings.of(id) + after[end:]
         rows.lines["conversation_events"].append(
             f"{id}\t{self.id}\t{self.seq}\t{self.rev}{step.before}{name}{after}{sid}\tf\t\\N\t{moment}\n"
         )
