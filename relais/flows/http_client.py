@@ -6,15 +6,11 @@ The allow-list applies to the addresses that are connected to, and again at each
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from django.conf import settings
 from multidict import MultiDict
 from twilio.request_validator import RequestValidator
@@ -26,18 +22,12 @@ from relais.flows import engine
 from relais.flows.engine.limits import MAX_RESPONSE_BYTES
 from relais.flows.engine.twilio_hosts import is_twilio_api, is_twilio_function
 from relais.flows.outbound_request import OutboundRequest
-from relais.flows.public_addresses import is_public
+from relais.ssrf_protection import AddressForbidden, check_literal, checked_session
 
 REQUEST_TIMEOUT_SECONDS = 10.0
 """For the whole request: name resolution, connection, headers, body and redirects."""
 MAX_REDIRECTS = 5
 SEE_OTHER_STATUSES = (301, 302, 303)
-_resolver_pool = ThreadPoolExecutor(16, thread_name_prefix="resolve")
-"""A look-up cannot be interrupted: it may outlast its request, for as long as the system's resolver tries."""
-
-
-class AddressForbidden(Exception):
-    """No flow may reach this address."""
 
 
 class CannotAuthenticate(Exception):
@@ -75,7 +65,7 @@ async def _request_within_deadline(
     first_hop = _first_hop(request)
     if first_hop.url != request.url:
         allowed_hosts |= {urlsplit(first_hop.url).hostname or ""}
-    async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS), _session(allowed_hosts) as session:
+    async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS), checked_session(allowed_hosts) as session:
         return await _follow(session, request, first_hop, allowed_hosts)
 
 
@@ -111,7 +101,7 @@ def _send(
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise AddressForbidden(f"{parts.scheme or 'no scheme'} is not a web address")
-    _check_literal(parts.hostname, allowed_hosts)
+    check_literal(parts.hostname, allowed_hosts)
     if parts.username:
         user, password = unquote(parts.username), unquote(parts.password or "")
         headers = {"Authorization": aiohttp.encode_basic_auth(user, password), **headers}
@@ -181,63 +171,3 @@ def _signature(request: OutboundRequest, token: str) -> str:
     fields = MultiDict(parse_qsl(request.body, keep_blank_values=True))
     url = str(URL(request.url).with_user(None).with_fragment(None))
     return str(RequestValidator(token).compute_signature(url, fields))
-
-
-# -- allowed addresses ------------------------------------------------------------------------------------
-
-
-def _session(allowed_hosts: frozenset[str]) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            resolver=_CheckedResolver(allowed_hosts), use_dns_cache=False, force_close=True
-        ),
-        timeout=aiohttp.ClientTimeout(total=None),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        trust_env=False,
-    )
-
-
-class _CheckedResolver(AbstractResolver):
-    """Resolves to allowed addresses only; aiohttp connects to what it returns, so DNS rebinding is not possible."""
-
-    def __init__(self, allowed_hosts: frozenset[str]) -> None:
-        self._allowed_hosts = allowed_hosts
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        addresses = await asyncio.get_running_loop().run_in_executor(
-            _resolver_pool, _resolve, host, port, family
-        )
-        allowed = [result for result in addresses if _may_reach(result["host"], host, self._allowed_hosts)]
-        if not allowed:
-            raise AddressForbidden(f"{host} is not a public address")
-        return allowed
-
-    async def close(self) -> None:
-        pass
-
-
-def _resolve(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
-    return [
-        ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=protocol, flags=0)
-        for kind, _type, protocol, _name, address in socket.getaddrinfo(
-            host, port, family, socket.SOCK_STREAM
-        )
-    ]
-
-
-def _check_literal(host: str, allowed_hosts: frozenset[str]) -> None:
-    """Check an IP address in place of a host name, which the resolver never sees."""
-    try:
-        ip_address(host.partition("%")[0])
-    except ValueError:
-        return
-    if not _may_reach(host, host, allowed_hosts):
-        raise AddressForbidden(f"{host} is not a public address")
-
-
-def _may_reach(address: str, host: str, allowed_hosts: frozenset[str]) -> bool:
-    """Public addresses, and hosts that an admin listed; never a private network by a name that resolves to it."""
-    return is_public(address) or host in allowed_hosts

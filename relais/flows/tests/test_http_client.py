@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 from twilio.request_validator import RequestValidator
 
+from relais import ssrf_protection
 from relais.company import company_settings
 from relais.emulator.testing import ServerThread
 from relais.flows import http_client
@@ -136,7 +137,7 @@ def test_a_name_is_resolved_once_and_its_addresses_are_checked(server, monkeypat
     def look_up(host, port, *rest):
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
 
-    monkeypatch.setattr(http_client.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(ssrf_protection.socket, "getaddrinfo", look_up)
     assert "public" in asks(server, "/echo", at=f"http://rebinding.example:{server.port}").failure
     assert next(answers) == "8.8.8.8"
 
@@ -188,7 +189,7 @@ def test_the_deadline_is_for_the_whole_request(host, listed, monkeypatch, behavi
 def test_the_deadline_includes_the_name_look_up(listed, monkeypatch):
     monkeypatch.setattr(http_client, "REQUEST_TIMEOUT_SECONDS", 0.2)
     finished = threading.Event()
-    monkeypatch.setattr(http_client.socket, "getaddrinfo", lambda *address: finished.wait(60) and [])
+    monkeypatch.setattr(ssrf_protection.socket, "getaddrinfo", lambda *address: finished.wait(60) and [])
     try:
         assert "0.2 seconds" in asks(None, "/", at="http://slow.example").failure
     finally:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relais.flows.public_addresses import is_public
+from relais.public_addresses import is_public
 
 
 @pytest.mark.parametrize(
