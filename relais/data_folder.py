@@ -1,4 +1,4 @@
-"""The files of the data folder: the secret key, whether it belongs to a demo or is live, the URL of the emulator."""
+"""The files of the data folder: secret key, Web Push key, demo or live, the URL of the emulator."""
 
 import contextlib
 import os
@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 _KEY_FILE = "secret_key"
+_VAPID_KEY_FILE = "vapid_key"
 _KIND_FILE = "kind"
 _EMULATOR_URL_FILE = "emulator.url"
 
@@ -23,6 +24,16 @@ class DataFolder:
         file = self.path / _KEY_FILE
         if not file.exists():
             self._write_once(_KEY_FILE, secrets.token_urlsafe(50))
+        return file.read_text().strip()
+
+    def vapid_key(self) -> str:
+        """The private key for Web Push, 32 bytes as base64url, created like the secret key.
+
+        A key of its own: replacing the secret key signs everybody out, but must not void every push subscription.
+        """
+        file = self.path / _VAPID_KEY_FILE
+        if not file.exists():
+            self._write_once(_VAPID_KEY_FILE, secrets.token_urlsafe(32))
         return file.read_text().strip()
 
     def mark_demo(self) -> bool:

@@ -49,6 +49,8 @@ class Environment:
     brand: str
     time_zone: str
     secret_key: str
+    vapid_key: str
+    """The private key for Web Push: 32 bytes as base64url."""
     email_url: str
     own_hosts: tuple[str, ...]
     demo: bool
@@ -65,7 +67,7 @@ class Environment:
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Environment:
-    """Read and validate all variables. Creates the data folder with its secret key on the first start."""
+    """Read and validate all variables. Creates the data folder with its keys on the first start."""
     variables = _Variables(root, environ)
     demo = _is_demo(variables)
     port = variables.port("RELAIS_PORT", 8000)
@@ -86,6 +88,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Environment:
         brand=variables.text("RELAIS_BRAND") or "Mercedes-Benz",
         time_zone=variables.time_zone("RELAIS_TIME_ZONE", "Africa/Casablanca"),
         secret_key=variables.text("RELAIS_SECRET_KEY"),
+        vapid_key=_vapid_key(variables),
         email_url=_email_url(variables),
         own_hosts=variables.list("RELAIS_OWN_HOSTS"),
         demo=demo,
@@ -96,11 +99,12 @@ def load(root: Path, environ: Mapping[str, str]) -> Environment:
 
 
 def _add_data_folder_values(environment: Environment, *, emulator_url: str) -> Environment:
-    """Add the values of the data folder: secret key, database and, in a demo, a Twilio account derived from the key."""
+    """Add the values of the data folder: keys, database and, in a demo, a Twilio account derived from the key."""
     folder = _data_folder(environment.data_dir, environment.demo)
     environment = replace(
         environment,
         secret_key=environment.secret_key or folder.secret_key(),
+        vapid_key=environment.vapid_key or folder.vapid_key(),
         database_url=environment.database_url or _embedded_database(folder.path),
     )
     if not environment.demo:
@@ -242,6 +246,13 @@ def _host(variables: _Variables, demo: bool) -> str:
             "Leave RELAIS_HOST unset, or connect Twilio."
         )
     return host
+
+
+def _vapid_key(variables: _Variables) -> str:
+    value = variables.text("RELAIS_VAPID_KEY")
+    if value and not re.fullmatch(r"[A-Za-z0-9_-]{43}=?", value):
+        raise InvalidEnvironment("RELAIS_VAPID_KEY must be 32 bytes as base64url, that is 43 characters.")
+    return value
 
 
 def _database_url(variables: _Variables) -> str:

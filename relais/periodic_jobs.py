@@ -34,6 +34,11 @@ PERIODIC_JOBS = (
         "end conversations without activity",
     ),
     PeriodicJob(
+        "relais.notifications.tasks.warn_of_closing_windows",
+        "* * * * *",
+        "tell agents whose clients' 24-hour windows close in an hour",
+    ),
+    PeriodicJob(
         "relais.whatsapp.tasks.look_at_log",
         "* * * * *",
         "reconcile recent messages with Twilio's log",

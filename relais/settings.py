@@ -16,6 +16,7 @@ BASE_DIR = Path(__file__).resolve().parent
 DEMO = ENVIRONMENT.demo
 DEBUG = False
 SECRET_KEY = ENVIRONMENT.secret_key
+VAPID_KEY = ENVIRONMENT.vapid_key
 RELAIS_BRAND = ENVIRONMENT.brand
 PUBLIC_BASE_URL = ENVIRONMENT.public_base_url
 # The app whose connection status the settings page shows.

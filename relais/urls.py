@@ -15,6 +15,7 @@ urlpatterns = [
     path("dashboard/", include("relais.notes.urls")),
     path("dashboard/", include("relais.search.urls")),
     path("dashboard/", include("relais.accounts.urls")),
+    path("dashboard/", include("relais.notifications.urls")),
     path("dashboard/", include("relais.company.urls")),
     path("dashboard/", include("relais.quick_replies.urls")),
     path("dashboard/", include("relais.flows.urls")),

@@ -15,6 +15,7 @@ from psycopg import sql
 
 from relais.conversations import event_logging
 from relais.conversations.events import SYSTEM
+from relais.conversations.signals import delivery_failed
 from relais.conversations.time_limits import CLAIM_LEASE, FIRST_LOOKUP_DELAY, UNCERTAIN_HOLD, UNDO_GRACE
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class DeliveryTransitions:
             return True
         return bool(with_sid) and not self.sid and self._transition((*STATES_BY_RANK, "failed"), sid=sid)
 
+    @transaction.atomic
     def mark_failed(
         self: MessageDelivery, *, at: datetime, code: int | None, error: str, sid: str | None = None
     ) -> bool:
@@ -83,7 +85,7 @@ class DeliveryTransitions:
         Without a `sid` this is a refused call, which does not contradict an earlier call that is proven to have left.
         """
         with_sid: dict[str, Any] = {"sid": sid} if sid else {}
-        return self._transition(
+        has_failed = self._transition(
             ("queued", "sending", "uncertain", *(["sent"] if sid else [])),
             state="failed",
             failed_at=at,
@@ -91,6 +93,9 @@ class DeliveryTransitions:
             error=error,
             **with_sid,
         )
+        if has_failed:
+            delivery_failed.send(type(self), delivery=self)
+        return has_failed
 
     def withdraw(self: MessageDelivery, *, at: datetime) -> bool:
         """Undo it. False when it was claimed before, or the time to undo it is over."""

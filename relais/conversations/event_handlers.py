@@ -16,7 +16,7 @@ from procrastinate.contrib.django import app
 
 from relais.company import company_settings
 from relais.conversations.event_types import EventType
-from relais.conversations.events import SYSTEM, handles, run_handlers
+from relais.conversations.events import SYSTEM, handles, run_handlers, run_ingest_handlers
 from relais.conversations.inbound_messages import IngestedMessage
 from relais.conversations.models import ConversationEvent
 
@@ -91,6 +91,7 @@ def handle_ingested(messages: Sequence[IngestedMessage], *, at: datetime) -> Non
         for event in events.order_by("id"):
             run_handlers(event, at=at)
     defer_bot_jobs(message for message in messages if message.bot_here)
+    run_ingest_handlers(messages, at=at)
 
 
 def defer_bot_jobs(messages: Iterable[IngestedMessage]) -> None:

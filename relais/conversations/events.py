@@ -5,7 +5,7 @@ What an event causes is registered here by `event_handlers.py` and runs in the t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from relais.conversations import event_logging
 
 if TYPE_CHECKING:
     from relais.accounts.models import User
+    from relais.conversations.inbound_messages import IngestedMessage
     from relais.conversations.models import Conversation, ConversationEvent
 
 
@@ -36,7 +37,9 @@ BOT = Author("bot")
 SYSTEM = Author("system")
 
 EventHandler = Callable[["ConversationEvent", datetime], None]
+IngestHandler = Callable[["Sequence[IngestedMessage]", datetime], None]
 _handlers: dict[str, list[EventHandler]] = {}
+_ingest_handlers: list[IngestHandler] = []
 
 
 def handles(*event_types: str) -> Callable[[EventHandler], EventHandler]:
@@ -48,6 +51,17 @@ def handles(*event_types: str) -> Callable[[EventHandler], EventHandler]:
         return handler
 
     return register
+
+
+def handles_ingested(handler: IngestHandler) -> IngestHandler:
+    """Register a handler of each batch of new client messages, whose events are not loaded one by one."""
+    _ingest_handlers.append(handler)
+    return handler
+
+
+def run_ingest_handlers(messages: Sequence[IngestedMessage], *, at: datetime) -> None:
+    for handler in _ingest_handlers:
+        handler(messages, at)
 
 
 def run_handlers(event: ConversationEvent, *, at: datetime) -> None:

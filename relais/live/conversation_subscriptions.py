@@ -67,6 +67,11 @@ class ConversationSubscriptions:
             if not channel.sockets:
                 del self.channels[conversation]
 
+    def readers(self, conversation: int | None) -> set[int]:
+        """The users who have this conversation in front of them, here."""
+        channel = self.channels.get(conversation) if conversation is not None else None
+        return {socket.viewer.id for socket in channel.sockets if socket.is_visible} if channel else set()
+
     def close_if_out_of_reach(self, socket: LiveSocket) -> None:
         """Called when the viewer's reach or the conversation's scope may have changed."""
         if socket in self.conversation_of:

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from relais.live import auth, change_log, metrics
+from relais.live import auth, change_log, metrics, personal_frames
 from relais.live.conversation_subscriptions import ConversationSubscriptions
 from relais.live.frames import Frame, as_array
 from relais.live.list_subscriptions import ListSubscriptions
@@ -157,6 +157,7 @@ class LiveEndpoint:
                     *self.source.parse_moved(payload)
                 ),
                 "users": self._on_user_notify,
+                personal_frames.CHANNEL: self._on_personal_frame,
                 "sessions": self.session_watch.on_session_notify,
             },
             on_connect=self._on_connect,
@@ -198,6 +199,14 @@ class LiveEndpoint:
     def _on_user_notify(self, payload: str) -> None:
         self.session_watch.on_user_notify(payload)
         self.lists.change_log.record_viewer(int(payload))
+
+    def _on_personal_frame(self, payload: str) -> None:
+        """To the list sockets: each page has one."""
+        personal = personal_frames.parse(payload)
+        users = personal.users - self.conversations.readers(personal.unless_reading)
+        for socket in self.lists.pending:
+            if socket.viewer.id in users:
+                socket.push(personal.frame)
 
     def _on_connect(self) -> None:
         self.conversations.mark_all_changed()

@@ -20,6 +20,8 @@ MAX_QUEUED_FRAMES = 256
 SEND_TIMEOUT_SECONDS = 20.0
 """For one frame, or for the close frame."""
 
+PAGE_STATES = {"visible": True, "hidden": False}
+"""What pages send."""
 DISCONNECTED = (WebSocketDisconnect, RuntimeError)
 """Raised by sending when the client has disconnected; the second if the server closed first."""
 
@@ -37,6 +39,8 @@ class LiveSocket:
         self.websocket = websocket
         self.session = session
         self.viewer = viewer
+        self.is_visible = True
+        """Whether the page is in front of the user. It says so when that changes."""
         self._queue: asyncio.Queue[Frame | None] = asyncio.Queue(MAX_QUEUED_FRAMES)
         self._close_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -87,9 +91,13 @@ class LiveSocket:
             metrics.count_frame_sent(frame.kind)
 
     async def _wait_for_disconnect(self) -> None:
-        """Pages send nothing, but only reading reveals that the client has disconnected."""
-        while (await self.websocket.receive())["type"] != "websocket.disconnect":
-            pass
+        """Pages send little, but only reading reveals that the client has disconnected."""
+        while (message := await self.websocket.receive())["type"] != "websocket.disconnect":
+            self._on_message(message.get("text"))
+
+    def _on_message(self, text: str | None) -> None:
+        if text in PAGE_STATES:
+            self.is_visible = PAGE_STATES[text]
 
 
 async def close_websocket(websocket: WebSocket, code: int) -> None:

@@ -61,7 +61,13 @@ def service_worker() -> str:
     script = SCRIPT.read_text()
     shell = [offline_path, *(static(name) for name in SHELL_FILES)]
     version = hashlib.sha256(json.dumps([script, page, shell]).encode()).hexdigest()[:16]
-    constants = {"VERSION": version, "OFFLINE_PAGE": offline_path, "SHELL": shell}
+    constants = {
+        "VERSION": version,
+        "OFFLINE_PAGE": offline_path,
+        "SHELL": shell,
+        "ICON": static("img/icon-192.png"),
+        "BADGE": static("img/icon-badge-96.png"),
+    }
     lines = [f"const {name} = {json.dumps(value)};" for name, value in constants.items()]
     return "\n".join([*lines, script])
 

@@ -1,5 +1,5 @@
-// The service worker. `VERSION`, `OFFLINE_PAGE` and `SHELL` are set above by `pwa.py`. It stores the offline page and what that page loads,
-// and nothing else: pages with clients' words never enter its cache.
+// The service worker. `VERSION`, `OFFLINE_PAGE`, `SHELL`, `ICON` and `BADGE` are set above by `pwa.py`. It stores the
+// offline page and what that page loads, and nothing else: pages with clients' words never enter its cache.
 const PREFIX = "relais-shell-";
 const CACHE = PREFIX + VERSION;
 
@@ -53,8 +53,42 @@ async function forgetUser() {
   await subscription?.unsubscribe();
 }
 
-const COMMANDS = { "fill-cache": fillCache, "forget-user": forgetUser };
+// -- notifications ---------------------------------------------------------------------------------------------------
+
+// A newer notification of a conversation replaces the older one.
+function show({ title, body, url, conversation }) {
+  const tag = conversation ? `conversation-${conversation}` : "relais";
+  return registration.showNotification(title, { body, tag, renotify: true, icon: ICON, badge: BADGE, dir: "auto", data: { url } });
+}
+
+const pagesOfUser = async () => {
+  const pages = await clients.matchAll({ type: "window", includeUncontrolled: true });
+  return pages.filter(({ url }) => new URL(url).pathname.startsWith("/dashboard"));
+};
+
+async function showUnlessFocused(notification) {
+  if (!(await pagesOfUser()).some(({ focused }) => focused)) await show(notification);
+}
+
+// Every push must show a notification, or the browser withdraws the permission.
+addEventListener("push", (event) => event.data && event.waitUntil(show(event.data.json())));
+
+addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(openPage(new URL(event.notification.data?.url ?? "/dashboard", location.origin)));
+});
+
+async function openPage(url) {
+  const isThere = (page) => new URL(page.url).pathname === url.pathname;
+  const pages = await pagesOfUser();
+  const page = pages.find(isThere) ?? pages.find(({ focused }) => focused) ?? pages[0];
+  if (!page) return clients.openWindow(url);
+  await page.focus();
+  if (!isThere(page)) page.postMessage({ command: "open", url: url.href });
+}
+
+const COMMANDS = { "fill-cache": fillCache, "forget-user": forgetUser, show: (data) => showUnlessFocused(data.notification) };
 addEventListener("message", (event) => {
   const command = COMMANDS[event.data?.command];
-  if (command) event.waitUntil(command());
+  if (command) event.waitUntil(command(event.data));
 });

@@ -92,10 +92,11 @@ def test_the_lists_and_conversations_of_an_agent(run_story, theme, awa, chats):
     client = Conversation.objects.get(pk=chats["mine"].rpartition("/")[2]).client_id
     directory = ["/dashboard/clients", "/dashboard/clients?q=nobody", f"/dashboard/clients/{client}"]
     lists = ["/dashboard", "/dashboard/pending", "/dashboard/active", "/dashboard/active?tab=mine"]
+    own = ["/dashboard/settings/notifications", "/offline"]
     searches = ["/dashboard/conversations", "/dashboard/conversations?q=nobody"]
 
     def story(browsers: Browsers) -> None:
-        assert_no_violation(browsers, awa, [*lists, *searches, *directory, *chats.values()], theme)
+        assert_no_violation(browsers, awa, [*lists, *searches, *directory, *own, *chats.values()], theme)
 
     run_story(story)
 

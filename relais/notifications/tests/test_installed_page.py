@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from relais.conversations.events import BOT
+from relais.notifications.tests.conftest import eventually, wait_for_service_worker
 from tests.browser import Browsers, expect_live
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock_starts_now")]
@@ -17,13 +18,12 @@ CACHED_PATHS = """async () => {
     for (const { url } of await (await caches.open(name)).keys()) paths.push(new URL(url).pathname);
   return paths;
 }"""
-IS_CONTROLLED = "() => navigator.serviceWorker.ready.then(() => navigator.serviceWorker.controller !== null)"
 OFFLINE_ERRORS = "ERR_INTERNET_DISCONNECTED|ERR_FAILED|WebSocket"
 
 
 def open_installed(browsers, user, path):
     page = browsers.open_page(user, path, **WITH_WORKER)
-    page.wait_for_function(IS_CONTROLLED)
+    wait_for_service_worker(page)
     return page
 
 
@@ -62,7 +62,7 @@ def test_signing_out_clears_what_is_stored(run_story, awa):
         page.get_by_role("button", name="Compte de").click()
         page.get_by_role("button", name="Se déconnecter").click()
         expect(page).to_have_url(re.compile("/accounts/login/"))
-        page.wait_for_function("async () => !(await caches.keys()).length")
+        eventually(page, "async () => !(await caches.keys()).length")
 
     run_story(story)
 

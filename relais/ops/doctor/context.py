@@ -59,6 +59,7 @@ class DoctorContext:
             *environment.twilio_auth_tokens.values(),
             environment.studio_webhook_secret,
             environment.secret_key,
+            environment.vapid_key,
             password,
         ]
         # The longest first: one may be a prefix of another.

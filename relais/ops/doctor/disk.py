@@ -14,6 +14,8 @@ from relais.ops.doctor.context import DoctorContext
 from relais.ops.doctor.result import CheckResult, failed, ok, warning
 
 MIN_FREE_INODES = 1_000
+KEY_FILES = ("secret_key", "vapid_key")
+"""Relais creates them with mode 0600."""
 
 
 def check_space(context: DoctorContext) -> Iterator[CheckResult]:
@@ -64,8 +66,8 @@ def check_permissions(context: DoctorContext) -> Iterator[CheckResult]:
         yield failed(f"{data} belongs to another user.", "Run Relais as the user it belongs to.")
     readable_by_others = [each for each in _private(data) if _is_readable_by_others(each, data)]
     for each in readable_by_others:
-        # Relais creates the key with mode 0600; files of a person follow the umask of this machine.
-        report = failed if each.name == "secret_key" else warning
+        # Files of a person follow the umask of this machine.
+        report = failed if each.name in KEY_FILES else warning
         yield report(
             f"Others on this machine may read {each} (mode {stat.S_IMODE(each.stat().st_mode):o}).",
             f"chmod go-rwx {each}",
@@ -77,7 +79,7 @@ def check_permissions(context: DoctorContext) -> Iterator[CheckResult]:
 def _private(data: Path) -> list[Path]:
     """Files and folders with secrets or clients' files."""
     env_file = Path(os.environ.get("RELAIS_ENV_FILE") or ROOT / ".env")
-    own = [data / name for name in ("secret_key", "media")]
+    own = [data / name for name in (*KEY_FILES, "media")]
     return [path for path in (env_file, *own) if path.is_file() or path.is_dir()]
 
 

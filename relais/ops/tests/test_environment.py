@@ -50,9 +50,22 @@ def test_without_variables_it_is_a_demo(tmp_path):
 def test_a_demo_keeps_its_key_and_its_account(tmp_path):
     first, second = load(tmp_path, {}), load(tmp_path, {})
     assert first == second
-    key = tmp_path / "var" / "secret_key"
-    assert key.read_text().strip() == first.secret_key
-    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    for name, value in (("secret_key", first.secret_key), ("vapid_key", first.vapid_key)):
+        key = tmp_path / "var" / name
+        assert key.read_text().strip() == value
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
+def test_machines_that_share_a_database_are_given_one_push_key(tmp_path):
+    key = "A" * 43
+    assert live(tmp_path, RELAIS_VAPID_KEY=key).vapid_key == key
+    assert not (tmp_path / "var" / "vapid_key").exists()
+
+
+@pytest.mark.parametrize("value", ["short", "A" * 42, "A" * 42 + "!"])
+def test_a_push_key_of_another_form_is_rejected(tmp_path, value):
+    with pytest.raises(InvalidEnvironment, match="RELAIS_VAPID_KEY"):
+        live(tmp_path, RELAIS_VAPID_KEY=value)
 
 
 def test_twilio_variables_make_it_live(tmp_path):

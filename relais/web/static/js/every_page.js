@@ -8,4 +8,5 @@ import "./notices.js";
 import "./search_key.js";
 import "./live.js";
 import "./title_badge.js";
+import "./page_notifications.js";
 import "./service_worker_setup.js";

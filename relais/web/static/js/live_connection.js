@@ -18,6 +18,7 @@ export class LiveConnection {
     addEventListener("offline", () => this.markLost(), { signal });
     addEventListener("pageshow", ({ persisted }) => persisted && this.checkNow(), { signal });
     document.addEventListener("visibilitychange", () => document.hidden || this.checkNow(), { signal });
+    document.addEventListener("visibilitychange", () => this.sendVisibility(), { signal });
     this.idleTimer = setInterval(() => this.verifyIdleSocket(), IDLE_CHECK_AFTER_MS / 3);
     this.connect();
   }
@@ -28,10 +29,16 @@ export class LiveConnection {
     const address = new URL(this.path(), location.href);
     address.protocol = address.protocol.replace("http", "ws");
     const socket = (this.socket = new WebSocket(address));
+    socket.onopen = () => socket === this.socket && this.sendVisibility();
     socket.onmessage = ({ data }) => socket === this.socket && this.receive(JSON.parse(data));
     socket.onclose = ({ code }) => socket === this.socket && this.onClose(code);
     clearTimeout(this.connectTimer);
     this.connectTimer = setTimeout(() => this.onConnectTimeout(socket), CONNECT_TIMEOUT_MS);
+  }
+
+  // Nobody is notified of what he has in front of him.
+  sendVisibility() {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(document.hidden ? "hidden" : "visible");
   }
 
   onConnectTimeout(socket) {

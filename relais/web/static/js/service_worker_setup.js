@@ -1,14 +1,19 @@
 // Installs the service worker, which shows the offline page and notifications. Browsers have one on https and localhost only.
+import { reportSubscription } from "./push_subscription.js";
+
 const container = navigator.serviceWorker;
 
 async function install() {
   const registration = await container.register("/sw.js", { updateViaCache: "none" });
   // After a sign-out its cache is empty, although it is installed.
   registration.active?.postMessage({ command: "fill-cache" });
+  await reportSubscription();
 }
 
 if (container) addEventListener("load", () => install().catch(() => {})); // for example a private window: works without
 
 document.addEventListener("submit", ({ target }) => {
-  if (target.matches("[data-clear-drafts]")) container?.controller?.postMessage({ command: "forget-user" });
+  if (!target.matches("[data-clear-drafts]")) return;
+  container?.controller?.postMessage({ command: "forget-user" });
+  try { sessionStorage.removeItem("relais:push-reported"); } catch { /* no storage */ }
 });

@@ -1,0 +1,35 @@
+"""What can be told, and by which channels: the rows and columns of the settings page, with their defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Kind(models.TextChoices):
+    CLIENT_MESSAGE = "client_message", _("Un de mes clients m'écrit")
+    WAITING = "waiting", _("Un client attend un agent")
+    MENTION = "mention", _("On me mentionne dans une note")
+    TRANSFER = "transfer", _("On me confie une conversation")
+    WINDOW_CLOSING = "window_closing", _("La fenêtre de 24 h d'un de mes clients se ferme")
+    FAILURE = "failure", _("Un de mes messages n'est pas parti")
+
+
+class Channel(models.TextChoices):
+    SOUND = "sound", _("Son")
+    DESKTOP = "desktop", _("Bureau")
+    PUSH = "push", _("Appareils")
+
+
+EVERY_CHANNEL = frozenset(Channel)
+DEFAULT_CHANNELS: Mapping[Kind, frozenset[Channel]] = {
+    Kind.CLIENT_MESSAGE: EVERY_CHANNEL,
+    # Everybody hears of each client who waits: without a sound.
+    Kind.WAITING: frozenset({Channel.DESKTOP}),
+    Kind.MENTION: EVERY_CHANNEL,
+    Kind.TRANSFER: EVERY_CHANNEL,
+    Kind.WINDOW_CLOSING: frozenset({Channel.DESKTOP}),
+    Kind.FAILURE: EVERY_CHANNEL,
+}

@@ -1,0 +1,145 @@
+"""What one notification says and to whom, from the row it is about. Texts are in the active language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
+from django.urls import reverse
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+
+from relais.accounts.models import User
+from relais.accounts.roles import Role
+from relais.conversations.models import Conversation, ConversationEvent
+from relais.conversations.service_window import row_window_closes_at
+from relais.conversations.states import DeliveryState, Situation
+from relais.notes.models import Note
+from relais.notifications.kinds import Kind
+from relais.web.times import format_time
+
+MAX_TEXT_CHARACTERS = 140
+MAX_TITLE_CHARACTERS = 60
+SUPERVISING_ROLES = (Role.SUPERVISOR, Role.ADMIN, Role.SUPER_ADMIN)
+
+
+@dataclass(frozen=True)
+class Notice:
+    kind: Kind
+    conversation: Conversation
+    event: ConversationEvent | None = None
+    note: Note | None = None
+    ref: str = ""
+    """Tells two notices about one conversation apart where neither event nor note does."""
+
+    @property
+    def id(self) -> str:
+        """The same for each user and tab."""
+        subject = self.event or self.note
+        return f"{self.kind.value}:{subject.pk if subject else f'{self.conversation.pk}:{self.ref}'}"
+
+    def title(self) -> str:
+        return Truncator(self.conversation.client_name).chars(MAX_TITLE_CHARACTERS)
+
+    def body(self, *, at: datetime, shows_text: bool) -> str:
+        written = (
+            Truncator(" ".join(self._written().split())).chars(MAX_TEXT_CHARACTERS) if shows_text else ""
+        )
+        if written and self.kind == Kind.CLIENT_MESSAGE:
+            return written
+        return "\n".join(filter(None, [self._sentence(at), written]))
+
+    def _written(self) -> str:
+        """What a client or colleague wrote, which is shown only to those who chose so."""
+        if self.note:
+            return self.note.body
+        if self.kind in (Kind.TRANSFER, Kind.WAITING):
+            return str(self._event_metadata().get("reason") or "")
+        return self.event.body if self.event and self.event.is_message else ""
+
+    def _sentence(self, at: datetime) -> str:
+        event = self.event
+        match self.kind:
+            case Kind.CLIENT_MESSAGE:
+                return _("Nouveau message de votre client")
+            case Kind.WAITING:
+                return _("Attend un agent")
+            case Kind.MENTION:
+                author = self.note.author_name if self.note else ""
+                return _("%(author)s vous mentionne dans une note") % {"author": author}
+            case Kind.TRANSFER:
+                return _("%(author)s vous confie cette conversation") % {
+                    "author": event.author_name if event else ""
+                }
+            case Kind.WINDOW_CLOSING:
+                closes_at = row_window_closes_at(self.conversation)
+                return _("La fenêtre de 24 h se ferme : %(time)s") % {
+                    "time": format_time(closes_at, "moment", now=at) if closes_at else ""
+                }
+            case Kind.FAILURE:
+                return _("Votre message n'est pas parti")
+        raise AssertionError(self.kind)
+
+    def _event_metadata(self) -> dict[str, Any]:
+        return self.event.metadata if self.event else {}
+
+    @property
+    def path(self) -> str:
+        return reverse("chat", args=[self.conversation.pk])
+
+    # -- who is told ------------------------------------------------------------------------------------------
+
+    def recipients(self) -> Iterable[User]:
+        """Those whom it concerns, as things are now."""
+        conversation = self.conversation
+        holder = conversation.agent if conversation.situation is Situation.HELD else None
+        active_holder = [holder] if holder and holder.is_active else []
+        match self.kind:
+            case Kind.CLIENT_MESSAGE:
+                return active_holder if self._is_unread() else []
+            case Kind.TRANSFER:
+                given_to = self._event_metadata().get("to")
+                is_own = self.event is not None and self.event.author_id == given_to
+                return [user for user in active_holder if user.pk == given_to and not is_own]
+            case Kind.WINDOW_CLOSING:
+                return active_holder
+            case Kind.FAILURE:
+                author = self.event.author_id if self.event and self._has_failed() else None
+                return User.objects.active().filter(pk__in=[author] if author else [])
+            case Kind.WAITING:
+                if conversation.situation is not Situation.WAITING:
+                    return []
+                event = self.event
+                by = [event.author_id] if event and event.author_kind == "agent" and event.author_id else []
+                return users_who_reach(conversation).exclude(pk__in=by)
+            case Kind.MENTION:
+                unread = {"note_mentions__note": self.note, "note_mentions__read_at": None}
+                return users_who_reach(conversation).filter(**unread)
+        raise AssertionError(self.kind)
+
+    def still_concerns(self, user: User) -> bool:
+        """Asked again before a push, which leaves later: meanwhile it may have been read, or taken by somebody."""
+        if (
+            self.kind == Kind.TRANSFER
+            and not self.conversation.is_unread
+            and self.conversation.last_inbound_seq
+        ):
+            return False  # he has opened it
+        return user in self.recipients()
+
+    def _is_unread(self) -> bool:
+        return self.event is None or self.conversation.read_seq < self.event.seq
+
+    def _has_failed(self) -> bool:
+        delivery = getattr(self.event, "delivery", None)
+        return delivery is not None and delivery.state == DeliveryState.FAILED
+
+
+def users_who_reach(conversation: Conversation) -> Any:
+    """All active users who may see it: the inverse of `User.reachable_conversations()`."""
+    if conversation.team_id is None:
+        return User.objects.active()
+    return User.objects.active().filter(Q(team=conversation.team_id) | Q(role__in=SUPERVISING_ROLES))

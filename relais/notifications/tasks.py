@@ -1,0 +1,144 @@
+"""Jobs: telling the users, pushing to a device. They carry ids; what is said is read when they run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from django.utils import timezone
+from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
+from procrastinate.contrib.django import app
+from procrastinate.jobs import Job
+
+from relais.accounts.models import User
+from relais.conversations.models import Conversation, ConversationEvent
+from relais.conversations.service_window import SERVICE_WINDOW
+from relais.notes.models import Note
+from relais.notifications import metrics
+from relais.notifications.kinds import Kind
+from relais.notifications.models import NotificationPreferences, PushSubscription
+from relais.notifications.notices import Notice
+from relais.notifications.tell import PUSH_DELAY, push_message, tell, trial_message
+
+log = logging.getLogger(__name__)
+MAX_PUSH_ATTEMPTS = 5
+WINDOW_WARNING = timedelta(hours=1)
+"""How long before the 24-hour window closes its agent is told."""
+WINDOW_CHECK_INTERVAL = timedelta(minutes=1)
+
+
+@app.task(name="relais.notifications.tasks.notify", priority=1)
+def notify(
+    kind: str,
+    conversation_id: int,
+    event_id: int | None = None,
+    note_id: int | None = None,
+    user_ids: Sequence[int] | None = None,
+) -> None:
+    """`user_ids`: of those whom it concerns only these."""
+    notice = _notice(Kind(kind), conversation_id, event_id=event_id, note_id=note_id)
+    recipients = [user for user in notice.recipients() if user_ids is None or user.pk in user_ids]
+    tell_and_push(notice, recipients, at=timezone.now())
+
+
+def tell_and_push(notice: Notice, users: Iterable[User], *, at: datetime) -> None:
+    for subscription in tell(notice, users, at=at):
+        push.configure(schedule_in={"seconds": int(PUSH_DELAY.total_seconds())}).defer(
+            subscription_id=subscription.pk,
+            kind=notice.kind.value,
+            conversation_id=notice.conversation.pk,
+            event_id=notice.event.pk if notice.event else None,
+            note_id=notice.note.pk if notice.note else None,
+        )
+
+
+def _notice(kind: Kind, conversation_id: int, *, event_id: int | None, note_id: int | None) -> Notice:
+    conversation = Conversation.objects.select_related("agent", "client", "address").get(pk=conversation_id)
+    event = ConversationEvent.objects.select_related("delivery").get(pk=event_id) if event_id else None
+    return Notice(kind, conversation, event, Note.objects.get(pk=note_id) if note_id else None)
+
+
+class PushRetry(BaseRetryStrategy):
+    """When the push service says, or later each time; after the last attempt nobody needs the message any more."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        from relais.notifications.push_client import PushUnavailable
+
+        if not isinstance(exception, PushUnavailable) or job.attempts + 1 >= MAX_PUSH_ATTEMPTS:
+            return None
+        return RetryDecision(retry_in={"seconds": exception.retry_after_seconds * 2**job.attempts})
+
+
+@app.task(name="relais.notifications.tasks.push", queue="push", retry=PushRetry(), pass_context=True)
+def push(
+    context: JobContext,
+    subscription_id: int,
+    kind: str,
+    conversation_id: int,
+    event_id: int | None = None,
+    note_id: int | None = None,
+) -> None:
+    subscription = _valid_subscription(subscription_id, at := timezone.now())
+    if subscription is None:
+        return
+    notice = _notice(Kind(kind), conversation_id, event_id=event_id, note_id=note_id)
+    own = NotificationPreferences.of(subscription.user)
+    if own.is_silent(at=at) or not notice.still_concerns(subscription.user):
+        return
+    message = push_message(notice, subscription.user, own, at=at)
+    _send(context, subscription, message, topic=f"conversation-{conversation_id}", at=at)
+
+
+@app.task(name="relais.notifications.tasks.push_test", queue="push", retry=PushRetry(), pass_context=True)
+def push_test(context: JobContext, subscription_id: int) -> None:
+    """A trial that the user asked for, also while he does not want to be disturbed."""
+    subscription = _valid_subscription(subscription_id, at := timezone.now())
+    if subscription is not None:
+        _send(context, subscription, trial_message(subscription.user), topic="trial", at=at)
+
+
+def _valid_subscription(pk: int, at: datetime) -> PushSubscription | None:
+    """Forgets it if its session has ended."""
+    subscription = PushSubscription.objects.select_related("user").filter(pk=pk).first()
+    if subscription is not None and not subscription.is_valid(at=at):
+        subscription.delete()
+        return None
+    return subscription
+
+
+def _send(
+    context: JobContext, subscription: PushSubscription, message: bytes, *, topic: str, at: datetime
+) -> None:
+    # Loaded on first use: the cryptography costs memory that a desk without pushes does not need.
+    from relais.notifications import push_client
+
+    try:
+        push_client.send(subscription, message, topic=topic, at=at)
+        metrics.count_push("accepted")
+    except push_client.SubscriptionGone:
+        metrics.count_push("gone")
+        subscription.delete()
+    except push_client.PushRefused as refusal:
+        metrics.count_push("refused")
+        log.warning("push refused", extra={"user": subscription.user_id, "code": refusal.status})
+    except push_client.PushUnavailable:
+        metrics.count_push("unavailable")
+        if context.job is None or context.job.attempts + 1 < MAX_PUSH_ATTEMPTS:
+            raise
+        log.warning("push given up", extra={"user": subscription.user_id})
+
+
+@app.task(
+    name="relais.notifications.tasks.warn_of_closing_windows", queueing_lock="closing_windows", priority=1
+)
+def warn_of_closing_windows(timestamp: int) -> None:
+    """Each run looks at one minute, so that each window is warned of once."""
+    at = datetime.fromtimestamp(timestamp, UTC)
+    last_inbound = at + WINDOW_WARNING - SERVICE_WINDOW
+    closing = Conversation.objects.held().filter(
+        last_inbound_at__gt=last_inbound - WINDOW_CHECK_INTERVAL, last_inbound_at__lte=last_inbound
+    )
+    for conversation in closing.select_related("agent", "client", "address").order_by("id"):
+        notice = Notice(Kind.WINDOW_CLOSING, conversation, ref=str(timestamp))
+        tell_and_push(notice, notice.recipients(), at=timezone.now())

@@ -1,0 +1,3 @@
+// Entry of the notification settings.
+import "./every_page.js";
+import "./notification_settings.js";
