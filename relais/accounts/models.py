@@ -124,6 +124,8 @@ class User(AbstractBaseUser):
         db_default=DEFAULT_UNDO_SECONDS,
     )
     """How long a message or a closing of this user stays in the outbox, so that it can be undone."""
+    sorts_by_time = models.BooleanField(default=False, db_default=False)
+    """His own conversations are listed by time alone, not those first that need an answer."""
     is_active = models.BooleanField(_("actif"), default=True, db_default=True)
     is_demo = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -164,6 +166,10 @@ class User(AbstractBaseUser):
     @property
     def is_super_admin(self) -> bool:
         return self.is_at_least(Role.SUPER_ADMIN)
+
+    def set_sorts_by_time(self, value: bool) -> None:
+        User.objects.filter(pk=self.pk).update(sorts_by_time=value)
+        self.sorts_by_time = value
 
     @transaction.atomic
     def change_role(self, role: str) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection, transaction
 
 from relais.conversations import event_logging
+from relais.conversations.event_types import EventType
 
 if TYPE_CHECKING:
     from relais.accounts.models import User
@@ -70,7 +71,8 @@ def run_handlers(event: ConversationEvent, *, at: datetime) -> None:
 
 
 NEXT_SEQ_AND_REV = """
-update conversations set rev = rev + 1, seq = seq + 1, last_activity_at = greatest(last_activity_at, %s)
+update conversations set rev = rev + 1, seq = seq + 1, last_activity_at = greatest(last_activity_at, %s),
+       unanswered_since = case when %s then null else unanswered_since end
  where id = %s returning seq, rev
 """
 NEXT_REV = "update conversations set rev = rev + 1 where id = %s returning seq, rev"
@@ -91,7 +93,7 @@ class EventLogMixin:
     ) -> ConversationEvent:
         """Insert an event under the row lock, so that `seq` and `rev` have no gap, and run its handlers."""
         with connection.cursor() as cursor:
-            cursor.execute(NEXT_SEQ_AND_REV, [at, self.pk])
+            cursor.execute(NEXT_SEQ_AND_REV, [at, event_type == EventType.AGENT_MESSAGE, self.pk])
             self.seq, self.rev = cursor.fetchone()
         event = self.events.create(
             seq=self.seq,

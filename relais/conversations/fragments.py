@@ -18,6 +18,7 @@ from relais.conversations.models import Conversation, ConversationEvent, Message
 from relais.conversations.permissions import is_resendable
 from relais.conversations.refusal_texts import refusal_sentence
 from relais.conversations.service_window import CLOSING_SOON, row_window_closes_at
+from relais.conversations.states import Situation
 from relais.text import has_visible_characters
 from relais.web.linkify import linkify
 
@@ -103,6 +104,9 @@ def row_context(conversation: Conversation) -> dict[str, Any]:
         "situation": conversation.situation.value,
         "preview": list_rows.message_preview(conversation),
         "sort_time": list_order.sort_time(conversation),
+        "unanswered_since": conversation.unanswered_since
+        if conversation.situation is Situation.HELD
+        else None,
         "window_closes_at": window_closes_at,
         "is_closing_soon": bool(window_closes_at and at < window_closes_at < at + CLOSING_SOON),
         "is_window_closed": bool(window_closes_at and window_closes_at <= at),

@@ -59,8 +59,9 @@ channels as (
 ),
 opened as (
     insert into conversations
-        (address_id, client_id, sender, seq, rev, last_inbound_seq, started_at, last_activity_at, last_inbound_at)
-    select n.address_id, n.client_id, n.sender, n.n, n.n, n.n, %(at)s, %(at)s, n.wrote_at
+        (address_id, client_id, sender, seq, rev, last_inbound_seq, started_at, last_activity_at, last_inbound_at,
+         unanswered_since)
+    select n.address_id, n.client_id, n.sender, n.n, n.n, n.n, %(at)s, %(at)s, n.wrote_at, %(at)s
       from channels n
       left join conversations c
         on c.client_id = n.client_id and c.sender = n.sender and c.status in ('active', 'transferred')
@@ -70,6 +71,10 @@ opened as (
                           then conversations.address_id else excluded.address_id end,
         last_activity_at = greatest(conversations.last_activity_at, excluded.last_activity_at),
         last_inbound_at = greatest(conversations.last_inbound_at, excluded.last_inbound_at),
+        -- Once a person is asked for, the oldest message without an answer counts; the bot has answered those before.
+        unanswered_since = case when conversations.status = 'transferred'
+                                then coalesce(conversations.unanswered_since, excluded.unanswered_since)
+                                else excluded.unanswered_since end,
         last_inbound_seq = conversations.seq + excluded.seq,
         seq = conversations.seq + excluded.seq,
         rev = conversations.rev + excluded.rev

@@ -29,10 +29,18 @@ class Page:
 
 
 def paginate(
-    conversations: ConversationQuerySet, order: ListOrder, *, size: int, after: str = "", before: str = ""
+    conversations: ConversationQuerySet,
+    order: ListOrder,
+    *,
+    size: int,
+    after: str = "",
+    before: str = "",
+    at: str = "",
 ) -> Page:
-    """The page after one cursor, or before another. An invalid cursor gives the first page."""
-    start, end = _parse_cursor(after), _parse_cursor(before)
+    """The page after one cursor, before another, or that begins at one. An invalid cursor gives the first page."""
+    if order.expression:
+        conversations = conversations.annotate(**{order.field: order.expression})
+    start, end = _parse_cursor(at or after), _parse_cursor(before)
     if end:
         rows = _fetch(
             conversations.filter(_past_cursor(end, order, order.newest_first)),
@@ -46,7 +54,8 @@ def paginate(
             return paginate(conversations, order, size=size)
     else:
         if start:
-            conversations = conversations.filter(_past_cursor(start, order, not order.newest_first))
+            past = _past_cursor(start, order, not order.newest_first, is_inclusive=bool(at))
+            conversations = conversations.filter(past)
         rows = _fetch(conversations, order, order.newest_first, size)
         more_before, more_after = bool(start), len(rows) > size
         rows = rows[:size]
@@ -64,12 +73,14 @@ def _fetch(
     return list(conversations.order_by(f"{sign}{order.field}", f"{sign}pk")[: size + 1])
 
 
-def _past_cursor(cursor: tuple[datetime, int], order: ListOrder, later: bool) -> Q:
+def _past_cursor(
+    cursor: tuple[datetime, int], order: ListOrder, later: bool, is_inclusive: bool = False
+) -> Q:
     """Rows past the cursor. The first condition is redundant: it is the one that PostgreSQL can use an index for."""
     moment, pk = cursor
     lookup = "gt" if later else "lt"
     return Q(**{f"{order.field}__{lookup}e": moment}) & (
-        Q(**{f"{order.field}__{lookup}": moment}) | Q(**{f"pk__{lookup}": pk})
+        Q(**{f"{order.field}__{lookup}": moment}) | Q(**{f"pk__{lookup}{'e' * is_inclusive}": pk})
     )
 
 

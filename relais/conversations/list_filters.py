@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from relais.accounts.models import User
 from relais.conversations.client_search import MAX_SEARCH_CHARACTERS
-from relais.conversations.models import MessageDelivery
-from relais.conversations.querysets import ConversationQuerySet
-from relais.conversations.states import DeliveryState, Status
+from relais.conversations.list_order import BY_ACTIVITY, BY_WAIT, ListOrder, order_of_own
+from relais.conversations.models import Conversation, MessageDelivery
+from relais.conversations.querysets import HELD, WAITING, WITH_BOT, ConversationQuerySet
+from relais.conversations.states import DeliveryState, Situation, Status
 from relais.text import parse_primary_key
 
 
@@ -26,48 +27,101 @@ class Tab:
     label: Any
     empty_message: Any
     empty_hint: Any
+    count: str = ""
+    """The key of its number in `open_counts` and in live `counts` frames."""
 
 
 TABS = (
     Tab(
-        "active",
-        _("Toutes"),
-        _("Aucune conversation en cours."),
-        _("Quand un client écrit, sa conversation apparaît ici."),
-    ),
-    Tab(
         "mine",
-        _("Mes conversations"),
+        _("Les miennes"),
         _("Vous ne tenez aucune conversation."),
         _("Prenez en charge un client en attente, ou une conversation du bot."),
+        count="mine",
+    ),
+    Tab(
+        "pending",
+        _("En attente"),
+        _("Personne n'attend."),
+        _("Les demandes d'agent apparaissent ici."),
+        count="pending",
     ),
     Tab(
         "bot",
         _("Avec le bot"),
         _("Le bot ne parle avec personne."),
         _("Les clients qui écrivent commencent avec lui."),
+        count="bot",
     ),
+    Tab(
+        "all",
+        _("Toutes"),
+        _("Aucune conversation en cours."),
+        _("Quand un client écrit, sa conversation apparaît ici."),
+        count="open",
+    ),
+)
+LINKED_TABS = (
     Tab(
         "held",
         _("Avec un agent"),
         _("Aucun agent ne tient de conversation."),
         _("Les conversations prises en charge apparaissent ici."),
     ),
+    Tab(
+        "active",
+        _("En cours"),
+        _("Aucune conversation en cours."),
+        _("Quand un client écrit, sa conversation apparaît ici."),
+    ),
 )
+"""Reached by a link: of the dashboard's numbers, or one that someone kept."""
+DEFAULT_TAB = TABS[-1]
 
 
-def find_tab(key: str) -> Tab:
-    return next((tab for tab in TABS if tab.key == key), TABS[0])
+def find_tab(key: str) -> Tab | None:
+    return next((tab for tab in (*TABS, *LINKED_TABS) if tab.key == key), None)
+
+
+def tab_of(conversation: Conversation, user: User) -> Tab:
+    """The first tab that lists it for this user."""
+    keys = {
+        Situation.BOT: "bot",
+        Situation.WAITING: "pending",
+        Situation.HELD: "mine" if conversation.agent_id == user.pk else "all",
+        Situation.ENDED: "mine",
+    }
+    return find_tab(keys[conversation.situation]) or DEFAULT_TAB
 
 
 def conversations_in_tab(tab: Tab, user: User) -> ConversationQuerySet:
     conversations: ConversationQuerySet = user.reachable_conversations()
     return {
-        "active": conversations.attended,
         "mine": lambda: conversations.held_by(user),
+        "pending": conversations.waiting,
         "bot": conversations.with_bot,
+        "all": conversations.open,
         "held": conversations.held,
+        "active": conversations.attended,
     }[tab.key]()
+
+
+def order_of_tab(tab: Tab, user: User) -> ListOrder:
+    return {"mine": order_of_own(user), "pending": BY_WAIT}.get(tab.key, BY_ACTIVITY)
+
+
+def open_counts(user: User) -> dict[str, int]:
+    """How many conversations each tab lists, and how many of his own the user has not read."""
+    conversations: ConversationQuerySet = user.reachable_conversations()
+    mine = HELD & Q(agent=user)
+    counts: dict[str, int] = conversations.open().aggregate(
+        mine=Count("pk", filter=mine),
+        unread_mine=Count("pk", filter=mine & Q(last_inbound_seq__gt=F("read_seq"))),
+        pending=Count("pk", filter=WAITING),
+        bot=Count("pk", filter=WITH_BOT),
+        open=Count("pk"),
+    )
+    return counts
 
 
 STATUSES: dict[str, Any] = {

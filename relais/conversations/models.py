@@ -79,6 +79,8 @@ class Conversation(LifecycleMixin, SendMixin, ServiceWindowMixin, ClientAnswersM
     transferred_at = models.DateTimeField(null=True)
     last_activity_at = models.DateTimeField(db_default=Now())
     last_inbound_at = models.DateTimeField(null=True)
+    unanswered_since = models.DateTimeField(null=True)
+    """Since when the client waits for an answer of a person; null once an agent wrote."""
     bot_waits_until = models.DateTimeField(null=True)
     """Until when a flow of ours waits for the client's answer; null when none does."""
     ended_at = models.DateTimeField(null=True)
@@ -132,6 +134,11 @@ class Conversation(LifecycleMixin, SendMixin, ServiceWindowMixin, ClientAnswersM
                 fields=["agent", "-last_activity_at", "-id"],
                 condition=Q(agent__isnull=False),
                 name="conversations_by_agent",
+            ),
+            models.Index(
+                fields=["agent"],
+                condition=Q(status="transferred", agent__isnull=False),
+                name="held_conversations",
             ),
             models.Index(fields=["team"], condition=Q(team__isnull=False), name="conversations_of_team"),
             models.Index(fields=["client", "sender", "-last_inbound_at"], name="window_of_client"),

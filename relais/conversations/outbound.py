@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
+from django.db.models import Max, Subquery
 from django.utils.translation import gettext as _
 
 from relais.accounts.models import User
@@ -87,9 +88,21 @@ class SendMixin:
         delivery = locked.deliveries.get(event=event)
         if event.event_type != "agent_message" or event.author_id != agent.pk:
             raise NotAllowed(_("Seul l'auteur d'un message peut l'annuler."))
-        if delivery.reason != "undone" and not delivery.withdraw(at=at):
-            raise StateConflict(locked, _("Ce message est déjà parti."), code="already_sent")
+        if delivery.reason != "undone":
+            if not delivery.withdraw(at=at):
+                raise StateConflict(locked, _("Ce message est déjà parti."), code="already_sent")
+            locked._restore_unanswered()
         return delivery
+
+    def _restore_unanswered(self: Conversation) -> None:
+        """After its answer was undone, the client waits again for one, unless an earlier message was one."""
+        answers = self.events.filter(event_type="agent_message").exclude(delivery__reason="undone")
+        answered_seq = answers.aggregate(seq=Max("seq"))["seq"] or 0
+        if self.last_inbound_seq > answered_seq:
+            oldest = self.events.filter(event_type="message_received", seq__gt=answered_seq).order_by("seq")
+            type(self).objects.filter(pk=self.pk).update(
+                unanswered_since=Subquery(oldest.values("created_at")[:1])
+            )
 
     @transaction.atomic
     def send_as_program(

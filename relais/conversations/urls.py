@@ -2,7 +2,7 @@
 
 from django.urls import re_path
 
-from relais.conversations.views import actions, drafts, pages
+from relais.conversations.views import actions, drafts, lists, pages
 
 CHAT = r"^chat/(?P<pk>[0-9]{1,19})"
 
@@ -10,14 +10,15 @@ urlpatterns = [
     re_path(r"^$", pages.overview, name="dashboard"),
     re_path(r"^figures/?$", pages.stats, name="stats"),
     re_path(r"^verification/?$", pages.reconciliation, name="reconciliation"),
-    re_path(r"^active/?$", pages.active, name="active"),
-    re_path(r"^pending/?$", pages.pending, name="pending"),
-    re_path(r"^conversations/?$", pages.conversations, name="conversations"),
+    re_path(r"^active/?$", lists.active, name="active"),
+    re_path(r"^pending/?$", lists.pending, name="pending"),
+    re_path(r"^conversations/?$", lists.conversations, name="conversations"),
+    re_path(r"^list-order/?$", lists.set_order, name="list_order"),
     re_path(rf"{CHAT}/?$", pages.chat, name="chat"),
     re_path(rf"{CHAT}/panes/?$", pages.panes, name="panes"),
     re_path(rf"{CHAT}/situation/?$", pages.panels, name="panels"),
     re_path(rf"{CHAT}/earlier/?$", pages.earlier_messages, name="earlier_messages"),
-    re_path(rf"{CHAT}/aside/?$", pages.sidebar, name="sidebar"),
+    re_path(rf"{CHAT}/aside/?$", lists.sidebar, name="sidebar"),
     re_path(rf"{CHAT}/read/?$", actions.mark_as_read, name="mark_as_read"),
     re_path(rf"{CHAT}/take-over/?$", actions.take_over, name="take_over"),
     re_path(rf"{CHAT}/draft/?$", drafts.draft, name="draft"),

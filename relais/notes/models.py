@@ -235,6 +235,10 @@ class NoteMention(models.Model):
         return f"mention of {self.user_id} in {self.note_id}"
 
 
+def has_unread_mentions(conversation_id: int, user: User) -> bool:
+    return NoteMention.objects.unread().filter(user=user, note__conversation=conversation_id).exists()
+
+
 def mark_mentions_read(conversation_id: int, user: User, *, at: datetime) -> bool:
     """The user has opened the conversation. Whether there was an unread mention."""
     mentions = NoteMention.objects.unread().filter(user=user, note__conversation=conversation_id)

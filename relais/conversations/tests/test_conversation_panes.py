@@ -319,3 +319,217 @@ class TestTextsStay:
             expect(page.locator(".is-unsent")).to_have_count(0)
 
         run_story(story, allow_console_errors="ERR_FAILED")
+
+
+@pytest.fixture
+def crowd(fatou_writes, awa, clock):
+    """A hundred clients whom Awa has answered, in the order of « Les miennes »."""
+    conversations = []
+    for n in range(100):
+        conversation = fatou_writes(
+            f"Bonjour numéro {n}", address=f"whatsapp:+2250700001{n:03}", name=f"Client {n:03}"
+        )
+        conversation.take_over(awa, at=clock.now)
+        conversations.append(conversation)
+    Conversation.objects.update(unanswered_since=None)
+    for conversation in conversations:
+        Conversation.objects.filter(pk=conversation.pk).update(last_activity_at=clock.passes(seconds=1))
+    return conversations[::-1]
+
+
+def names_in_list(page):
+    return page.locator(".desk__list .row__open")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("clock_starts_now")
+class TestList:
+    def test_tabs_change_the_list_and_leave_the_conversation(
+        self, run_story, awa, chat, ibrahims, fatou_writes
+    ):
+        fatou_writes("Bonjour", address="whatsapp:+2250700000003", name="Salif")
+
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            expect_live(page)
+            mark_document(page)
+            expect(names_in_list(page)).to_have_text(["Fatou", "Ibrahim"])
+            page.locator(".desk__list").get_by_role("link", name="Avec le bot").click()
+            expect(names_in_list(page)).to_have_text(["Salif"])
+            expect(page.locator("[data-tab=bot]")).to_have_attribute("aria-current", "true")
+            expect(page.get_by_role("heading", level=1)).to_have_text("Fatou")
+            expect(page).to_have_url(re.compile(f"{chat}$"))
+            names_in_list(page).click()
+            expect(page.get_by_role("heading", level=1)).to_have_text("Salif")
+            expect(names_in_list(page)).to_have_text(["Salif"])
+            expect_same_document(page)
+            page.reload()
+            expect(names_in_list(page)).to_have_text(["Salif"])
+
+        run_story(story)
+
+    def test_counts_and_order_are_live(
+        self, run_story, awa, chat, ibrahims, held_by_awa, fatou_writes, clock
+    ):
+        for conversation in (held_by_awa, ibrahims):
+            conversation.send_as_agent("Bonjour", agent=awa, at=clock.passes(seconds=1))
+
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            expect_live(page)
+            expect(names_in_list(page)).to_have_text(["Ibrahim", "Fatou"])
+            fatou_writes("une question")
+            expect(names_in_list(page)).to_have_text(["Fatou", "Ibrahim"])
+            expect(page.locator(f"#row-{held_by_awa.pk} .chip--attention")).to_contain_text("à répondre")
+            fatou_writes("une autre", **IBRAHIM)
+            expect(page.locator(f"#row-{ibrahims.pk} .chip--attention")).to_be_visible()
+            expect(names_in_list(page)).to_have_text(["Fatou", "Ibrahim"])
+            held_by_awa.send_as_agent("Oui", agent=awa, at=clock.passes(seconds=1))
+            expect(names_in_list(page)).to_have_text(["Ibrahim", "Fatou"])
+            expect(page.locator("[data-tab=all] .tabs__count")).to_have_text("2")
+            fatou_writes("Bonjour", address="whatsapp:+2250700000003", name="Salif")
+            expect(page.locator("[data-tab=all] .tabs__count")).to_have_text("3")
+            expect(page.locator("[data-tab=bot] .tabs__count")).to_have_text("1")
+
+        run_story(story)
+
+    def test_the_order_is_a_setting(self, run_story, awa, chat, ibrahims, held_by_awa, clock):
+        ibrahims.send_as_agent("Bonjour", agent=awa, at=clock.passes(seconds=1))
+
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            expect(names_in_list(page)).to_have_text(["Fatou", "Ibrahim"])
+            page.get_by_role("button", name="Les plus récentes d'abord").click()
+            expect(names_in_list(page)).to_have_text(["Ibrahim", "Fatou"])
+            page.reload()
+            expect(names_in_list(page)).to_have_text(["Ibrahim", "Fatou"])
+            page.get_by_role("button", name="À répondre d'abord").click()
+            expect(names_in_list(page)).to_have_text(["Fatou", "Ibrahim"])
+
+        run_story(story)
+
+    def test_scrolling_loads_further_pages_both_ways(self, run_story, awa, crowd):
+        names = [conversation.client_name for conversation in crowd]
+
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, f"/dashboard/chat/{crowd[0].pk}")
+            page.evaluate("document.body.dataset.maxRows = 60")
+            expect(names_in_list(page)).to_have_count(30)
+            scroller = page.locator(".desk__list")
+            for _ in range(8):
+                scroller.evaluate("list => list.scrollTo(0, list.scrollHeight)")
+                page.evaluate("new Promise((done) => setTimeout(done, 100))")
+            expect(names_in_list(page).last).to_have_text(names[-1])
+            assert names_in_list(page).all_text_contents() == names[-len(names_in_list(page).all()) :]
+            assert len(names_in_list(page).all()) <= 60
+            for _ in range(8):
+                scroller.evaluate("list => list.scrollTo(0, 1)")
+                page.evaluate("new Promise((done) => setTimeout(done, 100))")
+            expect(names_in_list(page).first).to_have_text(names[0])
+            shown = names_in_list(page).all_text_contents()
+            assert shown == names[: len(shown)]
+
+        run_story(story)
+
+    def test_what_changes_above_moves_nothing_that_is_read(self, run_story, awa, crowd, fatou_writes):
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, f"/dashboard/chat/{crowd[0].pk}")
+            expect_live(page)
+            page.locator(".desk__list").evaluate("list => list.scrollTo(0, 700)")
+            top = "id => Math.round(document.getElementById(id).getBoundingClientRect().top)"
+            read = f"row-{crowd[15].pk}"
+            before = page.evaluate(top, read)
+            fatou_writes("une question", address="whatsapp:+2250700001070", name="Client 070")
+            expect(names_in_list(page).first).to_have_text("Client 070")
+            assert abs(page.evaluate(top, read) - before) <= 1
+            page.evaluate("document.dispatchEvent(new CustomEvent('relais:refresh'))")
+            with page.expect_response(re.compile("/aside")):
+                pass
+            expect(names_in_list(page).first).to_have_text("Client 070")
+            assert abs(page.evaluate(top, read) - before) <= 1
+
+        run_story(story)
+
+    def test_no_row_moves_under_the_mouse(
+        self, run_story, awa, chat, held_by_awa, ibrahims, fatou_writes, clock
+    ):
+        for conversation in (held_by_awa, ibrahims):
+            conversation.send_as_agent("Bonjour", agent=awa, at=clock.passes(seconds=1))
+
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, chat)
+            expect_live(page)
+            expect(names_in_list(page)).to_have_text(["Ibrahim", "Fatou"])
+            names_in_list(page).first.hover()
+            page.evaluate("""() => {
+              const row = document.querySelector('.desk__list .row');
+              window.moving = setInterval(() => row.parentElement.firstElementChild.dispatchEvent(
+                new PointerEvent('pointermove', { bubbles: true, pointerType: 'mouse' })), 200);
+            }""")
+            fatou_writes("une question")
+            expect(page.locator(f"#row-{held_by_awa.pk} .row__preview")).to_contain_text("une question")
+            expect(names_in_list(page)).to_have_text(["Ibrahim", "Fatou"])
+            page.evaluate("clearInterval(window.moving)")
+            expect(names_in_list(page)).to_have_text(["Fatou", "Ibrahim"])
+
+        run_story(story)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("clock_starts_now")
+class TestKeyboard:
+    def test_alt_and_arrows_walk_the_list_while_writing(self, run_story, awa, crowd):
+        names = [conversation.client_name for conversation in crowd]
+
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, f"/dashboard/chat/{crowd[0].pk}")
+            mark_document(page)
+            heading = page.get_by_role("heading", level=1)
+            field_for(page, names[0]).fill("un début")
+            for n in (1, 2, 3):
+                page.keyboard.press("Alt+ArrowDown")
+                expect(heading).to_have_text(names[n])
+                expect(field_for(page, names[n])).to_be_focused()
+            page.keyboard.press("Alt+ArrowUp")
+            expect(heading).to_have_text(names[2])
+            page.keyboard.press("Alt+ArrowUp")
+            page.keyboard.press("Alt+ArrowUp")  # faster than the panes come
+            expect(heading).to_have_text(names[0])
+            expect(field_for(page, names[0])).to_have_value("un début")
+            expect_same_document(page)
+
+        run_story(story)
+
+    def test_j_and_k_walk_beyond_the_page_of_the_list(self, run_story, awa, crowd):
+        names = [conversation.client_name for conversation in crowd]
+
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, f"/dashboard/chat/{crowd[28].pk}")
+            heading = page.get_by_role("heading", level=1)
+            page.locator("[data-thread]").focus()
+            for n in range(29, 34):
+                page.keyboard.press("j")
+                expect(heading).to_have_text(names[n])
+                expect(page.locator(f"#row-{crowd[n].pk} .row__open")).to_be_focused()
+            page.keyboard.press("k")
+            expect(heading).to_have_text(names[32])
+            page.keyboard.press("Enter")
+            expect(field_for(page, names[32])).to_be_focused()
+            page.keyboard.type("jk")
+            expect(field_for(page, names[32])).to_have_value("jk")
+
+        run_story(story)
+
+    def test_after_a_conversation_left_the_list_its_successor_is_next(self, run_story, awa, crowd, clock):
+        names = [conversation.client_name for conversation in crowd]
+
+        def story(browsers: Browsers) -> None:
+            page = browsers.open_page(awa, f"/dashboard/chat/{crowd[3].pk}")
+            expect_live(page)
+            crowd[3].refresh_from_db()
+            crowd[3].close(awa, at=clock.now)
+            expect(page.locator(f"#row-{crowd[3].pk}")).to_have_count(0)
+            page.keyboard.press("Alt+ArrowDown")
+            expect(page.get_by_role("heading", level=1)).to_have_text(names[4])
+
+        run_story(story)

@@ -174,7 +174,10 @@ def test_the_tabs_of_the_active_list(with_bot, awa, koffi, fatou_writes, clock):
     def tab_ids(tab):
         return set(row_ids(get_html(awa, f"/dashboard/active?tab={tab}")))
 
-    assert tab_ids("") == tab_ids("nonsense") == {with_bot.pk, own.pk, colleagues.pk}
+    everything = {with_bot.pk, own.pk, colleagues.pk, waiting.pk}
+    assert tab_ids("") == tab_ids("nonsense") == tab_ids("all") == everything
+    assert tab_ids("pending") == {waiting.pk}
+    assert tab_ids("active") == {with_bot.pk, own.pk, colleagues.pk}
     assert tab_ids("mine") == {own.pk}
     assert tab_ids("bot") == {with_bot.pk}
     assert tab_ids("held") == {own.pk, colleagues.pk}

@@ -1,4 +1,4 @@
-"""GET views: the dashboard, the conversation lists and the chat page, with the fragments they refresh."""
+"""GET views: the dashboard and the chat page, with the fragments they refresh. The lists are in `lists.py`."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from django.views.decorators.http import require_safe
 from relais.accounts.models import User
 from relais.action_errors import ActionRefused
 from relais.company import messenger
-from relais.conversations import fragments, list_filters, list_order, list_rows, timeline
+from relais.conversations import fragments, timeline
 from relais.conversations.dashboard_stats import dashboard_stats
-from relais.conversations.keyset_pagination import PAGE_SIZE, SIDEBAR_SIZE, Page, paginate
-from relais.conversations.list_order import ListOrder
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.permissions import assignable_agents, permissions_for
 from relais.conversations.querysets import ConversationQuerySet
 from relais.conversations.refusal_texts import refusal_sentence
+from relais.conversations.views import lists
 from relais.conversations.views.responses import get_conversation
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
-from relais.notes.models import mark_mentions_read
+from relais.notes.models import has_unread_mentions, mark_mentions_read
 from relais.web.responses import AgentRequest, agent_required
 
 MAX_OTHER_CONVERSATIONS = 10
@@ -34,7 +33,7 @@ MAX_OTHER_CONVERSATIONS = 10
 def overview(request: AgentRequest) -> HttpResponse:
     context = {
         "stats": dashboard_stats(request.user, at=now()),
-        **_queues_context(request.user),
+        **lists.queues_context(request.user),
         **_reconciliation_context(request.user),
     }
     return render(request, "conversations/overview.html", context)
@@ -57,36 +56,6 @@ def reconciliation(request: AgentRequest) -> HttpResponse:
 
 @require_safe
 @agent_required
-def pending(request: AgentRequest) -> HttpResponse:
-    context = _list_context(request, request.user.reachable_conversations().waiting(), list_order.BY_WAIT)
-    return render(request, "conversations/pending.html", context)
-
-
-@require_safe
-@agent_required
-def active(request: AgentRequest) -> HttpResponse:
-    tab = list_filters.find_tab(request.GET.get("tab", ""))
-    conversations = list_filters.conversations_in_tab(tab, request.user)
-    context = _list_context(request, conversations, list_order.BY_ACTIVITY)
-    return render(request, "conversations/active.html", context | {"tab": tab, "tabs": list_filters.TABS})
-
-
-@require_safe
-@agent_required
-def conversations(request: AgentRequest) -> HttpResponse:
-    filters = list_filters.parse_filters(request.GET.dict())
-    filtered = filters.apply(request.user.reachable_conversations())
-    context = {
-        **_list_context(request, filtered, list_order.BY_ACTIVITY),
-        "filters": filters,
-        "statuses": list_filters.STATUSES,
-        "agents": User.objects.all(),
-    }
-    return render(request, "conversations/conversations.html", context)
-
-
-@require_safe
-@agent_required
 def chat(request: AgentRequest, pk: int) -> HttpResponse:
     conversation = get_conversation(request, pk)
     mark_read(request, conversation)
@@ -97,7 +66,12 @@ def chat(request: AgentRequest, pk: int) -> HttpResponse:
 @agent_required
 def panes(request: AgentRequest, pk: int) -> HttpResponse:
     """What the chat page replaces to show this conversation. It may be a prefetch, so nothing is marked as read."""
-    context = _panes_context(request, get_conversation(request, pk)) | {"is_swap": True}
+    conversation = get_conversation(request, pk)
+    is_unread = conversation.is_held_by(request.user) and conversation.is_unread
+    context = {
+        **_panes_context(request, conversation),
+        "is_unread": is_unread or has_unread_mentions(pk, request.user),
+    }
     return render(request, "conversations/_panes.html", context)
 
 
@@ -114,14 +88,6 @@ def earlier_messages(request: AgentRequest, pk: int) -> HttpResponse:
     page = timeline.timeline_page(conversation, before=_before(request))
     context = {"conversation": conversation, "timeline": page}
     return render(request, "conversations/_timeline_page.html", context)
-
-
-@require_safe
-@agent_required
-def sidebar(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = get_conversation(request, pk)
-    context = {"conversation": conversation, **_queues_context(request.user)}
-    return render(request, "conversations/_sidebar.html", context)
 
 
 def mark_read(request: AgentRequest, conversation: Conversation) -> None:
@@ -142,12 +108,12 @@ def chat_page(
 ) -> HttpResponse:
     context = {
         **_panes_context(request, conversation),
-        **_queues_context(request.user),
+        **lists.aside_context(request, conversation),
         "draft": draft,
         "refusal": refusal,
     }
     status = refusal.http_status if refusal else 200
-    return render(request, "conversations/chat.html", context, status=status)
+    return lists.remember_tab(request, render(request, "conversations/chat.html", context, status=status))
 
 
 def panels_fragment(
@@ -214,48 +180,6 @@ def _other_conversations(user: User, conversation: Conversation) -> list[Convers
 
 def _reconciliation_context(user: User) -> dict[str, Any]:
     return {"reconciliation": messenger.reconciliation_state(at=now()) if user.is_supervisor else None}
-
-
-def _queues_context(user: User) -> dict[str, list[str]]:
-    """The rows of waiting conversations and of those that `user` holds."""
-    conversations: ConversationQuerySet = user.reachable_conversations()
-    return {
-        "waiting": _first_rows(conversations.waiting(), list_order.BY_WAIT),
-        "mine": _first_rows(conversations.held_by(user), list_order.BY_ACTIVITY),
-    }
-
-
-def _first_rows(conversations: ConversationQuerySet, order: ListOrder) -> list[str]:
-    page = paginate(list_rows.with_row_data(conversations), order, size=SIDEBAR_SIZE)
-    return [fragments.row(conversation) for conversation in page.rows]
-
-
-def _list_context(
-    request: AgentRequest, conversations: ConversationQuerySet, order: ListOrder
-) -> dict[str, Any]:
-    page: Page = paginate(
-        list_rows.with_row_data(conversations),
-        order,
-        size=PAGE_SIZE,
-        after=request.GET.get("after", ""),
-        before=request.GET.get("before", ""),
-    )
-    return {
-        "rows": [fragments.row(conversation) for conversation in page.rows],
-        "previous": _page_url(request, before=page.previous),
-        "next": _page_url(request, after=page.next),
-    }
-
-
-def _page_url(request: AgentRequest, **cursor: str) -> str:
-    """The URL of this list with another cursor; empty if there is no such page."""
-    if not any(cursor.values()):
-        return ""
-    query = request.GET.copy()
-    for name in ("after", "before"):
-        query.pop(name, None)
-    query.update(cursor)
-    return f"{request.path}?{query.urlencode()}"
 
 
 def _before(request: AgentRequest) -> int | None:

@@ -7,7 +7,7 @@ import re
 import pytest
 from django.db import connection
 
-from relais.conversations.views import pages
+from relais.conversations.views import lists
 from relais.live.change_log import MAX_ENTRIES, ChangeLog
 from tests.web_server import wait_until
 
@@ -61,7 +61,7 @@ class TestPage:
         self, web_server, awa, with_bot, fatou_writes, monkeypatch
     ):
         """The rows are read, then a client writes and the notification arrives, then the page is rendered."""
-        original_paginate, written = pages.paginate, []
+        original_paginate, written = lists.paginate, []
 
         def paginate(*args, **options):
             page = original_paginate(*args, **options)
@@ -70,7 +70,7 @@ class TestPage:
             wait_until(lambda: written[0].pk in {entry.conversation for entry in log.entries})
             return page
 
-        monkeypatch.setattr(pages, "paginate", paginate)
+        monkeypatch.setattr(lists, "paginate", paginate)
         text, position = open_page(web_server, awa)
         monkeypatch.undo()
         assert f'id="row-{written[0].pk}"' not in text

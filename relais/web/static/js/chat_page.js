@@ -5,4 +5,7 @@ import "./composer.js";
 import "./chat_header.js";
 import "./client_panel.js";
 import "./back_to_list.js";
+import "./list_pages.js";
+import "./conversation_keys.js";
 import "./conversation_panes.js";
+import "./first_conversation.js";

@@ -1,52 +1,117 @@
 // Conversation lists that update themselves: a row is added, removed or moved by the list's own membership rule.
+import { belongsTo, comesBefore, rowsOf } from "./list_rules.js";
 import { WINDOW_WARNING_MS } from "./service_window.js";
 
-const currentUser = document.body.dataset.user;
 const WINDOW_CHECK_INTERVAL_MS = 30_000;
 const STATS_RELOAD_DELAY_MS = 2_000;
-
-const membershipRules = {
-  pending: (row) => row.situation === "waiting",
-  active: (row) => row.situation === "bot" || row.situation === "held",
-  mine: (row) => row.situation === "held" && row.agent === currentUser,
-  bot: (row) => row.situation === "bot",
-  held: (row) => row.situation === "held",
-  all: () => true,
-  found: () => null, // the result of a search: its rows are updated, none is added or removed
-};
 const lists = () => document.querySelectorAll("[data-list]");
-const sinceOf = (row) => Date.parse(row.dataset.since);
+const rowIn = (list, id) => rowsOf(list).find((row) => row.dataset.conversation === String(id));
+
+// Dispatched after rows were added, moved, replaced or removed.
+export const dispatchListChanged = () => document.dispatchEvent(new CustomEvent("relais:list-changed"));
 
 export function updateRow(id, html) {
   const fresh = html ? new DOMParser().parseFromString(html, "text/html").querySelector(".row") : null;
-  lists().forEach((list) => updateRowInList(list, document.getElementById(`row-${id}`), fresh));
+  for (const list of lists()) {
+    const current = rowIn(list, id);
+    if (current && fresh && Number(current.dataset.rev) > Number(fresh.dataset.rev)) continue;
+    if (fresh && isReading(list) && !staysInPlace(list, current, fresh)) moveLater(list, current, fresh);
+    else keepingPlace(list, () => updateRowInList(list, current, fresh));
+  }
+  dispatchListChanged();
 }
 
-function updateRowInList(list, row, fresh) {
-  const current = row && list.contains(row) ? row : null;
-  const belongs = fresh && membershipRules[list.dataset.list](fresh.dataset);
-  if (current && fresh && Number(current.dataset.rev) > Number(fresh.dataset.rev)) return;
+function updateRowInList(list, current, fresh) {
+  const belongs = fresh && belongsTo(list, fresh);
   if (!fresh || belongs === false) return current?.remove();
-  if (belongs === null) return current?.replaceWith(fresh.cloneNode(true));
-  const next = [...list.children].find((other) => other !== current && comesBefore(list, fresh, other));
+  if (belongs === null) return current && replaceRow(list, current, fresh);
+  const next = nextOf(list, current, fresh);
   if (!current && isOnAnotherPage(list, next)) return;
-  const inserted = fresh.cloneNode(true);
-  const focusSelector = current?.contains(document.activeElement) && document.activeElement.matches(".row__action") ? ".row__action" : ".row__open";
-  const hadFocus = current?.contains(document.activeElement);
+  if (current && next === nextRow(current)) return replaceRow(list, current, fresh);
+  const focusSelector = focusedPart(current);
   current?.remove();
-  list.insertBefore(inserted, next ?? null);
-  if (hadFocus) inserted.querySelector(focusSelector)?.focus();
+  const inserted = fresh.cloneNode(true);
+  list.insertBefore(inserted, next ?? list.querySelector(":scope > [data-edge=after]"));
+  if (focusSelector) inserted.querySelector(focusSelector)?.focus();
   highlightCurrent(list);
 }
 
-const comesBefore = (list, a, b) => (list.dataset.list === "pending" ? sinceOf(a) < sinceOf(b) : sinceOf(a) > sinceOf(b));
+function replaceRow(list, current, fresh) {
+  const focusSelector = focusedPart(current);
+  const inserted = fresh.cloneNode(true);
+  current.replaceWith(inserted);
+  if (focusSelector) inserted.querySelector(focusSelector)?.focus();
+  highlightCurrent(list);
+  return inserted;
+}
+
+const nextOf = (list, current, fresh) => rowsOf(list).find((other) => other !== current && comesBefore(list, fresh, other));
+
+function nextRow(row) {
+  let next = row.nextElementSibling;
+  while (next && !next.matches(".row")) next = next.nextElementSibling;
+  return next ?? undefined;
+}
+
+function focusedPart(row) {
+  if (!row?.contains(document.activeElement)) return "";
+  return document.activeElement.matches(".row__action") ? ".row__action" : ".row__open";
+}
+
 // The row belongs to the previous or the next page of this list.
 function isOnAnotherPage(list, next) {
-  return (!next && list.hasAttribute("data-has-next")) || (next && next === list.firstElementChild && list.hasAttribute("data-has-previous"));
+  const isCut = (attribute, edge) => list.hasAttribute(attribute) || list.querySelector(`:scope > [data-edge=${edge}]:not([hidden])`);
+  if (!next) return isCut("data-has-next", "after");
+  return next === rowsOf(list)[0] && isCut("data-has-previous", "before");
+}
+
+// -- nothing jumps while it is read ----------------------------------------------------------------------------------
+
+// While the mouse moves in a list, its rows are updated where they are; they move, come and leave afterwards.
+const READING_MS = 2_500;
+const FLUSH_CHECK_MS = 400;
+const laterRows = new Map(); // by conversation: its row, to be put into its place later
+let isReloadLater = false;
+let pointerMovedAt = 0;
+let flushTimer = 0;
+
+document.addEventListener("pointermove", ({ target, pointerType }) => {
+  if (pointerType === "mouse" && target.closest?.("[data-list]")) pointerMovedAt = Date.now();
+}, { passive: true });
+
+const isReading = (list) => Date.now() - pointerMovedAt < READING_MS && list.matches(":hover");
+const staysInPlace = (list, current, fresh) => current && belongsTo(list, fresh) !== false
+  && (belongsTo(list, fresh) === null || nextOf(list, current, fresh) === nextRow(current));
+
+function moveLater(list, current, fresh) {
+  if (current) replaceRow(list, current, fresh).classList.toggle("is-leaving", belongsTo(list, fresh) === false);
+  laterRows.set(fresh.dataset.conversation, fresh);
+  flushTimer ||= setTimeout(flush, FLUSH_CHECK_MS);
+}
+
+function flush() {
+  flushTimer = [...lists()].some(isReading) ? setTimeout(flush, FLUSH_CHECK_MS) : 0;
+  if (flushTimer) return;
+  const rows = [...laterRows.values()];
+  laterRows.clear();
+  rows.forEach((row) => updateRow(row.dataset.conversation, row.outerHTML));
+  if (isReloadLater) reloadLists();
+}
+
+// Beside a conversation the list keeps its first visible row where it is, whatever changes above it.
+export function keepingPlace(list, change) {
+  const scroller = list.closest(".desk__list");
+  if (!scroller?.scrollTop) return change();
+  const top = scroller.getBoundingClientRect().top;
+  const anchor = rowsOf(list).find((row) => row.getBoundingClientRect().bottom > top);
+  const offset = anchor?.getBoundingClientRect().top;
+  change();
+  const same = anchor && document.getElementById(anchor.id);
+  if (same) scroller.scrollTop += same.getBoundingClientRect().top - offset;
 }
 
 // Beside a conversation, its own row is highlighted.
-function highlightCurrent(list) {
+export function highlightCurrent(list) {
   const id = list.dataset.current;
   if (id) list.querySelector(`[data-conversation="${id}"] .row__open`)?.setAttribute("aria-current", "page");
 }
@@ -73,7 +138,9 @@ function updateWindowChips() {
 const reloadUrl = () => document.querySelector("[data-reload-url]")?.dataset.reloadUrl ?? location.href;
 let request;
 
-async function reloadLists() {
+export async function reloadLists() {
+  isReloadLater = [...lists()].some(isReading);
+  if (isReloadLater) return (flushTimer ||= setTimeout(flush, FLUSH_CHECK_MS));
   request?.abort();
   const { signal } = (request = new AbortController());
   const url = reloadUrl();
@@ -85,7 +152,7 @@ async function reloadLists() {
   replaceContents(page, ["[data-list]", "#stats"]);
 }
 
-async function fetchPage(url, signal) {
+export async function fetchPage(url, signal) {
   try {
     const response = await fetch(url, { headers: { "X-Requested-With": "fetch" }, signal });
     if (response.redirected) return location.reload(); // signed out
@@ -98,10 +165,26 @@ function replaceContents(page, selectors) {
   const focusSelector = document.activeElement.classList[0] === "row__open" ? ".row__open" : ".row__action";
   for (const selector of selectors) {
     const current = document.querySelectorAll(selector);
-    page.querySelectorAll(selector).forEach((element, n) => current[n]?.replaceChildren(...element.childNodes));
+    page.querySelectorAll(selector).forEach((element, n) => {
+      if (current[n]?.matches("[data-list]")) keepingPlace(current[n], () => replaceRows(current[n], element));
+      else current[n]?.replaceChildren(...element.childNodes);
+    });
   }
   if (focusedRow && !focusedRow.isConnected) document.getElementById(focusedRow.id)?.querySelector(focusSelector)?.focus();
   lists().forEach(highlightCurrent);
+  dispatchListChanged();
+}
+
+// Rows that did not change stay the same elements.
+function replaceRows(list, fresh) {
+  for (const name of ["hasPrevious", "hasNext"]) {
+    delete list.dataset[name];
+    if (name in fresh.dataset) list.dataset[name] = "";
+  }
+  list.replaceChildren(...[...fresh.children].map((child) => {
+    const current = child.matches(".row") && rowIn(list, child.dataset.conversation);
+    return current && current.dataset.rev === child.dataset.rev && current.dataset.unread === child.dataset.unread ? current : child;
+  }));
 }
 
 // A filter's response is discarded when the form has changed since: the next one is on its way.

@@ -1,6 +1,5 @@
 // Opens another conversation without a page load: fetches its header, timeline, composer and client panel as one fragment
-// and replaces those of the previous one. The list beside them stays as it is. Imported last: it dispatches the first
-// relais:conversation-opened, for which the other modules listen.
+// and replaces those of the previous one. The list beside them stays as it is.
 import { showNotice } from "./notices.js";
 import { chatElement, conversationId, dispatchConversationEvent } from "./open_conversation.js";
 
@@ -70,6 +69,7 @@ export async function openConversation(href) {
   const isOpen = isShown(id);
   const depth = (history.state?.depth ?? 0) + (isOpen && url.href === location.href ? 0 : 1);
   if (!isOpen && !(await showConversation(id, () => location.assign(url)))) return;
+  if (isOpen) document.querySelector("[data-composer] textarea")?.focus();
   if (url.href !== location.href) history.pushState({ depth }, "", url);
   dispatchHash();
 }
@@ -118,5 +118,3 @@ document.addEventListener("pointerover", ({ target, pointerType }) => {
 document.addEventListener("pointerdown", ({ target }) => prefetchLink(target));
 document.addEventListener("focusin", ({ target }) => target.matches(".row__open") && prefetchLink(target));
 document.addEventListener("relais:row", ({ detail }) => cache.delete(String(detail.conversation)));
-
-dispatchConversationEvent("opened", conversationId());

@@ -82,13 +82,15 @@ document.addEventListener("relais:conversation-opened", ({ detail }) => {
 
 // -- rows and counts ----------------------------------------------------------------------------------------
 
-function showCounts(counts) {
-  lastCounts = JSON.stringify(counts);
+function showCounts(frame) {
+  lastCounts = JSON.stringify(frame);
+  const counts = { ...frame, open: frame.active + frame.pending };
   for (const element of document.querySelectorAll("[data-count]")) {
     const count = counts[element.dataset.count];
     if (count === undefined) continue;
     element.textContent = count;
     element.toggleAttribute("data-zero", count === 0);
+    element.closest(".tabs__unread")?.toggleAttribute("data-zero", count === 0);
   }
 }
 

@@ -79,7 +79,7 @@ function onItemAdded(item) {
 let hasUnread = false; // of the conversation on the page
 let isMarkingRead = false; // one request at a time: after a disconnection hundreds of messages arrive at once
 async function markRead() {
-  hasUnread = chatElement().hasAttribute("data-mine");
+  hasUnread = ["data-mine", "data-unread"].some((name) => chatElement().hasAttribute(name));
   if (!hasUnread || isMarkingRead || document.hidden) return;
   isMarkingRead = true;
   hasUnread = false;
