@@ -463,3 +463,24 @@ class Media(models.Model):
         written = localtime(self.event.written_at)
         extension = media_types.extension_for(self.shown_type, self.declared_type)
         return f"{media_types.default_stem(self.shown_type)}-{written:%Y-%m-%d-%H%M}{extension}"
+
+
+class SavedView(models.Model):
+    """Filters of the list of all conversations under a name: see `saved_views.py`."""
+
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="saved_views", db_index=False)
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=500)
+    """The query string of the list, without `?`."""
+    is_shared = models.BooleanField(default=False, db_default=False)
+    saved_at = models.DateTimeField()
+
+    class Meta(TypedModelMeta):
+        db_table = "saved_views"
+        ordering = ("name", "id")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["owner", "name"], name="one_saved_view_per_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -2,7 +2,7 @@
 
 from django.urls import re_path
 
-from relais.conversations.views import actions, drafts, lists, pages
+from relais.conversations.views import actions, drafts, lists, pages, saved_views
 
 CHAT = r"^chat/(?P<pk>[0-9]{1,19})"
 
@@ -13,6 +13,8 @@ urlpatterns = [
     re_path(r"^active/?$", lists.active, name="active"),
     re_path(r"^pending/?$", lists.pending, name="pending"),
     re_path(r"^conversations/?$", lists.conversations, name="conversations"),
+    re_path(r"^views/?$", saved_views.saved_views, name="saved_views"),
+    re_path(r"^views/(?P<pk>[0-9]{1,19})/delete/?$", saved_views.delete_saved_view, name="delete_saved_view"),
     re_path(r"^list-order/?$", lists.set_order, name="list_order"),
     re_path(rf"{CHAT}/?$", pages.chat, name="chat"),
     re_path(rf"{CHAT}/panes/?$", pages.panes, name="panes"),

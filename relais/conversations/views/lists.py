@@ -19,6 +19,7 @@ from relais.conversations.list_filters import Tab
 from relais.conversations.list_order import ListOrder
 from relais.conversations.models import Conversation
 from relais.conversations.querysets import ConversationQuerySet
+from relais.conversations.saved_views import clean_query, views_for
 from relais.conversations.views.responses import get_conversation
 from relais.web import responses
 from relais.web.errors import wants_json
@@ -60,6 +61,7 @@ def conversations(request: AgentRequest) -> HttpResponse:
         "filters": filters,
         "statuses": list_filters.STATUSES,
         "agents": User.objects.all(),
+        **_saved_views_context(request),
     }
     return render(request, "conversations/conversations.html", context)
 
@@ -137,6 +139,19 @@ def remember_tab(request: AgentRequest, response: HttpResponse, key: str = "") -
     if list_filters.find_tab(key) and request.COOKIES.get(TAB_COOKIE) != key:
         response.set_cookie(TAB_COOKIE, key, path=reverse("dashboard"), samesite="Lax", httponly=True)
     return response
+
+
+def _saved_views_context(request: AgentRequest) -> dict[str, Any]:
+    query = clean_query(request.META.get("QUERY_STRING", ""))
+    views = list(views_for(request.user))
+    current = next((view for view in views if view.query == query), None)
+    may_delete = current is not None and (current.owner_id == request.user.pk or request.user.is_supervisor)
+    return {
+        "saved_views": views,
+        "current_view": current,
+        "may_delete_view": may_delete,
+        "filter_query": query,
+    }
 
 
 def _tabs_context(user: User, tab: Tab) -> dict[str, Any]:
