@@ -49,6 +49,7 @@ class LastSuperAdmin(Exception):
 class Language(models.TextChoices):
     FRENCH = "fr", "Français"
     ENGLISH = "en", "English"
+    ARABIC = "ar", "العربية"
 
 
 class Team(models.Model):

@@ -10,10 +10,11 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.translation import get_language, get_language_bidi
+from django.utils.translation import get_language_bidi
 from django.utils.translation import gettext as _
 
 from relais.company import company_settings
+from relais.web.language_tags import language_tag
 
 SCRIPT = Path(__file__).with_name("service_worker.js")
 BACKGROUND_COLOUR = "#f7f8fa"
@@ -34,7 +35,7 @@ def manifest() -> dict[str, Any]:
         "name": f"Relais · {company_settings.brand()}",
         "short_name": "Relais",
         "description": _("Les conversations WhatsApp de l'entreprise : le bot, l'équipe, un seul fil."),
-        "lang": get_language(),
+        "lang": language_tag(),
         "dir": "rtl" if get_language_bidi() else "ltr",
         "start_url": reverse("dashboard"),
         "scope": "/",

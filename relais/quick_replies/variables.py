@@ -14,6 +14,7 @@ from django.utils.translation import get_language, gettext_lazy
 from relais.accounts.models import User
 from relais.company import company_settings
 from relais.text import fold
+from relais.web.language_tags import babel_locale
 
 PLACEHOLDER = re.compile(r"[ \u00a0]?\{([^{}\n]{0,40})\}")
 SAMPLE_CLIENT_NAME = "Fatou Diallo"
@@ -50,8 +51,7 @@ def _first_name(context: FillContext) -> str:
 def _date_in_words(context: FillContext) -> str:
     from babel.dates import format_date  # Large, and not needed at startup.
 
-    locale = "ar_MA" if context.language == "ar" else context.language.replace("-", "_")
-    return str(format_date(context.today, "full", locale=locale))
+    return str(format_date(context.today, "full", locale=babel_locale(context.language)))
 
 
 VARIABLES = (

@@ -12,6 +12,7 @@ from django.utils import timezone, translation
 
 from relais.live.change_log import current_position
 from relais.web.headers import HEADERS, is_https
+from relais.web.language_tags import language_tag
 from relais.web.times import ZONE_COOKIE, parse_time_zone
 
 COMPRESSIBLE = ("text/", "application/json", "application/xml", "image/svg+xml")
@@ -73,7 +74,7 @@ def language_of_user(get_response: GetResponse) -> GetResponse:
         request.LANGUAGE_CODE = language
         with translation.override(language):
             response = get_response(request)
-        response.headers.setdefault("Content-Language", language)
+        response.headers.setdefault("Content-Language", language_tag(language))
         return response
 
     return middleware

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from relais.web.headers import HEADERS
+from relais.web.language_tags import language_tag
 from relais.web.middleware import language_of_cookies
 
 RETRY_SECONDS = range(3, 8)
@@ -29,7 +30,7 @@ SECRET_PATH_PREFIX = "/accounts/"  # noqa: S105
 
 def overloaded_response(request: Request, body: bytes = b"") -> Response:
     language, seconds = language_of_cookies(request.cookies), random.choice(RETRY_SECONDS)  # noqa: S311
-    headers = HEADERS | {"Retry-After": str(seconds), "Content-Language": language}
+    headers = HEADERS | {"Retry-After": str(seconds), "Content-Language": language_tag(language)}
     with translation.override(language):
         if "application/json" in request.headers.get("accept", ""):
             return JSONResponse(

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 from django.utils.translation import get_language, gettext
 
+from relais.web.language_tags import babel_locale
+
 ZONE_COOKIE = "relais_time_zone"
 """Set by `theme.js`, which runs on every page."""
 ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,2}", re.ASCII)
@@ -21,6 +23,7 @@ WEEKDAY_NAMED_DAYS_AGO = range(2, 7)
 PATTERNS = {
     "fr": ("EEEE", "d MMM", "EEEE d MMMM", "d MMMM y"),
     "en": ("EEEE", "MMM d", "EEEE, MMMM d", "MMMM d, y"),
+    "ar": ("EEEE", "d MMM", "EEEE، d MMMM", "d MMMM y"),
 }
 
 
@@ -40,14 +43,19 @@ def format_duration(length: timedelta | float) -> str:
     seconds = length.total_seconds() if isinstance(length, timedelta) else float(length)
     minutes = max(0, int(seconds // 60))
     if minutes < 1:
-        return "< 1 min"
+        return gettext("< 1 min")
     if minutes < 60:
-        return f"{minutes} min"
+        return gettext("%(minutes)s min") % {"minutes": minutes}
     hours, minutes = divmod(minutes, 60)
     if hours < 24:
-        return f"{hours} h {minutes:02}"
+        return gettext("%(hours)s h %(minutes)s") % {"hours": hours, "minutes": f"{minutes:02}"}
     days, hours = divmod(hours, 24)
     return gettext("%(days)s j %(hours)s h") % {"days": days, "hours": hours}
+
+
+def format_seconds(seconds: float) -> str:
+    """« 12 s », of less than a minute."""
+    return gettext("%(seconds)s s") % {"seconds": max(0, int(seconds))}
 
 
 def format_time(at: datetime, format_name: str, *, now: datetime) -> str:
@@ -58,7 +66,7 @@ def format_time(at: datetime, format_name: str, *, now: datetime) -> str:
     if format_name == "clock":
         return clock
     if format_name == "age" and elapsed < ONE_MINUTE:
-        return f"{max(0, int(elapsed.total_seconds()))} s"
+        return format_seconds(elapsed.total_seconds())
     if format_name in ("age", "since") or (format_name == "ago" and elapsed < ONE_HOUR):
         return format_duration(elapsed)
     if format_name == "until":
@@ -97,4 +105,4 @@ def _format_day(day: date, today: date, *, long: bool) -> str:
         pattern = with_year
     from babel.dates import format_date  # Large, and not needed at startup.
 
-    return str(format_date(day, pattern, locale=language))
+    return str(format_date(day, pattern, locale=babel_locale(language)))

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from relais.web.headers import HEADERS
+from relais.web.language_tags import language_tag
 from relais.web.middleware import language_of_cookies
 
 MEGABYTE = 1_000_000
@@ -16,7 +17,7 @@ MEGABYTE = 1_000_000
 
 def too_large_response(request: Request, max_bytes: int) -> Response:
     language = language_of_cookies(request.cookies)
-    headers = HEADERS | {"Content-Language": language}
+    headers = HEADERS | {"Content-Language": language_tag(language)}
     with translation.override(language):
         sentence = _(
             "Cet envoi dépasse %(megabytes)s Mo : rien n'a été enregistré. Allégez-le, puis réessayez."

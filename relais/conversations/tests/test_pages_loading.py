@@ -338,7 +338,7 @@ class TestTimes:
 
         run_story(story, allow_console_errors="ERR_FAILED")
 
-    @pytest.mark.parametrize("language", ["fr", "en"])
+    @pytest.mark.parametrize("language", ["fr", "en", "ar"])
     def test_are_formatted_like_in_the_scripts(self, run_story, awa, with_bot, language):
         awa.language = language
         awa.save()

@@ -27,6 +27,7 @@ from relais.ops.watch import queries
 from relais.ops.watch.metrics_store import metrics_store
 from relais.ops.watch.snapshot import DAY, FIFTEEN_MINUTES, HOUR, StatusSnapshot
 from relais.web.templatetags.relais import duration
+from relais.web.times import format_seconds
 from relais.whatsapp.error_sentences import error_sentence
 from relais.whatsapp.reconcile.status import reconciliation_status
 from relais.whatsapp.webhook_urls import STUDIO_HOOKS
@@ -329,7 +330,7 @@ def _no_progress_sentence(progress: JobProgress) -> str:
 
 
 def _format_seconds(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 60 else duration(timedelta(seconds=seconds))
+    return format_seconds(round(seconds)) if seconds < 60 else duration(timedelta(seconds=seconds))
 
 
 def check_live(snapshot: StatusSnapshot) -> StatusCheck:

@@ -12,6 +12,7 @@ from relais.ops.status_queries import Outbox
 from relais.ops.watch import queries
 from relais.ops.watch.queries import EventCount, FailedJobs, JobCounts
 from relais.web.templatetags.relais import duration
+from relais.web.times import format_seconds
 from relais.whatsapp import connection_status
 
 FIVE_MINUTES, FIFTEEN_MINUTES = timedelta(minutes=5), timedelta(minutes=15)
@@ -85,7 +86,7 @@ class StatusSnapshot:
         if moment is None:
             return ""
         age = self.at - moment
-        return f"{max(0, int(age.total_seconds()))} s" if age < timedelta(minutes=1) else duration(age)
+        return format_seconds(age.total_seconds()) if age < timedelta(minutes=1) else duration(age)
 
     def _events_within(self, window: timedelta) -> dict[str, EventCount]:
         if window not in self._events:

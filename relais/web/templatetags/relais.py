@@ -15,10 +15,34 @@ from django.utils.safestring import SafeString
 from lucide.templatetags import lucide as icons
 
 from relais.company.company_settings import BRAND_PLACEHOLDER
-from relais.web import times
+from relais.web import language_tags, times
 
 register = template.Library()
 TINT_COUNT = 8
+MIRRORED_ICONS = frozenset(
+    {
+        "arrow-left",
+        "arrow-right",
+        "chevron-left",
+        "chevron-right",
+        "corner-down-left",
+        "corner-down-right",
+        "corner-up-left",
+        "corner-up-right",
+        "forward",
+        "log-in",
+        "log-out",
+        "panel-left",
+        "panel-right",
+        "redo-2",
+        "reply",
+        "send",
+        "send-horizontal",
+        "undo-2",
+    }
+)
+"""Icons that point along the line, mirrored by CSS from right to left. Ticks and media controls are not."""
+MIRROR_CLASS = "mirror-rtl"
 
 
 @register.filter
@@ -64,7 +88,14 @@ def user_avatar(user: Any, size: str = "") -> SafeString:
 @lru_cache(maxsize=1_000)
 def lucide(name: str, *, size: int | None = 24, **attributes: object) -> str:
     """The library's tag, cached: it parses and writes XML, which took a third of the time of a list page."""
+    if name in MIRRORED_ICONS:
+        attributes["class"] = f"{attributes.get('class', '')} {MIRROR_CLASS}".strip()
     return icons.lucide(name, size=size, **attributes)
+
+
+@register.filter
+def language_tag(language: str) -> str:
+    return language_tags.language_tag(language)
 
 
 @register.filter

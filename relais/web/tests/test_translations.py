@@ -96,6 +96,29 @@ def test_check_finds_a_lost_placeholder(small_package):
     assert len(translations.check()) == 1
 
 
+@pytest.mark.parametrize("english", ["Hello", "Hello {name}", "Hello %(name)s {name}"])
+def test_check_wants_the_same_placeholders(small_package, english):
+    (small_package / "verbs.py").write_text('a = _("Bonjour %(name)s")')
+    translations.update()
+    translate("Clôturer", "Close")
+    translate("Bonjour %(name)s", english)
+    assert [sentence.split(": ")[-1] for sentence in translations.check()] == ["not the same placeholders."]
+
+
+def test_arabic_has_six_forms_in_the_order_of_gettext(small_package):
+    translations.update()
+    text = catalogue("ar").read_text()
+    assert "n%100>=11" in text.split("msgid", 2)[1]
+    assert 'msgstr[5] ""' in text
+
+
+def test_what_arabic_lacks_is_reported(small_package, capsys):
+    translations.update()
+    translate_all()
+    assert translations.check() == []
+    assert "/ar/LC_MESSAGES/django.po does not translate 'Envoyer'." in capsys.readouterr().err
+
+
 def test_compiled_catalogues_are_what_django_reads(small_package):
     translations.update()
     translate_all()

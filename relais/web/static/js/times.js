@@ -5,6 +5,12 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 const language = document.documentElement.lang;
+const WORDS = {
+  fr: { underMinute: "< 1 min", second: "s", minute: "min", hour: "h", afterHour: "", day: "j", at: "à", on: "le" },
+  en: { underMinute: "< 1 min", second: "s", minute: "min", hour: "h", afterHour: "", day: "d", at: "at", on: "on" },
+  "ar-MA": { underMinute: "أقل من دقيقة", second: "ث", minute: "د", hour: "س", afterHour: " د", day: "ي", at: "على الساعة", on: "يوم" },
+};
+const words = WORDS[language] ?? WORDS.en;
 const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const weekday = new Intl.DateTimeFormat(language, { weekday: "long" });
 const dayMonth = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
@@ -20,17 +26,17 @@ const pad = (number) => String(number).padStart(2, "0");
 
 export function duration(milliseconds) {
   const minutes = Math.max(0, Math.floor(milliseconds / MINUTE_MS));
-  if (minutes < 1) return "< 1 min";
-  if (minutes < 60) return `${minutes} min`;
-  if (minutes < 1440) return `${Math.floor(minutes / 60)} h ${pad(minutes % 60)}`;
-  return `${Math.floor(minutes / 1440)} ${language === "fr" ? "j" : "d"} ${Math.floor((minutes % 1440) / 60)} h`;
+  if (minutes < 1) return words.underMinute;
+  if (minutes < 60) return `${minutes} ${words.minute}`;
+  if (minutes < 1440) return `${Math.floor(minutes / 60)} ${words.hour} ${pad(minutes % 60)}${words.afterHour}`;
+  return `${Math.floor(minutes / 1440)} ${words.day} ${Math.floor((minutes % 1440) / 60)} ${words.hour}`;
 }
 
 const formats = {
   clock: (date) => clock.format(date),
   age(date) {
     const elapsedMs = Date.now() - date;
-    return elapsedMs < MINUTE_MS ? `${Math.max(0, Math.floor(elapsedMs / 1000))} s` : duration(elapsedMs);
+    return elapsedMs < MINUTE_MS ? `${Math.max(0, Math.floor(elapsedMs / 1000))} ${words.second}` : duration(elapsedMs);
   },
   since: (date) => duration(Date.now() - date),
   until: (date) => duration(date - Date.now()),
@@ -41,11 +47,10 @@ const formats = {
   },
   // In a sentence: « terminée à 19:32 », « lundi à 19:32 », « le 3 mars à 19:32 ».
   at(date) {
-    const [at, on] = language === "fr" ? ["à", "le"] : ["at", "on"];
-    const time = `${at} ${clock.format(date)}`;
+    const time = `${words.at} ${clock.format(date)}`;
     const days = daysAgo(date);
     if (days === 0) return time;
-    return `${days > 0 && days < 7 ? "" : `${on} `}${this.dayInWords(date, weekday, dayMonth)} ${time}`;
+    return `${days > 0 && days < 7 ? "" : `${words.on} `}${this.dayInWords(date, weekday, dayMonth)} ${time}`;
   },
   day(date) {
     return capitalize(this.dayInWords(date, weekdayDayMonth, weekdayDayMonth));
