@@ -7,5 +7,6 @@ import "./client_panel.js";
 import "./back_to_list.js";
 import "./list_pages.js";
 import "./conversation_keys.js";
+import "./quick_reply_trigger.js";
 import "./conversation_panes.js";
 import "./first_conversation.js";
