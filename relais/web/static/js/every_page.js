@@ -3,6 +3,8 @@ import "./times.js";
 import "./scroll_position.js";
 import "./dialog.js";
 import "./clipboard.js";
+import "./action_keys.js";
+import "./command_trigger.js";
 import "./clear_drafts.js";
 import "./notices.js";
 import "./search_key.js";

@@ -1,0 +1,168 @@
+"""The command bar (Ctrl K) and the sheet of keys (?) in a browser: both list what the page shows, and every key works."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from relais.quick_replies.models import QuickReply, clean_fields
+from tests.accessibility import NARROW, THEMES, WIDE, in_theme, violations
+from tests.browser import Browsers, expect_live
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock_starts_now")]
+
+
+@pytest.fixture
+def ibrahims(fatou_writes, awa, clock):
+    conversation = fatou_writes("Bonjour", address="whatsapp:+2250700000099", name="Ibrahim Koné")
+    conversation.take_over(awa, at=clock.now)
+    return conversation
+
+
+@pytest.fixture
+def chat(held_by_awa):
+    return f"/dashboard/chat/{held_by_awa.pk}"
+
+
+def option(page, text):
+    return page.get_by_role("option", name=re.compile(text))
+
+
+def open_bar(page):
+    page.keyboard.press("Control+k")
+    bar = page.get_by_role("dialog", name="Chercher et agir")
+    expect(bar).to_be_visible()
+    return bar.get_by_role("combobox")
+
+
+def close_dialog(page):
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    # The focus leaves a field of the closed dialog with the next frame.
+    page.wait_for_function("!document.activeElement.closest('dialog')")
+
+
+def test_it_finds_conversations_clients_replies_and_pages(run_story, awa, chat, ibrahims):
+    fields = clean_fields(shortcut="rdv", title="Rendez-vous", text="Quel jour, {prénom} ?")
+    QuickReply.objects.create(scope="all", **fields)
+
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
+        expect_live(page)
+        page.evaluate("window.isSamePage = true")
+        query = open_bar(page)
+        query.fill("kone")
+        expect(option(page, "Ibrahim Koné")).to_have_count(2)
+        query.press("Enter")
+        expect(page).to_have_url(re.compile(f"/dashboard/chat/{ibrahims.pk}$"))
+        expect(page.get_by_role("textbox", name="Votre message à Ibrahim")).to_be_visible()
+        assert page.evaluate("window.isSamePage")
+
+        query = open_bar(page)
+        expect(query).to_have_value("")
+        query.fill("rendez vous")
+        expect(option(page, "Rendez-vous")).to_have_count(1)
+        query.press("Enter")
+        expect(page.locator("[data-composer] textarea")).to_have_value("Quel jour, Ibrahim ?")
+
+        query = open_bar(page)
+        query.fill("zzzz")
+        expect(page.locator("[data-empty]:visible")).to_have_text("Rien ne correspond.")
+        query.fill("reponses")
+        expect(option(page, "^Réponses")).to_be_visible()
+        query.press("Enter")
+        expect(page).to_have_url(re.compile("/dashboard/quick-replies$"))
+
+    run_story(story)
+
+
+def test_every_action_in_it_shows_its_key_and_every_key_works(run_story, mariam, chat):
+    """A supervisor has all actions: each is done by its option, and again by its key alone."""
+    dialogs = {
+        "Réattribuer": "reassign-dialog",
+        "Rendre au bot": "hand-back-dialog",
+        "Clôturer": "close-dialog",
+    }
+
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(mariam, chat)
+        expect_live(page)
+        for name, dialog in dialogs.items():
+            query = open_bar(page)
+            query.fill(name)
+            key = option(page, name).first.locator("kbd").inner_text()
+            query.press("Enter")
+            expect(page.locator(f"#{dialog}")).to_be_visible()
+            close_dialog(page)
+            page.keyboard.press(key.lower())
+            expect(page.locator(f"#{dialog}")).to_be_visible()
+            page.keyboard.press(key.lower())  # a dialog is open: nothing else happens
+            close_dialog(page)
+        query = open_bar(page)
+        for shown in page.locator("[aria-labelledby=command-group-0] [role=option]").all():
+            expect(shown.locator("kbd")).not_to_have_count(0)
+
+    run_story(story)
+
+
+def test_taking_over_by_its_key(run_story, awa, with_bot):
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, f"/dashboard/chat/{with_bot.pk}")
+        expect_live(page)
+        page.keyboard.press("a")
+        expect(page.locator("[data-composer] textarea")).to_be_visible()
+
+    run_story(story)
+
+
+def test_keys_do_nothing_while_typing_except_those_with_a_modifier(run_story, awa, chat):
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
+        expect_live(page)
+        field = page.locator("[data-composer] textarea")
+        field.press_sequentially("abc?")
+        expect(field).to_have_value("abc?")
+        expect(page.locator("dialog[open]")).to_have_count(0)
+        open_bar(page)
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog[open]")).to_have_count(0)
+        expect(field).to_be_focused()
+        page.locator("[data-thread]").focus()
+        page.keyboard.press("?")
+        sheet = page.get_by_role("dialog", name="Raccourcis clavier")
+        expect(sheet).to_contain_text("Clôturer")
+        expect(sheet).to_contain_text("Fiche du client")
+
+    run_story(story)
+
+
+def test_by_touch_from_the_account_menu(run_story, awa, chat, ibrahims):
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, "/dashboard", viewport=NARROW, has_touch=True, is_mobile=True)
+        page.get_by_role("button", name="Compte de").tap()
+        page.get_by_role("button", name="Chercher et agir").tap()
+        page.get_by_role("combobox", name="Chercher et agir").fill("ibrahim")
+        option(page, "Ibrahim").first.tap()
+        expect(page).to_have_url(re.compile(f"/dashboard/chat/{ibrahims.pk}$"))
+
+    run_story(story)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_both_are_accessible(run_story, theme, awa, chat, ibrahims):
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat, in_theme(theme))
+        expect_live(page)
+        page.set_viewport_size(WIDE)
+        query = open_bar(page)
+        query.fill("i")
+        expect(option(page, "Ibrahim").first).to_be_visible()
+        problems = list(violations(page, theme, "the command bar"))
+        page.keyboard.press("Escape")
+        page.locator("[data-thread]").focus()
+        page.keyboard.press("?")
+        expect(page.locator("#key-sheet [data-keys] dt").first).to_be_visible()
+        problems += violations(page, theme, "the sheet of keys")
+        assert problems == []
+
+    run_story(story)
