@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from relais.accounts.models import Language
 from relais.conversations.events import BOT
 from relais.conversations.inbound_messages import InboundMedia
 from relais.conversations.media_limits import MEDIA_GIVEN_UP
@@ -264,5 +265,34 @@ def test_focus_returns_after_the_client_panel(run_story, awa, chats):
         page.keyboard.press("Escape")
         expect(page.locator("#client")).to_be_hidden()
         expect(opener).to_be_focused()
+
+    run_story(story)
+
+
+def test_the_pages_in_arabic(run_story, nadia, chats):
+    nadia.language = Language.ARABIC
+    nadia.save()
+    create_demo_replies(at=timezone.now())
+    pages = [
+        "",
+        "/active",
+        "/conversations",
+        "/search?q=Bonjour",
+        "/clients",
+        "/quick-replies",
+        "/users",
+        "/state",
+    ]
+    own = ["/settings", "/settings/notifications", "/profile"]
+    paths = [*(f"/dashboard{path}" for path in (*pages, *own)), *chats.values()]
+
+    def story(browsers: Browsers) -> None:
+        assert_no_violation(browsers, nadia, paths, "light")
+        page = browsers.open_page(nadia, paths[0])
+        expect(page.locator("html[lang=ar-MA][dir=rtl]")).to_be_attached()
+        page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+        for path in paths:
+            page.goto(browsers.url + path)
+            assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth"), path
 
     run_story(story)

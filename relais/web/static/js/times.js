@@ -8,7 +8,7 @@ const language = document.documentElement.lang;
 const WORDS = {
   fr: { underMinute: "< 1 min", second: "s", minute: "min", hour: "h", afterHour: "", day: "j", at: "à", on: "le" },
   en: { underMinute: "< 1 min", second: "s", minute: "min", hour: "h", afterHour: "", day: "d", at: "at", on: "on" },
-  "ar-MA": { underMinute: "أقل من دقيقة", second: "ث", minute: "د", hour: "س", afterHour: " د", day: "ي", at: "على الساعة", on: "يوم" },
+  "ar-MA": { underMinute: "لحظات", second: "ث", minute: "د", hour: "س", afterHour: " د", day: "ي", at: "على الساعة", on: "يوم" },
 };
 const words = WORDS[language] ?? WORDS.en;
 const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
