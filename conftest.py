@@ -36,6 +36,7 @@ def _user(name: str, role: str, **fields: Any) -> Any:
         password="un bon mot de passe",
         full_name=name,
         role=role,
+        undo_seconds=0,  # so that messages leave at once
         **fields,
     )
 

@@ -88,11 +88,15 @@ def event_line_context(event: ConversationEvent) -> dict[str, Any]:
 
 def delivery_context(delivery: MessageDelivery, event: ConversationEvent | None = None) -> dict[str, Any]:
     event = event or delivery.event
+    is_undone = delivery.reason == "undone"
     return {
         "event": event,
         "delivery": delivery,
         "problem": _problem_text(delivery),
         "is_resendable": is_resendable(event, delivery),
+        "is_undoable": delivery.state == "queued" and delivery.held_until is not None and event.author_id,
+        "is_undone": is_undone,
+        "shown_state": "undone" if is_undone else delivery.state,
     }
 
 

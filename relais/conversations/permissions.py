@@ -1,4 +1,4 @@
-"""What a user may do with one conversation: take over, write, resend, close, hand back, reassign.
+"""What a user may do with one conversation: take over, write, resend, close, hand back, transfer.
 
 This decides which buttons a page shows. It is not the enforcement: every verb of `lifecycle` and `outbound` has a
 guard. « Renvoyer » and « C'est arrivé » need both `is_resendable` (of the message: its fragment is the same for every
@@ -35,7 +35,7 @@ class Permissions:
     may_choose_to_notify: bool
     """Nobody holds it: the supervisor who closes it decides whether the client is notified."""
     may_hand_back: bool
-    may_reassign: bool
+    may_transfer: bool
     window_closes_at: datetime | None
     write_blocked_by: str
     """Why WhatsApp takes no text now, even from the holder: `window_closed`, `opted_out` or empty."""
@@ -62,7 +62,7 @@ def permissions_for(conversation: Conversation, user: User, *, at: datetime) -> 
         may_close=conversation.is_open and (is_mine or is_supervisor),
         may_choose_to_notify=situation in (Situation.BOT, Situation.WAITING),
         may_hand_back=is_mine or (is_supervisor and situation in (Situation.WAITING, Situation.HELD)),
-        may_reassign=is_supervisor and situation in (Situation.WAITING, Situation.HELD),
+        may_transfer=is_mine or (is_supervisor and situation in (Situation.WAITING, Situation.HELD)),
         window_closes_at=window_closes_at,
         write_blocked_by=send_obstacle(conversation, window_closes_at, at=at),
     )

@@ -107,11 +107,16 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def redirect_with_message(
-    request: AgentRequest, to: str, *args: Any, message: str = "", refusal: ActionRefused | None = None
+    request: AgentRequest,
+    to: str,
+    *args: Any,
+    message: str = "",
+    undo_url: str = "",
+    refusal: ActionRefused | None = None,
 ) -> HttpResponse:
-    """After a form: redirect to a page that shows what happened."""
+    """After a form: redirect to a page that shows what happened, with a button that posts to `undo_url`."""
     if refusal is not None:
         messages.error(request, str(refusal))
     elif message:
-        messages.success(request, message)
+        messages.success(request, message, extra_tags=undo_url)
     return redirect(to, *args)

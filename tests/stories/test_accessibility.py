@@ -24,7 +24,7 @@ from tests.cast import MachineClock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-DIALOGS = {"close-dialog": "Clôturer", "hand-back-dialog": "Rendre au bot", "reassign-dialog": "Réattribuer"}
+DIALOGS = {"close-dialog": "Clôturer", "hand-back-dialog": "Rendre au bot", "transfer-dialog": "Transférer"}
 
 
 @pytest.fixture

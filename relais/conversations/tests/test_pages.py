@@ -288,9 +288,9 @@ def test_a_colleague_sees_the_history_and_who_holds_it(held_by_awa, koffi):
     assert "Clôturer" not in html
 
 
-def test_a_supervisor_may_reassign_hand_back_and_close(held_by_awa, mariam):
+def test_a_supervisor_may_transfer_hand_back_and_close(held_by_awa, mariam):
     html = get_chat(mariam, held_by_awa)
-    for word in ("Réattribuer", "Rendre au bot", "Clôturer"):
+    for word in ("Transférer", "Rendre au bot", "Clôturer"):
         assert word in html
     assert 'name="tell_client"' not in html
 

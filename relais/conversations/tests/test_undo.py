@@ -215,6 +215,13 @@ def test_a_client_who_wrote_again_has_another_conversation(after_take_over, awa,
 # -- over HTTP ----------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def awa(awa):
+    awa.undo_seconds = 5
+    awa.save()
+    return awa
+
+
 def post(user, conversation, action, **fields):
     client = Client(headers={"accept": "application/json"})
     client.force_login(user)

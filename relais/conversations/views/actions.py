@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -18,7 +19,7 @@ from relais.conversations.views import pages
 from relais.conversations.views.responses import get_conversation, refusal_response
 from relais.web import responses
 from relais.web.errors import wants_json
-from relais.web.request_fields import id_field, ref_field, text_field
+from relais.web.request_fields import id_field, parse_id, ref_field, text_field
 from relais.web.responses import AgentRequest, agent_required
 
 MAX_REASON_CHARACTERS = 500
@@ -49,7 +50,9 @@ def hand_back(request: AgentRequest, pk: int) -> HttpResponse:
 def reassign(request: AgentRequest, pk: int) -> HttpResponse:
     conversation = get_conversation(request, pk)
     return _perform(
-        request, conversation, lambda: conversation.reassign(_get_agent(request), by=request.user, at=now())
+        request,
+        conversation,
+        lambda: conversation.reassign(_get_agent(id_field(request, "agent")), by=request.user, at=now()),
     )
 
 
@@ -76,15 +79,14 @@ def transfer(request: AgentRequest, pk: int) -> HttpResponse:
 @agent_required
 def close(request: AgentRequest, pk: int) -> HttpResponse:
     conversation = get_conversation(request, pk)
+    undo_seconds = _undo_seconds(request)
     return _perform(
         request,
         conversation,
         lambda: conversation.close(
-            request.user,
-            at=now(),
-            tell_client=_notify_client(request),
-            undo_seconds=_undo_seconds(request),
+            request.user, at=now(), tell_client=_notify_client(request), undo_seconds=undo_seconds
         ),
+        undo_url=reverse("reopen", args=[pk]) if undo_seconds else "",
         message=_("Conversation avec %(client)s clôturée.") % {"client": conversation.client_name},
         redirect_to=("active",),
     )
@@ -164,6 +166,7 @@ def _perform(
     action: Callable[[], None],
     message: str = "",
     redirect_to: tuple[str, ...] = (),
+    undo_url: str = "",
 ) -> HttpResponse:
     """Call the verb and respond with the conversation's new state. Redirect to `redirect_to`, else to the chat page."""
     refusal = None
@@ -178,7 +181,9 @@ def _perform(
     if request.htmx:
         return pages.panels_fragment(request, conversation, refusal)
     target = redirect_to if redirect_to and not refusal else ("chat", conversation.pk)
-    return responses.redirect_with_message(request, *target, message=message, refusal=refusal)
+    return responses.redirect_with_message(
+        request, *target, message=message, undo_url=undo_url, refusal=refusal
+    )
 
 
 def _conversation_fields(conversation: Conversation) -> dict[str, Any]:
@@ -222,17 +227,19 @@ def _get_event(request: AgentRequest, conversation: Conversation) -> Conversatio
     return get_object_or_404(conversation.events, pk=id_field(request, "event"))
 
 
-def _get_agent(request: AgentRequest) -> User:
-    agent = User.objects.active().filter(pk=id_field(request, "agent")).first()
+def _get_agent(pk: int) -> User:
+    agent = User.objects.active().filter(pk=pk).first()
     if agent is None:
         raise InvalidField("agent", _("Choisissez un agent dans la liste."))
     return agent
 
 
 def _get_recipient(request: AgentRequest) -> User | Team:
-    if not text_field(request, "team").strip():
-        return _get_agent(request)
-    team = Team.objects.filter(pk=id_field(request, "team")).first()
+    """`agent` or `team`; in the page's form both are one list, `to`, with values as `agent:5`."""
+    kind, _separator, chosen = text_field(request, "to").partition(":")
+    if kind == "agent" or not (kind == "team" or text_field(request, "team").strip()):
+        return _get_agent(parse_id(chosen) or id_field(request, "agent"))
+    team = Team.objects.filter(pk=parse_id(chosen) or id_field(request, "team")).first()
     if team is None:
         raise InvalidField("team", _("Choisissez une équipe dans la liste."))
     return team

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from relais.accounts.models import User
 from relais.action_errors import InvalidField
 from relais.conversations import fragments, list_filters, list_order, list_rows
+from relais.conversations.drafts import conversations_with_draft
 from relais.conversations.keyset_pagination import PAGE_SIZE, SIDEBAR_SIZE, paginate
 from relais.conversations.list_filters import Tab
 from relais.conversations.list_order import ListOrder
@@ -95,13 +96,14 @@ def set_order(request: AgentRequest) -> HttpResponse:
 
 
 def queues_context(user: User) -> dict[str, Any]:
-    """The rows of waiting conversations and of those that `user` holds."""
+    """The rows of waiting conversations and of those that `user` holds, and in which he has a draft."""
     conversations: ConversationQuerySet = user.reachable_conversations()
     own_order = list_order.order_of_own(user)
     return {
         "waiting": _rows(conversations.waiting(), list_order.BY_WAIT),
         "mine": _rows(conversations.held_by(user), own_order),
         "own_order": own_order.key,
+        "drafts": conversations_with_draft(user),
     }
 
 
@@ -188,6 +190,7 @@ def _page_context(
     )
     return {
         "rows": [fragments.row(conversation) for conversation in page.rows],
+        "drafts": conversations_with_draft(request.user),
         "order": order.key,
         "previous": _page_url(request, before=page.previous),
         "next": _page_url(request, after=page.next),

@@ -10,11 +10,12 @@ from django.shortcuts import render
 from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
-from relais.accounts.models import User
+from relais.accounts.models import Team, User
 from relais.action_errors import ActionRefused
 from relais.company import messenger
 from relais.conversations import fragments, timeline
 from relais.conversations.dashboard_stats import dashboard_stats
+from relais.conversations.drafts import conversations_with_draft, draft_of
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.permissions import assignable_agents, permissions_for
 from relais.conversations.querysets import ConversationQuerySet
@@ -109,6 +110,7 @@ def chat_page(
     context = {
         **_panes_context(request, conversation),
         **lists.aside_context(request, conversation),
+        "drafts": conversations_with_draft(request.user),
         "draft": draft,
         "refusal": refusal,
     }
@@ -139,7 +141,9 @@ def _panes_context(request: AgentRequest, conversation: Conversation) -> dict[st
 
 def _panels_context(request: AgentRequest, conversation: Conversation) -> dict[str, Any]:
     """Header, composer and client card: what changes with the state of the conversation."""
-    permissions = permissions_for(conversation, request.user, at=now())
+    at = now()
+    permissions = permissions_for(conversation, request.user, at=at)
+    draft = draft_of(request.user, conversation)
     blocked_by = permissions.write_blocked_by
     return {
         "conversation": conversation,
@@ -149,8 +153,11 @@ def _panels_context(request: AgentRequest, conversation: Conversation) -> dict[s
         "max_characters": MAX_MESSAGE_CHARACTERS,
         # The idempotency key of the message being composed: a double click sends it once, even without scripts.
         "ref": secrets.token_urlsafe(16),
+        "saved_draft": draft.text if draft else "",
+        "draft_read_at": at,
         "opted_out_since": conversation.opted_out_since(),
-        "assignable_agents": assignable_agents(conversation) if permissions.may_reassign else (),
+        "assignable_agents": assignable_agents(conversation) if permissions.may_transfer else (),
+        "teams": Team.objects.all() if permissions.may_transfer else (),
         "other_conversations": _other_conversations(request.user, conversation),
         "successor": _successor(request.user, conversation),
     }

@@ -2,6 +2,7 @@
 import "./list_page.js";
 import "./thread.js";
 import "./composer.js";
+import "./undo_send.js";
 import "./chat_header.js";
 import "./client_panel.js";
 import "./back_to_list.js";

@@ -1,5 +1,6 @@
 // Signing out clears the user's drafts and unsent messages from this browser; an expired session keeps them.
-const belongsTo = (user, key) => [`relais:draft:${user}:`, `relais:unsent:${user}:`].some((prefix) => key.startsWith(prefix));
+const KINDS = ["draft", "synced-draft", "unsent"];
+const belongsTo = (user, key) => KINDS.some((kind) => key.startsWith(`relais:${kind}:${user}:`));
 
 document.addEventListener("submit", ({ target }) => {
   if (!target.matches("[data-clear-drafts]")) return;

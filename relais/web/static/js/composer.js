@@ -1,6 +1,7 @@
 // The composer: Enter sends, the draft is stored, a message is shown at once (optimistic update), is never lost, and is
 // sent at most once (its ref is the idempotency key). Another conversation may be opened while one is being sent.
-import { loadDraft, removeUnsent, saveDraft, saveUnsent, unsentMessages } from "./draft_storage.js";
+import { removeUnsent, saveDraft, saveUnsent, unsentMessages } from "./draft_storage.js";
+import { reconciledDraft, scheduleUpload } from "./draft_sync.js";
 import { insertFragment } from "./insert_fragment.js";
 import { chatElement, conversationId } from "./open_conversation.js";
 import { errorText, post } from "./post.js";
@@ -19,6 +20,7 @@ const newRef = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byt
 
 function setText(text) {
   field().value = text;
+  field().setSelectionRange(text.length, text.length);
   onTextChanged();
 }
 
@@ -32,6 +34,7 @@ function onTextChanged() {
   counter.classList.toggle("is-over", length > maxCharacters);
   if (length <= maxCharacters) showProblem("");
   saveDraft(conversationId(), text);
+  scheduleUpload(conversationId(), text, form().elements.ref.value);
 }
 
 // Why it was not sent, under the field; the text and the focus stay.
@@ -57,14 +60,14 @@ export function initComposer() {
   showSavedDraft();
   if (!field()) return;
   form().elements.ref.value = newRef();
-  if (!field().value) setText(loadDraft(conversationId()));
-  else onTextChanged();
+  if (form().hasAttribute("data-keep-text")) onTextChanged();
+  else setText(reconciledDraft(conversationId()));
   if (matchMedia("(hover: hover)").matches) field().focus({ preventScroll: true });
 }
 
 function showSavedDraft() {
-  const text = loadDraft(conversationId());
-  if (field() || !text) return;
+  const text = field() ? "" : reconciledDraft(conversationId());
+  if (!text) return;
   const block = template("saved-draft").content.firstElementChild.cloneNode(true);
   block.querySelector("textarea").value = block.querySelector("[data-copy]").dataset.copy = text;
   document.getElementById("composer").append(block);
@@ -73,6 +76,7 @@ function showSavedDraft() {
 document.addEventListener("click", ({ target }) => {
   if (!target.closest("[data-discard]")) return;
   saveDraft(conversationId(), "");
+  scheduleUpload(conversationId(), "");
   target.closest("[data-saved-draft]").remove();
 });
 
@@ -127,7 +131,7 @@ function send(outbox, { ref, text, at }) {
   setState(message, "sending");
   refsInQueue.add(ref);
   sendQueue = sendQueue.then(async () => {
-    const response = await post(outbox.sendUrl, { message: text, ref }, { keepalive: true });
+    const response = await post(outbox.sendUrl, { message: text, ref, undo: "1" }, { keepalive: true });
     refsInQueue.delete(ref);
     if (response.success) onSent(outbox, message, response.html);
     else onSendFailed(outbox, { ...message, trouble: errorText(response), signIn: response.code === "login" });
@@ -185,11 +189,17 @@ document.addEventListener("click", ({ target }) => {
 
 // Before the text that is there by now; without a composer the message stays where it is.
 function moveToComposer(item, { ref, text }) {
-  if (!field()) return;
-  setText([text, field().value].filter(Boolean).join("\n"));
+  if (!putBackText(text)) return;
   removeUnsent(conversationId(), ref);
   item.remove();
+}
+
+// Put it before the text that is there by now. False without a composer.
+export function putBackText(text) {
+  if (!field()) return false;
+  setText([text, field().value].filter(Boolean).join("\n"));
   field().focus();
+  return true;
 }
 
 document.addEventListener("relais:conversation-opened", () => {

@@ -18,6 +18,12 @@ function write(key, text) {
 export const loadDraft = (conversation) => read(keyOf("draft", conversation));
 export const saveDraft = (conversation, text) => write(keyOf("draft", conversation), text);
 
+// What the server has of the draft: { text, at }, `at` by its clock.
+export function loadSynced(conversation) {
+  try { return { text: "", ...JSON.parse(read(keyOf("synced-draft", conversation)) || "{}") }; } catch { return { text: "" }; }
+}
+export const saveSynced = (conversation, synced) => write(keyOf("synced-draft", conversation), JSON.stringify(synced));
+
 // A message: { ref, text, at, trouble }. `trouble` is the sentence that says why it was refused, or that nobody answered.
 export function unsentMessages(conversation) {
   try { return [JSON.parse(read(keyOf("unsent", conversation)) || "[]")].flat(); } catch { return []; }

@@ -1,3 +1,4 @@
 // Entry of the pages that show lists of conversations.
 import "./every_page.js";
 import "./conversation_list.js";
+import "./draft_marks.js";

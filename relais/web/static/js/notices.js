@@ -1,6 +1,7 @@
 // Notices to the user: `showNotice(sentence, level)`. Failed htmx requests show one by themselves.
 const container = document.getElementById("notices");
 const AUTO_DISMISS_MS = 6_000;
+const AUTO_DISMISS_WITH_UNDO_MS = 12_000;
 
 export function showNotice(sentence, level = "info", link = null) {
   const notice = document.createElement("div");
@@ -16,7 +17,8 @@ function makeDismissible(notice, autoDismiss) {
   close.setAttribute("aria-label", container.dataset.close);
   close.addEventListener("click", () => notice.remove());
   notice.append(close);
-  if (autoDismiss) setTimeout(() => notice.remove(), AUTO_DISMISS_MS);
+  const delayMs = notice.querySelector("form") ? AUTO_DISMISS_WITH_UNDO_MS : AUTO_DISMISS_MS;
+  if (autoDismiss) setTimeout(() => notice.remove(), delayMs);
 }
 
 container.querySelectorAll(".notice").forEach((notice) => makeDismissible(notice, "autoDismiss" in notice.dataset));

@@ -1,0 +1,36 @@
+// « Annuler » on a message that is still held in the outbox: by its button, or by Ctrl+Z in an empty composer. The button
+// is part of every viewer's message; a rule of a style sheet shows it to the author alone.
+import { putBackText } from "./composer.js";
+import { insertFragment } from "./insert_fragment.js";
+import { showNotice } from "./notices.js";
+import { errorText, post } from "./post.js";
+
+const sheet = new CSSStyleSheet();
+document.adoptedStyleSheets.push(sheet);
+sheet.replaceSync(`@layer components { [data-author="agent:${document.body.dataset.user}"] .delivery__undo { display: flex; } }`);
+
+const newestUndo = () => [...document.querySelectorAll(`#thread [data-author="agent:${document.body.dataset.user}"] [data-undo]`)].at(-1);
+
+async function undo(button) {
+  button.disabled = true;
+  const text = button.closest(".bubble").querySelector(".bubble__text").textContent;
+  const response = await post(button.formAction, { event: button.value });
+  if (!response.success) return showNotice(errorText(response), "error");
+  insertFragment(response.html);
+  putBackText(text);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("[data-undo]");
+  if (!button) return;
+  event.preventDefault();
+  undo(button);
+});
+
+document.addEventListener("keydown", (event) => {
+  if (!(event.ctrlKey || event.metaKey) || event.shiftKey || event.key.toLowerCase() !== "z") return;
+  const button = event.target.matches("[data-composer] textarea") && !event.target.value && newestUndo();
+  if (!button) return;
+  event.preventDefault();
+  undo(button);
+});
