@@ -25,6 +25,7 @@ from tests.cast import MachineClock
 pytestmark = pytest.mark.django_db(transaction=True)
 
 DIALOGS = {"close-dialog": "Clôturer", "hand-back-dialog": "Rendre au bot", "transfer-dialog": "Transférer"}
+"""Dialogs by id, with the name of the button that opens each."""
 
 
 @pytest.fixture

@@ -153,3 +153,14 @@ def test_of_two_transfers_the_second_comes_too_late(held_by_awa, awa, koffi, mar
 def test_without_scripts_the_reader_returns_to_the_list(held_by_awa, awa, koffi):
     response = post(awa, held_by_awa, accept="text/html", agent=koffi.pk)
     assert (response.status_code, response["Location"].rstrip("/")) == (302, "/dashboard/active")
+
+
+def test_the_form_is_a_page_of_its_own(held_by_awa, awa, koffi, sales):
+    client = Client()
+    client.force_login(awa)
+    page = client.get(f"/dashboard/chat/{held_by_awa.pk}/transfer").content.decode()
+    assert "Koffi Mensah" in page
+    assert "Ventes" in page
+    response = client.post(f"/dashboard/chat/{held_by_awa.pk}/transfer", {"to": f"agent:{koffi.pk}"})
+    assert response.status_code == 302
+    assert Conversation.objects.get().agent == koffi

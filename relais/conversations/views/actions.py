@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from relais.accounts.models import Team, User
 from relais.action_errors import ActionRefused, InvalidField
@@ -56,11 +56,13 @@ def reassign(request: AgentRequest, pk: int) -> HttpResponse:
     )
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @agent_required
 def transfer(request: AgentRequest, pk: int) -> HttpResponse:
-    """To an agent, who holds it then, or to a team, in which it waits."""
+    """To an agent, who holds it then, or to a team, in which it waits. GET is the form."""
     conversation = get_conversation(request, pk)
+    if request.method != "POST":
+        return pages.transfer_page(request, conversation)
     note = text_field(request, "note").strip()[:MAX_REASON_CHARACTERS]
 
     def action() -> None:

@@ -118,6 +118,15 @@ def chat_page(
     return lists.remember_tab(request, render(request, "conversations/chat.html", context, status=status))
 
 
+def transfer_page(request: AgentRequest, conversation: Conversation) -> HttpResponse:
+    context = {
+        "conversation": conversation,
+        "assignable_agents": assignable_agents(conversation),
+        "teams": Team.objects.all(),
+    }
+    return render(request, "conversations/transfer.html", context)
+
+
 def panels_fragment(
     request: AgentRequest, conversation: Conversation, refusal: ActionRefused | None = None
 ) -> HttpResponse:
@@ -156,8 +165,6 @@ def _panels_context(request: AgentRequest, conversation: Conversation) -> dict[s
         "saved_draft": draft.text if draft else "",
         "draft_read_at": at,
         "opted_out_since": conversation.opted_out_since(),
-        "assignable_agents": assignable_agents(conversation) if permissions.may_transfer else (),
-        "teams": Team.objects.all() if permissions.may_transfer else (),
         "other_conversations": _other_conversations(request.user, conversation),
         "successor": _successor(request.user, conversation),
     }

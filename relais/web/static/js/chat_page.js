@@ -4,6 +4,7 @@ import "./thread.js";
 import "./composer.js";
 import "./undo_send.js";
 import "./chat_header.js";
+import "./remote_dialog.js";
 import "./client_panel.js";
 import "./back_to_list.js";
 import "./list_pages.js";

@@ -5,7 +5,8 @@ document.addEventListener("click", (event) => {
   if (dialog) {
     event.preventDefault();
     dialog.showModal();
-  } else if (event.target.closest("[data-closes]") || event.target.matches("dialog[open]")) {
-    event.target.closest("dialog")?.close();
+  } else if (event.target.closest("dialog [data-closes]") || event.target.matches("dialog[open]")) {
+    event.preventDefault();
+    event.target.closest("dialog").close();
   }
 });
