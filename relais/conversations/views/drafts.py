@@ -27,11 +27,11 @@ def _show(request: AgentRequest, conversation: Conversation) -> JsonResponse:
 
 
 def _save(request: AgentRequest, conversation: Conversation) -> JsonResponse:
-    at = now()
     try:
         save_draft(
-            conversation, text_field(request, "text"), user=request.user, at=at, ref=ref_field(request)
+            conversation, text_field(request, "text"), user=request.user, at=now(), ref=ref_field(request)
         )
     except ActionRefused as refusal:
         return refusal_response(refusal)
-    return success_response(saved_at=at)
+    # After the commit: a page that was rendered before it has the older text, and its time is earlier than this.
+    return success_response(saved_at=now())

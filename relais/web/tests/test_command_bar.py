@@ -79,7 +79,7 @@ def test_it_finds_conversations_clients_replies_and_pages(run_story, awa, chat, 
 def test_every_action_in_it_shows_its_key_and_every_key_works(run_story, mariam, chat):
     """A supervisor has all actions: each is done by its option, and again by its key alone."""
     dialogs = {
-        "Réattribuer": "reassign-dialog",
+        "Transférer": "transfer-dialog",
         "Rendre au bot": "hand-back-dialog",
         "Clôturer": "close-dialog",
     }

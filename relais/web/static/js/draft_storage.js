@@ -18,7 +18,7 @@ function write(key, text) {
 export const loadDraft = (conversation) => read(keyOf("draft", conversation));
 export const saveDraft = (conversation, text) => write(keyOf("draft", conversation), text);
 
-// What the server has of the draft: { text, at }, `at` by its clock.
+// What the server has of the draft: { text, at }, `at` by its clock; `sending` is a text that it may have by now.
 export function loadSynced(conversation) {
   try { return { text: "", ...JSON.parse(read(keyOf("synced-draft", conversation)) || "{}") }; } catch { return { text: "" }; }
 }

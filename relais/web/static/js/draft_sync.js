@@ -17,7 +17,8 @@ const serverCopy = () => chatElement()?.querySelector("template[data-draft-url]"
 export function scheduleUpload(conversation, text, ref = "") {
   const url = serverCopy()?.dataset.draftUrl;
   pending.delete(conversation);
-  if (url && (inFlight.has(conversation) || text !== loadSynced(conversation).text)) pending.set(conversation, { url, text, ref });
+  const synced = loadSynced(conversation);
+  if (url && (inFlight.has(conversation) || "sending" in synced || text !== synced.text)) pending.set(conversation, { url, text, ref });
   mark(conversation, text);
   clearTimeout(timer);
   timer = setTimeout(uploadAll, TYPING_PAUSE_MS);
@@ -33,6 +34,7 @@ async function upload(conversation) {
   if (!draft || inFlight.has(conversation)) return;
   pending.delete(conversation);
   inFlight.add(conversation);
+  saveSynced(conversation, { ...loadSynced(conversation), sending: draft.text }); // the page may be left before the response
   const response = await post(draft.url, { text: draft.text, ref: draft.ref }, { keepalive: true });
   inFlight.delete(conversation);
   if (response.success) saveSynced(conversation, { text: draft.text, at: response.saved_at });
@@ -50,8 +52,9 @@ export function reconciledDraft(conversation) {
   const copy = serverCopy();
   if (!copy || Date.parse(copy.dataset.readAt) < Date.parse(synced.at)) return local; // older than our last upload
   const remote = copy.content.textContent;
-  saveSynced(conversation, { text: remote, at: copy.dataset.readAt });
-  if (local !== synced.text) return remote === synced.text || remote === local || !remote ? local : `${remote}\n${local}`;
+  saveSynced(conversation, { ...synced, text: remote, at: copy.dataset.readAt });
+  if ([local, synced.text, synced.sending].includes(remote)) return local;
+  if (local !== synced.text) return remote ? `${remote}\n${local}` : local;
   saveDraft(conversation, remote);
   return remote;
 }
