@@ -236,7 +236,7 @@ def test_the_page_of_a_reply_previews_while_typing(run_story, awa):
         expect(page.locator("#preview .preview__bubble")).to_have_text("Bonjour Fatou")
         text.press_sequentially(" {x}")
         expect(page.locator("#preview")).to_contain_text("Variable inconnue")
-        page.get_by_label("Raccourci").fill("bonjour")
+        page.get_by_role("textbox", name="Raccourci").fill("bonjour")
         page.get_by_role("button", name="Créer").click()
         expect(page.locator(".field__error")).to_contain_text("{x}")
         text.fill("Bonjour")
