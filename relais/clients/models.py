@@ -4,9 +4,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar
 
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as _noop
 
+from relais.clients import vin
 from relais.clients.addresses import format_address, match_key
 from relais.text import has_visible_characters
 
@@ -19,6 +24,14 @@ class Client(models.Model):
     carte_vip = models.TextField(blank=True, default="", db_default="")
     is_client = models.BooleanField(null=True)
     attributes = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
+    tags = ArrayField(
+        models.TextField(), default=list, db_default=models.Value([], ArrayField(models.TextField()))
+    )
+    """Sorted names, no two the same but for their case."""
+    fields_set_by_person = ArrayField(
+        models.TextField(), default=list, db_default=models.Value([], ArrayField(models.TextField()))
+    )
+    """The fields that a person filled in, attributes as `attribute:NAME`: the bot does not replace these."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -38,6 +51,14 @@ class Client(models.Model):
         """The name, else the first address. Prefetch `addresses` for lists."""
         addresses = sorted(self.addresses.all(), key=lambda address: address.pk)
         return self.name or (addresses[0].formatted if addresses else str(self))
+
+    @property
+    def vin_hint(self) -> str:
+        return vin.vin_hint(self.vin)
+
+    @property
+    def has_suspicious_vin(self) -> bool:
+        return vin.is_suspicious(self.vin)
 
     def opted_out_since(self, sender: str) -> datetime | None:
         """When the client opted out of messages from this sender, or None."""
@@ -127,3 +148,72 @@ class OptOut(models.Model):
 
     def __str__(self) -> str:
         return f"opt-out of {self.address_id} from {self.sender}"
+
+
+class ClientNote(models.Model):
+    """A colleague's note about the client. It is never sent."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="notes")
+    body = models.TextField()
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="client_notes"
+    )
+    author_name = models.TextField()
+    ref = models.TextField(null=True)
+    """The idempotency key of the request that made it."""
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "client_notes"
+        ordering = ("-created_at", "-id")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["client", "ref"], name="one_client_note_per_ref"),
+        ]
+
+    def __str__(self) -> str:
+        return f"note {self.pk}"
+
+
+class ClientChange(models.Model):
+    """The journal of a client's data: who changed which field, from what to what."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="changes", db_index=False)
+    field = models.TextField()
+    """A column, `attribute:NAME`, `tag` or `note`."""
+    old_value = models.TextField(blank=True, default="")
+    new_value = models.TextField(blank=True, default="")
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="client_changes"
+    )
+    author_name = models.TextField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "client_changes"
+        ordering = ("-id",)
+        indexes: ClassVar = [models.Index(fields=["client", "-id"], name="changes_of_client")]
+
+    def __str__(self) -> str:
+        return f"{self.field} of client {self.client_id}"
+
+    @property
+    def field_label(self) -> str:
+        return field_label(self.field)
+
+
+ATTRIBUTE_PREFIX = "attribute:"
+FIELD_LABELS = {
+    "client_full_name": _noop("Nom"),
+    "email": _noop("E-mail"),
+    "vin": _noop("VIN"),
+    "carte_vip": _noop("Carte VIP"),
+    "is_client": _noop("Déjà client"),
+    "tag": _noop("Étiquettes"),
+    "note": _noop("Notes"),
+}
+
+
+def field_label(field: str) -> str:
+    """The name of a field for people; of an attribute, its own."""
+    label = FIELD_LABELS.get(field)
+    return _(label) if label else field.removeprefix(ATTRIBUTE_PREFIX)

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
 
-from relais.clients.models import Client
+from relais.clients.models import ATTRIBUTE_PREFIX, Client
 from relais.company import company_settings
 from relais.conversations.events import Author
 from relais.conversations.yes_no_answers import yes_or_no
@@ -82,11 +82,13 @@ class ClientAnswersMixin:
 def store_answer(client: Client, *, field: str, step: str, value: str) -> bool:
     """Store an answer with the client: in its field, else as an attribute named after the step.
 
-    The bot never replaces a known name. An answer that is neither yes nor no leaves `is_client` unchanged.
+    The bot replaces neither a known name nor what a person filled in. An answer that is neither yes nor no leaves
+    `is_client` unchanged.
     """
-    rows = Client.objects.filter(pk=client.pk)
     if not has_visible_characters(value):
         return False
+    name = field or ATTRIBUTE_PREFIX + step
+    rows = Client.objects.filter(pk=client.pk).exclude(fields_set_by_person__contains=[name])
     if field == "is_client":
         is_client = yes_or_no(value)
         return is_client is not None and bool(rows.update(is_client=is_client))

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop as _noop
 
 from relais.clients.addresses import format_address
+from relais.clients.models import FIELD_LABELS, field_label
 from relais.conversations.client_answers import humanize
 from relais.text import has_visible_characters
 
@@ -25,15 +25,6 @@ def event_quote(event: ConversationEvent) -> str:
     has_reason = event.event_type in ("agent_transfer", "agent_release")
     quote = str(event.metadata.get("reason", "")) if has_reason else event.body
     return quote if has_visible_characters(quote) else ""
-
-
-FIELD_LABELS = {
-    "client_full_name": _noop("Nom"),
-    "email": _noop("E-mail"),
-    "vin": _noop("VIN"),
-    "carte_vip": _noop("Carte VIP"),
-    "is_client": _noop("Déjà client"),
-}
 
 
 def _actor(event: ConversationEvent) -> str:
@@ -84,6 +75,12 @@ def _note(event: ConversationEvent) -> str:
         }
     if "to" in event.metadata:
         return _sent_to_other(event)
+    if "client_changed" in event.metadata:
+        labels = ", ".join(field_label(field) for field in event.metadata["client_changed"])
+        return _("%(who)s a modifié la fiche du client : %(fields)s") % {
+            "who": _actor(event),
+            "fields": labels,
+        }
     if "unread" in event.metadata:
         text = str(event.metadata.get("text", ""))
         return _("Non lu par le bot : « %(text)s »") % {"text": text} if text else _("Non lu par le bot")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from relais.clients.models import Client, ClientAddress
+from relais.clients.models import Client, ClientAddress, ClientNote
 from relais.conversations.models import Conversation
 
 
@@ -31,8 +31,19 @@ def client_card(client: Client, conversations: Iterable[Conversation]) -> dict[s
     return {
         **client_row(client),
         "attributes": client.attributes,
+        "tags": client.tags,
+        "notes": [_note_fields(note) for note in client.notes.all()],
         "addresses": [_address_fields(address) for address in addresses],
         "conversations": [_conversation_fields(conversation) for conversation in conversations],
+    }
+
+
+def _note_fields(note: ClientNote) -> dict[str, Any]:
+    return {
+        "id": note.pk,
+        "body": note.body,
+        "author": note.author_name,
+        "created_at": note.created_at.isoformat(),
     }
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import re_path
 
-from relais.crm.views import pages
+from relais.crm.views import editing, pages
 
 CLIENT = r"^clients/(?P<client_id>[0-9]{1,18})"
 
@@ -10,4 +10,9 @@ urlpatterns = [
     re_path(r"^clients/?$", pages.clients, name="clients"),
     re_path(rf"{CLIENT}/?$", pages.client, name="client"),
     re_path(rf"{CLIENT}/timeline/?$", pages.timeline, name="client_timeline"),
+    re_path(rf"{CLIENT}/details/?$", editing.details, name="client_details"),
+    re_path(rf"{CLIENT}/edit/?$", editing.edit, name="edit_client"),
+    re_path(rf"{CLIENT}/tags/?$", editing.tags, name="client_tags"),
+    re_path(rf"{CLIENT}/notes/?$", editing.notes, name="client_notes"),
+    re_path(rf"{CLIENT}/notes/(?P<note_id>[0-9]{{1,18}})/?$", editing.delete_note, name="delete_client_note"),
 ]

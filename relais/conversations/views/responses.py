@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from django.db.models import Exists, OuterRef
 from django.http import JsonResponse
 from django.shortcuts import get_object_or_404
 
 from relais.action_errors import ActionRefused
+from relais.clients.models import ClientNote
 from relais.conversations.errors import StateConflict
 from relais.conversations.models import Conversation
 from relais.web import responses
@@ -14,7 +16,9 @@ from relais.web.responses import AgentRequest
 
 def get_conversation(request: AgentRequest, pk: int) -> Conversation:
     """The conversation, if it is within the user's reach; else 404."""
+    notes = ClientNote.objects.filter(client=OuterRef("client"))
     reachable = request.user.reachable_conversations().select_related("address", "client", "agent", "team")
+    reachable = reachable.annotate(client_has_notes=Exists(notes))
     conversation: Conversation = get_object_or_404(reachable, pk=pk)
     return conversation
 

@@ -18,6 +18,8 @@ from relais.web.request_fields import parse_id
 from relais.web.responses import AgentRequest, agent_required
 
 MAX_SEARCH_CHARACTERS = 100
+MAX_CHANGES = 30
+"""The most recent changes that the card shows."""
 
 
 @require_safe
@@ -48,6 +50,7 @@ def client(request: AgentRequest, client: Client) -> HttpResponse:
         "addresses": sorted(client.addresses.all(), key=lambda address: address.pk),
         "conversations": conversations,
         "timeline": client_timeline(conversations, before=_before(request)),
+        "changes": client.changes.all()[:MAX_CHANGES],
         "is_earlier_page": _before(request) is not None,
     }
     return render(request, "crm/client.html", context)

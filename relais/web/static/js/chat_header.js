@@ -4,7 +4,7 @@ import { initComposer } from "./composer.js";
 import { chatElement } from "./open_conversation.js";
 import { WINDOW_WARNING_MS } from "./service_window.js";
 
-const STATE_CHANGING_EVENT = /\bline--(agent_|conversation_|flow_|timeout|menu_choice|free_input)/;
+const STATE_CHANGING_EVENT = /\bline--(agent_|conversation_|flow_|timeout|menu_choice|free_input|note)/;
 const WINDOW_CHECK_INTERVAL_MS = 15_000;
 const $ = (id) => document.getElementById(id);
 
@@ -24,7 +24,9 @@ async function refresh() {
   if (!header) return response.status < 500 && location.reload(); // signed out, or no permission any more
   for (const name of ["data-mine", "data-may-resend"]) chat.toggleAttribute(name, header.hasAttribute(name));
   replaceKeepingFocus($("chat-header"), header);
-  $("client").replaceChildren(...page.getElementById("client").childNodes);
+  // An open form of the client's data stays as it is.
+  if (!$("client").querySelector("form[data-client-form]:focus-within, [data-client-details] > form"))
+    $("client").replaceChildren(...page.getElementById("client").childNodes);
   updateComposer(page.getElementById("composer"));
 }
 

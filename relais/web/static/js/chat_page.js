@@ -12,3 +12,4 @@ import "./conversation_keys.js";
 import "./quick_reply_trigger.js";
 import "./conversation_panes.js";
 import "./first_conversation.js";
+import "./client_data.js";
