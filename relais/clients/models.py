@@ -16,6 +16,13 @@ from relais.clients.addresses import format_address, match_key
 from relais.text import has_visible_characters
 
 
+class ClientManager(models.Manager["Client"]):
+    """Without those merged into another one: they are kept to undo that, and are no clients meanwhile."""
+
+    def get_queryset(self) -> models.QuerySet[Client]:
+        return super().get_queryset().filter(merged_into=None)
+
+
 class Client(models.Model):
     client_full_name = models.TextField(blank=True, default="", db_default="")
     whatsapp_profile_name = models.TextField(blank=True, default="", db_default="")
@@ -32,10 +39,22 @@ class Client(models.Model):
         models.TextField(), default=list, db_default=models.Value([], ArrayField(models.TextField()))
     )
     """The fields that a person filled in, attributes as `attribute:NAME`: the bot does not replace these."""
+    merged_into = models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="merged_clients", db_index=False
+    )
+    """The client who is the same person; this one has no addresses then."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = ClientManager()
+    all_objects = models.Manager["Client"]()
 
     class Meta:
         db_table = "clients"
+        indexes: ClassVar = [
+            models.Index(
+                fields=["merged_into"], condition=models.Q(merged_into__isnull=False), name="merged_clients"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name or f"client {self.pk}"
@@ -199,6 +218,47 @@ class ClientChange(models.Model):
     @property
     def field_label(self) -> str:
         return field_label(self.field)
+
+
+class ClientMerge(models.Model):
+    """Two clients were merged; `snapshot` has what an undo needs (see `conversations/client_merge.py`)."""
+
+    kept = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="merges")
+    merged = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="client_merges"
+    )
+    """None: a message named both addresses, so that they are one person."""
+    author_name = models.TextField(blank=True, default="")
+    created_at = models.DateTimeField()
+    snapshot = models.JSONField()
+    undone_at = models.DateTimeField(null=True)
+    undone_by_name = models.TextField(blank=True, default="")
+
+    class Meta:
+        db_table = "client_merges"
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"merge {self.pk}"
+
+
+class DismissedDuplicate(models.Model):
+    """A person said that these two are not the same; `one` has the lower id."""
+
+    one = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+", db_index=False)
+    other = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    author_name = models.TextField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "dismissed_duplicates"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["one", "other"], name="a_duplicate_is_dismissed_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.one_id} is not {self.other_id}"
 
 
 ATTRIBUTE_PREFIX = "attribute:"

@@ -68,6 +68,14 @@ def _closed(event: ConversationEvent) -> str:
     return _("%(who)s a clôturé la conversation") % {"who": _actor(event)}
 
 
+def _reopened(event: ConversationEvent) -> str:
+    if "separated" in event.metadata:
+        return _("%(who)s a annulé la fusion des clients : cette conversation reprend") % {
+            "who": _actor(event)
+        }
+    return _("%(who)s a annulé la clôture") % {"who": _actor(event)}
+
+
 def _note(event: ConversationEvent) -> str:
     if "continues" in event.metadata:
         return _("C'est la même personne que dans la conversation n° %(number)s, qui continue ici") % {
@@ -121,7 +129,7 @@ SENTENCES: dict[str, Callable[[ConversationEvent], str]] = {
     "agent_takeover": _taken_over,
     "agent_release": _handed_back,
     "conversation_closed": _closed,
-    "conversation_reopened": lambda event: _("%(who)s a annulé la clôture") % {"who": _actor(event)},
+    "conversation_reopened": _reopened,
     "menu_choice": _menu_choice,
     "free_input": _free_input,
     "invalid_input": lambda event: _("Le bot n'a pas compris"),

@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from django.db import IntegrityError, connection
 
 from relais.clients.addresses import match_key, phone_number
 from relais.clients.models import Client, ClientAddress
+from relais.conversations.client_merge import MergeRefused, merge_clients
 from relais.conversations.inbound_messages import InboundMessage
-from relais.conversations.models import Conversation
 
 # Every message of a client may name his two addresses: nearly always they are linked already.
 NOT_LINKED = """
@@ -26,8 +25,6 @@ select t.ord
  where a.client_id is null or b.client_id is null or a.client_id <> b.client_id
  order by t.ord
 """
-CLIENT_FIELDS = ("client_full_name", "whatsapp_profile_name", "email", "vin", "carte_vip", "is_client")
-EMPTY_VALUES = ("", None)
 
 
 def link_addresses(messages: Sequence[InboundMessage], *, at: datetime) -> set[str]:
@@ -59,7 +56,7 @@ def _link(pair: tuple[str, str], message: InboundMessage, at: datetime) -> int |
     elif len(owners) == 1:
         client = Client.objects.get(pk=owners[0])
     else:
-        client = merge_clients(*owners, at=at)
+        client = _merge(*owners, at=at)
     # In the order of their keys, so that two batches with the same addresses never deadlock.
     for key in sorted(keys.keys() - known.keys()):
         address = keys[key]
@@ -71,6 +68,13 @@ def _link(pair: tuple[str, str], message: InboundMessage, at: datetime) -> int |
     return created
 
 
+def _merge(kept: int, merged: int, *, at: datetime) -> Client:
+    try:
+        return merge_clients(kept, merged, at=at).kept
+    except MergeRefused as refusal:
+        raise IntegrityError("another transaction merged these clients") from refusal
+
+
 def _first_messages(clients: set[int | None], messages: Sequence[InboundMessage]) -> set[str]:
     """The first message of each of these clients."""
     addresses = ClientAddress.objects.filter(client__in=clients - {None})
@@ -80,64 +84,3 @@ def _first_messages(clients: set[int | None], messages: Sequence[InboundMessage]
         if client := client_of.get(match_key(message.address)):
             firsts.setdefault(client, message.sid)
     return set(firsts.values())
-
-
-def merge_clients(kept: int, merged: int, *, at: datetime) -> Client:
-    """Merge two clients who are one person: everything of `merged` goes to `kept`. Call in a transaction.
-
-    Of two open conversations with one of our numbers one goes on; the other ends with its history unchanged and names
-    the one that goes on. Values that only `merged` has are kept; where the two differ, the value of `merged` becomes an
-    attribute with a number.
-    """
-    open_conversations = Conversation.objects.filter(client__in=[kept, merged]).open().order_by("pk")
-    locked = list(open_conversations.select_for_update(no_key=True))
-    clients = Client.objects.select_for_update().filter(pk__in=[kept, merged]).in_bulk()
-    if len(clients) < 2:
-        raise IntegrityError("another transaction merged these clients")
-    _end_all_but_one(locked, at)
-    # The foreign key over address and client moves the conversations with their addresses.
-    ClientAddress.objects.filter(client=merged).update(client=kept)
-    _merge_fields(clients[kept], clients[merged])
-    clients[merged].delete()
-    clients[kept].refresh_opted_out_at()
-    for conversation in Conversation.objects.filter(client=kept).open().order_by("pk"):
-        conversation.bump_rev()
-    return clients[kept]
-
-
-def _end_all_but_one(conversations: Sequence[Conversation], at: datetime) -> None:
-    """One goes on for each of our numbers: held before waiting, waiting before one with the bot; of equals the one
-    in which the client wrote last."""
-    by_sender: dict[str, list[Conversation]] = {}
-    for conversation in sorted(conversations, key=_precedence):
-        by_sender.setdefault(conversation.sender, []).append(conversation)
-    for goes_on, *others in by_sender.values():
-        for other in others:
-            other.continue_in(goes_on, at=at)
-
-
-def _precedence(conversation: Conversation) -> tuple[int, float, int]:
-    wrote_at = conversation.last_inbound_at
-    rank = ("held", "waiting", "bot").index(conversation.situation.value)
-    return rank, -(wrote_at.timestamp() if wrote_at else 0), conversation.pk
-
-
-def _merge_fields(kept: Client, merged: Client) -> None:
-    differing: dict[str, Any] = {}
-    for name in CLIENT_FIELDS:
-        kept_value, merged_value = getattr(kept, name), getattr(merged, name)
-        if kept_value in EMPTY_VALUES:
-            setattr(kept, name, merged_value)
-        elif merged_value not in (*EMPTY_VALUES, kept_value) and name != "whatsapp_profile_name":
-            differing[name] = merged_value
-    for name, value in merged.attributes.items():
-        if kept.attributes.setdefault(name, value) != value:
-            differing[name] = value
-    for name, value in differing.items():
-        kept.attributes[_free_name(name, kept.attributes)] = value
-    kept.created_at = min(kept.created_at, merged.created_at)
-    kept.save()
-
-
-def _free_name(name: str, taken: dict[str, Any]) -> str:
-    return next(free for n in range(2, len(taken) + 3) if (free := f"{name}_{n}") not in taken)

@@ -123,7 +123,7 @@ class LifecycleMixin(EventLogMixin):
     def reopen(self: Conversation, by: User, *, at: datetime) -> None:
         """Undo a closing, within seconds and by who closed it; the client learns of neither. Idempotent."""
         closing = self.undoable_closing(by, at=at)
-        holder = _lock_active_users([closing.metadata["undo"]["agent"]]).first() if closing else None
+        holder = lock_active_users([closing.metadata["undo"]["agent"]]).first() if closing else None
         locked = self.locked()
         if closing is None or locked.is_open or locked.ended_at != closing.created_at:
             if locked.is_open and locked._last_event_type() == "conversation_reopened":
@@ -298,6 +298,28 @@ class LifecycleMixin(EventLogMixin):
             )
             other.append_event("note", by=SYSTEM, at=at, metadata={"continues": self.pk})
 
+    @transaction.atomic
+    def resume(self: Conversation, *, status: str, agent: User | None, by: Author, at: datetime) -> bool:
+        """Undo `continue_in`: the two are not the same person. False if another one is open for the client.
+
+        Lock the agent before. One who has left since holds nothing: the client waits.
+        """
+        others = type(self).objects.filter(client=self.client_id, sender=self.sender).open()
+        if others.exclude(pk=self.pk).exists():
+            return False
+        return self._transition(
+            "conversation_reopened",
+            by=by,
+            at=at,
+            guard=ENDED,
+            new_epoch=True,
+            metadata={"separated": True},
+            status=status,
+            agent=agent,
+            ended_at=None,
+            duration_seconds=None,
+        )
+
     # -- conditional changes, and why one was refused -----------------------------------------------
 
     def _end(self: Conversation, event_type: str, status: Status, *, at: datetime, **rest: Any) -> bool:
@@ -349,11 +371,11 @@ def _lock_active_agent(agent: User) -> None:
 
     Lock order: users before conversations, here as in `release_all`, so that the two never deadlock.
     """
-    if not _lock_active_users([agent.pk]).exists():
+    if not lock_active_users([agent.pk]).exists():
         raise NotAllowed(_("Le compte de %(agent)s est désactivé.") % {"agent": agent})
 
 
-def _lock_active_users(ids: Iterable[int | None]) -> QuerySet[User]:
+def lock_active_users(ids: Iterable[int | None]) -> QuerySet[User]:
     return User.objects.select_for_update(no_key=True).filter(pk__in=[id for id in ids if id], is_active=True)
 
 

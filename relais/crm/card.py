@@ -33,6 +33,10 @@ def client_card(client: Client, conversations: Iterable[Conversation]) -> dict[s
         "attributes": client.attributes,
         "tags": client.tags,
         "notes": [_note_fields(note) for note in client.notes.all()],
+        "merges": [
+            {"id": merge.pk, "client": merge.merged_id, "author": merge.author_name or None}
+            for merge in client.merges.filter(undone_at=None)
+        ],
         "addresses": [_address_fields(address) for address in addresses],
         "conversations": [_conversation_fields(conversation) for conversation in conversations],
     }

@@ -2,7 +2,7 @@
 
 from django.urls import re_path
 
-from relais.crm.views import editing, pages
+from relais.crm.views import editing, merging, pages
 
 CLIENT = r"^clients/(?P<client_id>[0-9]{1,18})"
 
@@ -10,6 +10,9 @@ urlpatterns = [
     re_path(r"^clients/?$", pages.clients, name="clients"),
     re_path(rf"{CLIENT}/?$", pages.client, name="client"),
     re_path(rf"{CLIENT}/timeline/?$", pages.timeline, name="client_timeline"),
+    re_path(rf"{CLIENT}/merge/?$", merging.merge, name="merge_client"),
+    re_path(rf"{CLIENT}/not-duplicate/?$", merging.dismiss, name="dismiss_duplicate"),
+    re_path(r"^merges/(?P<merge_id>[0-9]{1,18})/undo/?$", merging.undo, name="undo_merge"),
     re_path(rf"{CLIENT}/details/?$", editing.details, name="client_details"),
     re_path(rf"{CLIENT}/edit/?$", editing.edit, name="edit_client"),
     re_path(rf"{CLIENT}/tags/?$", editing.tags, name="client_tags"),

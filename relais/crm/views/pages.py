@@ -8,10 +8,12 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from relais.clients.models import Client
+from relais.accounts.models import User
+from relais.clients.models import Client, ClientMerge
 from relais.crm.card import client_card, client_row
 from relais.crm.client_timeline import client_timeline, conversations_of_client
 from relais.crm.directory import page_of_clients
+from relais.crm.duplicates import duplicates_of
 from relais.crm.views.responses import client_required
 from relais.web.errors import wants_json
 from relais.web.request_fields import parse_id
@@ -50,6 +52,8 @@ def client(request: AgentRequest, client: Client) -> HttpResponse:
         "addresses": sorted(client.addresses.all(), key=lambda address: address.pk),
         "conversations": conversations,
         "timeline": client_timeline(conversations, before=_before(request)),
+        "merges": _merges(request.user, client),
+        "duplicates": duplicates_of(client, request.user),
         "changes": client.changes.all()[:MAX_CHANGES],
         "is_earlier_page": _before(request) is not None,
     }
@@ -63,6 +67,12 @@ def timeline(request: AgentRequest, client: Client) -> HttpResponse:
     conversations = conversations_of_client(request.user, client)
     context = {"client": client, "timeline": client_timeline(conversations, before=_before(request))}
     return render(request, "crm/_timeline_page.html", context)
+
+
+def _merges(user: User, client: Client) -> list[tuple[ClientMerge, bool]]:
+    """Those that are in force, and whether the user may undo them."""
+    merges = client.merges.filter(undone_at=None).select_related("merged")
+    return [(merge, user.is_supervisor or merge.author_id == user.pk) for merge in merges]
 
 
 def _before(request: AgentRequest) -> int | None:

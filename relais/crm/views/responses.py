@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from relais.clients.models import Client
@@ -27,10 +28,18 @@ def client_required(view: ClientView[P]) -> Callable[..., HttpResponse]:
         reachable = clients_within_reach(request.user).prefetch_related("addresses")
         client = reachable.filter(pk=int(client_id)).first()
         if client is None:
-            return client_not_found(request)
+            return _redirect_to_kept(request, int(client_id)) or client_not_found(request)
         return view(request, client, *args, **kwargs)
 
     return wrapper
+
+
+def _redirect_to_kept(request: AgentRequest, client_id: int) -> HttpResponse | None:
+    """For the page of a client who was merged into another one."""
+    merged = Client.all_objects.filter(pk=client_id).first()
+    if merged is None or merged.merged_into_id is None or request.method not in ("GET", "HEAD"):
+        return None
+    return redirect("client", merged.merged_into_id)
 
 
 def client_not_found(request: HttpRequest) -> HttpResponse:
