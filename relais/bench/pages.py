@@ -136,6 +136,15 @@ def _filled(conversations: int, events: int) -> Path:
 
 @contextmanager
 def _site(folder: Path) -> Iterator[Site]:
+    with running_site(folder) as url:
+        site = Site(folder, url, _paths(folder))
+        site.reader = SignedInUser(site, READER_EMAIL, PASSWORD).http  # type: ignore[arg-type]
+        yield site
+
+
+@contextmanager
+def running_site(folder: Path) -> Iterator[str]:
+    """The address of a web server on a generated folder."""
     port = free_port()
     url = f"http://localhost:{port}"
     with (folder / "log" / "bench.log").open("wb") as output:
@@ -152,9 +161,7 @@ def _site(folder: Path) -> Iterator[Site]:
             )
             if web.poll() is not None:
                 raise OperationError(f"The web server did not start; {output.name} says why.")
-            site = Site(folder, url, _paths(folder))
-            site.reader = SignedInUser(site, READER_EMAIL, PASSWORD).http  # type: ignore[arg-type]
-            yield site
+            yield url
         finally:
             web.terminate()
             web.wait(30)

@@ -55,6 +55,14 @@ BENCHMARKS = {
             "rounds": Option(30, "rounds of all pages"),
         },
     ),
+    "search": Benchmark(
+        "Searching for rare and frequent words, by an agent and by a supervisor.",
+        {
+            "conversations": Option(1_000_000, "in the database"),
+            "events": Option(20_000_000, "in the database"),
+            "rounds": Option(3, "rounds of all queries"),
+        },
+    ),
     "fill": Benchmark(
         "Create a database of many conversations to explore.",
         {

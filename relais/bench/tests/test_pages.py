@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from relais.bench import fill, pages
+from relais.bench import fill, pages, search
 from relais.bench.tests.invariants import INVARIANTS
 from relais.ops.database import running_database
 from relais.ops.errors import OperationError
@@ -65,6 +65,26 @@ def test_the_pages_are_measured_on_both_sizes(
         assert figures[f"{group}_ratio"] > 0
     assert figures["pages"]["chat: a long one"]["rows_small"] > 20, "the chat was shown with its lists"
     assert "inbox: overview" in "\n".join(pages.summary_lines(figures))
+
+
+def test_the_search_is_measured_for_both_readers(
+    filled: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = filled
+    monkeypatch.setenv("RELAIS_DATA_DIR", str(folder.parent.parent))
+    monkeypatch.setattr(search, "QUERIES_OF_KIND", 2)
+    monkeypatch.setattr(search, "INSERTED_MESSAGES", 20)
+    options = argparse.Namespace(conversations=CONVERSATIONS, events=EVENTS, rounds=1)
+    figures = search.measure(options)
+    for reader in ("agent", "supervisor"):
+        for kind in ("a file number", "a frequent word", "a phrase", "best first"):
+            assert figures["queries"][f"{kind}, {reader}"]["hits"] > 0, kind
+        assert figures["queries"][f"an unknown word, {reader}"]["hits"] == 0
+    assert figures["insert_ms_with_index"] > 0 < figures["insert_ms_without_index"]
+    assert "a phrase, agent" in "\n".join(search.summary_lines(figures))
+    with running_database(folder) as dsn, psycopg.connect(dsn) as db:
+        [(events,)] = db.execute("select count(*) from conversation_events").fetchall()
+        assert events == EVENTS, "the inserted messages are removed"
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
