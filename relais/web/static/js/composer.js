@@ -1,15 +1,13 @@
-// The composer: Enter sends, the draft is stored, a message is shown at once (optimistic update), is never lost, and is
-// sent at most once (its ref is the idempotency key). Another conversation may be opened while one is being sent.
+// The composer: Enter puts the message into the outbox (outbox.js), the draft is stored, a message is shown at once
+// (optimistic update). Another conversation may be opened while one is being sent.
 import { removeUnsent, saveDraft, saveUnsent, unsentMessages } from "./draft_storage.js";
 import { reconciledDraft, scheduleUpload } from "./draft_sync.js";
 import { insertFragment } from "./insert_fragment.js";
 import { chatElement, conversationId } from "./open_conversation.js";
-import { errorText, post } from "./post.js";
+import { flushOutbox, isWaiting, mayLeave } from "./outbox.js";
 import { scrollToNewest } from "./thread.js";
 
 const COUNTER_FROM_CHARACTERS = 1_400;
-const AUTO_RESEND_MAX_AGE_MS = 2 * 60_000; // an older message is resent by its author, not by opening the page
-const LEAVING_RESET_MS = 3_000;
 const template = (id) => document.getElementById(id);
 const form = () => chatElement()?.querySelector("[data-composer]");
 const field = () => form()?.elements.message;
@@ -82,15 +80,6 @@ document.addEventListener("click", ({ target }) => {
 
 // -- sending -------------------------------------------------------------------------------------------------
 
-// Leaving the page aborts its requests before it is hidden: that is no failure, unless the reader stays after all.
-let isLeaving = false;
-addEventListener("beforeunload", () => {
-  isLeaving = true;
-  setTimeout(() => (isLeaving = false), LEAVING_RESET_MS);
-});
-let sendQueue = Promise.resolve(); // one after the other, so that messages are sent in the order they were written
-const refsInQueue = new Set();
-
 document.addEventListener("submit", (event) => {
   if (!event.target.matches("[data-composer]")) return;
   event.preventDefault();
@@ -106,11 +95,9 @@ document.addEventListener("submit", (event) => {
   saveUnsent(conversationId(), message);
   setText("");
   appendBubble(message);
-  send(openOutbox(), message);
+  flushOutbox();
 });
 
-// Where the messages of the conversation on the page are sent to, whichever conversation is on it by then.
-const openOutbox = () => ({ conversation: conversationId(), sendUrl: chatElement().dataset.sendUrl });
 const bubbleOf = ({ ref }) => document.querySelector(`#thread > .is-unsent[data-ref="${CSS.escape(ref)}"]`);
 
 function appendBubble({ text, ref, at }) {
@@ -124,50 +111,45 @@ function appendBubble({ text, ref, at }) {
   scrollToNewest();
 }
 
-// Retries send the same ref: the server answers a message it has already stored as it did then, and sends it once.
-function send(outbox, { ref, text, at }) {
-  const message = { ref, text, at };
-  saveUnsent(outbox.conversation, message);
-  setState(message, "sending");
-  refsInQueue.add(ref);
-  sendQueue = sendQueue.then(async () => {
-    const response = await post(outbox.sendUrl, { message: text, ref, undo: "1" }, { keepalive: true });
-    refsInQueue.delete(ref);
-    if (response.success) onSent(outbox, message, response.html);
-    else onSendFailed(outbox, { ...message, trouble: errorText(response), signIn: response.code === "login" });
-  });
-}
-
-function onSent({ conversation }, message, html) {
-  removeUnsent(conversation, message.ref);
+// What the outbox reports about the messages of the conversation on the page.
+document.addEventListener("relais:outbox", ({ detail: { state, conversation, message, html } }) => {
   if (conversation !== conversationId()) return;
-  bubbleOf(message)?.remove();
-  insertFragment(html);
-}
-
-function onSendFailed({ conversation }, message) {
-  // Not stored any more: its frame arrived while the response was lost, so the server has it. And a page being left
-  // learns no more.
-  if (isLeaving || !unsentMessages(conversation).some(({ ref }) => ref === message.ref)) return;
-  saveUnsent(conversation, message);
-  setState(message, "failed", message.trouble);
-}
+  if (state === "sending") setState(message, "sending");
+  else if (state === "waiting") setState(message, "waiting", template("unsent").dataset.waiting);
+  else if (state === "refused") setState(message, "failed", message.trouble);
+  else {
+    bubbleOf(message)?.remove();
+    insertFragment(html);
+  }
+});
 
 // Messages that the previous page could not finish sending, or that are still being sent.
 function restoreUnsent() {
-  const outbox = openOutbox();
-  for (const message of unsentMessages(outbox.conversation)) {
+  const conversation = conversationId();
+  for (const message of unsentMessages(conversation)) {
     const isStored = document.querySelector(`#thread > [data-ref="${CSS.escape(message.ref)}"]`);
     if (isStored) {
-      removeUnsent(outbox.conversation, message.ref);
+      removeUnsent(conversation, message.ref);
       continue;
     }
     appendBubble(message);
-    if (refsInQueue.has(message.ref)) setState(message, "sending");
-    else if (message.trouble) onSendFailed(outbox, message);
-    else if (Date.now() - Date.parse(message.at) < AUTO_RESEND_MAX_AGE_MS) send(outbox, message);
-    else onSendFailed(outbox, { ...message, trouble: template("unsent").dataset.interrupted });
+    if (isWaiting(message)) setState(message, "waiting", template("unsent").dataset.waiting);
+    else if (!mayLeave(message)) keepUnsent(conversation, message);
   }
+  flushOutbox();
+}
+
+// Its author decides: it was refused, or its sending was interrupted too long ago.
+function keepUnsent(conversation, message) {
+  const kept = { ...message, trouble: message.trouble ?? template("unsent").dataset.interrupted };
+  saveUnsent(conversation, kept);
+  setState(kept, "failed", kept.trouble);
+}
+
+// With the same ref: the server answers a message it has already stored as it did then, and sends it once.
+function retry({ ref, text, at }) {
+  saveUnsent(conversationId(), { ref, text, at, waiting: true, retriedAt: new Date().toISOString() });
+  flushOutbox();
 }
 
 function setState(message, state, sentence = "") {
@@ -183,7 +165,7 @@ document.addEventListener("click", ({ target }) => {
   const item = target.closest("#thread > .is-unsent");
   const message = item && unsentMessages(conversationId()).find(({ ref }) => ref === item.dataset.ref);
   if (!message) return;
-  if (target.closest("[data-retry]")) send(openOutbox(), message);
+  if (target.closest("[data-retry]")) retry(message);
   else if (target.closest("[data-edit]")) moveToComposer(item, message);
 });
 

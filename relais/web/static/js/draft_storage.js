@@ -24,7 +24,17 @@ export function loadSynced(conversation) {
 }
 export const saveSynced = (conversation, synced) => write(keyOf("synced-draft", conversation), JSON.stringify(synced));
 
-// A message: { ref, text, at, trouble }. `trouble` is the sentence that says why it was refused, or that nobody answered.
+// The conversations in which the user has unsent messages.
+export function conversationsWithUnsent() {
+  const prefix = keyOf("unsent", "");
+  let stored = [];
+  try { stored = Object.keys(localStorage); } catch { /* no storage */ }
+  const keys = new Set([...stored, ...Object.keys(memoryFallback)]);
+  return [...keys].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
+}
+
+// A message: { ref, text, at, trouble, … }, see outbox.js. `trouble` is the sentence
+// that says why it was refused.
 export function unsentMessages(conversation) {
   try { return [JSON.parse(read(keyOf("unsent", conversation)) || "[]")].flat(); } catch { return []; }
 }

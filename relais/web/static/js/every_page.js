@@ -9,6 +9,7 @@ import "./clear_drafts.js";
 import "./notices.js";
 import "./search_key.js";
 import "./live.js";
+import "./outbox_notice.js";
 import "./title_badge.js";
 import "./page_notifications.js";
 import "./service_worker_setup.js";
