@@ -20,6 +20,7 @@ KINDS: dict[str, Any] = {
     "message": _("Messages"),
     "file": _("Pièces jointes"),
     "choice": _("Choix et réponses au bot"),
+    "note": _("Notes"),
     "client": _("Clients"),
 }
 NEWEST_FIRST, BEST_FIRST = "newest", "best"

@@ -65,7 +65,7 @@ select hit.id, {rank} from (select * from hits where id < %s order by id desc of
 # Words as written count more than other forms of them, words close together more than apart.
 RANK = """(ts_rank_cd(public.relais_words(hit.text), %s::tsquery, 1) + (
   select 0.01 * count(*) from unnest(%s::text[]) word
-   where ' ' || public.relais_fold(hit.text) || ' ' like '% ' || word || ' %'))::float"""
+   where ' ' || public.relais_fold(hit.text) || ' ' like '%% ' || word || ' %%'))::float"""
 SELECT_TOP = "select coalesce(max(id), 0) from conversation_events"
 SELECT_TIME_AT = "select created_at from conversation_events where id >= %s order by id limit 1"
 SELECT_SETTINGS = (
@@ -124,7 +124,7 @@ def search_events(
 ) -> FoundEvents:
     """Hits with an id below `before` in the given conversations, which must be those that the reader can reach."""
     found = FoundEvents()
-    reach = _within_reach(conversations)
+    reach = reach_subquery(conversations)
     if reach is None:
         return found
     statement = _Statement(query, reach, filters, with_ranks)
@@ -195,8 +195,8 @@ class _Statement:
             event_slices=condition.format(column="event.id"),
             media_slices=condition.format(column="media.event_id"),
             filters=self.filter_sql,
-            rank=RANK.replace("'% '", "'%% '").replace("' %'", "' %%'") if self.with_ranks else "0.0::float",
-            checks=" and ".join(check.sql.format(text="hit.text") for check in query.checks) or "true",
+            rank=RANK if self.with_ranks else "0.0::float",
+            checks=checks_sql(query),
             within_reach=self.reach[0],
         )
         branch = [*values, query.index_query, *self.filter_parameters]
@@ -240,7 +240,11 @@ def _set(cursor: Any, settings: dict[str, str]) -> None:
     cursor.execute(SELECT_SETTINGS, [list(settings), list(settings.values())])
 
 
-def _within_reach(conversations: ConversationQuerySet) -> tuple[str, tuple[Any, ...]] | None:
+def checks_sql(query: CompiledQuery) -> str:
+    return " and ".join(check.sql.format(text="hit.text") for check in query.checks) or "true"
+
+
+def reach_subquery(conversations: ConversationQuerySet) -> tuple[str, tuple[Any, ...]] | None:
     """A scalar subquery, evaluated for each hit before the limit; as a join, all conversations would be read."""
     of_hit = conversations.filter(pk=RawSQL("hit.conversation_id", ())).order_by().values("pk")[:1]
     try:

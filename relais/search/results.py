@@ -18,6 +18,7 @@ from relais.conversations import timeline
 from relais.conversations.event_types import MESSAGE_EVENT_TYPES
 from relais.conversations.models import Conversation, ConversationEvent
 from relais.conversations.querysets import ConversationQuerySet
+from relais.notes.models import Note
 from relais.search.client_search import FoundClient, search_clients
 from relais.search.excerpts import client_excerpt, excerpts
 from relais.search.filters import BEST_FIRST, SearchFilters
@@ -31,6 +32,7 @@ from relais.search.message_search import (
     newest_id,
     search_events,
 )
+from relais.search.note_search import FoundNote, search_notes
 from relais.search.query import Term, parse_query
 from relais.search.tsquery import CompiledQuery, compile_query
 
@@ -40,7 +42,8 @@ CLIENTS_ALONE = 50
 LINES_AFTER_HIT = 20
 """A link to an old message opens the page of the conversation that ends so many events after it."""
 _CURSOR = re.compile(
-    r"(?P<id>\d{1,18})(?P<continued>c?)|(?P<top>\d{1,18})-(?P<rank>\d{1,18})-(?P<last>\d{1,18})"
+    r"(?P<id>\d{1,18})(?:n(?P<note>\d{1,18}))?(?P<continued>c?)"
+    r"|(?P<top>\d{1,18})-(?P<rank>\d{1,18})-(?P<last>\d{1,18})"
 )
 RANK_PRECISION = 1_000_000
 
@@ -48,9 +51,10 @@ RANK_PRECISION = 1_000_000
 @dataclass(frozen=True)
 class Hit:
     kind: str
-    """`message` or `client`."""
+    """`message`, `note` or `client`."""
     conversation: Conversation | None
     event: int | None
+    """Its id; None for notes and clients."""
     client: Client
     at: datetime | None
     excerpt: SafeString
@@ -80,7 +84,8 @@ class ResultPage:
     """The cursor of the next page; empty on the last one."""
     searched_back_to: datetime | None = None
     """Set when the time limit ended the search; `next` continues it."""
-    clients_timed_out: bool = False
+    is_incomplete: bool = False
+    """Searching the clients or the notes exceeded its time limit."""
     has_words: bool = True
     """False when the text has no word to search."""
 
@@ -102,6 +107,7 @@ class ResultPage:
 class _Cursor:
     before: int | None = None
     """Only events with a lower id; None on the first page."""
+    before_note: int | None = None
     is_continued: bool = False
     """The reader asked to search further back: it may take longer."""
     last: tuple[int, int] | None = None
@@ -139,7 +145,7 @@ def _add_clients(
     found = search_clients(
         terms, query, user, conversations, limit=limit, is_filtered=filters.limits_conversations
     )
-    page.clients_timed_out = found is None
+    page.is_incomplete |= found is None
     last_ids = [each.conversation_id for each in found or () if each.conversation_id]
     last_conversations = Conversation.objects.select_related("client", "agent").in_bulk(last_ids)
     texts = [term.text for term in terms if not term.is_excluded]
@@ -164,7 +170,25 @@ def _client_hit(found: FoundClient, conversation: Conversation | None, texts: Se
     )
 
 
-# -- messages ---------------------------------------------------------------------------------------------
+# -- messages and notes ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, order=True)
+class _Entry:
+    """An event or note in the order of the page, the first one being the greatest."""
+
+    sort_value: float
+    """Newest first: Unix time. Best first: rank."""
+    number: int
+    """Unique: twice the id, and one more for a note."""
+
+    @property
+    def id(self) -> int:
+        return self.number // 2
+
+    @property
+    def is_note(self) -> bool:
+        return bool(self.number % 2)
 
 
 def _add_messages(
@@ -178,55 +202,103 @@ def _add_messages(
     if cursor.before is not None:
         top = min(top, cursor.before)
     is_best = filters.order == BEST_FIRST
-    found = search_events(
-        query,
-        conversations,
-        filters.event_filters(),
-        before=top,
-        limit=BEST_CANDIDATES if is_best else PAGE_SIZE + 1,
-        with_ranks=is_best,
-        time_limit_ms=CONTINUED_TIME_LIMIT_MS if cursor.is_continued else TIME_LIMIT_MS,
-    )
+    limit = BEST_CANDIDATES if is_best else PAGE_SIZE + 1
+    found = FoundEvents()
+    notes: list[FoundNote] = []
+    if filters.kind != "note":
+        found = search_events(
+            query,
+            conversations,
+            filters.event_filters(),
+            before=top,
+            limit=limit,
+            with_ranks=is_best,
+            time_limit_ms=CONTINUED_TIME_LIMIT_MS if cursor.is_continued else TIME_LIMIT_MS,
+        )
+    if filters.kind in ("", "note"):
+        found_notes = search_notes(
+            query, conversations, filters.event_filters(), before=cursor.before_note, limit=limit
+        )
+        page.is_incomplete |= found_notes is None
+        notes = found_notes or []
+    searched_back_to = date_of(found.searched_back_to) if found.searched_back_to else None
     if is_best:
-        ids, page.next = _best_page(found, top, cursor)
+        entries, page.next = _best_page(found, notes, top, cursor)
+        page.searched_back_to = searched_back_to
     else:
-        ids, page.next = _newest_page(found)
-    if found.searched_back_to and (is_best or page.next.endswith("c")):
-        page.searched_back_to = date_of(found.searched_back_to)
-    page.messages = _message_hits(ids, query)
+        if searched_back_to:  # Older notes come after the events that are not found yet.
+            notes = [note for note in notes if note.created_at >= searched_back_to]
+        entries, page.next = _newest_page(found, notes, top, cursor)
+        page.searched_back_to = searched_back_to if page.next.endswith("c") else None
+    page.messages = _message_hits(entries, query)
 
 
-def _newest_page(found: FoundEvents) -> tuple[list[int], str]:
-    ids = found.ids[:PAGE_SIZE]
-    if len(found.ids) > PAGE_SIZE:
-        return ids, str(ids[-1])
-    return ids, f"{found.searched_back_to}c" if found.searched_back_to else ""
+def _newest_page(
+    found: FoundEvents, notes: Sequence[FoundNote], top: int, cursor: _Cursor
+) -> tuple[list[_Entry], str]:
+    times = dict(ConversationEvent.objects.filter(pk__in=found.ids).values_list("pk", "created_at"))
+    entries = _merge(
+        [_Entry(times[id].timestamp(), 2 * id) for id in found.ids],
+        [_Entry(note.created_at.timestamp(), 2 * note.id + 1) for note in notes],
+    )
+    shown = entries[:PAGE_SIZE]
+    event_ids = [entry.id for entry in shown if not entry.is_note]
+    note_ids = [entry.id for entry in shown if entry.is_note]
+    last_note = note_ids[-1] if note_ids else cursor.before_note
+    suffix = "" if last_note is None else f"n{last_note}"
+    if len(entries) > PAGE_SIZE:
+        return shown, f"{event_ids[-1] if event_ids else top}{suffix}"
+    return shown, f"{found.searched_back_to}{suffix}c" if found.searched_back_to else ""
 
 
-def _best_page(found: FoundEvents, top: int, cursor: _Cursor) -> tuple[list[int], str]:
-    ordered = sorted(((int(found.ranks[id] * RANK_PRECISION), id) for id in found.ids), reverse=True)
-    rest = [each for each in ordered if cursor.last is None or each < cursor.last]
-    page = rest[:PAGE_SIZE]
-    following = f"{top}-{page[-1][0]}-{page[-1][1]}" if len(rest) > PAGE_SIZE else ""
-    return [id for _, id in page], following
+def _merge(events: list[_Entry], notes: list[_Entry]) -> list[_Entry]:
+    """By time, but events and notes each by id: the cursor is a pair of ids, and clocks are set back."""
+    merged: list[_Entry] = []
+    while events and notes:
+        merged.append(events.pop(0) if events[0] > notes[0] else notes.pop(0))
+    return [*merged, *events, *notes]
 
 
-def _message_hits(ids: Sequence[int], query: CompiledQuery) -> list[Hit]:
+def _best_page(
+    found: FoundEvents, notes: Sequence[FoundNote], top: int, cursor: _Cursor
+) -> tuple[list[_Entry], str]:
+    entries = [_Entry(int(found.ranks[id] * RANK_PRECISION), 2 * id) for id in found.ids]
+    entries += [_Entry(int(note.rank * RANK_PRECISION), 2 * note.id + 1) for note in notes]
+    ordered = sorted(entries, reverse=True)
+    rest = [each for each in ordered if cursor.last is None or each < _Entry(*cursor.last)]
+    shown = rest[:PAGE_SIZE]
+    if len(rest) <= PAGE_SIZE:
+        return shown, ""
+    return shown, f"{top}-{shown[-1].sort_value}-{shown[-1].number}"
+
+
+def _message_hits(entries: Sequence[_Entry], query: CompiledQuery) -> list[Hit]:
     related = ("conversation__client", "conversation__address", "conversation__agent")
-    events = ConversationEvent.objects.select_related(*related).prefetch_related("media").in_bulk(ids)
-    shown = _without_repeated_answers([events[id] for id in ids])
-    marked = excerpts([_text_of(event) for event in shown], query)
-    return [_message_hit(event, excerpt) for event, excerpt in zip(shown, marked, strict=True)]
+    event_ids = [entry.id for entry in entries if not entry.is_note]
+    note_ids = [entry.id for entry in entries if entry.is_note]
+    events = ConversationEvent.objects.select_related(*related).prefetch_related("media").in_bulk(event_ids)
+    notes = Note.objects.select_related(*related).in_bulk(note_ids) if note_ids else {}
+    shown_events = _without_repeated_answers([events[id] for id in event_ids])
+    rows: list[ConversationEvent | Note] = [
+        notes[entry.id] if entry.is_note else shown_events[entry.id]
+        for entry in entries
+        if (entry.id in notes if entry.is_note else entry.id in shown_events)
+    ]
+    marked = excerpts([row.body if isinstance(row, Note) else _text_of(row) for row in rows], query)
+    return [
+        _note_hit(row, excerpt) if isinstance(row, Note) else _message_hit(row, excerpt)
+        for row, excerpt in zip(rows, marked, strict=True)
+    ]
 
 
-def _without_repeated_answers(events: Sequence[ConversationEvent]) -> list[ConversationEvent]:
+def _without_repeated_answers(events: Sequence[ConversationEvent]) -> dict[int, ConversationEvent]:
     """A client's answer to the bot is stored as his message and as the bot's input: show the message."""
     messages = {(e.conversation_id, e.body) for e in events if e.event_type == "message_received"}
-    return [
-        e
+    return {
+        e.pk: e
         for e in events
         if e.event_type not in CHOICE_EVENT_TYPES or (e.conversation_id, e.body) not in messages
-    ]
+    }
 
 
 def _text_of(event: ConversationEvent) -> str:
@@ -249,6 +321,21 @@ def _message_hit(event: ConversationEvent, excerpt: SafeString) -> Hit:
     )
 
 
+def _note_hit(note: Note, excerpt: SafeString) -> Hit:
+    conversation = note.conversation
+    return Hit(
+        kind="note",
+        conversation=conversation,
+        event=None,
+        client=conversation.client,
+        at=note.created_at,
+        excerpt=excerpt,
+        url=_url_at(conversation, note.after_seq, f"note-{note.pk}"),
+        author=note.author_name,
+        author_kind="note",
+    )
+
+
 def _author_of(event: ConversationEvent) -> str:
     if event.author_kind == "client":
         return event.conversation.client_name
@@ -256,12 +343,16 @@ def _author_of(event: ConversationEvent) -> str:
 
 
 def _url_of(event: ConversationEvent) -> str:
-    """The conversation's page that has the event, at the event."""
-    path = reverse("chat", args=[event.conversation_id])
     element = "message" if event.event_type in MESSAGE_EVENT_TYPES else "event"
-    is_old = event.conversation.seq - event.seq >= timeline.PAGE_SIZE - LINES_AFTER_HIT
-    page = f"?before={event.seq + LINES_AFTER_HIT}" if is_old else ""
-    return f"{path}{page}#{element}-{event.pk}"
+    return _url_at(event.conversation, event.seq, f"{element}-{event.pk}")
+
+
+def _url_at(conversation: Conversation, seq: int, element: str) -> str:
+    """The page of the conversation that has this place of its history, at the element."""
+    path = reverse("chat", args=[conversation.pk])
+    is_old = conversation.seq - seq >= timeline.PAGE_SIZE - LINES_AFTER_HIT
+    page = f"?before={seq + LINES_AFTER_HIT}" if is_old else ""
+    return f"{path}{page}#{element}"
 
 
 # -- cursors ----------------------------------------------------------------------------------------------
@@ -273,5 +364,9 @@ def _parse_cursor(text: str, order: str) -> _Cursor:
     if match is None or (match["id"] is None) != (order == BEST_FIRST):
         return _Cursor()
     if match["id"] is not None:
-        return _Cursor(before=int(match["id"]), is_continued=bool(match["continued"]))
+        return _Cursor(
+            before=int(match["id"]),
+            before_note=int(match["note"]) if match["note"] else None,
+            is_continued=bool(match["continued"]),
+        )
     return _Cursor(before=int(match["top"]), last=(int(match["rank"]), int(match["last"])))

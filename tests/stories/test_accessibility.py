@@ -96,6 +96,11 @@ def test_the_lists_and_conversations_of_an_agent(run_story, theme, awa, chats):
     lists = ["/dashboard", "/dashboard/pending", "/dashboard/active", "/dashboard/active?tab=mine"]
     own = ["/dashboard/settings/notifications", "/offline"]
     searches = ["/dashboard/conversations", "/dashboard/conversations?q=nobody"]
+    searches += [
+        "/dashboard/search",
+        "/dashboard/search?q=bonjour",
+        "/dashboard/search?q=nobody&type=message",
+    ]
 
     def story(browsers: Browsers) -> None:
         assert_no_violation(browsers, awa, [*lists, *searches, *directory, *own, *chats.values()], theme)

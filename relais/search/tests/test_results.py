@@ -10,6 +10,7 @@ from django.utils.timezone import localdate
 
 from relais.clients.models import Client
 from relais.conversations.models import Conversation, ConversationEvent, Media
+from relais.notes.models import Note
 from relais.search import message_search, results
 from tests.cast import FATOU, IBRAHIM
 
@@ -333,8 +334,75 @@ def test_clients_that_take_too_long_are_said(fatou_writes, client, awa, monkeypa
     monkeypatch.setattr(client_search, "WORDS_OF_NAME", slow)
     client.force_login(awa)
     page = client.get("/dashboard/search?q=fatou").content.decode()
-    assert "pris trop de" in page
+    assert "prenait trop de temps" in page
     assert "<mark>Fatou</mark>" in page, "the messages are shown all the same"
+
+
+# -- notes --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def noted(fatou_writes, awa, clock):
+    conversation = fatou_writes("un devis")
+    Note.write(conversation, "Devis promis pour mardi", author=awa, at=clock.passes(minutes=1))
+    fatou_writes("ce devis ?", address=IBRAHIM, name="Ibrahim")
+    return conversation
+
+
+def test_the_json_of_a_note(client, awa, noted):
+    note = Note.objects.get()
+    [result] = json_of(client, awa, q="promis")["results"]
+    assert (result["kind"], result["conversation"], result["event"]) == ("note", noted.pk, None)
+    assert result["excerpt"] == "Devis <mark>promis</mark> pour mardi"
+    assert result["url"] == f"/dashboard/chat/{noted.pk}#note-{note.pk}"
+    assert result["author"] == "Awa Diop"
+
+
+def test_notes_stand_between_the_messages(client, awa, noted):
+    kinds = [result["kind"] for result in json_of(client, awa, q="devis")["results"]]
+    assert sorted(kinds) == ["message", "message", "note"]
+    assert kinds[-1] == "message"
+    assert [r["kind"] for r in json_of(client, awa, q="devis", type="note")["results"]] == ["note"]
+    assert [r["kind"] for r in json_of(client, awa, q="devis", type="message")["results"]] == ["message"] * 2
+
+
+@pytest.mark.parametrize("order", ["newest", "best"])
+def test_pages_have_every_message_and_note_once(client, awa, noted, fatou_writes, clock, monkeypatch, order):
+    monkeypatch.setattr(results, "PAGE_SIZE", 2)
+    for n in range(4):
+        Note.write(noted, f"devis {n}", author=awa, at=clock.passes(minutes=1))
+        fatou_writes(f"devis {n}")
+    seen: list[str] = []
+    after = ""
+    for _ in range(9):
+        body = json_of(client, awa, q="devis", order=order, after=after)
+        seen += [result["url"] for result in body["results"]]
+        after = body["next"]
+        if not after:
+            break
+    assert len(seen) == len(set(seen)) == 11
+
+
+def test_notes_out_of_reach_are_not_found(client, yao, sales, noted):
+    Conversation.objects.update(team=sales)
+    for kind in ("", "note"):
+        body = json_of(client, yao, q="promis", type=kind)
+        assert (body["results"], body["next"]) == ([], None)
+
+
+def test_an_edited_note_is_found_by_its_new_text_and_a_deleted_one_not_at_all(noted, awa, found, clock):
+    note = Note.objects.get()
+    note.edit("Rappeler jeudi", by=awa, at=clock.now)
+    assert found("promis").messages == []
+    assert len(found("rappeler").messages) == 1
+    note.remove(by=awa, at=clock.now)
+    assert found("rappeler").messages == []
+
+
+def test_notes_by_date(noted, found, clock):
+    day = str(localdate(Note.objects.get().created_at))
+    assert len(found("promis", **{"from": day, "to": day}).messages) == 1
+    assert found("promis", to="2020-01-01").messages == []
 
 
 # -- excerpts -----------------------------------------------------------------------------------------------

@@ -9,10 +9,18 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   if (elt !== form()) return;
   if (filledFields(formData) !== filledFields(new FormData(elt))) detail.shouldSwap = false;
 });
+// A result that has the focus keeps it when newer results replace it.
+let focusedUrl = null;
+document.addEventListener("htmx:beforeSwap", () => (focusedUrl = document.activeElement.closest(".results a")?.href ?? null));
+document.addEventListener("htmx:afterSwap", () => {
+  if (focusedUrl) hits().find((hit) => hit.href === focusedUrl)?.focus();
+});
+for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"])
+  document.addEventListener(name, ({ detail }) => {
+    if (detail.elt === form()) failure().hidden = false;
+  });
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
-  if (detail.elt !== form() || detail.xhr.statusText === "abort") return;
-  const wasAborted = detail.xhr.status === 0 && !detail.failed;
-  if (!wasAborted) failure().hidden = detail.successful;
+  if (detail.elt === form() && detail.successful) failure().hidden = true;
 });
 document.addEventListener("click", ({ target }) => {
   if (target.closest("[data-search-retry]")) form().requestSubmit();
