@@ -57,7 +57,7 @@ def test_filters_narrow_the_results(run_story, awa, conversations):
         page = browsers.open_page(awa, "/dashboard/search?q=voyant")
         page.get_by_text("Filtres", exact=True).click()
         page.get_by_label("Type").select_option("note")
-        expect(page.get_by_text("Rien ne correspond.")).to_be_visible()
+        expect(page.locator("#results").get_by_text("Rien ne correspond.")).to_be_visible()
         page.get_by_role("link", name="Retirer les filtres").click()
         expect(page.locator(".hit__open")).to_have_count(2)
 
