@@ -28,7 +28,7 @@ FLOW_DEFINITION = {
     ],
     "initial_state": "Trigger",
 }
-READ_ONLY_VIEWS = {"users", "flows", "flow", "export_revision", "try_revision", "path"}
+READ_ONLY_VIEWS = {"users", "user_photo", "flows", "flow", "export_revision", "try_revision", "path"}
 """Views of the same apps that change nothing."""
 
 
@@ -193,6 +193,13 @@ def test_changing_a_password(client, awa, caplog):
     assert record.user == awa.pk
 
 
+def test_changing_ones_own_name(trail, client, awa):
+    client.force_login(awa)
+    form = {"full_name": "Awa D.", "language": "fr", "signature": "", "undo_seconds": "5"}
+    [line] = trail.recorded_by(lambda: client.post("/dashboard/profile", form))
+    assert line == {"act": "name changed", "actor": awa.pk, "user": awa.pk}
+
+
 def test_every_view_that_changes_something_is_tested():
     """A new view belongs to READ_ONLY_VIEWS, or here with a test above."""
     changing = {
@@ -201,6 +208,7 @@ def test_every_view_that_changes_something_is_tested():
         "user_link",
         "deactivate_user",
         "reactivate_user",
+        "profile",
         "settings",
         "test_message",
     }

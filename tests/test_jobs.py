@@ -35,7 +35,7 @@ def test_slow_jobs_leave_a_thread_for_the_heartbeats(monkeypatch):
     monkeypatch.setattr("relais.whatsapp.outbound.sender.Sender", Sender)
     monkeypatch.setattr(jobs, "_run_workers", slow_jobs)
     monkeypatch.setattr(jobs, "_write_heartbeat", write_heartbeat)
-    monkeypatch.setattr(jobs, "HEARTBEAT_INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr("relais.ops.health.HEARTBEAT_INTERVAL_SECONDS", 0.05)
     started_at = time.monotonic()
     assert asyncio.run(jobs._run()) == 0
     assert heartbeats[-1] - started_at < 3
