@@ -76,6 +76,12 @@ OPEN_COUNTS_SQL = """
 select team_id, status, agent_id, count(*), count(*) filter (where last_inbound_seq > read_seq)
   from conversations where status in ('active', 'transferred') group by 1, 2, 3
 """
+# Few rows: the index contains unread mentions only.
+UNREAD_MENTIONS_SQL = """
+select m.user_id, c.team_id, count(*)
+  from note_mentions m join notes n on n.id = m.note_id join conversations c on c.id = n.conversation_id
+ where m.read_at is null group by 1, 2
+"""
 
 
 @dataclass(frozen=True)
@@ -100,9 +106,16 @@ def may_see(viewer: Viewer, team_id: int | None) -> bool:
 
 
 class OpenCounts:
-    """Numbers of open conversations per team, status and holder, summed for each viewer."""
+    """Numbers of open conversations per team, status and holder, summed for each viewer, and his unread mentions."""
 
-    def __init__(self, rows: Iterable[tuple[int | None, str, int | None, int, int]]) -> None:
+    def __init__(
+        self,
+        rows: Iterable[tuple[int | None, str, int | None, int, int]],
+        unread_mentions: Iterable[tuple[int, int | None, int]] = (),
+    ) -> None:
+        self.mentions: defaultdict[int, list[tuple[int | None, int]]] = defaultdict(list)
+        for user, team, count in unread_mentions:
+            self.mentions[user].append((team, count))
         self.situations: defaultdict[int | None, Counter[str]] = defaultdict(Counter)
         self.held: defaultdict[int | None, Counter[int]] = defaultdict(Counter)
         self.unread: defaultdict[int | None, Counter[int]] = defaultdict(Counter)
@@ -123,6 +136,9 @@ class OpenCounts:
             "pending": totals["pending"],
             "mine": sum(self.held[team][viewer.id] for team in teams),
             "unread_mine": sum(self.unread[team][viewer.id] for team in teams),
+            "mentions": sum(
+                count for team, count in self.mentions.get(viewer.id, ()) if may_see(viewer, team)
+            ),
         }
 
     def _within_reach(self, viewer: Any) -> tuple[list[int | None], Counter[str]]:
@@ -182,7 +198,8 @@ class ConversationSource:
         return {id: ChangeBatch(version, changes[id], until[id]) for id, version in versions.items()}
 
     async def open_counts(self, db: Database) -> OpenCounts:
-        return OpenCounts(await (await db.execute(OPEN_COUNTS_SQL)).fetchall())
+        rows = await (await db.execute(OPEN_COUNTS_SQL)).fetchall()
+        return OpenCounts(rows, await (await db.execute(UNREAD_MENTIONS_SQL)).fetchall())
 
     def render(self, changes: Sequence[Change]) -> list[str]:
         rows = {

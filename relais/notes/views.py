@@ -12,7 +12,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from relais.action_errors import ActionRefused
 from relais.notes import fragments
-from relais.notes.limits import MAX_NOTE_CHARACTERS
 from relais.notes.models import Note, NoteMention, colleagues_for
 from relais.web import responses
 from relais.web.errors import wants_json
@@ -129,7 +128,6 @@ def _trace_page(
         "is_editable": note.is_editable_by(request.user, at=now()),
         "revisions": note.revisions.all() if is_readable else (),
         "draft": note.body if draft is None else draft,
-        "max_characters": MAX_NOTE_CHARACTERS,
         "refusal": refusal,
     }
     return render(request, "notes/note.html", context, status=refusal.http_status if refusal else 200)

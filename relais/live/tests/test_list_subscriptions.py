@@ -32,6 +32,7 @@ class TestLists:
             "pending": 0,
             "mine": 1,
             "unread_mine": 0,
+            "mentions": 0,
         }
 
     def test_rows_and_counts_follow_each_event(self, web_server, awa, koffi, with_bot, fatou_writes, clock):

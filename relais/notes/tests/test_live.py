@@ -4,10 +4,11 @@ import json
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from relais.conversations.live_source import CHANGES_SQL
 from relais.conversations.models import Conversation
-from relais.notes.models import Note
+from relais.notes.models import Note, mark_mentions_read
 from tests.cast import MachineClock
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -87,6 +88,22 @@ def test_in_small_batches_no_note_is_missing_or_sent_twice(
     frames = web_server.watch_conversation(with_bot, awa, since=since).frames_until("caught-up")
     assert [frame["id"] for frame in frames if frame["kind"] == "note"] == notes
     assert len([frame for frame in frames if frame["kind"] == "message"]) == 5
+
+
+def test_unread_mentions_are_counted_live_until_they_are_read(
+    web_server, awa, koffi, sales, with_bot, koffi_notes
+):
+    awas, koffis = web_server.open_socket(awa), web_server.open_socket(koffi)
+    assert awas.wait_for("counts")["mentions"] == 0
+    koffi_notes(with_bot, "@Awa Diop @Mariam")
+    awas.wait_for("counts", mentions=1)
+    assert koffis.wait_for("counts")["mentions"] == 0
+    mark_mentions_read(with_bot.pk, awa, at=timezone.now())
+    awas.wait_for("counts", mentions=0)
+    koffi_notes(with_bot, "@Awa Diop")
+    awas.wait_for("counts", mentions=1)
+    Conversation.objects.update(team=sales)
+    awas.wait_for("counts", mentions=0)
 
 
 def test_an_outsider_hears_nothing(web_server, awa, yao, sales, with_bot, koffi_notes):

@@ -1,5 +1,5 @@
 // Signing out clears the user's drafts and unsent messages from this browser; an expired session keeps them.
-const KINDS = ["draft", "synced-draft", "unsent"];
+const KINDS = ["draft", "synced-draft", "unsent", "note"];
 const belongsTo = (user, key) => KINDS.some((kind) => key.startsWith(`relais:${kind}:${user}:`));
 
 document.addEventListener("submit", ({ target }) => {

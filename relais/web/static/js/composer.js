@@ -5,6 +5,7 @@ import { reconciledDraft, scheduleUpload } from "./draft_sync.js";
 import { insertFragment } from "./insert_fragment.js";
 import { chatElement, conversationId } from "./open_conversation.js";
 import { flushOutbox, isWaiting, mayLeave } from "./outbox.js";
+import { newRef } from "./ref.js";
 import { scrollToNewest } from "./thread.js";
 
 const COUNTER_FROM_CHARACTERS = 1_400;
@@ -12,7 +13,6 @@ const template = (id) => document.getElementById(id);
 const form = () => chatElement()?.querySelector("[data-composer]");
 const field = () => form()?.elements.message;
 const formatNumber = (number) => number.toLocaleString(document.documentElement.lang);
-const newRef = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 // -- the field -------------------------------------------------------------------------------------------
 

@@ -17,6 +17,9 @@ function write(key, text) {
 
 export const loadDraft = (conversation) => read(keyOf("draft", conversation));
 export const saveDraft = (conversation, text) => write(keyOf("draft", conversation), text);
+// The text of a note that is not added yet.
+export const loadNote = (conversation) => read(keyOf("note", conversation));
+export const saveNote = (conversation, text) => write(keyOf("note", conversation), text);
 
 // What the server has of the draft: { text, at }, `at` by its clock; `sending` is a text that it may have by now.
 export function loadSynced(conversation) {
