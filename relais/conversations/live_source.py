@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 LATEST_LIMIT = 100
 
 VIEWERS_SQL = """
-select id, password, is_active and (not is_demo or %s) as is_active, language, role, team_id
+select id, coalesce(nullif(trim(full_name), ''), email) as name, password,
+       is_active and (not is_demo or %s) as is_active, language, role, team_id
   from users where id = any(%s)
 """
 VERSIONS_SQL = "select id, rev, team_id, read_seq from conversations where id = any(%s)"
@@ -87,6 +88,7 @@ select m.user_id, c.team_id, count(*)
 @dataclass(frozen=True)
 class Viewer:
     id: int
+    name: str
     password: str
     is_active: bool
     language: str

@@ -58,6 +58,10 @@ class ConversationSubscriptions:
         # A change between the read of `version` and now was broadcast to nobody.
         self.on_notify([conversation])
 
+    def sockets_of(self, conversation: int) -> list[LiveSocket]:
+        channel = self.channels.get(conversation)
+        return list(channel.sockets) if channel else []
+
     def unsubscribe(self, socket: LiveSocket) -> None:
         conversation = self.conversation_of.pop(socket, None)
         if conversation is not None:
@@ -98,7 +102,9 @@ class ConversationSubscriptions:
                 yield caught_up(rev)
             caught_up_rev = rev
             async for frame in socket.frames_until_gap():
-                if frame.rev > caught_up_rev:
+                if not frame.rev:
+                    yield frame  # Ephemeral: it belongs to no rev.
+                elif frame.rev > caught_up_rev:
                     rev = frame.rev
                     yield frame
 

@@ -18,12 +18,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from relais.live import auth, change_log, metrics, personal_frames
+from relais.live import auth, change_log, metrics, personal_frames, presence
 from relais.live.conversation_subscriptions import ConversationSubscriptions
 from relais.live.frames import Frame, as_array
 from relais.live.list_subscriptions import ListSubscriptions
 from relais.live.notify_listener import NotifyListener
 from relais.live.pool import LimitedPool, Pool
+from relais.live.presence import Presence
 from relais.live.protocol import ConversationVersion, LiveSource, Viewer
 from relais.live.rendering import Renderer
 from relais.live.session_watch import RECHECK_INTERVAL_SECONDS, SessionWatch
@@ -53,6 +54,7 @@ class LiveEndpoint:
 
     conversations: ConversationSubscriptions
     lists: ListSubscriptions
+    presence: Presence
     session_watch: SessionWatch
     listener: NotifyListener
     catch_up_pool: LimitedPool
@@ -95,9 +97,11 @@ class LiveEndpoint:
                 return await socket.send_until_closed(self.lists.stream(socket, _position(websocket)))
             else:
                 self.conversations.subscribe(conversation, socket, version)
+                self.presence.join(socket, conversation)
                 since = _since(websocket, version.rev)
                 return await socket.send_until_closed(self.conversations.stream(conversation, socket, since))
         finally:
+            self.presence.leave(socket)
             self.conversations.unsubscribe(socket)
             self.lists.unsubscribe(socket)
             self.session_watch.remove(socket)
@@ -149,6 +153,7 @@ class LiveEndpoint:
         self.catch_up_pool = LimitedPool(pool)
         self.conversations = ConversationSubscriptions(self.source, renderer, pool, self.catch_up_pool)
         self.lists = ListSubscriptions(self.source, renderer, pool)
+        self.presence = Presence(self.lists.change_log.process, pool, self.conversations.sockets_of)
         self.session_watch = SessionWatch(self.source, pool, on_viewer_changed=self._on_viewer_changed)
         self.listener = NotifyListener(
             {
@@ -156,6 +161,7 @@ class LiveEndpoint:
                 self.source.moved_channel: lambda payload: self.lists.on_moved(
                     *self.source.parse_moved(payload)
                 ),
+                presence.CHANNEL: self.presence.on_notify,
                 "users": self._on_user_notify,
                 personal_frames.CHANNEL: self._on_personal_frame,
                 "sessions": self.session_watch.on_session_notify,
@@ -171,6 +177,8 @@ class LiveEndpoint:
             self.conversations.broadcast_changes,
             self.lists.run_round,
             self.session_watch.recheck_pending,
+            self.presence.notify_changes,
+            self.presence.expire,
             self._poll_changes,
             self._recheck_sessions,
         )
@@ -212,6 +220,7 @@ class LiveEndpoint:
         self.conversations.mark_all_changed()
         self.lists.mark_all_changed()
         self.session_watch.schedule_recheck_of_all()
+        self.presence.on_connect()
 
     def _on_viewer_changed(self, socket: LiveSocket) -> None:
         self.conversations.close_if_out_of_reach(socket)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,11 @@ def caught_up(rev: int) -> Frame:
 
 def counts(open_counts: dict[str, int]) -> Frame:
     return _frame({"kind": "counts", **open_counts})
+
+
+def presence(conversation: int, viewers: Sequence[Mapping[str, Any]]) -> Frame:
+    """Who is on a conversation now; without a rev, since it is no change of it."""
+    return _frame({"kind": "presence", "conversation": conversation, "viewers": viewers})
 
 
 def position(current: str) -> Frame:

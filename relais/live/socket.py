@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from enum import IntEnum
 from typing import Any
@@ -41,11 +41,18 @@ class LiveSocket:
         self.viewer = viewer
         self.is_visible = True
         """Whether the page is in front of the user. It says so when that changes."""
+        self.on_message: Callable[[str], None] | None = None
+        """Called with what the page sends, except its visibility."""
         self._queue: asyncio.Queue[Frame | None] = asyncio.Queue(MAX_QUEUED_FRAMES)
         self._close_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def push(self, frame: Frame) -> None:
         self._enqueue(frame)
+
+    def push_ephemeral(self, frame: Frame) -> None:
+        """A frame that may be lost: it takes no place from those that must arrive."""
+        if self._queue.qsize() < MAX_QUEUED_FRAMES // 4:
+            self._enqueue(frame)
 
     def push_gap(self) -> None:
         """Frames are left out here: once the queue is sent, the socket must catch up from the database."""
@@ -91,13 +98,16 @@ class LiveSocket:
             metrics.count_frame_sent(frame.kind)
 
     async def _wait_for_disconnect(self) -> None:
-        """Pages send little, but only reading reveals that the client has disconnected."""
+        """Read what the page sends. Only reading reveals that the client has disconnected."""
         while (message := await self.websocket.receive())["type"] != "websocket.disconnect":
-            self._on_message(message.get("text"))
+            if text := message.get("text"):
+                self._on_text(text)
 
-    def _on_message(self, text: str | None) -> None:
+    def _on_text(self, text: str) -> None:
         if text in PAGE_STATES:
             self.is_visible = PAGE_STATES[text]
+        elif self.on_message:
+            self.on_message(text)
 
 
 async def close_websocket(websocket: WebSocket, code: int) -> None:

@@ -7,6 +7,7 @@ import "./undo_send.js";
 import "./note_composer.js";
 import "./mention_list.js";
 import "./own_notes.js";
+import "./presence.js";
 import "./chat_header.js";
 import "./remote_dialog.js";
 import "./client_panel.js";

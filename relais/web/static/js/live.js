@@ -1,6 +1,6 @@
 // Live updates: of the conversation on the page, and on every page of rows and counts. Frames are dispatched as DOM
-// events: relais:frame, relais:caught-up, relais:row, relais:counts, relais:refresh; `detail` is the frame. Other modules
-// listen to these events and import nothing from here.
+// events: relais:frame, relais:caught-up, relais:row, relais:counts, relais:refresh, relais:presence; `detail` is the frame. Other
+// modules listen to these events and import nothing from here; relais:report sends its `detail` over the conversation's socket.
 import { insertFragment } from "./insert_fragment.js";
 import { LiveConnection } from "./live_connection.js";
 import { chatElement } from "./open_conversation.js";
@@ -59,12 +59,14 @@ function disconnect(connection) {
 let conversationConnection = null;
 
 function onConversationFrame(frame) {
+  if (frame.kind === "presence") return dispatch(frame);
   if (frame.html) insertFragment(frame.html);
   // Frames arrive in order of `rev`, so the last one is the cursor to resume from.
   chatElement().dataset.rev = frame.rev;
   dispatch(frame);
 }
 
+document.addEventListener("relais:report", ({ detail }) => conversationConnection?.send(detail));
 document.addEventListener("relais:conversation-left", () => {
   disconnect(conversationConnection);
   conversationConnection = null;

@@ -41,6 +41,11 @@ export class LiveConnection {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(document.hidden ? "hidden" : "visible");
   }
 
+  // What is not sent now is lost.
+  send(message) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
   onConnectTimeout(socket) {
     if (socket !== this.socket) return;
     this.dropSocket();
