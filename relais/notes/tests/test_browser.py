@@ -229,6 +229,19 @@ def test_a_mention_on_the_open_page_is_read_at_once(run_story, awa, chat, koffi_
     run_story(story)
 
 
+def test_a_message_is_sent_also_where_the_check_cannot_be_loaded(run_story, awa, chat):
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(
+            awa, chat, lambda page: page.route("**/note_tools*", lambda route: route.abort())
+        )
+        expect_live(page)
+        message_field(page).fill("Ne dites rien au client")
+        page.keyboard.press("Enter")
+        expect(page.locator(".message--agent").last).to_contain_text("Ne dites rien au client")
+
+    run_story(story, allow_console_errors="ERR_FAILED")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -1,11 +1,9 @@
 // Entry of the conversation page. One entry a page, so that each module below is loaded once.
 import "./list_page.js";
 import "./thread.js";
-import "./note_guard.js";
+import "./note_composer.js";
 import "./composer.js";
 import "./undo_send.js";
-import "./note_composer.js";
-import "./mention_list.js";
 import "./own_notes.js";
 import "./presence.js";
 import "./chat_header.js";

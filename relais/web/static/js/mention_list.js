@@ -79,3 +79,6 @@ document.addEventListener("pointerdown", (event) => {
   event.preventDefault();
   insert(option.closest("form").elements.body, option.dataset);
 });
+
+// Typed before this was loaded.
+if (document.activeElement?.matches("[data-note-text]")) update(document.activeElement);

@@ -1,7 +1,6 @@
-// Asks once before a text that looks like an internal note is sent to the client. Imported before the composer, whose
-// submit handler it precedes.
+// Asks once before a text that looks like an internal note is sent to the client.
 import { colleagues, plain } from "./colleagues.js";
-import { openNoteComposer } from "./note_composer.js";
+import { setNoteText } from "./note_writing.js";
 
 const INTERNAL_PHRASES = [
   /\bne (surtout )?(pas|rien) (le |la |les |lui |leur )?(dire|repondre|montrer|transmettre|envoyer|communiquer) (au|aux|a la|a ce|a cette) client/,
@@ -38,7 +37,8 @@ async function check(form, submitter) {
   if (answer === "note") {
     field.value = "";
     field.dispatchEvent(new Event("input", { bubbles: true }));
-    return openNoteComposer(text.trim());
+    document.querySelector("#composer [data-note-toggle]").click();
+    return setNoteText(text.trim());
   }
   if (answer !== "send" || field.value !== text) return field.focus();
   confirmed.set(form, text);
