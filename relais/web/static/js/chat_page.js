@@ -1,6 +1,7 @@
 // Entry of the conversation page. One entry a page, so that each module below is loaded once.
 import "./list_page.js";
 import "./thread.js";
+import "./deferred_htmx.js";
 import "./note_composer.js";
 import "./composer.js";
 import "./undo_send.js";
