@@ -136,12 +136,20 @@ SEND_RATE = SettingDefinition(
     ValueType.INTEGER,
     max_value=720,
 )
+NEW_TAGS_BY_SUPERVISORS = SettingDefinition(
+    "new_tags_by_supervisors",
+    _("Nouvelles étiquettes par les superviseurs seulement"),
+    _("Les agents posent et retirent les étiquettes qui existent, sans en créer."),
+    lambda: False,
+    ValueType.BOOLEAN,
+)
 SETTINGS_SECTIONS = (
     SettingsSection(
         _("Marque et textes"), (BRAND, TAKE_OVER_TEXT, CLOSE_TEXT, WAITING_TEXT, INACTIVITY_HOURS)
     ),
     SettingsSection(_("Le bot"), (BUFFER_EARLY_REPLIES, FLOW_HOSTS)),
     SettingsSection(_("Envoi des messages"), (SEND_RATE,)),
+    SettingsSection(_("Conversations"), (NEW_TAGS_BY_SUPERVISORS,)),
 )
 EDITABLE_SETTINGS = tuple(definition for section in SETTINGS_SECTIONS for definition in section.definitions)
 

@@ -116,6 +116,19 @@ def _free_input(event: ConversationEvent) -> str:
     return _("Réponse à « %(step)s »") % {"step": _(step)} if step else _("Réponse au bot")
 
 
+def _tags_changed(event: ConversationEvent) -> str:
+    added, removed = (
+        ", ".join(_("« %(tag)s »") % {"tag": tag} for tag in event.metadata.get(key, ()))
+        for key in ("added", "removed")
+    )
+    fields = {"who": _actor(event), "added": added, "removed": removed}
+    if not removed:
+        return _("%(who)s a ajouté l'étiquette %(added)s") % fields
+    if not added:
+        return _("%(who)s a retiré l'étiquette %(removed)s") % fields
+    return _("%(who)s a ajouté l'étiquette %(added)s et retiré %(removed)s") % fields
+
+
 def _error(event: ConversationEvent) -> str:
     if "withheld" in event.metadata:
         return _("Un message automatique a été retenu : il n'avait plus lieu d'être")
@@ -138,6 +151,7 @@ SENTENCES: dict[str, Callable[[ConversationEvent], str]] = {
     "timeout": lambda event: _("Terminée sans suite : le client n'a plus répondu"),
     "error": _error,
     "note": _note,
+    "tags_changed": _tags_changed,
 }
 
 

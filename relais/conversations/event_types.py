@@ -36,6 +36,7 @@ class EventType(models.TextChoices):
     TIMEOUT = "timeout", _("Fin par silence")
     ERROR = "error", _("Erreur")
     NOTE = "note", _("Note")
+    TAGS_CHANGED = "tags_changed", _("Étiquettes")
 
 
 MESSAGE_EVENT_TYPES = ("message_received", "message_sent", "agent_message", "document_sent")

@@ -90,10 +90,14 @@ class EventLogMixin:
         metadata: dict[str, Any] | None = None,
         resend_of: ConversationEvent | None = None,
         message_sid: str | None = None,
+        is_activity: bool = True,
     ) -> ConversationEvent:
-        """Insert an event under the row lock, so that `seq` and `rev` have no gap, and run its handlers."""
+        """Insert an event under the row lock, so that `seq` and `rev` have no gap, and run its handlers.
+
+        One that is no activity leaves the conversation where it is in lists and figures (`last_activity_at`).
+        """
         with connection.cursor() as cursor:
-            cursor.execute(NEXT_SEQ_AND_REV, [at, event_type == EventType.AGENT_MESSAGE, self.pk])
+            cursor.execute(NEXT_SEQ_AND_REV, [at if is_activity else None, event_type == EventType.AGENT_MESSAGE, self.pk])
             self.seq, self.rev = cursor.fetchone()
         event = self.events.create(
             seq=self.seq,

@@ -25,6 +25,8 @@ from relais.web.linkify import linkify
 SIDES = {"client": "client", "agent": "agent", "bot": "bot", "system": "bot", "api": "bot"}
 LATE_THRESHOLD = timedelta(minutes=2)
 """A message that arrived later than this after it was written shows when it was written."""
+MAX_ROW_TAGS = 3
+"""A row shows so many tags and how many more there are."""
 
 
 def event(event: ConversationEvent, group_classes: str = "") -> str:
@@ -102,11 +104,14 @@ def delivery_context(delivery: MessageDelivery, event: ConversationEvent | None 
 
 def row_context(conversation: Conversation) -> dict[str, Any]:
     window_closes_at = row_window_closes_at(conversation)
+    tags = conversation.tag_labels()
     at = now()
     return {
         "conversation": conversation,
         "situation": conversation.situation.value,
         "preview": list_rows.message_preview(conversation),
+        "tags": tags[:MAX_ROW_TAGS],
+        "more_tags": len(tags[MAX_ROW_TAGS:]),
         "sort_time": list_order.sort_time(conversation),
         "unanswered_since": conversation.unanswered_since
         if conversation.situation is Situation.HELD

@@ -14,10 +14,14 @@ from django.utils.translation import gettext_lazy as _
 from relais.accounts.models import User
 from relais.conversations.client_search import MAX_SEARCH_CHARACTERS
 from relais.conversations.list_order import BY_ACTIVITY, BY_WAIT, ListOrder, order_of_own
-from relais.conversations.models import Conversation, MessageDelivery
+from relais.conversations.models import Conversation, ConversationTag, MessageDelivery
 from relais.conversations.querysets import HELD, WAITING, WITH_BOT, ConversationQuerySet
 from relais.conversations.states import DeliveryState, Situation, Status
+from relais.conversations.tags import Tag
 from relais.text import parse_primary_key
+
+MAX_CONVERSATIONS_BY_ID = 2_000
+"""Up to so many conversations with a tag are looked up by id."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,8 @@ class ConversationFilters:
 
     status: str = ""
     agent: int | None = None
+    tag: str = ""
+    """The name of an existing tag."""
     since: date | None = None
     until: date | None = None
     text: str = ""
@@ -158,6 +164,8 @@ class ConversationFilters:
         conversations = _with_status(conversations, self.status)
         if self.agent is not None:
             conversations = conversations.filter(agent=self.agent)
+        if self.tag:
+            conversations = _with_tag(conversations, self.tag)
         if self.since:
             conversations = conversations.filter(last_activity_at__gte=_midnight(self.since))
         if self.until:
@@ -172,6 +180,7 @@ def parse_filters(query: Mapping[str, str]) -> ConversationFilters:
     return ConversationFilters(
         status=_parse_status(query.get("status", ""), invalid),
         agent=_parse_agent(query.get("agent", ""), invalid),
+        tag=_parse_tag(query.get("tag", ""), invalid),
         since=_parse_day("from", query, invalid),
         until=_parse_day("to", query, invalid),
         text=query.get("q", "").replace("\x00", "").strip()[:MAX_SEARCH_CHARACTERS],
@@ -192,6 +201,15 @@ def _with_status(conversations: ConversationQuerySet, status: str) -> Conversati
     if status in querysets:
         return querysets[status]()
     return conversations.filter(status=status) if status else conversations
+
+
+def _with_tag(conversations: ConversationQuerySet, name: str) -> ConversationQuerySet:
+    """Those with the tag: by id, unless they are so many that going through the list in its order is faster."""
+    rows = ConversationTag.objects.filter(tag__name=name)
+    ids = list(rows.values_list("conversation_id", flat=True)[: MAX_CONVERSATIONS_BY_ID + 1])
+    if len(ids) <= MAX_CONVERSATIONS_BY_ID:
+        return conversations.filter(pk__in=ids)
+    return conversations.filter(Exists(rows.filter(conversation=OuterRef("pk"))))
 
 
 def with_failed_messages(conversations: ConversationQuerySet) -> ConversationQuerySet:
@@ -217,6 +235,15 @@ def _parse_agent(value: str, invalid: list[str]) -> int | None:
     if value and agent is None:
         invalid.append("agent")
     return agent
+
+
+def _parse_tag(value: str, invalid: list[str]) -> str:
+    """Its name as it is written now, whatever accents and case the query has."""
+    name = value.replace("\x00", "").strip()
+    tag = Tag.objects.named(name).first() if name else None
+    if name and tag is None:
+        invalid.append("tag")
+    return tag.name if tag else ""
 
 
 def _parse_day(name: str, query: Mapping[str, str], invalid: list[str]) -> date | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Coalesce, JSONObject, Left, NullIf
@@ -13,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from relais.conversations import media_types, message_display
 from relais.conversations.event_types import MESSAGE_EVENT_TYPES
-from relais.conversations.models import Conversation, ConversationEvent
+from relais.conversations.models import Conversation, ConversationEvent, ConversationTag
 from relais.conversations.querysets import ConversationQuerySet
 from relais.conversations.states import Status
 from relais.text import has_visible_characters
@@ -70,7 +71,7 @@ class MessagePreview:
 def with_row_data(conversations: ConversationQuerySet) -> ConversationQuerySet:
     """The same conversations, annotated with all that their rows show."""
     return conversations.select_related("address", "client", "agent", "team").annotate(
-        last_message=_last_message()
+        last_message=_last_message(), row_tags=_tag_labels()
     )
 
 
@@ -107,3 +108,10 @@ def message_preview(conversation: Conversation) -> MessagePreview | None:
         queryset = Conversation.objects.filter(pk=conversation.pk)
         fields = queryset.values_list(_last_message(), flat=True).first()
     return MessagePreview(**{name: value or "" for name, value in fields.items()}) if fields else None
+
+
+def _tag_labels() -> ArraySubquery:
+    """The tags of each row, within the list's own query."""
+    tags: QuerySet[ConversationTag, Any] = ConversationTag.objects.filter(conversation=OuterRef("pk"))
+    label = JSONObject(name=F("tag__name"), color=F("tag__color"))
+    return ArraySubquery(tags.order_by("tag__plain_name").values(label=label))

@@ -1,5 +1,6 @@
 """The tables of conversations, with their invariants. States are in `states.py`, event types in `event_types.py`,
-queries in `querysets.py`, verbs in mixins: `lifecycle.py`, `outbound.py`, `events.py`, `delivery_states.py`.
+queries in `querysets.py`, verbs in mixins: `lifecycle.py`, `outbound.py`, `events.py`, `delivery_states.py`,
+`tagging.py`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from relais.conversations.states import (
     Situation,
     Status,
 )
+from relais.conversations.tagging import TagsMixin
+from relais.conversations.tags import Tag
 from relais.message_limits import MAX_REF_CHARACTERS
 
 if TYPE_CHECKING:
@@ -40,7 +43,9 @@ else:
     TypedModelMeta = object
 
 
-class Conversation(LifecycleMixin, SendMixin, ServiceWindowMixin, ClientAnswersMixin, models.Model):
+class Conversation(
+    LifecycleMixin, SendMixin, ServiceWindowMixin, ClientAnswersMixin, TagsMixin, models.Model
+):
     # Relations with `db_index=False` are the first column of another index.
     # One foreign key over both columns (see migration 0010) keeps address and client together: moving an address to
     # another client moves its conversations.
@@ -250,6 +255,24 @@ class ConversationEvent(models.Model):
     def is_too_late_for_bot(self) -> bool:
         """Recovered so long after it was written that the bot must not answer it as if it were new."""
         return "occurred_at" in self.metadata and "bot_here" not in self.metadata
+
+
+class ConversationTag(models.Model):
+    pk = models.CompositePrimaryKey("conversation_id", "tag_id")
+    conversation = models.ForeignKey(
+        Conversation,
+        on_delete=models.CASCADE,
+        related_name="conversation_tags",
+        db_index=False,
+    )
+    tag = models.ForeignKey(Tag, on_delete=models.CASCADE, related_name="conversation_tags", db_index=False)
+
+    class Meta(TypedModelMeta):
+        db_table = "conversation_tags"
+        indexes: ClassVar = [models.Index(fields=["tag", "conversation"], name="conversations_of_tag")]
+
+    def __str__(self) -> str:
+        return f"tag {self.tag_id} of conversation {self.conversation_id}"
 
 
 class MessageDelivery(DeliveryTransitions, models.Model):

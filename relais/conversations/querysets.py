@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, OuterRef, Q, Subquery
 
 from relais.accounts.models import User
@@ -20,6 +21,8 @@ WITH_BOT = Q(status=Status.ACTIVE)
 WAITING = Q(status=Status.TRANSFERRED, agent=None)
 HELD = Q(status=Status.TRANSFERRED, agent__isnull=False)
 ENDED = Q(status__in=ENDED_STATUSES)
+
+REV_BATCH_SIZE = 100
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
@@ -65,6 +68,16 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
             Q(bot_waits_until=None),
             WITH_BOT | WAITING,
         )
+
+    def raise_revs(self, ids: Sequence[int]) -> None:
+        """Show these conversations again wherever they are shown; in slices and id order, as all bulk changes."""
+        for start in range(0, len(ids), REV_BATCH_SIZE):
+            batch = ids[start : start + REV_BATCH_SIZE]
+            with transaction.atomic():
+                list(
+                    self.select_for_update(no_key=True).filter(pk__in=batch).order_by("pk").values_list("pk")
+                )
+                self.filter(pk__in=batch).update(rev=F("rev") + 1)
 
     def search(self, text: str) -> ConversationQuerySet:
         """The client's name or number contains `text` (see `client_search.py`)."""

@@ -14,6 +14,7 @@ from relais.conversations.events import BOT
 from relais.conversations.inbound_messages import InboundMedia
 from relais.conversations.media_limits import MEDIA_GIVEN_UP
 from relais.conversations.models import Conversation, Media
+from relais.conversations.tags import Tag, TagColor
 from relais.flows.models import Flow
 from relais.flows.tests.test_pages import begins, greets
 from relais.quick_replies.demo import create_demo_replies
@@ -42,6 +43,13 @@ def assert_no_violation(browsers: Browsers, user: Any, paths: list[str], theme: 
     assert problems == []
 
 
+def tag_in_every_color(conversation, user, at) -> None:
+    names = [f"Étiquette {color}" for color in TagColor.values]
+    conversation.change_tags(add=names, by=user, at=at)
+    for name, color in zip(names, TagColor.values, strict=True):
+        Tag.objects.filter(name=name).update(color=color)
+
+
 @pytest.fixture
 def chats(fatou_writes, awa, koffi, mariam, clock):
     """The path of one conversation in each situation; together they show each kind of bubble."""
@@ -63,6 +71,7 @@ def chats(fatou_writes, awa, koffi, mariam, clock):
     picture = InboundMedia(url, "image/png")
     fatou_writes("voilà", address="whatsapp:+2250700000012", name="mine", media=(picture,))
     Media.objects.update(state="failed", error=MEDIA_GIVEN_UP)
+    tag_in_every_color(conversations["mine"], awa, clock.now)
     conversations["ended"].close(awa, at=clock.now)
     return {name: f"/dashboard/chat/{conversation.pk}" for name, conversation in conversations.items()}
 
@@ -128,6 +137,23 @@ def test_the_dialogs_of_a_conversation(run_story, theme, mariam, chats):
         page.get_by_role("link", name="Fiche du client").click()
         expect(page.locator("#client")).to_be_visible()
         problems += violations(page, theme, "the client panel")
+        assert problems == []
+
+    run_story(story)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_pages_of_a_supervisor(run_story, theme, mariam, chats):
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(mariam, "/dashboard/settings/tags", in_theme(theme))
+        problems = list(violations(page, theme, "all tags"))
+        page.get_by_role("button", name="Modifier").first.click()
+        problems += violations(page, theme, "a tag")
+        page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+        page.goto(browsers.url + chats["mine"])
+        page.get_by_role("button", name="Changer les étiquettes").click()
+        expect(page.get_by_role("option")).to_have_count(len(TagColor.values))
+        problems += violations(page, theme, "the tag picker")
         assert problems == []
 
     run_story(story)

@@ -21,6 +21,7 @@ from relais.conversations.list_order import ListOrder
 from relais.conversations.models import Conversation
 from relais.conversations.querysets import ConversationQuerySet
 from relais.conversations.saved_views import clean_query, views_for
+from relais.conversations.tags import Tag
 from relais.conversations.views.responses import get_conversation
 from relais.web import responses
 from relais.web.errors import wants_json
@@ -63,6 +64,7 @@ def conversations(request: AgentRequest) -> HttpResponse:
         "statuses": list_filters.STATUSES,
         "agents": User.objects.all(),
         **_saved_views_context(request),
+        "all_tags": Tag.objects.in_order(),
     }
     return render(request, "conversations/conversations.html", context)
 

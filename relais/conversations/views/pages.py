@@ -165,6 +165,7 @@ def _panels_context(request: AgentRequest, conversation: Conversation) -> dict[s
         "saved_draft": draft.text if draft else "",
         "draft_read_at": at,
         "opted_out_since": conversation.opted_out_since(),
+        "tags": conversation.tag_labels(),
         "other_conversations": _other_conversations(request.user, conversation),
         "successor": _successor(request.user, conversation),
     }

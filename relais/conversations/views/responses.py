@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import Exists, OuterRef
-from django.http import JsonResponse
-from django.shortcuts import get_object_or_404
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, render
 
 from relais.action_errors import ActionRefused
 from relais.clients.models import ClientNote
@@ -31,3 +33,10 @@ def refusal_response(request: AgentRequest, refusal: ActionRefused) -> JsonRespo
     return responses.refusal_response(
         refusal, code=code, status=refusal.status, agent=str(refusal.agent) if refusal.agent else None
     )
+
+
+def dialog_response(request: AgentRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """A dialog of a conversation: alone for `dialog_link.js`, else as a page."""
+    is_fragment = request.headers.get("X-Requested-With") == "fetch"
+    context |= {"is_fragment": is_fragment, "dialog_template": template}
+    return render(request, template if is_fragment else "conversations/dialog_page.html", context)

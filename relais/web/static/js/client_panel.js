@@ -22,6 +22,6 @@ document.addEventListener("click", (event) => {
     event.preventDefault();
     if (wideScreen.matches) setCollapsed(!panel().hasAttribute("data-collapsed"));
     else setOpen(!panel().hasAttribute("data-open"));
-  } else if (panel().hasAttribute("data-open") && !panel().contains(event.target)) setOpen(false);
+  } else if (panel().hasAttribute("data-open") && !panel().contains(event.target) && !event.target.closest("dialog")) setOpen(false);
 });
-document.addEventListener("keydown", ({ key }) => key === "Escape" && panel().hasAttribute("data-open") && setOpen(false));
+document.addEventListener("keydown", ({ key }) => key === "Escape" && !document.querySelector("dialog[open]") && panel().hasAttribute("data-open") && setOpen(false));

@@ -1,0 +1,41 @@
+// <a data-dialog href="…"> opens the dialog of that page over this one, and loads the module that the dialog names by
+// `data-module`. Without scripts the link leads to the page.
+import { showNotice } from "./notices.js";
+
+const loadedModules = new Set();
+let isLoading = false;
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[data-dialog]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  if (!isLoading) openDialog(link);
+});
+
+async function openDialog(link) {
+  isLoading = true;
+  const dialog = await fetchDialog(link.href).finally(() => (isLoading = false));
+  if (!dialog) return showNotice(document.getElementById("notices").dataset.offline, "error");
+  const isOpenStill = document.getElementById(dialog.id);
+  if (isOpenStill || !link.isConnected) return;
+  // Within the header, which is not replaced while one of its dialogs is open.
+  (document.getElementById("chat-header") ?? document.body).append(dialog);
+  dialog.addEventListener("close", () => dialog.remove());
+  dialog.showModal();
+  loadModule(dialog.dataset.module);
+}
+
+async function fetchDialog(url) {
+  try {
+    const response = await fetch(url, { headers: { "X-Requested-With": "fetch" } });
+    if (response.redirected) location.reload(); // signed out
+    return new DOMParser().parseFromString(await response.text(), "text/html").querySelector("dialog");
+  } catch { return null; }
+}
+
+// The module finds the open dialog by itself, and listens for later ones.
+function loadModule(src) {
+  if (!src || loadedModules.has(src)) return;
+  loadedModules.add(src);
+  document.head.append(Object.assign(document.createElement("script"), { type: "module", src }));
+}
