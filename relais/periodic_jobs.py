@@ -39,6 +39,11 @@ PERIODIC_JOBS = (
         "tell agents whose clients' 24-hour windows close in an hour",
     ),
     PeriodicJob(
+        "relais.conversations.tasks.end_snoozes",
+        "* * * * *",
+        "return snoozed conversations whose time has come",
+    ),
+    PeriodicJob(
         "relais.whatsapp.tasks.look_at_log",
         "* * * * *",
         "reconcile recent messages with Twilio's log",

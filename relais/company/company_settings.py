@@ -25,7 +25,9 @@ class ValueType(Enum):
     SHORT_TEXT = auto()
     LONG_TEXT = auto()
     LINES = auto()
-    """A list of strings, edited one a line."""
+    """A list of strings in lower case, edited one a line."""
+    TEXT_LINES = auto()
+    """A list of strings as they were typed, edited one a line."""
     INTEGER = auto()
     BOOLEAN = auto()
     MAPPING = auto()
@@ -143,13 +145,28 @@ NEW_TAGS_BY_SUPERVISORS = SettingDefinition(
     lambda: False,
     ValueType.BOOLEAN,
 )
+CLOSE_REASONS = SettingDefinition(
+    "close_reasons",
+    _("Motifs de clôture"),
+    _("Un par ligne. L'agent choisit dans la liste, ou écrit le sien."),
+    list,
+    ValueType.TEXT_LINES,
+    max_characters=2_000,
+)
+CLOSE_REASON_REQUIRED = SettingDefinition(
+    "close_reason_required",
+    _("Motif obligatoire à la clôture"),
+    _("Sans motif, la conversation reste ouverte."),
+    lambda: False,
+    ValueType.BOOLEAN,
+)
 SETTINGS_SECTIONS = (
     SettingsSection(
         _("Marque et textes"), (BRAND, TAKE_OVER_TEXT, CLOSE_TEXT, WAITING_TEXT, INACTIVITY_HOURS)
     ),
     SettingsSection(_("Le bot"), (BUFFER_EARLY_REPLIES, FLOW_HOSTS)),
     SettingsSection(_("Envoi des messages"), (SEND_RATE,)),
-    SettingsSection(_("Conversations"), (NEW_TAGS_BY_SUPERVISORS,)),
+    SettingsSection(_("Conversations"), (CLOSE_REASONS, CLOSE_REASON_REQUIRED, NEW_TAGS_BY_SUPERVISORS)),
 )
 EDITABLE_SETTINGS = tuple(definition for section in SETTINGS_SECTIONS for definition in section.definitions)
 
@@ -158,6 +175,13 @@ def get_value(definition: SettingDefinition) -> Any:
     """The stored value, else the default."""
     row = Setting.objects.filter(key=definition.key).first()
     return definition.default() if row is None else row.value
+
+
+def get_values(*definitions: SettingDefinition) -> dict[str, Any]:
+    """The values of several settings by key, in one query."""
+    keys = [definition.key for definition in definitions]
+    stored = dict(Setting.objects.filter(key__in=keys).values_list("key", "value"))
+    return {each.key: stored[each.key] if each.key in stored else each.default() for each in definitions}
 
 
 def brand() -> str:

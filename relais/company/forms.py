@@ -19,15 +19,17 @@ from relais.company.company_settings import (
     set_value,
 )
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
+from relais.text import has_visible_characters
 
 
 def _form_field(definition: SettingDefinition) -> forms.Field:
     options = {"label": definition.label, "help_text": definition.help}
     if definition.value_type is ValueType.BOOLEAN:
         return forms.BooleanField(required=False, **options)
-    if definition.value_type is ValueType.LINES:
+    if definition.value_type in (ValueType.LINES, ValueType.TEXT_LINES):
         textarea = forms.Textarea(attrs={"rows": 2})
-        return LinesField(required=False, max_length=definition.max_characters, widget=textarea, **options)
+        field = LinesField if definition.value_type is ValueType.LINES else TextLinesField
+        return field(required=False, max_length=definition.max_characters, widget=textarea, **options)
     if definition.value_type is ValueType.INTEGER:
         return forms.IntegerField(min_value=definition.min_value, max_value=definition.max_value, **options)
     if definition.value_type is ValueType.LONG_TEXT:
@@ -46,6 +48,14 @@ class LinesField(forms.CharField):
 
     def clean(self, value: Any) -> list[str]:
         return [line.strip().lower() for line in super().clean(value).splitlines() if line.strip()]
+
+
+class TextLinesField(LinesField):
+    """A list of strings, one a line, each once."""
+
+    def clean(self, value: Any) -> list[str]:
+        lines = (line.strip() for line in forms.CharField.clean(self, value).splitlines())
+        return list(dict.fromkeys(line for line in lines if has_visible_characters(line)))
 
 
 class SettingsForm(forms.Form):

@@ -32,7 +32,7 @@ class DashboardStats:
 
 def dashboard_stats(user: User, *, at: datetime) -> DashboardStats:
     conversations: ConversationQuerySet = user.reachable_conversations()
-    mine = HELD & Q(agent=user)
+    mine = HELD & Q(agent=user, snoozed_at=None)
     open_counts = conversations.filter(status__in=OPEN_STATUSES).aggregate(
         pending=Count("pk", filter=WAITING),
         bot=Count("pk", filter=WITH_BOT),

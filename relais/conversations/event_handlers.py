@@ -46,6 +46,11 @@ def send_close_text(event: ConversationEvent, at: datetime) -> None:
         )
 
 
+@handles(EventType.AGENT_MESSAGE)
+def forget_snooze(event: ConversationEvent, at: datetime) -> None:
+    event.conversation.forget_snooze()
+
+
 @handles(EventType.MESSAGE_RECEIVED)
 def send_waiting_text(event: ConversationEvent, at: datetime) -> None:
     """Only if the message came to us directly: Studio sends its own waiting text when `waiting_due` is true."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
@@ -10,6 +11,7 @@ from django.utils.translation import gettext as _
 from relais.clients.addresses import format_address
 from relais.clients.models import FIELD_LABELS, field_label
 from relais.conversations.client_answers import humanize
+from relais.conversations.states import UNTIL_REPLY
 from relais.text import has_visible_characters
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ def event_sentence(event: ConversationEvent) -> str:
 
 
 def event_quote(event: ConversationEvent) -> str:
-    has_reason = event.event_type in ("agent_transfer", "agent_release")
+    has_reason = event.event_type in ("agent_transfer", "agent_release", "conversation_closed")
     quote = str(event.metadata.get("reason", "")) if has_reason else event.body
     return quote if has_visible_characters(quote) else ""
 
@@ -116,6 +118,24 @@ def _free_input(event: ConversationEvent) -> str:
     return _("Réponse à « %(step)s »") % {"step": _(step)} if step else _("Réponse au bot")
 
 
+def event_time(event: ConversationEvent) -> datetime | None:
+    """The time that the sentence ends with; the page shows it in the reader's zone."""
+    until = event.metadata.get("until") if event.event_type in ("snoozed", "snooze_ended") else None
+    return datetime.fromisoformat(until) if until and until != UNTIL_REPLY else None
+
+
+def _snoozed(event: ConversationEvent) -> str:
+    if event_time(event):
+        return _("%(who)s a mis la conversation en pause, rappel") % {"who": _actor(event)}
+    return _("%(who)s a mis la conversation en pause jusqu'à la réponse du client") % {"who": _actor(event)}
+
+
+def _snooze_ended(event: ConversationEvent) -> str:
+    if event_time(event):
+        return _("Fin de la pause, rappel prévu")
+    return _("%(who)s a mis fin à la pause") % {"who": _actor(event)}
+
+
 def _tags_changed(event: ConversationEvent) -> str:
     added, removed = (
         ", ".join(_("« %(tag)s »") % {"tag": tag} for tag in event.metadata.get(key, ()))
@@ -152,6 +172,8 @@ SENTENCES: dict[str, Callable[[ConversationEvent], str]] = {
     "error": _error,
     "note": _note,
     "tags_changed": _tags_changed,
+    "snoozed": _snoozed,
+    "snooze_ended": _snooze_ended,
 }
 
 

@@ -36,6 +36,8 @@ class EventType(models.TextChoices):
     TIMEOUT = "timeout", _("Fin par silence")
     ERROR = "error", _("Erreur")
     NOTE = "note", _("Note")
+    SNOOZED = "snoozed", _("Mise en pause")
+    SNOOZE_ENDED = "snooze_ended", _("Fin de la pause")
     TAGS_CHANGED = "tags_changed", _("Étiquettes")
 
 

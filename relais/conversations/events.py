@@ -97,7 +97,10 @@ class EventLogMixin:
         One that is no activity leaves the conversation where it is in lists and figures (`last_activity_at`).
         """
         with connection.cursor() as cursor:
-            cursor.execute(NEXT_SEQ_AND_REV, [at if is_activity else None, event_type == EventType.AGENT_MESSAGE, self.pk])
+            cursor.execute(
+                NEXT_SEQ_AND_REV,
+                [at if is_activity else None, event_type == EventType.AGENT_MESSAGE, self.pk],
+            )
             self.seq, self.rev = cursor.fetchone()
         event = self.events.create(
             seq=self.seq,

@@ -84,6 +84,7 @@ def event_line_context(event: ConversationEvent) -> dict[str, Any]:
     return {
         "event": event,
         "sentence": event_text.event_sentence(event),
+        "event_time": event_text.event_time(event),
         "quote": event_text.event_quote(event),
     }
 

@@ -21,7 +21,8 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils.translation import gettext as _
 
 from relais.accounts.models import Team, User
-from relais.action_errors import ActionRefused, NotAllowed
+from relais.action_errors import ActionRefused, InvalidField, NotAllowed
+from relais.company import company_settings
 from relais.conversations.errors import StateConflict
 from relais.conversations.events import SYSTEM, Author, EventLogMixin
 from relais.conversations.querysets import ENDED, HELD, WAITING, WITH_BOT, ConversationQuerySet
@@ -98,13 +99,16 @@ class LifecycleMixin(EventLogMixin):
         at: datetime,
         tell_client: bool | None = None,
         undo_seconds: int = 0,
+        reason: str = "",
     ) -> None:
         """End it: by the holder, or by a supervisor whoever holds it.
 
         The client gets the closing text if somebody held it, unless `tell_client` says otherwise. For `undo_seconds`
-        that text is held in the outbox, so that `reopen` can undo all.
+        that text is held in the outbox, so that `reopen` can undo all. Raises InvalidField without a required `reason`.
         """
         before = self.locked()
+        if not reason and before.may_be_closed_by(by):
+            _check_reason_is_optional()
         tell = before.situation is Situation.HELD if tell_client is None else tell_client
         undo = {"seconds": undo_seconds, "status": before.status, "agent": before.agent_id}
         guard = WITH_BOT | WAITING | HELD if by.is_supervisor else HELD & Q(agent=by)
@@ -115,9 +119,14 @@ class LifecycleMixin(EventLogMixin):
             at=at,
             guard=guard,
             new_epoch=True,
-            metadata={"tell_client": tell} | ({"undo": undo} if undo_seconds else {}),
+            metadata={"tell_client": tell}
+            | ({"undo": undo} if undo_seconds else {})
+            | ({"reason": reason} if reason else {}),
         ):
             raise self._refusal(by)
+
+    def may_be_closed_by(self: Conversation, user: User) -> bool:
+        return self.is_held_by(user) or (self.is_open and user.is_supervisor)
 
     @transaction.atomic
     def reopen(self: Conversation, by: User, *, at: datetime) -> None:
@@ -364,6 +373,11 @@ class LifecycleMixin(EventLogMixin):
                 % {"agent": self.agent}
             )
         return NotAllowed(_("Personne ne tient cette conversation. Prenez-la d'abord en charge."))
+
+
+def _check_reason_is_optional() -> None:
+    if company_settings.get_value(company_settings.CLOSE_REASON_REQUIRED):
+        raise InvalidField("reason_required", _("Indiquez le motif de la clôture."))
 
 
 def _lock_active_agent(agent: User) -> None:

@@ -67,6 +67,12 @@ TABS = (
 )
 LINKED_TABS = (
     Tab(
+        "snoozed",
+        _("En pause"),
+        _("Aucune de vos conversations n'est en pause."),
+        _("Une conversation mise en pause revient au moment choisi, ou dès que le client écrit."),
+    ),
+    Tab(
         "held",
         _("Avec un agent"),
         _("Aucun agent ne tient de conversation."),
@@ -101,7 +107,8 @@ def tab_of(conversation: Conversation, user: User) -> Tab:
 def conversations_in_tab(tab: Tab, user: User) -> ConversationQuerySet:
     conversations: ConversationQuerySet = user.reachable_conversations()
     return {
-        "mine": lambda: conversations.held_by(user),
+        "mine": lambda: conversations.held_by(user).not_snoozed(),
+        "snoozed": lambda: conversations.held_by(user).snoozed(),
         "pending": conversations.waiting,
         "bot": conversations.with_bot,
         "all": conversations.open,
@@ -117,9 +124,10 @@ def order_of_tab(tab: Tab, user: User) -> ListOrder:
 def open_counts(user: User) -> dict[str, int]:
     """How many conversations each tab lists, and how many of his own the user has not read."""
     conversations: ConversationQuerySet = user.reachable_conversations()
-    mine = HELD & Q(agent=user)
+    mine = HELD & Q(agent=user, snoozed_at=None)
     counts: dict[str, int] = conversations.open().aggregate(
         mine=Count("pk", filter=mine),
+        snoozed=Count("pk", filter=HELD & Q(agent=user, snoozed_at__isnull=False)),
         unread_mine=Count("pk", filter=mine & Q(last_inbound_seq__gt=F("read_seq"))),
         pending=Count("pk", filter=WAITING),
         bot=Count("pk", filter=WITH_BOT),

@@ -71,7 +71,7 @@ class MessagePreview:
 def with_row_data(conversations: ConversationQuerySet) -> ConversationQuerySet:
     """The same conversations, annotated with all that their rows show."""
     return conversations.select_related("address", "client", "agent", "team").annotate(
-        last_message=_last_message(), row_tags=_tag_labels()
+        last_message=_last_message(), row_tags=tag_labels()
     )
 
 
@@ -110,7 +110,7 @@ def message_preview(conversation: Conversation) -> MessagePreview | None:
     return MessagePreview(**{name: value or "" for name, value in fields.items()}) if fields else None
 
 
-def _tag_labels() -> ArraySubquery:
+def tag_labels() -> ArraySubquery:
     """The tags of each row, within the list's own query."""
     tags: QuerySet[ConversationTag, Any] = ConversationTag.objects.filter(conversation=OuterRef("pk"))
     label = JSONObject(name=F("tag__name"), color=F("tag__color"))

@@ -74,7 +74,8 @@ select e.conversation_id, e.id, e.seq, m.rev
   join media m on m.event_id = e.id and m.rev > requested.since and m.rev <= requested.until
 """
 OPEN_COUNTS_SQL = """
-select team_id, status, agent_id, count(*), count(*) filter (where last_inbound_seq > read_seq)
+select team_id, status, agent_id, count(*), count(*) filter (where snoozed_at is not null),
+       count(*) filter (where last_inbound_seq > read_seq and snoozed_at is null)
   from conversations where status in ('active', 'transferred') group by 1, 2, 3
 """
 # Few rows: the index contains unread mentions only.
@@ -112,21 +113,23 @@ class OpenCounts:
 
     def __init__(
         self,
-        rows: Iterable[tuple[int | None, str, int | None, int, int]],
+        rows: Iterable[tuple[int | None, str, int | None, int, int, int]],
         unread_mentions: Iterable[tuple[int, int | None, int]] = (),
     ) -> None:
         self.mentions: defaultdict[int, list[tuple[int | None, int]]] = defaultdict(list)
         for user, team, count in unread_mentions:
             self.mentions[user].append((team, count))
         self.situations: defaultdict[int | None, Counter[str]] = defaultdict(Counter)
-        self.held: defaultdict[int | None, Counter[int]] = defaultdict(Counter)
+        self.mine: defaultdict[int | None, Counter[int]] = defaultdict(Counter)
+        self.snoozed: defaultdict[int | None, Counter[int]] = defaultdict(Counter)
         self.unread: defaultdict[int | None, Counter[int]] = defaultdict(Counter)
         self.by_reach: dict[object, tuple[list[int | None], Counter[str]]] = {}
-        for team, status, agent, count, unread in rows:
+        for team, status, agent, count, snoozed, unread in rows:
             situation = "bot" if status == "active" else "pending" if agent is None else "held"
             self.situations[team][situation] += count
             if situation == "held" and agent is not None:
-                self.held[team][agent] += count
+                self.mine[team][agent] += count - snoozed
+                self.snoozed[team][agent] += snoozed
                 self.unread[team][agent] += unread
 
     def for_viewer(self, viewer: Any) -> dict[str, int]:
@@ -136,7 +139,8 @@ class OpenCounts:
             "bot": totals["bot"],
             "held": totals["held"],
             "pending": totals["pending"],
-            "mine": sum(self.held[team][viewer.id] for team in teams),
+            "mine": sum(self.mine[team][viewer.id] for team in teams),
+            "snoozed": sum(self.snoozed[team][viewer.id] for team in teams),
             "unread_mine": sum(self.unread[team][viewer.id] for team in teams),
             "mentions": sum(
                 count for team, count in self.mentions.get(viewer.id, ()) if may_see(viewer, team)

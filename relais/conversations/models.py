@@ -1,6 +1,6 @@
 """The tables of conversations, with their invariants. States are in `states.py`, event types in `event_types.py`,
 queries in `querysets.py`, verbs in mixins: `lifecycle.py`, `outbound.py`, `events.py`, `delivery_states.py`,
-`tagging.py`.
+`tagging.py`, `snooze.py`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from relais.conversations.media_limits import MAX_MEDIA_MEGABYTES, PERMANENT_MED
 from relais.conversations.outbound import SendMixin
 from relais.conversations.querysets import ConversationQuerySet, MessageDeliveryQuerySet
 from relais.conversations.service_window import ServiceWindowMixin
+from relais.conversations.snooze import SnoozeMixin
 from relais.conversations.states import (
     ENDED_STATUSES,
     OPEN_STATUSES,
@@ -44,7 +45,7 @@ else:
 
 
 class Conversation(
-    LifecycleMixin, SendMixin, ServiceWindowMixin, ClientAnswersMixin, TagsMixin, models.Model
+    LifecycleMixin, SendMixin, ServiceWindowMixin, ClientAnswersMixin, TagsMixin, SnoozeMixin, models.Model
 ):
     # Relations with `db_index=False` are the first column of another index.
     # One foreign key over both columns (see migration 0010) keeps address and client together: moving an address to
@@ -88,6 +89,10 @@ class Conversation(
     """Since when the client waits for an answer of a person; null once an agent wrote."""
     bot_waits_until = models.DateTimeField(null=True)
     """Until when a flow of ours waits for the client's answer; null when none does."""
+    # Explained in `snooze.py`.
+    snoozed_at = models.DateTimeField(null=True)
+    snoozed_until = models.DateTimeField(null=True)
+    snooze_end = models.CharField(max_length=8, blank=True, default="", db_default="")
     ended_at = models.DateTimeField(null=True)
     duration_seconds = models.IntegerField(null=True)
 
@@ -110,6 +115,10 @@ class Conversation(
             models.CheckConstraint(
                 condition=Q(duration_seconds=None) | Q(duration_seconds__gte=0),
                 name="duration_is_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(snoozed_at=None) | Q(status=Status.TRANSFERRED, agent__isnull=False),
+                name="only_held_conversations_are_snoozed",
             ),
             models.UniqueConstraint(
                 fields=["client", "sender"],
@@ -144,6 +153,11 @@ class Conversation(
                 fields=["agent"],
                 condition=Q(status="transferred", agent__isnull=False),
                 name="held_conversations",
+            ),
+            models.Index(
+                fields=["snoozed_until"],
+                condition=Q(snoozed_at__isnull=False),
+                name="snoozed_conversations",
             ),
             models.Index(fields=["team"], condition=Q(team__isnull=False), name="conversations_of_team"),
             models.Index(fields=["client", "sender", "-last_inbound_at"], name="window_of_client"),

@@ -35,6 +35,7 @@ class Permissions:
     may_choose_to_notify: bool
     """Nobody holds it: the supervisor who closes it decides whether the client is notified."""
     may_hand_back: bool
+    may_snooze: bool
     may_transfer: bool
     window_closes_at: datetime | None
     write_blocked_by: str
@@ -59,8 +60,9 @@ def permissions_for(conversation: Conversation, user: User, *, at: datetime) -> 
         situation=situation.value,
         is_mine=is_mine,
         may_take_over=situation in (Situation.BOT, Situation.WAITING),
-        may_close=conversation.is_open and (is_mine or is_supervisor),
+        may_close=conversation.may_be_closed_by(user),
         may_choose_to_notify=situation in (Situation.BOT, Situation.WAITING),
+        may_snooze=situation is Situation.HELD and (is_mine or is_supervisor),
         may_hand_back=is_mine or (is_supervisor and situation in (Situation.WAITING, Situation.HELD)),
         may_transfer=is_mine or (is_supervisor and situation in (Situation.WAITING, Situation.HELD)),
         window_closes_at=window_closes_at,

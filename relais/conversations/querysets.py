@@ -69,6 +69,15 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
             WITH_BOT | WAITING,
         )
 
+    def snoozed(self) -> ConversationQuerySet:
+        return self.filter(snoozed_at__isnull=False)
+
+    def not_snoozed(self) -> ConversationQuerySet:
+        return self.filter(snoozed_at=None)
+
+    def due_snoozes(self, at: datetime) -> ConversationQuerySet:
+        return self.snoozed().filter(snoozed_until__lte=at)
+
     def raise_revs(self, ids: Sequence[int]) -> None:
         """Show these conversations again wherever they are shown; in slices and id order, as all bulk changes."""
         for start in range(0, len(ids), REV_BATCH_SIZE):

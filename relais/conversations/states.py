@@ -39,6 +39,10 @@ class Situation(Enum):
     ENDED = "ended"
 
 
+UNTIL_REPLY = "reply"
+"""The end of a snooze that lasts until the client writes."""
+
+
 class DeliveryState(models.TextChoices):
     """The delivery states of one outgoing message; their order is `delivery_states.STATES_BY_RANK`."""
 

@@ -58,6 +58,7 @@ class TagsMixin:
             self.append_event(
                 "tags_changed", by=Author.from_user(by), at=at, metadata=metadata, is_activity=False
             )
+        self.__dict__.pop("row_tags", None)  # read with the conversation
         return self.tag_names()
 
     def tag_names(self: Conversation) -> list[str]:

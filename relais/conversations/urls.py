@@ -2,7 +2,18 @@
 
 from django.urls import re_path
 
-from relais.conversations.views import actions, drafts, lists, pages, saved_views, tag_settings, tags
+from relais.conversations.views import (
+    actions,
+    bulk,
+    close_reason,
+    drafts,
+    lists,
+    pages,
+    saved_views,
+    snooze,
+    tag_settings,
+    tags,
+)
 
 CHAT = r"^chat/(?P<pk>[0-9]{1,19})"
 
@@ -33,7 +44,10 @@ urlpatterns = [
     re_path(rf"{CHAT}/undo-send/?$", actions.undo_send, name="undo_send"),
     re_path(rf"{CHAT}/resend/?$", actions.resend, name="resend"),
     re_path(rf"{CHAT}/tags/?$", tags.change_tags, name="change_tags"),
+    re_path(rf"{CHAT}/snooze/?$", snooze.snooze, name="snooze"),
     re_path(rf"{CHAT}/arrived/?$", actions.confirm_arrival, name="confirm_arrival"),
+    re_path(r"^close-reasons/?$", close_reason.close_reasons, name="close_reasons"),
+    re_path(r"^conversations/bulk/?$", bulk.bulk, name="bulk"),
     re_path(r"^tags/?$", tags.tags, name="tags"),
     re_path(r"^settings/tags/?$", tag_settings.tag_settings, name="tag_settings"),
     re_path(r"^settings/tags/(?P<pk>[0-9]{1,18})/?$", tag_settings.edit_tag, name="edit_tag"),

@@ -154,6 +154,20 @@ def test_the_pages_of_a_supervisor(run_story, theme, mariam, chats):
         page.get_by_role("button", name="Changer les étiquettes").click()
         expect(page.get_by_role("option")).to_have_count(len(TagColor.values))
         problems += violations(page, theme, "the tag picker")
+        page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+        page.goto(browsers.url + chats["mine"])
+        page.get_by_role("button", name="Mettre en pause").click()
+        expect(page.locator("#snooze-dialog")).to_be_visible()
+        problems += violations(page, theme, "the snooze dialog")
+        page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+        page.goto(browsers.url + "/dashboard/active")
+        expect_live(page)
+        page.locator(".row__select").first.check(force=True)
+        problems += violations(page, theme, "chosen rows")
+        page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+        page.get_by_role("button", name="Transférer").click()
+        expect(page.locator("#bulk-dialog")).to_be_visible()
+        problems += violations(page, theme, "the fields of several")
         assert problems == []
 
     run_story(story)

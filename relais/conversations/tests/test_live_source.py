@@ -86,8 +86,10 @@ def test_open_counts_equal_the_querysets(everyone, everything):
             "bot": reach.with_bot().count(),
             "held": reach.held().count(),
             "pending": reach.waiting().count(),
-            "mine": reach.held_by(user).count(),
-            "unread_mine": reach.held_by(user).unread().count(),
+            "mine": reach.held_by(user).not_snoozed().count(),
+            "snoozed": reach.held_by(user).snoozed().count(),
+            "unread_mine": reach.held_by(user).not_snoozed().unread().count(),
+            "mentions": 0,
         }, user.email
 
 

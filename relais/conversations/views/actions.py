@@ -6,20 +6,27 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from relais.accounts.models import Team, User
-from relais.action_errors import ActionRefused, InvalidField
+from relais.accounts.models import Team
+from relais.action_errors import ActionRefused
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.conversations.views import pages
+from relais.conversations.views.action_fields import (
+    agent_field,
+    event_field,
+    notify_client_field,
+    recipient_field,
+    undo_seconds_field,
+)
+from relais.conversations.views.close_reason import close_reason_field
 from relais.conversations.views.responses import get_conversation, refusal_response
 from relais.web import responses
 from relais.web.errors import wants_json
-from relais.web.request_fields import id_field, parse_id, ref_field, text_field
+from relais.web.request_fields import ref_field, text_field
 from relais.web.responses import AgentRequest, agent_required
 
 MAX_REASON_CHARACTERS = 500
@@ -52,7 +59,7 @@ def reassign(request: AgentRequest, pk: int) -> HttpResponse:
     return _perform(
         request,
         conversation,
-        lambda: conversation.reassign(_get_agent(id_field(request, "agent")), by=request.user, at=now()),
+        lambda: conversation.reassign(agent_field(request), by=request.user, at=now()),
     )
 
 
@@ -66,7 +73,7 @@ def transfer(request: AgentRequest, pk: int) -> HttpResponse:
     note = text_field(request, "note").strip()[:MAX_REASON_CHARACTERS]
 
     def action() -> None:
-        to = _get_recipient(request)
+        to = recipient_field(request)
         if isinstance(to, Team):
             conversation.transfer_to_team(to, by=request.user, at=now(), note=note)
         else:
@@ -81,12 +88,16 @@ def transfer(request: AgentRequest, pk: int) -> HttpResponse:
 @agent_required
 def close(request: AgentRequest, pk: int) -> HttpResponse:
     conversation = get_conversation(request, pk)
-    undo_seconds = _undo_seconds(request)
+    undo_seconds = undo_seconds_field(request)
     return _perform(
         request,
         conversation,
         lambda: conversation.close(
-            request.user, at=now(), tell_client=_notify_client(request), undo_seconds=undo_seconds
+            request.user,
+            at=now(),
+            tell_client=notify_client_field(request),
+            undo_seconds=undo_seconds,
+            reason=close_reason_field(request),
         ),
         undo_url=reverse("reopen", args=[pk]) if undo_seconds else "",
         message=_("Conversation avec %(client)s clôturée.") % {"client": conversation.client_name},
@@ -113,7 +124,7 @@ def send(request: AgentRequest, pk: int) -> HttpResponse:
             agent=request.user,
             at=now(),
             ref=ref_field(request),
-            undo_seconds=_undo_seconds(request),
+            undo_seconds=undo_seconds_field(request),
         )
     except ActionRefused as refusal:
         if wants_json(request):
@@ -201,7 +212,7 @@ def _perform_on_event(
     request: AgentRequest, conversation: Conversation, action: Callable[[ConversationEvent], MessageDelivery]
 ) -> HttpResponse:
     try:
-        return _delivery_response(request, action(_get_event(request, conversation)))
+        return _delivery_response(request, action(event_field(request, conversation)))
     except MessageDelivery.DoesNotExist as missing:
         raise Http404 from missing
     except ActionRefused as refusal:
@@ -220,46 +231,3 @@ def _delivery_response(request: AgentRequest, delivery: MessageDelivery) -> Http
         message_sid=delivery.sid,
         html=pages.message_fragment(delivery),
     )
-
-
-# -- request fields --------------------------------------------------------------------------------------
-
-
-def _get_event(request: AgentRequest, conversation: Conversation) -> ConversationEvent:
-    return get_object_or_404(conversation.events, pk=id_field(request, "event"))
-
-
-def _get_agent(pk: int) -> User:
-    agent = User.objects.active().filter(pk=pk).first()
-    if agent is None:
-        raise InvalidField("agent", _("Choisissez un agent dans la liste."))
-    return agent
-
-
-def _get_recipient(request: AgentRequest) -> User | Team:
-    """`agent` or `team`; in the page's form both are one list, `to`, with values as `agent:5`."""
-    kind, _separator, chosen = text_field(request, "to").partition(":")
-    if kind == "agent" or not (kind == "team" or text_field(request, "team").strip()):
-        return _get_agent(parse_id(chosen) or id_field(request, "agent"))
-    team = Team.objects.filter(pk=parse_id(chosen) or id_field(request, "team")).first()
-    if team is None:
-        raise InvalidField("team", _("Choisissez une équipe dans la liste."))
-    return team
-
-
-def _undo_seconds(request: AgentRequest) -> int:
-    """The page asks for time to undo; a program that does not is served at once."""
-    return request.user.undo_seconds if text_field(request, "undo") else 0
-
-
-def _notify_client(request: AgentRequest) -> bool | None:
-    """None if not given: then the conversation's situation decides."""
-    return {
-        "1": True,
-        "true": True,
-        "True": True,
-        "on": True,
-        "0": False,
-        "false": False,
-        "False": False,
-    }.get(text_field(request, "tell_client"))

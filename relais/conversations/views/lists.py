@@ -103,7 +103,7 @@ def queues_context(user: User) -> dict[str, Any]:
     own_order = list_order.order_of_own(user)
     return {
         "waiting": _rows(conversations.waiting(), list_order.BY_WAIT),
-        "mine": _rows(conversations.held_by(user), own_order),
+        "mine": _rows(conversations.held_by(user).not_snoozed(), own_order),
         "own_order": own_order.key,
         "drafts": conversations_with_draft(user),
     }
@@ -164,6 +164,7 @@ def _tabs_context(user: User, tab: Tab) -> dict[str, Any]:
         "tab": tab,
         "tabs": [(each, counts[each.count]) for each in list_filters.TABS],
         "unread_count": counts["unread_mine"],
+        "snoozed_count": counts["snoozed"],
         "sorts_by_time": user.sorts_by_time,
     }
 
@@ -192,6 +193,7 @@ def _page_context(
     )
     return {
         "rows": [fragments.row(conversation) for conversation in page.rows],
+        "conversations": page.rows,
         "drafts": conversations_with_draft(request.user),
         "order": order.key,
         "previous": _page_url(request, before=page.previous),

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from relais.action_errors import ActionRefused
 from relais.clients.models import ClientNote
 from relais.conversations.errors import StateConflict
+from relais.conversations.list_rows import tag_labels
 from relais.conversations.models import Conversation
 from relais.web import responses
 from relais.web.responses import AgentRequest
@@ -20,9 +21,15 @@ def get_conversation(request: AgentRequest, pk: int) -> Conversation:
     """The conversation, if it is within the user's reach; else 404."""
     notes = ClientNote.objects.filter(client=OuterRef("client"))
     reachable = request.user.reachable_conversations().select_related("address", "client", "agent", "team")
-    reachable = reachable.annotate(client_has_notes=Exists(notes))
+    reachable = reachable.annotate(client_has_notes=Exists(notes), row_tags=tag_labels())
     conversation: Conversation = get_object_or_404(reachable, pk=pk)
     return conversation
+
+
+def refusal_code(request: AgentRequest, refusal: ActionRefused) -> str:
+    """A conflict with oneself is a wrong state, not somebody else's conversation."""
+    is_own = isinstance(refusal, StateConflict) and refusal.agent == request.user
+    return "wrong_state" if is_own else refusal.code
 
 
 def refusal_response(request: AgentRequest, refusal: ActionRefused) -> JsonResponse:

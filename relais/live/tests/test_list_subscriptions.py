@@ -31,6 +31,7 @@ class TestLists:
             "held": 1,
             "pending": 0,
             "mine": 1,
+            "snoozed": 0,
             "unread_mine": 0,
             "mentions": 0,
         }

@@ -11,7 +11,6 @@ import "./chat_header.js";
 import "./remote_dialog.js";
 import "./client_panel.js";
 import "./dialog_link.js";
-import "./action_keys.js";
 import "./back_to_list.js";
 import "./list_pages.js";
 import "./conversation_keys.js";

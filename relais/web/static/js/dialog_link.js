@@ -39,3 +39,19 @@ function loadModule(src) {
   loadedModules.add(src);
   document.head.append(Object.assign(document.createElement("script"), { type: "module", src }));
 }
+
+// -- parts of a dialog that are loaded when it is first opened ------------------------------------------------------
+
+document.addEventListener("toggle", ({ target, newState }) => {
+  const part = newState === "open" && target.querySelector("[data-load]");
+  if (part) loadPart(part);
+}, { capture: true });
+
+async function loadPart(part) {
+  const response = await fetch(part.dataset.load, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
+  if (!response?.ok || response.redirected || part.querySelector("input").value) return;
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html").body.firstElementChild;
+  const hadFocus = part.contains(document.activeElement);
+  part.replaceWith(fresh);
+  if (hadFocus) fresh.querySelector("input").focus();
+}

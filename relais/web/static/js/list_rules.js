@@ -5,7 +5,8 @@ const currentUser = document.body.dataset.user;
 const membershipRules = {
   pending: (row) => row.situation === "waiting",
   active: (row) => row.situation === "bot" || row.situation === "held",
-  mine: (row) => row.situation === "held" && row.agent === currentUser,
+  mine: (row) => row.situation === "held" && row.agent === currentUser && row.snoozed !== "true",
+  snoozed: (row) => row.situation === "held" && row.agent === currentUser && row.snoozed === "true",
   bot: (row) => row.situation === "bot",
   held: (row) => row.situation === "held",
   all: (row) => row.situation !== "ended",

@@ -1,0 +1,56 @@
+"""Fields of the requests of actions: the agent, team or event that is meant, and the choices that come with it."""
+
+from __future__ import annotations
+
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+
+from relais.accounts.models import Team, User
+from relais.action_errors import InvalidField
+from relais.conversations.models import Conversation, ConversationEvent
+from relais.web.request_fields import id_field, parse_id, text_field
+from relais.web.responses import AgentRequest
+
+
+def event_field(request: AgentRequest, conversation: Conversation) -> ConversationEvent:
+    return get_object_or_404(conversation.events, pk=id_field(request, "event"))
+
+
+def agent_field(request: AgentRequest) -> User:
+    return _active_agent(id_field(request, "agent"))
+
+
+def _active_agent(pk: int) -> User:
+    agent = User.objects.active().filter(pk=pk).first()
+    if agent is None:
+        raise InvalidField("agent", _("Choisissez un agent dans la liste."))
+    return agent
+
+
+def recipient_field(request: AgentRequest) -> User | Team:
+    """`agent` or `team`; in the page's form both are one list, `to`, with values as `agent:5`."""
+    kind, _separator, chosen = text_field(request, "to").partition(":")
+    if kind == "agent" or not (kind == "team" or text_field(request, "team").strip()):
+        return _active_agent(parse_id(chosen) or id_field(request, "agent"))
+    team = Team.objects.filter(pk=parse_id(chosen) or id_field(request, "team")).first()
+    if team is None:
+        raise InvalidField("team", _("Choisissez une équipe dans la liste."))
+    return team
+
+
+def undo_seconds_field(request: AgentRequest) -> int:
+    """The page asks for time to undo; a program that does not is served at once."""
+    return request.user.undo_seconds if text_field(request, "undo") else 0
+
+
+def notify_client_field(request: AgentRequest) -> bool | None:
+    """None if not given: then the conversation's situation decides."""
+    return {
+        "1": True,
+        "true": True,
+        "True": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "False": False,
+    }.get(text_field(request, "tell_client"))
