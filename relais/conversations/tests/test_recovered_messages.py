@@ -29,7 +29,8 @@ def visible_text(html):
 def page_text(user, path="/dashboard"):
     client = Client()
     client.force_login(user)
-    return visible_text(client.get(path).text)
+    main = client.get(path).text.partition("<main")[2].partition("</main>")[0]
+    return visible_text(f"<main{main}")
 
 
 def bubble_text(conversation):
