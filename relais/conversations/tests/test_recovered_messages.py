@@ -29,8 +29,8 @@ def visible_text(html):
 def page_text(user, path="/dashboard"):
     client = Client()
     client.force_login(user)
-    main = client.get(path).text.partition("<main")[2].partition("</main>")[0]
-    return visible_text(f"<main{main}")
+    # Of a page, up to the end of its main part; the command bar follows it.
+    return visible_text(client.get(path).text.partition("</main>")[0])
 
 
 def bubble_text(conversation):
