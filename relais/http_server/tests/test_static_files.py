@@ -28,7 +28,7 @@ def test_files_with_a_hash_in_their_name_are_cached_for_ever(web_server):
     from django.contrib.staticfiles.storage import staticfiles_storage
 
     url = staticfiles_storage.url("js/live.js")
-    response = send_request(web_server, url, stream=True)
+    response = send_request(web_server, url, stream=True, headers={"Accept-Encoding": "gzip"})
     assert response.headers["Cache-Control"] == "max-age=315360000, public, immutable"
     assert response.headers["Content-Encoding"] == "gzip"
     assert response.headers["X-Content-Type-Options"] == "nosniff"

@@ -21,9 +21,9 @@ export const saveDraft = (conversation, text) => write(keyOf("draft", conversati
 export const loadNote = (conversation) => read(keyOf("note", conversation));
 export const saveNote = (conversation, text) => write(keyOf("note", conversation), text);
 
-// What the server has of the draft: { text, at }, `at` by its clock; `sending` is a text that it may have by now.
+// What the server has of the draft: { text, at }, `at` by its clock; `sending` are texts that it may have, too.
 export function loadSynced(conversation) {
-  try { return { text: "", ...JSON.parse(read(keyOf("synced-draft", conversation)) || "{}") }; } catch { return { text: "" }; }
+  try { return { text: "", sending: [], ...JSON.parse(read(keyOf("synced-draft", conversation)) || "{}") }; } catch { return { text: "", sending: [] }; }
 }
 export const saveSynced = (conversation, synced) => write(keyOf("synced-draft", conversation), JSON.stringify(synced));
 

@@ -6,6 +6,7 @@ import { post } from "./post.js";
 
 const TYPING_PAUSE_MS = 600;
 const RETRY_PAUSE_MS = 5_000;
+const MAX_UNCONFIRMED = 10;
 const pending = new Map(); // by conversation: { url, text, ref } that the server does not have yet
 const inFlight = new Set();
 let timer;
@@ -18,7 +19,7 @@ export function scheduleUpload(conversation, text, ref = "") {
   const url = serverCopy()?.dataset.draftUrl;
   pending.delete(conversation);
   const synced = loadSynced(conversation);
-  if (url && (inFlight.has(conversation) || "sending" in synced || text !== synced.text)) pending.set(conversation, { url, text, ref });
+  if (url && (inFlight.has(conversation) || synced.sending.length > 0 || text !== synced.text)) pending.set(conversation, { url, text, ref });
   mark(conversation, text);
   clearTimeout(timer);
   timer = setTimeout(uploadAll, TYPING_PAUSE_MS);
@@ -34,7 +35,9 @@ async function upload(conversation) {
   if (!draft || inFlight.has(conversation)) return;
   pending.delete(conversation);
   inFlight.add(conversation);
-  saveSynced(conversation, { ...loadSynced(conversation), sending: draft.text }); // the page may be left before the response
+  const synced = loadSynced(conversation);
+  // The page may be left before the response.
+  saveSynced(conversation, { ...synced, sending: [...synced.sending, draft.text].slice(-MAX_UNCONFIRMED) });
   const response = await post(draft.url, { text: draft.text, ref: draft.ref }, { keepalive: true });
   inFlight.delete(conversation);
   if (response.success) saveSynced(conversation, { text: draft.text, at: response.saved_at });
@@ -53,7 +56,7 @@ export function reconciledDraft(conversation) {
   if (!copy || Date.parse(copy.dataset.readAt) < Date.parse(synced.at)) return local; // older than our last upload
   const remote = copy.content.textContent;
   saveSynced(conversation, { ...synced, text: remote, at: copy.dataset.readAt });
-  if ([local, synced.text, synced.sending].includes(remote)) return local;
+  if ([local, synced.text, ...synced.sending].includes(remote)) return local;
   if (local !== synced.text) return remote ? `${remote}\n${local}` : local;
   saveDraft(conversation, remote);
   return remote;

@@ -5,6 +5,7 @@ const RECONNECT_MAX_MS = 10_000;
 const POLL_INTERVAL_MS = 5_000;
 const IDLE_CHECK_AFTER_MS = 30_000; // then the socket is verified by a poll: a network that drops packets closes nothing
 const FETCH_TIMEOUT_MS = 10_000;
+const SOCKET_OPEN = 1; // WebSocket.OPEN
 const CONNECT_TIMEOUT_MS = 5_000; // until the first frame: a proxy may accept an upgrade, then answer and close nothing
 const FINAL_CODES = new Set([4401, 4404, 401, 404]); // signed out, no permission: as a close code or an HTTP status
 
@@ -36,14 +37,18 @@ export class LiveConnection {
     this.connectTimer = setTimeout(() => this.onConnectTimeout(socket), CONNECT_TIMEOUT_MS);
   }
 
+  isOpen() {
+    return this.socket?.readyState === SOCKET_OPEN;
+  }
+
   // Nobody is notified of what he has in front of him.
   sendVisibility() {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(document.hidden ? "hidden" : "visible");
+    if (this.isOpen()) this.socket.send(document.hidden ? "hidden" : "visible");
   }
 
   // What is not sent now is lost.
   send(message) {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+    if (this.isOpen()) this.socket.send(JSON.stringify(message));
   }
 
   onConnectTimeout(socket) {
