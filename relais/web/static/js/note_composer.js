@@ -1,6 +1,6 @@
 // The note composer takes the place of the message composer: by its button or Alt+N, until it is closed the same way or by
 // Escape. It stays open after a note, so that the next one does not go to the client by mistake.
-import { loadNote } from "./draft_storage.js";
+import { loadNote, saveNote } from "./draft_storage.js";
 import { hasNoteTools, loadNoteTools } from "./load_note_tools.js";
 import { chatElement, conversationId } from "./open_conversation.js";
 
@@ -27,6 +27,17 @@ document.addEventListener("keydown", (event) => {
   toggle();
 });
 document.addEventListener("focusin", ({ target }) => target.matches("[data-note-text]") && loadNoteTools());
+// Until they are loaded nothing typed is lost, and Enter waits for them.
+document.addEventListener("input", ({ target }) => {
+  if (target.matches("[data-note-text]") && !hasNoteTools()) saveNote(conversationId(), target.value);
+});
+document.addEventListener("keydown", async (event) => {
+  const { target } = event;
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing || !target.matches("[data-note-text]") || hasNoteTools()) return;
+  event.preventDefault();
+  await loadNoteTools();
+  if (target.isConnected) target.form.requestSubmit();
+});
 document.addEventListener("relais:conversation-opened", () => {
   const text = composer() && loadNote(conversationId());
   if (!text) return;
