@@ -207,7 +207,8 @@ def test_a_chat_stays_within_its_byte_budget_and_the_next_one_is_smaller(
         page = browsers.open_page(awa, chat, count)
         expect_live(page)
         expect(page.locator(".row")).to_have_count(30)
-        page.wait_for_load_state("networkidle")  # with what is loaded after the page, or it counts for the next one
+        # With what is loaded after the page, or it counts for the next one.
+        page.wait_for_load_state("networkidle")
         cold_bytes, request_count = sum(sizes), len(sizes)
         assert 10_000 < cold_bytes <= MAX_COLD_BYTES, sizes
         assert request_count <= 8
