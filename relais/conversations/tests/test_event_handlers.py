@@ -11,8 +11,9 @@ def test_the_handlers_of_each_event_type_are_registered_in_order():
     names = {kind: [handler.__name__ for handler in handlers] for kind, handlers in events._handlers.items()}
     assert names == {
         "agent_takeover": ["send_take_over_text", "end_twilio_executions"],
-        "agent_release": ["end_twilio_executions"],
-        "agent_transfer": ["end_twilio_executions"],
+        "agent_release": ["end_twilio_executions", "on_release"],
+        "agent_transfer": ["end_twilio_executions", "on_transfer"],
+        "agent_message": ["forget_snooze"],
         "conversation_closed": ["send_close_text", "end_twilio_executions"],
         "message_received": ["send_waiting_text", "fetch_media"],
     }
