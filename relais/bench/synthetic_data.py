@@ -64,7 +64,7 @@ class Step:
     menu: str = ""
     has_picture: bool = False
     has_ending: bool = False
-    """Whether its text differs from one event to the next: see `Endings`."""
+    """Whether its text differs from one event to the next: see `MessageSuffixes`."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _free_input(step: str, field_name: str, body: str) -> Step:
     return _step("free_input", "client", body, {"step": step, "field": field_name}, names_client=True)
 
 
-class Endings:
+class MessageSuffixes:
     """What makes the messages of a generated database differ: frequent and rare words, names, and file numbers.
 
     A file number is in a few messages, however large the database is.
@@ -175,16 +175,16 @@ class Endings:
         self.files = max(1, events // 8 // self.MESSAGES_PER_NUMBER)
         words = sample_texts.VOCABULARY.split()
         weights = [1 / rank for rank in range(1, len(words) + 1)]
-        self.endings = [self._ending(rng, words, weights) for _ in range(self.CYCLE)]
+        self.suffixes = [self._suffix(rng, words, weights) for _ in range(self.CYCLE)]
 
-    def of(self, event: int) -> str:
+    def suffix_of(self, event: int) -> str:
         """Of one event in eight, the number of a file; of others, words."""
         if event % 8 == 0:
             return f" dossier D{event * 7_919 % self.files + 1:07}"
-        return self.endings[event * 40_503 % self.CYCLE]
+        return self.suffixes[event * 40_503 % self.CYCLE]
 
     @staticmethod
-    def _ending(rng: random.Random, vocabulary: list[str], weights: list[float]) -> str:
+    def _suffix(rng: random.Random, vocabulary: list[str], weights: list[float]) -> str:
         draw = rng.random()
         if draw < 0.4:
             return ""
@@ -375,7 +375,7 @@ class Rows:
 
     def __init__(self, world: World, rng: random.Random, events: int) -> None:
         self.world = world
-        self.endings = Endings(rng, events)
+        self.suffixes = MessageSuffixes(rng, events)
         self.rng = rng
         self.agents = dict(world.agents)
         self.scripts = Scripts(rng, world.agents)
@@ -501,7 +501,7 @@ class ConversationWriter:
         after = step.after if self.seq > 1 or not self.is_new else step.after.replace(HERE, HERE + FIRST)
         if step.has_ending:
             end = after.index("\t", 1)  # A tab in the text is escaped.
-            after = after[:end] + rows.endings.of(id) + after[end:]
+            after = after[:end] + rows.suffixes.suffix_of(id) + after[end:]
         rows.lines["conversation_events"].append(
             f"{id}\t{self.id}\t{self.seq}\t{self.rev}{step.before}{name}{after}{sid}\tf\t\\N\t{moment}\n"
         )

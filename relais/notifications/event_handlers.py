@@ -17,7 +17,7 @@ from relais.conversations.models import ConversationEvent, MessageDelivery
 from relais.conversations.signals import delivery_failed
 from relais.notes.models import Note
 from relais.notes.signals import colleagues_mentioned
-from relais.notifications.kinds import Kind
+from relais.notifications.notification_kinds import NotificationKind
 from relais.notifications.tasks import notify
 
 
@@ -27,7 +27,11 @@ def on_client_messages(messages: Sequence[IngestedMessage], at: datetime) -> Non
     last = {message.conversation_id: message.event_id for message in messages if message.is_held}
     if last:
         jobs: list[JSONDict] = [
-            {"kind": Kind.CLIENT_MESSAGE.value, "conversation_id": conversation, "event_id": event}
+            {
+                "kind": NotificationKind.CLIENT_MESSAGE.value,
+                "conversation_id": conversation,
+                "event_id": event,
+            }
             for conversation, event in sorted(last.items())
         ]
         notify.batch_defer(*jobs)
@@ -35,32 +39,34 @@ def on_client_messages(messages: Sequence[IngestedMessage], at: datetime) -> Non
 
 @handles(EventType.AGENT_TRANSFER)
 def on_transfer(event: ConversationEvent, at: datetime) -> None:
-    _defer(Kind.TRANSFER if "to" in event.metadata else Kind.WAITING, event)
+    _defer(NotificationKind.TRANSFER if "to" in event.metadata else NotificationKind.WAITING, event)
 
 
 @handles(EventType.AGENT_RELEASE)
 def on_release(event: ConversationEvent, at: datetime) -> None:
     if event.metadata.get("to") == "queue":
-        _defer(Kind.WAITING, event)
+        _defer(NotificationKind.WAITING, event)
 
 
 @receiver(delivery_failed)
 def on_delivery_failed(sender: object, *, delivery: MessageDelivery, **kwargs: Any) -> None:
     if delivery.by_person:
         notify.defer(
-            kind=Kind.FAILURE.value, conversation_id=delivery.conversation_id, event_id=delivery.event_id
+            kind=NotificationKind.FAILURE.value,
+            conversation_id=delivery.conversation_id,
+            event_id=delivery.event_id,
         )
 
 
 @receiver(colleagues_mentioned)
 def on_mention(sender: object, *, note: Note, users: Sequence[User], **kwargs: Any) -> None:
     notify.defer(
-        kind=Kind.MENTION.value,
+        kind=NotificationKind.MENTION.value,
         conversation_id=note.conversation_id,
         note_id=note.pk,
         user_ids=[user.pk for user in users],
     )
 
 
-def _defer(kind: Kind, event: ConversationEvent) -> None:
+def _defer(kind: NotificationKind, event: ConversationEvent) -> None:
     notify.defer(kind=kind.value, conversation_id=event.conversation_id, event_id=event.pk)

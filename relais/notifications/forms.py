@@ -11,8 +11,8 @@ from django import forms
 from django.forms.boundfield import BoundField
 from django.utils.translation import gettext_lazy as _
 
-from relais.notifications.kinds import Channel, Kind
 from relais.notifications.models import NotificationPreferences
+from relais.notifications.notification_kinds import NotificationChannel, NotificationKind
 from relais.web.times import format_time
 
 OFF, KEEP, UNLIMITED = "", "keep", "unlimited"
@@ -27,7 +27,7 @@ PAUSE_CHOICES = [
 
 
 @dataclass(frozen=True)
-class KindRow:
+class PreferenceRow:
     """A row of the matrix."""
 
     label: Any
@@ -55,8 +55,8 @@ class PreferencesForm(forms.Form):
     def __init__(self, data: Any = None, *, preferences: NotificationPreferences, at: datetime) -> None:
         self.preferences, self.at = preferences, at
         super().__init__(data, initial=self._initial())
-        for kind in Kind:
-            for channel in Channel:
+        for kind in NotificationKind:
+            for channel in NotificationChannel:
                 self.fields[_box(kind, channel)] = forms.BooleanField(
                     label=channel.label,
                     required=False,
@@ -82,9 +82,9 @@ class PreferencesForm(forms.Form):
             return OFF
         return KEEP if self.preferences.do_not_disturb_until else UNLIMITED
 
-    def rows(self) -> Iterator[KindRow]:
-        for kind in Kind:
-            yield KindRow(kind.label, [self[_box(kind, channel)] for channel in Channel])
+    def rows(self) -> Iterator[PreferenceRow]:
+        for kind in NotificationKind:
+            yield PreferenceRow(kind.label, [self[_box(kind, channel)] for channel in NotificationChannel])
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -96,8 +96,8 @@ class PreferencesForm(forms.Form):
     def save(self, *, time_zone: str) -> None:
         cleaned, own = self.cleaned_data, self.preferences
         own.channels = {
-            kind.value: [channel.value for channel in Channel if cleaned[_box(kind, channel)]]
-            for kind in Kind
+            kind.value: [channel.value for channel in NotificationChannel if cleaned[_box(kind, channel)]]
+            for kind in NotificationKind
         }
         own.shows_text = cleaned["shows_text"]
         own.quiet_from, own.quiet_until = cleaned["quiet_from"], cleaned["quiet_until"]
@@ -110,5 +110,5 @@ class PreferencesForm(forms.Form):
         own.save()
 
 
-def _box(kind: Kind, channel: Channel) -> str:
+def _box(kind: NotificationKind, channel: NotificationChannel) -> str:
     return f"{kind.value}-{channel.value}"

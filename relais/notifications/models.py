@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from relais.accounts.models import User
-from relais.notifications.kinds import DEFAULT_CHANNELS, Channel, Kind
+from relais.notifications.notification_kinds import DEFAULT_CHANNELS, NotificationChannel, NotificationKind
 from relais.web.times import parse_time_zone
 
 MAX_ENDPOINT_CHARACTERS = 1_000
@@ -63,12 +63,14 @@ class NotificationPreferences(models.Model):
         stored = {row.user_id: row for row in cls.objects.filter(user__in=users)}
         return {user.pk: stored.get(user.pk) or cls(user=user) for user in users}
 
-    def chosen_channels(self, kind: Kind) -> frozenset[Channel]:
+    def chosen_channels(self, kind: NotificationKind) -> frozenset[NotificationChannel]:
         if kind not in self.channels:
             return DEFAULT_CHANNELS[kind]
-        return frozenset(Channel(name) for name in self.channels[kind] if name in Channel.values)
+        return frozenset(
+            NotificationChannel(name) for name in self.channels[kind] if name in NotificationChannel.values
+        )
 
-    def channels_at(self, kind: Kind, *, at: datetime) -> frozenset[Channel]:
+    def channels_at(self, kind: NotificationKind, *, at: datetime) -> frozenset[NotificationChannel]:
         """The channels by which to tell this user now: none while he does not want to be disturbed."""
         return frozenset() if self.is_silent(at=at) else self.chosen_channels(kind)
 

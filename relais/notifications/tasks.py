@@ -1,4 +1,4 @@
-"""Jobs: telling the users, pushing to a device. They carry ids; what is said is read when they run."""
+"""Jobs that notify users and push to their devices. They carry ids; the content is read when they run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from relais.conversations.models import Conversation, ConversationEvent
 from relais.conversations.service_window import SERVICE_WINDOW
 from relais.notes.models import Note
 from relais.notifications import metrics
-from relais.notifications.kinds import Kind
 from relais.notifications.models import NotificationPreferences, PushSubscription
-from relais.notifications.notices import Notice
-from relais.notifications.tell import PUSH_DELAY, push_message, tell, trial_message
+from relais.notifications.notification import Notification
+from relais.notifications.notification_kinds import NotificationKind
+from relais.notifications.send import PUSH_DELAY, push_message, send_notification, trial_message
 
 log = logging.getLogger(__name__)
 MAX_PUSH_ATTEMPTS = 5
@@ -37,26 +37,28 @@ def notify(
     user_ids: Sequence[int] | None = None,
 ) -> None:
     """`user_ids`: of those whom it concerns only these."""
-    notice = _notice(Kind(kind), conversation_id, event_id=event_id, note_id=note_id)
-    recipients = [user for user in notice.recipients() if user_ids is None or user.pk in user_ids]
-    tell_and_push(notice, recipients, at=timezone.now())
+    notification = _notice(NotificationKind(kind), conversation_id, event_id=event_id, note_id=note_id)
+    recipients = [user for user in notification.recipients() if user_ids is None or user.pk in user_ids]
+    send_and_push(notification, recipients, at=timezone.now())
 
 
-def tell_and_push(notice: Notice, users: Iterable[User], *, at: datetime) -> None:
-    for subscription in tell(notice, users, at=at):
+def send_and_push(notification: Notification, users: Iterable[User], *, at: datetime) -> None:
+    for subscription in send_notification(notification, users, at=at):
         push.configure(schedule_in={"seconds": int(PUSH_DELAY.total_seconds())}).defer(
             subscription_id=subscription.pk,
-            kind=notice.kind.value,
-            conversation_id=notice.conversation.pk,
-            event_id=notice.event.pk if notice.event else None,
-            note_id=notice.note.pk if notice.note else None,
+            kind=notification.kind.value,
+            conversation_id=notification.conversation.pk,
+            event_id=notification.event.pk if notification.event else None,
+            note_id=notification.note.pk if notification.note else None,
         )
 
 
-def _notice(kind: Kind, conversation_id: int, *, event_id: int | None, note_id: int | None) -> Notice:
+def _notice(
+    kind: NotificationKind, conversation_id: int, *, event_id: int | None, note_id: int | None
+) -> Notification:
     conversation = Conversation.objects.select_related("agent", "client", "address").get(pk=conversation_id)
     event = ConversationEvent.objects.select_related("delivery").get(pk=event_id) if event_id else None
-    return Notice(kind, conversation, event, Note.objects.get(pk=note_id) if note_id else None)
+    return Notification(kind, conversation, event, Note.objects.get(pk=note_id) if note_id else None)
 
 
 class PushRetry(BaseRetryStrategy):
@@ -82,11 +84,11 @@ def push(
     subscription = _valid_subscription(subscription_id, at := timezone.now())
     if subscription is None:
         return
-    notice = _notice(Kind(kind), conversation_id, event_id=event_id, note_id=note_id)
+    notification = _notice(NotificationKind(kind), conversation_id, event_id=event_id, note_id=note_id)
     own = NotificationPreferences.of(subscription.user)
-    if own.is_silent(at=at) or not notice.still_concerns(subscription.user):
+    if own.is_silent(at=at) or not notification.still_concerns(subscription.user):
         return
-    message = push_message(notice, subscription.user, own, at=at)
+    message = push_message(notification, subscription.user, own, at=at)
     _send(context, subscription, message, topic=f"conversation-{conversation_id}", at=at)
 
 
@@ -140,5 +142,5 @@ def warn_of_closing_windows(timestamp: int) -> None:
         last_inbound_at__gt=last_inbound - WINDOW_CHECK_INTERVAL, last_inbound_at__lte=last_inbound
     )
     for conversation in closing.select_related("agent", "client", "address").order_by("id"):
-        notice = Notice(Kind.WINDOW_CLOSING, conversation, ref=str(timestamp))
-        tell_and_push(notice, notice.recipients(), at=timezone.now())
+        notification = Notification(NotificationKind.WINDOW_CLOSING, conversation, ref=str(timestamp))
+        send_and_push(notification, notification.recipients(), at=timezone.now())

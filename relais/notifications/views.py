@@ -15,8 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from relais.action_errors import InvalidField
 from relais.notifications import push_subscriptions, pwa
 from relais.notifications.forms import PreferencesForm
-from relais.notifications.kinds import Channel
 from relais.notifications.models import NotificationPreferences, PushSubscription
+from relais.notifications.notification_kinds import NotificationChannel
 from relais.notifications.tasks import push_test
 from relais.web.errors import wants_json
 from relais.web.responses import (
@@ -73,7 +73,7 @@ def notification_settings(request: AgentRequest) -> HttpResponse:
 def _settings_page(request: AgentRequest, form: PreferencesForm, *, status: int = 200) -> HttpResponse:
     context: dict[str, Any] = {
         "form": form,
-        "channels": Channel,
+        "channels": NotificationChannel,
         "devices": request.user.push_subscriptions.all(),
         "session_key": request.session.session_key,
         "is_silent": form.preferences.is_silent(at=now()),

@@ -26,7 +26,7 @@ DERIVED_TITLE_CHARACTERS = 60
 MAX_QUERY_WORDS = 8
 
 
-class ChangedMeanwhile(ActionRefused):
+class EditConflict(ActionRefused):
     """Someone else changed the reply after the form was opened."""
 
     code = "changed"
@@ -170,7 +170,7 @@ class QuickReply(models.Model):
         except IntegrityError:
             raise _shortcut_taken(shortcut) from None
         if not changed:
-            raise ChangedMeanwhile
+            raise EditConflict
         self.refresh_from_db()
         audit.record("quick reply changed", actor=by.pk, quick_reply=self.pk)
 

@@ -38,7 +38,7 @@ class FoundClient:
     """The last one within reach."""
 
 
-class PlainCode(Func):
+class NormalizedCardNumber(Func):
     """A card number in lower case without separators, as in the index of migration 0002."""
 
     template = "translate(lower(%(expressions)s), ' -.', '')"
@@ -107,5 +107,5 @@ def _words_of_name(query: CompiledQuery) -> Q:
 
 
 def _card_contains(code: str) -> Q:
-    contained = Client.objects.annotate(plain_card=PlainCode("carte_vip")).exclude(carte_vip="")
+    contained = Client.objects.annotate(plain_card=NormalizedCardNumber("carte_vip")).exclude(carte_vip="")
     return Q(pk__in=contained.filter(plain_card__contains=code.lower()).values("pk"))

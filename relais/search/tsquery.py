@@ -43,7 +43,7 @@ SELECT_PHRASES = "select phraseto_tsquery('public.relais', phrase)::text from un
 
 
 @dataclass(frozen=True)
-class Check:
+class RowCondition:
     """A condition on a hit's text that the index cannot answer, with `{text}` for the column."""
 
     sql: str
@@ -54,7 +54,7 @@ class Check:
 class CompiledQuery:
     index_query: str
     """What the index is asked: at least all hits."""
-    checks: list[Check] = field(default_factory=list)
+    checks: list[RowCondition] = field(default_factory=list)
     """Checked row by row, newest first, only until a page is full."""
     rank_query: str = ""
     any_word_query: str = ""
@@ -155,13 +155,15 @@ class _Lexemes:
             return _any_of(lexeme for word in term.words for lexeme in map(_quoted, self.stems[word]))
         return _any_of(self._word_parts(term))
 
-    def check(self, term: _FoldedTerm) -> Check | None:
+    def check(self, term: _FoldedTerm) -> RowCondition | None:
         if term.is_phrase:
             negation = "not " if term.is_excluded else ""
-            return Check(f"{negation}public.relais_words({{text}}) @@ %s::tsquery", [self.strict(term)])
+            return RowCondition(
+                f"{negation}public.relais_words({{text}}) @@ %s::tsquery", [self.strict(term)]
+            )
         if not self._short_stems(term):
             return None
-        return Check(
+        return RowCondition(
             "(public.relais_words({text}) @@ %s::tsquery or ' ' || public.relais_fold({text}) like %s)",
             [self.strict(term), f"% {term.words[0]}%"],
         )

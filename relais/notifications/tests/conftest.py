@@ -120,11 +120,11 @@ def run_jobs():
 @pytest.fixture
 def frames(monkeypatch):
     """The frames sent to open pages: (user ids, frame)."""
-    from relais.notifications import tell
+    from relais.notifications import send
 
     sent = []
     monkeypatch.setattr(
-        tell, "notify_users", lambda users, frame, unless_reading=None: sent.append((list(users), frame))
+        send, "notify_users", lambda users, frame, unless_reading=None: sent.append((list(users), frame))
     )
     return sent
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from django.db import IntegrityError
 
-from relais.notifications.kinds import DEFAULT_CHANNELS, Channel, Kind
 from relais.notifications.models import NotificationPreferences
+from relais.notifications.notification_kinds import DEFAULT_CHANNELS, NotificationChannel, NotificationKind
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -21,21 +21,24 @@ def own(user, **fields):
 
 
 def test_every_kind_has_defaults_and_the_queue_makes_no_sound():
-    assert set(DEFAULT_CHANNELS) == set(Kind)
-    assert Channel.SOUND not in DEFAULT_CHANNELS[Kind.WAITING]
+    assert set(DEFAULT_CHANNELS) == set(NotificationKind)
+    assert NotificationChannel.SOUND not in DEFAULT_CHANNELS[NotificationKind.WAITING]
 
 
 def test_without_a_row_the_defaults_hold(awa):
     preferences = NotificationPreferences.of(awa)
-    assert preferences.channels_at(Kind.TRANSFER, at=NOON) == DEFAULT_CHANNELS[Kind.TRANSFER]
+    assert (
+        preferences.channels_at(NotificationKind.TRANSFER, at=NOON)
+        == DEFAULT_CHANNELS[NotificationKind.TRANSFER]
+    )
 
 
 def test_what_was_chosen_holds_and_a_new_kind_has_its_defaults(awa):
     own(awa, channels={"transfer": ["push", "telepathy"], "waiting": []}).save()
     preferences = NotificationPreferences.of(awa)
-    assert preferences.chosen_channels(Kind.TRANSFER) == {Channel.PUSH}
-    assert preferences.chosen_channels(Kind.WAITING) == frozenset()
-    assert preferences.chosen_channels(Kind.MENTION) == DEFAULT_CHANNELS[Kind.MENTION]
+    assert preferences.chosen_channels(NotificationKind.TRANSFER) == {NotificationChannel.PUSH}
+    assert preferences.chosen_channels(NotificationKind.WAITING) == frozenset()
+    assert preferences.chosen_channels(NotificationKind.MENTION) == DEFAULT_CHANNELS[NotificationKind.MENTION]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +65,7 @@ def test_quiet_hours_are_on_the_users_clock(awa):
 
 
 def test_do_not_disturb_ends_by_itself_or_not_at_all(awa):
-    assert own(awa, do_not_disturb=True).channels_at(Kind.TRANSFER, at=NOON) == frozenset()
+    assert own(awa, do_not_disturb=True).channels_at(NotificationKind.TRANSFER, at=NOON) == frozenset()
     until = own(awa, do_not_disturb=True, do_not_disturb_until=NOON)
     assert until.is_silent(at=NOON - timedelta(seconds=1))
     assert not until.is_silent(at=NOON)

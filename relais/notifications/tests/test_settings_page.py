@@ -5,8 +5,8 @@ from datetime import time, timedelta
 import pytest
 from django.utils import timezone
 
-from relais.notifications.kinds import Channel, Kind
 from relais.notifications.models import NotificationPreferences, PushSubscription
+from relais.notifications.notification_kinds import NotificationChannel, NotificationKind
 from relais.web.times import ZONE_COOKIE
 
 pytestmark = pytest.mark.django_db
@@ -22,8 +22,8 @@ def saved(user):
 def test_every_role_has_the_page_and_the_ways_to_it(client, request, role):
     client.force_login(request.getfixturevalue(role))
     page = client.get(URL).content.decode()
-    for kind in Kind:
-        for channel in Channel:
+    for kind in NotificationKind:
+        for channel in NotificationChannel:
             assert f'name="{kind.value}-{channel.value}"' in page
     for path in ("/dashboard", "/dashboard/profile"):
         assert f'href="{URL}"' in client.get(path).content.decode()
@@ -41,9 +41,9 @@ def test_what_is_chosen_is_saved(client, awa, koffi):
     response = client.post(URL, fields | {"quiet_from": "20:00", "quiet_until": "07:30", "pause": ""})
     assert response.status_code == 302
     own = saved(awa)
-    assert own.chosen_channels(Kind.TRANSFER) == {Channel.SOUND}
-    assert own.chosen_channels(Kind.MENTION) == {Channel.PUSH}
-    assert own.chosen_channels(Kind.CLIENT_MESSAGE) == frozenset()
+    assert own.chosen_channels(NotificationKind.TRANSFER) == {NotificationChannel.SOUND}
+    assert own.chosen_channels(NotificationKind.MENTION) == {NotificationChannel.PUSH}
+    assert own.chosen_channels(NotificationKind.CLIENT_MESSAGE) == frozenset()
     assert (own.shows_text, own.time_zone) == (True, "Africa/Abidjan")
     assert (own.quiet_from, own.quiet_until) == (time(20), time(7, 30))
     page = client.get(URL).content.decode()

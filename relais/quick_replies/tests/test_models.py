@@ -3,7 +3,7 @@
 import pytest
 
 from relais.action_errors import InvalidField, NotAllowed
-from relais.quick_replies.models import ChangedMeanwhile, QuickReply
+from relais.quick_replies.models import EditConflict, QuickReply
 from relais.quick_replies.permissions import ScopeTarget, editable_targets, parse_target
 from relais.quick_replies.scopes import Scope
 
@@ -132,7 +132,7 @@ class TestChange:
     def test_someone_was_faster(self, create_reply, mariam, nadia, clock):
         reply = create_reply(mariam, "a", scope="all")
         change(QuickReply.objects.get(), nadia, title="De Nadia", version=1, at=clock.now)
-        with pytest.raises(ChangedMeanwhile):
+        with pytest.raises(EditConflict):
             change(reply, mariam, title="De Mariam", version=1, at=clock.now)
         assert QuickReply.objects.get().title == "De Nadia"
 

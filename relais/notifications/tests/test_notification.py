@@ -9,9 +9,9 @@ from relais.conversations.events import BOT
 from relais.conversations.service_window import SERVICE_WINDOW
 from relais.notes.models import Note
 from relais.notifications import tasks
-from relais.notifications.kinds import Kind
 from relais.notifications.models import NotificationPreferences
-from relais.notifications.notices import Notice, users_who_reach
+from relais.notifications.notification import Notification, users_who_reach
+from relais.notifications.notification_kinds import NotificationKind
 from relais.notifications.tests.conftest import run_jobs
 
 pytestmark = pytest.mark.django_db
@@ -142,10 +142,10 @@ class TestTransferredToMe:
     def test_no_push_once_it_was_opened(self, held_by_awa, awa, koffi, clock):
         held_by_awa.transfer_to_agent(koffi, by=awa, at=clock.now)
         event = held_by_awa.events.last()
-        assert Notice(Kind.TRANSFER, held_by_awa, event).still_concerns(koffi)
+        assert Notification(NotificationKind.TRANSFER, held_by_awa, event).still_concerns(koffi)
         held_by_awa.mark_read_by(koffi)
         held_by_awa.refresh_from_db()
-        assert not Notice(Kind.TRANSFER, held_by_awa, event).still_concerns(koffi)
+        assert not Notification(NotificationKind.TRANSFER, held_by_awa, event).still_concerns(koffi)
 
 
 class TestFailure:

@@ -18,7 +18,7 @@ from relais.conversations.models import Conversation, ConversationEvent
 from relais.conversations.service_window import row_window_closes_at
 from relais.conversations.states import DeliveryState, Situation
 from relais.notes.models import Note
-from relais.notifications.kinds import Kind
+from relais.notifications.notification_kinds import NotificationKind
 from relais.web.times import format_time
 
 MAX_TEXT_CHARACTERS = 140
@@ -27,13 +27,13 @@ SUPERVISING_ROLES = (Role.SUPERVISOR, Role.ADMIN, Role.SUPER_ADMIN)
 
 
 @dataclass(frozen=True)
-class Notice:
-    kind: Kind
+class Notification:
+    kind: NotificationKind
     conversation: Conversation
     event: ConversationEvent | None = None
     note: Note | None = None
     ref: str = ""
-    """Tells two notices about one conversation apart where neither event nor note does."""
+    """Tells two notifications about one conversation apart where neither event nor note does."""
 
     @property
     def id(self) -> str:
@@ -48,7 +48,7 @@ class Notice:
         written = (
             Truncator(" ".join(self._written().split())).chars(MAX_TEXT_CHARACTERS) if shows_text else ""
         )
-        if written and self.kind == Kind.CLIENT_MESSAGE:
+        if written and self.kind == NotificationKind.CLIENT_MESSAGE:
             return written
         return "\n".join(filter(None, [self._sentence(at), written]))
 
@@ -56,30 +56,30 @@ class Notice:
         """What a client or colleague wrote, which is shown only to those who chose so."""
         if self.note:
             return self.note.body
-        if self.kind in (Kind.TRANSFER, Kind.WAITING):
+        if self.kind in (NotificationKind.TRANSFER, NotificationKind.WAITING):
             return str(self._event_metadata().get("reason") or "")
         return self.event.body if self.event and self.event.is_message else ""
 
     def _sentence(self, at: datetime) -> str:
         event = self.event
         match self.kind:
-            case Kind.CLIENT_MESSAGE:
+            case NotificationKind.CLIENT_MESSAGE:
                 return _("Nouveau message de votre client")
-            case Kind.WAITING:
+            case NotificationKind.WAITING:
                 return _("Attend un agent")
-            case Kind.MENTION:
+            case NotificationKind.MENTION:
                 author = self.note.author_name if self.note else ""
                 return _("%(author)s vous mentionne dans une note") % {"author": author}
-            case Kind.TRANSFER:
+            case NotificationKind.TRANSFER:
                 return _("%(author)s vous confie cette conversation") % {
                     "author": event.author_name if event else ""
                 }
-            case Kind.WINDOW_CLOSING:
+            case NotificationKind.WINDOW_CLOSING:
                 closes_at = row_window_closes_at(self.conversation)
                 return _("La fenêtre de 24 h se ferme : %(time)s") % {
                     "time": format_time(closes_at, "moment", now=at) if closes_at else ""
                 }
-            case Kind.FAILURE:
+            case NotificationKind.FAILURE:
                 return _("Votre message n'est pas parti")
         raise AssertionError(self.kind)
 
@@ -98,24 +98,24 @@ class Notice:
         holder = conversation.agent if conversation.situation is Situation.HELD else None
         active_holder = [holder] if holder and holder.is_active else []
         match self.kind:
-            case Kind.CLIENT_MESSAGE:
+            case NotificationKind.CLIENT_MESSAGE:
                 return active_holder if self._is_unread() else []
-            case Kind.TRANSFER:
+            case NotificationKind.TRANSFER:
                 given_to = self._event_metadata().get("to")
                 is_own = self.event is not None and self.event.author_id == given_to
                 return [user for user in active_holder if user.pk == given_to and not is_own]
-            case Kind.WINDOW_CLOSING:
+            case NotificationKind.WINDOW_CLOSING:
                 return active_holder
-            case Kind.FAILURE:
+            case NotificationKind.FAILURE:
                 author = self.event.author_id if self.event and self._has_failed() else None
                 return User.objects.active().filter(pk__in=[author] if author else [])
-            case Kind.WAITING:
+            case NotificationKind.WAITING:
                 if conversation.situation is not Situation.WAITING:
                     return []
                 event = self.event
                 by = [event.author_id] if event and event.author_kind == "agent" and event.author_id else []
                 return users_who_reach(conversation).exclude(pk__in=by)
-            case Kind.MENTION:
+            case NotificationKind.MENTION:
                 unread = {"note_mentions__note": self.note, "note_mentions__read_at": None}
                 return users_who_reach(conversation).filter(**unread)
         raise AssertionError(self.kind)
@@ -123,7 +123,7 @@ class Notice:
     def still_concerns(self, user: User) -> bool:
         """Asked again before a push, which leaves later: meanwhile it may have been read, or taken by somebody."""
         if (
-            self.kind == Kind.TRANSFER
+            self.kind == NotificationKind.TRANSFER
             and not self.conversation.is_unread
             and self.conversation.last_inbound_seq
         ):

@@ -8,7 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
-class Kind(models.TextChoices):
+class NotificationKind(models.TextChoices):
     CLIENT_MESSAGE = "client_message", _("Un de mes clients m'écrit")
     WAITING = "waiting", _("Un client attend un agent")
     MENTION = "mention", _("On me mentionne dans une note")
@@ -17,19 +17,19 @@ class Kind(models.TextChoices):
     FAILURE = "failure", _("Un de mes messages n'est pas parti")
 
 
-class Channel(models.TextChoices):
+class NotificationChannel(models.TextChoices):
     SOUND = "sound", _("Son")
     DESKTOP = "desktop", _("Bureau")
     PUSH = "push", _("Appareils")
 
 
-EVERY_CHANNEL = frozenset(Channel)
-DEFAULT_CHANNELS: Mapping[Kind, frozenset[Channel]] = {
-    Kind.CLIENT_MESSAGE: EVERY_CHANNEL,
+EVERY_CHANNEL = frozenset(NotificationChannel)
+DEFAULT_CHANNELS: Mapping[NotificationKind, frozenset[NotificationChannel]] = {
+    NotificationKind.CLIENT_MESSAGE: EVERY_CHANNEL,
     # Everybody hears of each client who waits: without a sound.
-    Kind.WAITING: frozenset({Channel.DESKTOP}),
-    Kind.MENTION: EVERY_CHANNEL,
-    Kind.TRANSFER: EVERY_CHANNEL,
-    Kind.WINDOW_CLOSING: frozenset({Channel.DESKTOP}),
-    Kind.FAILURE: EVERY_CHANNEL,
+    NotificationKind.WAITING: frozenset({NotificationChannel.DESKTOP}),
+    NotificationKind.MENTION: EVERY_CHANNEL,
+    NotificationKind.TRANSFER: EVERY_CHANNEL,
+    NotificationKind.WINDOW_CLOSING: frozenset({NotificationChannel.DESKTOP}),
+    NotificationKind.FAILURE: EVERY_CHANNEL,
 }
