@@ -39,7 +39,7 @@ def close_dialog(page):
     page.keyboard.press("Escape")
     expect(page.locator("dialog[open]")).to_have_count(0)
     # The focus leaves a field of the closed dialog with the next frame.
-    page.wait_for_function("!document.activeElement.closest('dialog')")
+    expect(page.locator("dialog :focus")).to_have_count(0)
 
 
 def test_it_finds_conversations_clients_replies_and_pages(run_story, awa, chat, ibrahims):
