@@ -217,6 +217,13 @@ class LifecycleMixin(EventLogMixin):
         ) and not self.is_held_by(to):
             raise self._transfer_refusal(by)
 
+    def transfer(self: Conversation, to: User | Team, *, by: User, at: datetime, note: str = "") -> None:
+        """The holder or a supervisor gives it away; `note` is for whoever continues."""
+        if isinstance(to, Team):
+            self.transfer_to_team(to, by=by, at=at, note=note)
+        else:
+            self.transfer_to_agent(to, by=by, at=at, note=note)
+
     @transaction.atomic
     def transfer_to_agent(self: Conversation, to: User, *, by: User, at: datetime, note: str = "") -> None:
         """The holder or a supervisor gives it to a colleague, whether he is there or not. `note` is for him."""

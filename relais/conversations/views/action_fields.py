@@ -11,6 +11,8 @@ from relais.conversations.models import Conversation, ConversationEvent
 from relais.web.request_fields import id_field, parse_id, text_field
 from relais.web.responses import AgentRequest
 
+MAX_TRANSFER_NOTE_CHARACTERS = 500
+
 
 def event_field(request: AgentRequest, conversation: Conversation) -> ConversationEvent:
     return get_object_or_404(conversation.events, pk=id_field(request, "event"))
@@ -36,6 +38,10 @@ def recipient_field(request: AgentRequest) -> User | Team:
     if team is None:
         raise InvalidField("team", _("Choisissez une équipe dans la liste."))
     return team
+
+
+def transfer_note_field(request: AgentRequest) -> str:
+    return text_field(request, "note").strip()[:MAX_TRANSFER_NOTE_CHARACTERS]
 
 
 def undo_seconds_field(request: AgentRequest) -> int:

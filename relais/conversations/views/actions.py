@@ -11,7 +11,6 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from relais.accounts.models import Team
 from relais.action_errors import ActionRefused
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.conversations.views import pages
@@ -20,6 +19,7 @@ from relais.conversations.views.action_fields import (
     event_field,
     notify_client_field,
     recipient_field,
+    transfer_note_field,
     undo_seconds_field,
 )
 from relais.conversations.views.close_reason import close_reason_field
@@ -66,21 +66,18 @@ def reassign(request: AgentRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @agent_required
 def transfer(request: AgentRequest, pk: int) -> HttpResponse:
-    """To an agent, who holds it then, or to a team, in which it waits. GET is the form."""
+    """To an agent, who holds it then, or to a team, in which it waits. GET is the dialog."""
     conversation = get_conversation(request, pk)
     if request.method != "POST":
-        return pages.transfer_page(request, conversation)
-    note = text_field(request, "note").strip()[:MAX_REASON_CHARACTERS]
-
-    def action() -> None:
-        to = recipient_field(request)
-        if isinstance(to, Team):
-            conversation.transfer_to_team(to, by=request.user, at=now(), note=note)
-        else:
-            conversation.transfer_to_agent(to, by=request.user, at=now(), note=note)
-
+        return pages.transfer_dialog(request, conversation)
     return _perform(
-        request, conversation, action, message=_("La conversation est transférée."), redirect_to=("active",)
+        request,
+        conversation,
+        lambda: conversation.transfer(
+            recipient_field(request), by=request.user, at=now(), note=transfer_note_field(request)
+        ),
+        message=_("La conversation est transférée."),
+        redirect_to=("active",),
     )
 
 

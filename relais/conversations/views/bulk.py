@@ -21,7 +21,7 @@ from relais.accounts.models import Team, User
 from relais.action_errors import ActionRefused, InvalidField
 from relais.conversations.models import Conversation
 from relais.conversations.tags import MAX_TAG_CHARACTERS, Tag
-from relais.conversations.views.action_fields import notify_client_field, recipient_field
+from relais.conversations.views.action_fields import notify_client_field, recipient_field, transfer_note_field
 from relais.conversations.views.close_reason import close_reason_context, close_reason_field
 from relais.conversations.views.responses import refusal_code
 from relais.conversations.views.tags import filled_values
@@ -32,7 +32,6 @@ from relais.web.request_fields import text_field, text_list_field
 from relais.web.responses import AgentRequest, agent_required
 
 MAX_CONVERSATIONS = 100
-MAX_NOTE_CHARACTERS = 500
 MAX_LISTED_REFUSALS = 10
 ACTIONS: dict[str, Any] = {
     "take-over": gettext_lazy("Prendre en charge"),
@@ -112,18 +111,9 @@ def _action(request: AgentRequest) -> Action:
         add, remove = filled_values(request, "add"), filled_values(request, "remove")
         return lambda conversation: conversation.change_tags(add=add, remove=remove, by=user, at=now())
     if name == "transfer":
-        return _transfer(request)
+        to, note = recipient_field(request), transfer_note_field(request)
+        return lambda conversation: conversation.transfer(to, by=user, at=now(), note=note)
     raise InvalidField("action", _("Choisissez une action de la liste."))
-
-
-def _transfer(request: AgentRequest) -> Action:
-    user, to = request.user, recipient_field(request)
-    note = text_field(request, "note").strip()[:MAX_NOTE_CHARACTERS]
-    if isinstance(to, Team):
-        team = to
-        return lambda conversation: conversation.transfer_to_team(team, by=user, at=now(), note=note)
-    agent = to
-    return lambda conversation: conversation.transfer_to_agent(agent, by=user, at=now(), note=note)
 
 
 # -- pages ------------------------------------------------------------------------------------------------

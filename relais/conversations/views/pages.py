@@ -21,7 +21,7 @@ from relais.conversations.permissions import assignable_agents, permissions_for
 from relais.conversations.querysets import ConversationQuerySet
 from relais.conversations.refusal_texts import refusal_sentence
 from relais.conversations.views import lists
-from relais.conversations.views.responses import get_conversation
+from relais.conversations.views.responses import dialog_response, get_conversation
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
 from relais.notes.models import has_unread_mentions, mark_mentions_read
 from relais.web.responses import AgentRequest, agent_required
@@ -118,13 +118,13 @@ def chat_page(
     return lists.remember_tab(request, render(request, "conversations/chat.html", context, status=status))
 
 
-def transfer_page(request: AgentRequest, conversation: Conversation) -> HttpResponse:
+def transfer_dialog(request: AgentRequest, conversation: Conversation) -> HttpResponse:
     context = {
         "conversation": conversation,
         "assignable_agents": assignable_agents(conversation),
         "teams": Team.objects.all(),
     }
-    return render(request, "conversations/transfer.html", context)
+    return dialog_response(request, "conversations/_transfer_dialog.html", context)
 
 
 def panels_fragment(

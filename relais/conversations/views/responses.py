@@ -28,7 +28,7 @@ def get_conversation(request: AgentRequest, pk: int) -> Conversation:
 
 def refusal_code(request: AgentRequest, refusal: ActionRefused) -> str:
     """A conflict with oneself is a wrong state, not somebody else's conversation."""
-    is_own = isinstance(refusal, StateConflict) and refusal.agent == request.user
+    is_own = isinstance(refusal, StateConflict) and refusal.code == "held" and refusal.agent == request.user
     return "wrong_state" if is_own else refusal.code
 
 
@@ -36,9 +36,11 @@ def refusal_response(request: AgentRequest, refusal: ActionRefused) -> JsonRespo
     """The refusal as JSON: a conflict names who holds the conversation, or how it ended."""
     if not isinstance(refusal, StateConflict):
         return responses.refusal_response(refusal)
-    code = "wrong_state" if refusal.code == "held" and refusal.agent == request.user else refusal.code
     return responses.refusal_response(
-        refusal, code=code, status=refusal.status, agent=str(refusal.agent) if refusal.agent else None
+        refusal,
+        code=refusal_code(request, refusal),
+        status=refusal.status,
+        agent=str(refusal.agent) if refusal.agent else None,
     )
 
 

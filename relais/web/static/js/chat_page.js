@@ -8,7 +8,6 @@ import "./undo_send.js";
 import "./own_notes.js";
 import "./presence.js";
 import "./chat_header.js";
-import "./remote_dialog.js";
 import "./client_panel.js";
 import "./dialog_link.js";
 import "./back_to_list.js";

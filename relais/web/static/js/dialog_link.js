@@ -12,6 +12,13 @@ document.addEventListener("click", (event) => {
   if (!isLoading) openDialog(link);
 });
 
+// A link that is called a button reacts to the space bar, too.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== " " || !event.target.matches?.("a[data-dialog][role=button]")) return;
+  event.preventDefault();
+  event.target.click();
+});
+
 async function openDialog(link) {
   isLoading = true;
   const dialog = await fetchDialog(link.href).finally(() => (isLoading = false));
