@@ -36,7 +36,7 @@ SECTIONS = (
     Section("/dashboard/active", _("En cours"), "messages-square", count="active"),
     Section("/dashboard/conversations", _("Conversations"), "inbox"),
     Section("/dashboard/search", _("Recherche"), "search", in_menu_on_narrow=True),
-    Section("/dashboard/clients", _("Clients"), "contact-round"),
+    Section("/dashboard/clients", _("Clients"), "contact-round", in_menu_on_narrow=True),
     Section("/dashboard/quick-replies", _("Réponses"), "message-square-quote", in_menu_on_narrow=True),
     Section("/dashboard/flows", _("Parcours"), "workflow", Role.ADMIN),
     Section("/dashboard/users", _("Utilisateurs"), "users", Role.SUPER_ADMIN),
