@@ -29,6 +29,7 @@ class FillContext:
     brand: str
     today: date
     language: str
+    signature: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ VARIABLES = (
     Variable("client", gettext_lazy("nom du client"), lambda context: context.client_name, ("nom", "name")),
     Variable("prénom", gettext_lazy("prénom du client"), _first_name, ("first_name", "firstname")),
     Variable("agent", gettext_lazy("votre nom"), lambda context: context.agent_name),
+    Variable("signature", gettext_lazy("votre signature"), lambda context: context.signature),
     Variable("marque", gettext_lazy("nom de la marque"), lambda context: context.brand, ("brand",)),
     Variable("date", gettext_lazy("date du jour en toutes lettres"), _date_in_words),
 )
@@ -94,6 +96,7 @@ def context_for(user: User, conversation: Any = None) -> FillContext:
     return FillContext(
         client_name=SAMPLE_CLIENT_NAME if conversation is None else conversation.client.name,
         agent_name=str(user),
+        signature=user.signature,
         brand=company_settings.brand(),
         today=timezone.localdate(),
         language=get_language() or user.language,

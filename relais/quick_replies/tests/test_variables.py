@@ -49,3 +49,10 @@ def test_a_value_with_braces_is_not_filled_again():
 def test_the_context_of_a_conversation(held_by_awa, awa):
     context = context_for(awa, held_by_awa)
     assert (context.client_name, context.agent_name, context.brand) == ("Fatou", "Awa Diop", "Mercedes-Benz")
+
+
+@pytest.mark.django_db
+def test_the_signature_is_that_of_the_profile(held_by_awa, awa):
+    assert fill("À bientôt {signature}", context_for(awa, held_by_awa)) == "À bientôt"
+    awa.signature = "Awa, service client"
+    assert fill("À bientôt {signature}", context_for(awa, held_by_awa)) == "À bientôt Awa, service client"
