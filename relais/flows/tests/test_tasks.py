@@ -164,9 +164,9 @@ def workers_at_work(monkeypatch):
         await asyncio.wait(parts)
 
     def run():
-        loop.run_until_complete(work())
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
+        # It also ends the tasks that still record the outcome of a job.
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(work())
 
     thread = threading.Thread(target=run)
     thread.start()

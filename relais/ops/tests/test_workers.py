@@ -60,9 +60,9 @@ class WorkerHarness:
             return self.working.cancelled()
 
         def run():
-            self.was_cancelled = loop.run_until_complete(work())
-            loop.run_until_complete(loop.shutdown_default_executor())
-            loop.close()
+            # It also ends the tasks that still record the outcome of a job.
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                self.was_cancelled = runner.run(work())
 
         thread = threading.Thread(target=run)
         thread.start()

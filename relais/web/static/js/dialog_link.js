@@ -23,8 +23,9 @@ async function openDialog(link) {
   isLoading = true;
   const dialog = await fetchDialog(link.href).finally(() => (isLoading = false));
   if (!dialog) return showNotice(document.getElementById("notices").dataset.offline, "error");
-  const isOpenStill = document.getElementById(dialog.id);
-  if (isOpenStill || !link.isConnected) return;
+  // A live update may have replaced the link meanwhile; another conversation has other links.
+  const isOffered = [...document.querySelectorAll("a[data-dialog]")].some(({ href }) => href === link.href);
+  if (document.getElementById(dialog.id) || !isOffered) return;
   // Within the header, which is not replaced while one of its dialogs is open.
   (document.getElementById("chat-header") ?? document.body).append(dialog);
   dialog.addEventListener("close", () => dialog.remove());
