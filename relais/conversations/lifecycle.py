@@ -4,7 +4,8 @@ Opening is the columns' defaults (`inbound.sql`): with the bot, in the main menu
 
     bot (active) · waiting (transferred, no agent) · held (transferred, agent) · ended (the rest)
 
-Every verb is guard → one transaction → conditional change → event. Time is a parameter. `epoch` is the fencing token
+Every verb is guard → one transaction → conditional change → event; who may do what is in `permissions.py`. Time is a
+parameter. `epoch` is the fencing token
 (see `states.py`): it grows with `new_epoch=True` and nowhere else.
 """
 
@@ -23,6 +24,7 @@ from django.utils.translation import gettext as _
 from relais.accounts.models import Team, User
 from relais.action_errors import ActionRefused, InvalidField, NotAllowed
 from relais.company import company_settings
+from relais.conversations import permissions
 from relais.conversations.errors import StateConflict
 from relais.conversations.events import SYSTEM, Author, EventLogMixin
 from relais.conversations.querysets import ENDED, HELD, WAITING, WITH_BOT, ConversationQuerySet
@@ -107,26 +109,22 @@ class LifecycleMixin(EventLogMixin):
         that text is held in the outbox, so that `reopen` can undo all. Raises InvalidField without a required `reason`.
         """
         before = self.locked()
-        if not reason and before.may_be_closed_by(by):
+        if not reason and permissions.CLOSE.is_allowed(before, by):
             _check_reason_is_optional()
         tell = before.situation is Situation.HELD if tell_client is None else tell_client
         undo = {"seconds": undo_seconds, "status": before.status, "agent": before.agent_id}
-        guard = WITH_BOT | WAITING | HELD if by.is_supervisor else HELD & Q(agent=by)
         if not self._end(
             "conversation_closed",
             Status.COMPLETED,
             by=Author.from_user(by),
             at=at,
-            guard=guard,
+            guard=permissions.CLOSE.guard(by),
             new_epoch=True,
             metadata={"tell_client": tell}
             | ({"undo": undo} if undo_seconds else {})
             | ({"reason": reason} if reason else {}),
         ):
             raise self._refusal(by)
-
-    def may_be_closed_by(self: Conversation, user: User) -> bool:
-        return self.is_held_by(user) or (self.is_open and user.is_supervisor)
 
     @transaction.atomic
     def reopen(self: Conversation, by: User, *, at: datetime) -> None:
@@ -179,13 +177,12 @@ class LifecycleMixin(EventLogMixin):
     @transaction.atomic
     def hand_back(self: Conversation, by: User, *, at: datetime, reason: str = "") -> None:
         """Give the conversation to the bot. Its flow starts anew with the client's next message."""
-        guard = WAITING | HELD if by.is_supervisor else HELD & Q(agent=by)
         metadata = {"to": "bot", "reason": reason, "previous_agent": str(self.locked().agent or "")}
         if not self._transition(
             "agent_release",
             by=Author.from_user(by),
             at=at,
-            guard=guard,
+            guard=permissions.HAND_BACK.guard(by),
             new_epoch=True,
             metadata=metadata,
             status=Status.ACTIVE,
@@ -234,7 +231,7 @@ class LifecycleMixin(EventLogMixin):
             "agent_transfer",
             by=Author.from_user(by),
             at=at,
-            guard=self._transfer_guard(by) & ~Q(agent=to),
+            guard=permissions.TRANSFER.guard(by) & ~Q(agent=to),
             new_epoch=True,
             metadata={"to": to.pk, "to_name": str(to), "reason": note},
             status=Status.TRANSFERRED,
@@ -252,7 +249,7 @@ class LifecycleMixin(EventLogMixin):
             "agent_transfer",
             by=Author.from_user(by),
             at=at,
-            guard=self._transfer_guard(by) & ~(WAITING & Q(team=to)),
+            guard=permissions.TRANSFER.guard(by) & ~(WAITING & Q(team=to)),
             new_epoch=True,
             metadata={"to_team": to.pk, "to_name": str(to), "reason": note},
             status=Status.TRANSFERRED,
@@ -263,9 +260,6 @@ class LifecycleMixin(EventLogMixin):
             return
         if self.situation is not Situation.WAITING or self.team_id != to.pk or not by.is_supervisor:
             raise self._transfer_refusal(by)
-
-    def _transfer_guard(self, by: User) -> Q:
-        return WAITING | HELD if by.is_supervisor else HELD & Q(agent=by)
 
     def _transfer_refusal(self: Conversation, by: User) -> ActionRefused:
         return self._refusal(by, with_bot=_("Le bot tient cette conversation : prenez-la d'abord en charge."))

@@ -1,27 +1,61 @@
-"""What a user may do with one conversation: take over, write, resend, close, hand back, transfer.
+"""What a user may do with one conversation: take over, write, resend, close, hand back, transfer, snooze.
 
-This decides which buttons a page shows. It is not the enforcement: every verb of `lifecycle` and `outbound` has a
-guard. « Renvoyer » and « C'est arrivé » need both `is_resendable` (of the message: its fragment is the same for every
-viewer) and `may_resend` (of the viewer: `bubble.css` shows the buttons by the page's `data-may-resend`). Which views a
-role may open at all is in `relais.accounts.permissions`; which conversations a user may see is
-`User.reachable_conversations()`.
+The rules of the holder's actions stand here once. The verbs enforce them in the statement that changes the row; the
+pages read them to show buttons.
+
+« Renvoyer » and « C'est arrivé » need both `is_resendable` (of the message: its fragment is the same for every viewer)
+and `may_resend` (of the viewer: `bubble.css` shows the buttons by the page's `data-may-resend`). Which views a role may
+open at all is in `relais.accounts.permissions`; which conversations a user may see is `User.reachable_conversations()`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from relais.accounts.models import User
-from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
+from relais.conversations.querysets import HELD, WAITING, WITH_BOT
 from relais.conversations.service_window import send_obstacle
 from relais.conversations.states import Situation
+
+if TYPE_CHECKING:
+    from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 
 PROBLEM_STATES = ("failed", "refused", "uncertain")
 # Reasons after which a resend makes no sense: a take-over, the end or its author cancelled the message.
 FINAL_REASONS = ("taken_over", "ended", "resent", "undone")
+
+CONDITIONS = {Situation.BOT: WITH_BOT, Situation.WAITING: WAITING, Situation.HELD: HELD}
+
+
+@dataclass(frozen=True)
+class HolderAction:
+    """An action of the agent who holds the conversation, and of supervisors whoever holds it."""
+
+    supervisor_situations: tuple[Situation, ...]
+    """Where supervisors may do it."""
+
+    def is_allowed(self, conversation: Conversation, user: User) -> bool:
+        is_supervised = user.is_supervisor and conversation.situation in self.supervisor_situations
+        return is_supervised or conversation.is_held_by(user)
+
+    def guard(self, user: User) -> Q:
+        """The condition on the row under which `user` may do it."""
+        if not user.is_supervisor:
+            return HELD & Q(agent=user)
+        guard = Q()
+        for situation in self.supervisor_situations:
+            guard |= CONDITIONS[situation]
+        return guard
+
+
+CLOSE = HolderAction((Situation.BOT, Situation.WAITING, Situation.HELD))
+HAND_BACK = HolderAction((Situation.WAITING, Situation.HELD))
+TRANSFER = HolderAction((Situation.WAITING, Situation.HELD))
+SNOOZE = HolderAction((Situation.HELD,))
 
 
 @dataclass(frozen=True)
@@ -53,18 +87,16 @@ class Permissions:
 
 def permissions_for(conversation: Conversation, user: User, *, at: datetime) -> Permissions:
     situation = conversation.situation
-    is_mine = situation is Situation.HELD and conversation.agent_id == user.pk
-    is_supervisor = user.is_supervisor
     window_closes_at = conversation.window_closes_at()
     return Permissions(
         situation=situation.value,
-        is_mine=is_mine,
+        is_mine=conversation.is_held_by(user),
         may_take_over=situation in (Situation.BOT, Situation.WAITING),
-        may_close=conversation.may_be_closed_by(user),
+        may_close=CLOSE.is_allowed(conversation, user),
         may_choose_to_notify=situation in (Situation.BOT, Situation.WAITING),
-        may_snooze=situation is Situation.HELD and (is_mine or is_supervisor),
-        may_hand_back=is_mine or (is_supervisor and situation in (Situation.WAITING, Situation.HELD)),
-        may_transfer=is_mine or (is_supervisor and situation in (Situation.WAITING, Situation.HELD)),
+        may_snooze=SNOOZE.is_allowed(conversation, user),
+        may_hand_back=HAND_BACK.is_allowed(conversation, user),
+        may_transfer=TRANSFER.is_allowed(conversation, user),
         window_closes_at=window_closes_at,
         write_blocked_by=send_obstacle(conversation, window_closes_at, at=at),
     )

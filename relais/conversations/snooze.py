@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from relais.accounts.models import User
 from relais.action_errors import InvalidField
+from relais.conversations import permissions
 from relais.conversations.errors import StateConflict
 from relais.conversations.events import SYSTEM, Author
 from relais.conversations.querysets import ConversationQuerySet
@@ -83,7 +84,7 @@ class SnoozeMixin:
 
     def _lock_to_snooze(self: Conversation, by: User) -> Conversation:
         locked = self.locked()
-        if locked.situation is Situation.HELD and (by.is_supervisor or locked.agent_id == by.pk):
+        if permissions.SNOOZE.is_allowed(locked, by):
             return locked
         if locked.is_open and locked.situation is not Situation.HELD and by.is_supervisor:
             raise StateConflict(
