@@ -18,15 +18,12 @@ from yarl import URL
 
 from relais.company import company_settings
 from relais.db_connection import release_connection_unless_in_transaction
-from relais.flows import engine
+from relais.flows import engine, http_limits
 from relais.flows.engine.limits import MAX_RESPONSE_BYTES
 from relais.flows.engine.twilio_hosts import is_twilio_api, is_twilio_function
 from relais.flows.outbound_request import OutboundRequest
 from relais.ssrf_protection import AddressForbidden, check_literal, checked_session
 
-REQUEST_TIMEOUT_SECONDS = 10.0
-"""For the whole request: name resolution, connection, headers, body and redirects."""
-MAX_REDIRECTS = 5
 SEE_OTHER_STATUSES = (301, 302, 303)
 
 
@@ -53,7 +50,7 @@ def send_request(request: OutboundRequest, allowed_hosts: frozenset[str]) -> eng
     try:
         return asyncio.run(_request_within_deadline(request, allowed_hosts))
     except TimeoutError:
-        reason = f"no whole answer within {REQUEST_TIMEOUT_SECONDS:g} seconds"
+        reason = f"no whole answer within {http_limits.REQUEST_TIMEOUT_SECONDS:g} seconds"
         return engine.RequestResult.failed(request.ref, reason)
     except (AddressForbidden, CannotAuthenticate, OSError, ValueError, aiohttp.ClientError) as error:
         return engine.RequestResult.failed(request.ref, str(error) or type(error).__name__)
@@ -65,7 +62,10 @@ async def _request_within_deadline(
     first_hop = _first_hop(request)
     if first_hop.url != request.url:
         allowed_hosts |= {urlsplit(first_hop.url).hostname or ""}
-    async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS), checked_session(allowed_hosts) as session:
+    async with (
+        asyncio.timeout(http_limits.REQUEST_TIMEOUT_SECONDS),
+        checked_session(allowed_hosts) as session,
+    ):
         return await _follow(session, request, first_hop, allowed_hosts)
 
 
@@ -77,7 +77,7 @@ async def _follow(
 ) -> engine.RequestResult:
     method, url, body = request.method, first_hop.url, request.body
     headers = dict(first_hop.headers)
-    for _hop in range(MAX_REDIRECTS + 1):
+    for _hop in range(http_limits.MAX_REDIRECTS + 1):
         async with _send(session, method, url, body, request, headers, allowed_hosts) as response:
             location = response.headers.get("Location")
             if not (request.follow_redirects and 300 <= response.status < 400 and location):

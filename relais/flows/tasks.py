@@ -14,9 +14,10 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 from procrastinate.jobs import Job
 
-from relais.flows import host_limits, runner
+from relais.flows import host_limiter, runner
 from relais.flows.engine import RequestResult
-from relais.flows.host_limits import BUSY_HOST_DELAYS_SECONDS, HostBusy
+from relais.flows.host_limiter import HostBusy
+from relais.flows.http_limits import BUSY_HOST_DELAYS_SECONDS
 from relais.flows.models import Execution
 from relais.flows.outbound_request import OutboundRequest
 
@@ -105,7 +106,7 @@ def _fetch(request: OutboundRequest, *, raises_if_busy: bool) -> RequestResult:
     from relais.flows import http_client
 
     try:
-        with host_limits.host_limiter.request_to(request.url):
+        with host_limiter.host_limiter.request_to(request.url):
             return http_client.fetch(request)
     except HostBusy:
         if raises_if_busy:

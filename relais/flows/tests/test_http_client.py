@@ -19,7 +19,7 @@ from twilio.request_validator import RequestValidator
 from relais import ssrf_protection
 from relais.company import company_settings
 from relais.emulator.testing import ServerThread
-from relais.flows import http_client
+from relais.flows import http_client, http_limits
 from relais.flows.outbound_request import OutboundRequest
 from relais.flows.tests.raw_host import ENDLESS, SLOW_HOSTS, raw_hosts
 
@@ -158,7 +158,7 @@ def test_an_endless_response_fails(server, listed, path, why):
 
 
 def test_a_slow_host_times_out(server, listed, monkeypatch):
-    monkeypatch.setattr(http_client, "REQUEST_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(http_limits, "REQUEST_TIMEOUT_SECONDS", 0.2)
     assert "0.2 seconds" in asks(server, "/slow").failure
 
 
@@ -178,8 +178,8 @@ def host():
 
 @pytest.mark.parametrize("behaviour", SLOW_HOSTS)
 def test_the_deadline_is_for_the_whole_request(host, listed, monkeypatch, behaviour):
-    monkeypatch.setattr(http_client, "REQUEST_TIMEOUT_SECONDS", 0.5)
-    monkeypatch.setattr(http_client, "MAX_REDIRECTS", ENDLESS)
+    monkeypatch.setattr(http_limits, "REQUEST_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(http_limits, "MAX_REDIRECTS", ENDLESS)
     began = time.monotonic()
     answer = asks(None, "/", at=host(behaviour))
     assert answer.failure and not answer.status
@@ -187,7 +187,7 @@ def test_the_deadline_is_for_the_whole_request(host, listed, monkeypatch, behavi
 
 
 def test_the_deadline_includes_the_name_look_up(listed, monkeypatch):
-    monkeypatch.setattr(http_client, "REQUEST_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(http_limits, "REQUEST_TIMEOUT_SECONDS", 0.2)
     finished = threading.Event()
     monkeypatch.setattr(ssrf_protection.socket, "getaddrinfo", lambda *address: finished.wait(60) and [])
     try:
@@ -197,7 +197,7 @@ def test_the_deadline_includes_the_name_look_up(listed, monkeypatch):
 
 
 def test_the_deadline_includes_the_connection(listed, monkeypatch):
-    monkeypatch.setattr(http_client, "REQUEST_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(http_limits, "REQUEST_TIMEOUT_SECONDS", 0.2)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)

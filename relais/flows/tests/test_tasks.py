@@ -14,8 +14,8 @@ from relais import jobs
 from relais.company import company_settings
 from relais.db_connection import releasing_connection
 from relais.emulator.testing import wait_for
-from relais.flows import engine, host_limits, http_client, tasks
-from relais.flows.host_limits import HostBusy, HostLimiter
+from relais.flows import engine, host_limiter, http_client, http_limits, tasks
+from relais.flows.host_limiter import HostBusy, HostLimiter
 from relais.flows.models import Execution
 from relais.flows.tests.builders import attempt, flow_of, posts, published, says, state, to
 from relais.flows.tests.raw_host import ENDLESS, SLOW_HOSTS, raw_hosts
@@ -54,8 +54,8 @@ def clock():
 
 @pytest.fixture
 def limiter(monkeypatch):
-    limiter = HostLimiter(host_limits.MAX_REQUESTS_PER_HOST)
-    monkeypatch.setattr(host_limits, "host_limiter", limiter)
+    limiter = HostLimiter(http_limits.MAX_REQUESTS_PER_HOST)
+    monkeypatch.setattr(host_limiter, "host_limiter", limiter)
     return limiter
 
 
@@ -105,7 +105,7 @@ def test_a_bot_whose_request_is_in_progress_is_not_woken(fatou_writes, clock):
 def test_a_busy_host_is_retried_and_then_fails(fatou_writes, clock, limiter, monkeypatch):
     published(flow_with_request("https://crm.example"), clock)
     conversation = fatou_writes("bonjour")
-    monkeypatch.setattr(host_limits, "host_limiter", HostLimiter(0))
+    monkeypatch.setattr(host_limiter, "host_limiter", HostLimiter(0))
     tasks.run_bot(attempt(0), conversation.pk)
     for count in range(len(tasks.BUSY_HOST_DELAYS_SECONDS)):
         [job] = waiting_requests()
@@ -123,7 +123,7 @@ def test_a_busy_host_is_retried_and_then_fails(fatou_writes, clock, limiter, mon
 def test_a_busy_host_does_not_fail_the_execution(fatou_writes, clock, monkeypatch):
     published(flow_with_request("https://crm.example"), clock)
     conversation = fatou_writes("bonjour")
-    monkeypatch.setattr(host_limits, "host_limiter", HostLimiter(0))
+    monkeypatch.setattr(host_limiter, "host_limiter", HostLimiter(0))
     tasks.run_bot_with_requests(attempt(tasks.MAX_ATTEMPTS), conversation.pk)
     assert conversation.executions.get().ended_at is None
     assert waiting_requests().exists()
@@ -182,8 +182,8 @@ def workers_at_work(monkeypatch):
 @pytest.mark.django_db(transaction=True)
 def test_slow_hosts_do_not_delay_bots_without_requests(fatou_writes, clock, limiter, monkeypatch):
     """With each kind of slow host, and more waiting conversations than there are slots in all queues."""
-    monkeypatch.setattr(http_client, "REQUEST_TIMEOUT_SECONDS", 2 * TIMEOUT_SECONDS)
-    monkeypatch.setattr(http_client, "MAX_REDIRECTS", ENDLESS)
+    monkeypatch.setattr(http_limits, "REQUEST_TIMEOUT_SECONDS", 2 * TIMEOUT_SECONDS)
+    monkeypatch.setattr(http_limits, "MAX_REDIRECTS", ENDLESS)
     published(flow_with_request("{{trigger.message.Body}}"), clock)
     slots = QUEUE_CONCURRENCY[tasks.REQUEST_QUEUE]
     with workers_at_work(monkeypatch), raw_hosts() as host:
@@ -199,5 +199,5 @@ def test_slow_hosts_do_not_delay_bots_without_requests(fatou_writes, clock, limi
             TIMEOUT_SECONDS,
             "the other bot to answer",
         )
-        assert max(in_progress.values()) <= host_limits.MAX_REQUESTS_PER_HOST
+        assert max(in_progress.values()) <= http_limits.MAX_REQUESTS_PER_HOST
         ProcrastinateJob.objects.filter(status="todo").delete()

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-MAX_REQUESTS_PER_HOST = 4
-BUSY_HOST_DELAYS_SECONDS = (1, 2, 4, 8)
-"""The delays before each retry of a request to a busy host; after the last one, the request has failed."""
+from relais.flows.http_limits import MAX_REQUESTS_PER_HOST
 
 
 class HostBusy(Exception):
