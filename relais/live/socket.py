@@ -14,8 +14,6 @@ from relais.live import metrics
 from relais.live.frames import Frame
 from relais.live.protocol import Viewer
 
-PING_SECONDS = 20
-"""Between two pings; a socket that answers none for as long is dropped. `web_process.py` gives it to uvicorn."""
 MAX_QUEUED_FRAMES = 256
 SEND_TIMEOUT_SECONDS = 20.0
 """For one frame, or for the close frame."""
