@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from relais.accounts.models import User
-from relais.conversations.client_search import MAX_SEARCH_CHARACTERS
 from relais.conversations.list_order import BY_ACTIVITY, BY_WAIT, ListOrder, order_of_own
+from relais.conversations.list_search import MAX_SEARCH_CHARACTERS
 from relais.conversations.models import Conversation, ConversationTag, MessageDelivery
-from relais.conversations.querysets import HELD, WAITING, WITH_BOT, ConversationQuerySet
+from relais.conversations.querysets import ConversationQuerySet
 from relais.conversations.states import DeliveryState, Situation, Status
 from relais.conversations.tags import Tag
 from relais.text import parse_primary_key
@@ -32,7 +32,7 @@ class Tab:
     empty_message: Any
     empty_hint: Any
     count: str = ""
-    """The key of its number in `open_counts` and in live `counts` frames."""
+    """The key of its number in `list_counts.py` and in live `counts` frames."""
 
 
 TABS = (
@@ -119,21 +119,6 @@ def conversations_in_tab(tab: Tab, user: User) -> ConversationQuerySet:
 
 def order_of_tab(tab: Tab, user: User) -> ListOrder:
     return {"mine": order_of_own(user), "pending": BY_WAIT}.get(tab.key, BY_ACTIVITY)
-
-
-def open_counts(user: User) -> dict[str, int]:
-    """How many conversations each tab lists, and how many of his own the user has not read."""
-    conversations: ConversationQuerySet = user.reachable_conversations()
-    mine = HELD & Q(agent=user, snoozed_at=None)
-    counts: dict[str, int] = conversations.open().aggregate(
-        mine=Count("pk", filter=mine),
-        snoozed=Count("pk", filter=HELD & Q(agent=user, snoozed_at__isnull=False)),
-        unread_mine=Count("pk", filter=mine & Q(last_inbound_seq__gt=F("read_seq"))),
-        pending=Count("pk", filter=WAITING),
-        bot=Count("pk", filter=WITH_BOT),
-        open=Count("pk"),
-    )
-    return counts
 
 
 STATUSES: dict[str, Any] = {

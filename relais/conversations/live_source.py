@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, LiteralString
 
 from django.conf import settings
@@ -16,9 +15,10 @@ from django.db import DatabaseError
 from django.db.models import prefetch_related_objects
 from psycopg.rows import class_row
 
-from relais.accounts.roles import Role, is_at_least
 from relais.conversations import fragments, list_rows
 from relais.conversations.event_types import MESSAGE_EVENT_TYPES
+from relais.conversations.list_counts import OpenCounts
+from relais.conversations.live_viewers import VIEWERS_SQL, Viewer, may_see
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.live.pool import Database
 from relais.live.protocol import Change, ChangeBatch, ConversationVersion, TeamScope
@@ -28,11 +28,6 @@ from relais.notes.models import Note
 log = logging.getLogger(__name__)
 LATEST_LIMIT = 100
 
-VIEWERS_SQL = """
-select id, coalesce(nullif(trim(full_name), ''), email) as name, password,
-       is_active and (not is_demo or %s) as is_active, language, role, team_id
-  from users where id = any(%s)
-"""
 VERSIONS_SQL = "select id, rev, team_id, read_seq from conversations where id = any(%s)"
 LATEST_VERSIONS_SQL = (
     "select id, rev, team_id, read_seq from conversations order by last_activity_at desc, id desc limit %s"
@@ -73,87 +68,6 @@ select e.conversation_id, e.id, e.seq, m.rev
   join conversation_events e on e.conversation_id = requested.id and e.metadata ? 'media'
   join media m on m.event_id = e.id and m.rev > requested.since and m.rev <= requested.until
 """
-OPEN_COUNTS_SQL = """
-select team_id, status, agent_id, count(*), count(*) filter (where snoozed_at is not null),
-       count(*) filter (where last_inbound_seq > read_seq and snoozed_at is null)
-  from conversations where status in ('active', 'transferred') group by 1, 2, 3
-"""
-# Few rows: the index contains unread mentions only.
-UNREAD_MENTIONS_SQL = """
-select m.user_id, c.team_id, count(*)
-  from note_mentions m join notes n on n.id = m.note_id join conversations c on c.id = n.conversation_id
- where m.read_at is null group by 1, 2
-"""
-
-
-@dataclass(frozen=True)
-class Viewer:
-    id: int
-    name: str
-    password: str
-    is_active: bool
-    language: str
-    role: str
-    team_id: int | None
-
-    @property
-    def reach(self) -> tuple[str, int | None]:
-        return self.role, self.team_id
-
-
-def may_see(viewer: Viewer, team_id: int | None) -> bool:
-    """Whether this user may see a conversation of that team. Must agree with `User.reachable_conversations()`."""
-    return viewer.is_active and (
-        is_at_least(viewer.role, Role.SUPERVISOR) or team_id is None or team_id == viewer.team_id
-    )
-
-
-class OpenCounts:
-    """Numbers of open conversations per team, status and holder, summed for each viewer, and his unread mentions."""
-
-    def __init__(
-        self,
-        rows: Iterable[tuple[int | None, str, int | None, int, int, int]],
-        unread_mentions: Iterable[tuple[int, int | None, int]] = (),
-    ) -> None:
-        self.mentions: defaultdict[int, list[tuple[int | None, int]]] = defaultdict(list)
-        for user, team, count in unread_mentions:
-            self.mentions[user].append((team, count))
-        self.situations: defaultdict[int | None, Counter[str]] = defaultdict(Counter)
-        self.mine: defaultdict[int | None, Counter[int]] = defaultdict(Counter)
-        self.snoozed: defaultdict[int | None, Counter[int]] = defaultdict(Counter)
-        self.unread: defaultdict[int | None, Counter[int]] = defaultdict(Counter)
-        self.by_reach: dict[object, tuple[list[int | None], Counter[str]]] = {}
-        for team, status, agent, count, snoozed, unread in rows:
-            situation = "bot" if status == "active" else "pending" if agent is None else "held"
-            self.situations[team][situation] += count
-            if situation == "held" and agent is not None:
-                self.mine[team][agent] += count - snoozed
-                self.snoozed[team][agent] += snoozed
-                self.unread[team][agent] += unread
-
-    def for_viewer(self, viewer: Any) -> dict[str, int]:
-        teams, totals = self._within_reach(viewer)
-        return {
-            "active": totals["bot"] + totals["held"],
-            "bot": totals["bot"],
-            "held": totals["held"],
-            "pending": totals["pending"],
-            "mine": sum(self.mine[team][viewer.id] for team in teams),
-            "snoozed": sum(self.snoozed[team][viewer.id] for team in teams),
-            "unread_mine": sum(self.unread[team][viewer.id] for team in teams),
-            "mentions": sum(
-                count for team, count in self.mentions.get(viewer.id, ()) if may_see(viewer, team)
-            ),
-        }
-
-    def _within_reach(self, viewer: Any) -> tuple[list[int | None], Counter[str]]:
-        """The teams this viewer reaches and their totals, computed once for all viewers with the same reach."""
-        reach = (viewer.is_active, viewer.role, viewer.team_id)
-        if reach not in self.by_reach:
-            teams = [team for team in self.situations if may_see(viewer, team)]
-            self.by_reach[reach] = teams, sum((self.situations[team] for team in teams), Counter[str]())
-        return self.by_reach[reach]
 
 
 class ConversationSource:
@@ -204,8 +118,7 @@ class ConversationSource:
         return {id: ChangeBatch(version, changes[id], until[id]) for id, version in versions.items()}
 
     async def open_counts(self, db: Database) -> OpenCounts:
-        rows = await (await db.execute(OPEN_COUNTS_SQL)).fetchall()
-        return OpenCounts(rows, await (await db.execute(UNREAD_MENTIONS_SQL)).fetchall())
+        return await OpenCounts.from_database(db)
 
     def render(self, changes: Sequence[Change]) -> list[str]:
         rows = {

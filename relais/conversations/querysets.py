@@ -10,7 +10,7 @@ from django.db import models, transaction
 from django.db.models import F, OuterRef, Q, Subquery
 
 from relais.accounts.models import User
-from relais.conversations.client_search import matches_client
+from relais.conversations.list_search import matches_client
 from relais.conversations.states import ENDED_STATUSES, OPEN_STATUSES, DeliveryState, Status
 from relais.conversations.time_limits import MAX_RETRY_DELAY, MAX_UNDO_HOLD, UNCERTAIN_HOLD
 
@@ -89,7 +89,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
                 self.filter(pk__in=batch).update(rev=F("rev") + 1)
 
     def search(self, text: str) -> ConversationQuerySet:
-        """The client's name or number contains `text` (see `client_search.py`)."""
+        """The client's name or number contains `text` (see `list_search.py`)."""
         return self.filter(matches_client(text))
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from relais.accounts.models import Team, User
 from relais.accounts.roles import Role
-from relais.conversations.live_source import ConversationSource, may_see
+from relais.conversations.live_source import ConversationSource
+from relais.conversations.live_viewers import may_see
 from relais.conversations.models import Conversation
 from relais.live.pool import connect_to_listen
 

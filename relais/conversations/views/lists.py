@@ -16,6 +16,7 @@ from relais.action_errors import InvalidField
 from relais.conversations import fragments, list_filters, list_order, list_rows
 from relais.conversations.drafts import conversations_with_draft
 from relais.conversations.keyset_pagination import PAGE_SIZE, SIDEBAR_SIZE, paginate
+from relais.conversations.list_counts import open_counts
 from relais.conversations.list_filters import Tab
 from relais.conversations.list_order import ListOrder
 from relais.conversations.models import Conversation
@@ -159,7 +160,7 @@ def _saved_views_context(request: AgentRequest) -> dict[str, Any]:
 
 
 def _tabs_context(user: User, tab: Tab) -> dict[str, Any]:
-    counts = list_filters.open_counts(user)
+    counts = open_counts(user)
     return {
         "tab": tab,
         "tabs": [(each, counts[each.count]) for each in list_filters.TABS],
