@@ -112,10 +112,15 @@ def _menu_choice(event: ConversationEvent) -> str:
 
 
 def _free_input(event: ConversationEvent) -> str:
-    step = FIELD_LABELS.get(str(event.metadata.get("field", ""))) or humanize(
-        str(event.metadata.get("step", ""))
-    )
-    return _("Réponse à « %(step)s »") % {"step": _(step)} if step else _("Réponse au bot")
+    step = asked_for(event)
+    return _("Réponse à « %(step)s »") % {"step": step} if step else _("Réponse au bot")
+
+
+def asked_for(event: ConversationEvent) -> str:
+    """What the bot asked the client for, such as « Nom »; empty if it is unknown."""
+    field, step = (str(event.metadata.get(name, "")) for name in ("field", "step"))
+    label = FIELD_LABELS.get(field) or humanize(step)
+    return _(label) if label else ""
 
 
 def event_time(event: ConversationEvent) -> datetime | None:

@@ -31,20 +31,47 @@ class TimelinePage:
     items: list[TimelineItem]
     earlier_before: int | None
     """The cursor of the page before this one, a seq; None on the first page."""
+    later_after: int | None
+    """The cursor of the page after this one, a seq; None on the last page."""
 
 
-def timeline_page(conversation: Conversation, *, before: int | None = None) -> TimelinePage:
-    """The last events, or the last ones whose seq is below `before`, with the notes written between them."""
+@dataclass(frozen=True)
+class TimelineCursor:
+    """Which events a page shows, by their seq: at most one of these is given, else the last ones."""
+
+    before: int | None = None
+    after: int | None = None
+    around: int | None = None
+
+    @property
+    def first_seq(self) -> int | None:
+        if self.after is not None:
+            return self.after + 1
+        return max(1, self.around - PAGE_SIZE // 2) if self.around is not None else None
+
+
+LAST_PAGE = TimelineCursor()
+
+
+def timeline_page(conversation: Conversation, cursor: TimelineCursor = LAST_PAGE) -> TimelinePage:
+    """A page of the timeline, with the notes written between its events. The seqs of a conversation have no gap."""
     events = conversation.history().prefetch_related("resends")
-    if before is not None:
-        events = events.filter(seq__lt=before)
-    newest_first = list(events.order_by("-seq")[: PAGE_SIZE + 1])
-    page = newest_first[:PAGE_SIZE][::-1]
-    has_earlier = len(newest_first) > PAGE_SIZE
-    first_seq = page[0].seq if has_earlier else 0
-    notes = Note.objects.filter(conversation=conversation).after_events(first_seq, before_seq=before)
+    if (first := cursor.first_seq) is not None:
+        page = list(events.filter(seq__gte=first, seq__lt=first + PAGE_SIZE).order_by("seq"))
+    else:
+        if cursor.before is not None:
+            events = events.filter(seq__lt=cursor.before)
+        page = list(events.order_by("-seq")[:PAGE_SIZE])[::-1]
+    if not page:
+        return TimelinePage([], earlier_before=None, later_after=None)
+    first_seq, last_seq = page[0].seq, page[-1].seq
+    earlier_before = first_seq if first_seq > 1 else None
+    later_after = last_seq if last_seq < conversation.seq else None
+    notes = Note.objects.filter(conversation=conversation).after_events(
+        first_seq if earlier_before else 0, before_seq=last_seq + 1 if later_after else None
+    )
     entries = _in_order(page, notes.prefetch_related("mentions").order_by("after_seq", "id"))
-    return TimelinePage(_items(entries), earlier_before=first_seq if has_earlier else None)
+    return TimelinePage(_items(entries), earlier_before, later_after)
 
 
 def _in_order(events: Iterable[ConversationEvent], notes: Iterable[Note]) -> list[ConversationEvent | Note]:

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.timezone import now
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from relais.accounts.models import Team, User
 from relais.action_errors import ActionRefused
 from relais.company import messenger
-from relais.conversations import fragments, timeline
+from relais.conversations import event_text, fragments, timeline
 from relais.conversations.dashboard_stats import dashboard_stats
 from relais.conversations.drafts import conversations_with_draft, draft_of
+from relais.conversations.event_types import EventType
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.permissions import assignable_agents, permissions_for
 from relais.conversations.querysets import ConversationQuerySet
 from relais.conversations.refusal_texts import refusal_sentence
+from relais.conversations.timeline import TimelineCursor
 from relais.conversations.views import lists
 from relais.conversations.views.responses import dialog_response, get_conversation
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
 from relais.notes.models import has_unread_mentions, mark_mentions_read
+from relais.text import parse_primary_key
 from relais.web.responses import AgentRequest, agent_required
 
 MAX_OTHER_CONVERSATIONS = 10
+MAX_BOT_ANSWERS = 20
 
 
 @require_safe
@@ -86,7 +92,10 @@ def panels(request: AgentRequest, pk: int) -> HttpResponse:
 @agent_required
 def earlier_messages(request: AgentRequest, pk: int) -> HttpResponse:
     conversation = get_conversation(request, pk)
-    page = timeline.timeline_page(conversation, before=_before(request))
+    page = timeline.timeline_page(conversation, _timeline_cursor(request, conversation))
+    # It is inserted at an edge of what the reader has: there is nothing to load on that side of it.
+    is_later = "after" in request.GET
+    page = replace(page, earlier_before=None) if is_later else replace(page, later_after=None)
     context = {"conversation": conversation, "timeline": page}
     return render(request, "conversations/_timeline_page.html", context)
 
@@ -143,8 +152,7 @@ def _panes_context(request: AgentRequest, conversation: Conversation) -> dict[st
     """The conversation was read before its events: the socket resends what happens in between, from its rev."""
     return {
         **_panels_context(request, conversation),
-        "timeline": timeline.timeline_page(conversation, before=_before(request)),
-        "is_earlier_page": _before(request) is not None,
+        "timeline": timeline.timeline_page(conversation, _timeline_cursor(request, conversation)),
     }
 
 
@@ -168,10 +176,22 @@ def _panels_context(request: AgentRequest, conversation: Conversation) -> dict[s
         "tags": conversation.tag_labels(),
         "other_conversations": _other_conversations(request.user, conversation),
         "successor": _successor(request.user, conversation),
+        "bot_answers": _bot_answers(conversation),
     }
 
 
 # -- helpers ----------------------------------------------------------------------------------------------
+
+
+def _bot_answers(conversation: Conversation) -> list[tuple[str, str]]:
+    """What the client answered to the bot, by what it asked for: the last answer to each question."""
+    answers = conversation.events.filter(event_type=EventType.FREE_INPUT).order_by("-seq")[:MAX_BOT_ANSWERS]
+    latest: dict[str, str] = {}
+    for event in answers:
+        latest.setdefault(
+            event_text.asked_for(event) or gettext("Réponse au bot"), event_text.event_quote(event)
+        )
+    return [(label, value) for label, value in reversed(latest.items()) if value]
 
 
 def _successor(user: User, conversation: Conversation) -> Conversation | None:
@@ -197,6 +217,20 @@ def _reconciliation_context(user: User) -> dict[str, Any]:
     return {"reconciliation": messenger.reconciliation_state(at=now()) if user.is_supervisor else None}
 
 
-def _before(request: AgentRequest) -> int | None:
-    before = request.GET.get("before", "")
-    return int(before) if before.isascii() and before.isdigit() and len(before) < 10 else None
+def _timeline_cursor(request: AgentRequest, conversation: Conversation) -> TimelineCursor:
+    """`around` is the id of an element: `message-12`, `event-12` or `note-3`."""
+    kind, _, number = request.GET.get("around", "").partition("-")
+    if pk := parse_primary_key(number):
+        return TimelineCursor(around=_seq_of(kind, pk, conversation))
+    return TimelineCursor(before=_seq_field(request, "before"), after=_seq_field(request, "after"))
+
+
+def _seq_of(kind: str, pk: int, conversation: Conversation) -> int | None:
+    if kind == "note":
+        return conversation.notes.filter(pk=pk).values_list("after_seq", flat=True).first()
+    return conversation.events.filter(pk=pk).values_list("seq", flat=True).first()
+
+
+def _seq_field(request: AgentRequest, name: str) -> int | None:
+    text = request.GET.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

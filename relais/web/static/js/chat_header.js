@@ -10,10 +10,10 @@ const $ = (id) => document.getElementById(id);
 
 let request;
 
-async function refresh() {
+export async function refreshHeader() {
   const chat = chatElement();
   const dialog = $("chat-header").querySelector("dialog[open]");
-  if (dialog) return dialog.addEventListener("close", refresh, { once: true });
+  if (dialog) return dialog.addEventListener("close", refreshHeader, { once: true });
   request?.abort(); // the latest request wins, in whatever order responses arrive
   const { signal } = (request = new AbortController());
   const response = await fetch(chat.dataset.headerUrl, { headers: { "X-Requested-With": "fetch" }, signal }).catch(() => null);
@@ -57,7 +57,7 @@ function changesHeader(node) {
 }
 
 const additions = new MutationObserver((changes) => {
-  if (changes.some(({ addedNodes }) => [...addedNodes].some(changesHeader))) refresh();
+  if (changes.some(({ addedNodes }) => [...addedNodes].some(changesHeader))) refreshHeader();
 });
 
 function checkWindow() {
@@ -65,7 +65,7 @@ function checkWindow() {
   if (!form) return;
   const remainingMs = Date.parse(form.dataset.closes) - Date.now();
   form.querySelector(".composer__window").classList.toggle("is-closing-soon", remainingMs < WINDOW_WARNING_MS);
-  if (remainingMs < 0) refresh();
+  if (remainingMs < 0) refreshHeader();
 }
 
 document.addEventListener("relais:conversation-left", () => {

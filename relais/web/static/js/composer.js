@@ -1,5 +1,6 @@
 // The composer: Enter puts the message into the outbox (outbox.js), the draft is stored, a message is shown at once
 // (optimistic update). Another conversation may be opened while one is being sent.
+import { openConversation } from "./conversation_panes.js";
 import { removeUnsent, saveDraft, saveUnsent, unsentMessages } from "./draft_storage.js";
 import { reconciledDraft, scheduleUpload } from "./draft_sync.js";
 import { insertFragment } from "./insert_fragment.js";
@@ -117,6 +118,7 @@ document.addEventListener("relais:outbox", ({ detail: { state, conversation, mes
   if (state === "sending") setState(message, "sending");
   else if (state === "waiting") setState(message, "waiting", template("unsent").dataset.waiting);
   else if (state === "refused") setState(message, "failed", message.trouble);
+  else if (chatElement().hasAttribute("data-earlier-page")) openConversation(`/dashboard/chat/${conversation}`);
   else {
     bubbleOf(message)?.remove();
     insertFragment(html);

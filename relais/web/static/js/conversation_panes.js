@@ -4,19 +4,20 @@ import { showNotice } from "./notices.js";
 import { chatElement, conversationId, dispatchConversationEvent } from "./open_conversation.js";
 
 const CHAT_PATH = /^\/dashboard\/chat\/(\d+)\/?$/;
+const PAGE_OF_TIMELINE = /[?&](before|after|around)=/;
 const MAX_CACHED = 12;
 const CACHE_MAX_AGE_MS = 30_000; // what changed since arrives by the socket, from the fragment's rev
 const FETCH_TIMEOUT_MS = 10_000;
 const cache = new Map(); // by conversation: { at, html: a promise }
 let lastOpening = 0;
 
-const panesUrl = (id) => `/dashboard/chat/${id}/panes`;
+const panesUrl = (id, query = "") => `/dashboard/chat/${id}/panes${query}`;
 const idIn = (url) => CHAT_PATH.exec(url.pathname)?.[1];
 
 // Resolves to the fragment; to "" if the server gives none, and to null if it does not answer.
-async function fetchPanes(id) {
+async function fetchPanes(id, query) {
   try {
-    const response = await fetch(panesUrl(id), { headers: { "X-Requested-With": "fetch" }, signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) });
+    const response = await fetch(panesUrl(id, query), { headers: { "X-Requested-With": "fetch" }, signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) });
     return response.ok && !response.redirected ? await response.text() : "";
   } catch { return null; }
 }
@@ -62,6 +63,14 @@ function replacePanes(id, page) {
 
 const isShown = (id) => id === conversationId() && !chatElement().hasAttribute("data-earlier-page");
 
+// Shows the part of the open conversation's timeline around an element.
+export async function openAround(elementId) {
+  const id = conversationId();
+  const turn = ++lastOpening;
+  const html = await fetchPanes(id, `?around=${elementId}`);
+  if (turn === lastOpening && html) replacePanes(id, new DOMParser().parseFromString(html, "text/html"));
+}
+
 // Opens a conversation as its link does: the history gets an entry with the link's address.
 export async function openConversation(href) {
   const url = new URL(href, location.href);
@@ -75,13 +84,13 @@ export async function openConversation(href) {
 }
 
 // A hash names an element of the conversation, such as #message-123.
-function dispatchHash() {
+export function dispatchHash() {
   if (location.hash) document.dispatchEvent(new CustomEvent("relais:hash", { detail: { id: location.hash.slice(1) } }));
 }
 
 addEventListener("popstate", async () => {
   const id = idIn(location);
-  if (!id || new URLSearchParams(location.search).has("before")) return location.reload();
+  if (!id || PAGE_OF_TIMELINE.test(location.search)) return location.reload();
   if (isShown(id)) lastOpening += 1; // cancels an opening that is still under way
   else if (!(await showConversation(id, () => location.reload()))) return;
   dispatchHash();

@@ -71,16 +71,19 @@ document.addEventListener("relais:conversation-left", () => {
   disconnect(conversationConnection);
   conversationConnection = null;
 });
-document.addEventListener("relais:conversation-opened", ({ detail }) => {
+function connectConversation() {
   const { dataset } = chatElement();
-  // A page of earlier messages does not show new ones.
+  // A part of the timeline with later ones after it does not show new messages.
   if ("earlierPage" in dataset) return;
   conversationConnection = connect({
-    path: () => `/live?conversation=${detail.conversation}&since=${dataset.rev}`,
+    path: () => `/live?conversation=${dataset.conversation}&since=${dataset.rev}`,
     onFrame: onConversationFrame,
     isNewFrame: ({ rev }) => rev > Number(dataset.rev),
   });
-});
+}
+
+document.addEventListener("relais:conversation-opened", connectConversation);
+document.addEventListener("relais:timeline-complete", connectConversation);
 
 // -- rows and counts ----------------------------------------------------------------------------------------
 

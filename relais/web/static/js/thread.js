@@ -63,6 +63,7 @@ document.addEventListener("click", ({ target }) => target.closest("[data-new-mes
 function onItemAdded(item) {
   if (!isMessage(item) || !item.dataset.seq || Number(item.dataset.seq) <= lastSeq) return;
   lastSeq = Number(item.dataset.seq);
+  if (chatElement().hasAttribute("data-earlier-page")) return; // scrolled to, not new
   item.classList.add("is-new");
   // A message sent from this page is already shown as unsent, under the same ref.
   if (item.dataset.ref) {
@@ -102,7 +103,16 @@ const additions = new MutationObserver((changes) => {
   for (const { addedNodes } of changes)
     for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) onItemAdded(node);
   scheduleArrange();
+  checkComplete();
 });
+
+// The reader scrolled down from an earlier part of the timeline to its end: from here on it is live, from the rev that
+// this part was rendered at.
+function checkComplete() {
+  if (!chatElement().hasAttribute("data-earlier-page") || events().querySelector(":scope > .later")) return;
+  chatElement().removeAttribute("data-earlier-page");
+  document.dispatchEvent(new CustomEvent("relais:timeline-complete"));
+}
 
 document.addEventListener("relais:conversation-left", () => {
   additions.disconnect();
