@@ -88,7 +88,11 @@ class Notification:
 
     @property
     def path(self) -> str:
-        return reverse("chat", args=[self.conversation.pk])
+        """The conversation; at the message or the note, if it is about one."""
+        path = reverse("chat", args=[self.conversation.pk])
+        if self.note:
+            return f"{path}#note-{self.note.pk}"
+        return f"{path}#message-{self.event.pk}" if self.event and self.event.is_message else path
 
     # -- who is told ------------------------------------------------------------------------------------------
 

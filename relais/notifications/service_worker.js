@@ -84,7 +84,7 @@ async function openPage(url) {
   const page = pages.find(isThere) ?? pages.find(({ focused }) => focused) ?? pages[0];
   if (!page) return clients.openWindow(url);
   await page.focus();
-  if (!isThere(page)) page.postMessage({ command: "open", url: url.href });
+  if (!isThere(page) || url.hash) page.postMessage({ command: "open", url: url.href });
 }
 
 const COMMANDS = { "fill-cache": fillCache, "forget-user": forgetUser, show: (data) => showUnlessFocused(data.notification) };

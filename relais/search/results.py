@@ -39,8 +39,8 @@ from relais.search.tsquery import CompiledQuery, compile_query
 PAGE_SIZE = 30
 CLIENTS_BESIDE_MESSAGES = 5
 CLIENTS_ALONE = 50
-LINES_AFTER_HIT = 20
-"""A link to an old message opens the page of the conversation that ends so many events after it."""
+LINES_AROUND_HIT = 20
+"""With fewer events before it on the last page of the conversation, a hit opens on a page around it."""
 _CURSOR = re.compile(
     r"(?P<id>\d{1,18})(?:n(?P<note>\d{1,18}))?(?P<continued>c?)"
     r"|(?P<top>\d{1,18})-(?P<rank>\d{1,18})-(?P<last>\d{1,18})"
@@ -350,8 +350,8 @@ def _url_of(event: ConversationEvent) -> str:
 def _url_at(conversation: Conversation, seq: int, element: str) -> str:
     """The page of the conversation that has this place of its history, at the element."""
     path = reverse("chat", args=[conversation.pk])
-    is_old = conversation.seq - seq >= timeline.PAGE_SIZE - LINES_AFTER_HIT
-    page = f"?before={seq + LINES_AFTER_HIT}" if is_old else ""
+    is_old = conversation.seq - seq >= timeline.PAGE_SIZE - LINES_AROUND_HIT
+    page = f"?around={element}" if is_old else ""
     return f"{path}{page}#{element}"
 
 

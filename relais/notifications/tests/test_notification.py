@@ -31,7 +31,8 @@ class TestMyClientWrote:
         users, [frame] = told(frames, "client_message")
         assert users == [awa.pk]
         assert frame["title"] == "Fatou"
-        assert frame["url"] == f"/dashboard/chat/{held_by_awa.pk}"
+        first = held_by_awa.events.get(body="bonjour")
+        assert frame["url"] == f"/dashboard/chat/{held_by_awa.pk}#message-{first.pk}"
         assert (frame["sound"], frame["desktop"]) == (True, True)
 
     def test_nobody_while_the_bot_answers_or_the_client_waits(self, waiting, awa, fatou_writes, frames):

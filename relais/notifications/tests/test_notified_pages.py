@@ -135,7 +135,8 @@ def test_a_desktop_notification_opens_its_conversation(run_story, awa, held_by_a
         [shown] = shown_notifications(page)
         assert shown["title"] == "Fatou"
         assert "secret" not in shown["body"]
-        assert shown["url"] == f"/dashboard/chat/{held_by_awa.pk}"
+        secret = held_by_awa.events.get(body="mon secret")
+        assert shown["url"] == f"/dashboard/chat/{held_by_awa.pk}#message-{secret.pk}"
 
     run_story(story)
 

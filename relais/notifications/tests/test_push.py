@@ -120,8 +120,9 @@ class TestPushing:
         [pushed] = push_service.received
         message = json.loads(browser_double.decrypt(pushed.body))
         assert message["title"] == "Fatou"
-        assert message["url"] == f"/dashboard/chat/{held_by_awa.pk}"
-        assert "42" not in json.dumps(message)
+        event = held_by_awa.events.get(body__contains="secret")
+        assert message["url"] == f"/dashboard/chat/{held_by_awa.pk}#message-{event.pk}"
+        assert "secret" not in json.dumps(message)
         assert pushed.headers["ttl"] == "3600"
         assert pushed.headers["topic"] == f"conversation-{held_by_awa.pk}"
         assert pushed.headers["content-encoding"] == "aes128gcm"

@@ -443,7 +443,7 @@ def test_an_old_message_opens_on_its_page(fatou_writes, found):
     for n in range(100):
         conversation = fatou_writes("le devis" if n == 10 else "rien")
     [hit] = found("devis").messages
-    assert hit.url == f"/dashboard/chat/{conversation.pk}?before=31#message-{hit.event}"
+    assert hit.url == f"/dashboard/chat/{conversation.pk}?around=message-{hit.event}#message-{hit.event}"
 
 
 def test_the_page_opened_at_a_hit_has_it(client, awa, fatou_writes, found):
