@@ -9,7 +9,7 @@ from tests.browser import Browsers, expect_live
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock_starts_now")]
 
 
-def test_what_the_bot_collected_is_live_and_t_takes_over(run_story, awa, with_bot, clock):
+def test_what_the_bot_collected_is_live_and_a_key_takes_over(run_story, awa, with_bot, clock):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, f"/dashboard/chat/{with_bot.pk}")
         expect_live(page)
@@ -18,12 +18,12 @@ def test_what_the_bot_collected_is_live_and_t_takes_over(run_story, awa, with_bo
         expect(collected).to_contain_text("fatou@example.com")
         page.evaluate("window.isSameDocument = true")
         page.locator("[data-thread]").focus()
-        page.keyboard.press("t")
+        page.keyboard.press("a")
         field = page.get_by_role("textbox", name="Votre message à Fatou")
         expect(field).to_be_focused()
         expect(page.locator(f"#row-{with_bot.pk}")).to_have_count(0)  # it has left the tab « Avec le bot »
-        page.keyboard.type("t")
-        expect(field).to_have_value("t")
+        page.keyboard.type("a")
+        expect(field).to_have_value("a")
         assert page.evaluate("window.isSameDocument")
         assert Conversation.objects.get().agent == awa
 

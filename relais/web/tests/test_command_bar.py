@@ -1,6 +1,7 @@
 """The command bar (Ctrl K) and the sheet of keys (?) in a browser: both list what the page shows, and every key works."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -103,6 +104,73 @@ def test_every_action_in_it_shows_its_key_and_every_key_works(run_story, mariam,
             expect(shown.locator("kbd")).not_to_have_count(0)
 
     run_story(story)
+
+
+def test_the_sheet_names_the_key_of_each_action_and_the_key_presses_it(run_story, mariam, chat, fatou_writes):
+    """On a held conversation and on one of the bot: what is listed is what the keys do."""
+    with_bot = fatou_writes("Bonjour", address="whatsapp:+2250700000099", name="Ibrahim")
+    watch_clicks = """() => {
+      window.clicked = [];
+      addEventListener("click", (event) => {
+        const element = event.target.closest("[data-key]");
+        if (!element) return;
+        event.preventDefault();
+        event.stopImmediatePropagation();
+        clicked.push(element.dataset.key);
+      }, { capture: true });
+    }"""
+    offered = "[...document.querySelectorAll('[data-key]')].filter((e) => e.checkVisibility() && !e.closest('dialog'))"
+
+    def story(browsers: Browsers) -> None:
+        shown = set()
+        for path in (chat, f"/dashboard/chat/{with_bot.pk}"):
+            page = browsers.open_page(mariam, path)
+            expect_live(page)
+            page.locator("[data-thread]").focus()
+            page.keyboard.press("?")
+            rows = page.locator("#key-sheet [data-keys] .key-sheet__row")
+            expect(rows.first).to_be_visible()
+            sheet = [
+                (row.locator("dt").inner_text(), row.locator("kbd").all_inner_texts()) for row in rows.all()
+            ]
+            close_dialog(page)
+            keys = page.evaluate(f"{offered}.map((e) => e.dataset.key)")
+            alone = [names[0].lower() for _name, names in sheet if len(names) == 1 and names[0] != "/"]
+            assert sorted(alone) == sorted(keys)
+            assert len(set(keys)) == len(keys)
+            page.evaluate(watch_clicks)
+            for key in keys:
+                page.locator("[data-thread]").focus()
+                page.keyboard.press(key)
+            assert page.evaluate("clicked") == keys
+            shown |= {(name, *names) for name, names in sheet}
+        expected = {
+            ("Prendre en charge", "A"),
+            ("Changer les étiquettes", "T"),
+            ("Transférer", "R"),
+            ("Clôturer", "C"),
+            ("Rendre au bot", "B"),
+            ("Fiche du client", "I"),
+        }
+        assert expected <= shown
+
+    run_story(story)
+
+
+def test_each_element_with_a_key_declares_it():
+    """A key that its element does not declare is missing in the sheet; a title with another key lies."""
+    tags = [
+        tag
+        for template in Path("relais").rglob("templates/**/*.html")
+        for tag in re.findall(
+            r"<\w+\b(?:[^<>{]|{%.*?%}|{{.*?}})*\bdata-key=(?:[^<>{]|{%.*?%}|{{.*?}})*>", template.read_text()
+        )
+    ]
+    assert len(tags) >= 7
+    for tag in tags:
+        key = re.search(r'data-key="(\w)"', tag)[1]
+        assert f'aria-keyshortcuts="{key}"' in tag, tag
+        assert re.search(r'title=".*? \((\w)\)"', tag)[1] == key.upper(), tag
 
 
 def test_taking_over_by_its_key(run_story, awa, with_bot):

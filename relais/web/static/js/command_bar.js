@@ -16,8 +16,13 @@ let lastSearch = 0;
 let timer;
 
 const fold = (text) => text.normalize("NFKD").replace(/\p{Mn}/gu, "").toLowerCase();
-const textOf = (element) => element.getAttribute("aria-label") || (element.labels?.[0] ?? element).textContent;
+const textOf = (element) => element.getAttribute("aria-label") || spokenText(element.labels?.[0] ?? element);
 const nameOf = (element) => textOf(element).trim().replace(/\s+/g, " ");
+function spokenText(element) {
+  const copy = element.cloneNode(true);
+  copy.querySelectorAll("[aria-hidden=true]").forEach((decoration) => decoration.remove());
+  return copy.textContent;
+}
 const make = (tag, className, text = "") => Object.assign(document.createElement(tag), { className, textContent: text });
 
 // -- what there is --------------------------------------------------------------------------------------------------
