@@ -16,6 +16,7 @@ from relais.accounts.bearer import new_token
 from relais.accounts.roles import Role, is_at_least, roles_at_least
 from relais.accounts.signals import user_deactivated
 from relais.text import has_visible_characters
+from relais.undo_limits import DEFAULT_UNDO_SECONDS, UNDO_CHOICES
 
 LAST_USED_PRECISION = timedelta(minutes=1)
 ROLE_CHOICES = [
@@ -23,14 +24,6 @@ ROLE_CHOICES = [
     (Role.SUPERVISOR.value, pgettext_lazy("role", "Superviseur")),
     (Role.ADMIN.value, pgettext_lazy("role", "Administrateur")),
     (Role.SUPER_ADMIN.value, pgettext_lazy("role", "Super administrateur")),
-]
-
-
-DEFAULT_UNDO_SECONDS = 5
-UNDO_CHOICES = [
-    (0, _("Jamais : envoyer aussitôt")),
-    (5, _("Pendant 5 secondes")),
-    (10, _("Pendant 10 secondes")),
 ]
 
 

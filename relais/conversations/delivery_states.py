@@ -16,7 +16,8 @@ from psycopg import sql
 from relais.conversations import event_logging
 from relais.conversations.events import SYSTEM
 from relais.conversations.signals import delivery_failed
-from relais.conversations.time_limits import CLAIM_LEASE, FIRST_LOOKUP_DELAY, UNCERTAIN_HOLD, UNDO_GRACE
+from relais.conversations.time_limits import CLAIM_LEASE, FIRST_LOOKUP_DELAY, UNCERTAIN_HOLD
+from relais.undo_limits import UNDO_GRACE
 
 if TYPE_CHECKING:
     from relais.conversations.models import MessageDelivery

@@ -29,7 +29,7 @@ from relais.conversations.errors import StateConflict
 from relais.conversations.events import SYSTEM, Author, EventLogMixin
 from relais.conversations.querysets import ENDED, HELD, WAITING, WITH_BOT, ConversationQuerySet
 from relais.conversations.states import Situation, Status
-from relais.conversations.time_limits import UNDO_GRACE
+from relais.undo_limits import UNDO_GRACE
 
 if TYPE_CHECKING:
     from relais.conversations.models import Conversation, ConversationEvent

@@ -12,7 +12,8 @@ from django.db.models import F, OuterRef, Q, Subquery
 from relais.accounts.models import User
 from relais.conversations.list_search import matches_client
 from relais.conversations.states import ENDED_STATUSES, OPEN_STATUSES, DeliveryState, Status
-from relais.conversations.time_limits import MAX_RETRY_DELAY, MAX_UNDO_HOLD, UNCERTAIN_HOLD
+from relais.conversations.time_limits import MAX_RETRY_DELAY, UNCERTAIN_HOLD
+from relais.undo_limits import MAX_UNDO_HOLD
 
 if TYPE_CHECKING:
     from relais.conversations.models import Conversation, MessageDelivery  # noqa: F401 (type arguments below)

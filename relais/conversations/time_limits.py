@@ -10,10 +10,6 @@ UNCERTAIN_HOLD = timedelta(minutes=2)
 """How long an uncertain message holds back the next ones of its conversation."""
 MAX_RETRY_DELAY = timedelta(minutes=5)
 """The longest back-off before a message that certainly did not leave is tried again."""
-MAX_UNDO_HOLD = timedelta(seconds=60)
-"""A row held longer than this was held before the clock was set back: it is sent at once."""
-UNDO_GRACE = timedelta(seconds=5)
-"""How long after the hold an undo of a closing is still accepted, for a click at the last moment on a slow line."""
 FIRST_LOOKUP_DELAY = timedelta(seconds=5)
 """How long Twilio's log is not yet asked about an uncertain message: a status callback is usually faster."""
 WAITING_TEXT_INTERVAL = timedelta(minutes=10)

@@ -16,22 +16,17 @@ from django.utils.translation import gettext as _
 
 from relais.accounts.models import User
 from relais.action_errors import NotAllowed
+from relais.clients.limits import (
+    MAX_ATTRIBUTES,
+    MAX_CLIENT_NOTE_CHARACTERS,
+    MAX_CLIENT_TAG_CHARACTERS,
+    MAX_CLIENT_TAGS,
+)
 from relais.clients.models import ATTRIBUTE_PREFIX, Client, ClientChange, ClientNote, field_label
 from relais.conversations.events import Author
 from relais.conversations.models import Conversation
 from relais.crm.errors import ClientConflict, InvalidClientFields, client_is_gone
-from relais.crm.fields import (
-    MAX_ATTRIBUTES,
-    MAX_NOTE_CHARACTERS,
-    MAX_TAG_CHARACTERS,
-    MAX_TAGS,
-    InvalidValue,
-    as_text,
-    attribute_field,
-    clean_field,
-    clean_text,
-    current_value,
-)
+from relais.crm.fields import InvalidValue, as_text, attribute_field, clean_field, clean_text, current_value
 from relais.text import sanitize_for_postgres
 
 
@@ -116,8 +111,10 @@ def change_tags(
     by_key = {name.casefold(): name for name in old_names if name.casefold() not in removed}
     for name in filter(None, added):
         by_key.setdefault(name.casefold(), name)
-    if len(by_key) > MAX_TAGS:
-        raise InvalidClientFields({"add": _("Un client a au plus %(most)s étiquettes.") % {"most": MAX_TAGS}})
+    if len(by_key) > MAX_CLIENT_TAGS:
+        raise InvalidClientFields(
+            {"add": _("Un client a au plus %(most)s étiquettes.") % {"most": MAX_CLIENT_TAGS}}
+        )
     names = [by_key[key] for key in sorted(by_key)]
     if names != old_names:
         Client.objects.filter(pk=client.pk).update(tags=names)
@@ -128,9 +125,9 @@ def change_tags(
 
 def _clean_tag(name: str) -> str:
     name = clean_text(name)
-    if len(name) > MAX_TAG_CHARACTERS:
+    if len(name) > MAX_CLIENT_TAG_CHARACTERS:
         raise InvalidClientFields(
-            {"add": _("Une étiquette a au plus %(most)s caractères.") % {"most": MAX_TAG_CHARACTERS}}
+            {"add": _("Une étiquette a au plus %(most)s caractères.") % {"most": MAX_CLIENT_TAG_CHARACTERS}}
         )
     return name
 
@@ -141,9 +138,9 @@ def add_note(client: Client, body: str, *, by: User, at: datetime, ref: str | No
     body = sanitize_for_postgres(body).strip()
     if not clean_text(body):
         raise InvalidClientFields({"body": _("La note est vide.")})
-    if len(body) > MAX_NOTE_CHARACTERS:
+    if len(body) > MAX_CLIENT_NOTE_CHARACTERS:
         raise InvalidClientFields(
-            {"body": _("La note dépasse %(most)s caractères.") % {"most": MAX_NOTE_CHARACTERS}}
+            {"body": _("La note dépasse %(most)s caractères.") % {"most": MAX_CLIENT_NOTE_CHARACTERS}}
         )
     _lock(client)
     if ref and (known := client.notes.filter(ref=ref).first()):

@@ -9,18 +9,15 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
+from relais.clients.limits import (
+    MAX_ATTRIBUTE_NAME_CHARACTERS,
+    MAX_ATTRIBUTE_VALUE_CHARACTERS,
+    MAX_FIELD_CHARACTERS,
+)
 from relais.clients.models import ATTRIBUTE_PREFIX, Client
 from relais.clients.vin import normalize_vin
 from relais.conversations.yes_no_answers import yes_or_no
 from relais.text import has_visible_characters, sanitize_for_postgres
-
-MAX_CHARACTERS = {"client_full_name": 200, "email": 254, "vin": 40, "carte_vip": 60}
-MAX_ATTRIBUTE_NAME_CHARACTERS = 80
-MAX_ATTRIBUTE_VALUE_CHARACTERS = 1_000
-MAX_ATTRIBUTES = 60
-MAX_TAG_CHARACTERS = 40
-MAX_TAGS = 30
-MAX_NOTE_CHARACTERS = 4_000
 
 
 class InvalidValue(ValueError):
@@ -101,8 +98,8 @@ def _clean_attribute(text: str) -> str:
 
 
 def _limited(field: str, value: str) -> str:
-    if len(value) > MAX_CHARACTERS[field]:
-        raise InvalidValue(_too_long(MAX_CHARACTERS[field]))
+    if len(value) > MAX_FIELD_CHARACTERS[field]:
+        raise InvalidValue(_too_long(MAX_FIELD_CHARACTERS[field]))
     return value
 
 

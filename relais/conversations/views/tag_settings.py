@@ -10,14 +10,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from relais.accounts.permissions import AuthenticatedRequest, role_required
-from relais.accounts.roles import Role
+from relais.accounts.permissions import MANAGE_TAGS, AuthenticatedRequest, role_required
 from relais.action_errors import ActionRefused
 from relais.conversations.tags import MAX_TAG_CHARACTERS, Tag, TagColor
 from relais.web.request_fields import id_field, text_field
 
 
-@role_required(Role.SUPERVISOR)
+@role_required(MANAGE_TAGS)
 @require_safe
 def tag_settings(request: AuthenticatedRequest) -> HttpResponse:
     context = {
@@ -28,7 +27,7 @@ def tag_settings(request: AuthenticatedRequest) -> HttpResponse:
     return render(request, "conversations/tag_settings.html", context)
 
 
-@role_required(Role.SUPERVISOR)
+@role_required(MANAGE_TAGS)
 @require_POST
 def edit_tag(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     tag = get_object_or_404(Tag, pk=pk)
@@ -40,7 +39,7 @@ def edit_tag(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     )
 
 
-@role_required(Role.SUPERVISOR)
+@role_required(MANAGE_TAGS)
 @require_POST
 def merge_tag(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     tag = get_object_or_404(Tag, pk=pk)
@@ -52,7 +51,7 @@ def merge_tag(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     )
 
 
-@role_required(Role.SUPERVISOR)
+@role_required(MANAGE_TAGS)
 @require_POST
 def delete_tag(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     tag = get_object_or_404(Tag, pk=pk)
