@@ -1,4 +1,4 @@
-"""Permissions of views: a decorator that requires a role.
+"""Which role each group of pages requires, and the decorator that requires it.
 
 What a user may do with one conversation is in `relais.conversations.permissions`.
 """
@@ -15,6 +15,12 @@ from django.http import HttpRequest, HttpResponse
 
 from relais.accounts.models import User
 from relais.accounts.roles import Role
+
+MANAGE_TAGS = Role.SUPERVISOR
+MANAGE_FLOWS = Role.ADMIN
+CHANGE_SETTINGS = Role.ADMIN
+SEE_STATE = Role.ADMIN
+MANAGE_USERS = Role.SUPER_ADMIN
 
 View = Callable[..., HttpResponse]
 

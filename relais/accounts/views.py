@@ -19,20 +19,19 @@ from relais.accounts import audit
 from relais.accounts.forms import InvitationForm, UserForm
 from relais.accounts.invitation import invite_by_email, password_link
 from relais.accounts.models import LastSuperAdmin, User
-from relais.accounts.permissions import AuthenticatedRequest, role_required
-from relais.accounts.roles import Role
+from relais.accounts.permissions import MANAGE_USERS, AuthenticatedRequest, role_required
 
 LINK_SESSION_KEY = "password_link"
 """Keeps a link in the session until the next page has shown it."""
 
 
-@role_required(Role.SUPER_ADMIN)
+@role_required(MANAGE_USERS)
 def users(request: AuthenticatedRequest) -> HttpResponse:
     people = User.objects.select_related("team").order_by("-is_active", Lower("full_name"), "pk")
     return render(request, "accounts/users.html", {"people": people})
 
 
-@role_required(Role.SUPER_ADMIN)
+@role_required(MANAGE_USERS)
 def invite(request: AuthenticatedRequest) -> HttpResponse:
     form = InvitationForm(request.POST or None)
     if not form.is_valid():
@@ -45,7 +44,7 @@ def invite(request: AuthenticatedRequest) -> HttpResponse:
     return _show_link(request, person, link)
 
 
-@role_required(Role.SUPER_ADMIN)
+@role_required(MANAGE_USERS)
 def user(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     person = get_object_or_404(User.objects.select_related("team"), pk=pk)
     form = UserForm(request.POST or None, initial=_initial(person))
@@ -61,7 +60,7 @@ def _initial(person: User) -> dict[str, Any]:
 
 
 def user_action(action: Callable[[AuthenticatedRequest, User], HttpResponse]) -> Callable[..., HttpResponse]:
-    @role_required(Role.SUPER_ADMIN)
+    @role_required(MANAGE_USERS)
     @require_POST
     @wraps(action)
     def view(request: AuthenticatedRequest, pk: int) -> HttpResponse:

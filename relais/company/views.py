@@ -13,13 +13,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from relais.accounts import audit
-from relais.accounts.permissions import AuthenticatedRequest, role_required
-from relais.accounts.roles import Role
+from relais.accounts.permissions import CHANGE_SETTINGS, AuthenticatedRequest, role_required
 from relais.company import messenger
 from relais.company.forms import SettingsForm, TestMessageForm
 
 
-@role_required(Role.ADMIN)
+@role_required(CHANGE_SETTINGS)
 def edit_settings(request: AuthenticatedRequest) -> HttpResponse:
     form = SettingsForm(request.POST or None)
     if not form.is_valid():
@@ -30,7 +29,7 @@ def edit_settings(request: AuthenticatedRequest) -> HttpResponse:
     return redirect("settings")
 
 
-@role_required(Role.ADMIN)
+@role_required(CHANGE_SETTINGS)
 @require_POST
 def test_message(request: AuthenticatedRequest) -> HttpResponse:
     form = TestMessageForm(request.POST)

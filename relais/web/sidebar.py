@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from relais.accounts import permissions
 from relais.accounts.models import User
 from relais.accounts.roles import Role
 
@@ -38,10 +39,10 @@ SECTIONS = (
     Section("/dashboard/search", _("Recherche"), "search", in_menu_on_narrow=True),
     Section("/dashboard/clients", _("Clients"), "contact-round", in_menu_on_narrow=True),
     Section("/dashboard/quick-replies", _("Réponses"), "message-square-quote", in_menu_on_narrow=True),
-    Section("/dashboard/flows", _("Parcours"), "workflow", Role.ADMIN),
-    Section("/dashboard/users", _("Utilisateurs"), "users", Role.SUPER_ADMIN),
-    Section("/dashboard/state", _("État"), "activity", Role.ADMIN, has_alert=True),
-    Section("/dashboard/settings", _("Réglages"), "settings", Role.ADMIN),
+    Section("/dashboard/flows", _("Parcours"), "workflow", permissions.MANAGE_FLOWS),
+    Section("/dashboard/users", _("Utilisateurs"), "users", permissions.MANAGE_USERS),
+    Section("/dashboard/state", _("État"), "activity", permissions.SEE_STATE, has_alert=True),
+    Section("/dashboard/settings", _("Réglages"), "settings", permissions.CHANGE_SETTINGS),
 )
 
 

@@ -7,8 +7,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from relais.accounts.permissions import AuthenticatedRequest, role_required
-from relais.accounts.roles import Role
+from relais.accounts.permissions import MANAGE_FLOWS, AuthenticatedRequest, role_required
 from relais.flows.models import Flow, Revision
 from relais.flows.views.revision_context import revision_context
 
@@ -16,14 +15,14 @@ MAX_NUMBER_DIGITS = 9
 
 
 @require_safe
-@role_required(Role.ADMIN)
+@role_required(MANAGE_FLOWS)
 def flow_list(request: AuthenticatedRequest) -> HttpResponse:
     context = {"flows": Flow.objects.with_running(), "bot": settings.ENVIRONMENT.bot}
     return render(request, "flows/flows.html", context)
 
 
 @require_safe
-@role_required(Role.ADMIN)
+@role_required(MANAGE_FLOWS)
 def flow_detail(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     flow = get_object_or_404(Flow, pk=pk)
     revision = _requested_revision(flow, request.GET.get("revision", ""))

@@ -14,14 +14,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from relais.accounts import audit
-from relais.accounts.permissions import AuthenticatedRequest, role_required
-from relais.accounts.roles import Role
+from relais.accounts.permissions import MANAGE_FLOWS, AuthenticatedRequest, role_required
 from relais.flows.forms import ImportForm, NewFlowForm
 from relais.flows.models import Flow, Revision
 from relais.flows.views.revision_context import redirect_to_revision
 
 
-@role_required(Role.ADMIN)
+@role_required(MANAGE_FLOWS)
 def import_flow(request: AuthenticatedRequest) -> HttpResponse:
     form = NewFlowForm(
         request.POST or None, request.FILES or None, initial={"sid": request.GET.get("sid", "")[:34]}
@@ -40,7 +39,7 @@ def import_flow(request: AuthenticatedRequest) -> HttpResponse:
     return _imported(request, revision)
 
 
-@role_required(Role.ADMIN)
+@role_required(MANAGE_FLOWS)
 def import_revision(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     flow = get_object_or_404(Flow, pk=pk)
     form = ImportForm(request.POST or None, request.FILES or None)
@@ -67,7 +66,7 @@ def _imported(request: AuthenticatedRequest, revision: Revision) -> HttpResponse
 
 
 @require_safe
-@role_required(Role.ADMIN)
+@role_required(MANAGE_FLOWS)
 def export_revision(request: AuthenticatedRequest, pk: int, number: int) -> HttpResponse:
     revision = get_object_or_404(Revision.objects.select_related("flow"), flow=pk, number=number)
     text = json.dumps(revision.definition, ensure_ascii=False, indent=2) + "\n"

@@ -12,15 +12,14 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from relais.accounts import audit
-from relais.accounts.permissions import AuthenticatedRequest, role_required
-from relais.accounts.roles import Role
+from relais.accounts.permissions import MANAGE_FLOWS, AuthenticatedRequest, role_required
 from relais.flows.forms import SidForm
 from relais.flows.models import Flow, NotPublished, NotStartedByMessages, Revision
 from relais.flows.views.revision_context import has_errors, redirect_to_revision
 
 
 @require_POST
-@role_required(Role.ADMIN)
+@role_required(MANAGE_FLOWS)
 def publish_revision(request: AuthenticatedRequest, pk: int, number: int) -> HttpResponse:
     revision = get_object_or_404(Revision, flow=pk, number=number)
     if has_errors(revision) and not request.POST.get("anyway"):
@@ -58,7 +57,7 @@ def _running_notice(revision: Revision) -> str:
 
 
 @require_POST
-@role_required(Role.ADMIN)
+@role_required(MANAGE_FLOWS)
 def answer_clients(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     flow = get_object_or_404(Flow, pk=pk)
     try:
@@ -74,7 +73,7 @@ def answer_clients(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@role_required(Role.ADMIN)
+@role_required(MANAGE_FLOWS)
 def change_sid(request: AuthenticatedRequest, pk: int) -> HttpResponse:
     flow = get_object_or_404(Flow, pk=pk)
     form = SidForm(request.POST, flow=flow)

@@ -9,8 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
-from relais.accounts.permissions import AuthenticatedRequest, role_required
-from relais.accounts.roles import Role
+from relais.accounts.permissions import MANAGE_FLOWS, AuthenticatedRequest, role_required
 from relais.flows import engine
 from relais.flows.models import Revision
 from relais.flows.parsed_revisions import parsed_flow, published_subflows
@@ -19,7 +18,7 @@ from relais.flows.views.revision_context import redirect_to_revision, revision_c
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
 
 
-@role_required(Role.ADMIN)
+@role_required(MANAGE_FLOWS)
 def try_revision(request: AuthenticatedRequest, pk: int, number: int) -> HttpResponse:
     revision = get_object_or_404(Revision.objects.select_related("flow"), flow=pk, number=number)
     state = None

@@ -10,8 +10,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
-from relais.accounts.permissions import role_required
-from relais.accounts.roles import Role
+from relais.accounts.permissions import SEE_STATE, role_required
 from relais.ops.watch.alert_badge import alert_badge
 from relais.ops.watch.checks import Level, run_checks
 from relais.ops.watch.stats import hourly_stats
@@ -33,7 +32,7 @@ def polled_view(view: View) -> View:
 
 
 @polled_view
-@role_required(Role.ADMIN)
+@role_required(SEE_STATE)
 def state(request: HttpRequest) -> HttpResponse:
     at = timezone.now()
     checks = run_checks(at)
@@ -50,6 +49,6 @@ def state(request: HttpRequest) -> HttpResponse:
 
 
 @polled_view
-@role_required(Role.ADMIN)
+@role_required(SEE_STATE)
 def state_alert_badge(request: HttpRequest) -> HttpResponse:
     return render(request, "watch/_alert_badge.html", {"alert_badge_is_red": alert_badge.is_red()})
