@@ -14,6 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from relais.company import default_texts
 from relais.company.models import Setting
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
 from relais.typography import typeset
@@ -66,7 +67,7 @@ TAKE_OVER_TEXT = SettingDefinition(
     "take_over_text",
     _("À la prise en charge"),
     _("Envoyé au client quand un agent prend la conversation."),
-    lambda: typeset("Vous êtes maintenant en contact avec un agent {marque}. Comment puis-je vous aider ?"),
+    lambda: typeset(default_texts.TAKE_OVER_TEXT),
     ValueType.LONG_TEXT,
     max_characters=MAX_MESSAGE_CHARACTERS,
 )
@@ -74,10 +75,7 @@ CLOSE_TEXT = SettingDefinition(
     "close_text",
     _("À la clôture"),
     _("Envoyé au client quand un agent clôture la conversation."),
-    lambda: typeset(
-        "Merci d'avoir contacté {marque}. Votre conversation a été clôturée. "
-        "N'hésitez pas à nous recontacter si besoin !"
-    ),
+    lambda: typeset(default_texts.CLOSE_TEXT),
     ValueType.LONG_TEXT,
     max_characters=MAX_MESSAGE_CHARACTERS,
 )
@@ -85,7 +83,7 @@ WAITING_TEXT = SettingDefinition(
     "waiting_text",
     _("En attente d'un agent"),
     _("Envoyé au client qui écrit pendant qu'il attend un agent, au plus toutes les dix minutes."),
-    lambda: typeset("Votre demande est bien reçue. Un agent {marque} vous répond dès que possible."),
+    lambda: typeset(default_texts.WAITING_TEXT),
     ValueType.LONG_TEXT,
     max_characters=MAX_MESSAGE_CHARACTERS,
 )
