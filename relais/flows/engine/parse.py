@@ -9,7 +9,7 @@ from typing import Any
 from relais.flows.engine import legacy
 from relais.flows.engine.flow import Condition, Flow, InvalidFlow, Problem, Transition, Widget, as_text
 from relais.flows.engine.widgets import is_supported
-from relais.flows.engine.widgets.unsupported import failure_event_of
+from relais.flows.engine.widgets.unsupported import unsupported_problem
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ def _flow(definition: Mapping[str, Any]) -> tuple[Flow, tuple[Problem, ...]]:
             widgets[widget.name] = widget
     initial = as_text(definition.get("initial_state"))
     problems += _problems_of_start(initial, widgets)
-    unsupported = tuple(_unsupported_widgets(widgets.values()))
+    unsupported = tuple(
+        unsupported_problem(widget) for widget in widgets.values() if not is_supported(widget.type)
+    )
     return Flow(initial, widgets, definition, unsupported), tuple(problems)
 
 
@@ -148,16 +150,6 @@ def _conditions(items: Any, path: str) -> Iterator[Condition]:
             )
 
 
-def _on_failure(widget: Widget) -> str:
-    event = failure_event_of(widget)
-    transition = widget.on(event)
-    return (
-        f"it takes “{event}”"
-        if transition and transition.next
-        else "and nothing follows its failure, so the flow ends"
-    )
-
-
 def _problems_of_start(initial: str, widgets: Mapping[str, Widget]) -> Iterator[Problem]:
     if not initial:
         message = "the flow has no initial_state: write the name of its trigger there"
@@ -172,10 +164,3 @@ def _problems_of_start(initial: str, widgets: Mapping[str, Widget]) -> Iterator[
             f"a flow begins with a trigger, and {initial}, its initial_state, is a {widgets[initial].type}"
         )
         yield Problem("no_initial_state", message, initial, "#/initial_state")
-
-
-def _unsupported_widgets(widgets: Any) -> Iterator[Problem]:
-    for widget in widgets:
-        if not is_supported(widget.type):
-            message = f"a widget of type {widget.type} cannot be run here, {_on_failure(widget)}: replace it"
-            yield Problem("unsupported_widget", message, widget.name, f"{widget.path}/type")

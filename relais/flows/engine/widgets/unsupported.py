@@ -1,6 +1,6 @@
 """All other widget types: a problem when the flow is loaded, a failure when the flow enters one."""
 
-from relais.flows.engine.flow import Widget
+from relais.flows.engine.flow import Problem, Widget
 from relais.flows.engine.step_context import StepContext, TakeTransition
 from relais.flows.engine.widgets.base import WidgetType
 
@@ -17,6 +17,18 @@ class UnsupportedWidget(WidgetType):
         consequence = f"it takes “{event}”" if is_connected else "nothing follows, so the flow ends here"
         context.warn(widget, f"A widget of type {widget.type} cannot be run here; {consequence}.")
         return TakeTransition(event, {})
+
+
+def unsupported_problem(widget: Widget) -> Problem:
+    """What the check of a flow reports."""
+    event = failure_event_of(widget)
+    transition = widget.on(event)
+    is_connected = transition is not None and transition.next is not None
+    consequence = (
+        f"it takes “{event}”" if is_connected else "and nothing follows its failure, so the flow ends"
+    )
+    message = f"a widget of type {widget.type} cannot be run here, {consequence}: replace it"
+    return Problem("unsupported_widget", message, widget.name, f"{widget.path}/type")
 
 
 def failure_event_of(widget: Widget) -> str:
