@@ -31,7 +31,7 @@ from relais.ops import health
 from relais.ops.watch import metrics_endpoint
 from relais.ops.watch.metrics_store import pool_collector
 from relais.web.headers import StrictTransportSecurity, is_https
-from relais.web.overload import overloaded_response
+from relais.web.overloaded_response import overloaded_response
 from relais.web.too_large import too_large_response
 from relais.whatsapp.inbound.routes import HookRoutes
 

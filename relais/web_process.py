@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from relais.environment import LOOPBACK_HOSTS, Environment
 from relais.http_server.connection_limits import limits_for_this_process
 from relais.http_server.server import load_server, uvicorn_config
+from relais.live import websocket_limits
 from relais.ops.port import listen
 from relais.ops.watch.metrics_store import storing_metrics
 
@@ -36,6 +37,8 @@ def serve(environment: Environment, fd: int | None = None, *, batch_hooks: bool 
     config = uvicorn_config(
         "relais.asgi:application" if batch_hooks else "relais.asgi:make_application_without_batching",
         limits_for_this_process(),
+        websocket_ping_seconds=websocket_limits.PING_SECONDS,
+        max_websocket_message_bytes=websocket_limits.MAX_MESSAGE_BYTES,
         is_factory=not batch_hooks,
         # A public address means that a proxy stands before us on this machine. Only then its headers are trusted.
         trust_local_proxy=urlsplit(environment.public_base_url).hostname not in LOOPBACK_HOSTS,

@@ -9,15 +9,14 @@ from relais.http_server.connection_limits import ConnectionLimits, uvicorn_proto
 
 THREAD_SWITCH_INTERVAL_SECONDS = 0.0005
 GRACEFUL_SHUTDOWN_SECONDS = 5
-WEBSOCKET_PING_SECONDS = 20
-"""Between two pings of a live socket; one that answers none for as long is dropped."""
-MAX_WEBSOCKET_MESSAGE_BYTES = 65_536
 
 
 def uvicorn_config(
     application: str,
     limits: ConnectionLimits,
     *,
+    websocket_ping_seconds: float,
+    max_websocket_message_bytes: int,
     is_factory: bool = False,
     trust_local_proxy: bool,
 ) -> uvicorn.Config:
@@ -30,9 +29,9 @@ def uvicorn_config(
         server_header=False,
         log_config=None,  # Django's settings configure logging.
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
-        ws_ping_interval=WEBSOCKET_PING_SECONDS,
-        ws_ping_timeout=WEBSOCKET_PING_SECONDS,
-        ws_max_size=MAX_WEBSOCKET_MESSAGE_BYTES,
+        ws_ping_interval=websocket_ping_seconds,
+        ws_ping_timeout=websocket_ping_seconds,
+        ws_max_size=max_websocket_message_bytes,
         # Frames are small: compressing them costs more time and memory per socket than it saves.
         ws_per_message_deflate=False,
         forwarded_allow_ips=["127.0.0.1", "::1"] if trust_local_proxy else [],

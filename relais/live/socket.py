@@ -10,13 +10,9 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from relais.live import metrics
+from relais.live import metrics, websocket_limits
 from relais.live.frames import Frame
 from relais.live.protocol import Viewer
-
-MAX_QUEUED_FRAMES = 256
-SEND_TIMEOUT_SECONDS = 20.0
-"""For one frame, or for the close frame."""
 
 PAGE_STATES = {"visible": True, "hidden": False}
 """What pages send."""
@@ -41,7 +37,7 @@ class LiveSocket:
         """Whether the page is in front of the user. It says so when that changes."""
         self.on_message: Callable[[str], None] | None = None
         """Called with what the page sends, except its visibility."""
-        self._queue: asyncio.Queue[Frame | None] = asyncio.Queue(MAX_QUEUED_FRAMES)
+        self._queue: asyncio.Queue[Frame | None] = asyncio.Queue(websocket_limits.MAX_QUEUED_FRAMES)
         self._close_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def push(self, frame: Frame) -> None:
@@ -49,7 +45,7 @@ class LiveSocket:
 
     def push_ephemeral(self, frame: Frame) -> None:
         """A frame that may be lost: it takes no place from those that must arrive."""
-        if self._queue.qsize() < MAX_QUEUED_FRAMES // 4:
+        if self._queue.qsize() < websocket_limits.MAX_QUEUED_FRAMES // 4:
             self._enqueue(frame)
 
     def push_gap(self) -> None:
@@ -89,7 +85,7 @@ class LiveSocket:
     async def _send(self, frames: AsyncIterator[Frame]) -> None:
         async for frame in frames:
             try:
-                async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+                async with asyncio.timeout(websocket_limits.SEND_TIMEOUT_SECONDS):
                     await self.websocket.send_text(frame.text)
             except DISCONNECTED:
                 return
@@ -112,5 +108,5 @@ async def close_websocket(websocket: WebSocket, code: int) -> None:
     """A close code reaches the page only over an accepted socket. A client that reads nothing is abandoned."""
     metrics.count_closed(code)
     with suppress(*DISCONNECTED, TimeoutError):
-        async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+        async with asyncio.timeout(websocket_limits.SEND_TIMEOUT_SECONDS):
             await websocket.close(code)

@@ -419,7 +419,13 @@ def test_no_websocket_takes_a_place_of_a_hook(serve):
 
 def test_the_web_server_runs_within_these_limits():
     limits = ConnectionLimits(max_connections=99)
-    config = uvicorn_config("relais.asgi:application", limits, trust_local_proxy=False)
+    config = uvicorn_config(
+        "relais.asgi:application",
+        limits,
+        websocket_ping_seconds=20,
+        max_websocket_message_bytes=1_000,
+        trust_local_proxy=False,
+    )
     config.load()
     for made in (config.http_protocol_class, config.ws_protocol_class):
         assert made.keywords["table"].limits.max_connections == 99

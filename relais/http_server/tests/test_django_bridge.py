@@ -11,7 +11,7 @@ from django.conf import settings
 from relais.http_server.bulkheads import BULKHEADS
 from relais.http_server.django_bridge import DjangoBridge
 from relais.http_server.request_body import MAX_FORM_BYTES, MAX_UPLOAD_BYTES
-from relais.web.overload import RETRY_SECONDS, overloaded_response
+from relais.web.overloaded_response import RETRY_SECONDS, overloaded_response
 from relais.web.too_large import too_large_response
 from tests.web_server import WebServer, session_cookie, wait_until
 

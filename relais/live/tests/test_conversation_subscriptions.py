@@ -9,8 +9,7 @@ from relais.clients.models import ClientAddress
 from relais.conversations.inbound import ingest
 from relais.conversations.inbound_messages import InboundMessage
 from relais.conversations.models import Conversation
-from relais.live import endpoint
-from relais.live import socket as live_socket
+from relais.live import endpoint, websocket_limits
 from tests.cast import FATOU, OUR_NUMBER, new_sid
 from tests.web_server import wait_until
 
@@ -143,7 +142,7 @@ def test_a_change_without_a_notification_is_found_by_polling(
 def test_a_page_that_does_not_read_is_disconnected_and_delays_nobody(
     web_server, awa, koffi, with_bot, monkeypatch
 ):
-    monkeypatch.setattr(live_socket, "MAX_QUEUED_FRAMES", 20)
+    monkeypatch.setattr(websocket_limits, "MAX_QUEUED_FRAMES", 20)
     with web_server.slow_socket(f"/live?conversation={with_bot.pk}", koffi) as slow:
         quick = web_server.watch_conversation(with_bot, awa)
         quick.wait_for("caught-up")

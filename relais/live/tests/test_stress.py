@@ -14,8 +14,7 @@ from twilio.request_validator import RequestValidator
 
 from relais.conversations.inbound import ingest
 from relais.conversations.inbound_messages import InboundMessage
-from relais.live import conversation_subscriptions, endpoint, notify_listener, pool
-from relais.live import socket as live_socket
+from relais.live import conversation_subscriptions, endpoint, notify_listener, pool, websocket_limits
 from tests.cast import FATOU, OUR_NUMBER, new_sid
 from tests.web_server import WebServer, wait_until
 
@@ -60,7 +59,7 @@ def suspended(application: str) -> Iterator[None]:
 
 @pytest.fixture
 def small_queues(monkeypatch):
-    monkeypatch.setattr(live_socket, "MAX_QUEUED_FRAMES", 20)
+    monkeypatch.setattr(websocket_limits, "MAX_QUEUED_FRAMES", 20)
     monkeypatch.setattr(conversation_subscriptions, "MAX_BROADCAST_CHANGES", 10)
     monkeypatch.setattr(conversation_subscriptions, "CATCH_UP_BATCH_SIZE", 100)
 
@@ -102,7 +101,7 @@ def test_a_burst_is_read_by_each_socket_and_closes_none(small_queues, web_server
 
 
 def test_a_client_that_reads_nothing_is_disconnected(web_server, koffi, with_bot, monkeypatch):
-    monkeypatch.setattr(live_socket, "SEND_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(websocket_limits, "SEND_TIMEOUT_SECONDS", 0.2)
     many_messages(with_bot, 200)
     with web_server.slow_socket(f"/live?conversation={with_bot.pk}&since=0", koffi):
         wait_until(lambda: web_server.live.session_watch.sockets)

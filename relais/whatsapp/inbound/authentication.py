@@ -11,11 +11,17 @@ from abc import ABC, abstractmethod
 from anyio import CapacityLimiter, to_thread
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from relais.accounts.bearer import TOKEN_PATTERN, bearer_token
 from relais.accounts.models import ApiToken
 from relais.db_connection import releasing_connection
-from relais.whatsapp.inbound.auth_throttle import MAX_REJECTED_CALLS, MAX_WRONG_CREDENTIALS, FailureLimiter
+from relais.whatsapp.inbound.auth_throttle import (
+    MAX_REJECTED_CALLS,
+    MAX_WRONG_CREDENTIALS,
+    TOO_MANY_FAILURES,
+    FailureLimiter,
+)
 from relais.whatsapp.inbound.raw_request import RawRequest
 from relais.whatsapp.inbound.signature import (
     basic_credentials,
@@ -35,7 +41,14 @@ class NotAuthenticated(Exception):
 
     def __init__(self, *, is_throttled: bool = False) -> None:
         self.is_throttled = is_throttled
+        self.status = 429 if is_throttled else 403
         super().__init__()
+
+    @property
+    def sentence(self) -> str:
+        return (
+            str(TOO_MANY_FAILURES) if self.is_throttled else _("La signature de l'appel n'est pas valable.")
+        )
 
 
 class AuthenticationOverloaded(Exception):

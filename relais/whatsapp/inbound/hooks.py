@@ -20,7 +20,6 @@ from starlette.types import Receive, Scope, Send
 from relais.db_connection import releasing_connection
 from relais.http_server.request_body import read_body
 from relais.whatsapp import connection_status, metrics
-from relais.whatsapp.inbound.auth_throttle import TOO_MANY_FAILURES
 from relais.whatsapp.inbound.authentication import Authentication, NotAuthenticated, is_doctor_probe
 from relais.whatsapp.inbound.batcher import Batcher
 from relais.whatsapp.inbound.hook_errors import HookError, errors_as_hook_errors
@@ -89,9 +88,7 @@ class Hook(ABC):
             metrics.count_rejected_call(
                 self.path, reason or ("guesses" if error.is_throttled else "credentials")
             )
-        if error.is_throttled:
-            return HookError(429, str(TOO_MANY_FAILURES))
-        return HookError(403, _("La signature de l'appel n'est pas valable."))
+        return HookError(error.status, error.sentence)
 
     @abstractmethod
     async def handle(self, raw: RawRequest) -> Response:
