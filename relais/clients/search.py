@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Exists, Func, OuterRef, Q, Value
 
@@ -23,6 +24,20 @@ class UnaccentLower(Func):
 
     function = "relais_plain"
     output_field = models.TextField()
+
+
+class TagKeys(Func):
+    """Tags without accents and case, as in the index of crm's migration 0002."""
+
+    function = "public.relais_tag_keys"
+    output_field = ArrayField(models.TextField())
+
+
+def clients_with_tag(name: str) -> models.QuerySet[Client]:
+    """Clients with the tag; accents and case do not matter."""
+    wanted = TagKeys(Value([name], output_field=ArrayField(models.TextField())))
+    tagged = Client.objects.exclude(tags=[]).alias(tag_keys=TagKeys("tags"))
+    return tagged.filter(tag_keys__contains=wanted)
 
 
 def search_clients(clients: models.QuerySet[Client], text: str) -> models.QuerySet[Client]:

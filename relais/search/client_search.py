@@ -12,7 +12,7 @@ from psycopg.errors import QueryCanceled
 
 from relais.accounts.models import User
 from relais.clients.models import Client
-from relais.clients.search import addresses_by_number, clients_by_name
+from relais.clients.search import addresses_by_number, clients_by_name, clients_with_tag
 from relais.conversations.querysets import ConversationQuerySet
 from relais.crm.directory import clients_within_reach
 from relais.search.excerpts import plain_text
@@ -53,12 +53,19 @@ def search_clients(
     *,
     limit: int,
     is_filtered: bool,
+    tag: str = "",
 ) -> list[FoundClient] | None:
-    """Those who wrote last first; None when it took too long. Filtered, only clients of these conversations."""
+    """Those who wrote last first; None when it took too long. Filtered, only clients of these conversations.
+
+    With `tag`, also those who have it and no conversation.
+    """
     own = conversations.filter(client=OuterRef("pk"))
     in_reach = clients_within_reach(user)
     if is_filtered:
-        in_reach = in_reach.filter(Exists(own))
+        is_kept = Q(Exists(own))
+        if tag:
+            is_kept |= Q(pk__in=clients_with_tag(tag).values("pk"))
+        in_reach = in_reach.filter(is_kept)
     newest = own.order_by("-last_activity_at", "-pk")
     try:
         with search_session() as cursor:

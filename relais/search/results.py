@@ -119,7 +119,7 @@ def search(filters: SearchFilters, user: User) -> ResultPage:
     terms = parse_query(filters.text)
     query = compile_query(terms)
     page = ResultPage(has_words=query is not None)
-    if query is None:
+    if query is None or filters.is_unknown_tag:
         return page
     conversations = filters.apply(user.reachable_conversations())
     cursor = _parse_cursor(filters.after, filters.order)
@@ -143,7 +143,13 @@ def _add_clients(
 ) -> None:
     limit = CLIENTS_ALONE if filters.kind == "client" else CLIENTS_BESIDE_MESSAGES
     found = search_clients(
-        terms, query, user, conversations, limit=limit, is_filtered=filters.limits_conversations
+        terms,
+        query,
+        user,
+        conversations,
+        limit=limit,
+        is_filtered=filters.limits_conversations,
+        tag=filters.tag_alone,
     )
     page.is_incomplete |= found is None
     last_ids = [each.conversation_id for each in found or () if each.conversation_id]

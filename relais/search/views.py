@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from relais.accounts.models import User
 from relais.conversations.list_filters import STATUSES
+from relais.conversations.tags import Tag
 from relais.search import results
 from relais.search.filters import KINDS, ORDERS, SearchFilters, parse_search
 from relais.search.results import ResultPage
@@ -30,6 +31,7 @@ def search(request: AgentRequest) -> HttpResponse:
         "orders": ORDERS,
         "statuses": STATUSES,
         "agents": User.objects.all(),
+        "tags": Tag.objects.in_order(),
     }
     return render(request, "search/search.html", context)
 
@@ -42,6 +44,7 @@ def _json_response(filters: SearchFilters, page: ResultPage) -> JsonResponse:
             "next": page.next or None,
             "searched_back_to": back_to.isoformat() if back_to else None,
             "ignored": filters.invalid_fields,
+            "unknown_tag": filters.tag if filters.is_unknown_tag else None,
         }
     )
 

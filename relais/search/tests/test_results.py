@@ -10,6 +10,7 @@ from django.utils.timezone import localdate
 
 from relais.clients.models import Client
 from relais.conversations.models import Conversation, ConversationEvent, Media
+from relais.crm.editing import change_tags
 from relais.notes.models import Note
 from relais.search import message_search, results
 from tests.cast import FATOU, IBRAHIM
@@ -285,6 +286,69 @@ def test_an_invalid_filter_is_ignored_and_reported(client, awa, fatou_writes, na
     assert (len(body["results"]), body["ignored"]) == (1, [name])
     page = client.get("/dashboard/search", {"q": "devis", name: "n'importe quoi"})
     assert "pas été compris" in page.content.decode()
+
+
+# -- tags ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tagged(fatou_writes, awa, clock):
+    """Conversations about a quote: Fatou's has a tag, Ibrahim's client has one, and Aya's has none."""
+    fatou = fatou_writes("devis de Fatou")
+    ibrahim = fatou_writes("devis d'Ibrahim", address=IBRAHIM, name="Ibrahim")
+    fatou_writes("devis d'Aya", address="whatsapp:+2250700000003", name="Aya")
+    fatou.change_tags(add=["À rappeler"], remove=[], by=awa, at=clock.now)
+    change_tags(ibrahim.client, add=["Flotte"], by=awa, at=clock.now)
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        ("À rappeler", ["devis de Fatou"]),
+        ("a rappeler", ["devis de Fatou"]),
+        ("FLOTTE", ["devis d'Ibrahim"]),
+        ("  ", ["devis d'Aya", "devis d'Ibrahim", "devis de Fatou"]),
+    ],
+)
+@pytest.mark.parametrize("looked_up_by_id", [True, False])
+def test_by_tag_of_the_conversation_or_of_the_client(
+    tagged, events_found, tag, expected, looked_up_by_id, monkeypatch
+):
+    if not looked_up_by_id:
+        monkeypatch.setattr("relais.search.filters.MAX_TAGGED_BY_ID", 0)
+    assert events_found("devis", tag=tag) == expected
+
+
+def test_a_tag_of_both_finds_both(tagged, awa, clock, events_found):
+    fatou = Conversation.objects.get(client__whatsapp_profile_name="Fatou")
+    fatou.change_tags(add=["flotte"], remove=[], by=awa, at=clock.now)
+    assert events_found("devis", tag="Flotte") == ["devis d'Ibrahim", "devis de Fatou"]
+
+
+def test_a_tag_filters_clients_and_notes(tagged, client, awa, clock):
+    fatou = Conversation.objects.get(client__whatsapp_profile_name="Fatou")
+    Note.write(fatou, "devis promis", author=awa, at=clock.now)
+    imported = Client.objects.create(client_full_name="Ibrahim Sow")
+    change_tags(imported, add=["Flotte"], by=awa, at=clock.now)
+    kinds = [each["kind"] for each in json_of(client, awa, q="devis", tag="à rappeler")["results"]]
+    assert sorted(kinds) == ["message", "note"]
+    names = {each["client_name"] for each in json_of(client, awa, q="ibrahim", tag="flotte")["results"]}
+    assert names == {"Ibrahim", "Ibrahim Sow"}
+    with_agent = json_of(client, awa, q="ibrahim", tag="flotte", status="held")["results"]
+    assert with_agent == []
+
+
+def test_a_tag_of_a_conversation_out_of_reach_finds_nothing(tagged, client, yao, sales):
+    Conversation.objects.filter(client__whatsapp_profile_name="Fatou").update(team=sales)
+    body = json_of(client, yao, q="devis", tag="a rappeler")
+    assert (body["results"], body["unknown_tag"]) == ([], None)
+
+
+def test_an_unknown_tag_finds_nothing_and_is_named(tagged, client, awa):
+    body = json_of(client, awa, q="devis", tag="zébre")
+    assert (body["results"], body["unknown_tag"], body["ignored"]) == ([], "zébre", [])
+    page = client.get("/dashboard/search", {"q": "devis", "tag": "zébre"}).content.decode()
+    assert "Aucune étiquette «\xa0zébre\xa0»." in page and "Retirer les filtres" in page
 
 
 # -- clients ------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Route, expect
 
+from relais.conversations.models import Conversation
 from tests.accessibility import NARROW
 from tests.browser import Browsers
 
@@ -32,7 +33,7 @@ def test_results_appear_while_typing_and_a_hit_opens_at_its_message(run_story, a
         expect(hits).to_have_count(2)
         expect(page.locator("mark")).to_have_text(["voyant", "voyant"])
         expect(page).to_have_url(
-            f"{browsers.url}/dashboard/search?q=VOYANT&type=&status=&agent=&from=&to=&order=newest"
+            f"{browsers.url}/dashboard/search?q=VOYANT&type=&status=&agent=&tag=&from=&to=&order=newest"
         )
         page.keyboard.press("ArrowDown")
         expect(hits.first).to_be_focused()
@@ -60,6 +61,26 @@ def test_filters_narrow_the_results(run_story, awa, conversations):
         expect(page.locator("#results").get_by_text("Rien ne correspond.")).to_be_visible()
         page.get_by_role("link", name="Retirer les filtres").click()
         expect(page.locator(".hit__open")).to_have_count(2)
+
+    run_story(story)
+
+
+def test_the_tag_of_a_conversation_narrows_the_results(run_story, awa, conversations, clock):
+    first = Conversation.objects.order_by("pk")[0]
+    first.change_tags(add=["Garage"], remove=[], by=awa, at=clock.now)
+
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, "/dashboard/search?q=voyant")
+        expect(page.locator(".hit__open")).to_have_count(2)
+        page.get_by_text("Filtres", exact=True).click()
+        tag = page.get_by_label("Étiquette")
+        tag.fill("garage")
+        tag.press("Tab")
+        expect(page.locator(".hit__open")).to_have_count(1)
+        expect(page.locator(".hit__open")).to_contain_text("voyant moteur")
+        tag.fill("garaje")
+        tag.press("Tab")
+        expect(page.locator("#results").get_by_text("Aucune étiquette « garaje ».")).to_be_visible()
 
     run_story(story)
 
