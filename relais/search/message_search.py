@@ -27,6 +27,11 @@ SLICE_BITS = 14
 """As in the index: see migration 0002."""
 STEP_SLICES = (2, 14, 112, 896)
 """Slices of each step; the one after these searches all the rest."""
+STEP_SLICES_OF_BEGINNING = (2, 14, 112)
+MAX_SLICES_AT_ONCE = 200
+"""The newest slices, which are searched by one search of the index for the beginning of a word."""
+MAX_REST_HITS = 2_000
+"""When about so many hits are left by the density of those found so far, the rest is searched at once."""
 TIME_LIMIT_MS = 250
 """After it the hits found so far are shown, with the date up to which was searched."""
 CONTINUED_TIME_LIMIT_MS = 2_000
@@ -51,16 +56,26 @@ SESSION_SETTINGS = {
 # The materialized hits are a fence: for the limit, the planner would walk the primary key backwards and compute the
 # words of each row. `offset 0` has the checks and the reach evaluated row by row, in order, until the limit.
 SELECT_HITS = """
-with hits as materialized (
-  select event.id, event.conversation_id, event.body as text from conversation_events event
-   where {event_slices} and event.body <> '' and public.relais_words(event.body) @@ %s::tsquery {filters}
-  union all
-  select event.id, event.conversation_id, media.filename
-    from media join conversation_events event on event.id = media.event_id
-   where {media_slices} and media.filename <> '' and public.relais_words(media.filename) @@ %s::tsquery {filters})
-select hit.id, {rank} from (select * from hits where id < %s order by id desc offset 0) hit
- where {checks} and ({within_reach}) is not null
- limit %s
+with hits as materialized ({events} union all {files})
+select (select count(*) from hits), page.id, page.rank from (select 1) always left join (
+  select hit.id, {rank} as rank from (select * from hits where id < %s order by id desc offset 0) hit
+   where {checks} and ({within_reach}) is not null
+   limit %s) page on true
+"""
+SELECT_EVENTS = """
+select event.id, event.conversation_id, event.body as text from conversation_events event
+ where {condition} and event.body <> '' and public.relais_words(event.body) @@ %s::tsquery {filters}
+"""
+SELECT_FILES = """
+select event.id, event.conversation_id, media.filename as text
+  from media join conversation_events event on event.id = media.event_id
+ where {condition} and media.filename <> '' and public.relais_words(media.filename) @@ %s::tsquery {filters}
+"""
+# One search of the index for each slice. With `= any(…)` the planner may leave the slices to a filter, where it takes
+# words that often stand together for independent and so for rare: all messages with them would be read.
+# `offset 0` keeps it from joining after the search instead. `int[]` explicitly: psycopg would send smallint[].
+SELECT_BY_SLICE = """
+select of_slice.* from unnest(%s::int[]) slice (number), lateral ({select} offset 0) of_slice
 """
 # Words as written count more than other forms of them, words close together more than apart.
 RANK = """(ts_rank_cd(public.relais_words(hit.text), %s::tsquery, 1) + (
@@ -130,11 +145,12 @@ def search_events(
     statement = _Statement(query, reach, filters, with_ranks)
     deadline = clock() + time_limit_ms / 1000
     top = (before - 1) >> SLICE_BITS
+    steps = STEP_SLICES_OF_BEGINNING if query.has_beginning else STEP_SLICES
     try:
         with search_session() as cursor:
             lowest, before = _id_range(cursor, filters, before)
-            top = (before - 1) >> SLICE_BITS
-            for number, step in enumerate((*STEP_SLICES, None)):
+            first = top = (before - 1) >> SLICE_BITS
+            for number, step in enumerate((*steps, None)):
                 if top < lowest or len(found.ids) >= limit:
                     return found
                 remaining_ms = FIRST_STEP_TIME_LIMIT_MS if number == 0 else int((deadline - clock()) * 1000)
@@ -145,6 +161,11 @@ def search_events(
                 limit_time(cursor, remaining_ms)
                 statement.collect(cursor, found, slices, top, before, limit)
                 top = bottom - 1
+                is_sparse = statement.hit_count * (top + 1) <= MAX_REST_HITS * (first - top)
+                if is_sparse and lowest == 0 <= top and len(found.ids) < limit:
+                    remaining_ms = int((deadline - clock()) * 1000) // 2
+                    if statement.try_rest(cursor, found, top, before, limit, remaining_ms):
+                        return found
             else:
                 return found
     except OperationalError as error:
@@ -165,13 +186,38 @@ class _Statement:
     ) -> None:
         self.query, self.reach, self.with_ranks = query, reach, with_ranks
         self.filter_sql, self.filter_parameters = filters.sql()
+        self.newest_slice = newest_id() >> SLICE_BITS
+        self.hit_count = 0
+        """Found in the index so far, whether or not they are within reach."""
+
+    def try_rest(
+        self, cursor: Any, found: FoundEvents, top: int, before: int, limit: int, time_limit_ms: int
+    ) -> bool:
+        """Search all up to `top`; False if that takes too long, because it has more hits than the newest slices."""
+        if time_limit_ms < MIN_STEP_MS:
+            return False
+        hit_count, ids, ranks = self.hit_count, list(found.ids), dict(found.ranks)
+        try:
+            with transaction.atomic():
+                limit_time(cursor, time_limit_ms)
+                self.collect(cursor, found, None, top, before, limit)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, QueryCanceled):
+                raise
+            self.hit_count, found.ids, found.ranks = hit_count, ids, ranks
+            return False
+        return True
 
     def collect(
         self, cursor: Any, found: FoundEvents, slices: range | None, top: int, before: int, limit: int
     ) -> None:
         """Add the hits of these slices, or of all up to `top`, until the limit."""
+        is_first = True
         while (missing := limit - len(found.ids)) > 0:
-            rows = self._run(cursor, slices, top, before, missing)
+            rows, hit_count = self._run(cursor, slices, top, before, missing)
+            if is_first:
+                self.hit_count += hit_count
+            is_first = False
             for id, rank in rows:
                 if id not in found.ranks:  # Its text and its file, or two of its files, can match.
                     found.ids.append(id)
@@ -182,24 +228,18 @@ class _Statement:
 
     def _run(
         self, cursor: Any, slices: range | None, top: int, before: int, limit: int
-    ) -> list[tuple[int, float]]:
-        # `int[]` explicitly: psycopg would send small numbers as smallint[], which is no condition of the index.
-        # `+ 0` keeps the primary key out of the plan, which would be read as a whole to combine the two.
-        values: list[Any]
-        if slices is None:
-            condition, values = "{column} + 0 < %s", [(top + 1) << SLICE_BITS]
-        else:
-            condition, values = f"({{column}} >> {SLICE_BITS})::integer = any(%s::int[])", [list(slices)]
+    ) -> tuple[list[tuple[int, float]], int]:
+        """The hits within reach, newest first, and how many hits the index has."""
         query = self.query
+        events, branch = self._branch(SELECT_EVENTS, "event.id", slices, top)
+        files, _same = self._branch(SELECT_FILES, "media.event_id", slices, top)
         sql = SELECT_HITS.format(
-            event_slices=condition.format(column="event.id"),
-            media_slices=condition.format(column="media.event_id"),
-            filters=self.filter_sql,
+            events=events,
+            files=files,
             rank=RANK if self.with_ranks else "0.0::float",
             checks=checks_sql(query),
             within_reach=self.reach[0],
         )
-        branch = [*values, query.index_query, *self.filter_parameters]
         parameters = [
             *branch,
             *branch,
@@ -210,7 +250,29 @@ class _Statement:
             limit,
         ]
         cursor.execute(sql, parameters)
-        return list(cursor.fetchall())
+        rows = cursor.fetchall()
+        hits = sorted(((id, rank) for _count, id, rank in rows if id is not None), reverse=True)
+        return hits, rows[0][0]
+
+    def _branch(self, select: str, column: str, slices: range | None, top: int) -> tuple[str, list[Any]]:
+        slice_of = f"({column} >> {SLICE_BITS})::integer"
+        values: list[Any] = []
+        if slices is None:
+            # `+ 0` keeps the primary key out of the plan, which would be read as a whole to combine the two.
+            condition, values = f"{column} + 0 < %s", [(top + 1) << SLICE_BITS]
+        elif self.query.has_beginning and self.newest_slice - slices[0] < MAX_SLICES_AT_ONCE:
+            # Each search of the index gathers all words with that beginning first: one for all slices. With an upper
+            # bound the index would gather all below it, too.
+            condition, values = (
+                f"{slice_of} >= %s and {column} + 0 < %s",
+                [slices[0], (top + 1) << SLICE_BITS],
+            )
+        else:
+            condition = f"{slice_of} = slice.number"
+        sql = select.format(condition=condition, filters=self.filter_sql)
+        if not values:
+            sql, values = SELECT_BY_SLICE.format(select=sql), [list(slices or ())]
+        return sql, [*values, self.query.index_query, *self.filter_parameters]
 
 
 @contextmanager

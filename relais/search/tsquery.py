@@ -65,6 +65,11 @@ class CompiledQuery:
     beginning: str = ""
     """The last of them, if it may be unfinished."""
 
+    @property
+    def has_beginning(self) -> bool:
+        """Whether the index is asked for all words with a beginning."""
+        return bool(self.any_beginnings)
+
 
 @dataclass(frozen=True)
 class _FoldedTerm:

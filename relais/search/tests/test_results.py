@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import localdate
 
 from relais.clients.models import Client
@@ -178,14 +180,60 @@ def test_an_invalid_cursor_is_no_error(client, awa, fatou_writes, cursor, order)
     json_of(client, awa, q="devis", order=order, after=cursor)
 
 
-def test_the_whole_history_is_searched_slice_by_slice(fatou_writes, events_found, monkeypatch):
+@pytest.mark.parametrize("query", ["devis ", "dev", '"un devis"', "-rien un dev"])
+@pytest.mark.parametrize("max_rest_hits", [0, 1, 10_000])
+@pytest.mark.parametrize("max_slices_at_once", [0, 4, 200])
+def test_the_whole_history_is_searched_slice_by_slice(
+    fatou_writes, events_found, monkeypatch, query, max_rest_hits, max_slices_at_once
+):
     monkeypatch.setattr(message_search, "SLICE_BITS", 0)
     monkeypatch.setattr(message_search, "STEP_SLICES", (2, 3))
-    sliced = message_search.SELECT_HITS
-    monkeypatch.setattr(message_search, "SELECT_HITS", sliced)
+    monkeypatch.setattr(message_search, "STEP_SLICES_OF_BEGINNING", (2, 3))
+    monkeypatch.setattr(message_search, "MAX_REST_HITS", max_rest_hits)
+    monkeypatch.setattr(message_search, "MAX_SLICES_AT_ONCE", max_slices_at_once)
     for n in range(12):
-        fatou_writes("devis" if n % 4 == 0 else "rien")
-    assert events_found("devis") == ["devis"] * 3
+        fatou_writes(f"un devis {n}" if n % 4 == 0 else "rien")
+    assert events_found(query) == ["un devis 8", "un devis 4", "un devis 0"]
+
+
+def test_a_rest_with_more_hits_than_expected_is_searched_step_by_step(
+    fatou_writes, events_found, monkeypatch
+):
+    monkeypatch.setattr(message_search, "SLICE_BITS", 0)
+    monkeypatch.setattr(message_search, "STEP_SLICES", (2, 3))
+    cancelled: list[None] = []
+
+    def cancelled_rest(self, cursor, found, slices, *args):
+        if slices is None and not cancelled:
+            cancelled.append(found.ids.append(0))
+            cursor.execute("set local statement_timeout = '10ms'")
+            cursor.execute("select pg_sleep(5)")
+        collect(self, cursor, found, slices, *args)
+
+    collect = message_search._Statement.collect
+    monkeypatch.setattr(message_search._Statement, "collect", cancelled_rest)
+    for n in range(12):
+        fatou_writes(f"devis {n}" if n == 7 else "rien")
+    assert events_found("devis ") == ["devis 7"]
+    assert cancelled, "the newest slices have no hit, so the rest is tried"
+
+
+@pytest.mark.parametrize("query", ["prendre rendez vous ", "prendre rendez"])
+def test_the_index_is_asked_for_the_newest_slices_only(fatou_writes, found, query):
+    """Words that stand together are not rare: without the slices in the index, all their messages would be read."""
+    for n in range(40):
+        fatou_writes(f"prendre rendez vous {n}")
+    with connection.cursor() as cursor:
+        cursor.execute("analyze conversation_events")
+    with CaptureQueriesContext(connection) as captured:
+        found(query)
+    [sql, *_] = [each["sql"] for each in captured if "event.body as text" in each["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute("set local enable_seqscan = off")
+        cursor.execute("explain " + sql)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    [condition] = [line for line in plan.split("\n") if "Index Cond" in line and "body" in line]
+    assert ">> 14))::integer" in condition, plan
 
 
 # -- the time limit -----------------------------------------------------------------------------------------
