@@ -37,7 +37,7 @@ export async function openNeighbour(step, focus = "") {
   if (openingId !== row.dataset.conversation) return;
   openingId = "";
   if (focus === "row") document.querySelector(`#${row.id} .row__open`)?.focus({ preventScroll: true });
-  prefetchNeighbour(step);
+  [step, 2 * step].forEach(prefetchNeighbour); // whoever holds the key down is a conversation ahead of the response
 }
 
 function prefetchNeighbour(step) {

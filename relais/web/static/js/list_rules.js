@@ -15,14 +15,16 @@ const membershipRules = {
 };
 
 const timeOf = (row, name) => Date.parse(row.dataset[name] ?? "");
-const isNewer = (a, b) => timeOf(a, "active") > timeOf(b, "active");
+// Messages that are stored as one batch have one time: such rows are ordered by id.
+const difference = (a, b, name) => timeOf(a, name) - timeOf(b, name);
+const idDifference = (a, b) => Number(a.dataset.conversation) - Number(b.dataset.conversation);
 const orders = {
-  activity: isNewer,
-  wait: (a, b) => timeOf(a, "since") < timeOf(b, "since"),
+  activity: (a, b) => (difference(a, b, "active") || idDifference(a, b)) > 0,
+  wait: (a, b) => (difference(a, b, "since") || idDifference(a, b)) < 0,
   need(a, b) {
-    const [waitsA, waitsB] = [timeOf(a, "unanswered"), timeOf(b, "unanswered")];
-    if (isNaN(waitsA) && isNaN(waitsB)) return isNewer(a, b);
-    return isNaN(waitsB) || waitsA < waitsB;
+    const [waitsA, waitsB] = [a, b].map((row) => !isNaN(timeOf(row, "unanswered")));
+    if (waitsA !== waitsB) return waitsA;
+    return ((waitsA ? difference(a, b, "unanswered") : difference(b, a, "active")) || idDifference(a, b)) < 0;
   },
 };
 
