@@ -20,6 +20,7 @@ from relais.web.responses import (
 )
 from relais.whatsapp.media import download
 from relais.whatsapp.media.content_disposition import build_content_disposition
+from relais.whatsapp.media.files import media_path
 
 
 @require_POST
@@ -45,7 +46,7 @@ def show_media(request: HttpRequest, pk: int) -> FileResponse:
         event__conversation__in=request.user.reachable_conversations(),  # type: ignore[union-attr]
     )
     try:
-        content = download.media_path(media).open("rb")
+        content = media_path(media).open("rb")
     except OSError as error:
         raise Http404 from error
     is_inline = media.content_type in INLINE_CONTENT_TYPES

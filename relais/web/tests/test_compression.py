@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from relais.conversations.inbound_messages import InboundMedia
 from relais.conversations.models import Media
-from relais.whatsapp.media.download import media_path
+from relais.whatsapp.media.files import media_path
 from tests.cast import Clock
 
 pytestmark = pytest.mark.django_db

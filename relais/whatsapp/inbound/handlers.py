@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from django.utils import timezone
 from starlette.responses import JSONResponse, Response
@@ -66,8 +65,8 @@ def no_content(result: None, update: StatusUpdate) -> Response:
 # -- Studio's other widgets, and the send API ---------------------------------------------------------
 
 
-def studio_handler(handle: Callable[[Params], dict[str, Any]]) -> Callable[[Params, RawRequest], Response]:
-    return lambda params, raw: JSONResponse({"success": "true"} | handle(params))
+def studio_handler(handle: studio_hooks.Handler) -> Callable[[Params, RawRequest], Response]:
+    return lambda params, raw: JSONResponse({"success": "true"} | handle(params, at=timezone.now()))
 
 
 def send_message(params: Params, raw: RawRequest) -> Response:

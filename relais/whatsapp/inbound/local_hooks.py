@@ -25,7 +25,7 @@ def call_hook(
     media_type = content_type.partition(";")[0].strip().lower()
     raw = RawRequest(path=path, query="", content_type=media_type, body=body, signature="", authorization="")
     try:
-        return 200, {"success": "true"} | handler(parse_params(raw))
+        return 200, {"success": "true"} | handler(parse_params(raw), at=at)
     except InvalidParams as invalid:
         return 422, {"success": "false", "error": str(invalid), "errors": invalid.errors}
     except studio_hooks.UnknownConversation as unknown:

@@ -7,9 +7,9 @@ would tell the client that an error occurred.
 from __future__ import annotations
 
 import re
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from relais.conversations.events import BOT
@@ -31,33 +31,33 @@ def answer_incoming(ingested: IngestedMessage, message: InboundMessage) -> dict[
     return incoming_answer(ingested, profile_name=message.profile_name, media_count=len(message.media))
 
 
-def menu_choice(params: Params) -> dict[str, Any]:
+def menu_choice(params: Params, *, at: datetime) -> dict[str, Any]:
     params.require("conversation_id", "menu_choice")
     conversation = get_conversation(params)
     conversation.record_menu_choice(
         params.text("menu_choice").strip(),
         user_input=params.text("user_input"),
-        at=timezone.now(),
+        at=at,
         message_sid=params.text("message_sid").strip(),
     )
     return {"current_menu": conversation.current_menu, "menu_path": conversation.menu_path}
 
 
-def free_input(params: Params) -> dict[str, Any]:
+def free_input(params: Params, *, at: datetime) -> dict[str, Any]:
     params.require("conversation_id", "widget_name", may_be_blank=("user_input",))
     stored = get_conversation(params).record_answer(
         params.text("widget_name").strip(),
         user_input=params.text("user_input"),
-        at=timezone.now(),
+        at=at,
         message_sid=params.text("message_sid").strip(),
     )
     return {"stored": studio_boolean(stored)}
 
 
-def agent_transfer(params: Params) -> dict[str, Any]:
+def agent_transfer(params: Params, *, at: datetime) -> dict[str, Any]:
     params.require("conversation_id")
     conversation = get_conversation(params)
-    transferred = conversation.ask_for_agent(by=BOT, at=timezone.now(), reason=params.text("reason"))
+    transferred = conversation.ask_for_agent(by=BOT, at=at, reason=params.text("reason"))
     return {
         "transferred": studio_boolean(transferred),
         "status": str(conversation.status),
@@ -65,9 +65,9 @@ def agent_transfer(params: Params) -> dict[str, Any]:
     }
 
 
-def complete(params: Params) -> dict[str, Any]:
+def complete(params: Params, *, at: datetime) -> dict[str, Any]:
     params.require("conversation_id")
-    conversation, at = get_conversation(params), timezone.now()
+    conversation = get_conversation(params)
     completed = conversation.complete(by=BOT, at=at)
     seconds = conversation.duration_seconds
     if seconds is None:
@@ -87,7 +87,11 @@ def _transfer_message(conversation: Conversation) -> str:
     }[conversation.situation]
 
 
-HANDLERS = {
+class Handler(Protocol):
+    def __call__(self, params: Params, *, at: datetime) -> dict[str, Any]: ...
+
+
+HANDLERS: dict[str, Handler] = {
     "/api/twilio/menu-choice": menu_choice,
     "/api/twilio/free-input": free_input,
     "/api/twilio/agent-transfer": agent_transfer,

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
@@ -32,6 +29,7 @@ from relais.whatsapp.backoff import retry_after_seconds
 from relais.whatsapp.client import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS
 from relais.whatsapp.media.content_disposition import parse_filename
 from relais.whatsapp.media.content_type_detection import detect_content_type
+from relais.whatsapp.media.files import media_path, write_file
 from relais.whatsapp.media.retry import MAX_ATTEMPTS
 
 log = logging.getLogger(__name__)
@@ -71,10 +69,6 @@ def unlisted_media_url(message_sid: str, position: int) -> str:
     return f"{client.API_BASE_URL}/2010-04-01/Accounts/{account}/Messages/{message_sid}/Media#{position}"
 
 
-def media_path(media: Media) -> Path:
-    return settings.MEDIA_FOLDER / f"{media.pk // 1000:06d}" / str(media.pk)
-
-
 def fetch(media: Media) -> None:
     """Download and store the file with its type and name, or the permanent error.
 
@@ -85,7 +79,7 @@ def fetch(media: Media) -> None:
     except PermanentDownloadError as error:
         media.record_download(MediaState.FAILED, error=str(error))
         return
-    _write_file(media_path(media), download.content)
+    write_file(media_path(media), download.content)
     content_type = detect_content_type(download.content, media.declared_type)
     media.record_download(
         MediaState.STORED,
@@ -199,19 +193,3 @@ def _read_body(response: requests.Response) -> bytes:
         if time.monotonic() > deadline:
             raise RetryableDownloadError("too slow")
     return bytes(content)
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    """Atomic: written to a temporary file beside it, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except OSError:
-        # Otherwise each attempt on a full disk would leave a temporary file.
-        os.unlink(name)
-        raise

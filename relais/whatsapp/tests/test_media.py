@@ -20,6 +20,7 @@ from relais.job_queues import QUEUE_CONCURRENCY
 from relais.whatsapp import tasks
 from relais.whatsapp.media import download, retry
 from relais.whatsapp.media.content_type_detection import detect_content_type
+from relais.whatsapp.media.files import media_path
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 64
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,7 +43,7 @@ def test_a_picture_is_downloaded_and_stored(picture):
     before = Conversation.objects.get().rev
     download.fetch(picture)
     assert (picture.state, picture.content_type, picture.size) == ("stored", "image/png", len(PNG))
-    assert download.media_path(picture).read_bytes() == PNG
+    assert media_path(picture).read_bytes() == PNG
     assert picture.rev == Conversation.objects.get().rev == before + 1
 
 
