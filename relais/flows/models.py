@@ -88,7 +88,9 @@ class Flow(models.Model):
 
     @property
     def published(self) -> Revision | None:
-        return self.revisions.filter(published_at__isnull=False).order_by("-published_at", "-number").first()
+        """Its definition is large, and read from the database when it is first used."""
+        published = self.revisions.filter(published_at__isnull=False).defer("definition")
+        return published.order_by("-published_at", "-number").first()
 
     @property
     def latest(self) -> Revision | None:

@@ -22,7 +22,7 @@ from relais.conversations.models import Conversation, ConversationEvent, Message
 from relais.conversations.states import Situation
 from relais.flows import engine, engine_host, metrics
 from relais.flows.conversation_effects import ConversationEffects
-from relais.flows.models import Execution, Flow
+from relais.flows.models import Execution, ExecutionQuerySet, Flow
 from relais.flows.outbound_request import OutboundRequest
 from relais.flows.parsed_revisions import parsed_flow, subflows_of
 
@@ -55,7 +55,7 @@ def run(
 def _advance(conversation_id: int, *, at: datetime) -> OutboundRequest | bool:
     """Take one step: a request to make, True if the execution moved, False if there is nothing left to do."""
     conversation = Conversation.objects.select_for_update(no_key=True).get(pk=conversation_id)
-    execution = conversation.executions.active().select_related("revision__flow", "question").first()
+    execution = _active_executions(conversation).select_related("question").first()
     if execution is None:
         execution = _start_execution(conversation, at)
         return (_step(conversation, execution, [engine.Started()], at) or True) if execution else False
@@ -78,16 +78,17 @@ def _advance(conversation_id: int, *, at: datetime) -> OutboundRequest | bool:
 def _apply_response(request: OutboundRequest, result: engine.RequestResult, *, at: datetime) -> None:
     """Step with the response, unless a person took over meanwhile or another job was faster."""
     conversation = Conversation.objects.select_for_update(no_key=True).get(executions=request.execution_id)
-    execution = (
-        conversation.executions.active()
-        .select_related("revision__flow")
-        .filter(pk=request.execution_id)
-        .first()
-    )
+    execution = _active_executions(conversation).filter(pk=request.execution_id).first()
     if execution is None or not execution.pending or execution.pending["ref"] != request.ref:
         return
     execution.pending = None
     _step(conversation, execution, [result], at)
+
+
+def _active_executions(conversation: Conversation) -> ExecutionQuerySet:
+    """Without the definition of the flow: decoding its JSON costs more than a step, and the parsed flow is cached."""
+    active: ExecutionQuerySet = conversation.executions.active()
+    return active.select_related("revision__flow").defer("revision__definition")
 
 
 @transaction.atomic
