@@ -54,6 +54,8 @@ class Environment:
     email_url: str
     own_hosts: tuple[str, ...]
     demo: bool
+    demo_conversations: bool
+    """Whether a new demo begins with sample conversations."""
     embedded_database: bool
     """Whether `database_url` is the database in the data folder, which Relais starts itself."""
 
@@ -92,6 +94,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Environment:
         email_url=_email_url(variables),
         own_hosts=variables.list("RELAIS_OWN_HOSTS"),
         demo=demo,
+        demo_conversations=variables.choice("RELAIS_DEMO_CONVERSATIONS", ("1", "0")) == "1",
         embedded_database=not variables.text("DATABASE_URL"),
     )
     # Every variable is valid: now the data folder may be created and marked.

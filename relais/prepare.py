@@ -25,15 +25,18 @@ def prepare() -> None:
         from relais.accounts.demo import create_demo_users
 
         create_demo_users()
-        _create_demo_replies()
+        _create_demo_contents()
 
 
-def _create_demo_replies() -> None:
+def _create_demo_contents() -> None:
     from django.utils import timezone
 
+    from relais.demo.creation import create_sample_data
     from relais.quick_replies.demo import create_demo_replies
 
     create_demo_replies(at=timezone.now())
+    if settings.ENVIRONMENT.demo_conversations:
+        create_sample_data(at=timezone.now())
 
 
 def prepare_database() -> None:
@@ -46,6 +49,8 @@ def prepare_database() -> None:
             call_command("migrate", interactive=False, verbosity=0)
             call_command("createcachetable", verbosity=0)
             _publish_first_flow()
+            if not settings.DEMO:
+                _remove_demo_contents()
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK_KEY])
 
@@ -71,6 +76,18 @@ def _publish_first_flow() -> None:
     from relais.flows.default_flow import publish_first_flow
 
     publish_first_flow(at=timezone.now())
+
+
+def _remove_demo_contents() -> None:
+    """A demo's database that has become live: its invented clients have numbers that may be somebody's."""
+    from relais.demo.models import SampleData
+
+    if SampleData.objects.filter(removed_at=None).exists():
+        from django.utils import timezone
+
+        from relais.demo.removal import remove_sample_data
+
+        remove_sample_data(at=timezone.now())
 
 
 def collect_static_files() -> None:

@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "relais.whatsapp",
     "relais.flows",
     "relais.notifications",
+    "relais.demo",
     "relais.live",
     "relais.ops",
     "relais.ops.watch",

@@ -21,6 +21,7 @@ urlpatterns = [
     path("dashboard/", include("relais.flows.urls")),
     path("dashboard/", include("relais.whatsapp.urls")),
     path("dashboard/", include("relais.ops.watch.urls")),
+    path("dashboard/", include("relais.demo.urls")),
     # Last, so that reverse() returns this path: an include defines the same name.
     path("dashboard", pages.overview, name="dashboard"),
 ]

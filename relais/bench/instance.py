@@ -30,9 +30,13 @@ RELAIS_VARIABLES = re.compile(
 
 
 def environment_for(folder: Path) -> dict[str, str]:
-    """The variables of a demo in that data folder, without the Relais variables of this process."""
+    """The variables of an empty demo in that data folder, without the Relais variables of this process."""
     clean = {name: value for name, value in os.environ.items() if not RELAIS_VARIABLES.match(name)}
-    return clean | {"RELAIS_DATA_DIR": str(folder), "RELAIS_ENV_FILE": os.devnull}
+    return clean | {
+        "RELAIS_DATA_DIR": str(folder),
+        "RELAIS_ENV_FILE": os.devnull,
+        "RELAIS_DEMO_CONVERSATIONS": "0",
+    }
 
 
 def run_prepare(variables: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from relais.cli import bench, doctor, flows, messages, processes, tokens, users
+from relais.cli import bench, demo, doctor, flows, messages, processes, tokens, users
 from relais.cli.arguments import Parser
 from relais.cli.errors import FAILURE, USAGE_ERROR, CommandFailed, UsageError
 from relais.environment import InvalidEnvironment
@@ -16,7 +16,7 @@ from relais.ops.errors import OperationError
 from relais.ops.process import exit_after_parent
 
 INTERRUPTED = 130
-LISTED_COMMANDS = "{up,web,jobs,user,token,say,flow,doctor,bench,emulator}"
+LISTED_COMMANDS = "{up,web,jobs,user,token,say,flow,doctor,bench,demo,emulator}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,4 +54,5 @@ def build_parser() -> argparse.ArgumentParser:
     flows.add_commands(commands)
     doctor.add_commands(commands)
     bench.add_commands(commands)
+    demo.add_commands(commands)
     return parser

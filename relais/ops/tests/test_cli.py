@@ -175,3 +175,18 @@ def test_the_doctor_starts_the_database_if_it_does_not_run(relais):
 
 def test_the_doctor_reports_an_invalid_environment_in_one_sentence(relais):
     assert "half connected" in error_sentence(relais("doctor", TWILIO_AUTH_TOKEN=""), 2)
+
+
+def test_a_demo_is_emptied_once_it_was_confirmed(relais, tmp_path):
+    demo = {name: "" for name in os.environ if name.startswith("TWILIO_")}
+    demo |= {"PUBLIC_BASE_URL": "", "RELAIS_DATA_DIR": str(tmp_path / "demo")}
+    refused = relais("demo", "clear", **demo)
+    assert refused.returncode == 1
+    assert "Nothing was removed" in refused.stderr
+    emptied = relais("demo", "clear", "--yes", **demo)
+    assert emptied.returncode == 0, emptied.stderr
+    assert "Removed 0 sample conversations" in emptied.stdout
+
+
+def test_only_a_demo_is_emptied(relais):
+    assert "not a demo" in error_sentence(relais("demo", "clear", "--yes"), 1)
