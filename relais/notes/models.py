@@ -12,9 +12,10 @@ from django.db.models import Q
 
 from relais.accounts.models import User
 from relais.notes.conversation_revision import lock_conversation, notify_changed, raise_rev
-from relais.notes.errors import EmptyNote, NoLongerEditable, NoteDeleted, NoteTooLong, NotTheAuthor
+from relais.notes.errors import EmptyNote, NoteDeleted, NoteTooLong
 from relais.notes.limits import EDITABLE_FOR, MAX_NOTE_CHARACTERS
 from relais.notes.mentions import find_mentions
+from relais.notes.permissions import may_edit, require_editable
 from relais.notes.signals import colleagues_mentioned
 from relais.text import has_visible_characters
 
@@ -83,7 +84,7 @@ class Note(models.Model):
         return self.created_at + EDITABLE_FOR
 
     def is_editable_by(self, user: User, *, at: datetime) -> bool:
-        return self.author_id == user.pk and not self.is_deleted and at < self.editable_until
+        return may_edit(self, user, at=at)
 
     @classmethod
     def write(
@@ -121,7 +122,7 @@ class Note(models.Model):
     def edit(self, body: str, *, by: User, at: datetime) -> None:
         """Replace the text; the earlier one is kept in the trace."""
         self._lock()
-        self._require_editable(by, at)
+        require_editable(self, by, at=at)
         if self.is_deleted:
             raise NoteDeleted
         body = clean_body(body)
@@ -136,7 +137,7 @@ class Note(models.Model):
         self._lock()
         if self.is_deleted and self.author_id == by.pk:
             return
-        self._require_editable(by, at)
+        require_editable(self, by, at=at)
         self._record_revision(NoteRevision.Action.DELETED, by=by, at=at)
         self._update(body="", deleted_at=at)
         self.mentions.all().delete()
@@ -145,12 +146,6 @@ class Note(models.Model):
         """First the conversation's row, as everywhere; then read what the note is now."""
         lock_conversation(self.conversation_id)
         self.refresh_from_db()
-
-    def _require_editable(self, user: User, at: datetime) -> None:
-        if self.author_id != user.pk:
-            raise NotTheAuthor
-        if at >= self.editable_until:
-            raise NoLongerEditable
 
     def _record_revision(self, action: str, *, by: User, at: datetime) -> None:
         self.revisions.create(action=action, body=self.body, by=by, by_name=str(by), at=at)

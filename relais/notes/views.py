@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from relais.action_errors import ActionRefused
 from relais.notes import fragments
 from relais.notes.models import Note, NoteMention, colleagues_for
+from relais.notes.permissions import may_read_history
 from relais.web import responses
 from relais.web.errors import wants_json
 from relais.web.request_fields import ref_field, text_field
@@ -121,12 +122,11 @@ def _trace_page(
     request: AgentRequest, note: Note, *, draft: str | None = None, refusal: ActionRefused | None = None
 ) -> HttpResponse:
     """The note with its earlier texts. The text of a deleted note is shown to supervisors only."""
-    is_readable = not note.is_deleted or request.user.is_supervisor
     context = {
         "note": note,
         "back": _note_url(note),
         "is_editable": note.is_editable_by(request.user, at=now()),
-        "revisions": note.revisions.all() if is_readable else (),
+        "revisions": note.revisions.all() if may_read_history(note, request.user) else (),
         "draft": note.body if draft is None else draft,
         "refusal": refusal,
     }
