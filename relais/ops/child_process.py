@@ -1,4 +1,4 @@
-"""A child process of the supervisor: its log, its exits, and the backoff before it is restarted."""
+"""A child process of the supervisor: its log, its exits, and when it is restarted."""
 
 import os
 import signal
@@ -9,11 +9,7 @@ from pathlib import Path
 
 from relais.ops.log_files import open_log
 from relais.ops.process import dies_with_parent
-
-MAX_RESTART_DELAY_SECONDS = 30
-MAX_EXITS, EXIT_WINDOW_SECONDS = 5, 60
-CRASH_LOOP_TEXT = "for the fifth time in a minute"
-"""Crash loop: after so many exits within this window the supervisor stops everything, and says so in these words."""
+from relais.ops.restart_backoff import is_crash_loop, recent_exits, restart_delay_seconds
 
 
 class Child:
@@ -59,17 +55,17 @@ class Child:
         return self.process is not None and self.process.poll() is None
 
     def record_exit(self) -> int:
-        """Record it and return the exponential backoff before the restart, in seconds: 1, 2, 4 … 30."""
+        """Record it and return the backoff before the restart, in seconds."""
         now = time.monotonic()
         self.process = None
-        self.exits = [*(at for at in self.exits if now - at < EXIT_WINDOW_SECONDS), now]
-        delay = min(1 << len(self.exits) - 1, MAX_RESTART_DELAY_SECONDS)
+        self.exits = [*recent_exits(self.exits, now), now]
+        delay = restart_delay_seconds(len(self.exits))
         self.restart_at = now + delay
         return delay
 
     @property
     def is_crash_looping(self) -> bool:
-        return len(self.exits) >= MAX_EXITS
+        return is_crash_loop(len(self.exits))
 
     def request_stop(self) -> None:
         if self.process is not None and self.is_running:

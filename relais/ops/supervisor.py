@@ -18,7 +18,7 @@ from relais.data_folder import DataFolder
 from relais.environment import Environment
 from relais.ops import database, port
 from relais.ops.banner import banner, is_healthy
-from relais.ops.child_process import CRASH_LOOP_TEXT, Child
+from relais.ops.child_process import Child
 from relais.ops.disk_thresholds import is_full
 from relais.ops.errors import OperationError
 from relais.ops.health_watchdog import HealthProbe, HealthWatchdog
@@ -26,6 +26,7 @@ from relais.ops.log_files import LogTail, last_lines, write_line
 from relais.ops.log_format import is_routine, iso_timestamp, to_human
 from relais.ops.log_rotation import copy_and_truncate
 from relais.ops.process import is_alive
+from relais.ops.restart_backoff import CRASH_LOOP_TEXT
 from relais.ops.signals import SignalWaiter, StopRequested
 
 STDOUT_FD = 1
