@@ -1,13 +1,21 @@
 """`relais flow`: check, play, import and export flows."""
 
+from __future__ import annotations
+
 import argparse
+import json
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from relais.cli.arguments import Subparsers, add_command, add_group
-from relais.cli.errors import CommandFailed, UsageError
+from relais.cli.errors import FAILURE, CommandFailed, UsageError
 from relais.cli.setup import command_context, load_environment
 from relais.environment import LOOPBACK_HOSTS, Environment
+
+if TYPE_CHECKING:
+    from relais.flows.engine.flow import Problem
 
 
 def add_commands(commands: Subparsers) -> None:
@@ -76,9 +84,46 @@ def _add_export(flows: Subparsers) -> None:
 
 
 def check_flows(options: argparse.Namespace) -> int:
-    from relais.flows.check import report
+    """Print the problems of the files; 1 if one of them has an error."""
+    from relais.flows.check import examine_file
 
-    return report(options.files, as_json=options.json)
+    reports = [(file, examine_file(Path(file))) for file in options.files]
+    problems_by_file = [(file, problem) for file, report in reports for problem in report.problems]
+    if options.json:
+        lines = ",\n".join(
+            json.dumps(_problem_as_json(file, problem), ensure_ascii=False)
+            for file, problem in problems_by_file
+        )
+        print(f"[\n{lines}\n]" if lines else "[]")
+    else:
+        for file, report in reports:
+            for problem in report.problems:
+                print(f"{file}: {problem.level}: {problem}")
+            for verdict in report.verdicts:
+                print(f"{file}: {verdict}")
+        print(_summary([problem for _, problem in problems_by_file]))
+    return FAILURE if any(problem.level == "error" for _, problem in problems_by_file) else 0
+
+
+def _problem_as_json(file: str, problem: Problem) -> dict[str, str]:
+    return {
+        "file": file,
+        "level": problem.level,
+        "code": problem.code,
+        "state": problem.state,
+        "path": problem.path,
+        "message": problem.message,
+    }
+
+
+def _summary(problems: list[Problem]) -> str:
+    errors = sum(problem.level == "error" for problem in problems)
+    warnings = len(problems) - errors
+    return f"{_count(errors, 'error')}, {_count(warnings, 'warning')}." if problems else "No problems."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def play_flow(options: argparse.Namespace) -> int:

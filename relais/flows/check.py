@@ -5,7 +5,7 @@ A branch that no available start can reach, such as one for calls, never runs: i
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,46 +55,6 @@ def examine_file(file: Path) -> Report:
         return Report((Problem("unreadable", f"the file cannot be read: {error.strerror}"),))
     except UnicodeDecodeError:
         return Report((Problem("unreadable", "the file is not text in UTF-8: save it as UTF-8"),))
-
-
-def report(files: Iterable[str], *, as_json: bool) -> int:
-    """Print the problems of the files; 1 if one of them has an error."""
-    reports = [(file, examine_file(Path(file))) for file in files]
-    problems_by_file = [(file, problem) for file, report in reports for problem in report.problems]
-    if as_json:
-        lines = ",\n".join(
-            json.dumps(_as_json(file, problem), ensure_ascii=False) for file, problem in problems_by_file
-        )
-        print(f"[\n{lines}\n]" if lines else "[]")
-    else:
-        for file, report in reports:
-            for problem in report.problems:
-                print(f"{file}: {problem.level}: {problem}")
-            for verdict in report.verdicts:
-                print(f"{file}: {verdict}")
-        print(_summary([problem for _, problem in problems_by_file]))
-    return int(any(problem.level == "error" for _, problem in problems_by_file))
-
-
-def _as_json(file: str, problem: Problem) -> dict[str, str]:
-    return {
-        "file": file,
-        "level": problem.level,
-        "code": problem.code,
-        "state": problem.state,
-        "path": problem.path,
-        "message": problem.message,
-    }
-
-
-def _summary(problems: list[Problem]) -> str:
-    errors = sum(problem.level == "error" for problem in problems)
-    warnings = len(problems) - errors
-    return f"{_count(errors, 'error')}, {_count(warnings, 'warning')}." if problems else "No problems."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 # -- the checks -------------------------------------------------------------------------------------------
