@@ -13,6 +13,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from relais.action_errors import ActionRefused
+from relais.clients.limits import (
+    MAX_ATTRIBUTE_NAME_CHARACTERS,
+    MAX_ATTRIBUTE_VALUE_CHARACTERS,
+    MAX_FIELD_CHARACTERS,
+)
 from relais.clients.models import ATTRIBUTE_PREFIX, Client, field_label
 from relais.crm import editing
 from relais.crm.card import client_card
@@ -198,6 +203,8 @@ def _form(
         "attributes": [each for each in fields if each["name"] not in FIELDS],
         "tags": submitted.get(TAGS_FIELD, ", ".join(client.tags)),
         "new_name": submitted.get("new_name", ""),
+        "max_name_characters": MAX_ATTRIBUTE_NAME_CHARACTERS,
+        "max_value_characters": MAX_ATTRIBUTE_VALUE_CHARACTERS,
         "new_value": submitted.get("new_value", ""),
         "refusal": refusal if not errors or errors.keys() - set(names) else None,
         "conversation_id": _conversation_id(request),
@@ -208,7 +215,7 @@ def _form(
 
 def _form_field(
     client: Client, name: str, submitted: Mapping[str, str], errors: Mapping[str, str]
-) -> dict[str, str]:
+) -> dict[str, Any]:
     value = as_text(current_value(client, name))
     return {
         "name": name,
@@ -216,4 +223,5 @@ def _form_field(
         "value": submitted.get(name, value),
         "seen": value,
         "error": errors.get(name, ""),
+        "max_characters": MAX_FIELD_CHARACTERS.get(name, MAX_ATTRIBUTE_VALUE_CHARACTERS),
     }
