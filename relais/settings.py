@@ -8,6 +8,7 @@ from django.contrib.messages import constants as _levels
 from psycopg.conninfo import conninfo_to_dict
 
 from relais import environment as _environment
+from relais.accounts.link_lifetime import LINK_LIFETIME_SECONDS as _LINK_LIFETIME_SECONDS
 from relais.http_server.request_body import MAX_FORM_BYTES as _MAX_FORM_BYTES
 
 ENVIRONMENT = _environment.load(_environment.ROOT, os.environ)
@@ -137,8 +138,7 @@ CACHES = {
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["relais.accounts.backends.Backend"]
-PASSWORD_RESET_TIMEOUT = 3 * 86_400
-"""Seconds for which links of invitations and password resets are valid; the texts say three days."""
+PASSWORD_RESET_TIMEOUT = _LINK_LIFETIME_SECONDS
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def password_link(user: User) -> str:
-    """Valid once and for three days (`settings.PASSWORD_RESET_TIMEOUT`).
+    """Valid once and for three days (`link_lifetime.py`).
 
     A new password or e-mail, or a sign-in, invalidates it.
     """

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.utils.translation import gettext as _
-
 from relais.action_errors import ActionRefused
-from relais.conversations.refusal_texts import refusal_sentence
+from relais.conversations.refusal_texts import conflict_sentence, refusal_sentence
 from relais.conversations.states import Situation
 
 if TYPE_CHECKING:
@@ -26,14 +24,7 @@ class StateConflict(ActionRefused):
         self.agent = conversation.agent if conversation.situation is Situation.HELD else None
         self.status = conversation.status
         self.code = code or ("held" if self.agent else "ended" if not conversation.is_open else "wrong_state")
-        super().__init__(sentence or self._sentence(conversation))
-
-    def _sentence(self, conversation: Conversation) -> str:
-        if self.agent:
-            return _("%(agent)s a pris cette conversation. Vous pouvez la suivre.") % {"agent": self.agent}
-        if not conversation.is_open:
-            return _("Cette conversation est terminée. Le prochain message du client en ouvrira une autre.")
-        return _("La conversation a changé entre-temps. Rechargez la page.")
+        super().__init__(sentence or conflict_sentence(conversation))
 
 
 class CannotSend(ActionRefused):

@@ -27,7 +27,7 @@ MAX_CONVERSATIONS_BY_ID = 2_000
 @dataclass(frozen=True)
 class Tab:
     key: str
-    """Which conversations it lists. `conversation_list.js` applies the same rule to live rows."""
+    """Which conversations it lists. `list_rules.js` applies the same rule to live rows."""
     label: Any
     empty_message: Any
     empty_hint: Any

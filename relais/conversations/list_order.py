@@ -24,7 +24,7 @@ class ListOrder:
     """By a timestamp and, where two rows have the same one, by id."""
 
     key: str
-    """`conversation_list.js` orders live rows by the rule with this name."""
+    """`list_rules.js` orders live rows by the rule with this name."""
     field: str
     newest_first: bool
     expression: Any = None
@@ -51,6 +51,6 @@ def order_of_own(user: User) -> ListOrder:
 
 
 def sort_time(conversation: Conversation) -> datetime:
-    """The time of a row that moves live: `conversation_list.js` sorts by it as these orders do."""
+    """The time of a row that moves live: `list_rules.js` sorts by it as these orders do."""
     waiting = conversation.situation.value == "waiting"
     return (waiting and conversation.transferred_at) or conversation.last_activity_at

@@ -1,10 +1,27 @@
-"""The texts of refusals to send: the 24-hour window is closed, the client opted out, the message is too long …"""
+"""The texts of refusals: another agent was faster, the 24-hour window is closed, the client opted out …"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.utils.translation import gettext as _
 
+from relais.conversations.states import Situation
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
+
+if TYPE_CHECKING:
+    from relais.conversations.models import Conversation
+
+
+def conflict_sentence(conversation: Conversation) -> str:
+    """Why the state of a conversation does not allow what a person tried."""
+    if conversation.situation is Situation.HELD:
+        return _("%(agent)s a pris cette conversation. Vous pouvez la suivre.") % {
+            "agent": conversation.agent
+        }
+    if not conversation.is_open:
+        return _("Cette conversation est terminée. Le prochain message du client en ouvrira une autre.")
+    return _("La conversation a changé entre-temps. Rechargez la page.")
 
 
 def refusal_sentence(code: str) -> str:
