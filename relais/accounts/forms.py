@@ -97,11 +97,18 @@ class ProfileForm(forms.ModelForm):
 
     class Meta:
         model = User
-        fields = ("full_name", "language", "signature", "undo_seconds")
-        labels: ClassVar = {"undo_seconds": _("Annuler un envoi ou une clôture")}
+        fields = ("full_name", "language", "signature", "undo_seconds", "sound", "single_keys")
+        labels: ClassVar = {
+            "undo_seconds": _("Annuler un envoi ou une clôture"),
+            "sound": _("Son des notifications"),
+            "single_keys": _("Raccourcis d'une seule touche"),
+        }
         help_texts: ClassVar = {
             "signature": _("Le nom {signature} la reprend dans les réponses rapides."),
             "undo_seconds": _("Le message part après ce délai ; jusque-là, rien n'a quitté Relais."),
+            "single_keys": _(
+                "Sans eux, une touche pressée par erreur ou par la dictée ne fait rien ; Ctrl K et Alt ↓ restent."
+            ),
         }
 
     def clean_full_name(self) -> str:

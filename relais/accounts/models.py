@@ -45,6 +45,15 @@ class Language(models.TextChoices):
     ARABIC = "ar", "العربية"
 
 
+class Sound(models.TextChoices):
+    """The sound of notifications: a file in `static/sound`."""
+
+    CHIME = "chime", _("Carillon")
+    DROP = "drop", _("Goutte")
+    WOOD = "wood", _("Bois")
+    OFF = "", _("Aucun son")
+
+
 class Team(models.Model):
     name = models.CharField(_("nom"), max_length=80, unique=True)
 
@@ -120,6 +129,16 @@ class User(AbstractBaseUser):
     """How long a message or a closing of this user stays in the outbox, so that it can be undone."""
     sorts_by_time = models.BooleanField(default=False, db_default=False)
     """His own conversations are listed by time alone, not those first that need an answer."""
+    sound = models.CharField(
+        _("son"),
+        max_length=8,
+        blank=True,
+        choices=Sound.choices,
+        default=Sound.CHIME,
+        db_default=Sound.CHIME.value,
+    )
+    single_keys = models.BooleanField(default=True, db_default=True)
+    """Whether a key pressed alone is a shortcut (WCAG 2.1.4: speech input and tremor press keys by mistake)."""
     is_active = models.BooleanField(_("actif"), default=True, db_default=True)
     is_demo = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -148,6 +167,10 @@ class User(AbstractBaseUser):
     def reachable_conversations(self) -> Any:
         """The conversations this user may see, as a queryset; nothing else decides it (for sockets: `may_see`)."""
         return apps.get_model("conversations", "Conversation").objects.visible_to(self)
+
+    @property
+    def sound_file(self) -> str:
+        return f"sound/{self.sound}.wav" if self.sound in (Sound.CHIME, Sound.DROP, Sound.WOOD) else ""
 
     @property
     def is_supervisor(self) -> bool:

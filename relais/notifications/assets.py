@@ -1,6 +1,6 @@
-"""Writes the icons and the sound of notifications: `python -m relais.notifications.assets`. Needs the test packages.
+"""Writes the icons and the sounds of notifications: `python -m relais.notifications.assets`. Needs the test packages.
 
-The icons are drawn from the favicon, the sound is computed: there is no other source of either.
+The icons are drawn from the favicon, the sounds are computed: there is no other source of either.
 """
 
 from __future__ import annotations
@@ -10,16 +10,31 @@ import math
 import re
 import struct
 import wave
+from dataclasses import dataclass
 from pathlib import Path
 
 STATIC = Path(__file__).resolve().parent.parent / "web" / "static"
 CHROMIUM = "/usr/bin/chromium"
 SAMPLE_RATE = 22_050
-NOTES = ((0.0, 587.33), (0.11, 880.0))
-"""Start in seconds and frequency in hertz: a rising fifth, D5 and A5."""
-NOTE_SECONDS = 0.45
 ATTACK_SECONDS = 0.008
 PEAK = 0.28
+
+
+@dataclass(frozen=True)
+class Tone:
+    notes: tuple[tuple[float, float], ...]
+    """Start in seconds and frequency in hertz."""
+    note_seconds: float
+    decay_per_second: float
+    overtone: float
+    """The loudness of the octave above, in parts of the note's."""
+
+
+TONES = {
+    "chime": Tone(((0.0, 587.33), (0.11, 880.0)), 0.45, 9, 0.25),  # a rising fifth, D5 and A5
+    "drop": Tone(((0.0, 1318.51), (0.07, 987.77)), 0.3, 16, 0.1),  # a falling fourth, E6 and B5
+    "wood": Tone(((0.0, 392.0), (0.13, 392.0)), 0.16, 34, 0.6),  # two knocks on G4
+}
 
 
 def favicon() -> str:
@@ -48,16 +63,17 @@ def icons() -> dict[str, tuple[str, int]]:
     }
 
 
-def chime() -> bytes:
-    """A short two-note chime as WAV."""
-    length = int((NOTES[-1][0] + NOTE_SECONDS) * SAMPLE_RATE)
+def wave_file(tone: Tone) -> bytes:
+    """A short sound as WAV."""
+    length = int((tone.notes[-1][0] + tone.note_seconds) * SAMPLE_RATE)
     samples = [0.0] * length
-    for start, frequency in NOTES:
-        for n in range(int(NOTE_SECONDS * SAMPLE_RATE)):
+    for start, frequency in tone.notes:
+        for n in range(int(tone.note_seconds * SAMPLE_RATE)):
             at = n / SAMPLE_RATE
-            envelope = min(1.0, at / ATTACK_SECONDS) * math.exp(-at * 9) * (1 - at / NOTE_SECONDS)
-            tone = math.sin(2 * math.pi * frequency * at) + 0.25 * math.sin(4 * math.pi * frequency * at)
-            samples[int(start * SAMPLE_RATE) + n] += PEAK * envelope * tone
+            fading = math.exp(-at * tone.decay_per_second) * (1 - at / tone.note_seconds)
+            wave_at = math.sin(2 * math.pi * frequency * at)
+            wave_at += tone.overtone * math.sin(4 * math.pi * frequency * at)
+            samples[int(start * SAMPLE_RATE) + n] += PEAK * min(1.0, at / ATTACK_SECONDS) * fading * wave_at
     stream = io.BytesIO()
     with wave.open(stream, "wb") as file:
         file.setnchannels(1)
@@ -84,4 +100,5 @@ def write_icons(folder: Path) -> None:
 if __name__ == "__main__":
     write_icons(STATIC / "img")
     (STATIC / "sound").mkdir(exist_ok=True)
-    (STATIC / "sound" / "chime.wav").write_bytes(chime())
+    for name, tone in TONES.items():
+        (STATIC / "sound" / f"{name}.wav").write_bytes(wave_file(tone))

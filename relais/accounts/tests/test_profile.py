@@ -133,3 +133,19 @@ def test_a_file_that_is_too_large_is_refused(awa):
     response = save(awa, photo=SimpleUploadedFile("photo.jpg", b"x" * (MAX_UPLOAD_BYTES + 1)))
     assert response.status_code == 422
     assert "5 Mo" in response.content.decode()
+
+
+def test_a_user_chooses_the_sound_and_turns_single_keys_off(awa):
+    assert 'data-chime="/static/sound/chime.wav"' in browser_of(awa).get("/dashboard").content.decode()
+    save(awa, sound="wood", single_keys="on")
+    page = browser_of(awa).get("/dashboard").content.decode()
+    assert 'data-chime="/static/sound/wood.wav"' in page
+    assert "data-single-keys" not in page
+    save(awa, sound="")
+    page = browser_of(awa).get("/dashboard").content.decode()
+    assert "data-chime" not in page
+    assert 'data-single-keys="off"' in page
+
+
+def test_an_unknown_sound_is_refused(awa):
+    assert save(awa, sound="../x").status_code == 422

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.urls import reverse
 
+from relais.accounts.models import Sound
 from relais.notifications import assets, pwa
 from relais.web.headers import HEADERS
 
@@ -84,11 +85,16 @@ class TestServiceWorker:
 
 
 class TestSound:
-    def test_the_file_is_what_the_script_computes(self):
-        assert Path(finders.find("sound/chime.wav")).read_bytes() == assets.chime()
+    @pytest.mark.parametrize("name", assets.TONES)
+    def test_the_file_is_what_the_script_computes(self, name):
+        assert Path(finders.find(f"sound/{name}.wav")).read_bytes() == assets.wave_file(assets.TONES[name])
 
-    def test_it_is_short_and_not_loud(self):
-        with wave.open(io.BytesIO(assets.chime())) as sound:
+    def test_every_choice_has_a_file(self):
+        assert {*assets.TONES, ""} == set(Sound.values)
+
+    @pytest.mark.parametrize("name", assets.TONES)
+    def test_it_is_short_and_not_loud(self, name):
+        with wave.open(io.BytesIO(assets.wave_file(assets.TONES[name]))) as sound:
             assert sound.getnframes() / sound.getframerate() < 1
             samples = struct.unpack(f"<{sound.getnframes()}h", sound.readframes(sound.getnframes()))
         assert 5_000 < max(map(abs, samples)) < 20_000

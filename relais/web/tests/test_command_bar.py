@@ -234,3 +234,42 @@ def test_both_are_accessible(run_story, theme, awa, chat, ibrahims):
         assert problems == []
 
     run_story(story)
+
+
+def test_single_keys_do_nothing_for_those_who_turned_them_off(run_story, awa, with_bot):
+    """Keys with a modifier, and the sheet by its button, work as before; it lists the keys that are left."""
+    awa.single_keys = False
+    awa.save()
+
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, f"/dashboard/chat/{with_bot.pk}")
+        expect_live(page)
+        for key in ("a", "?", "/", "j"):
+            page.keyboard.press(key)
+        query = open_bar(page)
+        query.fill("prendre")
+        expect(option(page, "Prendre en charge")).to_be_visible()
+        expect(page.locator("#command-bar kbd", has_text=re.compile("^A$"))).to_have_count(0)
+        close_dialog(page)
+        assert page.url.endswith(str(with_bot.pk))
+        expect(page.get_by_role("button", name="Prendre en charge")).to_be_visible()
+        expect(page.locator("kbd.key").first).to_be_hidden()
+
+    run_story(story)
+    with_bot.refresh_from_db()
+    assert with_bot.agent is None
+
+
+def test_the_sound_is_tried_before_it_is_saved(run_story, awa):
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, "/dashboard/profile")
+        expect_live(page)
+        page.get_by_label("Son des notifications").select_option("wood")
+        with page.expect_response(re.compile(r"/wood\.[0-9a-f]+\.wav$")):
+            page.get_by_role("button", name="Écouter").click()
+        page.get_by_label("Son des notifications").select_option("")
+        expect(page.get_by_role("button", name="Écouter")).to_be_disabled()
+        page.get_by_role("button", name="Voir", exact=True).click()
+        expect(page.get_by_role("dialog", name="Raccourcis clavier")).to_be_visible()
+
+    run_story(story)

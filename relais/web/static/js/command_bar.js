@@ -1,6 +1,7 @@
 // The command bar and the sheet of keys. Actions are what the page shows with `aria-keyshortcuts`: an element declares its
 // key there, and its name is the action's. So both list exactly what can be done now.
 import { csrfToken } from "./csrf.js";
+import { singleKeysAreOn } from "./single_keys.js";
 
 const SEARCH_DELAY_MS = 80;
 const MAX_RESULTS_PER_GROUP = 5;
@@ -27,13 +28,14 @@ const make = (tag, className, text = "") => Object.assign(document.createElement
 
 // -- what there is --------------------------------------------------------------------------------------------------
 
+const usableKeys = (keys) => (keys.length === 1 && !singleKeysAreOn() ? "" : keys);
 const isOffered = (element) => element.matches("a, button, input") && element.checkVisibility() && !element.disabled && !element.closest("dialog");
 
 function actions() {
   return [...document.querySelectorAll("[aria-keyshortcuts]")].filter(isOffered).map((element) => ({
     group: texts.actions,
     label: nameOf(element),
-    keys: element.getAttribute("aria-keyshortcuts"),
+    keys: usableKeys(element.getAttribute("aria-keyshortcuts")),
     run: () => (element.matches("input") ? element.focus() : element.click()),
   }));
 }
@@ -189,7 +191,7 @@ bar.addEventListener("close", () => {
 // -- the sheet of keys ------------------------------------------------------------------------------------------------
 
 function fillSheet() {
-  const rows = actions().map(({ label, keys }) => {
+  const rows = actions().filter(({ keys }) => keys).map(({ label, keys }) => {
     const row = make("div", "key-sheet__row");
     row.append(make("dt", "", label), make("dd", ""));
     row.lastChild.append(keysElement(keys));

@@ -1,4 +1,5 @@
 // What every page runs. A page loads an entry, a module of imports alone: collectstatic bundles it with its imports.
+import "./single_keys.js";
 import "./times.js";
 import "./scroll_position.js";
 import "./dialog.js";

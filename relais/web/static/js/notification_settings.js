@@ -33,7 +33,7 @@ async function switchPush(action) {
 }
 
 $("[data-sound-trial]").hidden = false;
-$("[data-play-sound]").addEventListener("click", playSound);
+$("[data-play-sound]").addEventListener("click", () => playSound());
 $("[data-ask-permission]").addEventListener("click", async () => {
   await Notification.requestPermission();
   showPermission();

@@ -1,0 +1,3 @@
+// Entry of the page « Mon profil ».
+import "./every_page.js";
+import "./sound_choice.js";
