@@ -21,7 +21,10 @@ def get_conversation(request: AgentRequest, pk: int) -> Conversation:
     """The conversation, if it is within the user's reach; else 404."""
     notes = ClientNote.objects.filter(client=OuterRef("client"))
     reachable = request.user.reachable_conversations().select_related("address", "client", "agent", "team")
-    reachable = reachable.annotate(client_has_notes=Exists(notes), row_tags=tag_labels())
+    with_executions = Conversation.objects.filter(pk=OuterRef("pk"), executions__isnull=False)
+    reachable = reachable.annotate(
+        client_has_notes=Exists(notes), has_executions=Exists(with_executions), row_tags=tag_labels()
+    )
     conversation: Conversation = get_object_or_404(reachable, pk=pk)
     return conversation
 
