@@ -10,7 +10,7 @@ from relais.conversations import event_text, fragments, list_filters
 from relais.conversations.dashboard_stats import dashboard_stats
 from relais.conversations.models import Conversation
 from relais.conversations.snooze import end_due_snoozes
-from relais.conversations.views.snooze import choice_time, parse_until
+from relais.conversations.snooze_times import choice_time, parse_until
 from tests.cast import Clock, event_types_of
 
 pytestmark = pytest.mark.django_db
