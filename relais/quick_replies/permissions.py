@@ -1,4 +1,4 @@
-"""Who may see and edit which quick reply.
+"""Who may see and edit which quick reply or macro.
 
 Everyone edits his own. Those of a team are edited by its supervisors, by supervisors without a team, who supervise all,
 and by admins; those for everyone by supervisors and above. An agent sees his own, those of his team and those for
@@ -22,7 +22,7 @@ TEAM_PREFIX = "team:"
 
 @dataclass(frozen=True)
 class ScopeTarget:
-    """For whom a reply is: a scope, with the team if it is a team's."""
+    """For whom a reply or a macro is: a scope, with the team if it is a team's."""
 
     scope: Scope
     team: Team | None = None
@@ -83,6 +83,4 @@ def parse_target(value: str, user: User) -> ScopeTarget:
         team = Team.objects.filter(pk=parse_id(value.removeprefix(TEAM_PREFIX))).first()
         if team is not None:
             return ScopeTarget(Scope.TEAM, team)
-    raise InvalidField(
-        "scope", _("Choisissez pour qui est cette réponse : vous, une équipe ou tout le monde.")
-    )
+    raise InvalidField("scope", _("Choisissez avec qui partager : vous seul, une équipe ou tout le monde."))

@@ -1,4 +1,4 @@
-"""For whom a quick reply is."""
+"""For whom a quick reply or a macro is."""
 
 from __future__ import annotations
 

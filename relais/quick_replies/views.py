@@ -192,10 +192,7 @@ def _refused(request: AgentRequest, refusal: ActionRefused, reply: QuickReply | 
     if wants_json(request):
         return responses.refusal_response(refusal)
     form = QuickReplyForm({name: text_field(request, name) for name in FIELDS}, user=request.user)
-    form.full_clean()
-    form.errors.clear()
-    field = refusal.code if isinstance(refusal, InvalidField) and refusal.code in FIELDS else None
-    form.add_error(field, str(refusal))
+    form.show_refusal(refusal.code if isinstance(refusal, InvalidField) else None, str(refusal))
     return _form_page(request, form, reply, status=refusal.http_status)
 
 

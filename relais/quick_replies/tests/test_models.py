@@ -3,9 +3,10 @@
 import pytest
 
 from relais.action_errors import InvalidField, NotAllowed
-from relais.quick_replies.models import EditConflict, QuickReply
+from relais.quick_replies.models import QuickReply
 from relais.quick_replies.permissions import ScopeTarget, editable_targets, parse_target
 from relais.quick_replies.scopes import Scope
+from relais.quick_replies.shortcut_items import EditConflict
 
 pytestmark = pytest.mark.django_db
 
