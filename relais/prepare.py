@@ -32,9 +32,11 @@ def _create_demo_contents() -> None:
     from django.utils import timezone
 
     from relais.demo.creation import create_sample_data
+    from relais.macros.demo import create_demo_macros
     from relais.quick_replies.demo import create_demo_replies
 
     create_demo_replies(at=timezone.now())
+    create_demo_macros(at=timezone.now())
     if settings.ENVIRONMENT.demo_conversations:
         create_sample_data(at=timezone.now())
 

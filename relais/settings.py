@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "relais.notes",
     "relais.conversations",
     "relais.crm",
+    "relais.macros",
     "relais.search",
     "relais.whatsapp",
     "relais.flows",

@@ -39,6 +39,7 @@ SECTIONS = (
     Section("/dashboard/search", _("Recherche"), "search", in_menu_on_narrow=True),
     Section("/dashboard/clients", _("Clients"), "contact-round", in_menu_on_narrow=True),
     Section("/dashboard/quick-replies", _("Réponses"), "message-square-quote", in_menu_on_narrow=True),
+    Section("/dashboard/macros", _("Macros"), "list-checks", in_menu_on_narrow=True),
     Section("/dashboard/flows", _("Parcours"), "workflow", permissions.MANAGE_FLOWS),
     Section("/dashboard/users", _("Utilisateurs"), "users", permissions.MANAGE_USERS),
     Section("/dashboard/state", _("État"), "activity", permissions.SEE_STATE, has_alert=True),

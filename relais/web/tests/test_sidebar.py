@@ -22,7 +22,16 @@ def paths(user):
 )
 def test_a_role_sees_its_sections(awa, role, admin_sections):
     awa.role = role
-    agent_sections = ["", "/pending", "/active", "/conversations", "/search", "/clients", "/quick-replies"]
+    agent_sections = [
+        "",
+        "/pending",
+        "/active",
+        "/conversations",
+        "/search",
+        "/clients",
+        "/quick-replies",
+        "/macros",
+    ]
     assert paths(awa) == [*agent_sections, *admin_sections]
 
 

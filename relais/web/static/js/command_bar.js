@@ -82,6 +82,25 @@ async function clients(text) {
   }));
 }
 
+// Only beside a conversation. The preview opens as the button « Macros » opens its dialog (dialog_link.js).
+async function macros(text) {
+  const button = document.querySelector("a[data-macros]");
+  if (!button) return [];
+  const found = await fetchFrom(`${button.dataset.macros}?q=${encodeURIComponent(text)}`, "application/json");
+  return found.map(({ id, title, shortcut }) => ({
+    group: texts.macros,
+    label: title,
+    detail: `/${shortcut}`,
+    run() {
+      const link = Object.assign(document.createElement("a"), { href: `${button.getAttribute("href")}/${id}`, hidden: true });
+      link.dataset.dialog = "";
+      document.querySelectorAll("#chat > a[data-dialog][hidden]").forEach((earlier) => earlier.remove());
+      document.getElementById("chat").append(link);
+      link.click();
+    },
+  }));
+}
+
 const composer = () => document.querySelector("#composer [data-composer]")?.elements.message;
 
 async function replies(text) {
@@ -114,7 +133,7 @@ async function update() {
   if (!text) return;
   clearTimeout(timer);
   await new Promise((resolve) => (timer = setTimeout(resolve, SEARCH_DELAY_MS)));
-  const sources = [conversations, clients, replies].map((source) => source(text).catch(() => []));
+  const sources = [conversations, clients, macros, replies].map((source) => source(text).catch(() => []));
   for (const source of sources) {
     const found = (await source).slice(0, MAX_RESULTS_PER_GROUP);
     if (search !== lastSearch) return;

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class MacrosConfig(AppConfig):
+    name = "relais.macros"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,1 @@
+"""Views of macros: the pages on which they are written, and running one in a conversation."""
