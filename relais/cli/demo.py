@@ -26,7 +26,7 @@ def clear_demo(options: argparse.Namespace) -> None:
         from relais.demo.removal import remove_sample_data
 
         removed = remove_sample_data(at=timezone.now())
-        audit.record("demo emptied", actor=audit.COMMAND_ACTOR, conversations=removed.conversations)
+        audit.record("demo emptied", actor=audit.COMMAND_ACTOR, count=removed.conversations)
     print(f"Removed {removed.conversations} sample conversations and {removed.clients} clients.")
 
 

@@ -30,7 +30,7 @@ def demo_contents(request: AuthenticatedRequest) -> HttpResponse:
         count = len(samples.conversations) if samples else 0
         return render(request, "demo/clear.html", {"count": count})
     removed = remove_sample_data(at=timezone.now())
-    audit.record("demo emptied", actor=request.user.pk, conversations=removed.conversations)
+    audit.record("demo emptied", actor=request.user.pk, count=removed.conversations)
     if wants_json(request):
         return success_response(conversations=removed.conversations, clients=removed.clients)
     messages.success(request, result_sentence(removed))
