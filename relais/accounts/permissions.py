@@ -17,6 +17,7 @@ from relais.accounts.models import User
 from relais.accounts.roles import Role
 
 MANAGE_TAGS = Role.SUPERVISOR
+IMPORT_CLIENTS = Role.SUPERVISOR
 MANAGE_FLOWS = Role.ADMIN
 CHANGE_SETTINGS = Role.ADMIN
 SEE_STATE = Role.ADMIN

@@ -270,6 +270,7 @@ FIELD_LABELS = {
     "is_client": _noop("Déjà client"),
     "tag": _noop("Étiquettes"),
     "note": _noop("Notes"),
+    "import": _noop("Import"),
 }
 
 

@@ -37,11 +37,15 @@ class ClientPage:
     """The cursor for `after`; empty on the last page."""
 
 
+def clients_found(user: User, text: str) -> QuerySet[Client]:
+    """Those within reach that match the search; all of them without one."""
+    clients = clients_within_reach(user)
+    return search_clients(clients, text) if text else clients
+
+
 def page_of_clients(user: User, *, text: str = "", after: str = "", size: int = PAGE_SIZE) -> ClientPage:
     """The newest clients first. An invalid cursor gives the first page."""
-    clients = clients_within_reach(user)
-    if text:
-        clients = search_clients(clients, text)
+    clients = clients_found(user, text)
     if cursor := parse_id(after):
         clients = clients.filter(pk__lt=cursor)
     rows = list(clients.prefetch_related("addresses").order_by("-pk")[: size + 1])

@@ -1,14 +1,9 @@
-"""Quick replies as CSV: what an export writes, and what an import would do, line by line, before it does it.
-
-Spreadsheets run a cell that begins with = + - or @ as a formula: the export puts an apostrophe before it, and the
-import takes it away again.
-"""
+"""Quick replies as CSV: what an export writes, and what an import would do, line by line, before it does it."""
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,15 +18,18 @@ from relais.action_errors import ActionRefused, InvalidField
 from relais.quick_replies.models import QuickReply, clean_fields
 from relais.quick_replies.permissions import ScopeTarget, may_edit
 from relais.quick_replies.scopes import Scope
-from relais.text import fold, sanitize_for_postgres
+from relais.text import fold
+from relais.web.csv_text import (
+    BYTE_ORDER_MARK,
+    DELIMITER,
+    decode_text,
+    find_delimiter,
+    guard_formula,
+    unguard_formula,
+)
 
 MAX_FILE_BYTES = 1_000_000
 MAX_ROWS = 2_000
-BYTE_ORDER_MARK = "\ufeff"
-"""By it, Excel recognises UTF-8."""
-DELIMITER = ";"
-"""The one that a French Excel opens into columns."""
-DELIMITERS = (";", ",", "\t")
 COLUMNS = ("raccourci", "titre", "texte", "partage", "équipe")
 _COLUMN_OF_HEADER = {
     **dict.fromkeys(("raccourci", "shortcut"), "shortcut"),
@@ -46,7 +44,6 @@ _SCOPE_OF_WORD = {
     **dict.fromkeys(("equipe", "team"), Scope.TEAM),
     **dict.fromkeys(("tous", "tout le monde", "all", "everyone"), Scope.ALL),
 }
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 class UnreadableFile(ActionRefused):
@@ -91,14 +88,6 @@ def write_csv(replies: Iterable[QuickReply]) -> str:
     return BYTE_ORDER_MARK + file.getvalue()
 
 
-def guard_formula(cell: str) -> str:
-    return f"'{cell}" if _FORMULA.match(cell) else cell
-
-
-def unguard_formula(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
-
-
 # -- reading ----------------------------------------------------------------------------------------------
 
 
@@ -106,12 +95,9 @@ def decode(content: bytes) -> str:
     """UTF-8, UTF-16 with its mark, else Windows-1252, as a French Excel saves. Raises UnreadableFile."""
     if len(content) > MAX_FILE_BYTES:
         raise UnreadableFile(_("Ce fichier dépasse 1 Mo. Importez-le en plusieurs fois."))
-    encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
-    for encoding in encodings:
-        try:
-            return sanitize_for_postgres(content.decode(encoding))
-        except UnicodeDecodeError:
-            continue
+    text = decode_text(content)
+    if text is not None:
+        return text
     raise UnreadableFile(_("Ce fichier ne se lit pas comme un texte. Enregistrez-le en CSV."))
 
 
@@ -135,7 +121,7 @@ def plan_import(text: str, *, by: User) -> list[ImportRow]:
 def _read_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     """The line number and the cells by column, without empty lines."""
     text = text.removeprefix(BYTE_ORDER_MARK)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=find_delimiter(text))
     try:
         columns = _columns(next(reader, []))
         start = reader.line_num + 1
@@ -151,12 +137,6 @@ def _read_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
                 yield line, dict(zip(columns, values, strict=False))
     except csv.Error:
         raise UnreadableFile(_("Ce fichier n'est pas un CSV. Vérifiez les guillemets.")) from None
-
-
-def _delimiter(text: str) -> str:
-    """The one that the line of titles has most of."""
-    header = text.split("\n", 1)[0]
-    return max(DELIMITERS, key=header.count)
 
 
 def _columns(header: Sequence[str]) -> list[str]:

@@ -15,6 +15,8 @@ from relais.conversations.inbound_messages import InboundMedia
 from relais.conversations.media_limits import MEDIA_GIVEN_UP
 from relais.conversations.models import Conversation, Media
 from relais.conversations.tags import Tag, TagColor
+from relais.crm.client_import import configure_import, create_import, run_chunk, start_import
+from relais.crm.import_files import read_file
 from relais.flows.models import Flow
 from relais.flows.tests.test_pages import begins, greets
 from relais.quick_replies.demo import create_demo_replies
@@ -113,6 +115,22 @@ def test_the_lists_and_conversations_of_an_agent(run_story, theme, awa, chats):
 
     def story(browsers: Browsers) -> None:
         assert_no_violation(browsers, awa, [*lists, *searches, *directory, *own, *chats.values()], theme)
+
+    run_story(story)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_import_of_clients(run_story, theme, mariam, clock):
+    content = b"Nom;Tel;Ville\nA;0612000001;Rabat\nB;12;\n"
+    draft, done = [create_import(read_file(content), "a.csv", by=mariam, at=clock.now) for _ in range(2)]
+    configure_import(done, targets=done.targets, region="MA", replaces_filled=False, by=mariam)
+    start_import(done, by=mariam, at=clock.now)
+    run_chunk(done.pk, at=clock.now)
+    paths = [f"/dashboard/clients/imports/{each.pk}" for each in (draft, done)]
+
+    def story(browsers: Browsers) -> None:
+        pages = ["/dashboard/clients/import", *paths, "/dashboard/search?q=a&tag=zzz"]
+        assert_no_violation(browsers, mariam, pages, theme)
 
     run_story(story)
 

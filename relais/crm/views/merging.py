@@ -15,7 +15,7 @@ from relais.clients.models import Client, ClientMerge
 from relais.conversations.client_merge import merge_clients, undo_merge
 from relais.crm.directory import clients_within_reach, page_of_clients
 from relais.crm.duplicates import dismiss_duplicate, duplicates_of
-from relais.crm.views.pages import MAX_SEARCH_CHARACTERS
+from relais.crm.views.pages import search_text
 from relais.crm.views.responses import client_not_found, client_required
 from relais.web.errors import wants_json
 from relais.web.request_fields import id_field
@@ -66,7 +66,7 @@ def _merge(client: Client, other: Client, by: User) -> ClientMerge:
 
 
 def _choose(request: AgentRequest, client: Client) -> HttpResponse:
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:MAX_SEARCH_CHARACTERS]
+    text = search_text(request)
     rows = page_of_clients(request.user, text=text, size=PAGE_SIZE).rows if text else []
     context = {
         "client": client,

@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from relais.accounts.models import User
+from relais.accounts.permissions import IMPORT_CLIENTS
 from relais.clients.models import Client, ClientMerge
 from relais.crm.card import client_card, client_row
 from relais.crm.client_timeline import client_timeline, conversations_of_client
@@ -24,10 +25,14 @@ MAX_CHANGES = 30
 """The most recent changes that the card shows."""
 
 
+def search_text(request: AgentRequest) -> str:
+    return request.GET.get("q", "").replace("\x00", "").strip()[:MAX_SEARCH_CHARACTERS]
+
+
 @require_safe
 @agent_required
 def clients(request: AgentRequest) -> HttpResponse:
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:MAX_SEARCH_CHARACTERS]
+    text = search_text(request)
     page = page_of_clients(request.user, text=text, after=request.GET.get("after", ""))
     if wants_json(request):
         return JsonResponse({"results": [client_row(row) for row in page.rows], "next": page.next or None})
@@ -37,6 +42,8 @@ def clients(request: AgentRequest) -> HttpResponse:
         "text": text,
         "next_query": next_query,
         "is_first": "after" not in request.GET,
+        "may_import": request.user.is_at_least(IMPORT_CLIENTS),
+        "export_query": urlencode({"q": text}) if text else "",
     }
     return render(request, "crm/clients.html", context)
 

@@ -5,13 +5,12 @@ import pytest
 from relais.quick_replies.csv_files import (
     UnreadableFile,
     decode,
-    guard_formula,
     import_replies,
     plan_import,
-    unguard_formula,
     write_csv,
 )
 from relais.quick_replies.models import QuickReply
+from relais.web.csv_text import guard_formula, unguard_formula
 
 pytestmark = pytest.mark.django_db
 HEADER = "raccourci;titre;texte;partage;équipe\n"
