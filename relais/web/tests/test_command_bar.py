@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from relais.clients.models import Client
+from relais.conversations.events import BOT
+from relais.conversations.models import Conversation
 from relais.quick_replies.models import QuickReply, clean_fields
 from tests.accessibility import NARROW, THEMES, WIDE, in_theme, violations
 from tests.browser import Browsers, expect_live
@@ -73,6 +76,74 @@ def test_it_finds_conversations_clients_replies_and_pages(run_story, awa, chat, 
         expect(option(page, "^Réponses")).to_be_visible()
         query.press("Enter")
         expect(page).to_have_url(re.compile("/dashboard/quick-replies$"))
+
+    run_story(story)
+
+
+def test_it_finds_clients_within_reach_by_name_phone_and_vin(
+    run_story, awa, chat, ibrahims, fatou_writes, sales
+):
+    """As the directory does, which tests reach for every role."""
+    Client.objects.filter(pk=ibrahims.client_id).update(vin="W1KZF8DB1MA000001")
+    hidden = fatou_writes("Bonjour", address="whatsapp:+2250700000098", name="Ibrahim Caché")
+    Conversation.objects.filter(pk=hidden.pk).update(team=sales)
+    Client.objects.filter(pk=hidden.client_id).update(vin="W1KZF8DB1MA000002")
+    clients = "[role=group]:has(> .command-bar__heading:text-is('Clients')) > [role=option]"
+
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
+        expect_live(page)
+        query = open_bar(page)
+        for text in ("ibrahim", "07 00 00 00 9", "W1KZF8DB1MA"):
+            query.fill(text)
+            expect(page.locator(clients)).to_have_text([re.compile(r"Ibrahim Koné.*W1KZF8DB1MA000001")])
+        query.press("ArrowUp")
+        while "Ibrahim" not in page.locator("[role=option][aria-selected=true]").inner_text():
+            query.press("ArrowUp")
+        query.press("Enter")
+        expect(page).to_have_url(re.compile(f"/dashboard/clients/{ibrahims.client_id}$"))
+
+    run_story(story)
+
+
+@pytest.mark.parametrize("user", ["awa", "mariam", "nadia"])
+def test_every_action_it_lists_has_a_key_of_its_own(
+    run_story, user, request, held_by_awa, fatou_writes, clock
+):
+    """On each kind of page; and in a conversation it lists every action of the header, with its key."""
+    waiting = fatou_writes("Bonjour", address="whatsapp:+2250700000099", name="Ibrahim")
+    waiting.ask_for_agent(by=BOT, at=clock.now)
+    chats = [f"/dashboard/chat/{held_by_awa.pk}", f"/dashboard/chat/{waiting.pk}"]
+    sections = [
+        "",
+        "/pending",
+        "/active",
+        "/conversations",
+        "/search",
+        "/clients",
+        "/quick-replies",
+        "/macros",
+    ]
+    listed = """() => [...document.querySelectorAll("#command-options [role=option]:has(kbd)")].map((option) =>
+      [option.querySelector(".command-bar__label").textContent, option.querySelector(".command-bar__keys").textContent])"""
+    offered = """() => [...document.querySelectorAll(".chat__actions .button")].filter((each) => each.checkVisibility())
+      .map((each) => (each.getAttribute("aria-label") ?? each.textContent).trim())"""
+
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(request.getfixturevalue(user), chats[0])
+        for path in [*chats, *(f"/dashboard{section}" for section in sections)]:
+            page.goto(browsers.url + path)
+            expect_live(page)
+            in_header = page.evaluate(offered)
+            open_bar(page)
+            actions = page.get_by_role("group", name="Actions").get_by_role("option")
+            expect(page.locator("#command-options [role=option]").first).to_be_visible()
+            with_key = page.evaluate(listed)
+            assert len(with_key) == actions.count(), path
+            keys = [key for _name, key in with_key]
+            assert len(set(keys)) == len(keys), path
+            assert set(in_header) <= {name for name, _key in with_key}, path
+            close_dialog(page)
 
     run_story(story)
 
@@ -151,6 +222,8 @@ def test_the_sheet_names_the_key_of_each_action_and_the_key_presses_it(run_story
             ("Clôturer", "C"),
             ("Rendre au bot", "B"),
             ("Fiche du client", "I"),
+            ("Macros", "M"),
+            ("Mettre en pause", "P"),
         }
         assert expected <= shown
 

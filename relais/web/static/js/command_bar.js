@@ -74,10 +74,10 @@ function openConversation(href) {
 
 async function clients(text) {
   const found = await fetchFrom(`${texts.clientsUrl}?q=${encodeURIComponent(text)}`, "application/json");
-  return found.map(({ id, name, phone_number: phone }) => ({
+  return found.map(({ id, name, phone_number: phone, vin }) => ({
     group: texts.clients,
     label: name || phone || String(id),
-    detail: name ? (phone ?? "") : "",
+    detail: [name && phone, vin].filter(Boolean).join(" · "),
     run: () => location.assign(`${texts.clientsUrl}/${id}`),
   }));
 }
