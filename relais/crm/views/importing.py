@@ -29,7 +29,7 @@ from relais.crm.client_import import (
     start_import,
 )
 from relais.crm.import_columns import TARGET_LABELS, target_label
-from relais.crm.import_files import MAX_FILE_BYTES, MAX_ROWS, UnreadableFile, read_file
+from relais.crm.import_files import MAX_FILE_BYTES, UnreadableFile, read_file
 from relais.crm.models import ClientImport, ImportState, RowOutcome
 from relais.web.csv_text import BYTE_ORDER_MARK, DELIMITER, guard_formula
 from relais.web.errors import wants_json
@@ -95,8 +95,6 @@ def _upload_page(request: AgentRequest, refusal: ActionRefused | None = None) ->
     context = {
         "imports": ClientImport.objects.all()[:MAX_LISTED_IMPORTS],
         "refusal": refusal,
-        "max_bytes": MAX_FILE_BYTES,
-        "max_rows": MAX_ROWS,
     }
     return render(request, "crm/import.html", context, status=refusal.http_status if refusal else 200)
 
