@@ -21,6 +21,7 @@ from starlette.websockets import WebSocket
 from relais.live import auth, change_log, metrics, personal_frames, presence
 from relais.live.conversation_subscriptions import ConversationSubscriptions
 from relais.live.frames import Frame, as_array
+from relais.live.list_presence import ListPresence
 from relais.live.list_subscriptions import ListSubscriptions
 from relais.live.notify_listener import NotifyListener
 from relais.live.pool import LimitedPool, Pool
@@ -54,6 +55,7 @@ class LiveEndpoint:
 
     conversations: ConversationSubscriptions
     lists: ListSubscriptions
+    list_presence: ListPresence
     presence: Presence
     session_watch: SessionWatch
     listener: NotifyListener
@@ -153,7 +155,10 @@ class LiveEndpoint:
         self.catch_up_pool = LimitedPool(pool)
         self.conversations = ConversationSubscriptions(self.source, renderer, pool, self.catch_up_pool)
         self.lists = ListSubscriptions(self.source, renderer, pool)
-        self.presence = Presence(self.lists.change_log.process, pool, self.conversations.sockets_of)
+        self.list_presence = ListPresence(self.source, pool, lambda: self.lists.pending)
+        self.presence = Presence(
+            self.lists.change_log.process, pool, self.conversations.sockets_of, self.list_presence.update
+        )
         self.session_watch = SessionWatch(self.source, pool, on_viewer_changed=self._on_viewer_changed)
         self.listener = NotifyListener(
             {
@@ -179,6 +184,7 @@ class LiveEndpoint:
             self.session_watch.recheck_pending,
             self.presence.notify_changes,
             self.presence.expire,
+            self.list_presence.broadcast,
             self._poll_changes,
             self._recheck_sessions,
         )

@@ -37,6 +37,15 @@ def presence(conversation: int, viewers: Sequence[Mapping[str, Any]]) -> Frame:
     return _frame({"kind": "presence", "conversation": conversation, "viewers": viewers})
 
 
+def viewers(names: Mapping[int, Mapping[int, str]], *, is_all: bool) -> Frame:
+    """Who looks at which conversation, for lists. `is_all`: and nobody at any other."""
+    listed = [
+        {"conversation": conversation, "viewers": [{"id": id, "name": name} for id, name in each.items()]}
+        for conversation, each in names.items()
+    ]
+    return _frame({"kind": "viewers", "all": is_all, "conversations": listed})
+
+
 def position(current: str) -> Frame:
     """The position from which a polling page asks next, see `change_log`."""
     return _frame({"kind": "position", "position": current})

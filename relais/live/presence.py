@@ -64,8 +64,15 @@ class ProcessPresence:
 
 
 class Presence:
-    def __init__(self, process: str, pool: Pool, sockets_of: Callable[[int], Iterable[LiveSocket]]) -> None:
-        """`sockets_of` gives the open sockets of a conversation in this process."""
+    def __init__(
+        self,
+        process: str,
+        pool: Pool,
+        sockets_of: Callable[[int], Iterable[LiveSocket]],
+        tell_lists: Callable[[int, Mapping[int, str]], None],
+    ) -> None:
+        """`sockets_of` gives the open sockets of a conversation in this process; `tell_lists` takes its viewers."""
+        self.tell_lists = tell_lists
         self.process = process
         self.pool = pool
         self.sockets_of = sockets_of
@@ -203,7 +210,9 @@ class Presence:
 
     def _broadcast(self, conversations: Iterable[int]) -> None:
         for conversation in conversations:
-            frame = presence(conversation, self._viewers(conversation))
+            viewers = self._viewers(conversation)
+            self.tell_lists(conversation, {each["id"]: each["name"] for each in viewers})
+            frame = presence(conversation, viewers)
             for socket in self.sockets_of(conversation):
                 socket.push_ephemeral(frame)
 

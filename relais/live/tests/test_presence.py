@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from relais.conversations.models import Conversation
 from relais.live import presence
@@ -143,6 +144,52 @@ def test_who_loses_reach_neither_sees_nor_is_seen(web_server, awa, mariam, sales
     Conversation.objects.update(team=sales)
     assert awas.close_code() == 4404
     wait_for_viewers(mariams, {"Mariam Traoré": ["view"]})
+
+
+def viewers_told(lists, conversation):
+    """What the next frame for lists tells about the conversation."""
+    while True:
+        for each in lists.wait_for("viewers")["conversations"]:
+            if each["conversation"] == conversation.pk:
+                return [viewer["name"] for viewer in each["viewers"]]
+
+
+def test_lists_are_told_who_comes_and_goes_but_not_who_types(web_server, awa, koffi, with_bot):
+    lists, awas = web_server.open_socket(koffi), open_page(web_server, awa, with_bot)
+    report(awas)
+    assert viewers_told(lists, with_bot) == ["Awa Diop"]
+    report(awas, "write")
+    report(awas, "note")
+    koffis = open_page(web_server, koffi, with_bot)
+    report(koffis)
+    assert viewers_told(lists, with_bot) == ["Awa Diop", "Koffi Mensah"]
+    koffis.connection.close()
+    awas.connection.close()
+    while viewers_told(lists, with_bot):
+        pass
+
+
+def test_a_new_list_is_told_who_looks_now(web_server, awa, koffi, with_bot):
+    awas = open_page(web_server, awa, with_bot)
+    report(awas)
+    assert viewers_told(web_server.open_socket(awa), with_bot) == ["Awa Diop"]
+    frame = web_server.open_socket(koffi).wait_for("viewers")
+    assert frame["all"]
+    assert [each["conversation"] for each in frame["conversations"]] == [with_bot.pk]
+
+
+def test_lists_out_of_reach_are_told_nothing(web_server, yao, mariam, sales, with_bot):
+    Conversation.objects.update(team=sales)
+    yaos, mariams = web_server.open_socket(yao), web_server.open_socket(mariam)
+    assert yaos.wait_for("viewers")["conversations"] == []
+    page = open_page(web_server, mariam, with_bot)
+    report(page)
+    assert viewers_told(mariams, with_bot) == ["Mariam Traoré"]
+    report(page, "")
+    assert viewers_told(mariams, with_bot) == []
+    web_server.close_all_sockets(1012)
+    with pytest.raises(ConnectionClosed):
+        yaos.wait_for("viewers")
 
 
 def test_nothing_is_kept_of_pages_that_are_closed(web_server, awa, with_bot):

@@ -2,3 +2,4 @@
 import "./every_page.js";
 import "./conversation_list.js";
 import "./draft_marks.js";
+import "./row_viewers.js";

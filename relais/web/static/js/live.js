@@ -1,5 +1,5 @@
 // Live updates: of the conversation on the page, and on every page of rows and counts. Frames are dispatched as DOM
-// events: relais:frame, relais:caught-up, relais:row, relais:counts, relais:refresh, relais:presence; `detail` is the frame. Other
+// events: relais:frame, relais:caught-up, relais:row, relais:counts, relais:refresh, relais:presence, relais:viewers; `detail` is the frame. Other
 // modules listen to these events and import nothing from here; relais:report sends its `detail` over the conversation's socket.
 import { insertFragment } from "./insert_fragment.js";
 import { LiveConnection } from "./live_connection.js";
