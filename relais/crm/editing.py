@@ -191,4 +191,10 @@ def _tell_conversations(client: Client, fields: Iterable[str], *, by: User, at: 
     if not (names := list(fields)):
         return
     for conversation in Conversation.objects.filter(client=client.pk).open().order_by("pk"):
-        conversation.append_event("note", by=Author.from_user(by), at=at, metadata={"client_changed": names})
+        conversation.append_event(
+            "note",
+            by=Author.from_user(by),
+            at=at,
+            metadata={"client_changed": names},
+            is_activity=False,
+        )

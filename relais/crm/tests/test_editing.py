@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from relais.clients.models import Client, ClientAddress
+from relais.conversations import list_rows
 from relais.conversations.event_text import event_sentence
 from relais.conversations.models import Conversation
 from tests.browser import Browsers, expect_live
@@ -266,6 +267,16 @@ def test_a_note_is_deleted_by_its_author_or_a_supervisor(awa, koffi, mariam, fat
     assert desk(mariam).post(f"clients/{fatou.pk}/notes/{notes[1]}")[0] == 200
     assert not fatou.notes.exists()
     assert fatou.changes.filter(field="note", old_value="note 0").exists(), "with trace"
+
+
+def test_a_note_leaves_the_conversation_where_it_is_in_lists(awa, fatou, held_by_awa, desk):
+    """Nothing happened in it: « last activity » is the client's, the bot's and the agents'."""
+    before = Conversation.objects.get()
+    desk(awa).post(f"clients/{fatou.pk}/notes", body="Préfère le matin")
+    after = Conversation.objects.get()
+    assert after.rev > before.rev
+    assert after.last_activity_at == before.last_activity_at
+    assert list_rows.message_preview(after) == list_rows.message_preview(before)
 
 
 def test_a_note_is_in_no_message(awa, fatou, held_by_awa, desk):
