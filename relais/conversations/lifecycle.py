@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from relais.conversations.models import Conversation, ConversationEvent
 
 
+MAX_CLOSE_REASON_CHARACTERS = 200
 END_BATCH_SIZE = 100
 MAX_RUN_SECONDS = 50
 """Less than the minute between two runs, so that two never run side by side."""

@@ -7,21 +7,24 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.fields.json import KT
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from relais.accounts.models import User
+from relais.conversations.event_types import EventType
+from relais.conversations.lifecycle import MAX_CLOSE_REASON_CHARACTERS
 from relais.conversations.list_order import BY_ACTIVITY, BY_WAIT, ListOrder, order_of_own
 from relais.conversations.list_search import MAX_SEARCH_CHARACTERS
-from relais.conversations.models import Conversation, ConversationTag, MessageDelivery
+from relais.conversations.models import Conversation, ConversationEvent, ConversationTag, MessageDelivery
 from relais.conversations.querysets import ConversationQuerySet
 from relais.conversations.states import DeliveryState, Situation, Status
 from relais.conversations.tags import Tag
 from relais.text import parse_primary_key
 
 MAX_CONVERSATIONS_BY_ID = 2_000
-"""Up to so many conversations with a tag are looked up by id."""
+"""Up to so many conversations with a tag, or closed for a reason, are looked up by id."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,8 @@ class ConversationFilters:
     agent: int | None = None
     tag: str = ""
     """The name of an existing tag."""
+    reason: str = ""
+    """Why it was closed: of the company's list, or free text."""
     since: date | None = None
     until: date | None = None
     text: str = ""
@@ -158,7 +163,10 @@ class ConversationFilters:
         if self.agent is not None:
             conversations = conversations.filter(agent=self.agent)
         if self.tag:
-            conversations = _with_tag(conversations, self.tag)
+            tagged = ConversationTag.objects.filter(tag__name=self.tag)
+            conversations = _among(conversations, tagged)
+        if self.reason:
+            conversations = _among(conversations.ended(), _closings_for(self.reason))
         if self.since:
             conversations = conversations.filter(last_activity_at__gte=_midnight(self.since))
         if self.until:
@@ -174,6 +182,7 @@ def parse_filters(query: Mapping[str, str]) -> ConversationFilters:
         status=_parse_status(query.get("status", ""), invalid),
         agent=_parse_agent(query.get("agent", ""), invalid),
         tag=_parse_tag(query.get("tag", ""), invalid),
+        reason=query.get("reason", "").replace("\x00", "").strip()[:MAX_CLOSE_REASON_CHARACTERS],
         since=_parse_day("from", query, invalid),
         until=_parse_day("to", query, invalid),
         text=query.get("q", "").replace("\x00", "").strip()[:MAX_SEARCH_CHARACTERS],
@@ -196,9 +205,15 @@ def _with_status(conversations: ConversationQuerySet, status: str) -> Conversati
     return conversations.filter(status=status) if status else conversations
 
 
-def _with_tag(conversations: ConversationQuerySet, name: str) -> ConversationQuerySet:
-    """Those with the tag: by id, unless they are so many that going through the list in its order is faster."""
-    rows = ConversationTag.objects.filter(tag__name=name)
+def _closings_for(reason: str) -> QuerySet[ConversationEvent]:
+    closings = ConversationEvent.objects.filter(
+        event_type=EventType.CONVERSATION_CLOSED, metadata__has_key="reason"
+    )
+    return closings.alias(close_reason=KT("metadata__reason")).filter(close_reason=reason)
+
+
+def _among(conversations: ConversationQuerySet, rows: QuerySet[Any]) -> ConversationQuerySet:
+    """Those of the rows: by id, unless they are so many that going through the list in its order is faster."""
     ids = list(rows.values_list("conversation_id", flat=True)[: MAX_CONVERSATIONS_BY_ID + 1])
     if len(ids) <= MAX_CONVERSATIONS_BY_ID:
         return conversations.filter(pk__in=ids)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 from django.db.models import F, Func, Q, Value
+from django.db.models.fields.json import KT
 from django.db.models.functions import Now
 from django.utils.timezone import localtime
+from django.utils.translation import gettext_lazy
 
 from relais.accounts.models import Team, User
 from relais.clients.models import Client, ClientAddress
@@ -47,6 +49,8 @@ else:
 class Conversation(
     LifecycleMixin, SendMixin, ServiceWindowMixin, ClientAnswersMixin, TagsMixin, SnoozeMixin, models.Model
 ):
+    not_found_sentence = gettext_lazy("Cette conversation n'existe pas, ou n'est pas à votre portée.")
+
     # Relations with `db_index=False` are the first column of another index.
     # One foreign key over both columns (see migration 0010) keeps address and client together: moving an address to
     # another client moves its conversations.
@@ -208,6 +212,8 @@ class Conversation(
 class ConversationEvent(models.Model):
     """The append-only event log: a trigger forbids updating or deleting a row."""
 
+    not_found_sentence = gettext_lazy("Ce message n'existe pas dans cette conversation.")
+
     conversation = models.ForeignKey(
         Conversation, on_delete=models.PROTECT, related_name="events", db_index=False
     )
@@ -245,6 +251,12 @@ class ConversationEvent(models.Model):
                 fields=["conversation"], condition=Q(metadata__has_key="media"), name="events_with_media"
             ),
             models.Index(fields=["conversation"], condition=Q(waiting_due=True), name="waiting_text_due"),
+            models.Index(
+                KT("metadata__reason"),
+                "conversation",
+                condition=Q(event_type="conversation_closed", metadata__has_key="reason"),
+                name="closings_by_reason",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -423,6 +435,8 @@ class Draft(models.Model):
 class Media(models.Model):
     """A picture or document of an event; its file is downloaded once and kept in the data folder."""
 
+    not_found_sentence = gettext_lazy("Ce fichier n'existe pas, ou n'est pas à votre portée.")
+
     event = models.ForeignKey(
         ConversationEvent, on_delete=models.PROTECT, related_name="media", db_index=False
     )
@@ -504,6 +518,8 @@ class Media(models.Model):
 
 class SavedView(models.Model):
     """Filters of the list of all conversations under a name: see `saved_views.py`."""
+
+    not_found_sentence = gettext_lazy("Cette vue n'existe pas, ou n'est pas à votre portée.")
 
     owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="saved_views", db_index=False)
     name = models.CharField(max_length=60)

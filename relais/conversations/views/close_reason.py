@@ -9,10 +9,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from relais.company import company_settings
+from relais.conversations.lifecycle import MAX_CLOSE_REASON_CHARACTERS
 from relais.web.request_fields import text_list_field
 from relais.web.responses import AgentRequest, agent_required
-
-MAX_REASON_CHARACTERS = 200
 
 
 def close_reason_context() -> dict[str, Any]:
@@ -32,4 +31,4 @@ def close_reasons(request: AgentRequest) -> HttpResponse:
 def close_reason_field(request: AgentRequest) -> str:
     """The last of the values that is not empty: what was typed, else what was chosen in the list."""
     values = [value.strip() for value in text_list_field(request, "reason")]
-    return next((value for value in reversed(values) if value), "")[:MAX_REASON_CHARACTERS]
+    return next((value for value in reversed(values) if value), "")[:MAX_CLOSE_REASON_CHARACTERS]

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from relais.accounts.models import User
 from relais.action_errors import InvalidField
+from relais.company import company_settings
 from relais.conversations import fragments, list_filters, list_order, list_rows
 from relais.conversations.drafts import conversations_with_draft
 from relais.conversations.keyset_pagination import PAGE_SIZE, SIDEBAR_SIZE, paginate
@@ -66,6 +67,7 @@ def conversations(request: AgentRequest) -> HttpResponse:
         "agents": User.objects.all(),
         **_saved_views_context(request),
         "all_tags": Tag.objects.in_order(),
+        "close_reasons": _close_reasons(filters.reason),
     }
     return render(request, "conversations/conversations.html", context)
 
@@ -93,6 +95,12 @@ def set_order(request: AgentRequest) -> HttpResponse:
     page = request.headers.get("Referer", "")
     is_own = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
     return redirect(page if is_own else f"{reverse('active')}?tab=mine")
+
+
+def _close_reasons(chosen: str) -> list[str]:
+    """Those of the company's list, and the one that is filtered by."""
+    reasons: list[str] = company_settings.get_value(company_settings.CLOSE_REASONS)
+    return [*reasons, *([chosen] if chosen and chosen not in reasons else [])]
 
 
 # -- contexts of templates ----------------------------------------------------------------------------------
