@@ -57,6 +57,8 @@ class TagQuerySet(models.QuerySet["Tag"]):
 
 
 class Tag(models.Model):
+    not_found_sentence = gettext_lazy("Cette étiquette n'existe pas.")
+
     name = models.CharField(max_length=MAX_TAG_CHARACTERS)
     plain_name = models.GeneratedField(
         expression=UnaccentLower("name"), output_field=models.TextField(), db_persist=True

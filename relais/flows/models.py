@@ -66,6 +66,8 @@ def _count_subquery(executions: ExecutionQuerySet) -> Coalesce:
 class Flow(models.Model):
     """A flow; one `answers` clients, the others are its sub-flows or drafts."""
 
+    not_found_sentence = _("Ce parcours n'existe pas.")
+
     name = models.CharField(_("nom"), max_length=MAX_FLOW_NAME_CHARACTERS, unique=True)
     sid = models.CharField(max_length=34, unique=True, default=new_flow_sid)
     """By which a parent's run-subflow refers to it."""
@@ -132,6 +134,8 @@ class Flow(models.Model):
 
 class Revision(models.Model):
     """One version of a definition, which never changes. Executions stay on the revision they started with."""
+
+    not_found_sentence = _("Cette version du parcours n'existe pas.")
 
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, related_name="revisions")
     number = models.IntegerField()

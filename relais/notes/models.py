@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models, transaction
 from django.db.models import Q
+from django.utils.translation import gettext_lazy
 
 from relais.accounts.models import User
 from relais.notes.conversation_revision import lock_conversation, notify_changed, raise_rev
@@ -36,6 +37,8 @@ class NoteQuerySet(models.QuerySet["Note"]):
 
 
 class Note(models.Model):
+    not_found_sentence = gettext_lazy("Cette note n'existe pas, ou n'est pas à votre portée.")
+
     # Named by a string, since this room imports nothing of conversations.
     conversation: Any = models.ForeignKey(
         "conversations.Conversation", on_delete=models.PROTECT, related_name="notes", db_index=False

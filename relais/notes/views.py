@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.timezone import now
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -16,6 +16,7 @@ from relais.notes.models import Note, NoteMention, colleagues_for
 from relais.notes.permissions import may_read_history
 from relais.web import responses
 from relais.web.errors import wants_json
+from relais.web.not_found import get_or_404
 from relais.web.request_fields import ref_field, text_field
 from relais.web.responses import AgentRequest, agent_required
 
@@ -25,7 +26,7 @@ MENTIONS_PER_PAGE = 50
 @require_POST
 @agent_required
 def add_note(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = get_object_or_404(request.user.reachable_conversations(), pk=pk)
+    conversation = get_or_404(request.user.reachable_conversations(), pk=pk)
     body = text_field(request, "body")
     try:
         note = Note.write(conversation, body, author=request.user, at=now(), ref=ref_field(request))
@@ -57,7 +58,7 @@ def delete_note(request: AgentRequest, note: int) -> HttpResponse:
 @require_safe
 @agent_required
 def colleagues(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = get_object_or_404(request.user.reachable_conversations(), pk=pk)
+    conversation = get_or_404(request.user.reachable_conversations(), pk=pk)
     results = [
         {"id": user.pk, "name": str(user), "role": user.get_role_display()}
         for user in colleagues_for(conversation, request.user)
@@ -82,7 +83,7 @@ def mentions(request: AgentRequest) -> HttpResponse:
 
 def _get_note(request: AgentRequest, pk: int) -> Note:
     notes = Note.objects.visible_to(request.user)
-    return get_object_or_404(notes.select_related("conversation__client", "conversation__address"), pk=pk)
+    return get_or_404(notes.select_related("conversation__client", "conversation__address"), pk=pk)
 
 
 def _edit(request: AgentRequest, note: Note) -> HttpResponse:

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext_lazy
 
 from relais.accounts.models import User
 from relais.notifications.notification_kinds import DEFAULT_CHANNELS, NotificationChannel, NotificationKind
@@ -96,6 +97,8 @@ class NotificationPreferences(models.Model):
 
 class PushSubscription(models.Model):
     """A browser that takes pushes for a user, until he signs out of it."""
+
+    not_found_sentence = gettext_lazy("Cet appareil n'existe pas.")
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="push_subscriptions")
     endpoint = models.CharField(max_length=MAX_ENDPOINT_CHARACTERS, unique=True)

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -19,6 +19,7 @@ from relais.notifications.models import NotificationPreferences, PushSubscriptio
 from relais.notifications.notification_kinds import NotificationChannel
 from relais.notifications.tasks import push_test
 from relais.web.errors import wants_json
+from relais.web.not_found import get_or_404
 from relais.web.responses import (
     AgentRequest,
     agent_required,
@@ -121,7 +122,7 @@ def _public_key() -> str:
 @require_POST
 @agent_required
 def remove_device(request: AgentRequest, pk: int) -> HttpResponse:
-    get_object_or_404(request.user.push_subscriptions, pk=pk).delete()
+    get_or_404(request.user.push_subscriptions, pk=pk).delete()
     if wants_json(request):
         return success_response()
     messages.success(request, _("Cet appareil ne recevra plus rien."))
@@ -132,7 +133,7 @@ def remove_device(request: AgentRequest, pk: int) -> HttpResponse:
 @agent_required
 def test_device(request: AgentRequest, pk: int) -> HttpResponse:
     """Push a trial message to one of the user's own devices."""
-    device = get_object_or_404(request.user.push_subscriptions, pk=pk)
+    device = get_or_404(request.user.push_subscriptions, pk=pk)
     push_test.defer(subscription_id=device.pk)
     if wants_json(request):
         return success_response()

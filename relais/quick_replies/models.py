@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from relais.accounts import audit
 from relais.accounts.models import User
@@ -31,6 +32,8 @@ class QuickReplyQuerySet(ShortcutItemQuerySet["QuickReply"]):
 
 
 class QuickReply(ShortcutItem):
+    not_found_sentence = gettext_lazy("Cette réponse rapide n'existe pas, ou n'est pas à votre portée.")
+
     text = models.TextField()
 
     objects = QuickReplyQuerySet.as_manager()

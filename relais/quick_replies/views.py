@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Paginator
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.timezone import localdate, now
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -26,6 +26,7 @@ from relais.quick_replies.variables import VARIABLES, FillContext, context_for, 
 from relais.text import sanitize_for_postgres
 from relais.web import responses
 from relais.web.errors import wants_json
+from relais.web.not_found import get_or_404
 from relais.web.request_fields import id_field, parse_id, text_field
 from relais.web.responses import AgentRequest, agent_required
 
@@ -72,7 +73,7 @@ def _conversation(request: AgentRequest, pk: str) -> Any:
     if not pk:
         return None
     reachable = request.user.reachable_conversations().select_related("client", "address")
-    return get_object_or_404(reachable, pk=parse_id(pk))
+    return get_or_404(reachable, pk=parse_id(pk))
 
 
 # -- one reply ----------------------------------------------------------------------------------------------
@@ -114,7 +115,7 @@ def quick_reply(request: AgentRequest, pk: int) -> HttpResponse:
 
 def _get_reply(request: AgentRequest, pk: int) -> QuickReply:
     visible = QuickReply.objects.visible_to(request.user).select_related("team", "owner")
-    reply: QuickReply = get_object_or_404(visible, pk=pk)
+    reply: QuickReply = get_or_404(visible, pk=pk)
     return reply
 
 

@@ -13,6 +13,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from relais.web.middleware import language_of_browser
+from relais.web.not_found import NotFound
 
 DATABASE_OUTAGE_ERRORS = (OperationalError, InterfaceError, psycopg.OperationalError)
 
@@ -29,7 +30,11 @@ def forbidden(request: HttpRequest, exception: Any = None) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
-    sentence = _("Cette page n'existe pas, ou elle n'est pas à votre portée.")
+    sentence = (
+        exception.sentence
+        if isinstance(exception, NotFound)
+        else _("Cette page n'existe pas, ou elle n'est pas à votre portée.")
+    )
     return _error_response(request, 404, "not_found", _("Page introuvable"), sentence)
 
 

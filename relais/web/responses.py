@@ -22,6 +22,7 @@ from django_htmx.middleware import HtmxDetails
 from relais.accounts.models import User
 from relais.action_errors import ActionRefused
 from relais.web.errors import wants_json
+from relais.web.not_found import sentence_of
 
 P = ParamSpec("P")
 
@@ -45,11 +46,9 @@ def agent_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpR
             return login_required_response(request)
         try:
             return view(request, *args, **kwargs)  # type: ignore[arg-type]
-        except Http404:
+        except Http404 as missing:
             if wants_json(request):
-                return error_response(
-                    404, "not_found", _("Cette conversation n'existe pas, ou n'est pas à votre portée.")
-                )
+                return error_response(404, "not_found", sentence_of(missing))
             raise
 
     return wrapper

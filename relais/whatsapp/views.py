@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST, require_safe
 
 from relais.conversations import fragments
@@ -12,6 +11,7 @@ from relais.conversations.media_types import INLINE_CONTENT_TYPES
 from relais.conversations.models import ConversationEvent, Media
 from relais.conversations.states import MediaState
 from relais.web.errors import wants_json
+from relais.web.not_found import get_or_404
 from relais.web.responses import (
     AgentRequest,
     agent_required,
@@ -28,7 +28,7 @@ from relais.whatsapp.media.files import media_path
 def retry_media(request: AgentRequest, pk: int) -> HttpResponse:
     """Retry a download that was given up; a second click finds it under way."""
     within_reach = Media.objects.filter(event__conversation__in=request.user.reachable_conversations())
-    media = get_object_or_404(within_reach.select_related("event__conversation"), pk=pk)
+    media = get_or_404(within_reach.select_related("event__conversation"), pk=pk)
     if media.is_retryable:
         download.retry(media)
     if wants_json(request):
@@ -39,7 +39,7 @@ def retry_media(request: AgentRequest, pk: int) -> HttpResponse:
 @login_required
 @require_safe
 def show_media(request: HttpRequest, pk: int) -> FileResponse:
-    media = get_object_or_404(
+    media = get_or_404(
         Media.objects.select_related("event"),
         pk=pk,
         state=MediaState.STORED,

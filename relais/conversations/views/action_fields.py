@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 
 from relais.accounts.models import Team, User
 from relais.action_errors import InvalidField
 from relais.conversations.models import Conversation, ConversationEvent
+from relais.web.not_found import get_or_404
 from relais.web.request_fields import id_field, parse_id, text_field
 from relais.web.responses import AgentRequest
 
@@ -15,7 +15,7 @@ MAX_TRANSFER_NOTE_CHARACTERS = 500
 
 
 def event_field(request: AgentRequest, conversation: Conversation) -> ConversationEvent:
-    return get_object_or_404(conversation.events, pk=id_field(request, "event"))
+    return get_or_404(conversation.events, pk=id_field(request, "event"))
 
 
 def agent_field(request: AgentRequest) -> User:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 
 from relais.action_errors import ActionRefused
 from relais.clients.models import ClientNote
@@ -14,6 +14,7 @@ from relais.conversations.errors import StateConflict
 from relais.conversations.list_rows import tag_labels
 from relais.conversations.models import Conversation
 from relais.web import responses
+from relais.web.not_found import get_or_404
 from relais.web.responses import AgentRequest
 
 
@@ -25,7 +26,7 @@ def get_conversation(request: AgentRequest, pk: int) -> Conversation:
     reachable = reachable.annotate(
         client_has_notes=Exists(notes), has_executions=Exists(with_executions), row_tags=tag_labels()
     )
-    conversation: Conversation = get_object_or_404(reachable, pk=pk)
+    conversation: Conversation = get_or_404(reachable, pk=pk)
     return conversation
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.timezone import now
 from django.views.decorators.http import require_http_methods, require_POST
@@ -15,6 +15,7 @@ from relais.conversations.models import SavedView
 from relais.conversations.saved_views import delete_view, save_view, views_for
 from relais.web import responses
 from relais.web.errors import wants_json
+from relais.web.not_found import get_or_404
 from relais.web.request_fields import text_field
 from relais.web.responses import AgentRequest, agent_required
 
@@ -42,7 +43,7 @@ def saved_views(request: AgentRequest) -> HttpResponse:
 @require_POST
 @agent_required
 def delete_saved_view(request: AgentRequest, pk: int) -> HttpResponse:
-    view = get_object_or_404(views_for(request.user), pk=pk)
+    view = get_or_404(views_for(request.user), pk=pk)
     try:
         delete_view(view, by=request.user)
     except ActionRefused as refusal:

@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from relais.accounts.permissions import MANAGE_TAGS, AuthenticatedRequest, role_required
 from relais.action_errors import ActionRefused
 from relais.conversations.tags import MAX_TAG_CHARACTERS, Tag, TagColor
+from relais.web.not_found import get_or_404
 from relais.web.request_fields import id_field, text_field
 
 
@@ -30,7 +31,7 @@ def tag_settings(request: AuthenticatedRequest) -> HttpResponse:
 @role_required(MANAGE_TAGS)
 @require_POST
 def edit_tag(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    tag = get_object_or_404(Tag, pk=pk)
+    tag = get_or_404(Tag, pk=pk)
     name, color = text_field(request, "name"), text_field(request, "color")
     return _perform(
         request,
@@ -42,8 +43,8 @@ def edit_tag(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 @role_required(MANAGE_TAGS)
 @require_POST
 def merge_tag(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    tag = get_object_or_404(Tag, pk=pk)
-    other = get_object_or_404(Tag, pk=id_field(request, "into"))
+    tag = get_or_404(Tag, pk=pk)
+    other = get_or_404(Tag, pk=id_field(request, "into"))
     return _perform(
         request,
         lambda: tag.merge_into(other, by=request.user),
@@ -54,7 +55,7 @@ def merge_tag(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 @role_required(MANAGE_TAGS)
 @require_POST
 def delete_tag(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    tag = get_object_or_404(Tag, pk=pk)
+    tag = get_or_404(Tag, pk=pk)
     return _perform(
         request,
         lambda: tag.remove(by=request.user),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from relais.flows import engine
 from relais.flows.models import Execution
 from relais.flows.parsed_revisions import parsed_flow
 from relais.flows.views.revision_context import ICONS, drawing_context
+from relais.web.not_found import get_or_404
 from relais.web.responses import AgentRequest, agent_required
 
 MAX_EXECUTIONS = 20
@@ -22,7 +23,7 @@ MAX_EXECUTIONS = 20
 @agent_required
 def execution_path(request: AgentRequest, pk: int) -> HttpResponse:
     reachable = request.user.reachable_conversations().select_related("address", "client")
-    conversation = get_object_or_404(reachable, pk=pk)
+    conversation = get_or_404(reachable, pk=pk)
     executions = conversation.executions.select_related("revision__flow").order_by("-pk")[:MAX_EXECUTIONS]
     execution = _requested_execution(list(executions), request.GET.get("run", ""))
     context: dict[str, Any] = {

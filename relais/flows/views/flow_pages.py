@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from relais.accounts.permissions import MANAGE_FLOWS, AuthenticatedRequest, role_required
 from relais.flows.models import Flow, Revision
 from relais.flows.views.revision_context import revision_context
+from relais.web.not_found import get_or_404
 
 MAX_NUMBER_DIGITS = 9
 
@@ -24,7 +25,7 @@ def flow_list(request: AuthenticatedRequest) -> HttpResponse:
 @require_safe
 @role_required(MANAGE_FLOWS)
 def flow_detail(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    flow = get_object_or_404(Flow, pk=pk)
+    flow = get_or_404(Flow, pk=pk)
     revision = _requested_revision(flow, request.GET.get("revision", ""))
     context = {
         "flow": flow,
@@ -42,4 +43,4 @@ def _requested_revision(flow: Flow, number: str) -> Revision | None:
         return flow.published or flow.latest
     if not (number.isascii() and number.isdigit() and len(number) <= MAX_NUMBER_DIGITS):
         raise Http404
-    return get_object_or_404(flow.revisions, number=int(number))
+    return get_or_404(flow.revisions, number=int(number))

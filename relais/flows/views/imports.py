@@ -7,7 +7,7 @@ import json
 from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.utils.text import slugify
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
@@ -18,6 +18,7 @@ from relais.accounts.permissions import MANAGE_FLOWS, AuthenticatedRequest, role
 from relais.flows.forms import ImportForm, NewFlowForm
 from relais.flows.models import Flow, Revision
 from relais.flows.views.revision_context import redirect_to_revision
+from relais.web.not_found import get_or_404
 
 
 @role_required(MANAGE_FLOWS)
@@ -41,7 +42,7 @@ def import_flow(request: AuthenticatedRequest) -> HttpResponse:
 
 @role_required(MANAGE_FLOWS)
 def import_revision(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    flow = get_object_or_404(Flow, pk=pk)
+    flow = get_or_404(Flow, pk=pk)
     form = ImportForm(request.POST or None, request.FILES or None)
     if not form.is_valid():
         return _import_page(request, form, flow)
@@ -68,7 +69,7 @@ def _imported(request: AuthenticatedRequest, revision: Revision) -> HttpResponse
 @require_safe
 @role_required(MANAGE_FLOWS)
 def export_revision(request: AuthenticatedRequest, pk: int, number: int) -> HttpResponse:
-    revision = get_object_or_404(Revision.objects.select_related("flow"), flow=pk, number=number)
+    revision = get_or_404(Revision.objects.select_related("flow"), flow=pk, number=number)
     text = json.dumps(revision.definition, ensure_ascii=False, indent=2) + "\n"
     name = f"{slugify(revision.flow.name) or 'parcours'}-{revision.number}.json"
     return HttpResponse(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -16,12 +16,13 @@ from relais.accounts.permissions import MANAGE_FLOWS, AuthenticatedRequest, role
 from relais.flows.forms import SidForm
 from relais.flows.models import Flow, NotPublished, NotStartedByMessages, Revision
 from relais.flows.views.revision_context import has_errors, redirect_to_revision
+from relais.web.not_found import get_or_404
 
 
 @require_POST
 @role_required(MANAGE_FLOWS)
 def publish_revision(request: AuthenticatedRequest, pk: int, number: int) -> HttpResponse:
-    revision = get_object_or_404(Revision, flow=pk, number=number)
+    revision = get_or_404(Revision, flow=pk, number=number)
     if has_errors(revision) and not request.POST.get("anyway"):
         messages.error(request, _("Cette révision a des erreurs. Cochez « Publier malgré les erreurs »."))
         return redirect_to_revision(revision)
@@ -59,7 +60,7 @@ def _running_notice(revision: Revision) -> str:
 @require_POST
 @role_required(MANAGE_FLOWS)
 def answer_clients(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    flow = get_object_or_404(Flow, pk=pk)
+    flow = get_or_404(Flow, pk=pk)
     try:
         flow.answer_clients()
     except NotPublished:
@@ -75,7 +76,7 @@ def answer_clients(request: AuthenticatedRequest, pk: int) -> HttpResponse:
 @require_POST
 @role_required(MANAGE_FLOWS)
 def change_sid(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    flow = get_object_or_404(Flow, pk=pk)
+    flow = get_or_404(Flow, pk=pk)
     form = SidForm(request.POST, flow=flow)
     if not form.is_valid():
         messages.error(request, " ".join(str(error) for error in form.errors["sid"]))

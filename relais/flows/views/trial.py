@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
@@ -16,11 +16,12 @@ from relais.flows.parsed_revisions import parsed_flow, published_subflows
 from relais.flows.trial import ONE_HOUR, Trial, TrialState, load_signed_state, new_trial_state
 from relais.flows.views.revision_context import redirect_to_revision, revision_context
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
+from relais.web.not_found import get_or_404
 
 
 @role_required(MANAGE_FLOWS)
 def try_revision(request: AuthenticatedRequest, pk: int, number: int) -> HttpResponse:
-    revision = get_object_or_404(Revision.objects.select_related("flow"), flow=pk, number=number)
+    revision = get_or_404(Revision.objects.select_related("flow"), flow=pk, number=number)
     state = None
     if "restart" not in request.POST:
         state = load_signed_state(request.POST.get("memory", ""), revision=revision.pk)

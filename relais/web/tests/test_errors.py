@@ -105,3 +105,23 @@ def test_the_page_of_an_unknown_host_does_not_quote_it(browser, settings):
     response = browser.get("/fine", HTTP_HOST="evil.example")
     assert response.status_code == 400
     assert "evil.example" not in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "sentence"),
+    [
+        ("chat/999/take-over", {}, "Cette conversation n'existe pas, ou n'est pas à votre portée."),
+        ("settings/tags/999/delete", {}, "Cette étiquette n'existe pas."),
+        ("views/999/delete", {}, "Cette vue n'existe pas, ou n'est pas à votre portée."),
+        ("notes/999", {"body": "x"}, "Cette note n'existe pas, ou n'est pas à votre portée."),
+        (
+            "quick-replies/999",
+            {"title": "x"},
+            "Cette réponse rapide n'existe pas, ou n'est pas à votre portée.",
+        ),
+    ],
+)
+def test_a_404_says_what_is_missing(client, mariam, path, fields, sentence):
+    client.force_login(mariam)
+    response = client.post(f"/dashboard/{path}", fields, headers={"accept": "application/json"})
+    assert (response.status_code, response.json()["error"]) == (404, sentence)
