@@ -48,6 +48,7 @@ urlpatterns = [
     re_path(rf"{CHAT}/arrived/?$", actions.confirm_arrival, name="confirm_arrival"),
     re_path(r"^close-reasons/?$", close_reason.close_reasons, name="close_reasons"),
     re_path(r"^conversations/bulk/?$", bulk.bulk, name="bulk"),
+    re_path(r"^conversations/bulk/bar/?$", bulk.bulk_bar, name="bulk_bar"),
     re_path(r"^tags/?$", tags.tags, name="tags"),
     re_path(r"^settings/tags/?$", tag_settings.tag_settings, name="tag_settings"),
     re_path(r"^settings/tags/(?P<pk>[0-9]{1,18})/?$", tag_settings.edit_tag, name="edit_tag"),

@@ -15,7 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from relais.accounts.models import Team, User
 from relais.action_errors import ActionRefused, InvalidField
@@ -59,6 +59,13 @@ def bulk(request: AgentRequest) -> HttpResponse:
         return responses.success_response(done=done, refused=refused)
     _show_result(request, done, refused)
     return redirect(_next_url(request))
+
+
+@require_safe
+@agent_required
+def bulk_bar(request: AgentRequest) -> HttpResponse:
+    """The actions on chosen rows, for the list beside a conversation."""
+    return render(request, "conversations/_bulk.html", {"next": _next_url(request)})
 
 
 def _perform(

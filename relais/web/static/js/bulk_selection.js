@@ -10,7 +10,7 @@ let anchor = null;
 let isSelecting = false;
 
 const bar = () => document.querySelector("[data-bulk]");
-const boxes = () => [...document.querySelectorAll("#list .row__select")];
+const boxes = () => [...document.querySelectorAll("[data-selectable] .row__select")];
 const boxOf = (row) => row?.querySelector(".row__select");
 const plural = (n, one, other) => (n === 1 ? one : other.replace("%", n));
 
@@ -31,7 +31,7 @@ function chooseTo(box, isChosen, isRange) {
 
 // The rows have none of their own: they are the same in lists where nothing is chosen.
 function addBoxes() {
-  for (const row of document.querySelectorAll("#list .row")) {
+  for (const row of document.querySelectorAll("[data-selectable] .row")) {
     if (boxOf(row)) continue;
     const box = Object.assign(document.createElement("input"), { type: "checkbox", className: "row__select", value: row.dataset.conversation });
     box.setAttribute("aria-label", bar().dataset.chooseWord.replace("%", row.querySelector(".row__open").textContent.trim()));
@@ -50,7 +50,7 @@ function show() {
   const count = form.querySelector("[data-bulk-count]");
   const text = chosen.size ? plural(chosen.size, count.dataset.one, count.dataset.other) : "";
   if (count.textContent !== text) count.textContent = text;
-  document.querySelector("#list").toggleAttribute("data-selecting", isSelecting || chosen.size > 0);
+  document.querySelector("[data-selectable]")?.toggleAttribute("data-selecting", isSelecting || chosen.size > 0);
   document.querySelector("[data-select-rows]")?.setAttribute("aria-pressed", isSelecting || chosen.size > 0);
 }
 
@@ -101,9 +101,9 @@ document.addEventListener("click", (event) => {
   }
   const action = target.closest("[data-bulk-action]");
   if (action) return act({ action: action.dataset.bulkAction });
-  const box = target.closest("#list .row__select");
+  const box = target.closest("[data-selectable] .row__select");
   if (box) return chooseTo(box, box.checked, event.shiftKey);
-  const row = target.closest("#list[data-selecting] .row");
+  const row = target.closest("[data-selectable][data-selecting] .row");
   if (!row || !boxOf(row) || !matchMedia("(pointer: coarse)").matches) return;
   event.preventDefault(); // on a touch screen a tap chooses
   chooseTo(boxOf(row), !boxOf(row).checked, false);
@@ -111,7 +111,7 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  const box = boxOf(event.target.closest?.("#list .row"));
+  const box = boxOf(event.target.closest?.("[data-selectable] .row"));
   if (event.key === "Escape" && (chosen.size || isSelecting)) clear();
   else if (box && event.key.toLowerCase() === "x") {
     event.preventDefault();
@@ -122,7 +122,7 @@ document.addEventListener("keydown", (event) => {
 let pressTimer;
 document.addEventListener("pointerdown", ({ target, pointerType }) => {
   clearTimeout(pressTimer);
-  const box = pointerType === "touch" && boxOf(target.closest("#list .row"));
+  const box = pointerType === "touch" && boxOf(target.closest("[data-selectable] .row"));
   if (box) pressTimer = setTimeout(() => startByLongPress(box), LONG_PRESS_MS);
 });
 for (const type of ["pointerup", "pointercancel", "pointermove", "scroll"]) {
@@ -147,6 +147,6 @@ document.addEventListener("submit", (event) => {
 });
 
 if (bar()) {
-  new MutationObserver(show).observe(document.querySelector(".page"), { childList: true, subtree: true });
+  new MutationObserver(show).observe(document.querySelector(".page, .desk__list"), { childList: true, subtree: true });
   show();
 }

@@ -13,6 +13,7 @@ import "./client_panel.js";
 import "./dialog_link.js";
 import "./back_to_list.js";
 import "./list_pages.js";
+import "./aside_selection.js";
 import "./conversation_keys.js";
 import "./quick_reply_trigger.js";
 import "./linked_message.js";
