@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from relais.accounts import audit
 from relais.accounts.models import User
@@ -33,6 +34,8 @@ class MacroQuerySet(ShortcutItemQuerySet["Macro"]):
 
 
 class Macro(ShortcutItem):
+    not_found_sentence = gettext_lazy("Cette macro n'existe pas, ou n'est pas à votre portée.")
+
     steps: Any = models.JSONField()
     """In order, each as `Step.to_json`."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
@@ -30,6 +30,7 @@ from relais.quick_replies.variables import VARIABLES, context_for
 from relais.text import sanitize_for_postgres
 from relais.web import responses
 from relais.web.errors import wants_json
+from relais.web.not_found import get_or_404
 from relais.web.request_fields import id_field, text_field
 from relais.web.responses import AgentRequest, agent_required
 
@@ -111,7 +112,7 @@ def macro(request: AgentRequest, pk: int) -> HttpResponse:
 
 def get_macro(request: AgentRequest, pk: int) -> Macro:
     visible = Macro.objects.visible_to(request.user).select_related("team", "owner")
-    macro: Macro = get_object_or_404(visible, pk=pk)
+    macro: Macro = get_or_404(visible, pk=pk)
     return macro
 
 

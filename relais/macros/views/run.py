@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
@@ -37,6 +37,7 @@ from relais.quick_replies.shortcut_items import EditConflict
 from relais.quick_replies.variables import context_for
 from relais.web import responses
 from relais.web.errors import wants_json
+from relais.web.not_found import get_or_404
 from relais.web.request_fields import id_field, ref_field, text_field
 from relais.web.responses import AgentRequest, agent_required
 
@@ -245,7 +246,7 @@ def refused_sentence(run: MacroRun) -> str:
 def undo(request: AgentRequest, pk: int, run: int) -> HttpResponse:
     """Within seconds, by who ran it: reopen the conversation and withdraw the texts. Notes and tags stay."""
     conversation = get_conversation(request, pk)
-    found = get_object_or_404(MacroRun, pk=run, conversation=conversation, user=request.user)
+    found = get_or_404(MacroRun, pk=run, conversation=conversation, user=request.user)
     refusal: ActionRefused | None = None
     try:
         found.undo(by=request.user, at=now())
