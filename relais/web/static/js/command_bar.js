@@ -5,7 +5,7 @@ import { singleKeysAreOn } from "./single_keys.js";
 
 const SEARCH_DELAY_MS = 80;
 const MAX_RESULTS_PER_GROUP = 5;
-const KEY_NAMES = { Control: "Ctrl", Meta: "⌘", Shift: "Maj", Escape: "Échap", ArrowDown: "↓", ArrowUp: "↑", Enter: "Entrée" };
+const KEY_NAMES = { Alt: "Alt", Control: "Ctrl", Meta: "⌘", Shift: "Maj", Escape: "Échap", ArrowDown: "↓", ArrowUp: "↑", Enter: "Entrée" };
 const bar = document.getElementById("command-bar");
 const sheet = document.getElementById("key-sheet");
 const query = bar.querySelector("input");
