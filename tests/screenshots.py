@@ -1,0 +1,186 @@
+"""Makes the pictures of the guides: `bin/screenshots [fr en ar]`. It starts a demo of its own and leaves nothing behind.
+
+What the pictures show is the demo's sample conversations. Their times are relative to now, so the browser's time zone
+is the one in which it is about ten in the morning.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from relais.bench.instance import running_instance
+from relais.demo_accounts import DEMO_PASSWORD
+from relais.environment import ROOT
+from tests.browser import CHROMIUM_OPTIONS, expect_live
+
+FOLDER = ROOT / "docs" / "images"
+LANGUAGES = {"fr": "fr-FR", "en": "en-GB", "ar": "ar-MA"}
+WIDE, NARROW = (1280, 800), (390, 780)
+MAX_COLORS = 160
+MAX_BYTES = 120_000
+LOCAL_HOUR = 10
+PHONE_SCALE = 2
+
+
+@dataclass(frozen=True)
+class Picture:
+    name: str
+    path: str
+    prepare: Callable[[Page], object] = lambda page: None
+    user: str = "agent1"
+    size: tuple[int, int] = WIDE
+    languages: tuple[str, ...] = ("fr",)
+    theme: str = "light"
+
+
+def open_client(name: str, then: Callable[[Page], object] = lambda page: None) -> Callable[[Page], None]:
+    """Open the conversation of this client from the list of all."""
+
+    def prepare(page: Page) -> None:
+        page.locator(".row", has_text=name).first.locator(".row__open").click()
+        expect(page.locator("#chat")).to_contain_text(name)
+        expect_live(page)
+        then(page)
+
+    return prepare
+
+
+def press(key: str) -> Callable[[Page], None]:
+    """Press a key that opens a dialog."""
+
+    def prepare(page: Page) -> None:
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press(key)
+        expect(page.locator("dialog[open]")).to_be_visible()
+
+    return prepare
+
+
+def composer(page: Page) -> Locator:
+    return page.locator("#chat textarea[name=message]")
+
+
+def choose_quick_reply(page: Page) -> None:
+    composer(page).click()
+    composer(page).press_sequentially("/")
+    expect(page.get_by_role("option").first).to_be_visible()
+
+
+def find_actions(page: Page) -> None:
+    press("Control+k")(page)
+    page.keyboard.type("cl")
+    expect(page.get_by_role("option").first).to_be_visible()
+
+
+ALL = "/dashboard/conversations"
+EVERYWHERE = ("fr", "en", "ar")
+# Lists first: opening a conversation marks it as read.
+PICTURES = (
+    Picture("tableau-de-bord", "/dashboard", languages=EVERYWHERE),
+    Picture("conversations", ALL, languages=EVERYWHERE),
+    Picture("en-attente", "/dashboard/pending"),
+    Picture("conversation", ALL, open_client("Rachid El Idrissi"), languages=EVERYWHERE),
+    Picture("bot", ALL, open_client("Jean-Marc Assi")),
+    Picture("photo", ALL, open_client("Aïcha Kouamé"), theme="dark"),
+    Picture("transferer", ALL, open_client("Claire Delmas", press("r"))),
+    Picture("pause", ALL, open_client("Claire Delmas", press("p"))),
+    Picture("commande", ALL, open_client("Patrick Brou", find_actions)),
+    Picture("recherche", "/dashboard/search?q=livraison", languages=EVERYWHERE),
+    Picture("clients", "/dashboard/clients"),
+    Picture("telephone", ALL, open_client("Rachid El Idrissi"), size=NARROW, languages=EVERYWHERE),
+    Picture("notifications", "/dashboard/settings/notifications"),
+    Picture("profil", "/dashboard/profile"),
+    Picture("reglages", "/dashboard/settings", user="admin"),
+    Picture("parcours", "/dashboard/flows", user="admin"),
+    Picture("etat", "/dashboard/state", user="admin"),
+    # Last: what was typed stays as a draft.
+    Picture("reponse-rapide", ALL, open_client("James Whitfield", choose_quick_reply)),
+)
+
+
+def main(languages: list[str]) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_OPTIONS)
+        for language in languages:
+            # A new demo for each: what was read or typed in one language is not in the next.
+            with (
+                tempfile.TemporaryDirectory(prefix="relais-screenshots-") as folder,
+                running_instance(Path(folder) / "data", RELAIS_DEMO_CONVERSATIONS="1") as desk,
+            ):
+                make_pictures(browser, desk.url, language)
+        browser.close()
+
+
+def make_pictures(browser: Browser, url: str, language: str) -> None:
+    (FOLDER / language).mkdir(parents=True, exist_ok=True)
+    users: dict[str, object] = {}
+    for picture in PICTURES:
+        if language not in picture.languages:
+            continue
+        if picture.user not in users:
+            users[picture.user] = sign_in(browser, url, picture.user, language)
+        width, height = picture.size
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            device_scale_factor=PHONE_SCALE if picture.size == NARROW else 1,
+            has_touch=picture.size == NARROW,
+            color_scheme=picture.theme,  # type: ignore[arg-type]
+            locale=LANGUAGES[language],
+            timezone_id=time_zone(datetime.now(UTC)),
+            reduced_motion="reduce",
+            service_workers="block",
+            storage_state=users[picture.user],  # type: ignore[arg-type]
+        )
+        page = context.new_page()
+        page.goto(url + picture.path)
+        expect_live(page)
+        picture.prepare(page)
+        page.wait_for_load_state("networkidle")
+        save(page.screenshot(animations="disabled", caret="hide"), FOLDER / language / f"{picture.name}.png")
+        context.close()
+
+
+def sign_in(browser: Browser, url: str, user: str, language: str) -> object:
+    """The cookies of the signed-in user, who reads that language."""
+    context = browser.new_context(locale=LANGUAGES[language])
+    page = context.new_page()
+    page.goto(f"{url}/accounts/login/")
+    page.locator("[name=login]").fill(f"{user}@relais.test")
+    page.locator("[name=password]").fill(DEMO_PASSWORD)
+    page.locator("[name=password]").press("Enter")
+    expect(page.locator(".sidebar").first).to_be_visible()
+    page.goto(f"{url}/dashboard/profile")
+    page.locator("select[name=language]").select_option(language)
+    page.locator("main form.panel button[type=submit]").click()
+    expect(page.locator(f'html[lang^="{language}"]')).to_have_count(1)
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+def time_zone(now: datetime) -> str:
+    """The zone in which it is LOCAL_HOUR. POSIX turns the sign of these names round."""
+    hours_ahead = (LOCAL_HOUR - now.hour + 11) % 24 - 11
+    return f"Etc/GMT{-hours_ahead:+d}"
+
+
+def save(png: bytes, file: Path) -> None:
+    """With a palette, which suits flat interfaces: a third of the size."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture.quantize(MAX_COLORS, dither=Image.Dither.NONE).save(file, optimize=True)
+    size = file.stat().st_size
+    assert size <= MAX_BYTES, f"{file.name} has {size} bytes"
+    print(f"{file.relative_to(ROOT)}  {size // 1000} KB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(LANGUAGES))
