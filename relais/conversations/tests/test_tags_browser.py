@@ -79,3 +79,28 @@ def test_a_refusal_is_a_sentence_in_the_picker(run_story, awa, chat, held_by_awa
         expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("au plus 20 étiquettes")
 
     run_story(story, allow_console_errors="422")
+
+
+def test_a_refresh_under_way_does_not_close_the_picker(run_story, awa, chat, held_by_awa):
+    panels = re.compile(r"/situation$")
+
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
+        expect_live(page)
+        held_back = []
+        page.route(panels, lambda route: held_back.append(route))
+        with page.expect_request(panels):
+            held_by_awa.change_tags(add=["Devis"], by=awa, at=held_by_awa.started_at)
+        page.locator(".thread").focus()
+        page.keyboard.press("t")
+        picker = page.get_by_role("dialog", name="Étiquettes")
+        expect(picker).to_be_visible()
+        with page.expect_response(panels):
+            held_back[0].continue_()
+        page.evaluate("() => new Promise((resolve) => setTimeout(resolve, 300))")
+        expect(picker).to_be_visible()
+        page.unroute(panels)
+        page.keyboard.press("Escape")
+        expect(page.locator("#client .client__tags .tag")).to_have_text(["Devis"])
+
+    run_story(story)

@@ -12,13 +12,12 @@ let request;
 
 export async function refreshHeader() {
   const chat = chatElement();
-  const dialog = $("chat-header").querySelector("dialog[open]");
-  if (dialog) return dialog.addEventListener("close", refreshHeader, { once: true });
+  if (waitForDialog()) return;
   request?.abort(); // the latest request wins, in whatever order responses arrive
   const { signal } = (request = new AbortController());
   const response = await fetch(chat.dataset.headerUrl, { headers: { "X-Requested-With": "fetch" }, signal }).catch(() => null);
   const html = await response?.text().catch(() => "");
-  if (!html || signal.aborted) return;
+  if (!html || signal.aborted || waitForDialog()) return;
   const page = new DOMParser().parseFromString(html, "text/html");
   const header = page.getElementById("chat-header");
   if (!header) return response.status < 500 && location.reload(); // signed out, or no permission any more
@@ -28,6 +27,13 @@ export async function refreshHeader() {
   if (!$("client").querySelector("form[data-client-form]:focus-within, [data-client-details] > form"))
     $("client").replaceChildren(...page.getElementById("client").childNodes);
   updateComposer(page.getElementById("composer"));
+}
+
+// A dialog is part of the header: while one is open, or opened during the request, nothing is replaced.
+function waitForDialog() {
+  const dialog = $("chat-header").querySelector("dialog[open]");
+  dialog?.addEventListener("close", refreshHeader, { once: true });
+  return dialog;
 }
 
 // Keyboard users keep the focus when the header is replaced.
