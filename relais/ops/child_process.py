@@ -11,6 +11,9 @@ from relais.ops.log_files import open_log
 from relais.ops.process import dies_with_parent
 from relais.ops.restart_backoff import is_crash_loop, recent_exits, restart_delay_seconds
 
+STOP_TIMEOUT_SECONDS = {"database": 8, "emulator": 1, "web": 10, "jobs": 10, "prepare": 5}
+"""How long each has to finish its work once it is asked to stop; then it is killed."""
+
 
 class Child:
     """`stop_timeout`: seconds it has to finish its work once it is asked to stop.

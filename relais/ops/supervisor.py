@@ -18,7 +18,7 @@ from relais.data_folder import DataFolder
 from relais.environment import Environment
 from relais.ops import database, port
 from relais.ops.banner import banner, is_healthy
-from relais.ops.child_process import Child
+from relais.ops.child_process import STOP_TIMEOUT_SECONDS, Child
 from relais.ops.disk_thresholds import is_full
 from relais.ops.errors import OperationError
 from relais.ops.health_watchdog import HealthProbe, HealthWatchdog
@@ -31,8 +31,6 @@ from relais.ops.signals import SignalWaiter, StopRequested
 
 STDOUT_FD = 1
 SETTLE_SECONDS = 0.5
-STOP_TIMEOUT_SECONDS = {"database": 8, "emulator": 1, "web": 10, "jobs": 10, "prepare": 5}
-"""What each child has to finish its work before it is killed."""
 RELAIS_COMMAND = (sys.executable, "-P", "-m", "relais")
 
 
