@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
-from playwright.sync_api import Browser, BrowserType, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from tests.web_server import WebServer, session_cookie
 
@@ -65,17 +66,60 @@ class Browsers:
             page.screenshot(path=folder / f"failure-{number}.png")
 
 
+class SharedBrowser:
+    """One Chromium for all stories of a run, driven from a thread of its own: starting it costs a second.
+
+    In the main thread Playwright's event loop would stay for all later tests.
+    """
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="browser")
+        self._playwright: Playwright | None = None
+        self._browser: Browser | None = None
+
+    def run(self, story: Callable[[Browser], None]) -> None:
+        self._executor.submit(self._run, story).result()
+
+    def close(self) -> None:
+        self._executor.submit(self._close).result()
+        self._executor.shutdown()
+
+    def _run(self, story: Callable[[Browser], None]) -> None:
+        browser = self._launched()
+        try:
+            story(browser)
+        finally:
+            for context in browser.contexts:
+                context.close()
+
+    def _launched(self) -> Browser:
+        if self._playwright is None:
+            self._playwright = sync_playwright().start()
+        if self._browser is None or not self._browser.is_connected():
+            chromium = self._playwright.chromium
+            self._browser = chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_OPTIONS)
+        return self._browser
+
+    def _close(self) -> None:
+        if self._browser is not None:
+            self._browser.close()
+        if self._playwright is not None:
+            self._playwright.stop()
+
+
 class StoryRunner:
     """Runs a story in a browser and asserts that no page reports an error on its console."""
 
     def __init__(
         self,
         url: str,
+        browser: SharedBrowser,
         browsers_class: Callable[[Browser, str], Any] = Browsers,
         screenshot_folder: Path | None = None,
         server: WebServer | None = None,
     ) -> None:
         self.url = url
+        self.browser = browser
         self.server = server
         """The web process in a thread here, whose database the story may use; None when it is a process of its own."""
         self.browsers_class = browsers_class
@@ -83,18 +127,9 @@ class StoryRunner:
         """Where the screenshots of a failed story are saved."""
 
     def __call__(self, story: Callable[[Any], None], *, allow_console_errors: str = "^$") -> None:
-        """Run `story` in its own thread; in this one Playwright's event loop would stay for all later tests."""
-        with ThreadPoolExecutor(1) as executor:
-            executor.submit(self._run, story, allow_console_errors).result()
+        self.browser.run(partial(self._run, story, allow_console_errors))
 
-    def _run(self, story: Callable[[Any], None], allow_console_errors: str) -> None:
-        with sync_playwright() as playwright:
-            self._run_in_browser(playwright.chromium, story, allow_console_errors)
-
-    def _run_in_browser(
-        self, chromium: BrowserType, story: Callable[[Any], None], allow_console_errors: str
-    ) -> None:
-        browser = chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_OPTIONS)
+    def _run(self, story: Callable[[Any], None], allow_console_errors: str, browser: Browser) -> None:
         browsers = self.browsers_class(browser, self.url)
         try:
             story(browsers)
@@ -103,16 +138,23 @@ class StoryRunner:
                 browsers.save_screenshots(self.screenshot_folder)
             raise
         finally:
-            browser.close()
             if self.server:
                 # Inside Playwright's event loop Django has another connection than outside: close that one.
                 connection.close()
         assert [e for e in browsers.console_errors if not re.search(allow_console_errors, e)] == []
 
 
+@pytest.fixture(scope="session")
+def shared_browser() -> Iterator[SharedBrowser]:
+    browser = SharedBrowser()
+    yield browser
+    browser.close()
+
+
 @pytest.fixture
 def run_story(
     transactional_db: None,
+    shared_browser: SharedBrowser,
     settings: Any,
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
@@ -126,7 +168,7 @@ def run_story(
     settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "relais.web.storage.Storage"}}
     collect_static_files()
     with WebServer() as server:
-        yield StoryRunner(server.url, server=server)
+        yield StoryRunner(server.url, shared_browser, server=server)
 
 
 def expect_live(*pages: Page) -> None:

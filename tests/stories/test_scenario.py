@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from relais.bench.instance import RelaisInstance, running_instance
 from relais.typography import typeset
 from tests.accessibility import THEMES, in_theme, violations
-from tests.browser import Browsers, StoryRunner, expect_live
+from tests.browser import Browsers, SharedBrowser, StoryRunner, expect_live
 
 FATOU = "whatsapp:+212612345678"
 TAKEN_OVER = typeset(
@@ -51,8 +51,8 @@ class DemoBrowsers(Browsers):
 
 
 @pytest.fixture
-def run_demo_story(demo: RelaisInstance) -> StoryRunner:
-    return StoryRunner(demo.url, DemoBrowsers, screenshot_folder=demo.folder.parent)
+def run_demo_story(demo: RelaisInstance, shared_browser: SharedBrowser) -> StoryRunner:
+    return StoryRunner(demo.url, shared_browser, DemoBrowsers, screenshot_folder=demo.folder.parent)
 
 
 def test_the_doctor_finds_a_desk_that_works_well(demo: RelaisInstance) -> None:
