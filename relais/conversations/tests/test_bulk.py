@@ -134,3 +134,11 @@ def test_without_javascript_a_page_asks_for_the_fields_and_says_the_result(
     response = client.post(BULK, fields | {"next": "https://evil.example/"})
     assert response["Location"] == "/dashboard/active"
     assert client.post(BULK, {"action": "close"}, follow=True).status_code == 200
+
+
+@pytest.mark.parametrize("page", ["active", "pending", "conversations"])
+def test_the_rows_of_each_list_can_be_chosen(client, awa, page):
+    client.force_login(awa)
+    html = client.get(f"/dashboard/{page}").content.decode()
+    assert 'id="list" class="panel panel--flush" data-selectable' in html
+    assert "data-bulk" in html
