@@ -44,6 +44,8 @@ class Environment:
     """`embedded` or `studio`."""
     database_url: str
     data_dir: Path
+    media_storage_url: str
+    """S3-compatible storage of media, or empty: the folder `media` of the data folder."""
     host: str
     port: int
     brand: str
@@ -85,6 +87,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Environment:
         bot=variables.choice("RELAIS_BOT", ("embedded", "studio")),
         database_url=_database_url(variables),
         data_dir=_data_dir(root, variables),
+        media_storage_url=_media_storage_url(variables),
         host=_host(variables, demo),
         port=port,
         brand=variables.text("RELAIS_BRAND") or "Mercedes-Benz",
@@ -281,6 +284,15 @@ def _embedded_database(data_dir: Path) -> str:
     from relais.ops.database import dsn
 
     return dsn(data_dir)
+
+
+def _media_storage_url(variables: _Variables) -> str:
+    value = variables.text("MEDIA_STORAGE_URL")
+    if value and not (_is_url(value, ("s3", "s3+http")) and urlsplit(value).path.strip("/")):
+        raise InvalidEnvironment(
+            "MEDIA_STORAGE_URL must be an address such as s3://key:secret@s3.eu-west-3.amazonaws.com/bucket."
+        )
+    return value
 
 
 def _email_url(variables: _Variables) -> str:

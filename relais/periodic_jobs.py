@@ -53,4 +53,9 @@ PERIODIC_JOBS = (
         "17 * * * *",
         "reconcile the last day, once a day the last week, with Twilio's log",
     ),
+    PeriodicJob(
+        "relais.files.tasks.delete_unreferenced",
+        "41 * * * *",
+        "delete stored files that nothing has referenced for a day",
+    ),
 )

@@ -22,6 +22,9 @@ PUBLIC_BASE_URL = ENVIRONMENT.public_base_url
 # The app whose connection status the settings page shows.
 MESSENGER = "relais.whatsapp"
 MEDIA_FOLDER = ENVIRONMENT.data_dir / "media"
+UPLOAD_FOLDER = ENVIRONMENT.data_dir / "uploads"
+"""Of uploads while they arrive: not in /tmp, which may be memory. The files have no name, so none is left behind."""
+MEDIA_STORAGE_URL = ENVIRONMENT.media_storage_url
 
 _public = urlsplit(PUBLIC_BASE_URL)
 _LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
@@ -47,6 +50,7 @@ INSTALLED_APPS = [
     "relais.clients",
     "relais.quick_replies",
     "relais.notes",
+    "relais.files",
     "relais.conversations",
     "relais.crm",
     "relais.macros",
@@ -188,6 +192,10 @@ STORAGES = {
 }
 MESSAGE_TAGS = {_levels.SUCCESS: "good", _levels.WARNING: "attention"}
 DATA_UPLOAD_MAX_MEMORY_SIZE = _MAX_FORM_BYTES
+FILE_UPLOAD_HANDLERS = [
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "relais.files.temporary_files.DiskUploadHandler",
+]
 
 EMAIL_BACKEND = "relais.ops.console_mail.EmailBackend"
 DEFAULT_FROM_EMAIL = f"relais@{_public.hostname}"

@@ -34,7 +34,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 FRENCH_PAGES = sorted((DOCS / "fr").glob("*.md"))
-VARIABLE = re.compile(r"\b((?:TWILIO|RELAIS|STUDIO)_[A-Z_]+[A-Z]|DATABASE_URL|PUBLIC_BASE_URL|EMAIL_URL)\b")
+VARIABLE = re.compile(
+    r"\b((?:TWILIO|RELAIS|STUDIO)_[A-Z_]+[A-Z]|DATABASE_URL|PUBLIC_BASE_URL|EMAIL_URL|MEDIA_STORAGE_URL)\b"
+)
 SOURCE_SUFFIXES = (".py", ".sql", ".js", ".css")
 FORBIDDEN_MODULES = {"services.py", "utils.py"}
 

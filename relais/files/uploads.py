@@ -1,0 +1,86 @@
+"""Uploaded files: all are checked before any is stored."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePath
+from typing import BinaryIO, cast
+
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest
+
+from relais.files import errors
+from relais.files.channel_types import MAX_FILE_BYTES, MAX_FILES_PER_SEND, channel_type
+from relais.files.content_types import detect_content_type
+from relais.files.errors import FileRefused
+from relais.files.models import StoredFile, store_file
+from relais.files.pictures import prepare_picture
+
+UPLOAD_REFUSAL_KEY = "relais.upload_refusal"
+"""In the ASGI scope: code and file name, when the web server stopped reading the body."""
+
+
+@dataclass(frozen=True)
+class OutgoingFile:
+    """A stored file and what a message says about it. One that is stored already needs no upload."""
+
+    stored: StoredFile
+    content_type: str
+    filename: str
+    """As its author named it, not cleaned."""
+
+
+@dataclass(frozen=True)
+class _CheckedFile:
+    file: BinaryIO
+    content_type: str
+    filename: str
+
+
+def upload_refusal(request: HttpRequest) -> FileRefused | None:
+    """Why the web server stopped reading the request's files, if it did."""
+    scope = request.META.get("asgi.scope", {})
+    code, name = scope.get(UPLOAD_REFUSAL_KEY, ("", ""))
+    if code == "too_many_files":
+        return errors.too_many_files()
+    return errors.too_large(name, MAX_FILE_BYTES) if code else None
+
+
+def store_uploads(uploads: Sequence[UploadedFile], *, at: datetime) -> list[OutgoingFile]:
+    """Raises FileRefused, and nothing is stored then."""
+    if len(uploads) > MAX_FILES_PER_SEND:
+        raise errors.too_many_files()
+    with ExitStack() as stack:
+        checked = [_check(upload, stack) for upload in uploads]
+        return [
+            OutgoingFile(
+                store_file(each.file, content_type=each.content_type, at=at), each.content_type, each.filename
+            )
+            for each in checked
+        ]
+
+
+def _check(upload: UploadedFile, stack: ExitStack) -> _CheckedFile:
+    name, file = upload.name or "", cast(BinaryIO, upload.file)
+    size = file.seek(0, os.SEEK_END)
+    if not size:
+        raise errors.empty(name)
+    if size > MAX_FILE_BYTES:
+        raise errors.too_large(name, MAX_FILE_BYTES)
+    content_type = detect_content_type(file)
+    row = channel_type(content_type)
+    if row is None:
+        raise errors.wrong_type(name)
+    if not content_type.startswith("image/"):
+        return _CheckedFile(file, content_type, name)
+    prepared = prepare_picture(file, content_type, name)
+    if prepared is None:
+        return _CheckedFile(file, content_type, name)
+    stack.enter_context(prepared)
+    new_type = detect_content_type(prepared)
+    extension = channel_type(new_type).extensions[0]  # type: ignore[union-attr]
+    return _CheckedFile(prepared, new_type, str(PurePath(name).with_suffix(extension)))
