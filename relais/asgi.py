@@ -22,9 +22,11 @@ from starlette.routing import BaseRoute
 
 from relais.accounts.login_delay import DelayedResponseMiddleware
 from relais.conversations.live_source import ConversationSource
+from relais.files.channel_types import MAX_FILE_BYTES, MAX_FILES_PER_SEND
 from relais.http_server.django_bridge import DjangoBridge
 from relais.http_server.middleware import LoopbackHostOnly, NoContentSniffing
 from relais.http_server.static_files import static_files_route
+from relais.http_server.upload_spool import UploadLimits, UploadSpool
 from relais.live.endpoint import LiveEndpoint
 from relais.live.pool import open_pool
 from relais.ops import health
@@ -34,6 +36,7 @@ from relais.web.headers import StrictTransportSecurity, is_https
 from relais.web.overloaded_response import overloaded_response
 from relais.web.too_large import too_large_response
 from relais.whatsapp.inbound.routes import HookRoutes
+from relais.whatsapp.media import twilio_fetch
 
 NATIVE_THREADS = 4
 """Threads shared by all native routes; hooks have a limit of their own."""
@@ -45,6 +48,7 @@ def make_application(*, batch_hooks: bool = True) -> Starlette:
     application = Starlette(
         routes=[
             *hooks.routes,
+            *twilio_fetch.routes,
             *live.routes,
             *health.routes,
             *metrics_endpoint.routes,
@@ -61,7 +65,13 @@ def make_application(*, batch_hooks: bool = True) -> Starlette:
     application.state.live, application.state.hooks = live, hooks
     application.router.redirect_slashes = False
     application.router.default = DelayedResponseMiddleware(
-        DjangoBridge(django, overloaded_response=overloaded_response, too_large_response=too_large_response)
+        DjangoBridge(
+            django,
+            overloaded_response=overloaded_response,
+            too_large_response=too_large_response,
+            spool=UploadSpool(settings.UPLOAD_FOLDER, UploadLimits(MAX_FILE_BYTES, MAX_FILES_PER_SEND)),
+            is_signed_in=live.is_signed_in,
+        )
     )
     return application
 

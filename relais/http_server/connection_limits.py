@@ -24,6 +24,7 @@ from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from relais.http_server import metrics
+from relais.http_server.request_body import MAX_STREAMED_BYTES, is_streamed_upload
 
 MAX_CONNECTIONS = 4096
 RESERVED_DESCRIPTORS = 256
@@ -39,6 +40,8 @@ class Phase(StrEnum):
     IDLE = "idle"
     HEADERS = "headers"
     BODY = "body"
+    UPLOAD = "upload"
+    """A body with files, which goes to disk."""
     LINGER = "linger"
     """The request was answered before its body had arrived: the rest is discarded for a moment."""
     RESPONSE = "response"
@@ -54,6 +57,8 @@ class ConnectionLimits:
     idle_seconds: float = 30.0
     header_seconds: float = 10.0
     body_seconds: float = 30.0
+    upload_seconds: float = 600.0
+    """Ten photos over a slow mobile network."""
     linger_seconds: float = 2.0
     write_seconds: float = 60.0
     """How long a client may read nothing of a response."""
@@ -107,6 +112,7 @@ class ConnectionTable:
             Phase.IDLE: limits.idle_seconds,
             Phase.HEADERS: limits.header_seconds,
             Phase.BODY: limits.body_seconds,
+            Phase.UPLOAD: limits.upload_seconds,
             Phase.LINGER: limits.linger_seconds,
         }
         self._sweeping = False
@@ -177,7 +183,7 @@ class ConnectionTable:
 
     def _evict(self, newcomer: LimitedHttpProtocol, address: str | None = None) -> bool:
         """Close the connection that has been idle longest, else the one that has been sending its request longest."""
-        for phase in (Phase.IDLE, Phase.HEADERS, Phase.LINGER, Phase.BODY):
+        for phase in (Phase.IDLE, Phase.HEADERS, Phase.LINGER, Phase.BODY, Phase.UPLOAD):
             for connection in self._evictable(phase):
                 if connection is not newcomer and address in (None, connection.address):
                     metrics.CONNECTIONS_EVICTED.labels(phase.value).inc()
@@ -187,7 +193,10 @@ class ConnectionTable:
 
     def _evictable(self, phase: Phase) -> Iterator[LimitedHttpProtocol]:
         for connection, since in self._phases[phase].items():
-            if phase == Phase.BODY and connection.loop.time() - since < self.limits.evictable_body_seconds:
+            if (
+                phase in (Phase.BODY, Phase.UPLOAD)
+                and connection.loop.time() - since < self.limits.evictable_body_seconds
+            ):
                 return
             if not connection.transport.get_write_buffer_size():
                 yield connection
@@ -240,6 +249,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._header_count = self._header_bytes = self._header_chunk_bytes = self._request_bytes = 0
         self._budget = self._reserved_budget = "others"
         self._body_bytes = self._reserved_bytes = 0
+        self._is_upload = False
+        self._max_request_bytes = self.limits.max_request_bytes
         self._write_timer: asyncio.TimerHandle | None = None
         self._drain_extensions = 0
 
@@ -270,13 +281,13 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             return
         if (
             self._receive_phase == Phase.HEADERS
-            and previous_phase != Phase.BODY
+            and previous_phase not in (Phase.BODY, Phase.UPLOAD)
             and self._started_in_this_chunk <= 1
         ):
             self._header_chunk_bytes += len(data)
             if self._header_chunk_bytes > self.limits.max_header_bytes:
                 self.reject(431, "headers")
-        elif self._request_bytes > self.limits.max_request_bytes:
+        elif self._request_bytes > self._max_request_bytes:
             self.reject(413, "size")
 
     def handle_websocket_upgrade(self) -> None:
@@ -336,18 +347,32 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if is_refused:
             metrics.REQUESTS_REFUSED.labels("crowded").inc()
         self._body_bytes = 0
-        self._receive_phase = Phase.BODY
+        self._is_upload = self._is_streamed_upload()
+        self._max_request_bytes = (
+            MAX_STREAMED_BYTES + self.limits.max_header_bytes
+            if self._is_upload
+            else self.limits.max_request_bytes
+        )
+        self._receive_phase = Phase.UPLOAD if self._is_upload else Phase.BODY
         super().on_headers_complete()
         self._update_phase()
         if len(self.pipeline) > self.limits.max_pipelined:
             self.reject(503, "pipelined")
+
+    def _is_streamed_upload(self) -> bool:
+        content_type = next((value for name, value in self.headers if name == b"content-type"), b"")
+        path = self.url.partition(b"?")[0].decode("latin-1")
+        return is_streamed_upload(
+            self.parser.get_method().decode("latin-1"), path, content_type.decode("latin-1")
+        )
 
     def on_body(self, body: bytes) -> None:
         if self.transport.is_closing():
             return
         self._body_bytes += len(body)
         large = min(len(body), self._body_bytes - self.limits.small_body_bytes)
-        if large > 0 and not self.cycle.response_complete:
+        # An upload holds no more than uvicorn reads ahead: the application takes it from there to disk.
+        if large > 0 and not self._is_upload and not self.cycle.response_complete:
             if not self._reserved_bytes:
                 self._reserved_budget = self._budget
             if not self.table.reserve_body_bytes(self._reserved_budget, large):
@@ -384,7 +409,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         is_answered = self.cycle is None or (self.cycle.response_complete and not self.pipeline)
         if phase == Phase.IDLE and not is_answered:
             phase = Phase.RESPONSE
-        elif phase == Phase.BODY and is_answered and self.cycle is not None:
+        elif phase in (Phase.BODY, Phase.UPLOAD) and is_answered and self.cycle is not None:
             phase = Phase.LINGER
         if phase != self.phase:
             self._drain_extensions = 0
@@ -398,7 +423,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self.table.enter_phase(self, phase)
             return
         metrics.TIMEOUTS.labels(phase.value).inc()
-        if phase in (Phase.HEADERS, Phase.BODY):
+        if phase in (Phase.HEADERS, Phase.BODY, Phase.UPLOAD):
             self.reject(408)
         elif self.transport.get_write_buffer_size():
             self.transport.abort()

@@ -1,9 +1,9 @@
 """The bridge from ASGI to Django: requests that no native route takes run as WSGI in threads, behind bulkheads."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, BinaryIO
 
 from a2wsgi import WSGIMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -11,10 +11,19 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from relais.http_server.bulkheads import BULKHEADS, Bulkhead, ClientDisconnected, Overloaded, bulkhead_for
-from relais.http_server.request_body import BodyTooLarge, max_body_bytes, read_body
+from relais.http_server.request_body import (
+    MAX_STREAMED_BYTES,
+    BodyTooLarge,
+    is_streamed_upload,
+    max_body_bytes,
+    read_body,
+)
+from relais.http_server.upload_spool import READ_BYTES, InvalidMultipart, NoSpoolSpace, UploadSpool
 
 RELEASE_THREAD = "relais.release_thread"
 """The key in the ASGI scope by which a thread releases itself."""
+UPLOAD_REFUSAL = "relais.upload_refusal"
+"""The key in the ASGI scope of why an upload was not read to its end."""
 SEND_QUEUE_CHUNKS = 256
 """Chunks of 4 kB that wait for the client. Most pictures have fewer, so that a slow client does not keep the thread."""
 
@@ -32,10 +41,15 @@ class DjangoBridge:
         *,
         overloaded_response: Callable[[Request, bytes], Response],
         too_large_response: Callable[[Request, int], Response],
+        spool: UploadSpool | None = None,
+        is_signed_in: Callable[[Request], Awaitable[bool]] | None = None,
     ) -> None:
+        """`spool` takes the bodies with files of users for whom `is_signed_in` is true."""
         self.pools = {name: DjangoThreads(name, django, **bounds) for name, bounds in BULKHEADS.items()}
         self.overloaded_response = overloaded_response
         self.too_large_response = too_large_response
+        self.spool = spool
+        self.is_signed_in = is_signed_in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,6 +57,10 @@ class DjangoBridge:
             return
         request = Request(scope, receive)
         with suppress(ClientDisconnect, ClientDisconnected):
+            content_type = request.headers.get("content-type", "")
+            if self.spool and is_streamed_upload(request.method, request.url.path, content_type):
+                await self._serve_upload(self.spool, request, receive, send)
+                return
             max_bytes = max_body_bytes(request)
             try:
                 # Before a thread is taken: a slow sender costs memory, never a thread.
@@ -51,9 +69,41 @@ class DjangoBridge:
                 await self.too_large_response(request, max_bytes)(scope, receive, send)
                 return
             try:
-                await self.pools[bulkhead_for(request)].serve(request, body, receive, send)
+                await self.pools[bulkhead_for(request)].serve(request, _receive_body(body), receive, send)
             except Overloaded:
                 await self.overloaded_response(request, body)(scope, receive, send)
+
+    async def _serve_upload(self, spool: UploadSpool, request: Request, receive: Receive, send: Send) -> None:
+        pool = self.pools[bulkhead_for(request)]
+        if self.is_signed_in is None or not await self.is_signed_in(request):
+            # Nothing is read of what strangers upload. Without a body, Django answers as to any request of theirs.
+            try:
+                await pool.serve(_with_form_body(request, b""), _receive_body(b""), receive, send)
+            except Overloaded:
+                await self.overloaded_response(request, b"")(request.scope, receive, send)
+            return
+        try:
+            body = await spool.read(request)
+        except BodyTooLarge:
+            await self.too_large_response(request, MAX_STREAMED_BYTES)(request.scope, receive, send)
+            return
+        except InvalidMultipart:
+            await PlainTextResponse("Invalid multipart body.", 400)(request.scope, receive, send)
+            return
+        except NoSpoolSpace:
+            await self.overloaded_response(request, b"")(request.scope, receive, send)
+            return
+        try:
+            if body.refusal:
+                form = _with_form_body(request, body.form_body)
+                form.scope[UPLOAD_REFUSAL] = body.refusal
+                await pool.serve(form, _receive_body(body.form_body), receive, send)
+            else:
+                await pool.serve(request, _receive_file(body.file), receive, send)
+        except Overloaded:
+            await self.overloaded_response(request, b"")(request.scope, receive, send)
+        finally:
+            spool.release(body)
 
 
 class DjangoThreads:
@@ -65,13 +115,13 @@ class DjangoThreads:
             _release_when_done(django), workers=threads, send_queue_size=SEND_QUEUE_CHUNKS
         )
 
-    async def serve(self, request: Request, body: bytes, receive: Receive, send: Send) -> None:
+    async def serve(self, request: Request, body: Receive, receive: Receive, send: Send) -> None:
         """Raises Overloaded or ClientDisconnected before Django sees anything of the request."""
         await self.bulkhead.acquire(request.client.host if request.client else "", receive)
         release = _ReleaseOnce(self.bulkhead.release)
         scope = {**_without_underscore_headers(request.scope), RELEASE_THREAD: release.from_thread}
         try:
-            await self.django(scope, _receive_body(body), send)  # type: ignore[arg-type]
+            await self.django(scope, body, send)  # type: ignore[arg-type]
         finally:
             release()
 
@@ -115,6 +165,28 @@ def _receive_body(body: bytes) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
+
+
+def _receive_file(file: BinaryIO) -> Receive:
+    async def receive() -> Message:
+        chunk = file.read(READ_BYTES)
+        return {"type": "http.request", "body": chunk, "more_body": len(chunk) == READ_BYTES}
+
+    return receive
+
+
+def _with_form_body(request: Request, body: bytes) -> Request:
+    """The same request as a form without files."""
+    headers = [
+        (name, value)
+        for name, value in request.scope["headers"]
+        if name not in (b"content-type", b"content-length", b"transfer-encoding")
+    ]
+    headers += [
+        (b"content-type", b"application/x-www-form-urlencoded"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    return Request({**request.scope, "headers": headers}, request.receive)
 
 
 def _without_underscore_headers(scope: Scope) -> Scope:

@@ -6,6 +6,7 @@ CONNECTIONS = Gauge("relais_connections", "Open connections.", ["kind"])
 BODY_BYTES = Gauge(
     "relais_request_body_bytes", "Held of large request bodies that are not answered yet.", ["lane"]
 )
+SPOOLED_BYTES = Gauge("relais_spooled_upload_bytes", "Of uploads that are on disk until they are answered.")
 CONNECTIONS_REFUSED = Counter(
     "relais_connections_refused", "Connections closed at once for want of room.", ["reason"]
 )

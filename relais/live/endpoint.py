@@ -147,6 +147,15 @@ class LiveEndpoint:
             raise _unknown_conversation()
         return viewer, conversation, version
 
+    async def is_signed_in(self, connection: HTTPConnection) -> bool:
+        """Of any reach. False also while the database cannot be asked."""
+        try:
+            async with self.catch_up_pool.borrow() as db:
+                key = auth.session_key(connection)
+                return key in await auth.viewers_by_session(self.source, db, [key])
+        except DATABASE_ERRORS:
+            return False
+
     # -- background tasks ---------------------------------------------------------------------------------
 
     @asynccontextmanager
