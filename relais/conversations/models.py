@@ -38,7 +38,8 @@ from relais.conversations.states import (
 )
 from relais.conversations.tagging import TagsMixin
 from relais.conversations.tags import Tag
-from relais.message_limits import MAX_REF_CHARACTERS
+from relais.files.models import StoredFile
+from relais.message_limits import MAX_REF_CHARACTERS, MAX_STORED_REF_CHARACTERS
 
 if TYPE_CHECKING:
     from django_stubs_ext.db.models import TypedModelMeta
@@ -312,7 +313,7 @@ class MessageDelivery(DeliveryTransitions, models.Model):
         max_length=12, choices=DeliveryState.choices, db_default=DeliveryState.QUEUED.value
     )
     rev = models.BigIntegerField()
-    ref = models.CharField(max_length=MAX_REF_CHARACTERS, null=True)
+    ref = models.CharField(max_length=MAX_STORED_REF_CHARACTERS, null=True)
     """The idempotency key that the page or API client gave: a repeated request is answered like the first."""
     sid = models.TextField(null=True, unique=True)
     sent_to = models.TextField(null=True)
@@ -416,7 +417,7 @@ class Draft(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="drafts", db_index=False)
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="drafts")
     text = models.TextField()
-    ref = models.CharField(max_length=64, blank=True, default="")
+    ref = models.CharField(max_length=MAX_REF_CHARACTERS, blank=True, default="")
     """The idempotency key that the message will be sent with."""
     saved_at = models.DateTimeField()
 
@@ -448,6 +449,10 @@ class Media(models.Model):
     filename = models.TextField(blank=True, default="", db_default="")
     """The sender's file name, cleaned (`media_types.clean_filename`); empty when Twilio gave none."""
     size = models.BigIntegerField(null=True)
+    file = models.ForeignKey(
+        StoredFile, null=True, on_delete=models.PROTECT, related_name="media", db_index=False
+    )
+    """Null while it is downloaded, and for files stored by the id of their media, before there were stored files."""
     rev = models.BigIntegerField(db_default=0)
     """The conversation's `rev` when the state last changed: screens then render the message again."""
     error = models.TextField(blank=True, default="", db_default="")
@@ -457,6 +462,9 @@ class Media(models.Model):
         ordering = ("position",)
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["event", "position"], name="one_media_per_position"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["file"], condition=Q(file__isnull=False), name="media_of_stored_file"),
         ]
 
     def __str__(self) -> str:

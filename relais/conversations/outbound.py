@@ -5,8 +5,9 @@ Guard → event and delivery in one transaction → the sender claims the delive
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -17,23 +18,15 @@ from relais.accounts.models import User
 from relais.action_errors import NotAllowed
 from relais.conversations.errors import CannotSend, StateConflict
 from relais.conversations.events import Author
+from relais.conversations.outbound_files import SendFilesMixin, stored_files
+from relais.conversations.outgoing_text import clean_message, held_until
 from relais.conversations.service_window import send_obstacle
 from relais.conversations.states import Situation
-from relais.message_limits import MAX_MESSAGE_CHARACTERS
+from relais.files.uploads import OutgoingFile
 from relais.text import has_visible_characters, sanitize_for_postgres
 
 if TYPE_CHECKING:
     from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
-
-
-def clean_message(text: str) -> str:
-    """The text as it is stored and sent: no NUL, no lone surrogate, trimmed. Raises CannotSend."""
-    cleaned = sanitize_for_postgres(text).replace("\r\n", "\n").strip()
-    if not has_visible_characters(cleaned):
-        raise CannotSend("empty")
-    if len(cleaned) > MAX_MESSAGE_CHARACTERS:
-        raise CannotSend("too_long")
-    return cleaned
 
 
 @dataclass(frozen=True)
@@ -44,7 +37,7 @@ class Template:
     content_variables: dict[str, str]
 
 
-class SendMixin:
+class SendMixin(SendFilesMixin):
     if TYPE_CHECKING:
         address: Any
 
@@ -76,22 +69,28 @@ class SendMixin:
             by=Author.from_user(agent),
             at=at,
             ref=ref,
-            held_until=_held_until(at, undo_seconds),
+            held_until=held_until(at, undo_seconds),
         )
 
     @transaction.atomic
     def undo_send(
         self: Conversation, event: ConversationEvent, *, agent: User, at: datetime
     ) -> MessageDelivery:
-        """Its author withdraws a message that is still held in the outbox. Idempotent. Raises StateConflict."""
+        """Its author withdraws a message that is still held in the outbox, with all that was sent together with it.
+
+        Idempotent. Raises StateConflict, and withdraws nothing, if one of them has left.
+        """
         locked = self.locked()
         delivery = locked.deliveries.get(event=event)
         if event.event_type != "agent_message" or event.author_id != agent.pk:
             raise NotAllowed(_("Seul l'auteur d'un message peut l'annuler."))
-        if delivery.reason != "undone":
-            if not delivery.withdraw(at=at):
+        held = [each for each in locked.deliveries_of_send(event) if each.reason != "undone"]
+        for each in held:
+            if not each.withdraw(at=at):
                 raise StateConflict(locked, _("Ce message est déjà parti."), code="already_sent")
+        if held:
             locked._restore_unanswered()
+            delivery.refresh_from_db()
         return delivery
 
     def _restore_unanswered(self: Conversation) -> None:
@@ -175,7 +174,7 @@ class SendMixin:
             at=at,
             epoch=epoch,
             reason=send_obstacle(self, self.window_closes_at(), at=at),
-            held_until=_held_until(at, undo_seconds),
+            held_until=held_until(at, undo_seconds),
         )
 
     @transaction.atomic
@@ -206,6 +205,7 @@ class SendMixin:
             at=at,
             resend_of=event,
             metadata=_media_metadata(event),
+            files=stored_files(event),
         )
         old.supersede(at=at)
         return delivery
@@ -260,8 +260,12 @@ class SendMixin:
         resend_of: ConversationEvent | None = None,
         metadata: dict[str, Any] | None = None,
         held_until: datetime | None = None,
+        files: Sequence[OutgoingFile] = (),
     ) -> MessageDelivery:
+        if files:
+            metadata = (metadata or {}) | {"media": len(files)}
         event = self.append_event(event_type, by=by, at=at, body=text, resend_of=resend_of, metadata=metadata)
+        self._attach(event, files)
         return self.deliveries.create(
             event=event,
             rev=event.rev,
@@ -274,10 +278,6 @@ class SendMixin:
             held_until=held_until,
             created_at=at,
         )
-
-
-def _held_until(at: datetime, undo_seconds: int) -> datetime | None:
-    return at + timedelta(seconds=undo_seconds) if undo_seconds else None
 
 
 def _media_metadata(event: ConversationEvent) -> dict[str, Any]:

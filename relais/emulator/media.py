@@ -11,8 +11,27 @@ from urllib.parse import quote
 
 from relais.emulator.sids import new_sid
 
-MAX_MEDIA_BYTES = 16_000_000
-"""WhatsApp's limit through Twilio."""
+MAX_MEDIA_BYTES = 16 * 1024 * 1024
+MAX_PICTURE_BYTES = 5 * 1024 * 1024
+"""WhatsApp's limits through Twilio."""
+WHATSAPP_TYPES = frozenset(
+    {
+        *("image/jpeg", "image/png", "image/webp"),
+        *("audio/ogg", "audio/amr", "audio/3gpp", "audio/aac", "audio/mpeg", "audio/mp4", "video/mp4"),
+        *("application/pdf", "application/msword", "text/vcard", "text/x-vcard"),
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    }
+)
+"""What WhatsApp accepts."""
+
+
+def is_deliverable(content: bytes, content_type: str) -> bool:
+    """Whether WhatsApp takes what a MediaUrl answered."""
+    bare = clean_content_type(content_type)
+    max_bytes = MAX_PICTURE_BYTES if bare.startswith("image/") else MAX_MEDIA_BYTES
+    return bool(content) and bare in WHATSAPP_TYPES and len(content) <= max_bytes
 
 
 @dataclass

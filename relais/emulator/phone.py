@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relais.emulator.addresses import format_number
-from relais.emulator.media import MAX_MEDIA_BYTES, clean_content_type
+from relais.emulator.media import MAX_MEDIA_BYTES, WHATSAPP_TYPES, clean_content_type
 from relais.environment import ROOT, load
 from relais.typography import typeset
 
@@ -24,15 +24,6 @@ LONG_POLL_SECONDS = 3
 """Short, so that it never delays the shutdown of the desk."""
 MAX_CALL_SECONDS = 60
 INLINE_CONTENT_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "audio/", "video/")
-ALLOWED_UPLOAD_TYPES = {
-    *("image/jpeg", "image/png", "image/webp"),
-    *("audio/ogg", "audio/amr", "audio/3gpp", "audio/aac", "audio/mpeg", "video/mp4"),
-    *("application/pdf", "application/msword", "text/vcard", "text/x-vcard"),
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
-"""What WhatsApp accepts."""
 
 HEADERS = {
     b"content-security-policy": b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -96,7 +87,7 @@ async def read(request: Request) -> Response:
 
 async def upload(request: Request) -> Response:
     content_type = clean_content_type(request.headers.get("content-type", ""))
-    if content_type not in ALLOWED_UPLOAD_TYPES:
+    if content_type not in WHATSAPP_TYPES:
         return _error_response(
             415, "WhatsApp n'accepte pas ce type de fichier. Envoyez une photo, un PDF, un son ou une vidéo."
         )

@@ -13,7 +13,7 @@ from relais.emulator.clock import AdjustableClock
 from relais.emulator.demo_clients import DemoClients
 from relais.emulator.executions import ExecutionLog
 from relais.emulator.faults import FaultRule, Faults
-from relais.emulator.media import MAX_MEDIA_BYTES, Media, MediaStore
+from relais.emulator.media import MAX_MEDIA_BYTES, Media, MediaStore, is_deliverable
 from relais.emulator.messages import Message, MessageLog
 from relais.emulator.send_validation import SendRequest
 from relais.emulator.session_windows import SessionWindows
@@ -124,7 +124,7 @@ class TwilioDouble:
         """Fetch the media to send, as Twilio does before it sends."""
         for index, media in enumerate(message.media):
             fetched = await self.webhooks.fetch(media.url, MAX_MEDIA_BYTES)
-            if fetched:
+            if fetched and is_deliverable(fetched[0], fetched[1]):
                 stored = self.media.put(*fetched, self.clock.now())
                 stored.url = media.url
                 message.media[index] = stored

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_POST, require_safe
 
 from relais.conversations import fragments
@@ -20,7 +21,10 @@ from relais.web.responses import (
 )
 from relais.whatsapp.media import download
 from relais.whatsapp.media.content_disposition import build_content_disposition
-from relais.whatsapp.media.files import media_path
+from relais.whatsapp.media.files import read_content
+
+CHUNK_BYTES = 4096
+"""Of this size a bounded number waits for a slow reader: `SEND_QUEUE_CHUNKS` in `http_server/django_bridge.py`."""
 
 
 @require_POST
@@ -38,21 +42,22 @@ def retry_media(request: AgentRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_safe
-def show_media(request: HttpRequest, pk: int) -> FileResponse:
+def show_media(request: HttpRequest, pk: int) -> HttpResponseBase:
     media = get_or_404(
-        Media.objects.select_related("event"),
+        Media.objects.select_related("event", "file"),
         pk=pk,
         state=MediaState.STORED,
         event__conversation__in=request.user.reachable_conversations(),  # type: ignore[union-attr]
     )
     try:
-        content = media_path(media).open("rb")
+        content = read_content(media, chunk_bytes=CHUNK_BYTES)
     except OSError as error:
         raise Http404 from error
     is_inline = media.content_type in INLINE_CONTENT_TYPES
-    response = FileResponse(
+    response = StreamingHttpResponse(
         content, content_type=media.content_type if is_inline else "application/octet-stream"
     )
+    response["Content-Length"] = str(media.size)
     response["Content-Disposition"] = build_content_disposition(
         "inline" if is_inline else "attachment", media.download_name
     )

@@ -12,7 +12,7 @@ from relais.conversations import fragments
 from relais.conversations.client_answers import humanize
 from relais.conversations.errors import CannotSend
 from relais.conversations.event_text import event_sentence
-from relais.conversations.outbound import clean_message
+from relais.conversations.outgoing_text import clean_message
 from relais.flows.forms import NewFlowForm
 from tests.cast import FATOU
 

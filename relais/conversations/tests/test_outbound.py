@@ -7,7 +7,8 @@ from relais.clients.models import ClientAddress
 from relais.conversations.errors import CannotSend, StateConflict
 from relais.conversations.events import BOT, Author
 from relais.conversations.models import Conversation, MessageDelivery
-from relais.conversations.outbound import Template, clean_message
+from relais.conversations.outbound import Template
+from relais.conversations.outgoing_text import clean_message
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
 from tests.cast import event_types_of, messages_to_client
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+
 from django.utils.translation import gettext as _
 
 from relais.accounts.models import Team, User
 from relais.action_errors import InvalidField
 from relais.conversations.models import Conversation, ConversationEvent
+from relais.files import errors, fetch_links
+from relais.files.uploads import OutgoingFile, store_uploads, upload_refusal
 from relais.web.not_found import get_or_404
 from relais.web.request_fields import id_field, parse_id, text_field
 from relais.web.responses import AgentRequest
@@ -42,6 +47,22 @@ def recipient_field(request: AgentRequest) -> User | Team:
 
 def transfer_note_field(request: AgentRequest) -> str:
     return text_field(request, "note").strip()[:MAX_TRANSFER_NOTE_CHARACTERS]
+
+
+def uploaded_files(request: AgentRequest, *, check: Callable[[], None], at: datetime) -> list[OutgoingFile]:
+    """The `files` of the request, checked and stored. Raises FileRefused, and what `check` raises before that.
+
+    A file or a number of files that is too large is refused while it still arrives (`http_server/upload_spool.py`).
+    """
+    if refusal := upload_refusal(request):
+        raise refusal
+    uploads = request.FILES.getlist("files")
+    if not uploads:
+        return []
+    if not fetch_links.is_reachable():
+        raise errors.unreachable()
+    check()
+    return store_uploads(uploads, at=at)
 
 
 def undo_seconds_field(request: AgentRequest) -> int:

@@ -21,6 +21,7 @@ from relais.conversations.views.action_fields import (
     recipient_field,
     transfer_note_field,
     undo_seconds_field,
+    uploaded_files,
 )
 from relais.conversations.views.close_reason import close_reason_field
 from relais.conversations.views.responses import get_conversation, refusal_response
@@ -113,22 +114,30 @@ def reopen(request: AgentRequest, pk: int) -> HttpResponse:
 @require_POST
 @agent_required
 def send(request: AgentRequest, pk: int) -> HttpResponse:
+    """A text, files, or both; as `multipart/form-data` when there are files."""
     conversation = get_conversation(request, pk)
     text = text_field(request, "message")
     try:
-        delivery = conversation.send_as_agent(
-            text,
-            agent=request.user,
-            at=now(),
-            ref=ref_field(request),
-            undo_seconds=undo_seconds_field(request),
-        )
+        deliveries = _send(request, conversation, text)
     except ActionRefused as refusal:
         if wants_json(request):
             return refusal_response(request, refusal)
         # Render the page instead of redirecting to it: the text must not be lost.
         return pages.chat_page(request, get_conversation(request, pk), draft=text, refusal=refusal)
-    return _delivery_response(request, delivery)
+    return _deliveries_response(request, deliveries)
+
+
+def _send(request: AgentRequest, conversation: Conversation, text: str) -> list[MessageDelivery]:
+    at, ref, undo_seconds = now(), ref_field(request), undo_seconds_field(request)
+    if ref and (known := conversation.deliveries.filter(ref=ref).first()):
+        return conversation.deliveries_of_send(known.event)
+    files = uploaded_files(request, check=lambda: conversation.check_may_send(request.user, at=at), at=at)
+    if files:
+        return conversation.send_files_as_agent(
+            text, files, agent=request.user, at=now(), ref=ref, undo_seconds=undo_seconds
+        )
+    delivery = conversation.send_as_agent(text, agent=request.user, at=at, ref=ref, undo_seconds=undo_seconds)
+    return conversation.deliveries_of_send(delivery.event)
 
 
 @require_POST
@@ -219,6 +228,14 @@ def _perform_on_event(
 
 
 def _delivery_response(request: AgentRequest, delivery: MessageDelivery) -> HttpResponse:
+    return _deliveries_response(request, delivery.conversation.deliveries_of_send(delivery.event), delivery)
+
+
+def _deliveries_response(
+    request: AgentRequest, deliveries: list[MessageDelivery], delivery: MessageDelivery | None = None
+) -> HttpResponse:
+    """About all messages of one send; the keys without a list are those of `delivery`, else of the first."""
+    delivery = delivery or deliveries[0]
     if not wants_json(request):
         return responses.redirect_with_message(request, "chat", delivery.conversation_id)
     return responses.success_response(
@@ -227,4 +244,14 @@ def _delivery_response(request: AgentRequest, delivery: MessageDelivery) -> Http
         status=delivery.state,
         message_sid=delivery.sid,
         html=pages.message_fragment(delivery),
+        events=[
+            {
+                "event_id": each.event_id,
+                "delivery_id": each.pk,
+                "status": each.state,
+                "message_sid": each.sid,
+            }
+            for each in deliveries
+        ],
+        **({"fragments": [pages.message_fragment(each) for each in deliveries]} if deliveries[1:] else {}),
     )

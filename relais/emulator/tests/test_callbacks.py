@@ -2,7 +2,13 @@
 
 from urllib.parse import parse_qs
 
-from relais.emulator.testing import RunningDouble
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from relais.emulator.testing import RunningDouble, ServerThread
 from relais.emulator.tests.conftest import COMPANY, FATOU
 from relais.emulator.tests.stub_desk import StubDesk
 
@@ -145,3 +151,28 @@ def test_a_callback_the_desk_refuses_is_tried_as_its_address_asks(
     double.wait_until_idle()
     assert desk.statuses() == ["sent", "sent", "sent", "delivered"]
     assert double.accepted()[0].callbacks == ["sent 200", "delivered 200"]
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [
+        (b"<html>", "text/html"),
+        (b"GIF89a", "image/gif"),
+        (b"", "image/jpeg"),
+        (bytes(5 * 1024 * 1024 + 1), "image/jpeg"),
+        (bytes(16 * 1024 * 1024 + 1), "video/mp4"),
+    ],
+    ids=["page", "gif", "empty", "large picture", "large video"],
+)
+def test_a_file_that_whatsapp_does_not_take_fails_with_63019(
+    double: RunningDouble, fatou: str, content: bytes, content_type: str
+) -> None:
+    async def file(request: Request) -> Response:
+        return Response(content, media_type=content_type)
+
+    elsewhere = ServerThread(Starlette(routes=[Route("/file", file)]))
+    try:
+        double.sdk().messages.create(to=FATOU, from_=COMPANY, media_url=[f"{elsewhere.url}/file"])
+        double.wait_for(lambda: [m.error_code for m in double.accepted()] == [63019])
+    finally:
+        elsewhere.stop()

@@ -65,7 +65,9 @@ def test_a_picture_is_uploaded_and_then_sent(
 
 
 def test_an_upload_over_16_mb_is_refused(control: ControlClient) -> None:
-    response = control("POST", "uploads", data=b"x" * 16_000_001, headers={"Content-Type": "image/png"})
+    response = control(
+        "POST", "uploads", data=b"x" * (16 * 1024 * 1024 + 1), headers={"Content-Type": "image/png"}
+    )
     assert response.status_code == 413
 
 

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from relais.action_errors import ActionRefused, InvalidField
 from relais.conversations.models import Conversation
-from relais.conversations.outbound import clean_message
+from relais.conversations.outgoing_text import clean_message
 from relais.conversations.views.action_fields import undo_seconds_field
 from relais.conversations.views.responses import dialog_response, get_conversation, refusal_response
 from relais.macros.models import Macro, MacroRun

@@ -28,7 +28,7 @@ def check_public_address(context: DoctorContext) -> Iterator[CheckResult]:
     address = urlsplit(environment.public_base_url)
     if address.hostname in LOOPBACK_HOSTS and not environment.demo:
         yield failed(
-            f"{environment.public_base_url} leads to this machine itself: Twilio does not reach it.",
+            f"{environment.public_base_url} leads to this machine itself: Twilio reaches neither webhooks nor files.",
             "Set PUBLIC_BASE_URL to the address by which the internet reaches Relais, such as https://relais.example.com.",
         )
     elif address.scheme != "https" and not environment.demo:

@@ -1,4 +1,4 @@
-"""Downloads media files of messages from Twilio, once, into the data folder."""
+"""Downloads media files of messages from Twilio, once, into the storage of files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from dataclasses import dataclass
+from io import BytesIO
 from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
@@ -24,12 +25,12 @@ from relais.conversations.media_limits import (
 from relais.conversations.media_types import clean_filename
 from relais.conversations.models import Media
 from relais.conversations.states import MediaState
+from relais.files.models import store_file
 from relais.whatsapp import client
 from relais.whatsapp.backoff import retry_after_seconds
 from relais.whatsapp.client import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS
 from relais.whatsapp.media.content_disposition import parse_filename
 from relais.whatsapp.media.content_type_detection import detect_content_type
-from relais.whatsapp.media.files import media_path, write_file
 from relais.whatsapp.media.retry import MAX_ATTEMPTS
 
 log = logging.getLogger(__name__)
@@ -79,13 +80,14 @@ def fetch(media: Media) -> None:
     except PermanentDownloadError as error:
         media.record_download(MediaState.FAILED, error=str(error))
         return
-    write_file(media_path(media), download.content)
     content_type = detect_content_type(download.content, media.declared_type)
+    stored = store_file(BytesIO(download.content), content_type=content_type, at=timezone.now())
     media.record_download(
         MediaState.STORED,
         content_type=content_type,
         filename=clean_filename(download.filename, content_type),
-        size=len(download.content),
+        size=stored.size,
+        file=stored,
         error="",
     )
 

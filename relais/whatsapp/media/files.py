@@ -1,18 +1,28 @@
-"""Where the downloaded files are kept."""
+"""Reading downloaded files; and where they were kept before there were stored files (`relais/files`)."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from django.conf import settings
 
 from relais.conversations.models import Media
+from relais.files.chunks import read_chunks
 
 
 def media_path(media: Media) -> Path:
     return settings.MEDIA_FOLDER / f"{media.pk // 1000:06d}" / str(media.pk)
+
+
+def read_content(media: Media, *, chunk_bytes: int) -> Iterator[bytes]:
+    """Raises OSError if the file is gone."""
+    if media.file:
+        return media.file.read(chunk_bytes=chunk_bytes)
+    path = media_path(media)
+    return read_chunks(path, start=0, length=path.stat().st_size, chunk_bytes=chunk_bytes)
 
 
 def write_file(path: Path, content: bytes) -> None:

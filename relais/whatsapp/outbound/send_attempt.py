@@ -13,7 +13,8 @@ from django.utils.translation import gettext_noop as _
 
 from relais.conversations import outbox
 from relais.conversations.models import MessageDelivery
-from relais.db_connection import release_connection
+from relais.db_connection import release_connection, release_connection_unless_in_transaction
+from relais.files import fetch_links
 from relais.whatsapp import client, metrics
 from relais.whatsapp.backoff import backoff_seconds
 from relais.whatsapp.database_clock import SharedClock
@@ -27,6 +28,11 @@ MAX_STORE_PAUSE_SECONDS = 2.0
 THROTTLE_AFTER_NO_RESPONSE_SECONDS = 1.0
 METADATA_PARAMS = ("media_url", "content_sid", "content_variables")
 WILL_RETRY = _("Twilio ne répond pas ; nouvel essai dans un instant.")
+
+UNREACHABLE_FILES = _(
+    "Rien n'est parti : Twilio n'atteint pas l'adresse publique de Relais (PUBLIC_BASE_URL), où il prend les fichiers. "
+    "Prévenez un administrateur."
+)
 
 
 @dataclass(frozen=True)
@@ -65,12 +71,17 @@ def send_delivery(delivery: MessageDelivery) -> SendOutcome:
 
 def _call_twilio(delivery: MessageDelivery) -> SendOutcome:
     metadata = delivery.event.metadata
+    fields = {name: metadata[name] for name in METADATA_PARAMS if name in metadata}
+    if metadata.get("media"):
+        if not fetch_links.is_reachable():
+            return SendOutcome("refused", error=UNREACHABLE_FILES)
+        fields["media_url"] = _media_urls(delivery)
     try:
         sid = client.send_message(
             to=delivery.recipient,
             sender=delivery.conversation.sender,
             body=delivery.event.body,
-            **{name: metadata[name] for name in METADATA_PARAMS if name in metadata},
+            **fields,
             status_callback=status_callback_url(delivery.pk),
         )
     except client.TwilioRefused as refused:
@@ -86,6 +97,18 @@ def _call_twilio(delivery: MessageDelivery) -> SendOutcome:
     except client.OutcomeUnknown:
         return SendOutcome("unknown", error=NO_RESPONSE)
     return SendOutcome("accepted", sid=sid)
+
+
+def _media_urls(delivery: MessageDelivery) -> list[str]:
+    """Links that are valid from this attempt on."""
+    urls = [
+        fetch_links.fetch_url(
+            media.pk, filename=media.filename, content_type=media.content_type, at=timezone.now()
+        )
+        for media in delivery.event.media.all()
+    ]
+    release_connection_unless_in_transaction()
+    return urls
 
 
 def store_outcome(delivery: MessageDelivery, outcome: SendOutcome, clock: SharedClock) -> None:

@@ -190,7 +190,7 @@ def find_in_log(delivery: MessageDelivery, *, at: datetime) -> client.TwilioMess
         same = [message for message in candidates if _normalized(message.body) == body]
         position = _count_older_twins(delivery, at)
         return same[position] if len(same) > position else None
-    has_media = "media_url" in delivery.event.metadata
+    has_media = bool({"media", "media_url"} & set(delivery.event.metadata))
     alike = [message for message in candidates if bool(message.num_media) == has_media]
     if len(alike) > 1 or (alike and not alike[0].num_media and settings.ENVIRONMENT.bot == "studio"):
         raise AmbiguousLookup
@@ -228,7 +228,7 @@ def _without_known_sids(messages: list[client.TwilioMessage]) -> list[client.Twi
 
 
 def _is_plain_text(delivery: MessageDelivery) -> bool:
-    return not ({"media_url", "content_sid"} & set(delivery.event.metadata))
+    return not ({"media", "media_url", "content_sid"} & set(delivery.event.metadata))
 
 
 def _normalized(text: str) -> str:

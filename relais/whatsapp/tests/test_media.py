@@ -20,7 +20,7 @@ from relais.job_queues import QUEUE_CONCURRENCY
 from relais.whatsapp import tasks
 from relais.whatsapp.media import download, retry
 from relais.whatsapp.media.content_type_detection import detect_content_type
-from relais.whatsapp.media.files import media_path
+from relais.whatsapp.media.files import media_path, read_content
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 64
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,8 +43,26 @@ def test_a_picture_is_downloaded_and_stored(picture):
     before = Conversation.objects.get().rev
     download.fetch(picture)
     assert (picture.state, picture.content_type, picture.size) == ("stored", "image/png", len(PNG))
-    assert media_path(picture).read_bytes() == PNG
+    assert b"".join(read_content(picture, chunk_bytes=4096)) == PNG
     assert picture.rev == Conversation.objects.get().rev == before + 1
+
+
+def test_a_file_stored_by_its_id_stays_readable(picture, awa, folder):
+    path = media_path(picture)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(PNG)
+    picture.record_download("stored", content_type="image/png", size=len(PNG))
+    assert b"".join(open_media(awa, picture).streaming_content) == PNG
+    path.unlink()
+    assert open_media(awa, picture).status_code == 404
+
+
+def test_the_same_picture_is_stored_once(picture, double, desk, folder):
+    double.client_writes("+212600000001", "encore", media=(PNG, "image/png", "autre.png"))
+    for media in Media.objects.all():
+        download.fetch(media)
+    assert len({media.file_id for media in Media.objects.all()}) == 1
+    assert len([path for path in folder.rglob("*") if path.is_file()]) == 1
 
 
 def test_the_credentials_do_not_follow_a_redirect(picture, double, desk):

@@ -13,11 +13,12 @@ const newestUndo = () => [...document.querySelectorAll(`#thread [data-author="ag
 
 async function undo(button) {
   button.disabled = true;
-  const text = button.closest(".bubble").querySelector(".bubble__text").textContent;
   const response = await post(button.formAction, { event: button.value });
   if (!response.success) return showNotice(errorText(response), "error");
-  insertFragment(response.html);
-  putBackText(text);
+  // With it goes all that was sent at the same time.
+  const undone = (response.fragments ?? [response.html]).map(insertFragment);
+  const texts = undone.map((item) => item?.querySelector(".bubble__text")?.textContent).filter(Boolean);
+  if (texts.length) putBackText(texts.join("\n"));
 }
 
 document.addEventListener("click", (event) => {
