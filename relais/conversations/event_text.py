@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from relais.clients.addresses import format_address
 from relais.clients.models import FIELD_LABELS, field_label
@@ -147,11 +148,23 @@ def _tags_changed(event: ConversationEvent) -> str:
         for key in ("added", "removed")
     )
     fields = {"who": _actor(event), "added": added, "removed": removed}
-    if not removed:
-        return _("%(who)s a ajouté l'étiquette %(added)s") % fields
-    if not added:
-        return _("%(who)s a retiré l'étiquette %(removed)s") % fields
-    return _("%(who)s a ajouté l'étiquette %(added)s et retiré %(removed)s") % fields
+    if added and removed:
+        return _("%(who)s a changé les étiquettes : plus %(added)s, moins %(removed)s") % fields
+    if added:
+        count = len(event.metadata["added"])
+        return (
+            ngettext(
+                "%(who)s a ajouté l'étiquette %(added)s", "%(who)s a ajouté les étiquettes %(added)s", count
+            )
+            % fields
+        )
+    count = len(event.metadata.get("removed", ()))
+    return (
+        ngettext(
+            "%(who)s a retiré l'étiquette %(removed)s", "%(who)s a retiré les étiquettes %(removed)s", count
+        )
+        % fields
+    )
 
 
 def _error(event: ConversationEvent) -> str:

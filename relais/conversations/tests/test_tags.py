@@ -49,7 +49,7 @@ def test_a_tag_is_added_and_made_if_it_does_not_exist(post_tags, held_by_awa, aw
     assert Tag.objects.count() == 2
     event = held_by_awa.events.latest("seq")
     assert (event.event_type, event.metadata) == ("tags_changed", {"added": ["Devis", "rappeler"]})
-    assert event_sentence(event) == "Awa Diop a ajouté l'étiquette « Devis », « rappeler »"
+    assert event_sentence(event) == "Awa Diop a ajouté les étiquettes « Devis », « rappeler »"
 
 
 def test_a_tag_is_the_same_whatever_its_accents_and_case(post_tags, held_by_awa, with_bot, awa):
@@ -68,7 +68,7 @@ def test_adding_and_removing_in_one_request(post_tags, held_by_awa, awa):
         "Vendu",
     ]
     assert event_sentence(held_by_awa.events.latest("seq")) == (
-        "Awa Diop a ajouté l'étiquette « Vendu » et retiré « Devis »"
+        "Awa Diop a changé les étiquettes : plus « Vendu », moins « Devis »"
     )
     assert post_tags(awa, held_by_awa, remove="Vendu").json()["tags"] == ["Essai"]
     assert event_sentence(held_by_awa.events.latest("seq")) == "Awa Diop a retiré l'étiquette « Vendu »"
