@@ -26,6 +26,7 @@ from relais.conversations.refusal_texts import refusal_sentence
 from relais.conversations.timeline import TimelineCursor
 from relais.conversations.views import lists
 from relais.conversations.views.responses import dialog_response, get_conversation
+from relais.files.channel_types import MAX_FILES_PER_SEND, accept_attribute
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
 from relais.notes.models import has_unread_mentions, mark_mentions_read
 from relais.text import parse_primary_key
@@ -168,6 +169,8 @@ def _panels_context(request: AgentRequest, conversation: Conversation) -> dict[s
         "permissions": permissions,
         "write_blocked_reason": refusal_sentence(blocked_by) if blocked_by else "",
         "max_characters": MAX_MESSAGE_CHARACTERS,
+        "accepted_files": accept_attribute(),
+        "max_files": MAX_FILES_PER_SEND,
         # The idempotency key of the message being composed: a double click sends it once, even without scripts.
         "ref": secrets.token_urlsafe(16),
         "saved_draft": draft.text if draft else "",

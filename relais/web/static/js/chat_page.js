@@ -4,6 +4,7 @@ import "./thread.js";
 import "./deferred_htmx.js";
 import "./note_composer.js";
 import "./composer.js";
+import "./attachments.js";
 import "./undo_send.js";
 import "./own_notes.js";
 import "./presence.js";

@@ -83,9 +83,11 @@ document.addEventListener("click", ({ target }) => {
 
 document.addEventListener("submit", (event) => {
   if (!event.target.matches("[data-composer]")) return;
-  event.preventDefault();
   const text = field().value.trim();
   const length = [...text].length;
+  const hasFiles = form().elements.files.files.length > 0;
+  if (hasFiles && length <= Number(form().dataset.maxCharacters)) return submitWithFiles();
+  event.preventDefault();
   const { maxCharacters, tooLong } = form().dataset;
   field().focus();
   if (!text) return;
@@ -98,6 +100,13 @@ document.addEventListener("submit", (event) => {
   appendBubble(message);
   flushOutbox();
 });
+
+// The browser submits the form itself, and shows the conversation again: with the text, if a file is refused.
+function submitWithFiles() {
+  form().append(Object.assign(document.createElement("input"), { type: "hidden", name: "undo", value: "1" }));
+  form().querySelector("[type=submit]").disabled = true; // a second click would abort the upload
+  saveDraft(conversationId(), "");
+}
 
 const bubbleOf = ({ ref }) => document.querySelector(`#thread > .is-unsent[data-ref="${CSS.escape(ref)}"]`);
 
