@@ -1,5 +1,6 @@
 """Limits of connections, with real sockets against a real server."""
 
+import gc
 import re
 import resource
 import socket
@@ -456,6 +457,7 @@ def test_hooks_store_although_a_thousand_connections_are_open():
     batch_connection = BatchConnection()
     connection.close()
     connection.close_pool()
+    gc.collect()  # Later it might free a descriptor below, which the database connection would get.
     with ExitStack() as open_ones:
         for _ in range(1100):
             open_ones.enter_context(socket.socket())
