@@ -41,7 +41,6 @@ class SendMixin(SendFilesMixin):
     if TYPE_CHECKING:
         address: Any
 
-    @transaction.atomic
     def send_as_agent(
         self: Conversation,
         text: str,
@@ -55,22 +54,10 @@ class SendMixin(SendFilesMixin):
 
         For `undo_seconds` it is held in the outbox, so that `undo_send` can withdraw it.
         """
-        locked = self.locked()
-        if ref and (known := locked.deliveries.filter(ref=ref).first()):
-            return known
-        locked._check_is_holder(agent)
-        body = clean_message(text)
-        locked._check_window(at)
-        if ref:
-            locked.drafts.filter(user=agent, ref=ref).delete()
-        return locked._create_outgoing(
-            "agent_message",
-            body,
-            by=Author.from_user(agent),
-            at=at,
-            ref=ref,
-            held_until=held_until(at, undo_seconds),
+        deliveries = self.send_files_as_agent(
+            text, (), agent=agent, at=at, ref=ref, undo_seconds=undo_seconds
         )
+        return deliveries[0]
 
     @transaction.atomic
     def undo_send(

@@ -56,7 +56,7 @@ class SendFilesMixin:
         ref: str | None = None,
         undo_seconds: int = 0,
     ) -> list[MessageDelivery]:
-        """The holder sends stored files, with or without a text: all messages or none.
+        """The holder sends a text, stored files or both: all messages or none.
 
         Idempotent by `ref` like `send_as_agent`. Raises also FileRefused, if a file is not stored any more.
         """

@@ -16,7 +16,7 @@ from relais.notes.conversation_revision import lock_conversation, notify_changed
 from relais.notes.errors import EmptyNote, NoteDeleted, NoteTooLong
 from relais.notes.limits import EDITABLE_FOR, MAX_NOTE_CHARACTERS
 from relais.notes.mentions import find_mentions
-from relais.notes.permissions import may_edit, require_editable
+from relais.notes.permissions import require_editable
 from relais.notes.signals import colleagues_mentioned
 from relais.text import has_visible_characters
 
@@ -85,9 +85,6 @@ class Note(models.Model):
     @property
     def editable_until(self) -> datetime:
         return self.created_at + EDITABLE_FOR
-
-    def is_editable_by(self, user: User, *, at: datetime) -> bool:
-        return may_edit(self, user, at=at)
 
     @classmethod
     def write(

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from relais.action_errors import ActionRefused
 from relais.notes import fragments
 from relais.notes.models import Note, NoteMention, colleagues_for
-from relais.notes.permissions import may_read_history
+from relais.notes.permissions import may_edit, may_read_history
 from relais.web import responses
 from relais.web.errors import wants_json
 from relais.web.not_found import get_or_404
@@ -126,7 +126,7 @@ def _trace_page(
     context = {
         "note": note,
         "back": _note_url(note),
-        "is_editable": note.is_editable_by(request.user, at=now()),
+        "is_editable": may_edit(note, request.user, at=now()),
         "revisions": note.revisions.all() if may_read_history(note, request.user) else (),
         "draft": note.body if draft is None else draft,
         "refusal": refusal,

@@ -132,12 +132,9 @@ def _send(request: AgentRequest, conversation: Conversation, text: str) -> list[
     if ref and (known := conversation.deliveries.filter(ref=ref).first()):
         return conversation.deliveries_of_send(known.event)
     files = uploaded_files(request, check=lambda: conversation.check_may_send(request.user, at=at), at=at)
-    if files:
-        return conversation.send_files_as_agent(
-            text, files, agent=request.user, at=now(), ref=ref, undo_seconds=undo_seconds
-        )
-    delivery = conversation.send_as_agent(text, agent=request.user, at=at, ref=ref, undo_seconds=undo_seconds)
-    return conversation.deliveries_of_send(delivery.event)
+    return conversation.send_files_as_agent(
+        text, files, agent=request.user, at=now(), ref=ref, undo_seconds=undo_seconds
+    )
 
 
 @require_POST
