@@ -17,8 +17,8 @@ from django.utils import translation
 from relais.accounts.models import User
 from relais.conversations.models import Conversation
 from relais.conversations.tags import Tag
+from relais.demo.conversation_builder import ConversationBuilder, Script
 from relais.demo.models import SampleData
-from relais.demo.recorder import Recorder, Script
 from relais.demo_accounts import DEMO_ACCOUNTS
 
 
@@ -31,9 +31,9 @@ def create_sample_data(*, at: datetime) -> bool:
     with _without_log(), transaction.atomic(), translation.override("fr"):
         last_job = _last_job_id()
         tags_before = set(Tag.objects.values_list("pk", flat=True))
-        recorders = _run(scripts(_users()), at)
+        builders = _run(scripts(_users()), at)
         _delete_jobs_after(last_job)
-        conversations = Conversation.objects.filter(pk__in=[each.pk for each in recorders])
+        conversations = Conversation.objects.filter(pk__in=[each.pk for each in builders])
         SampleData.objects.create(
             pk=1,
             conversations=sorted(conversations.values_list("pk", flat=True)),
@@ -50,12 +50,12 @@ def _users() -> dict[str, User]:
     return {user.email.partition("@")[0]: user for user in users}
 
 
-def _run(scripts: list[tuple[Recorder, Script]], at: datetime) -> list[Recorder]:
-    steps = [(minutes, recorder, step) for recorder, script in scripts for minutes, step in script]
-    for minutes, recorder, step in sorted(steps, key=lambda each: -each[0]):
-        recorder.at = at - timedelta(minutes=minutes)
-        step(recorder)
-    return [recorder for recorder, _script in scripts]
+def _run(scripts: list[tuple[ConversationBuilder, Script]], at: datetime) -> list[ConversationBuilder]:
+    steps = [(minutes, builder, step) for builder, script in scripts for minutes, step in script]
+    for minutes, builder, step in sorted(steps, key=lambda each: -each[0]):
+        builder.at = at - timedelta(minutes=minutes)
+        step(builder)
+    return [builder for builder, _script in scripts]
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from relais.accounts.models import User
-from relais.demo.recorder import Recorder, Script
+from relais.demo.conversation_builder import ConversationBuilder, Script
 from relais.demo.steps import (
     agent,
     agent_in_vain,
@@ -34,9 +34,9 @@ MINUTES_PER_HOUR = 60
 HISTORY_GAP_MINUTES = 6
 
 
-def scripts(users: dict[str, User]) -> list[tuple[Recorder, Script]]:
+def scripts(users: dict[str, User]) -> list[tuple[ConversationBuilder, Script]]:
     return [
-        (Recorder(number, name, users, language=language), script())
+        (ConversationBuilder(number, name, users, language=language), script())
         for number, name, language, script in SAMPLES
     ]
 

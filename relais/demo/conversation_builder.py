@@ -14,12 +14,12 @@ from relais.demo_accounts import DEMO_NUMBER
 from relais.typography import typeset
 
 DELIVERY_DELAY = timedelta(seconds=2)
-Step = Callable[["Recorder"], None]
+Step = Callable[["ConversationBuilder"], None]
 Script = list[tuple[float, Step]]
 """Steps with how many minutes ago each happened."""
 
 
-class Recorder:
+class ConversationBuilder:
     """One conversation while it is made: its client, and the time of the current step."""
 
     def __init__(self, number: str, name: str, users: dict[str, User], *, language: str = "fr") -> None:

@@ -1,4 +1,4 @@
-"""Draws the picture that a sample client sends: `python -m relais.demo.picture` writes `dashboard.jpg`."""
+"""Draws the picture that a sample client sends: `python -m relais.demo.car_dashboard_picture` writes it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFilter
 
 SIZE = (720, 460)
-FILE = Path(__file__).with_name("dashboard.jpg")
+FILE = Path(__file__).with_name("car_dashboard.jpg")
 AMBER, WHITE, NEEDLE = (255, 168, 28), (214, 220, 228), (240, 72, 58)
 
 
