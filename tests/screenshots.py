@@ -85,25 +85,25 @@ ALL = "/dashboard/conversations"
 EVERYWHERE = ("fr", "en", "ar")
 # Lists first: opening a conversation marks it as read.
 PICTURES = (
-    Picture("tableau-de-bord", "/dashboard", languages=EVERYWHERE),
+    Picture("dashboard", "/dashboard", languages=EVERYWHERE),
     Picture("conversations", ALL, languages=EVERYWHERE),
-    Picture("en-attente", "/dashboard/pending"),
+    Picture("waiting", "/dashboard/pending"),
     Picture("conversation", ALL, open_client("Rachid El Idrissi"), languages=EVERYWHERE),
     Picture("bot", ALL, open_client("Jean-Marc Assi")),
     Picture("photo", ALL, open_client("Aïcha Kouamé"), theme="dark"),
-    Picture("transferer", ALL, open_client("Claire Delmas", press("r"))),
-    Picture("pause", ALL, open_client("Claire Delmas", press("p"))),
-    Picture("commande", ALL, open_client("Patrick Brou", find_actions)),
-    Picture("recherche", "/dashboard/search?q=livraison", languages=EVERYWHERE),
+    Picture("transfer", ALL, open_client("Claire Delmas", press("r"))),
+    Picture("snooze", ALL, open_client("Claire Delmas", press("p"))),
+    Picture("command-bar", ALL, open_client("Patrick Brou", find_actions)),
+    Picture("search", "/dashboard/search?q=livraison", languages=EVERYWHERE),
     Picture("clients", "/dashboard/clients"),
-    Picture("telephone", ALL, open_client("Rachid El Idrissi"), size=NARROW, languages=EVERYWHERE),
+    Picture("phone", ALL, open_client("Rachid El Idrissi"), size=NARROW, languages=EVERYWHERE),
     Picture("notifications", "/dashboard/settings/notifications"),
-    Picture("profil", "/dashboard/profile"),
-    Picture("reglages", "/dashboard/settings", user="admin"),
-    Picture("parcours", "/dashboard/flows", user="admin"),
-    Picture("etat", "/dashboard/state", user="admin"),
+    Picture("profile", "/dashboard/profile"),
+    Picture("settings", "/dashboard/settings", user="admin"),
+    Picture("flows", "/dashboard/flows", user="admin"),
+    Picture("status", "/dashboard/state", user="admin"),
     # Last: what was typed stays as a draft.
-    Picture("reponse-rapide", ALL, open_client("James Whitfield", choose_quick_reply)),
+    Picture("quick-reply", ALL, open_client("James Whitfield", choose_quick_reply)),
 )
 
 
