@@ -25,17 +25,22 @@ class SocketClient:
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
 
-    def next_frame(self) -> dict[str, Any]:
-        return json.loads(self.connection.recv(timeout=TIMEOUT_SECONDS))
+    def next_frame(self, *, with_viewers: bool = False) -> dict[str, Any]:
+        """The next frame. Who looks at the rows comes each second by itself, so it is skipped unless wanted."""
+        while True:
+            frame = json.loads(self.connection.recv(timeout=TIMEOUT_SECONDS))
+            if with_viewers or frame["kind"] != "viewers":
+                return frame
 
     def wait_for(self, kind: str, **fields: Any) -> dict[str, Any]:
         """The first frame of that kind with those fields. Skips the frames before it."""
         return self.frames_until(kind, **fields)[-1]
 
     def frames_until(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
-        frames = [self.next_frame()]
+        with_viewers = kind == "viewers"
+        frames = [self.next_frame(with_viewers=with_viewers)]
         while not (frames[-1]["kind"] == kind and fields.items() <= frames[-1].items()):
-            frames.append(self.next_frame())
+            frames.append(self.next_frame(with_viewers=with_viewers))
         return frames
 
     def close_code(self) -> int | None:
