@@ -72,6 +72,18 @@ def invalid_media_url() -> ApiError:
     return ApiError(400, 21620, "Invalid media URL(s)")
 
 
+def invalid_content_sid() -> ApiError:
+    return ApiError(400, 21655, "The ContentSid is Invalid")
+
+
+def invalid_content_variables() -> ApiError:
+    return ApiError(400, 21656, "The ContentVariables Parameter is invalid")
+
+
+def content_sid_required() -> ApiError:
+    return ApiError(400, 21654, "ContentSid Required")
+
+
 def invalid_parameter(sentence: str) -> ApiError:
     return ApiError(400, 20001, sentence)
 
@@ -85,5 +97,6 @@ ERROR_SENTENCES = {
     63018: "Rate limit exceeded for channel",
     63019: "Media failed to download",
     63024: "Invalid message recipient",
+    63028: "Number of parameters provided does not match the expected number of parameters",
 }
 """Texts of codes reported later, by status callback. Other codes are reported without a text."""

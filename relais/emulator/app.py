@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from relais.emulator import control, rest
+from relais.emulator import content_api, control, rest
 from relais.emulator.connection_abort import AbortableConnections
 from relais.emulator.twilio_double import TwilioDouble
 
@@ -18,7 +18,7 @@ def build_app(double: TwilioDouble) -> ASGIApp:
         await double.stop()
 
     app = Starlette(
-        routes=[*rest.routes, *control.routes],
+        routes=[*rest.routes, *content_api.routes, *control.routes],
         exception_handlers={404: rest.unknown_path, 405: rest.unknown_path},
         lifespan=lifespan,
     )

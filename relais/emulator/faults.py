@@ -19,6 +19,8 @@ FAULTS_BY_OPERATION = {
     "execution": _HTTP_FAULTS,
     "account": _HTTP_FAULTS,
     "senders": _HTTP_FAULTS,
+    "content": _HTTP_FAULTS,
+    "create_content": (*_HTTP_FAULTS, "late_answer", "5xx_accepted", "reject"),
     "status": ("late", "shuffled", "twice", "never"),
     "inbound": ("latency", "redelivery", "never"),
 }

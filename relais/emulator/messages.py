@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from relais.emulator.api_errors import ERROR_SENTENCES
+from relais.emulator.content import RenderedContent
 from relais.emulator.media import Media
 
 FINAL_STATUSES = ("failed", "undelivered", "read")
@@ -34,6 +35,8 @@ class Message:
     messaging_service: str = ""
     content_sid: str = ""
     content_variables: str = ""
+    rendered: RenderedContent | None = None
+    """What a message with a ContentSid shows. Twilio's log has an empty body for it."""
     error_code: int | None = None
     callbacks: list[str] = field(default_factory=list)
     """The status callbacks posted so far, in order, each with its result: `sent 204`."""
@@ -94,13 +97,18 @@ class Message:
             "uri": f"{uri}.json",
         }
 
+    @property
+    def shown_text(self) -> str:
+        return self.rendered.body if self.rendered else self.body or self._template()
+
     def as_phone_json(self) -> dict[str, Any]:
         return {
             "sid": self.sid,
             "change": self.change,
             "address": self.client,
             "mine": self.inbound,
-            "body": self.body or self._template(),
+            "body": self.shown_text,
+            **({"content": self.rendered.as_phone_json()} if self.rendered else {}),
             "media": [each.as_phone_json() for each in self.media],
             "at": self.created_at.isoformat(),
             "state": self._state() if self.inbound else self.status,
@@ -117,6 +125,8 @@ class Message:
             "status": self.status,
             "error_code": self.error_code,
             "content_sid": self.content_sid,
+            "content_variables": self.content_variables,
+            "shown_text": self.shown_text,
             "media": [each.url for each in self.media],
             "status_callback": self.status_callback,
             "callbacks": list(self.callbacks),

@@ -21,6 +21,7 @@ from relais.emulator.message_list import ApiPage, filter_messages
 from relais.emulator.messages import Message, rfc2822
 from relais.emulator.twilio_double import TwilioDouble
 
+RESPONSE_FAULTS = ("no_answer", "5xx_accepted", "late_answer")
 Endpoint = Callable[[Request], Awaitable[Response]]
 Operation = Callable[[TwilioDouble, Request], Awaitable[Response]]
 
@@ -61,26 +62,26 @@ async def create_message(double: TwilioDouble, request: Request) -> Response:
         "from": form.get("From", [""])[0],
         "body": form.get("Body", [""])[0],
     }
-    if aborted := await _inject_fault(double, request, "create", match_fields):
+    if aborted := await inject_fault(double, request, "create", match_fields):
         return aborted
     if rule := double.faults.trigger("create", ["reject"], **match_fields):
         raise ApiError(
             int(rule.status or 400), rule.code, api_errors.ERROR_SENTENCES.get(rule.code, "Refused")
         )
     send_request = send_validation.parse_send_request(form, double.settings.senders)
+    if send_request.content_sid and not double.accepts_content(send_request.content_sid):
+        raise api_errors.invalid_content_sid()
     # Triggered before the message exists, so that a reader of the list never sees a rule half used.
-    response_fault = double.faults.trigger(
-        "create", ["no_answer", "5xx_accepted", "late_answer"], **match_fields
-    )
+    response_fault = double.faults.trigger("create", RESPONSE_FAULTS, **match_fields)
     message = double.accept(send_request)
     resource = message.as_rest()
-    if response_fault and (aborted := await _lose_response(request, response_fault)):
+    if response_fault and (aborted := await lose_response(request, response_fault)):
         return aborted
     return JSONResponse(resource, 201)
 
 
-async def _lose_response(request: Request, rule: FaultRule) -> Response | None:
-    """The message is accepted and processed; only the response fails."""
+async def lose_response(request: Request, rule: FaultRule) -> Response | None:
+    """What was asked for is done; only the response fails."""
     if rule.fault == "late_answer":
         await asyncio.sleep(rule.ms / 1000)
         return None
@@ -93,7 +94,7 @@ async def _lose_response(request: Request, rule: FaultRule) -> Response | None:
 async def list_messages(double: TwilioDouble, request: Request) -> Response:
     query = dict(request.query_params)
     match_fields = {"to": query.get("To", ""), "from": query.get("From", ""), "page": query.get("Page", "0")}
-    if aborted := await _inject_fault(double, request, "list", match_fields):
+    if aborted := await inject_fault(double, request, "list", match_fields):
         return aborted
     messages = filter_messages(double.messages.newest_first(), query, by_day=double.settings.day_granularity)
     if lag := double.faults.trigger("list", ["lag"], **match_fields):
@@ -106,7 +107,7 @@ async def list_messages(double: TwilioDouble, request: Request) -> Response:
 @operation("fetch")
 async def fetch_message(double: TwilioDouble, request: Request) -> Response:
     message = _find_message(double, request)
-    if aborted := await _inject_fault(double, request, "fetch", _match_fields(message)):
+    if aborted := await inject_fault(double, request, "fetch", _match_fields(message)):
         return aborted
     return JSONResponse(message.as_rest())
 
@@ -114,7 +115,7 @@ async def fetch_message(double: TwilioDouble, request: Request) -> Response:
 @operation("media")
 async def list_media(double: TwilioDouble, request: Request) -> Response:
     message = _find_message(double, request)
-    if aborted := await _inject_fault(double, request, "media", _match_fields(message)):
+    if aborted := await inject_fault(double, request, "media", _match_fields(message)):
         return aborted
     page = ApiPage(message.media, request.url.path, dict(request.query_params))
     records = [media.as_rest(each, message.account, message.sid, rfc2822) for each in page.items]
@@ -124,7 +125,7 @@ async def list_media(double: TwilioDouble, request: Request) -> Response:
 @operation("media")
 async def media_resource(double: TwilioDouble, request: Request) -> Response:
     message = _find_message(double, request)
-    if aborted := await _inject_fault(double, request, "media", _match_fields(message)):
+    if aborted := await inject_fault(double, request, "media", _match_fields(message)):
         return aborted
     return JSONResponse(media.as_rest(_find_media(request, message), message.account, message.sid, rfc2822))
 
@@ -132,7 +133,7 @@ async def media_resource(double: TwilioDouble, request: Request) -> Response:
 @operation("media")
 async def media_content(double: TwilioDouble, request: Request) -> Response:
     message = _find_message(double, request)
-    if aborted := await _inject_fault(double, request, "media", _match_fields(message)):
+    if aborted := await inject_fault(double, request, "media", _match_fields(message)):
         return aborted
     if rule := double.faults.trigger("media", ["reject"], **_match_fields(message)):
         raise ApiError(int(rule.status or 404), rule.code, "Refused")
@@ -147,7 +148,7 @@ async def media_content(double: TwilioDouble, request: Request) -> Response:
 @operation("execution")
 async def list_executions(double: TwilioDouble, request: Request) -> Response:
     query = dict(request.query_params)
-    if aborted := await _inject_fault(double, request, "execution", {"page": query.get("Page", "0")}):
+    if aborted := await inject_fault(double, request, "execution", {"page": query.get("Page", "0")}):
         return aborted
     # The SDK sends this one name in lower case.
     status = query.get("Status") or query.get("status", "")
@@ -161,7 +162,7 @@ async def list_executions(double: TwilioDouble, request: Request) -> Response:
 @operation("execution")
 async def fetch_execution(double: TwilioDouble, request: Request) -> Response:
     execution = _find_execution(double, request)
-    if aborted := await _inject_fault(double, request, "execution", {"to": execution.contact}):
+    if aborted := await inject_fault(double, request, "execution", {"to": execution.contact}):
         return aborted
     return JSONResponse(execution.as_rest())
 
@@ -169,7 +170,7 @@ async def fetch_execution(double: TwilioDouble, request: Request) -> Response:
 @operation("execution")
 async def end_execution(double: TwilioDouble, request: Request) -> Response:
     execution = _find_execution(double, request)
-    if aborted := await _inject_fault(double, request, "execution", {"to": execution.contact}):
+    if aborted := await inject_fault(double, request, "execution", {"to": execution.contact}):
         return aborted
     form = parse_qs((await request.body()).decode())
     if form.get("Status") != ["ended"]:
@@ -181,7 +182,7 @@ async def end_execution(double: TwilioDouble, request: Request) -> Response:
 
 @operation("account")
 async def fetch_account(double: TwilioDouble, request: Request) -> Response:
-    if aborted := await _inject_fault(double, request, "account", {}):
+    if aborted := await inject_fault(double, request, "account", {}):
         return aborted
     sid = double.settings.account_sid
     return JSONResponse({"sid": sid, "friendly_name": "Double", "status": "active", "type": "Full"})
@@ -190,7 +191,7 @@ async def fetch_account(double: TwilioDouble, request: Request) -> Response:
 @operation("senders")
 async def list_senders(double: TwilioDouble, request: Request) -> Response:
     """The company's numbers and their webhooks."""
-    if aborted := await _inject_fault(double, request, "senders", {}):
+    if aborted := await inject_fault(double, request, "senders", {}):
         return aborted
     senders = double.settings.senders
     records = [_sender(number, senders[number]) for number in senders]
@@ -222,13 +223,13 @@ def _authenticate(double: TwilioDouble, request: Request) -> None:
         raise api_errors.not_found(request.url.path)
 
 
-async def _inject_fault(
+async def inject_fault(
     double: TwilioDouble, request: Request, on: str, match_fields: Mapping[str, str]
 ) -> Response | None:
     """Faults before the request is processed. A returned response means that the connection is already aborted."""
     if slow := double.faults.trigger(on, ["latency"], **match_fields):
         await asyncio.sleep(slow.ms / 1000)
-    faults = ["429", "5xx", "dropped"] if on == "create" else ["429", "5xx", "dropped", "no_answer"]
+    faults = ["429", "5xx", "dropped"] if on.startswith("create") else ["429", "5xx", "dropped", "no_answer"]
     rule = double.faults.trigger(on, faults, **match_fields)
     if rule is None:
         return None

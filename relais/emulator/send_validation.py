@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from relais.emulator import api_errors
+from relais.emulator import api_errors, content_validation
 from relais.emulator.addresses import is_whatsapp
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
 
@@ -52,6 +52,9 @@ def _validate(request: SendRequest, senders: Collection[str]) -> None:
         raise api_errors.unknown_sender()
     if not request.body and not request.media_urls and not request.content_sid:
         raise api_errors.no_content()
+    if request.content_variables and not request.content_sid:
+        raise api_errors.content_sid_required()
+    content_validation.parse_variables(request.content_variables)
     if len(request.body) > MAX_MESSAGE_CHARACTERS:
         raise api_errors.body_too_long()
     if not all(_is_web_url(url) for url in request.media_urls):

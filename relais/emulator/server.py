@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from relais.demo_accounts import DEMO_NUMBER
-from relais.emulator import demo_clients
+from relais.emulator import demo_clients, demo_contents
 from relais.emulator.app import build_app
 from relais.emulator.settings import DoubleSettings
 from relais.emulator.twilio_double import TwilioDouble
@@ -46,12 +46,15 @@ def double_from_environment(environment: Environment) -> TwilioDouble:
         reach=_url_rewrites(environment),
         lenient_media=environment.demo,
         lenient_window=environment.demo,
+        lenient_content=environment.demo,
         # All retries together last long enough for a restart of the desk.
         retry_pause_ms=1000,
     )
     double = TwilioDouble(settings)
     for name, number in demo_clients.DEFAULT_CLIENTS:
         double.clients.add(name, number)
+    for content in demo_contents.DEALER_CONTENTS:
+        double.add_content_example(content)
     return double
 
 

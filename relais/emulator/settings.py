@@ -38,10 +38,13 @@ class DoubleSettings:
     media_fetch_ms: int = 5000
     lenient_media: bool = False
     """Send a message although its MediaUrl cannot be fetched (Twilio: failed, 63019)."""
+    lenient_content: bool = False
+    """Accept a ContentSid the double does not know, without a text to show (Twilio: refused, 21655)."""
     day_granularity: bool = True
     """The DateSent filters compare days only, as documented."""
 
     keep_messages: int = 50_000
+    keep_contents: int = 10_000
     keep_media_bytes: int = 200_000_000
 
     def change(self, changes: dict[str, Any]) -> None:

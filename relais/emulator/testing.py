@@ -22,6 +22,8 @@ from twilio.rest import Client
 from relais.demo_accounts import DEMO_NUMBER
 from relais.emulator.addresses import is_whatsapp, whatsapp_address
 from relais.emulator.app import build_app
+from relais.emulator.content import Content
+from relais.emulator.demo_contents import DEALER_CONTENTS, ContentExample
 from relais.emulator.faults import FaultRule
 from relais.emulator.messages import Message
 from relais.emulator.settings import DoubleSettings
@@ -158,7 +160,7 @@ class RunningDouble:
 
     def texts_on_phone(self, client: str) -> list[str]:
         """The company's texts on this client's phone, oldest first."""
-        return [each.body for each in self._messages(client) if not each.inbound and each.is_on_phone]
+        return [each.shown_text for each in self._messages(client) if not each.inbound and each.is_on_phone]
 
     def client_reads(self, client: str) -> None:
         sids = [each.sid for each in self._messages(client)]
@@ -188,6 +190,26 @@ class RunningDouble:
     def execution_status(self, flow: str, sid: str) -> str:
         execution = self._on_loop(lambda: self.double.executions.get(flow, sid))
         return execution.status if execution else ""
+
+    # Content.
+
+    def add_content(
+        self, content: ContentExample, *, status: str = "", sid: str = "", rejection_reason: str = ""
+    ) -> str:
+        """A template of the account; `status` replaces WhatsApp's answer to it. Returns its SID."""
+        return self._on_loop(
+            lambda: self.double.add_content_example(
+                content, status=status, sid=sid, rejection_reason=rejection_reason
+            )
+        ).sid
+
+    def add_demo_contents(self) -> dict[str, str]:
+        """The dealer's templates of the demo. Returns their SIDs by name."""
+        return {each.name: self.add_content(each) for each in DEALER_CONTENTS}
+
+    def contents(self) -> list[Content]:
+        """Every content, newest first, also those created through the API."""
+        return self._on_loop(lambda: list(self.double.contents.newest_first()))
 
     # Faults and time.
 

@@ -10,7 +10,10 @@ from relais.emulator import inbound_webhook
 from relais.emulator.callbacks import StatusCallbacks
 from relais.emulator.change_counter import ChangeCounter
 from relais.emulator.clock import AdjustableClock
+from relais.emulator.content import Approval, Content, ContentStore
+from relais.emulator.content_validation import parse_variables
 from relais.emulator.demo_clients import DemoClients
+from relais.emulator.demo_contents import ContentExample
 from relais.emulator.executions import ExecutionLog
 from relais.emulator.faults import FaultRule, Faults
 from relais.emulator.media import MAX_MEDIA_BYTES, Media, MediaStore, is_deliverable
@@ -23,6 +26,7 @@ from relais.emulator.webhooks import WebhookClient
 
 OUTSIDE_WINDOW_CODE = 63016
 MEDIA_FAILED_CODE = 63019
+VARIABLES_MISSING_CODE = 63028
 
 
 class TwilioDouble:
@@ -34,6 +38,7 @@ class TwilioDouble:
         self.faults = Faults(faults, settings.seed)
         self.changes = ChangeCounter()
         self.clients = DemoClients()
+        self.contents = ContentStore(lambda: settings.keep_contents)
         self.webhooks = WebhookClient(settings)
         self.requests: dict[str, int] = {}
         """Number of calls by operation, including refused ones."""
@@ -41,7 +46,7 @@ class TwilioDouble:
         self.forget_messages()
 
     def forget_messages(self) -> None:
-        """Forget messages, media, executions and session windows. Clients, settings and faults stay."""
+        """Forget messages, media, executions and session windows. Clients, contents, settings and faults stay."""
         settings = self.settings
         self.messages = MessageLog(lambda: settings.keep_messages)
         self.media = MediaStore(lambda: settings.keep_media_bytes)
@@ -57,13 +62,64 @@ class TwilioDouble:
     def count(self, operation: str) -> None:
         self.requests[operation] = self.requests.get(operation, 0) + 1
 
+    # Content.
+
+    def create_content(
+        self,
+        friendly_name: str,
+        language: str,
+        variables: dict[str, str],
+        types: dict[str, dict[str, Any]],
+        sid: str = "",
+        approval: Approval | None = None,
+    ) -> Content:
+        now = self.clock.now()
+        content = Content(
+            sid=sid or new_sid("HX"),
+            account=self.settings.account_sid,
+            friendly_name=friendly_name,
+            language=language,
+            variables=variables,
+            types=types,
+            created_at=now,
+            updated_at=now,
+            approval=approval or Approval(),
+        )
+        self.contents.add(content)
+        return content
+
+    def add_content_example(
+        self, example: ContentExample, *, status: str = "", sid: str = "", rejection_reason: str = ""
+    ) -> Content:
+        reason = rejection_reason or example.rejection_reason
+        status = status or example.status
+        return self.create_content(
+            friendly_name=example.name,
+            language=example.language,
+            variables=dict(example.variables),
+            types={example.type: dict(example.content)},
+            sid=sid or example.sid,
+            approval=Approval(
+                status=status,
+                name=example.name,
+                category=example.category,
+                rejection_reason=reason if status == "rejected" else "",
+            ),
+        )
+
+    def accepts_content(self, sid: str) -> bool:
+        return self.settings.lenient_content or self.contents.get(sid) is not None
+
     # Messages of the company.
 
     def accept(self, request: SendRequest) -> Message:
         """Accept it: it is processed from here on, whatever happens to the response."""
         now = self.clock.now()
+        content = self.contents.get(request.content_sid)
+        rendered = content.render(parse_variables(request.content_variables)) if content else None
+        media_urls = rendered.media_urls if rendered else request.media_urls
         message = Message(
-            sid=new_sid("MM" if request.media_urls else "SM"),
+            sid=new_sid("MM" if media_urls else "SM"),
             account=self.settings.account_sid,
             inbound=False,
             client=request.to,
@@ -76,8 +132,9 @@ class TwilioDouble:
             messaging_service=request.messaging_service,
             content_sid=request.content_sid,
             content_variables=request.content_variables,
+            rendered=rendered,
         )
-        message.media = [Media(new_sid("ME"), "", "", now, url) for url in request.media_urls]
+        message.media = [Media(new_sid("ME"), "", "", now, url) for url in media_urls]
         self.messages.add(message)
         self._record_change(message)
         # Faults and window are evaluated now; the clock and the rules may change before it is processed.
@@ -113,12 +170,27 @@ class TwilioDouble:
         )
         if rule:
             return rule.code, rule.status or "undelivered"
-        settings, now = self.settings, self.clock.now()
-        if not settings.enforce_window or message.content_sid:
+        if message.content_sid:
+            return self._find_content_error(message)
+        return None if self._is_window_open(message) else (OUTSIDE_WINDOW_CODE, "undelivered")
+
+    def _find_content_error(self, message: Message) -> tuple[int, str] | None:
+        content = self.contents.get(message.content_sid)
+        if content is None:
             return None
-        is_open = self.windows.is_open(message.client, message.sender, now, settings.window_hours)
-        is_unknown = settings.lenient_window and not self.windows.is_known(message.client, message.sender)
-        return None if is_open or is_unknown else (OUTSIDE_WINDOW_CODE, "undelivered")
+        if not content.may_be_sent(in_window=self._is_window_open(message)):
+            return OUTSIDE_WINDOW_CODE, "undelivered"
+        if content.missing(parse_variables(message.content_variables)):
+            return VARIABLES_MISSING_CODE, "failed"
+        return None
+
+    def _is_window_open(self, message: Message) -> bool:
+        settings, windows = self.settings, self.windows
+        if not settings.enforce_window:
+            return True
+        if windows.is_open(message.client, message.sender, self.clock.now(), settings.window_hours):
+            return True
+        return settings.lenient_window and not windows.is_known(message.client, message.sender)
 
     async def _fetch_media(self, message: Message) -> bool:
         """Fetch the media to send, as Twilio does before it sends."""

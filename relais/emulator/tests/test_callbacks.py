@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from relais.emulator.demo_contents import text_content
 from relais.emulator.testing import RunningDouble, ServerThread
 from relais.emulator.tests.conftest import COMPANY, FATOU
 from relais.emulator.tests.stub_desk import StubDesk
@@ -116,9 +117,8 @@ def test_a_window_belongs_to_one_number_of_the_company(double: RunningDouble, de
 
 
 def test_a_template_needs_no_window(double: RunningDouble, desk: StubDesk) -> None:
-    double.sdk().messages.create(
-        to=FATOU, from_=COMPANY, content_sid="HX1", content_variables='{"1":"Fatou"}'
-    )
+    sid = double.add_content(text_content("salut", "Bonjour {{1}}"))
+    double.sdk().messages.create(to=FATOU, from_=COMPANY, content_sid=sid, content_variables='{"1":"Fatou"}')
     double.wait_until_idle()
     assert [(each.status, each.body) for each in double.accepted()] == [("delivered", "")]
 

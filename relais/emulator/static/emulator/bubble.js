@@ -20,8 +20,43 @@ export function bubble(message) {
   const item = element("li", message.mine ? "bubble mine" : "bubble");
   const text = element("p", "text", message.body);
   text.dir = "auto";
-  item.append(...message.media.map(attachment), text, element("p", "meta"));
+  item.append(...message.media.map(attachment), ...heading(message.content), text, ...underneath(message.content), element("p", "meta"));
   refresh(item, message);
+  return item;
+}
+
+const heading = (content) => (content?.title ? [line("title", content.title)] : []);
+
+// Footer, label of the list, and the buttons or items of a template.
+function underneath(content) {
+  if (!content) return [];
+  const lines = [];
+  if (content.footer) lines.push(line("footer", content.footer));
+  if (content.list_button) lines.push(line("list-label", content.list_button));
+  if (content.actions.length) lines.push(choices(content.actions));
+  return lines;
+}
+
+function line(className, text) {
+  const created = element("p", className, text);
+  created.dir = "auto";
+  return created;
+}
+
+function choices(actions) {
+  const list = element("ul", "choices");
+  list.append(...actions.map(choice));
+  return list;
+}
+
+function choice(action) {
+  const item = element("li");
+  const shown = element(action.url || action.phone ? "a" : "span", "choice", action.title);
+  if (action.url) Object.assign(shown, { href: action.url, target: "_blank", rel: "noreferrer" });
+  if (action.phone) shown.href = `tel:${action.phone}`;
+  shown.dir = "auto";
+  item.append(shown);
+  if (action.description) item.append(line("description", action.description));
   return item;
 }
 
