@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from relais.conversations.models import Media
 from relais.files.tests import samples
+from tests.browser import expect_live
 
 from .test_send_files import folders  # noqa: F401 (a fixture)
 
@@ -55,3 +56,37 @@ def test_a_refused_file_keeps_the_text(run_story, awa, held_by_awa):
 
     run_story(story, allow_console_errors="422")
     assert not Media.objects.exists()
+
+
+def test_on_a_phone_the_tools_are_one_menu(run_story, awa, held_by_awa):
+    def story(browsers):
+        phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+        page = browsers.open_page(awa, f"/dashboard/chat/{held_by_awa.pk}", **phone)
+        expect_live(page)
+        menu = page.locator("#composer-menu")
+        expect(menu).to_be_hidden()
+        page.get_by_role("button", name="Ajouter").click()
+        expect(menu.get_by_text("Joindre des fichiers")).to_be_visible()
+        menu.get_by_role("button", name="Réponses rapides").click()
+        expect(menu).to_be_hidden()
+        expect(page.get_by_role("textbox", name="Votre message")).to_have_value("/")
+        page.get_by_role("textbox", name="Votre message").fill("")
+        page.get_by_label("Prendre une photo").set_input_files([chosen("IMG_1.jpg", samples.picture())])
+        listed = page.get_by_role("list", name="Fichiers à envoyer").get_by_role("listitem")
+        expect(listed).to_have_count(1)
+        page.get_by_label("Prendre une photo").set_input_files([chosen("IMG_2.jpg", samples.picture())])
+        expect(listed).to_have_count(2)
+
+    run_story(story)
+
+
+def test_a_key_opens_the_file_dialog(run_story, awa, held_by_awa):
+    def story(browsers):
+        page = browsers.open_page(awa, f"/dashboard/chat/{held_by_awa.pk}")
+        expect_live(page)
+        with page.expect_file_chooser() as chooser:
+            page.keyboard.press("Alt+j")
+        chooser.value.set_files([chosen("devis.pdf", samples.PDF)])
+        expect(page.get_by_role("button", name="Retirer devis.pdf")).to_be_visible()
+
+    run_story(story)

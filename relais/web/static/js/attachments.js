@@ -30,7 +30,26 @@ function formatSize(bytes) {
   return format.format(bytes / divisor);
 }
 
-document.addEventListener("change", ({ target }) => target.matches?.("[data-files]") && showFiles());
+document.addEventListener("change", ({ target }) => {
+  if (target.matches?.("[data-files]")) showFiles();
+  else if (target.matches?.("[data-camera]")) {
+    const taken = [...target.files];
+    target.value = "";
+    setFiles([...input().files, ...taken]);
+  }
+});
+
+// The menu « + » closes once something is chosen in it.
+document.addEventListener("click", ({ target }) => {
+  if (target.closest?.(".composer__tool")) document.querySelector("#composer-menu:popover-open")?.hidePopover();
+});
+
+document.addEventListener("keydown", (event) => {
+  if (!event.altKey || event.code !== "KeyJ" || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (!input() || document.querySelector("dialog[open]")) return;
+  event.preventDefault();
+  input().click();
+});
 
 document.addEventListener("click", ({ target }) => {
   const button = target.closest?.("[data-remove-file]");

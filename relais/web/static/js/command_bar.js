@@ -36,7 +36,7 @@ function actions() {
     group: texts.actions,
     label: nameOf(element),
     keys: usableKeys(element.getAttribute("aria-keyshortcuts")),
-    run: () => (element.matches("input") ? element.focus() : element.click()),
+    run: () => (element.matches("input:not([type=file])") ? element.focus() : element.click()),
   }));
 }
 
