@@ -22,12 +22,12 @@ from relais.company import company_settings
 from relais.conversations.event_types import EventType
 from relais.conversations.permissions import FINAL_REASONS
 from relais.conversations.states import DeliveryState, Status
+from relais.conversations.twilio_errors import TWILIO_ERRORS
 from relais.emulator.faults import FAULTS_BY_OPERATION
 from relais.emulator.testing import ServerThread
 from relais.flows import library
 from relais.ops.health import HEARTBEAT_NAMES
 from relais.ops.tests.test_import_rules import ROOMS
-from relais.whatsapp import error_sentences
 from relais.whatsapp.inbound.routes import HookRoutes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -203,7 +203,7 @@ def test_every_part_of_health_is_explained():
 
 def test_every_twilio_error_code_that_is_named_has_a_sentence():
     codes = set(re.findall(r"\b(2\d{4}|63\d{3})\b", page("fr/depannage.md")))
-    assert {int(code) for code in codes} <= set(error_sentences.ERROR_SENTENCES)
+    assert {int(code) for code in codes} <= set(TWILIO_ERRORS)
 
 
 # -- the changelog -------------------------------------------------------------------------------------------

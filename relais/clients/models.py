@@ -9,6 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_noop as _noop
 
 from relais.clients import vin
@@ -89,10 +90,15 @@ class Client(models.Model):
         # Set by hand or by another program, without a row: it applies to all senders.
         return self.addresses.aggregate(at=models.Max("opted_out_at"))["at"]
 
-    def opt_out(self, sender: str, *, at: datetime, address: ClientAddress) -> None:
-        """Opt out of messages from this sender. Idempotent: the first time is kept."""
+    def opt_out_source(self, sender: str) -> str:
+        """How the client opted out of this sender, one of `OptOutSource`; empty when it is not known."""
+        opt_outs = OptOut.objects.filter(address__client=self, sender=sender).order_by("pk")
+        return opt_outs.values_list("source", flat=True).first() or ""
+
+    def opt_out(self, sender: str, *, at: datetime, address: ClientAddress, source: str = "") -> None:
+        """Opt out of messages from this sender. Idempotent: the first time and source are kept."""
         OptOut.objects.bulk_create(
-            [OptOut(address=address, sender=sender, opted_out_at=at)], ignore_conflicts=True
+            [OptOut(address=address, sender=sender, opted_out_at=at, source=source)], ignore_conflicts=True
         )
         self.refresh_opted_out_at()
 
@@ -149,6 +155,20 @@ def known_address_form(address: str) -> str:
     return known_addresses.values_list("address", flat=True).first() or address
 
 
+class OptOutSource(models.TextChoices):
+    """How we know that a client opted out."""
+
+    MESSAGE = "message", gettext_lazy("le client l'a écrit")
+    REFUSED = "21610", gettext_lazy("Twilio refuse nos messages à ce numéro")
+    BLOCKED = "63014", gettext_lazy("le client a bloqué notre numéro")
+    CHANNEL_STATUS = "channel_status", gettext_lazy("WhatsApp dit que le client refuse nos messages")
+
+
+def opt_out_label(source: str) -> str:
+    """How the client opted out, for people; empty if it is unknown."""
+    return str(OptOutSource(source).label) if source in OptOutSource.values else ""
+
+
 class OptOut(models.Model):
     """A client's opt-out of messages from one sender, a number of ours."""
 
@@ -158,6 +178,8 @@ class OptOut(models.Model):
     """The address that opted out, or to which WhatsApp refused a message; it applies to all addresses of the client."""
     sender = models.TextField()
     opted_out_at = models.DateTimeField()
+    source = models.TextField(choices=OptOutSource.choices, blank=True, default="", db_default="")
+    """Empty for those of before it was stored."""
 
     class Meta:
         db_table = "client_opt_outs"

@@ -15,12 +15,13 @@ from psycopg import sql
 
 from relais.conversations import event_logging
 from relais.conversations.events import SYSTEM
+from relais.conversations.service_window import leaving_obstacle
 from relais.conversations.signals import delivery_failed
 from relais.conversations.time_limits import CLAIM_LEASE, FIRST_LOOKUP_DELAY, UNCERTAIN_HOLD
 from relais.undo_limits import UNDO_GRACE
 
 if TYPE_CHECKING:
-    from relais.conversations.models import MessageDelivery
+    from relais.conversations.models import Conversation, MessageDelivery
 
 STATES_BY_RANK = ("queued", "sending", "uncertain", "sent", "delivered", "read")
 TIMESTAMP_FIELDS = {"sent": "sent_at", "delivered": "delivered_at", "read": "read_at"}
@@ -51,17 +52,17 @@ class DeliveryTransitions:
     def claim(self: MessageDelivery, *, by: str, at: datetime) -> bool:
         """Claim it for sending by the process `by`. From this moment the message counts as having left.
 
-        False when it is not due (any more), or when its epoch is old: a take-over or the end came before it.
+        False when it is not due (any more), or withheld: see `withholding_reason`.
         """
         conversation = self.conversation.locked()
         if not type(self).objects.due(at).filter(pk=self.pk).exists():
             return False
-        if self.epoch is not None and self.epoch != conversation.epoch:
-            reason = "taken_over" if conversation.is_open else "ended"
+        if reason := withholding_reason(self, conversation, at=at):
             self._transition(("queued",), state="refused", reason=reason)
             conversation.append_event(
                 "error", by=SYSTEM, at=at, metadata={"withheld": self.event_id, "reason": reason}
             )
+            delivery_failed.send(type(self), delivery=self)
             return False
         return bool(claim_deliveries([self], by=by, at=at))
 
@@ -156,6 +157,15 @@ class DeliveryTransitions:
             return True
         self.refresh_from_db()
         return False
+
+
+def withholding_reason(delivery: MessageDelivery, conversation: Conversation, *, at: datetime) -> str:
+    """Why a queued message may not leave any more, or empty: a take-over or the end came before it, the client's window
+    closed, or the client opted out. Call with the conversation locked.
+    """
+    if delivery.epoch is not None and delivery.epoch != conversation.epoch:
+        return "taken_over" if conversation.is_open else "ended"
+    return leaving_obstacle(conversation, delivery.event, at=at)
 
 
 def claim_deliveries(

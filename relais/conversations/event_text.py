@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from relais.clients.addresses import format_address
-from relais.clients.models import FIELD_LABELS, field_label
+from relais.clients.models import FIELD_LABELS, field_label, opt_out_label
 from relais.conversations.client_answers import humanize
 from relais.conversations.states import UNTIL_REPLY
 from relais.text import has_visible_characters
@@ -168,6 +168,14 @@ def _tags_changed(event: ConversationEvent) -> str:
 
 
 def _error(event: ConversationEvent) -> str:
+    if "opted_out" in event.metadata:
+        return _("Le client refuse nos messages : %(why)s") % {
+            "why": opt_out_label(str(event.metadata["opted_out"]))
+        }
+    if event.metadata.get("reason") == "window_closed":
+        return _("Un message n'est pas parti : la fenêtre de 24 h s'était fermée entre-temps")
+    if event.metadata.get("reason") == "opted_out":
+        return _("Un message n'est pas parti : le client n'en veut plus depuis")
     if "withheld" in event.metadata:
         return _("Un message automatique a été retenu : il n'avait plus lieu d'être")
     if event.author_kind == "bot":

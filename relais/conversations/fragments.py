@@ -19,6 +19,7 @@ from relais.conversations.permissions import is_resendable
 from relais.conversations.refusal_texts import refusal_sentence
 from relais.conversations.service_window import CLOSING_SOON, row_window_closes_at
 from relais.conversations.states import Situation
+from relais.conversations.twilio_errors import TWILIO_ERRORS, error_text
 from relais.text import has_visible_characters
 from relais.web.linkify import linkify
 
@@ -151,5 +152,7 @@ def _problem_text(delivery: MessageDelivery) -> str:
         return ""
     if delivery.reason == "resent":
         return _("Renvoyé plus bas.")
+    if delivery.error_code in TWILIO_ERRORS:
+        return error_text(delivery.error_code)
     # The error is stored as its French msgid and translated here.
     return _(delivery.error) if delivery.error else _("Ce message n'est pas arrivé.")

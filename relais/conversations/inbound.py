@@ -15,7 +15,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from psycopg.errors import DeadlockDetected
 
 from relais.clients.addresses import match_key, phone_number
-from relais.clients.models import Client, ClientAddress
+from relais.clients.models import Client, ClientAddress, OptOutSource
 from relais.conversations import event_handlers, event_logging
 from relais.conversations.identity import link_addresses
 from relais.conversations.inbound_messages import Consent, InboundMessage, IngestedMessage
@@ -94,7 +94,9 @@ def _apply_consents(new: Sequence[InboundMessage], results: dict[str, IngestedMe
         written_at = message.occurred_at or at
         if message.consent is Consent.OPT_OUT and not _wrote_after(message, client, written_at):
             address = ClientAddress.objects.select_related("client").get(match_key=match_key(message.address))
-            address.client.opt_out(message.sender, at=written_at, address=address)
+            address.client.opt_out(
+                message.sender, at=written_at, address=address, source=OptOutSource.MESSAGE
+            )
             opted_out.add(client)
         elif message.consent is Consent.OPT_IN and client in opted_out:
             Client.objects.get(pk=client).opt_in(message.sender, at=written_at)

@@ -20,7 +20,7 @@ from relais.conversations.errors import CannotSend, StateConflict
 from relais.conversations.events import Author
 from relais.conversations.outbound_files import SendFilesMixin, stored_files
 from relais.conversations.outgoing_text import clean_message, held_until
-from relais.conversations.service_window import send_obstacle
+from relais.conversations.service_window import is_template, send_obstacle
 from relais.conversations.states import Situation
 from relais.files.uploads import OutgoingFile
 from relais.text import has_visible_characters, sanitize_for_postgres
@@ -184,7 +184,7 @@ class SendMixin(SendFilesMixin):
         old = locked.deliveries.get(event=event)
         if old.state not in ("failed", "refused", "uncertain"):
             raise StateConflict(locked, _("Ce message est déjà parti."))
-        locked._check_window(at, is_template="content_sid" in event.metadata)
+        locked._check_window(at, is_template=is_template(event))
         delivery = locked._create_outgoing(
             "agent_message",
             event.body,

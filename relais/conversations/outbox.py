@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from relais.conversations.delivery_states import claim_deliveries
+from relais.conversations.delivery_states import claim_deliveries, withholding_reason
 from relais.conversations.models import MessageDelivery
 from relais.conversations.querysets import MessageDeliveryQuerySet
 from relais.conversations.send_rate_limit import RateLimit, SendBudget
@@ -56,7 +56,7 @@ class ClaimedBatch:
     """The database's time of the poll."""
     claimed: list[MessageDelivery] = field(default_factory=list)
     withheld: list[MessageDelivery] = field(default_factory=list)
-    """Written under an old epoch, before a take-over or the end: `MessageDelivery.claim` refuses them one by one."""
+    """May not leave any more (`withholding_reason`): `MessageDelivery.claim` refuses them one by one."""
     skipped_senders: bool = False
     """It passed by the rows of senders without tokens."""
     wait_seconds: float | None = None
@@ -102,7 +102,7 @@ def claim_batch(
     selected = _select(budgets, _lock_due(due, empty, limit, budgets), automatic_limit)
     still_due = MessageDelivery.objects.due(at).filter(pk__in=selected.ids)
     deliveries = list(still_due.select_related("event", "conversation__address"))
-    batch.withheld = [each for each in deliveries if each.epoch not in (None, each.conversation.epoch)]
+    batch.withheld = [each for each in deliveries if withholding_reason(each, each.conversation, at=at)]
     batch.claimed = claim_deliveries(
         [each for each in deliveries if each not in batch.withheld], by=by, at=at
     )

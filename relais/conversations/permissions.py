@@ -20,6 +20,7 @@ from relais.accounts.models import User
 from relais.conversations.querysets import HELD, WAITING, WITH_BOT
 from relais.conversations.service_window import send_obstacle
 from relais.conversations.states import Situation
+from relais.conversations.twilio_errors import twilio_error
 
 if TYPE_CHECKING:
     from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
@@ -105,6 +106,8 @@ def permissions_for(conversation: Conversation, user: User, *, at: datetime) -> 
 def is_resendable(event: ConversationEvent, delivery: MessageDelivery) -> bool:
     """Whether a message offers « Renvoyer » at all, to whoever `may_resend`."""
     is_problem = delivery.state in PROBLEM_STATES and delivery.reason not in FINAL_REASONS
+    if delivery.state == "failed" and not twilio_error(delivery.error_code).resend_helps:
+        return False
     return is_problem and not event.is_to_other and not event.resends.all()
 
 

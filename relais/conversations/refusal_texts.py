@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 
+from relais.clients.models import OptOutSource
 from relais.conversations.states import Situation
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
 
@@ -22,6 +23,15 @@ def conflict_sentence(conversation: Conversation) -> str:
     if not conversation.is_open:
         return _("Cette conversation est terminée. Le prochain message du client en ouvrira une autre.")
     return _("La conversation a changé entre-temps. Rechargez la page.")
+
+
+def write_blocked_sentence(reason: str, opt_out_source: str = "") -> str:
+    """Why the composer is closed to the holder, and how it opens again."""
+    if reason == "opted_out" and opt_out_source == OptOutSource.BLOCKED:
+        return _(
+            "Ce client a bloqué notre numéro : WhatsApp ne lui remet plus rien. Il faut qu'il écrive le premier."
+        )
+    return refusal_sentence(reason)
 
 
 def refusal_sentence(code: str) -> str:

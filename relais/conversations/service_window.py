@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Max
 
 if TYPE_CHECKING:
-    from relais.conversations.models import Conversation
+    from relais.conversations.models import Conversation, ConversationEvent
 
 SERVICE_WINDOW = timedelta(hours=24)
 """Free text is accepted this long after the client's last message."""
@@ -36,6 +36,24 @@ def send_obstacle(conversation: Conversation, window_closes_at: datetime | None,
     if conversation.opted_out_since():
         return "opted_out"
     return "" if window_closes_at and at < window_closes_at else "window_closed"
+
+
+def leaving_obstacle(conversation: Conversation, event: ConversationEvent, *, at: datetime) -> str:
+    """Why a message that was accepted may not leave now, as `send_obstacle`: it may have waited in the outbox.
+
+    Mostly without a query. An approved template may leave when the window is closed.
+    """
+    last = conversation.last_inbound_at
+    is_accepted = is_template(event) or (last is not None and at < last + SERVICE_WINDOW)
+    if is_accepted and not conversation.address.opted_out_at:
+        return ""
+    obstacle = send_obstacle(conversation, conversation.window_closes_at(), at=at)
+    return "" if obstacle == "window_closed" and is_template(event) else obstacle
+
+
+def is_template(event: ConversationEvent) -> bool:
+    """A template that WhatsApp approved, which the window does not concern."""
+    return "content_sid" in event.metadata
 
 
 def row_window_closes_at(conversation: Conversation) -> datetime | None:

@@ -3,4 +3,4 @@
 from django.dispatch import Signal
 
 delivery_failed = Signal()
-"""Sent with `delivery` when a message has failed for good."""
+"""Sent with `delivery` when a message has failed for good, or was withheld when it should have left."""

@@ -27,6 +27,12 @@ PHONE_NUMBER_FIELD = "WaId"
 OPT_OUT_FIELD = "OptOutType"
 """STOP, START or HELP when Twilio's Advanced Opt-Out matches a keyword. Documented for messaging services."""
 
+CHANNEL_BLOCK_PATTERN = (
+    r"\b(blocked by (the )?user|user (has )?(blocked|opted out|unsubscribed)|opted[- ]out)\b"
+)
+"""In `ChannelStatusMessage` of a failed message: the client refuses our messages, whatever the error code. The field
+is documented as a text for people; its wording is not."""
+
 OPT_OUT_KEYWORDS_ARE_KNOWN = True
 """Opt-out keywords where Twilio reports no OptOutType are those of `inbound/opt_out.py`. Twilio's default keywords that
 also answer a bot's question (cancel, end, quit) are left out: if one of them did opt the client out, Twilio rejects the

@@ -29,8 +29,8 @@ from twilio.rest import Client
 from relais.clients.addresses import canonical_address
 from relais.clients.models import known_address_form
 from relais.conversations.media_limits import MAX_MEDIA_PER_MESSAGE
+from relais.conversations.twilio_errors import error_sentence, error_text, parse_error_code
 from relais.whatsapp.backoff import retry_after_seconds
-from relais.whatsapp.error_sentences import error_sentence, parse_error_code
 
 log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_SECONDS = 5
@@ -76,7 +76,7 @@ class TwilioRefused(Exception):
     def __init__(self, code: int | None, sentence: str = "") -> None:
         self.code = code
         self.sentence = sentence or error_sentence(code)
-        super().__init__(gettext(self.sentence))
+        super().__init__(gettext(sentence) if sentence else error_text(code))
 
 
 class RetryLater(Exception):

@@ -6,9 +6,10 @@ import pytest
 from playwright.sync_api import expect
 
 from relais.conversations.events import BOT
-from relais.conversations.inbound_messages import InboundMedia
+from relais.conversations.inbound_messages import Consent, InboundMedia
 from relais.conversations.media_limits import MEDIA_GIVEN_UP
 from relais.conversations.models import Conversation, Media
+from relais.whatsapp.inbound.status_callbacks import fail_delivery
 from tests.browser import Browsers, expect_live
 from tests.cast import messages_to_client
 
@@ -338,5 +339,24 @@ def test_all_pages_have_the_same_width(run_story, nadia):
             left, _top, right, _bottom = box_of(page.locator(".page"))
             widths[path] = (left, right)
         assert len(set(widths.values())) == 1, widths
+
+    run_story(story)
+
+
+def test_the_composer_closes_when_the_client_refuses_our_messages_and_opens_when_he_writes(
+    run_story, awa, chat, held_by_awa, fatou_writes, clock
+):
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
+        expect_live(page)
+        delivery = held_by_awa.deliveries.get()
+        fail_delivery(delivery, code=63014, at=clock.passes(seconds=1))
+        expect(page.locator("#composer")).to_contain_text("a bloqué notre numéro")
+        expect(message_field(page)).to_have_count(0)
+        expect(page.locator("#client")).to_contain_text("le client a bloqué notre numéro")
+        fatou_writes("Me revoilà")
+        expect(message_field(page)).to_be_visible()
+        fatou_writes("STOP", consent=Consent.OPT_OUT)
+        expect(page.locator("#composer")).to_contain_text("ne plus recevoir de messages")
 
     run_story(story)

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 
 from relais.accounts.models import Team, User
 from relais.action_errors import ActionRefused
+from relais.clients.models import opt_out_label
 from relais.company import messenger
 from relais.conversations import event_text, fragments, timeline
 from relais.conversations.dashboard_stats import dashboard_stats
@@ -22,7 +23,7 @@ from relais.conversations.event_types import EventType
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.conversations.permissions import assignable_agents, permissions_for
 from relais.conversations.querysets import ConversationQuerySet
-from relais.conversations.refusal_texts import refusal_sentence
+from relais.conversations.refusal_texts import write_blocked_sentence
 from relais.conversations.timeline import TimelineCursor
 from relais.conversations.views import lists
 from relais.conversations.views.responses import dialog_response, get_conversation
@@ -163,11 +164,13 @@ def _panels_context(request: AgentRequest, conversation: Conversation) -> dict[s
     permissions = permissions_for(conversation, request.user, at=at)
     draft = draft_of(request.user, conversation)
     blocked_by = permissions.write_blocked_by
+    opted_out_since = conversation.opted_out_since()
+    opt_out_source = conversation.client.opt_out_source(conversation.sender) if opted_out_since else ""
     return {
         "conversation": conversation,
         "client": conversation.client,
         "permissions": permissions,
-        "write_blocked_reason": refusal_sentence(blocked_by) if blocked_by else "",
+        "write_blocked_reason": write_blocked_sentence(blocked_by, opt_out_source) if blocked_by else "",
         "max_characters": MAX_MESSAGE_CHARACTERS,
         "accepted_files": accept_attribute(),
         "max_files": MAX_FILES_PER_SEND,
@@ -175,7 +178,8 @@ def _panels_context(request: AgentRequest, conversation: Conversation) -> dict[s
         "ref": secrets.token_urlsafe(16),
         "saved_draft": draft.text if draft else "",
         "draft_read_at": at,
-        "opted_out_since": conversation.opted_out_since(),
+        "opted_out_since": opted_out_since,
+        "opt_out_label": opt_out_label(opt_out_source),
         "tags": conversation.tag_labels(),
         "other_conversations": _other_conversations(request.user, conversation),
         "successor": _successor(request.user, conversation),

@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 from prometheus_client import REGISTRY
 
+from relais.conversations.twilio_errors import error_text
 from relais.ops.disk_thresholds import CRITICAL_FREE_BYTES, LOW_FREE_BYTES
 from relais.ops.job_progress import JobProgress, periodic_intervals
 from relais.ops.status_thresholds import MAX_UNSENT_SECONDS
@@ -28,7 +29,6 @@ from relais.ops.watch.metrics_store import metrics_store
 from relais.ops.watch.snapshot import DAY, FIFTEEN_MINUTES, HOUR, StatusSnapshot
 from relais.web.templatetags.relais import duration
 from relais.web.times import format_seconds
-from relais.whatsapp.error_sentences import error_sentence
 from relais.whatsapp.reconcile.status import reconciliation_status
 from relais.whatsapp.webhook_urls import STUDIO_HOOKS
 
@@ -209,8 +209,8 @@ def _check_send_results(snapshot: StatusSnapshot, title: str) -> StatusCheck:
             "n": failed.count,
             "sent": sent.count,
         }
-        why = error_sentence(int(code)) if code.isdigit() else ""
-        advice = (_("Surtout l'erreur %(code)s : %(why)s") % {"code": code, "why": _(why)}) if why else ""
+        why = error_text(int(code)) if code.isdigit() else ""
+        advice = (_("Surtout l'erreur %(code)s : %(why)s") % {"code": code, "why": why}) if why else ""
         return StatusCheck(
             title, sentence, Level.ATTENTION, advice, "/dashboard/conversations?status=trouble"
         )

@@ -6,6 +6,7 @@ Idempotent: late, repeated, reordered and unknown updates change nothing that th
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,11 +16,12 @@ from django.db import transaction
 from django.db.models import Q
 
 from relais.clients.addresses import InvalidAddress, canonical_address, match_key
-from relais.clients.models import ClientAddress
+from relais.clients.models import ClientAddress, OptOutSource
+from relais.conversations.events import SYSTEM
 from relais.conversations.models import Conversation, MessageDelivery
+from relais.conversations.twilio_errors import error_sentence, is_opt_out, parse_error_code
 from relais.text import parse_primary_key
-from relais.whatsapp.assumptions import ACCEPTED_STATUSES, FAILED_STATUSES
-from relais.whatsapp.error_sentences import OPT_OUT_ERROR_CODES, error_sentence, parse_error_code
+from relais.whatsapp.assumptions import ACCEPTED_STATUSES, CHANNEL_BLOCK_PATTERN, FAILED_STATUSES
 from relais.whatsapp.inbound.params import Params
 from relais.whatsapp.reconcile import studio_messages
 
@@ -36,6 +38,8 @@ class StatusUpdate:
     to: str
     ref: str
     """The id of our delivery, from the callback URL's query; empty when we did not send the message."""
+    channel_message: str = ""
+    """What WhatsApp said of a failure, in words."""
 
     @property
     def delivery_id(self) -> int | None:
@@ -51,6 +55,7 @@ def parse_status_update(params: Params, *, query: str) -> StatusUpdate:
         code=parse_error_code(params.text("ErrorCode")),
         to=params.text("To"),
         ref=parse_qs(query).get("ref", [""])[0],
+        channel_message=params.text("ChannelStatusMessage"),
     )
 
 
@@ -60,38 +65,73 @@ def apply_status_updates(updates: Sequence[StatusUpdate], *, at: datetime) -> No
     for update in updates:
         delivery = deliveries.find(update)
         if delivery is not None:
-            apply_status(delivery, update.status, sid=update.sid, code=update.code, at=at)
+            apply_status(
+                delivery,
+                update.status,
+                sid=update.sid,
+                code=update.code,
+                channel_message=update.channel_message,
+                at=at,
+            )
             deliveries.add_sid(delivery)
         elif not update.ref:
             studio_messages.schedule_lookup(update.sid)
 
 
-def apply_status(delivery: MessageDelivery, status: str, *, sid: str, code: int | None, at: datetime) -> None:
+def apply_status(
+    delivery: MessageDelivery,
+    status: str,
+    *,
+    sid: str,
+    code: int | None,
+    at: datetime,
+    channel_message: str = "",
+) -> None:
     if status in ("delivered", "read"):
         delivery.advance(status, at=at, sid=sid)
     elif status in ACCEPTED_STATUSES:
         delivery.advance("sent", at=at, sid=sid)
     elif status in FAILED_STATUSES:
-        fail_delivery(delivery, code=code, at=at, sid=sid)
+        fail_delivery(delivery, code=code, at=at, sid=sid, channel_message=channel_message)
 
 
 @transaction.atomic
 def fail_delivery(
-    delivery: MessageDelivery, *, code: int | None, at: datetime, sid: str | None = None, error: str = ""
+    delivery: MessageDelivery,
+    *,
+    code: int | None,
+    at: datetime,
+    sid: str | None = None,
+    error: str = "",
+    channel_message: str = "",
 ) -> None:
     has_changed = delivery.mark_failed(at=at, code=code, error=error or error_sentence(code), sid=sid)
-    if has_changed and code in OPT_OUT_ERROR_CODES:
-        _record_opt_out(delivery, at)
+    if has_changed and (source := _opt_out_source(code, channel_message)):
+        _record_opt_out(delivery, source, at)
 
 
-def _record_opt_out(delivery: MessageDelivery, at: datetime) -> None:
+def _opt_out_source(code: int | None, channel_message: str) -> str:
+    """By which sign the client refuses our messages; empty if the failure does not say so."""
+    if is_opt_out(code):
+        return str(code)
+    is_refused = re.search(CHANNEL_BLOCK_PATTERN, channel_message, re.IGNORECASE)
+    return OptOutSource.CHANNEL_STATUS if is_refused else ""
+
+
+def _record_opt_out(delivery: MessageDelivery, source: str, at: datetime) -> None:
     """For this number of ours only, and not if the client has written to it since: the callback may be late."""
     conversation = delivery.conversation
     channel = Conversation.objects.filter(client=conversation.client_id, sender=conversation.sender)
     if channel.filter(last_inbound_at__gt=at).exists():
         return
     address = ClientAddress.objects.filter(match_key=match_key(delivery.recipient)).first()
-    conversation.client.opt_out(conversation.sender, at=at, address=address or conversation.address)
+    if conversation.client.opted_out_since(conversation.sender):
+        return
+    conversation.client.opt_out(
+        conversation.sender, at=at, address=address or conversation.address, source=source
+    )
+    # So that open pages close their composer, and the history says why.
+    conversation.append_event("error", by=SYSTEM, at=at, metadata={"opted_out": source}, is_activity=False)
 
 
 class _LockedDeliveries:

@@ -12,8 +12,8 @@ from procrastinate.contrib.django import app
 from relais.clients.addresses import InvalidAddress, canonical_address, match_key
 from relais.conversations.events import BOT
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
+from relais.conversations.twilio_errors import error_sentence
 from relais.whatsapp.assumptions import FAILED_STATUSES
-from relais.whatsapp.error_sentences import error_sentence
 
 if TYPE_CHECKING:
     from relais.whatsapp import client

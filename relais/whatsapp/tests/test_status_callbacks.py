@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from relais.clients.models import ClientAddress
+from relais.clients.models import ClientAddress, OptOut
+from relais.conversations.event_text import event_sentence
 from relais.conversations.events import SYSTEM
 from relais.conversations.models import Conversation, MessageDelivery
 from relais.whatsapp.inbound import batch_connection
@@ -56,6 +57,45 @@ def test_a_client_who_blocked_us_is_opted_out(twilio, delivery_in_flight, clock)
     delivery_in_flight.mark_sent("SM" + "a" * 32, at=clock.now)
     send_status(twilio, "failed", ErrorCode="63014")
     assert Conversation.objects.get().address.opted_out_at
+
+
+@pytest.mark.parametrize(
+    ("fields", "source"),
+    [
+        ({"ErrorCode": "21610"}, "21610"),
+        ({"ErrorCode": "63014"}, "63014"),
+        ({"ErrorCode": "63013", "ChannelStatusMessage": "Message blocked by user"}, "channel_status"),
+        ({"ChannelStatusMessage": "The user has opted out of messages"}, "channel_status"),
+    ],
+)
+def test_an_opt_out_has_its_source_and_a_line_in_the_history(
+    twilio, delivery_in_flight, clock, fields, source
+):
+    delivery_in_flight.mark_sent("SM" + "a" * 32, at=clock.now)
+    send_status(twilio, "failed", **fields)
+    send_status(twilio, "failed", **fields)
+    assert [opt_out.source for opt_out in OptOut.objects.all()] == [source]
+    line = delivery_in_flight.conversation.events.get(event_type="error")
+    assert line.metadata == {"opted_out": source}
+    assert "refuse nos messages" in event_sentence(line)
+
+
+@pytest.mark.parametrize("message", ["Channel provider internal error", "Not delivered: user unknown", ""])
+def test_another_failure_of_the_channel_is_no_opt_out(twilio, delivery_in_flight, clock, message):
+    delivery_in_flight.mark_sent("SM" + "a" * 32, at=clock.now)
+    send_status(twilio, "failed", ErrorCode="63012", ChannelStatusMessage=message)
+    assert not OptOut.objects.exists()
+
+
+def test_the_next_message_of_a_client_who_had_blocked_us_undoes_it(
+    twilio, delivery_in_flight, fatou_sends, clock
+):
+    delivery_in_flight.mark_sent("SM" + "a" * 32, at=clock.now)
+    send_status(twilio, "failed", ErrorCode="63014")
+    fatou_sends("STOP")
+    assert OptOut.objects.exists()
+    fatou_sends("Me revoilà")
+    assert not OptOut.objects.exists()
 
 
 def test_a_repeated_failure_does_not_opt_out_a_client_who_has_written_since(

@@ -4,7 +4,7 @@ import { initComposer } from "./composer.js";
 import { chatElement } from "./open_conversation.js";
 import { WINDOW_WARNING_MS } from "./service_window.js";
 
-const STATE_CHANGING_EVENT = /\bline--(agent_|conversation_|flow_|timeout|menu_choice|free_input|note|tags_|snooze)/;
+const STATE_CHANGING_EVENT = /\bline--(agent_|conversation_|flow_|timeout|menu_choice|free_input|note|tags_|snooze|error)/;
 const WINDOW_CHECK_INTERVAL_MS = 15_000;
 const $ = (id) => document.getElementById(id);
 
