@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from tests.cast import FATOU, OUR_NUMBER, Clock, new_sid
 
-pytest_plugins = ["tests.web_server", "tests.browser"]
+pytest_plugins = ["tests.database", "tests.web_server", "tests.browser"]
 
 
 @pytest.fixture
@@ -124,16 +124,3 @@ def held_by_awa(with_bot: Any, awa: Any, clock: Clock) -> Any:
 def ended(held_by_awa: Any, awa: Any, clock: Clock) -> Any:
     held_by_awa.close(awa, at=clock.passes(minutes=3))
     return held_by_awa
-
-
-@pytest.fixture(autouse=True)
-def empty_job_tables(request: pytest.FixtureRequest) -> None:
-    """Django does not empty Procrastinate's tables between tests that commit."""
-    marker = request.node.get_closest_marker("django_db")
-    commits = "transactional_db" in request.fixturenames or bool(marker and marker.kwargs.get("transaction"))
-    if commits:
-        from django.db import connection
-
-        request.getfixturevalue("transactional_db")
-        with connection.cursor() as cursor:
-            cursor.execute("truncate procrastinate_jobs, procrastinate_workers cascade")
