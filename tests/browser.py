@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -91,6 +92,11 @@ class SharedBrowser:
         finally:
             for context in browser.contexts:
                 context.close()
+            # Requests that a story held and never answered wait for ever: collected as garbage, they would log an error
+            # in any later test.
+            for task in asyncio.all_tasks(browser._loop):
+                if getattr(task.get_coro(), "__name__", "") == "_on_route":
+                    task.cancel()
 
     def _launched(self) -> Browser:
         if self._playwright is None:
