@@ -26,8 +26,8 @@ CHROMIUM_OPTIONS = [
     "--disable-sync",
 ]
 
-# On a busy machine with two processors a browser sometimes needs five seconds to show a page.
-expect.set_options(timeout=15_000)
+# On a busy machine with two processors a browser sometimes needs many seconds to show a page.
+expect.set_options(timeout=30_000)
 
 
 class Browsers:

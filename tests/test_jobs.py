@@ -18,13 +18,13 @@ def test_slow_jobs_leave_a_thread_for_the_heartbeats(monkeypatch):
 
     class Sender:
         def run(self):
-            finished.wait(5)
+            finished.wait(60)
 
         def stop(self):
             finished.set()
 
     async def slow_jobs(stop):
-        await asyncio.gather(*(asyncio.to_thread(finished.wait, 5) for _ in range(jobs.MAX_RUNNING_JOBS)))
+        await asyncio.gather(*(asyncio.to_thread(finished.wait, 60) for _ in range(jobs.MAX_RUNNING_JOBS)))
 
     def write_heartbeat(sender):
         heartbeats.append(time.monotonic())
@@ -38,7 +38,7 @@ def test_slow_jobs_leave_a_thread_for_the_heartbeats(monkeypatch):
     monkeypatch.setattr("relais.ops.health.HEARTBEAT_INTERVAL_SECONDS", 0.05)
     started_at = time.monotonic()
     assert asyncio.run(jobs._run()) == 0
-    assert heartbeats[-1] - started_at < 3
+    assert heartbeats[-1] - started_at < 30
 
 
 def test_each_periodic_job_names_a_task_that_exists():

@@ -156,7 +156,7 @@ class SignedInUser:
     def __init__(self, desk: RelaisInstance, email: str, password: str) -> None:
         self.desk = desk
         self.http = requests.Session()
-        self.http.get(f"{desk.url}/accounts/login/", timeout=10)
+        self.http.get(f"{desk.url}/accounts/login/", timeout=30)
         response = self.http.post(
             f"{desk.url}/accounts/login/",
             data={
@@ -165,7 +165,7 @@ class SignedInUser:
                 "csrfmiddlewaretoken": self.http.cookies["csrftoken"],
             },
             headers={"Referer": f"{desk.url}/accounts/login/"},
-            timeout=10,
+            timeout=30,
         )
         assert "/accounts/login" not in response.url, response.text
 
@@ -176,7 +176,7 @@ class SignedInUser:
             "Referer": self.desk.url,
         }
         path = f"{self.desk.url}/dashboard/chat/{conversation}/{verb}"
-        return self.http.post(path, data=fields, headers=headers, timeout=10, allow_redirects=False)
+        return self.http.post(path, data=fields, headers=headers, timeout=30, allow_redirects=False)
 
 
 def is_ready(url: str) -> bool:

@@ -47,7 +47,7 @@ def held(desk_and_double):
         client,
     )
     assert awa.post_action("take-over", conversation).json()["success"] is True
-    double.wait_for(lambda: double.texts_on_phone(client), timeout=20)
+    double.wait_for(lambda: double.texts_on_phone(client))
     return conversation, client
 
 
@@ -134,7 +134,7 @@ def test_jobs_is_killed_while_the_bot_answers_many_clients(desk_and_double):
     clients = [f"whatsapp:+2127{random.randrange(10**8):08d}" for _ in range(8)]
     for client in clients:
         double.client_writes(client, "bonjour", name="Fatou", wait=False)
-    double.wait_for(lambda: any(double.texts_on_phone(client) for client in clients), timeout=20)
+    double.wait_for(lambda: any(double.texts_on_phone(client) for client in clients))
     desk.kill("jobs")
     where_clients = " join client_addresses a on a.id = c.address_id where a.address = any(%s)"
     select_waiting = (

@@ -210,11 +210,9 @@ def test_a_page_that_lost_its_connection_catches_up(
         demo.kill("web")
         expect(awa.locator("#live-state")).not_to_have_attribute("data-state", "live")
         browsers.console_errors.clear()
-        expect(awa.locator("#live-state")).to_have_attribute("data-state", "live", timeout=30_000)
+        expect(awa.locator("#live-state")).to_have_attribute("data-state", "live")
         write_message(phone, FATOU, "pendant l'absence")
-        expect(awa.locator(".message--client .bubble__text").last).to_have_text(
-            "pendant l'absence", timeout=20_000
-        )
+        expect(awa.locator(".message--client .bubble__text").last).to_have_text("pendant l'absence")
 
     # The browser reports refused connections meanwhile; the page does nothing wrong.
     run_demo_story(story, allow_console_errors="ERR_CONNECTION|WebSocket|502")

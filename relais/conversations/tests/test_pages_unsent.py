@@ -304,8 +304,8 @@ def test_a_socket_whose_upgrade_hangs_times_out_visibly(run_story, awa, chat, he
         page = browsers.open_page(
             awa, chat, lambda page: page.add_init_script("window.WebSocket = class { close() {} };")
         )
-        expect(page.locator("#live-state")).to_have_attribute("data-state", "polling", timeout=10_000)
+        expect(page.locator("#live-state")).to_have_attribute("data-state", "polling")
         fatou_writes("M'entendez-vous ?")
-        expect(page.locator(".message").last).to_contain_text("M'entendez-vous ?", timeout=10_000)
+        expect(page.locator(".message").last).to_contain_text("M'entendez-vous ?")
 
     run_story(story)

@@ -18,7 +18,7 @@ class ControlClient:
         self.url = url
 
     def __call__(self, method: str, path: str, **options: object) -> requests.Response:
-        return requests.request(method, f"{self.url}/control/{path}", timeout=5, **options)  # type: ignore[arg-type]
+        return requests.request(method, f"{self.url}/control/{path}", timeout=30, **options)  # type: ignore[arg-type]
 
     def get(self, path: str) -> dict[str, object]:
         return dict(self("GET", path).json())
@@ -79,7 +79,7 @@ def test_long_polling_returns_as_soon_as_a_message_comes(
     thread = threading.Thread(target=lambda: waiting.append(control.get(f"changes?since={last}&wait=20")))
     thread.start()
     double.client_writes(fatou, "bonjour")
-    thread.join(5)
+    thread.join(30)
     assert [each["body"] for each in waiting[0]["messages"]] == ["bonjour"]  # type: ignore[attr-defined]
 
 

@@ -12,7 +12,7 @@ from relais.emulator.tests.conftest import COMPANY, FATOU
 from relais.emulator.tests.stub_desk import StubDesk
 
 
-def send(double: RunningDouble, desk: StubDesk, text: str = "Bonjour", timeout: float = 5) -> str:
+def send(double: RunningDouble, desk: StubDesk, text: str = "Bonjour", timeout: float = 30) -> str:
     message = double.sdk(timeout).messages.create(
         to=FATOU, from_=COMPANY, body=text, status_callback=f"{desk.url}/status?ref=r1"
     )
@@ -31,7 +31,7 @@ def test_too_many_requests_has_a_retry_after(double: RunningDouble, desk: StubDe
 def test_retry_after_is_a_header(double: RunningDouble) -> None:
     double.fault("list", "429", retry_after=2)
     url = f"{double.url}/2010-04-01/Accounts/{double.settings.account_sid}/Messages.json"
-    response = requests.get(url, auth=(double.settings.account_sid, double.settings.auth_token), timeout=5)
+    response = requests.get(url, auth=(double.settings.account_sid, double.settings.auth_token), timeout=30)
     assert (response.status_code, response.headers["retry-after"]) == (429, "2")
 
 
@@ -70,7 +70,8 @@ def test_a_response_the_caller_waits_for_until_its_timeout(
 ) -> None:
     double.fault("create", "no_answer", times=1, close=False)
     with pytest.raises(requests.exceptions.ReadTimeout):
-        send(double, desk, timeout=0.2)
+        send(double, desk, timeout=1)
+    double.wait_for(double.accepted)
     assert len(double.accepted()) == 1
     assert double.requests("create") == 1
 
@@ -196,7 +197,7 @@ def test_a_picture_may_be_redirected(double: RunningDouble, desk: StubDesk) -> N
     double.fault("media", "redirect", location=f"{desk.url}/brochure.pdf")
     here = message.media[0].url.replace("https://api.twilio.com", double.url)
     auth = (double.settings.account_sid, double.settings.auth_token)
-    response = requests.get(here, auth=auth, allow_redirects=False, timeout=5)
+    response = requests.get(here, auth=auth, allow_redirects=False, timeout=30)
     assert (response.status_code, response.headers["location"]) == (307, f"{desk.url}/brochure.pdf")
 
 

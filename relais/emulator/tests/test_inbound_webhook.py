@@ -50,14 +50,14 @@ def test_a_picture_has_a_url_that_requires_credentials(double: RunningDouble, de
     at_twilio = f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT_SID}/Messages/{message.sid}/Media/ME"
     assert params["MediaUrl0"].startswith(at_twilio)
     here = params["MediaUrl0"].replace("https://api.twilio.com", double.url)
-    assert requests.get(here, timeout=5).status_code == 401
-    response = requests.get(here, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5)
+    assert requests.get(here, timeout=30).status_code == 401
+    response = requests.get(here, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=30)
     assert (response.content, response.headers["content-type"]) == (b"\x89PNG rayure", "image/png")
     assert response.headers["content-disposition"] == (
         "inline; filename=\"rayure e.png\"; filename*=UTF-8''rayure%20%C3%A9.png"
     )
     assert (
-        requests.get(here + ".json", auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5).json()["parent_sid"]
+        requests.get(here + ".json", auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=30).json()["parent_sid"]
         == message.sid
     )
 

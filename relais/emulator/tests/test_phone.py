@@ -29,26 +29,26 @@ def simulator(double: RunningDouble, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 @pytest.mark.parametrize("path", ["", "/", "/static/main.js", "/api/state"])
 def test_every_response_has_security_headers(simulator: str, path: str) -> None:
-    response = requests.get(simulator + path, timeout=5)
+    response = requests.get(simulator + path, timeout=30)
     assert response.status_code == 200
     assert response.headers["content-security-policy"].startswith("default-src 'self';")
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
 def test_the_page_has_no_inline_script_or_style(simulator: str) -> None:
-    page = requests.get(simulator, timeout=5).text
+    page = requests.get(simulator, timeout=30).text
     assert "<style" not in page and " style=" not in page and " on" + "click" not in page
     assert page.count("<script") == page.count('<script type="module" src=')
 
 
 def test_the_state_names_the_company_and_the_clients(simulator: str) -> None:
-    state = requests.get(f"{simulator}/api/state", timeout=5).json()
+    state = requests.get(f"{simulator}/api/state", timeout=30).json()
     assert state["company"] == {"name": "Mercedes-Benz", "number": "+1 415 523 8886"}
     assert [each["number"] for each in state["people"]] == ["+212 6 12 34 56 78", "+225 07 08 09 1011"]
 
 
 def test_a_message_reaches_the_desk_signed(simulator: str, desk: StubDesk, double: RunningDouble) -> None:
-    response = requests.post(f"{simulator}/api/messages", json={"from": FATOU, "body": "bonjour"}, timeout=5)
+    response = requests.post(f"{simulator}/api/messages", json={"from": FATOU, "body": "bonjour"}, timeout=30)
     double.wait_until_idle()
     assert response.status_code == 200
     assert desk.calls[0].has_valid_signature
@@ -58,7 +58,7 @@ def test_a_message_reaches_the_desk_signed(simulator: str, desk: StubDesk, doubl
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
 def test_a_foreign_page_cannot_write(simulator: str, desk: StubDesk, headers: dict[str, str]) -> None:
     response = requests.post(
-        f"{simulator}/api/messages", json={"from": FATOU, "body": "x"}, headers=headers, timeout=5
+        f"{simulator}/api/messages", json={"from": FATOU, "body": "x"}, headers=headers, timeout=30
     )
     assert response.status_code == 403
     assert desk.calls == []
@@ -67,14 +67,14 @@ def test_a_foreign_page_cannot_write(simulator: str, desk: StubDesk, headers: di
 @pytest.mark.parametrize("content_type", ["image/svg+xml", "text/html", "application/x-msdownload", ""])
 def test_a_file_type_that_whatsapp_does_not_accept_is_refused(simulator: str, content_type: str) -> None:
     headers = {"Content-Type": content_type}
-    response = requests.post(f"{simulator}/api/uploads", data=b"x", headers=headers, timeout=5)
+    response = requests.post(f"{simulator}/api/uploads", data=b"x", headers=headers, timeout=30)
     assert response.status_code == 415
 
 
 def test_pictures_are_inline_and_other_files_attachments(simulator: str, double: RunningDouble) -> None:
     for content_type, disposition in (("image/png", "inline"), ("text/html", "attachment")):
         message = double.client_writes(FATOU, "", media=(b"<b>", content_type, "a"))
-        response = requests.get(f"{simulator}/api/media/{message.media[0].sid}", timeout=5)
+        response = requests.get(f"{simulator}/api/media/{message.media[0].sid}", timeout=30)
         assert response.headers["content-disposition"] == f'{disposition}; filename="a"'
 
 
@@ -82,7 +82,7 @@ def test_without_the_double_the_phone_is_offline(simulator: str, monkeypatch: py
     monkeypatch.setattr(
         phone, "configuration", lambda: phone.PhoneConfiguration("http://127.0.0.1:1", "Mercedes-Benz")
     )
-    response = requests.get(f"{simulator}/api/state", timeout=5)
+    response = requests.get(f"{simulator}/api/state", timeout=30)
     assert response.status_code == 502
     assert "pas de réseau" in response.json()["error"]
 

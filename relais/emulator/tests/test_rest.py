@@ -21,7 +21,7 @@ def test_a_created_message_has_all_fields(double: RunningDouble, fatou: str) -> 
         double.url + MESSAGES,
         data={"To": fatou, "From": COMPANY, "Body": "Bonjour é😀"},
         auth=(ACCOUNT_SID, AUTH_TOKEN),
-        timeout=5,
+        timeout=30,
     )
     assert response.status_code == 201
     resource = response.json()
@@ -68,7 +68,7 @@ def test_a_messaging_service_accepts_first(double: RunningDouble, fatou: str) ->
 def test_invalid_requests_are_refused_with_twilios_code(
     double: RunningDouble, form: dict[str, str], code: int
 ) -> None:
-    response = requests.post(double.url + MESSAGES, data=form, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5)
+    response = requests.post(double.url + MESSAGES, data=form, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=30)
     assert (response.status_code, response.json()["code"], response.json()["status"]) == (400, code, 400)
     assert set(response.json()) == {"code", "message", "more_info", "status"}
     assert double.accepted() == []
@@ -81,19 +81,19 @@ def test_1600_characters_are_accepted(double: RunningDouble, fatou: str) -> None
 
 @pytest.mark.parametrize("auth", [None, (ACCOUNT_SID, "wrong"), ("AC" + "9" * 32, AUTH_TOKEN)])
 def test_wrong_credentials_are_refused(double: RunningDouble, auth: tuple[str, str] | None) -> None:
-    response = requests.get(double.url + MESSAGES, auth=auth, timeout=5)
+    response = requests.get(double.url + MESSAGES, auth=auth, timeout=30)
     assert (response.status_code, response.json()["code"]) == (401, 20003)
 
 
 def test_another_account_is_404(double: RunningDouble) -> None:
     path = MESSAGES.replace(ACCOUNT_SID, "AC" + "9" * 32)
-    response = requests.get(double.url + path, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5)
+    response = requests.get(double.url + path, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=30)
     assert (response.status_code, response.json()["code"]) == (404, 20404)
 
 
 @pytest.mark.parametrize("path", ["/2010-04-01/Accounts.json", "/v1/Services", MESSAGES[:-5] + "/SM1.json"])
 def test_other_paths_of_twilio_are_404(double: RunningDouble, path: str) -> None:
-    response = requests.get(double.url + path, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5)
+    response = requests.get(double.url + path, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=30)
     assert (response.status_code, response.json()["code"]) == (404, 20404)
 
 
@@ -151,7 +151,7 @@ def test_a_queued_message_is_in_no_list_by_date(double: RunningDouble, fatou: st
 
 def test_an_invalid_date_is_refused(double: RunningDouble) -> None:
     response = requests.get(
-        double.url + MESSAGES, params={"DateSent>": "yesterday"}, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=5
+        double.url + MESSAGES, params={"DateSent>": "yesterday"}, auth=(ACCOUNT_SID, AUTH_TOKEN), timeout=30
     )
     assert response.status_code == 400
 

@@ -34,9 +34,9 @@ def test_it_prints_its_url_and_stops_on_sigterm(tmp_path: Path) -> None:
     process = emulator(tmp_path / "data", 0)
     assert process.stdout and process.stderr
     url = process.stdout.readline().split()[-1]
-    state = requests.get(f"{url}/control/state", timeout=5).json()
+    state = requests.get(f"{url}/control/state", timeout=30).json()
     process.send_signal(signal.SIGTERM)
-    out, errors = process.communicate(timeout=10)
+    out, errors = process.communicate(timeout=60)
     assert (process.returncode, out, errors) == (0, "", "")
     assert state["sender"] == COMPANY
     assert [each["name"] for each in state["people"]][:3] == ["Fatou Diallo", "Ibrahim Koné", "Salma Benali"]
@@ -45,7 +45,7 @@ def test_it_prints_its_url_and_stops_on_sigterm(tmp_path: Path) -> None:
 def test_a_port_in_use_is_reported_in_a_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         process = emulator(tmp_path / "data", taken.getsockname()[1])
-        out, errors = process.communicate(timeout=20)
+        out, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "cannot listen" in out and errors == ""
 

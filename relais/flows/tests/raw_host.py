@@ -53,7 +53,7 @@ class RawHost(threading.Thread):
         self._behaviour, self._address, self.url = behaviour, address, ""
         self._ready, self._answers = threading.Event(), set()
         self.start()
-        self._ready.wait(10)
+        self._ready.wait(30)
 
     def run(self):
         asyncio.run(self._serve())
@@ -86,7 +86,7 @@ class RawHost(threading.Thread):
 
     def stop(self):
         self._loop.call_soon_threadsafe(self._ended.set)
-        self.join(10)
+        self.join(30)
 
 
 @contextmanager

@@ -87,7 +87,7 @@ class Server:
         self.thread.join()
 
     def connect(self, sent=b""):
-        client = self.sockets.enter_context(socket.create_connection(("127.0.0.1", self.port), timeout=10))
+        client = self.sockets.enter_context(socket.create_connection(("127.0.0.1", self.port), timeout=30))
         if sent:
             client.sendall(sent)
         return client
@@ -395,7 +395,7 @@ def test_websockets_do_not_count_towards_it_and_stay_open(serve, monkeypatch):
         assert status_of(server.connect(PAGE)) == 200
         for each in sockets:
             each.send("here")
-            assert each.recv(timeout=10) == "here"
+            assert each.recv(timeout=30) == "here"
         assert len(server.table.websockets) == 20
     wait_until(lambda: not server.table.websockets)
 
@@ -413,7 +413,7 @@ def test_no_websocket_takes_a_place_of_a_hook(serve):
             "Sec-WebSocket-Version": "13",
             "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
         },
-        timeout=10,
+        timeout=30,
     )
     assert answer.status_code == 503
 

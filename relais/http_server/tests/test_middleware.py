@@ -20,7 +20,7 @@ def demo(settings, transactional_db):
 
 
 def send_request(web_server, path, *, method="GET", **options):
-    return requests.request(method, f"http://127.0.0.1:{web_server.port}{path}", timeout=10, **options)
+    return requests.request(method, f"http://127.0.0.1:{web_server.port}{path}", timeout=30, **options)
 
 
 class TestADemo:
@@ -50,7 +50,7 @@ class TestADemo:
 
 
 def _connect(web_server):
-    return socket.create_connection(("127.0.0.1", web_server.port), timeout=10)
+    return socket.create_connection(("127.0.0.1", web_server.port), timeout=30)
 
 
 @pytest.mark.parametrize("path", ["/accounts/login/", "/api/live", "/api/twilio/message", "/nowhere"])

@@ -21,7 +21,7 @@ def web_server(transactional_db, settings, tmp_path):
 
 
 def send_request(web_server, path, *, method="GET", **options):
-    return requests.request(method, f"http://127.0.0.1:{web_server.port}{path}", timeout=10, **options)
+    return requests.request(method, f"http://127.0.0.1:{web_server.port}{path}", timeout=30, **options)
 
 
 def test_files_with_a_hash_in_their_name_are_cached_for_ever(web_server):

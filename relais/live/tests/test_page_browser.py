@@ -66,10 +66,10 @@ def test_without_sockets_the_page_says_so_and_polls(run_story, awa, held_by_awa,
             lambda page: page.route_web_socket(re.compile("/live"), lambda socket: socket.close()),
         )
         state = page.locator("#live-state")
-        expect(state).to_have_attribute("data-state", "polling", timeout=15_000)
+        expect(state).to_have_attribute("data-state", "polling")
         expect(state).to_have_text("Hors direct : actualisation toutes les 5 s")
         fatou_writes("M'entendez-vous ?")
-        expect(page.locator(".message").last).to_contain_text("M'entendez-vous ?", timeout=15_000)
+        expect(page.locator(".message").last).to_contain_text("M'entendez-vous ?")
 
     run_story(story)
 

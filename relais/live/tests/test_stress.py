@@ -146,7 +146,7 @@ def twilio_calls(web_server, number):
         f"http://127.0.0.1:{web_server.port}{path}",
         data=params,
         headers={"X-Twilio-Signature": signature},
-        timeout=10,
+        timeout=30,
     )
     assert response.status_code == 200
 

@@ -15,7 +15,7 @@ STUBS = Path(__file__).with_name("stubs.py")
 _OWN_PREFIXES = ("TWILIO_", "RELAIS_", "STUDIO_", "DATABASE_URL", "PUBLIC_BASE_URL", "EMAIL_URL")
 
 
-def until(condition: Callable[[], object], *, timeout: float = 20, what: str = "") -> None:
+def until(condition: Callable[[], object], *, timeout: float = 60, what: str = "") -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, f"timed out waiting for: {what}"
@@ -59,7 +59,7 @@ class Desk:
     def signal(self, signum: int) -> None:
         self.process.send_signal(signum)
 
-    def exit_code(self, timeout: float = 15) -> int:
+    def exit_code(self, timeout: float = 60) -> int:
         return self.process.wait(timeout)
 
     def starts_of(self, child: str) -> list[int]:

@@ -23,7 +23,7 @@ def relais(tmp_path_factory):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
 
     run.data = data

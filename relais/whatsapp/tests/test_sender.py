@@ -74,7 +74,7 @@ def test_while_twilio_is_away_nothing_is_lost(conversation, double):
     with running_sender():
         with double.unreachable():
             double.wait_for(lambda: MessageDelivery.objects.get(pk=delivery.pk).attempt >= 1)
-        double.wait_for(lambda: state_of(delivery) == "delivered", timeout=20)
+        double.wait_for(lambda: state_of(delivery) == "delivered")
     assert len(double.accepted()) == 1
 
 

@@ -59,7 +59,7 @@ class PhoneAtTwilio(Phone):
             request.url,
             data=request.body.encode(),
             headers={"Content-Type": request.content_type},
-            timeout=10,
+            timeout=30,
         )
         assert answer.status_code == 200, (call, answer.text)
         return RequestResult(call.ref, answer.status_code, answer.headers["content-type"], answer.text)

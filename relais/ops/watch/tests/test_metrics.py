@@ -167,7 +167,7 @@ def server(transactional_db):
 
 
 def scrape(server, **headers):
-    return requests.get(f"http://127.0.0.1:{server.port}/metrics", headers=headers, timeout=10)
+    return requests.get(f"http://127.0.0.1:{server.port}/metrics", headers=headers, timeout=30)
 
 
 @pytest.mark.django_db(transaction=True)
