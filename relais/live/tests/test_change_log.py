@@ -112,7 +112,7 @@ class TestPage:
         before = web_server.live.lists.change_log.complete_since
         with connection.cursor() as cursor:
             cursor.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'listen%' or query = 'select 1'"
+                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'relais listen'"
             )
         wait_until(lambda: web_server.live.lists.change_log.complete_since > before)
         assert web_server.open_socket(awa, f"/live?position={position}").next_frame() == {"kind": "refresh"}
