@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -180,3 +181,18 @@ def run_story(
 def expect_live(*pages: Page) -> None:
     for page in pages:
         expect(page.locator("#live-state")).to_have_attribute("data-state", "live")
+
+
+@contextmanager
+def processor_time(page: Page) -> Iterator[Callable[[], float]]:
+    """A function that gives the milliseconds that the page's main thread used within the block, however busy the machine."""
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def used() -> float:
+        metrics = {each["name"]: each["value"] for each in devtools.send("Performance.getMetrics")["metrics"]}
+        return 1000 * float(metrics["TaskDuration"])
+
+    before, measured = used(), []
+    yield lambda: measured[0]
+    measured.append(used() - before)

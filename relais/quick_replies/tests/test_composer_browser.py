@@ -8,12 +8,13 @@ from playwright.sync_api import expect
 
 from relais.quick_replies.models import QuickReply
 from tests.accessibility import NARROW, THEMES, WIDE, in_theme, violations
-from tests.browser import Browsers, expect_live
+from tests.browser import Browsers, expect_live, processor_time
 from tests.cast import messages_to_client
 from tests.web_server import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock_starts_now")]
-MAX_LIST_MILLISECONDS = 100
+MAX_PROCESSOR_MS, MAX_MEDIAN_MS = 100, 500
+"""Of the page's processor time, and until it is painted: that is generous, for a machine that runs other tests, too."""
 TIME_TO_LIST = """
 (letter) => new Promise((resolve) => {
   const list = document.querySelector("[data-reply-list] [role=listbox]");
@@ -210,8 +211,11 @@ def test_the_list_is_there_within_100_ms(run_story, awa, chat, create_reply):
         expect_live(page)
         field_of(page).press_sequentially("/r")
         expect(options_of(page)).to_have_count(20)
-        times = [page.evaluate(TIME_TO_LIST, letter) for letter in "eponse-1"]
-        assert statistics.median(times) <= MAX_LIST_MILLISECONDS, times
+        with processor_time(page) as used:
+            times = [page.evaluate(TIME_TO_LIST, letter) for letter in "eponse-1"]
+        print(f"processor time per letter: {used() / len(times):.1f} ms, until it is painted: {times}")
+        assert 0 < used() / len(times) <= MAX_PROCESSOR_MS
+        assert statistics.median(times) <= MAX_MEDIAN_MS, times
 
     run_story(story)
 
