@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.http import Http404
+
 
 class ActionRefused(Exception):
     """A verb that changed nothing; `code` is what programs read."""
@@ -15,6 +17,14 @@ class NotAllowed(ActionRefused):
 
     code = "forbidden"
     http_status = 403
+
+
+class NotFound(Http404):
+    """A 404 that says what is missing."""
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
+        super().__init__(sentence)
 
 
 class InvalidField(ActionRefused):

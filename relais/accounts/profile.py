@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -14,6 +14,7 @@ from relais.accounts.forms import ProfileForm
 from relais.accounts.models import User, UserPhoto
 from relais.accounts.permissions import AuthenticatedRequest, role_required
 from relais.accounts.roles import Role
+from relais.action_errors import NotFound
 
 PHOTO_CACHE_SECONDS = 365 * 24 * 3600
 """The URL of a photo changes with it."""
@@ -35,7 +36,9 @@ def profile(request: AuthenticatedRequest) -> HttpResponse:
 @login_required
 @require_safe
 def photo(request: HttpRequest, pk: int) -> HttpResponse:
-    photo = get_object_or_404(UserPhoto, pk=pk)
+    photo = UserPhoto.objects.filter(pk=pk).first()
+    if photo is None:
+        raise NotFound(_("Cette personne n'a pas de photo."))
     response = HttpResponse(bytes(photo.image), content_type="image/webp")
     response["X-Content-Type-Options"] = "nosniff"
     response["Cache-Control"] = f"private, max-age={PHOTO_CACHE_SECONDS}, immutable"

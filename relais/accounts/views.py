@@ -10,7 +10,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.db.models.functions import Lower
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -20,6 +20,7 @@ from relais.accounts.forms import InvitationForm, UserForm
 from relais.accounts.invitation import invite_by_email, password_link
 from relais.accounts.models import LastSuperAdmin, User
 from relais.accounts.permissions import MANAGE_USERS, AuthenticatedRequest, role_required
+from relais.action_errors import NotFound
 
 LINK_SESSION_KEY = "password_link"
 """Keeps a link in the session until the next page has shown it."""
@@ -46,13 +47,20 @@ def invite(request: AuthenticatedRequest) -> HttpResponse:
 
 @role_required(MANAGE_USERS)
 def user(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-    person = get_object_or_404(User.objects.select_related("team"), pk=pk)
+    person = _get_person(pk)
     form = UserForm(request.POST or None, initial=_initial(person))
     if form.is_valid() and _apply_or_show_error(request, lambda: form.save(person, by=request.user)):
         messages.success(request, _("Enregistré."))
         return redirect("users")
     context = {"person": person, "form": form, "link": request.session.pop(LINK_SESSION_KEY, {}).get(str(pk))}
     return render(request, "accounts/user.html", context, status=422 if form.is_bound else 200)
+
+
+def _get_person(pk: int) -> User:
+    person = User.objects.select_related("team").filter(pk=pk).first()
+    if person is None:
+        raise NotFound(_("Cet utilisateur n'existe pas."))
+    return person
 
 
 def _initial(person: User) -> dict[str, Any]:
@@ -64,7 +72,7 @@ def user_action(action: Callable[[AuthenticatedRequest, User], HttpResponse]) ->
     @require_POST
     @wraps(action)
     def view(request: AuthenticatedRequest, pk: int) -> HttpResponse:
-        return action(request, get_object_or_404(User, pk=pk))
+        return action(request, _get_person(pk))
 
     return view
 

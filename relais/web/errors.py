@@ -12,8 +12,8 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from relais.action_errors import NotFound
 from relais.web.middleware import language_of_browser
-from relais.web.not_found import NotFound
 
 DATABASE_OUTAGE_ERRORS = (OperationalError, InterfaceError, psycopg.OperationalError)
 

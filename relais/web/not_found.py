@@ -9,13 +9,9 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 
+from relais.action_errors import NotFound
+
 ModelType = TypeVar("ModelType", bound=Model)
-
-
-class NotFound(Http404):
-    def __init__(self, sentence: str) -> None:
-        self.sentence = sentence
-        super().__init__(sentence)
 
 
 def get_or_404(

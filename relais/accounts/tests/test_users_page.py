@@ -169,6 +169,10 @@ def test_a_deactivated_super_admin_does_not_count(nadia, awa, clock):
 
 def test_an_unknown_user_id_answers_404(nadia_browser):
     assert nadia_browser.get("/dashboard/users/999999").status_code == 404
+    for path in ("users/999999", "users/999999/photo"):
+        answer = nadia_browser.get(f"/dashboard/{path}", headers={"Accept": "application/json"})
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert answer.json()["error"] in ("Cet utilisateur n'existe pas.", "Cette personne n'a pas de photo.")
 
 
 @pytest.mark.django_db(transaction=True)
