@@ -327,6 +327,12 @@ def test_single_keys_do_nothing_for_those_who_turned_them_off(run_story, awa, wi
         assert page.url.endswith(str(with_bot.pk))
         expect(page.get_by_role("button", name="Prendre en charge")).to_be_visible()
         expect(page.locator("kbd.key").first).to_be_hidden()
+        page.get_by_role("button", name="Prendre en charge").hover()
+        expect(page.get_by_role("button", name="Prendre en charge")).to_have_attribute(
+            "title", "Prendre en charge"
+        )
+        page.locator("[data-key=i]").focus()
+        expect(page.locator("[data-key=i]")).to_have_attribute("title", "Fiche du client")
 
     run_story(story)
     with_bot.refresh_from_db()

@@ -5,7 +5,7 @@ import { singleKeysAreOn } from "./single_keys.js";
 
 const SEARCH_DELAY_MS = 80;
 const MAX_RESULTS_PER_GROUP = 5;
-const KEY_NAMES = { Alt: "Alt", Control: "Ctrl", Meta: "⌘", Shift: "Maj", Escape: "Échap", ArrowDown: "↓", ArrowUp: "↑", Enter: "Entrée" };
+const KEY_NAMES = { Control: "Ctrl" };
 const bar = document.getElementById("command-bar");
 const sheet = document.getElementById("key-sheet");
 const query = bar.querySelector("input");
@@ -172,7 +172,7 @@ function optionElement({ label, detail, keys, n }) {
 // « Alt+N » as keys; the first of several.
 function keysElement(keys) {
   const element = make("span", "command-bar__keys");
-  const names = keys.split(" ")[0].split("+").map((key) => KEY_NAMES[key] ?? key.toUpperCase());
+  const names = keys.split(" ")[0].split("+").map((key) => KEY_NAMES[key] ?? (key.length === 1 ? key.toUpperCase() : key));
   element.append(...names.map((name) => make("kbd", "", name)));
   return element;
 }
