@@ -9,13 +9,14 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relais.emulator.addresses import format_number
 from relais.emulator.media import MAX_MEDIA_BYTES, WHATSAPP_TYPES, clean_content_type
+from relais.emulator.phone_language import language_of, translated_page
 from relais.environment import ROOT, load
 from relais.typography import typeset
 
@@ -46,7 +47,7 @@ def configuration() -> PhoneConfiguration:
 
 
 async def page(request: Request) -> Response:
-    return FileResponse(FOLDER / "templates/emulator/phone.html", media_type="text/html")
+    return HTMLResponse(translated_page(language_of(request)))
 
 
 async def state(request: Request) -> Response:

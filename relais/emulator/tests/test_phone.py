@@ -1,5 +1,6 @@
 """The phone in the browser: its calls go through the double, and its page runs no foreign code."""
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from starlette.applications import Starlette
 
 from relais.emulator import phone
+from relais.emulator.phone_language import FOLDER, translated_page, translations
 from relais.emulator.testing import RunningDouble, ServerThread
 from relais.emulator.tests.conftest import COMPANY, FATOU
 from relais.emulator.tests.stub_desk import StubDesk
@@ -85,6 +87,9 @@ def test_without_the_double_the_phone_is_offline(simulator: str, monkeypatch: py
     response = requests.get(f"{simulator}/api/state", timeout=30)
     assert response.status_code == 502
     assert "pas de réseau" in response.json()["error"]
+
+
+NO_COUNTRY_CODE = "Indiquez le numéro avec son indicatif, par exemple +212 6 12 34 56 78."
 
 
 def in_a_browser(story: Callable[[Browser], None]) -> None:
@@ -261,3 +266,54 @@ PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
     "0000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
 )
+
+
+# -- in other languages ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("language", "tag", "title"), [("en", "en-GB", "Simulator"), ("ar", "ar-MA", "المحاكي")]
+)
+def test_the_page_is_in_the_language_of_the_link_or_the_cookie(
+    simulator: str, language: str, tag: str, title: str
+) -> None:
+    for response in (
+        requests.get(simulator, params={"lang": language}, timeout=5),
+        requests.get(simulator, cookies={"django_language": language}, timeout=5),
+    ):
+        direction = "rtl" if language == "ar" else "ltr"
+        assert f'<html lang="{tag}" dir="{direction}"' in response.text
+        assert f"<h1>{title}</h1>" in response.text
+
+
+def test_an_unknown_language_is_french(simulator: str) -> None:
+    page = requests.get(simulator, params={"lang": "xx"}, timeout=5).text
+    assert '<html lang="fr-FR" dir="ltr"' in page
+    assert "<h1>Simulateur</h1>" in page
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_every_sentence_of_the_page_and_its_scripts_is_translated(language: str) -> None:
+    words = translations(language)
+    page = translated_page("fr").replace("&nbsp;", " ")
+    texts = re.findall(r'(?:>|\b(?:title|aria-label)=")\s*([^<>"]*[A-Za-zÀ-ÿ]{2}[^<>"]*?)\s*[<"]', page)
+    scripts = "".join(file.read_text() for file in (FOLDER / "static/emulator").glob("*.js"))
+    calls = re.findall(r'translate\((?:[^")]*\? )?"([^"]+)"', scripts)
+    assert len(texts) > 20 and len(calls) > 8
+    sentences = {text for text in (*texts, *calls) if text != "Message"}
+    assert {each.replace("\\u00a0", " ") for each in sentences} <= set(words)
+
+
+def test_an_arabic_reader_sees_arabic_on_the_phone(
+    simulator: str, double: RunningDouble, desk: StubDesk
+) -> None:
+    def story(browser: Browser) -> None:
+        page = browser.new_page()
+        page.goto(f"{simulator}?lang=ar")
+        expect(page.get_by_label("هاتف Fatou Diallo")).to_be_visible()
+        page.get_by_role("button", name="إضافة زبون").click()
+        page.locator("dialog [name=number]").fill("12")
+        page.locator("dialog [type=submit]").click()
+        expect(page.locator("dialog [role=alert]")).to_have_text(translations("ar")[NO_COUNTRY_CODE])
+
+    in_a_browser(story)

@@ -1,5 +1,7 @@
 // The phone's API calls: each returns JSON or throws an ApiError with a sentence for the person.
 
+import { translate } from "./words.js";
+
 export class ApiError extends Error {}
 
 export const get = (path) => call(path);
@@ -19,9 +21,9 @@ async function call(path, options) {
   try {
     response = await fetch(`/simulator/api/${path}`, options);
   } catch {
-    throw new ApiError("Relais ne répond pas. Réessayez dans un instant.");
+    throw new ApiError(translate("Relais ne répond pas. Réessayez dans un instant."));
   }
   const data = await response.json().catch(() => ({}));
-  if (!response.ok) throw new ApiError(data.error || "Relais n'a pas pu le faire. Réessayez dans un instant.");
+  if (!response.ok) throw new ApiError(translate(data.error || "Relais n'a pas pu le faire. Réessayez dans un instant."));
   return data;
 }

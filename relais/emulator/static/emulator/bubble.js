@@ -1,5 +1,7 @@
 // One message on the phone. Its body is inserted as text, never as markup.
 
+import { languageTag, translate } from "./words.js";
+
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
@@ -66,17 +68,17 @@ export function refresh(item, message) {
   item.lastElementChild.replaceChildren(...(hasFailed ? notDelivered() : [clock(message.at), ...ticks(message)]));
 }
 
-const notDelivered = () => [icon("alert"), element("span", "", "Non remis\u00a0: équipe injoignable")];
+const notDelivered = () => [icon("alert"), element("span", "", translate("Non remis\u00a0: équipe injoignable"))];
 
 function clock(at) {
-  const time = element("time", "", new Date(at).toLocaleTimeString("fr-FR", { hour: "2-digit", minute: "2-digit" }));
+  const time = element("time", "", new Date(at).toLocaleTimeString(languageTag, { hour: "2-digit", minute: "2-digit" }));
   time.dateTime = at;
   return time;
 }
 
 function ticks(message) {
   if (!message.mine) return [];
-  const [name, meaning] = message.state === "delivered" ? ["check-check", "Remis"] : ["check", "Envoyé"];
+  const [name, meaning] = message.state === "delivered" ? ["check-check", translate("Remis")] : ["check", translate("Envoyé")];
   const mark = icon(name);
   mark.setAttribute("data-tick", message.state);
   return [mark, element("span", "unseen", meaning)];
@@ -85,9 +87,9 @@ function ticks(message) {
 function attachment(media) {
   const url = `/simulator/api/media/${encodeURIComponent(media.sid)}`;
   const family = media.content_type.split("/")[0];
-  if (family === "image") return Object.assign(element("img"), { src: url, alt: media.filename || "Photo" });
+  if (family === "image") return Object.assign(element("img"), { src: url, alt: media.filename || translate("Photo") });
   if (family === "audio" || family === "video") return Object.assign(element(family), { src: url, controls: true });
-  return media.content_type ? fileLink(media.filename || "Document", url) : notLoaded(media.url);
+  return media.content_type ? fileLink(media.filename || translate("Document"), url) : notLoaded(media.url);
 }
 
 function fileLink(name, url) {
@@ -99,6 +101,6 @@ function fileLink(name, url) {
 
 function notLoaded(url) {
   const note = element("p", "document");
-  note.append(icon("file"), element("span", "", `${url} (non chargé)`));
+  note.append(icon("file"), element("span", "", translate("{url} (non chargé)", { url })));
   return note;
 }

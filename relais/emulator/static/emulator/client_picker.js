@@ -3,6 +3,7 @@
 import { post } from "./api.js";
 import { element } from "./bubble.js";
 import { initials } from "./phone.js";
+import { translate } from "./words.js";
 
 export function drawClientList(list, clients, { isOpen, unreadOf, onChoose }) {
   const items = clients.map((client) => {
@@ -18,7 +19,7 @@ export function drawClientList(list, clients, { isOpen, unreadOf, onChoose }) {
     const unread = unreadOf(client.address);
     if (unread) {
       const count = element("span", "unread", String(unread));
-      count.append(element("span", "unseen", unread > 1 ? " messages non lus" : " message non lu"));
+      count.append(element("span", "unseen", ` ${translate(unread > 1 ? "messages non lus" : "message non lu")}`));
       button.append(count);
     }
     button.addEventListener("click", () => onChoose(client.address));

@@ -3,17 +3,18 @@
 import { post } from "./api.js";
 import { composer } from "./composer.js";
 import { Thread } from "./thread.js";
+import { translate } from "./words.js";
 
 export class Phone {
   constructor(client, company, { onHide, onRemove, onChange }) {
     this.client = client;
     this.element = document.getElementById("phone").content.firstElementChild.cloneNode(true);
     this.element.dataset.phone = client.address;
-    this.element.ariaLabel = `Téléphone de ${client.name}`;
+    this.element.ariaLabel = translate("Téléphone de {name}", { name: client.name });
     this.fill(".owner", client.name, client.number);
     this.fill(".contact", company.name, company.number);
     const empty = this.element.querySelector(".empty");
-    empty.textContent = `Écrivez à ${company.name}\u00a0: le message arrive à l'équipe comme par WhatsApp.`;
+    empty.textContent = translate("Écrivez à {name}\u00a0: le message arrive à l'équipe comme par WhatsApp.", company);
     this.thread = new Thread(this.element.querySelector(".thread"), empty);
     this.reported = new Set();
     this.element.querySelector("[data-hide]").addEventListener("click", onHide);

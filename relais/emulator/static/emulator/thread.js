@@ -1,6 +1,7 @@
 // The messages of one phone in order, separated by days.
 
 import { bubble, element, refresh } from "./bubble.js";
+import { languageTag, translate } from "./words.js";
 
 const MAX_SHOWN_MESSAGES = 300;
 const SCROLL_TOLERANCE_PX = 80;
@@ -78,8 +79,8 @@ export class Thread {
 
 function dayName(at) {
   const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(at).setHours(0, 0, 0, 0)) / 86400000);
-  if (days < 2) return ["Aujourd'hui", "Hier"][Math.max(days, 0)];
-  return at.toLocaleDateString("fr-FR", { weekday: "long", day: "numeric", month: "long" });
+  if (days < 2) return translate(["Aujourd'hui", "Hier"][Math.max(days, 0)]);
+  return at.toLocaleDateString(languageTag, { weekday: "long", day: "numeric", month: "long" });
 }
 
 // Moves only items out of place, so that screen readers announce and CSS animates nothing again.
