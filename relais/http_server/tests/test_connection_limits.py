@@ -457,10 +457,13 @@ def test_hooks_store_although_a_thousand_connections_are_open():
     batch_connection = BatchConnection()
     connection.close()
     connection.close_pool()
-    gc.collect()  # Later it might free a descriptor below, which the database connection would get.
+    gc.collect()
     with ExitStack() as open_ones:
-        for _ in range(1100):
-            open_ones.enter_context(socket.socket())
+        # Later it might free a descriptor below, which the database connection would get.
+        gc.disable()
+        open_ones.callback(gc.enable)
+        while open_ones.enter_context(socket.socket()).fileno() < 1100:
+            pass
         batch_connection.acquire()
         assert connection.connection.fileno() > 1023
         batch_connection.acquire()
