@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from relais.conversations.models import Conversation
 from tests.browser import Browsers, expect_live
 from tests.cast import messages_to_client
+from tests.web_server import wait_until
 
 MAX_FRAGMENT_BYTES = 15_000
 IBRAHIM = {"address": "whatsapp:+2250700000002", "name": "Ibrahim"}
@@ -168,7 +169,7 @@ class TestOpening:
             assert f"conversation={ibrahims.pk}&since=" in sockets[1].url
             page.go_back()
             expect(page.locator(".message--client").last).to_contain_text("je suis Fatou")
-            assert not Conversation.objects.get(pk=ibrahims.pk).is_unread
+            wait_until(lambda: not Conversation.objects.get(pk=ibrahims.pk).is_unread)
 
         run_story(story)
 
@@ -341,6 +342,16 @@ def names_in_list(page):
     return page.locator(".desk__list .row__open")
 
 
+SCROLL_UNTIL = """async ([edge, name]) => {
+  const list = document.querySelector(".desk__list");
+  const nameAtEdge = () => [...list.querySelectorAll(".row__open")].at(edge).textContent;
+  for (let attempt = 0; attempt < 600 && nameAtEdge() !== name; attempt += 1) {
+    list.scrollTo(0, edge ? list.scrollHeight : 1);
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}"""
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("clock_starts_now")
 class TestList:
@@ -415,16 +426,11 @@ class TestList:
             page = browsers.open_page(awa, f"/dashboard/chat/{crowd[0].pk}")
             page.evaluate("document.body.dataset.maxRows = 60")
             expect(names_in_list(page)).to_have_count(30)
-            scroller = page.locator(".desk__list")
-            for _ in range(8):
-                scroller.evaluate("list => list.scrollTo(0, list.scrollHeight)")
-                page.evaluate("new Promise((done) => setTimeout(done, 100))")
+            page.evaluate(SCROLL_UNTIL, [-1, names[-1]])
             expect(names_in_list(page).last).to_have_text(names[-1])
             assert names_in_list(page).all_text_contents() == names[-len(names_in_list(page).all()) :]
             assert len(names_in_list(page).all()) <= 60
-            for _ in range(8):
-                scroller.evaluate("list => list.scrollTo(0, 1)")
-                page.evaluate("new Promise((done) => setTimeout(done, 100))")
+            page.evaluate(SCROLL_UNTIL, [0, names[0]])
             expect(names_in_list(page).first).to_have_text(names[0])
             shown = names_in_list(page).all_text_contents()
             assert shown == names[: len(shown)]

@@ -130,7 +130,7 @@ def frames(monkeypatch):
 
 
 EVENTUALLY = """async () => {{
-  for (let attempt = 0; attempt < 300; attempt += 1) {{
+  for (let attempt = 0; attempt < 600; attempt += 1) {{
     const value = await ({expression})();
     if (value) return value;
     await new Promise((resolve) => setTimeout(resolve, 50));
