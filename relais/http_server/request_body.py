@@ -12,7 +12,9 @@ MAX_FORM_BYTES = 2_000_000
 """No form without files is larger. It is Django's own limit, too (`settings.py`)."""
 MAX_UPLOAD_BYTES = 6_000_000
 """A form with files (multipart): 5 MB and its fields. All bodies together have a budget in `connection_limits.py`."""
-UPLOAD_PATH = re.compile(r"/dashboard/chat/[0-9]{1,19}/send/?", re.ASCII)
+UPLOAD_PATH = re.compile(
+    r"/dashboard/(?:chat/[0-9]{1,19}/send|quick-replies(?:/new|/[0-9]{1,18})?)/?", re.ASCII
+)
 """Where files for clients arrive: their body goes to disk, not to memory, see `upload_spool.py`."""
 MAX_STREAMED_BYTES = 10 * 16 * 1024 * 1024 + MAX_FORM_BYTES
 """Ten files of 16 MB, and the fields."""

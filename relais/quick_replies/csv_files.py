@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from relais.accounts.models import Team, User
 from relais.action_errors import ActionRefused, InvalidField
-from relais.quick_replies.models import QuickReply, clean_fields
+from relais.quick_replies.models import QuickReply, QuickReplyQuerySet, clean_fields
 from relais.quick_replies.permissions import ScopeTarget, may_edit
 from relais.quick_replies.scopes import Scope
 from relais.text import fold
@@ -31,12 +31,15 @@ from relais.web.csv_text import (
 MAX_FILE_BYTES = 1_000_000
 MAX_ROWS = 2_000
 COLUMNS = ("raccourci", "titre", "texte", "partage", "équipe")
+FILES_COLUMN = "fichiers"
+"""Names only, and only in exports in which a reply has files: a CSV carries no files, and an import changes none."""
 _COLUMN_OF_HEADER = {
     **dict.fromkeys(("raccourci", "shortcut"), "shortcut"),
     **dict.fromkeys(("titre", "title"), "title"),
     **dict.fromkeys(("texte", "text", "message"), "text"),
     **dict.fromkeys(("partage", "portee", "scope"), "scope"),
     **dict.fromkeys(("equipe", "team"), "team"),
+    **dict.fromkeys(("fichiers", "files"), "files"),
 }
 _SCOPE_WORDS = {Scope.MINE: "moi", Scope.TEAM: "équipe", Scope.ALL: "tous"}
 _SCOPE_OF_WORD = {
@@ -72,18 +75,24 @@ class ImportRow:
     problem: str = ""
     reply: QuickReply | None = None
     """The existing one, if it is updated."""
+    remark: str = ""
+    """What the import leaves out."""
 
 
 # -- writing ----------------------------------------------------------------------------------------------
 
 
-def write_csv(replies: Iterable[QuickReply]) -> str:
+def write_csv(replies: QuickReplyQuerySet) -> str:
     file = io.StringIO()
     writer = csv.writer(file, delimiter=DELIMITER, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for reply in replies:
+    rows: list[Any] = list(replies.with_files())
+    has_files = any(reply.file_values for reply in rows)
+    writer.writerow((*COLUMNS, FILES_COLUMN) if has_files else COLUMNS)
+    for reply in rows:
         team = str(reply.team) if reply.team else ""
-        cells = (reply.shortcut, reply.title, reply.text, _SCOPE_WORDS[Scope(reply.scope)], team)
+        cells = [reply.shortcut, reply.title, reply.text, _SCOPE_WORDS[Scope(reply.scope)], team]
+        if has_files:
+            cells.append(", ".join(each["name"] for each in reply.file_values))
         writer.writerow([guard_formula(cell) for cell in cells])
     return BYTE_ORDER_MARK + file.getvalue()
 
@@ -155,13 +164,16 @@ def _plan_row(line: int, cells: dict[str, str], user: User) -> ImportRow:
     shortcut = cells.get("shortcut", "").strip()
     try:
         target = _target(cells, user)
-        texts = clean_fields(shortcut=shortcut, title=cells.get("title", ""), text=cells.get("text", ""))
+        existing = QuickReply.find(target, user, shortcut).first()
+        files = existing.outgoing_files() if existing else ()
+        texts = clean_fields(
+            shortcut=shortcut, title=cells.get("title", ""), text=cells.get("text", ""), files=files
+        )
     except ActionRefused as refusal:
         return _refused(line, shortcut, str(refusal))
     team_id = target.team.pk if target.team else None
     if not may_edit(user, target.scope, owner_id=user.pk, team_id=team_id):
         return _refused(line, shortcut, _("Vous ne pouvez pas partager avec ces personnes."))
-    existing = QuickReply.find(target, user, shortcut).first()
     row = {name: texts[name] for name in ("shortcut", "title", "text")}
     if existing is None:
         action = ImportAction.CREATE
@@ -169,7 +181,16 @@ def _plan_row(line: int, cells: dict[str, str], user: User) -> ImportRow:
         action = ImportAction.UNCHANGED
     else:
         action = ImportAction.UPDATE
-    return ImportRow(line, action, **row, target=target, reply=existing)
+    left_out = "" if files else _left_out_files(cells.get("files", "").strip())
+    return ImportRow(line, action, **row, target=target, reply=existing, remark=left_out)
+
+
+def _left_out_files(names: str) -> str:
+    if not names:
+        return ""
+    return _("Sans ses fichiers (%(names)s) : un CSV n'en porte pas. Joignez-les sur sa page.") % {
+        "names": names
+    }
 
 
 def _target(cells: dict[str, str], user: User) -> ScopeTarget:

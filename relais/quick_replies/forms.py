@@ -58,6 +58,8 @@ class QuickReplyForm(ShortcutForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Files can go without a text.
+        self.fields["text"].required = False
         self.fields["shortcut"].help_text = _(
             "Ce que vous tapez après « / » dans un message, par exemple « rdv »."
         )

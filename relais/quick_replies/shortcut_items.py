@@ -131,7 +131,7 @@ class ShortcutItem(models.Model):
             existing = cls.find(target, by, fields["shortcut"]).first()
             if existing and all(getattr(existing, name) == value for name, value in fields.items()):
                 return existing, False
-            raise _shortcut_taken(fields["shortcut"]) from None
+            raise shortcut_taken(fields["shortcut"]) from None
         item.refresh_from_db()
         return item, True
 
@@ -151,7 +151,7 @@ class ShortcutItem(models.Model):
                     changed_at=at,
                 )
         except IntegrityError:
-            raise _shortcut_taken(fields["shortcut"]) from None
+            raise shortcut_taken(fields["shortcut"]) from None
         if not changed:
             raise EditConflict(self.refusal_sentences.changed())
         self.refresh_from_db()
@@ -243,7 +243,7 @@ def _target_fields(target: ScopeTarget, owner: User) -> dict[str, Any]:
     }
 
 
-def _shortcut_taken(shortcut: str) -> InvalidField:
+def shortcut_taken(shortcut: str) -> InvalidField:
     return InvalidField(
         "shortcut",
         _("Le raccourci « /%(shortcut)s » existe déjà pour les mêmes personnes. Choisissez-en un autre.")

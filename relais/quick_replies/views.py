@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
+from django.contrib.auth.decorators import login_required
 from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Paginator
-from django.http import HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.http import content_disposition_header
 from django.utils.timezone import localdate, now
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from relais.accounts import audit
+from relais.accounts.models import User
 from relais.action_errors import ActionRefused, InvalidField
+from relais.files.channel_types import MAX_FILES_PER_SEND, accept_attribute
+from relais.files.uploads import OutgoingFile, store_uploads, upload_refusal
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
 from relais.quick_replies import csv_files
 from relais.quick_replies.csv_files import ImportAction, ImportRow
 from relais.quick_replies.forms import FIELDS, QuickReplyForm
 from relais.quick_replies.models import QuickReply, too_long_sentence
-from relais.quick_replies.permissions import parse_target
+from relais.quick_replies.permissions import parse_target, visible_to
+from relais.quick_replies.reply_files import QuickReplyFile, file_json, outgoing_files
 from relais.quick_replies.variables import VARIABLES, FillContext, context_for, fill, unknown_variables
 from relais.text import sanitize_for_postgres
 from relais.web import responses
 from relais.web.errors import wants_json
 from relais.web.not_found import get_or_404
-from relais.web.request_fields import id_field, parse_id, text_field
+from relais.web.request_fields import id_field, parse_id, text_field, text_list_field
 from relais.web.responses import AgentRequest, agent_required
 
 MAX_RESULTS = 20
 PAGE_SIZE = 50
 MAX_QUERY_CHARACTERS = 100
 MAX_PREVIEW_ROWS = 200
+INLINE_TYPES = ("image/", "video/", "audio/", "application/pdf")
+FILE_CHUNK_BYTES = 4096
+"""Of this size a bounded number waits for a slow reader: `SEND_QUEUE_CHUNKS` in `http_server/django_bridge.py`."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -43,18 +53,19 @@ def quick_replies(request: AgentRequest) -> HttpResponse:
     if request.method == "POST":
         return _create(request)
     query = sanitize_for_postgres(request.GET.get("q", "")).strip()[:MAX_QUERY_CHARACTERS]
-    replies = QuickReply.objects.visible_to(request.user).matching(query).ranked(query)
+    replies = QuickReply.objects.visible_to(request.user).matching(query).ranked(query).with_files()
     if wants_json(request):
         conversation = _conversation(request, request.GET.get("conversation", ""))
         context = context_for(request.user, conversation) if conversation else None
-        return JsonResponse({"results": [_reply_json(reply, context) for reply in replies[:MAX_RESULTS]]})
+        results = [_reply_json(reply, request.user, context) for reply in replies[:MAX_RESULTS]]
+        return JsonResponse({"results": results})
     page = Paginator(replies.select_related("team"), PAGE_SIZE).get_page(request.GET.get("page"))
     rows = [(reply, reply.may_be_edited_by(request.user)) for reply in page]
     context_fields = {"query": query, "page": page, "rows": rows, "variables": VARIABLES}
     return render(request, "quick_replies/quick_replies.html", context_fields)
 
 
-def _reply_json(reply: QuickReply, context: FillContext | None = None) -> dict[str, Any]:
+def _reply_json(reply: Any, user: User, context: FillContext | None = None) -> dict[str, Any]:
     """With `context` the variables are filled; `problem` says what keeps the text from being sent."""
     text = fill(reply.text, context) if context else reply.text
     return {
@@ -64,6 +75,7 @@ def _reply_json(reply: QuickReply, context: FillContext | None = None) -> dict[s
         "text": text,
         "scope": reply.scope,
         "uses": reply.use_count,
+        "files": [file_json(values, user=user) for values in reply.file_values],
         "problem": too_long_sentence(len(text)) if len(text) > MAX_MESSAGE_CHARACTERS else "",
     }
 
@@ -90,11 +102,14 @@ def new_reply(request: AgentRequest) -> HttpResponse:
 
 def _create(request: AgentRequest) -> HttpResponse:
     try:
-        reply = QuickReply.create(by=request.user, **_fields(request), at=now())
+        fields = _fields(request)
+        QuickReply.require_permission(request.user, fields["target"])
+        files = _given_files(request) or ()
+        reply = QuickReply.create(by=request.user, **fields, files=files, at=now())
     except ActionRefused as refusal:
         return _refused(request, refusal)
     if wants_json(request):
-        return responses.success_response(**_reply_json(reply))
+        return responses.success_response(**_reply_json(_get_reply(request, reply.pk), request.user))
     messages.success(request, _("Réponse « /%(shortcut)s » créée.") % {"shortcut": reply.shortcut})
     return redirect("quick_replies")
 
@@ -108,13 +123,13 @@ def quick_reply(request: AgentRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         return _change(request, reply)
     if wants_json(request):
-        return JsonResponse(_reply_json(reply))
+        return JsonResponse(_reply_json(reply, request.user))
     initial = {name: getattr(reply, name) for name in FIELDS} | {"scope": reply.target.key}
     return _form_page(request, QuickReplyForm(user=request.user, initial=initial), reply)
 
 
 def _get_reply(request: AgentRequest, pk: int) -> QuickReply:
-    visible = QuickReply.objects.visible_to(request.user).select_related("team", "owner")
+    visible = QuickReply.objects.visible_to(request.user).select_related("team", "owner").with_files()
     reply: QuickReply = get_or_404(visible, pk=pk)
     return reply
 
@@ -122,12 +137,14 @@ def _get_reply(request: AgentRequest, pk: int) -> QuickReply:
 def _change(request: AgentRequest, reply: QuickReply) -> HttpResponse:
     version = id_field(request, "version") or None
     try:
-        reply.change(by=request.user, **_fields(request, reply), version=version, at=now())
+        reply.require_editable(request.user)
+        fields, files = _fields(request, reply), _given_files(request, reply)
+        reply.change(by=request.user, **fields, version=version, files=files, at=now())
     except ActionRefused as refusal:
         reply.refresh_from_db()
         return _refused(request, refusal, reply)
     if wants_json(request):
-        return responses.success_response(**_reply_json(reply))
+        return responses.success_response(**_reply_json(_get_reply(request, reply.pk), request.user))
     messages.success(request, _("Enregistré."))
     return redirect("quick_replies")
 
@@ -158,7 +175,7 @@ def use_reply(request: AgentRequest, pk: int) -> HttpResponse:
     reply.record_use(at=now())
     reply.refresh_from_db(fields=["use_count"])
     context = context_for(request.user, conversation) if conversation else None
-    return responses.success_response(**_reply_json(reply, context))
+    return responses.success_response(**_reply_json(reply, request.user, context))
 
 
 @require_POST
@@ -189,6 +206,21 @@ def _fields(request: AgentRequest, reply: QuickReply | None = None) -> dict[str,
     return {"target": parse_target(given.pop("scope"), request.user), **given}
 
 
+def _given_files(request: AgentRequest, reply: QuickReply | None = None) -> list[OutgoingFile] | None:
+    """Those of the reply without `remove_file`, then the `files` of the request; None if nothing is said of files.
+
+    Raises FileRefused.
+    """
+    if refusal := upload_refusal(request):
+        raise refusal
+    removed = {parse_id(pk) for pk in text_list_field(request, "remove_file")}
+    uploads = request.FILES.getlist("files")
+    if not removed and not uploads:
+        return None
+    kept = reply.files.select_related("file").exclude(pk__in=removed) if reply else ()
+    return [*outgoing_files(kept), *store_uploads(uploads, at=now())]
+
+
 def _refused(request: AgentRequest, refusal: ActionRefused, reply: QuickReply | None = None) -> HttpResponse:
     if wants_json(request):
         return responses.refusal_response(refusal)
@@ -205,9 +237,40 @@ def _form_page(
         "reply": reply,
         "may_edit": reply is None or reply.may_be_edited_by(request.user),
         "variables": VARIABLES,
+        "accepted_files": accept_attribute(),
+        "max_files": MAX_FILES_PER_SEND,
+        "files": reply.files.select_related("file") if reply else (),
         **_preview_context(request, form["text"].value() or ""),
     }
     return render(request, "quick_replies/quick_reply.html", context, status=status)
+
+
+@require_safe
+@login_required
+def reply_file(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """A file, for those who see its reply."""
+    visible = QuickReply.objects.filter(visible_to(cast(User, request.user)))
+    found: QuickReplyFile = get_or_404(
+        QuickReplyFile.objects.select_related("file"), pk=pk, reply__in=visible
+    )
+    try:
+        content = found.file.read(chunk_bytes=FILE_CHUNK_BYTES)
+    except FileNotFoundError as error:
+        raise Http404 from error
+    is_inline = found.content_type.startswith(INLINE_TYPES)
+    disposition = content_disposition_header(not is_inline, found.filename)
+    return StreamingHttpResponse(
+        content,
+        content_type=found.content_type if is_inline else "application/octet-stream",
+        headers={
+            "Content-Length": str(found.file.size),
+            "Content-Disposition": disposition or "inline",
+            "X-Content-Type-Options": "nosniff",
+            # A PDF may contain scripts: the sandbox lets them reach nothing.
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Cache-Control": "private, max-age=86400, immutable",
+        },
+    )
 
 
 # -- CSV ----------------------------------------------------------------------------------------------------
@@ -264,12 +327,14 @@ def _import_report(
     counts = {action.value: sum(row.action is action for row in rows) for action in ImportAction}
     if wants_json(request):
         refused = [{"line": row.line, "error": row.problem} for row in rows if row.problem]
+        remarks = [{"line": row.line, "remark": row.remark} for row in rows if row.remark]
         return responses.success_response(
             imported=is_confirmed,
             created=counts["create"],
             updated=counts["update"],
             unchanged=counts["unchanged"],
             refused=refused,
+            **({"remarks": remarks} if remarks else {}),
         )
     # What needs a decision first: refusals, then changes.
     order = [ImportAction.REFUSE, ImportAction.UPDATE, ImportAction.CREATE, ImportAction.UNCHANGED]

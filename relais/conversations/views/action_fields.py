@@ -11,9 +11,11 @@ from relais.accounts.models import Team, User
 from relais.action_errors import InvalidField
 from relais.conversations.models import Conversation, ConversationEvent
 from relais.files import errors, fetch_links
+from relais.files.channel_types import MAX_FILES_PER_SEND
+from relais.files.file_tokens import files_of_tokens
 from relais.files.uploads import OutgoingFile, store_uploads, upload_refusal
 from relais.web.not_found import get_or_404
-from relais.web.request_fields import id_field, parse_id, text_field
+from relais.web.request_fields import id_field, parse_id, text_field, text_list_field
 from relais.web.responses import AgentRequest
 
 MAX_TRANSFER_NOTE_CHARACTERS = 500
@@ -49,20 +51,25 @@ def transfer_note_field(request: AgentRequest) -> str:
     return text_field(request, "note").strip()[:MAX_TRANSFER_NOTE_CHARACTERS]
 
 
-def uploaded_files(request: AgentRequest, *, check: Callable[[], None], at: datetime) -> list[OutgoingFile]:
-    """The `files` of the request, checked and stored. Raises FileRefused, and what `check` raises before that.
+def files_to_send(request: AgentRequest, *, check: Callable[[], None], at: datetime) -> list[OutgoingFile]:
+    """Stored files that `stored_file` names by their token, then the uploaded `files`, checked and stored.
 
-    A file or a number of files that is too large is refused while it still arrives (`http_server/upload_spool.py`).
+    Raises FileRefused, and what `check` raises before an upload is stored. A file or a number of files that is too
+    large is refused while it still arrives (`http_server/upload_spool.py`).
     """
     if refusal := upload_refusal(request):
         raise refusal
+    tokens = [token for token in text_list_field(request, "stored_file") if token]
     uploads = request.FILES.getlist("files")
-    if not uploads:
+    if not tokens and not uploads:
         return []
+    if len(tokens) + len(uploads) > MAX_FILES_PER_SEND:
+        raise errors.too_many_files()
     if not fetch_links.is_reachable():
         raise errors.unreachable()
     check()
-    return store_uploads(uploads, at=at)
+    stored = files_of_tokens(tokens, user_id=request.user.pk)
+    return [*stored, *store_uploads(uploads, at=at)]
 
 
 def undo_seconds_field(request: AgentRequest) -> int:

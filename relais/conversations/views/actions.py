@@ -17,11 +17,11 @@ from relais.conversations.views import pages
 from relais.conversations.views.action_fields import (
     agent_field,
     event_field,
+    files_to_send,
     notify_client_field,
     recipient_field,
     transfer_note_field,
     undo_seconds_field,
-    uploaded_files,
 )
 from relais.conversations.views.close_reason import close_reason_field
 from relais.conversations.views.responses import get_conversation, refusal_response
@@ -131,7 +131,7 @@ def _send(request: AgentRequest, conversation: Conversation, text: str) -> list[
     at, ref, undo_seconds = now(), ref_field(request), undo_seconds_field(request)
     if ref and (known := conversation.deliveries.filter(ref=ref).first()):
         return conversation.deliveries_of_send(known.event)
-    files = uploaded_files(request, check=lambda: conversation.check_may_send(request.user, at=at), at=at)
+    files = files_to_send(request, check=lambda: conversation.check_may_send(request.user, at=at), at=at)
     return conversation.send_files_as_agent(
         text, files, agent=request.user, at=now(), ref=ref, undo_seconds=undo_seconds
     )

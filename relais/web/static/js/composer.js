@@ -85,7 +85,7 @@ document.addEventListener("submit", (event) => {
   if (!event.target.matches("[data-composer]")) return;
   const text = field().value.trim();
   const length = [...text].length;
-  const hasFiles = form().querySelector("[data-files]").files.length > 0;
+  const hasFiles = form().querySelector("[data-files]").files.length > 0 || Boolean(form().elements.stored_file);
   if (hasFiles && length <= Number(form().dataset.maxCharacters)) return submitWithFiles();
   event.preventDefault();
   const { maxCharacters, tooLong } = form().dataset;

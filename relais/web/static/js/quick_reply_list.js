@@ -1,6 +1,7 @@
 // The list of quick replies over the composer: a word that begins with a slash searches them. Arrows choose, Enter or Tab
 // inserts, Escape closes. The field keeps the focus; its aria-activedescendant names the chosen option.
 import { csrfToken } from "./csrf.js";
+import { attachStoredFiles } from "./stored_files.js";
 
 const SLASH_WORD = /(?:^|\s)\/([^\s/]{0,40})$/;
 const CACHE_MAX_AGE_MS = 30_000;
@@ -67,6 +68,7 @@ function optionFor(reply, index) {
   const text = element("span", "reply-list__text", reply.text);
   title.dir = text.dir = "auto";
   option.append(element("code", "reply-list__shortcut", `/${reply.shortcut}`), title, text);
+  if (reply.files.length) option.append(element("span", "reply-list__files", reply.files.map(({ name }) => name).join(", ")));
   if (reply.problem) option.append(element("span", "reply-list__problem", reply.problem));
   return option;
 }
@@ -114,6 +116,7 @@ function accept() {
   const { useUrl, conversation } = list().dataset;
   close();
   insert(reply.text, word);
+  attachStoredFiles(reply.files);
   fetch(useUrl.replace("/0/", `/${reply.id}/`), {
     method: "POST",
     headers: { "X-CSRFToken": csrfToken(), Accept: "application/json" },
@@ -127,7 +130,7 @@ function insert(text, { start, end }) {
   isInserting = true;
   field().focus();
   field().setSelectionRange(start, end);
-  if (!document.execCommand("insertText", false, text)) {
+  if (!document.execCommand(text ? "insertText" : "delete", false, text)) {
     field().setRangeText(text, start, end, "end");
     field().dispatchEvent(new InputEvent("input", { bubbles: true }));
   }
