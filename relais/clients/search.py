@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unicodedata import category
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -17,12 +18,20 @@ MAX_CLIENTS_BY_ID = 2_000
 MIN_SEARCH_DIGITS = 3
 MIN_CODE_CHARACTERS = 3
 """A shorter part of a VIN or an e-mail address is searched in names only."""
+FIRST_LETTER_WITHOUT_CASE = "\u05d0"
 
 
 class UnaccentLower(Func):
     """Lower case without accents; immutable, so that it can be indexed."""
 
     function = "relais_plain"
+    output_field = models.TextField()
+
+
+class PlainHex(Func):
+    """The bytes of `UnaccentLower` as hexadecimal digits, indexed by migration 0004 of crm; null if all are ASCII."""
+
+    function = "public.relais_plain_hex"
     output_field = models.TextField()
 
 
@@ -82,12 +91,25 @@ def clients_by_name(text: str) -> models.QuerySet[Client]:
     clients = Client.objects.annotate(
         plain_name=UnaccentLower("client_full_name"), plain_profile=UnaccentLower("whatsapp_profile_name")
     )
+    clients = clients.alias(
+        hex_name=PlainHex("client_full_name"), hex_profile=PlainHex("whatsapp_profile_name")
+    )
     by_name, by_profile = Q(), Q()
     for word in text.split() or [""]:
         wanted = UnaccentLower(Value(word))
         by_name &= Q(plain_name__contains=wanted)
         by_profile &= Q(plain_profile__contains=wanted)
+        if _has_letters_without_trigrams(word):
+            # Found by this condition, decided by the one above: a byte may begin in the middle of two digits.
+            wanted_hex = PlainHex(Value(word))
+            by_name &= Q(hex_name__contains=wanted_hex)
+            by_profile &= Q(hex_profile__contains=wanted_hex)
     return clients.filter(by_name | by_profile)
+
+
+def _has_letters_without_trigrams(word: str) -> bool:
+    """Letters of Arabic and other scripts without case, which `relais_plain` leaves as they are."""
+    return any(character >= FIRST_LETTER_WITHOUT_CASE and category(character) == "Lo" for character in word)
 
 
 def addresses_by_number(text: str) -> models.QuerySet[ClientAddress] | None:
