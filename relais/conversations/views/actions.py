@@ -123,7 +123,8 @@ def send(request: AgentRequest, pk: int) -> HttpResponse:
         if wants_json(request):
             return refusal_response(request, refusal)
         # Render the page instead of redirecting to it: the text must not be lost.
-        return pages.chat_page(request, get_conversation(request, pk), draft=text, refusal=refusal)
+        shown = get_conversation(request, pk, for_client_panel=True)
+        return pages.chat_page(request, shown, draft=text, refusal=refusal)
     return _deliveries_response(request, deliveries)
 
 

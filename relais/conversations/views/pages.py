@@ -66,7 +66,7 @@ def reconciliation(request: AgentRequest) -> HttpResponse:
 @require_safe
 @agent_required
 def chat(request: AgentRequest, pk: int) -> HttpResponse:
-    conversation = get_conversation(request, pk)
+    conversation = get_conversation(request, pk, for_client_panel=True)
     mark_read(request, conversation)
     return chat_page(request, conversation)
 
@@ -75,7 +75,7 @@ def chat(request: AgentRequest, pk: int) -> HttpResponse:
 @agent_required
 def panes(request: AgentRequest, pk: int) -> HttpResponse:
     """What the chat page replaces to show this conversation. It may be a prefetch, so nothing is marked as read."""
-    conversation = get_conversation(request, pk)
+    conversation = get_conversation(request, pk, for_client_panel=True)
     is_unread = conversation.is_held_by(request.user) and conversation.is_unread
     context = {
         **_panes_context(request, conversation),

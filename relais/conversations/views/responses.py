@@ -18,14 +18,14 @@ from relais.web.not_found import get_or_404
 from relais.web.responses import AgentRequest
 
 
-def get_conversation(request: AgentRequest, pk: int) -> Conversation:
-    """The conversation, if it is within the user's reach; else 404."""
+def get_conversation(request: AgentRequest, pk: int, *, for_client_panel: bool = False) -> Conversation:
+    """The conversation, if it is within the user's reach; else 404. `for_client_panel` adds what that panel shows."""
     notes = ClientNote.objects.filter(client=OuterRef("client"))
     reachable = request.user.reachable_conversations().select_related("address", "client", "agent", "team")
-    with_executions = Conversation.objects.filter(pk=OuterRef("pk"), executions__isnull=False)
-    reachable = reachable.annotate(
-        client_has_notes=Exists(notes), has_executions=Exists(with_executions), row_tags=tag_labels()
-    )
+    reachable = reachable.annotate(client_has_notes=Exists(notes), row_tags=tag_labels())
+    if for_client_panel:
+        with_executions = Conversation.objects.filter(pk=OuterRef("pk"), executions__isnull=False)
+        reachable = reachable.annotate(has_executions=Exists(with_executions))
     conversation: Conversation = get_or_404(reachable, pk=pk)
     return conversation
 
