@@ -35,6 +35,10 @@ class StepPreview:
         return self.step.text if isinstance(self.step, SendStep | NoteStep) else ""
 
     @property
+    def file_names(self) -> list[str]:
+        return self.step.file_names if isinstance(self.step, SendStep) else []
+
+    @property
     def max_characters(self) -> int:
         return MAX_TEXT_CHARACTERS.get(self.step.kind, 0)
 
@@ -49,10 +53,14 @@ class StepPreview:
 
 
 def fill_steps(steps: Sequence[Step], context: FillContext) -> list[Step]:
-    return [
-        with_text(step, fill(step.text, context)) if isinstance(step, SendStep | NoteStep) else step
-        for step in steps
-    ]
+    filled = []
+    for step in steps:
+        if isinstance(step, SendStep):
+            step = with_text(step, fill(step.source_text, context))
+        elif isinstance(step, NoteStep):
+            step = with_text(step, fill(step.text, context))
+        filled.append(step)
+    return filled
 
 
 class _RollBack(Exception):

@@ -29,9 +29,10 @@ from relais.macros.steps import (
     parse_duration,
     until_label,
 )
+from relais.quick_replies.models import QuickReply
 from relais.web.request_fields import parse_id, text_field, text_list_field
 
-FIELD_NAMES = ("text", "add", "remove", "to", "note", "until", "reason")
+FIELD_NAMES = ("text", "reply", "add", "remove", "to", "note", "until", "reason")
 TEMPLATE_KEY = "__key__"
 
 
@@ -92,7 +93,7 @@ def stored_groups(steps: Sequence[dict[str, Any]]) -> list[StepGroup]:
     groups = []
     for number, step in enumerate(steps, start=1):
         values: dict[str, str] = {
-            name: str(step[name]) for name in ("text", "note", "until", "reason") if name in step
+            name: str(step[name]) for name in ("text", "reply", "note", "until", "reason") if name in step
         }
         values |= {name: ", ".join(step[name]) for name in ("add", "remove") if name in step}
         if step["type"] == "transfer":
@@ -146,12 +147,16 @@ def _raw_steps(request: HttpRequest) -> Any:
         return ""
 
 
-def choices_context() -> dict[str, Any]:
+def choices_context(user: User) -> dict[str, Any]:
     """What the fields of steps offer."""
     return {
         "step_types": STEP_TYPES,
         "templates": [StepGroup(TEMPLATE_KEY, step_type.kind) for step_type in STEP_TYPES],
         "max_steps": MAX_STEPS,
+        "replies": QuickReply.objects.visible_to(user)
+        .filter(files__isnull=False)
+        .distinct()
+        .order_by("title_key"),
         "tags": Tag.objects.in_order().values_list("name", flat=True),
         "agents": User.objects.active().order_by("full_name"),
         "teams": Team.objects.all(),

@@ -29,7 +29,7 @@ from relais.macros.steps import (
 )
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
 from relais.notes.limits import MAX_NOTE_CHARACTERS
-from relais.quick_replies.models import unknown_variables_sentence
+from relais.quick_replies.models import QuickReply, unknown_variables_sentence
 from relais.text import fold, has_visible_characters, sanitize_for_postgres
 
 MAX_STEPS = 20
@@ -87,7 +87,13 @@ def _as_continuation(refusal: ActionRefused) -> str:
 
 
 def _clean_send(fields: Fields, by: User) -> Step:
-    return SendStep(_variable_text(fields, MAX_MESSAGE_CHARACTERS))
+    if not _text(fields, "reply"):
+        return SendStep(_variable_text(fields, MAX_MESSAGE_CHARACTERS))
+    reply = _id(fields, "reply") or 0
+    if not QuickReply.objects.visible_to(by).filter(pk=reply).exists():
+        raise InvalidField("reply", _("Choisissez une réponse rapide dans la liste."))
+    has_text = has_visible_characters(_text(fields, "text"))
+    return SendStep(_variable_text(fields, MAX_MESSAGE_CHARACTERS) if has_text else "", reply)
 
 
 def _clean_note(fields: Fields, by: User) -> Step:

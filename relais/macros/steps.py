@@ -20,7 +20,10 @@ from relais.action_errors import InvalidField
 from relais.conversations.models import Conversation
 from relais.conversations.snooze_times import CHOICES, choice_time
 from relais.conversations.states import UNTIL_REPLY
+from relais.files import errors, fetch_links
+from relais.files.uploads import OutgoingFile
 from relais.notes.models import Note
+from relais.quick_replies.models import QuickReply
 
 
 @dataclass(frozen=True)
@@ -61,19 +64,61 @@ class Step:
 @dataclass(frozen=True)
 class SendStep(Step):
     text: str
+    """Empty if it is that of `reply`."""
+    reply: int | None = None
+    """A quick reply, whose files are sent with the text: those that it has when the step runs."""
     kind = "send"
     label = gettext_lazy("Envoyer un texte au client")
     icon = "send-horizontal"
     has_text = True
 
     def perform(self, conversation: Conversation, context: StepContext) -> None:
-        conversation.send_as_agent(
+        files = self._files()
+        if files and not fetch_links.is_reachable():
+            raise errors.unreachable()
+        conversation.send_files_as_agent(
             self.text,
+            files,
             agent=context.by,
             at=context.at,
             ref=context.ref,
             undo_seconds=context.undo_seconds,
         )
+
+    @property
+    def quick_reply(self) -> QuickReply | None:
+        """None if there is none, or it is gone."""
+        return QuickReply.objects.filter(pk=self.reply).first() if self.reply else None
+
+    @property
+    def source_text(self) -> str:
+        """With its variables."""
+        if self.text or (reply := self.quick_reply) is None:
+            return self.text
+        return reply.text
+
+    @property
+    def file_names(self) -> list[str]:
+        reply = self.quick_reply
+        return list(reply.files.values_list("filename", flat=True)) if reply else []
+
+    def _files(self) -> list[OutgoingFile]:
+        if not self.reply:
+            return []
+        if (reply := self.quick_reply) is None:
+            raise InvalidField("reply", _("Cette réponse rapide n'existe plus. Choisissez-en une autre."))
+        return reply.outgoing_files()
+
+    def describe(self) -> str:
+        if not self.reply:
+            return str(self.label)
+        if (reply := self.quick_reply) is None:
+            return _("Envoyer une réponse rapide qui n'existe plus")
+        return _("Envoyer la réponse rapide « /%(shortcut)s » et ses fichiers") % {"shortcut": reply.shortcut}
+
+    def to_json(self) -> dict[str, Any]:
+        values = super().to_json()
+        return values if self.reply else {name: value for name, value in values.items() if name != "reply"}
 
 
 @dataclass(frozen=True)

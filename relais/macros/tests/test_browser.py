@@ -263,3 +263,24 @@ def test_they_are_accessible(run_story, theme, language, mariam, waiting, create
         assert problems == []
 
     run_story(story)
+
+
+def test_a_slash_in_the_composer_finds_macros(run_story, awa, chat, macros, held_by_awa):
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
+        expect_live(page)
+        field = page.locator("[data-composer] textarea")
+        field.press_sequentially("Je note. /suivi")
+        option = page.get_by_role("option")
+        expect(option).to_have_count(1)
+        expect(option).to_contain_text("Devis à suivre")
+        expect(option).to_contain_text("ouvre son aperçu")
+        field.press("Enter")
+        expect(dialog_of(page).get_by_role("heading")).to_have_text("Devis à suivre")
+        expect(field).to_have_value("Je note. ")
+        expect(page.locator("script[src*=macro_dialog]")).to_have_count(1)
+        dialog_of(page).get_by_role("button", name="Exécuter").click()
+        expect(bubbles(page)).to_have_count(1)
+
+    run_story(story)
+    assert held_by_awa.events.filter(event_type="agent_message").count() == 1

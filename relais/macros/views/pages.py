@@ -207,7 +207,7 @@ def _form_page(
         "macro": macro,
         "may_edit": macro is None or macro.may_be_edited_by(request.user),
         "variables": VARIABLES,
-        **choices_context(),
+        **choices_context(request.user),
         **_preview_context(request, groups),
     }
     return render(request, "macros/macro.html", context, status=status)

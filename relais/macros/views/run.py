@@ -82,6 +82,7 @@ def _preview_json(preview: StepPreview) -> dict[str, Any]:
         "description": preview.step.describe(),
         "text": preview.text or None,
         "sent": preview.sent_texts,
+        **({"files": names} if (names := preview.file_names) else {}),
         "refused": {"code": preview.code, "error": preview.refusal} if preview.refusal else None,
     }
 
@@ -155,11 +156,14 @@ class InvalidText(InvalidField):
 
 def _with_edited_texts(request: AgentRequest, steps: list[Step]) -> list[Step]:
     """`text-N` replaces the text of step N. All are checked before the first step runs. Raises InvalidText."""
-    edited = []
+    edited: list[Step] = []
     for number, step in enumerate(steps, start=1):
         if isinstance(step, SendStep | NoteStep):
             name = f"text-{number}"
             text = text_field(request, name) if _has_field(request, name) else step.text
+            if isinstance(step, SendStep) and step.file_names and not text.strip():
+                edited.append(with_text(step, ""))
+                continue
             try:
                 step = with_text(step, (clean_message if isinstance(step, SendStep) else clean_body)(text))
             except ActionRefused as refusal:

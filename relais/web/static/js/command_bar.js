@@ -1,7 +1,9 @@
 // The command bar and the sheet of keys. Actions are what the page shows with `aria-keyshortcuts`: an element declares its
 // key there, and its name is the action's. So both list exactly what can be done now.
 import { csrfToken } from "./csrf.js";
+import { macrosButton, openMacroPreview } from "./macro_preview_link.js";
 import { singleKeysAreOn } from "./single_keys.js";
+import { attachStoredFiles } from "./stored_files.js";
 
 const SEARCH_DELAY_MS = 80;
 const MAX_RESULTS_PER_GROUP = 5;
@@ -82,22 +84,15 @@ async function clients(text) {
   }));
 }
 
-// Only beside a conversation. The preview opens as the button « Macros » opens its dialog (dialog_link.js).
+// Only beside a conversation.
 async function macros(text) {
-  const button = document.querySelector("a[data-macros]");
-  if (!button) return [];
-  const found = await fetchFrom(`${button.dataset.macros}?q=${encodeURIComponent(text)}`, "application/json");
+  if (!macrosButton()) return [];
+  const found = await fetchFrom(`${macrosButton().dataset.macros}?q=${encodeURIComponent(text)}`, "application/json");
   return found.map(({ id, title, shortcut }) => ({
     group: texts.macros,
     label: title,
     detail: `/${shortcut}`,
-    run() {
-      const link = Object.assign(document.createElement("a"), { href: `${button.getAttribute("href")}/${id}`, hidden: true });
-      link.dataset.dialog = "";
-      document.querySelectorAll("#chat > a[data-dialog][hidden]").forEach((earlier) => earlier.remove());
-      document.getElementById("chat").append(link);
-      link.click();
-    },
+    run: () => openMacroPreview(id),
   }));
 }
 
@@ -116,6 +111,7 @@ async function replies(text) {
       composer().focus();
       composer().setRangeText(reply.text, composer().selectionStart, composer().selectionEnd, "end");
       composer().dispatchEvent(new InputEvent("input", { bubbles: true }));
+      attachStoredFiles(reply.files);
       const body = new URLSearchParams({ conversation });
       fetch(useUrl.replace("/0/", `/${reply.id}/`), { method: "POST", headers: { "X-CSRFToken": csrfToken() }, body, keepalive: true }).catch(() => null);
     },

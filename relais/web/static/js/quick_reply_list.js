@@ -1,9 +1,11 @@
-// The list of quick replies over the composer: a word that begins with a slash searches them. Arrows choose, Enter or Tab
-// inserts, Escape closes. The field keeps the focus; its aria-activedescendant names the chosen option.
+// The list of quick replies and macros over the composer: a word that begins with a slash searches them. Arrows choose,
+// Enter or Tab inserts a reply or opens the preview of a macro, Escape closes. The field keeps the focus; its aria-activedescendant names the chosen option.
 import { csrfToken } from "./csrf.js";
+import { macrosButton, openMacroPreview } from "./macro_preview_link.js";
 import { attachStoredFiles } from "./stored_files.js";
 
 const SLASH_WORD = /(?:^|\s)\/([^\s/]{0,40})$/;
+const MAX_MACROS = 5;
 const CACHE_MAX_AGE_MS = 30_000;
 const cache = new Map(); // by search URL: { at, results: a promise }
 let isOpen = false;
@@ -29,8 +31,16 @@ function slashWord() {
 // -- searching ----------------------------------------------------------------------------------------------------
 
 function fetchResults(query) {
-  const { searchUrl } = list().dataset;
-  const url = `${searchUrl}&q=${encodeURIComponent(query)}`;
+  const macrosUrl = macrosButton()?.dataset.macros;
+  const sources = [fetchCached(`${list().dataset.searchUrl}&q=${encodeURIComponent(query)}`)];
+  if (macrosUrl) sources.push(fetchCached(`${macrosUrl}?q=${encodeURIComponent(query)}`));
+  return Promise.all(sources).then(([replies, macros]) => replies && [
+    ...replies,
+    ...(macros ?? []).slice(0, MAX_MACROS).map((macro) => ({ ...macro, isMacro: true })),
+  ]);
+}
+
+function fetchCached(url) {
   const cached = cache.get(url);
   if (cached && Date.now() - cached.at < CACHE_MAX_AGE_MS) return cached.results;
   const found = fetch(url, { headers: { Accept: "application/json" } })
@@ -65,9 +75,15 @@ function optionFor(reply, index) {
   option.id = `reply-option-${index}`;
   option.setAttribute("role", "option");
   const title = element("span", "reply-list__title", reply.title);
+  title.dir = "auto";
+  option.append(element("code", "reply-list__shortcut", `/${reply.shortcut}`), title);
+  if (reply.isMacro) {
+    option.append(element("span", "reply-list__text", list().dataset.macro));
+    return option;
+  }
   const text = element("span", "reply-list__text", reply.text);
-  title.dir = text.dir = "auto";
-  option.append(element("code", "reply-list__shortcut", `/${reply.shortcut}`), title, text);
+  text.dir = "auto";
+  option.append(text);
   if (reply.files.length) option.append(element("span", "reply-list__files", reply.files.map(({ name }) => name).join(", ")));
   if (reply.problem) option.append(element("span", "reply-list__problem", reply.problem));
   return option;
@@ -115,6 +131,11 @@ function accept() {
   if (!reply || !word) return dismiss();
   const { useUrl, conversation } = list().dataset;
   close();
+  if (reply.isMacro) {
+    insert("", word);
+    openMacroPreview(reply.id);
+    return;
+  }
   insert(reply.text, word);
   attachStoredFiles(reply.files);
   fetch(useUrl.replace("/0/", `/${reply.id}/`), {
