@@ -165,6 +165,10 @@ class TestPages:
         with django_assert_max_num_queries(8):
             awa_browser.get(PATH)
 
+    def test_an_empty_preview_says_what_appears_there(self, awa_browser):
+        assert "Le texte apparaît ici" in awa_browser.get(f"{PATH}/new").content.decode()
+        assert "Le texte apparaît ici" in awa_browser.post(f"{PATH}/preview", {"text": ""}).content.decode()
+
     def test_the_preview_says_what_is_wrong(self, awa_browser):
         preview = awa_browser.post(f"{PATH}/preview", {"text": "Bonjour {client} {x}"}).content.decode()
         assert "Bonjour Fatou Diallo {x}" in preview
