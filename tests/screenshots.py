@@ -40,6 +40,8 @@ class Picture:
     size: tuple[int, int] = WIDE
     languages: tuple[str, ...] = ("fr",)
     theme: str = "light"
+    viewer: str = ""
+    """Another user who opens the same page before the picture is made."""
 
 
 def open_client(name: str, then: Callable[[Page], object] = lambda page: None) -> Callable[[Page], None]:
@@ -81,6 +83,33 @@ def find_actions(page: Page) -> None:
     expect(page.get_by_role("option").first).to_be_visible()
 
 
+def open_macro(page: Page) -> None:
+    """The preview of the first macro."""
+    press("m")(page)
+    page.locator("[data-macro-open]").first.click()
+    expect(page.locator("[data-macro-list]")).to_have_count(0)
+
+
+def choose_several(page: Page) -> None:
+    """Three rows of the list beside the conversation."""
+    rows = page.locator(".desk__list .row")
+    rows.first.hover()
+    expect(page.locator(".desk__list .row__select").first).to_be_attached()
+    for number in range(3):
+        rows.nth(number).locator(".row__select").check(force=True)
+    expect(page.locator(".desk__list [data-bulk-count]")).to_be_visible()
+
+
+def upload_clients(page: Page) -> None:
+    """The preview of an import with a new client, a known one and a number that is refused."""
+    rows = ["Nom;Téléphone;E-mail;Ville", "Sanaa Alaoui;0661234567;sanaa@example.com;Rabat"]
+    rows += ["Rachid El Idrissi;0661559022;;Casablanca", "Omar Tazi;12;omar@example.com;Fès"]
+    file = {"name": "clients.csv", "mimeType": "text/csv", "buffer": "\n".join(rows).encode()}
+    page.locator("main input[type=file]").set_input_files(files=[file])  # type: ignore[list-item]
+    page.locator("main form.panel .button--primary").click()
+    expect(page.locator("#import-preview")).to_be_visible()
+
+
 ALL = "/dashboard/conversations"
 EVERYWHERE = ("fr", "en", "ar")
 # Lists first: opening a conversation marks it as read.
@@ -93,6 +122,10 @@ PICTURES = (
     Picture("photo", ALL, open_client("Aïcha Kouamé"), theme="dark"),
     Picture("transfer", ALL, open_client("Claire Delmas", press("r"))),
     Picture("snooze", ALL, open_client("Claire Delmas", press("p"))),
+    Picture("viewing", ALL, open_client("Rachid El Idrissi"), viewer="agent2"),
+    Picture("several", ALL, open_client("Claire Delmas", choose_several)),
+    Picture("macro", ALL, open_client("Claire Delmas", open_macro), languages=EVERYWHERE),
+    Picture("import", "/dashboard/clients/import", upload_clients, user="superviseur"),
     Picture("command-bar", ALL, open_client("Patrick Brou", find_actions)),
     Picture("search", "/dashboard/search?q=livraison", languages=EVERYWHERE),
     Picture("clients", "/dashboard/clients"),
@@ -122,31 +155,39 @@ def main(languages: list[str]) -> None:
 
 def make_pictures(browser: Browser, url: str, language: str) -> None:
     (FOLDER / language).mkdir(parents=True, exist_ok=True)
-    users: dict[str, object] = {}
+    cookies: dict[str, object] = {}
     for picture in PICTURES:
         if language not in picture.languages:
             continue
-        if picture.user not in users:
-            users[picture.user] = sign_in(browser, url, picture.user, language)
-        width, height = picture.size
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            device_scale_factor=PHONE_SCALE if picture.size == NARROW else 1,
-            has_touch=picture.size == NARROW,
-            color_scheme=picture.theme,  # type: ignore[arg-type]
-            locale=LANGUAGES[language],
-            timezone_id=time_zone(datetime.now(UTC)),
-            reduced_motion="reduce",
-            service_workers="block",
-            storage_state=users[picture.user],  # type: ignore[arg-type]
-        )
-        page = context.new_page()
+        for user in {picture.user, picture.viewer} - {"", *cookies}:
+            cookies[user] = sign_in(browser, url, user, language)
+        page = open_page(browser, picture, language, cookies[picture.user])
         page.goto(url + picture.path)
         expect_live(page)
         picture.prepare(page)
+        if picture.viewer:
+            open_page(browser, picture, language, cookies[picture.viewer]).goto(page.url)
+            expect(page.locator("[data-presence]")).to_be_visible()
         page.wait_for_load_state("networkidle")
         save(page.screenshot(animations="disabled", caret="hide"), FOLDER / language / f"{picture.name}.png")
-        context.close()
+        for context in browser.contexts:
+            context.close()
+
+
+def open_page(browser: Browser, picture: Picture, language: str, cookies: object) -> Page:
+    width, height = picture.size
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        device_scale_factor=PHONE_SCALE if picture.size == NARROW else 1,
+        has_touch=picture.size == NARROW,
+        color_scheme=picture.theme,  # type: ignore[arg-type]
+        locale=LANGUAGES[language],
+        timezone_id=time_zone(datetime.now(UTC)),
+        reduced_motion="reduce",
+        service_workers="block",
+        storage_state=cookies,  # type: ignore[arg-type]
+    )
+    return context.new_page()
 
 
 def sign_in(browser: Browser, url: str, user: str, language: str) -> object:

@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 FRENCH_PAGES = sorted((DOCS / "fr").glob("*.md"))
+TRANSLATED_PAGES = sorted([*(DOCS / "en").glob("*.md"), *(DOCS / "ar").glob("*.md")])
 VARIABLE = re.compile(
     r"\b((?:TWILIO|RELAIS|STUDIO)_[A-Z_]+[A-Z]|DATABASE_URL|PUBLIC_BASE_URL|EMAIL_URL|MEDIA_STORAGE_URL)\b"
 )
@@ -274,7 +275,14 @@ def test_every_link_has_a_target(path):
 
 # -- labels and sentences of the pages ----------------------------------------------------------------------------------
 
-NOT_ON_PAGES = {"en gras", "When a message comes in", "Make HTTP Request", "Hors direct"}
+NOT_ON_PAGES = {
+    "en gras",
+    "bold",
+    "بالخط العريض",
+    "When a message comes in",
+    "Make HTTP Request",
+    "Hors direct",
+}
 # Printed by a command, and a stored reason that is shown unchanged.
 NOT_ON_PAGES |= {"non vérifié", "le bot n'a pas pu continuer"}
 
@@ -289,6 +297,14 @@ def texts_of_pages() -> list[str]:
 def test_bold_texts_are_labels_of_the_pages(path):
     labels = {" ".join(text.split()) for text in texts_of_pages()} | {"En direct"}
     bold = {" ".join(text.split()) for text in re.findall(r"\*\*(.+?)\*\*", path.read_text(), re.S)}
+    assert bold - labels - NOT_ON_PAGES == set()
+
+
+@pytest.mark.parametrize("path", TRANSLATED_PAGES, ids=relative_path)
+def test_bold_texts_of_a_translated_guide_are_labels_of_the_pages(path):
+    with (ROOT / f"relais/web/locale/{path.parent.name}/LC_MESSAGES/django.po").open("rb") as file:
+        labels = {message.string for message in read_po(file) if isinstance(message.string, str)}
+    bold = set(re.findall(r"\*\*(.+?)\*\*", path.read_text()))
     assert bold - labels - NOT_ON_PAGES == set()
 
 
