@@ -25,6 +25,8 @@ CHROMIUM_OPTIONS = [
     "--disable-quic",
     "--disable-background-networking",
     "--disable-sync",
+    # A microphone that beeps; a context still needs the permission.
+    "--use-fake-device-for-media-stream",
 ]
 
 # On a busy machine with two processors a browser sometimes needs many seconds to show a page.

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from relais.files.voice_notes import MP4_OPUS, WEBM_OPUS
+
 MEBIBYTE = 1024 * 1024
 MAX_FILE_BYTES = 16 * MEBIBYTE
 MAX_PICTURE_BYTES = 5 * MEBIBYTE
@@ -46,8 +48,14 @@ CHANNEL_TYPES = (
     ChannelType(f"{OFFICE}presentationml.presentation", "PowerPoint", (".pptx",)),
     ChannelType("text/vcard", "vCard", (".vcf",)),
 )
-CONVERTED_TYPES = {"image/webp": (".webp",), "image/heic": (".heic", ".heif")}
+PICTURES_TO_JPEG = {"image/webp": (".webp",), "image/heic": (".heic", ".heif")}
 """Pictures that the channel does not take and that become JPEG."""
+SOUNDS_TO_OGG = {WEBM_OPUS: (".webm",), MP4_OPUS: ()}
+"""What browsers record, and that becomes OGG."""
+CONVERTED_TYPES = {
+    **dict.fromkeys(PICTURES_TO_JPEG, "image/jpeg"),
+    **dict.fromkeys(SOUNDS_TO_OGG, "audio/ogg"),
+}
 BY_CONTENT_TYPE = {each.content_type: each for each in CHANNEL_TYPES}
 FAMILIES = (
     (gettext_noop("photos"), "image/"),
@@ -59,7 +67,7 @@ FAMILIES = (
 
 def channel_type(content_type: str) -> ChannelType | None:
     """The row of a content type that the channel takes, after conversion; None if it takes it in no way."""
-    return BY_CONTENT_TYPE.get("image/jpeg" if content_type in CONVERTED_TYPES else content_type)
+    return BY_CONTENT_TYPE.get(CONVERTED_TYPES.get(content_type, content_type))
 
 
 def shows_caption(content_type: str) -> bool:
@@ -81,5 +89,5 @@ def accept_attribute() -> str:
     """For `<input type=file>`: types and extensions, since some systems know only one of them."""
     names = [name for each in CHANNEL_TYPES for name in (each.content_type, *each.extensions)]
     return ",".join(
-        [*names, *(name for kind, extensions in CONVERTED_TYPES.items() for name in (kind, *extensions))]
+        [*names, *(name for kind, extensions in PICTURES_TO_JPEG.items() for name in (kind, *extensions))]
     )

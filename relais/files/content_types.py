@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from relais.files.channel_types import OFFICE
+from relais.files.voice_notes import MP4_OPUS, WEBM_OPUS
 
 HEAD_BYTES = 1024
 SIGNATURES = (
@@ -32,6 +33,11 @@ OFFICE_FOLDERS = {
     "xl/": f"{OFFICE}spreadsheetml.sheet",
     "ppt/": f"{OFFICE}presentationml.presentation",
 }
+MP4_CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+VIDEO_CODECS, SOUND_CODECS = (b"", b"avc1", b"avc3"), (b"", b"mp4a")
+"""What WhatsApp plays in a video: H.264 and AAC."""
+UNPLAYABLE_VIDEO = "video/mp4; codecs=other"
+"""An MP4 video of other codecs, such as HEVC. The channel takes none."""
 MAX_ZIP_DIRECTORY_BYTES = 256 * 1024
 """Its entries are read into memory; an office document has about a hundred."""
 MAX_MP4_BOXES = 1_000
@@ -46,6 +52,8 @@ def detect_content_type(file: BinaryIO) -> str:
     head = _read(file, 0, HEAD_BYTES)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"
+    if head.startswith(b"\x1aE\xdf\xa3"):
+        return WEBM_OPUS if b"A_OPUS" in head and b"V_" not in head else ""
     if head.startswith(b"OggS"):
         return "audio/ogg" if head[28:36] == b"OpusHead" else ""
     if head[4:8] == b"ftyp":
@@ -72,16 +80,27 @@ def _detect_mp4(file: BinaryIO, head: bytes, size: int) -> str:
         return "image/heic"
     if brand in UNPLAYABLE_MP4_BRANDS:
         return ""
-    handlers = set(_mp4_handlers(file, size))
+    tracks = set(_mp4_tracks(file, size))
+    handlers = {handler for handler, _codec in tracks}
     if b"vide" in handlers:
-        return "" if brand.startswith(b"3g") else "video/mp4"
+        if brand.startswith(b"3g"):
+            return ""
+        playable = {b"vide": VIDEO_CODECS, b"soun": SOUND_CODECS}
+        is_playable = all(codec in playable.get(handler, (codec,)) for handler, codec in tracks)
+        return "video/mp4" if is_playable else UNPLAYABLE_VIDEO
+    if (b"soun", b"Opus") in tracks:
+        return MP4_OPUS
     if b"soun" in handlers or brand in (b"M4A ", b"M4B "):
         return "audio/3gpp" if brand.startswith(b"3g") else "audio/mp4"
     return ""
 
 
-def _mp4_handlers(file: BinaryIO, size: int) -> Iterator[bytes]:
-    """The handler type of each track: `soun`, `vide` or another. A box is its length, its name and its body."""
+def _mp4_tracks(file: BinaryIO, size: int) -> Iterator[tuple[bytes, bytes]]:
+    """Of each track the handler type, `soun`, `vide` or another, and the codec, empty if it has none.
+
+    A box is its length, its name and its body.
+    """
+    handler = b""
     pending = [(0, size)]
     for _n in range(MAX_MP4_BOXES):
         if not pending:
@@ -98,10 +117,13 @@ def _mp4_handlers(file: BinaryIO, size: int) -> Iterator[bytes]:
         if stop < body or stop > end:
             continue  # Truncated, or not a box.
         pending.append((stop, end))
-        if name in (b"moov", b"trak", b"mdia"):
+        if name in MP4_CONTAINERS:
             pending.append((body, stop))
         elif name == b"hdlr":
-            yield _read(file, body + 8, 4)
+            handler = _read(file, body + 8, 4)
+            yield handler, b""
+        elif name == b"stsd":
+            yield handler, _read(file, body + 12, 4)
 
 
 def _detect_office(file: BinaryIO, size: int) -> str:

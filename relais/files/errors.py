@@ -41,6 +41,26 @@ def unreadable_picture(name: str) -> FileRefused:
     )
 
 
+def unplayable_video(name: str) -> FileRefused:
+    return FileRefused(
+        "media_type",
+        _(
+            "« %(name)s » n'est pas parti : WhatsApp lit les vidéos en H.264 avec un son AAC, et celle-ci est dans "
+            "un autre format, souvent HEVC (H.265). Convertissez-la en MP4 H.264, ou réglez l'appareil photo sur "
+            "« Le plus compatible » et filmez de nouveau."
+        )
+        % {"name": shown_name(name)},
+    )
+
+
+def unreadable_recording(name: str) -> FileRefused:
+    return FileRefused(
+        "media_type",
+        _("« %(name)s » n'est pas parti : cet enregistrement ne se lit pas. Enregistrez-le de nouveau.")
+        % {"name": shown_name(name)},
+    )
+
+
 def too_large(name: str, max_bytes: int) -> FileRefused:
     return FileRefused(
         "media_too_large",

@@ -14,11 +14,13 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 
 from relais.files import errors
-from relais.files.channel_types import MAX_FILE_BYTES, MAX_FILES_PER_SEND, channel_type
-from relais.files.content_types import detect_content_type
+from relais.files.channel_types import MAX_FILE_BYTES, MAX_FILES_PER_SEND, SOUNDS_TO_OGG, channel_type
+from relais.files.content_types import UNPLAYABLE_VIDEO, detect_content_type
 from relais.files.errors import FileRefused
 from relais.files.models import StoredFile, store_file
 from relais.files.pictures import prepare_picture
+from relais.files.temporary_files import temporary_file
+from relais.files.voice_notes import MAX_VOICE_NOTE_BYTES, NotAVoiceNote, convert_to_ogg
 
 UPLOAD_REFUSAL_KEY = "relais.upload_refusal"
 """In the ASGI scope: code and file name, when the web server stopped reading the body."""
@@ -72,15 +74,34 @@ def _check(upload: UploadedFile, stack: ExitStack) -> _CheckedFile:
     if size > MAX_FILE_BYTES:
         raise errors.too_large(name, MAX_FILE_BYTES)
     content_type = detect_content_type(file)
-    row = channel_type(content_type)
-    if row is None:
+    if content_type == UNPLAYABLE_VIDEO:
+        raise errors.unplayable_video(name)
+    if channel_type(content_type) is None:
         raise errors.wrong_type(name)
-    if not content_type.startswith("image/"):
-        return _CheckedFile(file, content_type, name)
-    prepared = prepare_picture(file, content_type, name)
+    if content_type in SOUNDS_TO_OGG:
+        prepared: BinaryIO | None = _convert_recording(file, content_type, name)
+    elif content_type.startswith("image/"):
+        prepared = prepare_picture(file, content_type, name)
+    else:
+        prepared = None
     if prepared is None:
         return _CheckedFile(file, content_type, name)
     stack.enter_context(prepared)
     new_type = detect_content_type(prepared)
     extension = channel_type(new_type).extensions[0]  # type: ignore[union-attr]
     return _CheckedFile(prepared, new_type, str(PurePath(name).with_suffix(extension)))
+
+
+def _convert_recording(file: BinaryIO, content_type: str, name: str) -> BinaryIO:
+    if file.seek(0, os.SEEK_END) > MAX_VOICE_NOTE_BYTES:
+        raise errors.too_large(name, MAX_VOICE_NOTE_BYTES)
+    result = temporary_file()
+    try:
+        convert_to_ogg(file, content_type, result)
+    except NotAVoiceNote as error:
+        result.close()
+        raise errors.unreadable_recording(name) from error
+    except BaseException:
+        result.close()
+        raise
+    return result

@@ -27,6 +27,8 @@ HEADERS = {
     # Pages show clients' messages: on a shared computer they must not outlive the session in the browser's cache.
     "Cache-Control": "no-store",
 }
+MICROPHONE_POLICY = HEADERS["Permissions-Policy"].replace("microphone=()", "microphone=(self)")
+"""Of the conversation page, where voice notes are recorded."""
 HSTS_VALUE = "max-age=31536000"
 """A year, without subdomains: other hosts of the company's domain are not ours to decide about."""
 

@@ -27,10 +27,12 @@ from relais.conversations.refusal_texts import write_blocked_sentence
 from relais.conversations.timeline import TimelineCursor
 from relais.conversations.views import lists
 from relais.conversations.views.responses import dialog_response, get_conversation
-from relais.files.channel_types import MAX_FILES_PER_SEND, accept_attribute
+from relais.files import errors
+from relais.files.channel_types import MAX_FILE_BYTES, MAX_FILES_PER_SEND, accept_attribute
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
 from relais.notes.models import has_unread_mentions, mark_mentions_read
 from relais.text import parse_primary_key
+from relais.web.headers import MICROPHONE_POLICY
 from relais.web.responses import AgentRequest, agent_required
 
 MAX_OTHER_CONVERSATIONS = 10
@@ -126,7 +128,9 @@ def chat_page(
         "refusal": refusal,
     }
     status = refusal.http_status if refusal else 200
-    return lists.remember_tab(request, render(request, "conversations/chat.html", context, status=status))
+    response = render(request, "conversations/chat.html", context, status=status)
+    response["Permissions-Policy"] = MICROPHONE_POLICY
+    return lists.remember_tab(request, response)
 
 
 def transfer_dialog(request: AgentRequest, conversation: Conversation) -> HttpResponse:
@@ -172,8 +176,7 @@ def _panels_context(request: AgentRequest, conversation: Conversation) -> dict[s
         "permissions": permissions,
         "write_blocked_reason": write_blocked_sentence(blocked_by, opt_out_source) if blocked_by else "",
         "max_characters": MAX_MESSAGE_CHARACTERS,
-        "accepted_files": accept_attribute(),
-        "max_files": MAX_FILES_PER_SEND,
+        "files": _file_limits(),
         # The idempotency key of the message being composed: a double click sends it once, even without scripts.
         "ref": secrets.token_urlsafe(16),
         "saved_draft": draft.text if draft else "",
@@ -188,6 +191,18 @@ def _panels_context(request: AgentRequest, conversation: Conversation) -> dict[s
 
 
 # -- helpers ----------------------------------------------------------------------------------------------
+
+
+def _file_limits() -> dict[str, Any]:
+    """What the page refuses at once, with the server's sentences."""
+    return {
+        "accepted": accept_attribute(),
+        "most": MAX_FILES_PER_SEND,
+        "max_bytes": MAX_FILE_BYTES,
+        "too_large": errors.too_large("{name}", MAX_FILE_BYTES),
+        "empty": errors.empty("{name}"),
+        "too_many": errors.too_many_files(),
+    }
 
 
 def _bot_answers(conversation: Conversation) -> list[tuple[str, str]]:

@@ -47,7 +47,7 @@ def test_a_reply_attaches_its_files_which_are_removed_and_sent(run_story, awa, h
         field.press_sequentially("/devis")
         expect(page.get_by_role("option")).to_contain_text(["garage.jpg, devis.pdf, awa.vcf"])
         field.press("Enter")
-        attached = page.get_by_role("list", name="Fichiers de réponses rapides").get_by_role("listitem")
+        attached = page.get_by_role("list", name="Fichiers à envoyer").get_by_role("listitem")
         expect(attached).to_have_count(3)
         expect(attached.first.locator("img")).to_be_visible()
         assert not list(violations(page, "light", "files of a quick reply"))

@@ -5,6 +5,7 @@ import "./deferred_htmx.js";
 import "./note_composer.js";
 import "./composer.js";
 import "./attachments.js";
+import "./voice_trigger.js";
 import "./undo_send.js";
 import "./own_notes.js";
 import "./presence.js";

@@ -1,5 +1,7 @@
 // The composer: Enter puts the message into the outbox (outbox.js), the draft is stored, a message is shown at once
 // (optimistic update). Another conversation may be opened while one is being sent.
+import { addFiles, chosenFiles, clearFiles, forgetFiles, showFiles } from "./attachments.js";
+import { showProblem } from "./composer_problem.js";
 import { openConversation } from "./conversation_panes.js";
 import { removeUnsent, saveDraft, saveUnsent, unsentMessages } from "./draft_storage.js";
 import { reconciledDraft, scheduleUpload } from "./draft_sync.js";
@@ -8,6 +10,7 @@ import { chatElement, conversationId } from "./open_conversation.js";
 import { flushOutbox, isWaiting, mayLeave } from "./outbox.js";
 import { newRef } from "./ref.js";
 import { scrollToNewest } from "./thread.js";
+import { askFileOutbox } from "./unsent_files.js";
 
 const COUNTER_FROM_CHARACTERS = 1_400;
 const template = (id) => document.getElementById(id);
@@ -36,15 +39,6 @@ function onTextChanged() {
   scheduleUpload(conversationId(), text, form().elements.ref.value);
 }
 
-// Why it was not sent, under the field; the text and the focus stay.
-function showProblem(sentence) {
-  const problem = form().querySelector("[data-problem]");
-  problem.hidden = !sentence;
-  problem.textContent = sentence;
-  if (sentence) field().setAttribute("aria-invalid", "true");
-  else field().removeAttribute("aria-invalid");
-}
-
 document.addEventListener("input", ({ target }) => target === field() && onTextChanged());
 document.addEventListener("keydown", (event) => {
   if (event.target !== field() || event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
@@ -59,6 +53,7 @@ export function initComposer() {
   showSavedDraft();
   if (!field()) return;
   form().elements.ref.value = newRef();
+  showFiles();
   if (form().hasAttribute("data-keep-text")) onTextChanged();
   else setText(reconciledDraft(conversationId()));
   if (matchMedia("(hover: hover)").matches) field().focus({ preventScroll: true });
@@ -83,34 +78,62 @@ document.addEventListener("click", ({ target }) => {
 
 document.addEventListener("submit", (event) => {
   if (!event.target.matches("[data-composer]")) return;
+  event.preventDefault();
   const text = field().value.trim();
   const length = [...text].length;
-  const hasFiles = form().querySelector("[data-files]").files.length > 0 || Boolean(form().elements.stored_file);
-  if (hasFiles && length <= Number(form().dataset.maxCharacters)) return submitWithFiles();
-  event.preventDefault();
   const { maxCharacters, tooLong } = form().dataset;
   field().focus();
-  if (!text) return;
-  if (length > Number(maxCharacters))
-    return showProblem(tooLong.replace("{length}", formatNumber(length)).replace("{longest}", formatNumber(Number(maxCharacters))));
+  if (length > Number(maxCharacters)) {
+    const sentence = tooLong.replace("{length}", formatNumber(length)).replace("{longest}", formatNumber(Number(maxCharacters)));
+    return showProblem(sentence, { isTextWrong: true });
+  }
+  const files = chosenFiles();
+  if (!text && !files.length) return;
   const message = { ref: form().elements.ref.value, text, at: new Date().toISOString() };
-  form().elements.ref.value = newRef();
-  saveUnsent(conversationId(), message);
-  setText("");
-  appendBubble(message);
-  flushOutbox();
+  if (files.length) return sendFiles(message, files, clearComposer);
+  clearComposer(message);
+  putIntoOutbox(conversationId(), message);
 });
 
-// The browser submits the form itself, and shows the conversation again: with the text, if a file is refused.
-function submitWithFiles() {
-  form().append(Object.assign(document.createElement("input"), { type: "hidden", name: "undo", value: "1" }));
-  form().querySelector("[type=submit]").disabled = true; // a second click would abort the upload
-  saveDraft(conversationId(), "");
+// What was typed meanwhile stays; another conversation may have been opened.
+function clearComposer({ text }, conversation = conversationId()) {
+  if (conversation !== conversationId()) {
+    forgetFiles(conversation);
+    return saveDraft(conversation, "");
+  }
+  form().elements.ref.value = newRef();
+  clearFiles();
+  setText(field().value.trim().startsWith(text) ? field().value.trim().slice(text.length).trimStart() : field().value);
 }
+
+function putIntoOutbox(conversation, message) {
+  saveUnsent(conversation, message);
+  if (conversation === conversationId()) appendBubble(message);
+  flushOutbox();
+}
+
+let isKeeping = false;
+
+// Nothing is cleared before the browser has stored the files.
+async function sendFiles(message, files, onKept) {
+  if (isKeeping) return;
+  isKeeping = true;
+  const conversation = conversationId();
+  const isKept = await askFileOutbox("keep", { ref: message.ref, files });
+  isKeeping = false;
+  if (!isKept) return conversation === conversationId() && showProblem(document.getElementById("notices").dataset.offline);
+  onKept(message, conversation);
+  putIntoOutbox(conversation, { ...message, names: files.map(({ name }) => name) });
+}
+
+// Files of another module, such as a voice note: they leave without the text of the field.
+document.addEventListener("relais:send-files", ({ detail: { files, onKept } }) => {
+  sendFiles({ ref: newRef(), text: "", at: new Date().toISOString() }, files, onKept);
+});
 
 const bubbleOf = ({ ref }) => document.querySelector(`#thread > .is-unsent[data-ref="${CSS.escape(ref)}"]`);
 
-function appendBubble({ text, ref, at }) {
+function appendBubble({ text, ref, at, names }) {
   const item = template("unsent").content.firstElementChild.cloneNode(true);
   item.dataset.ref = ref;
   item.dataset.at = at;
@@ -118,11 +141,12 @@ function appendBubble({ text, ref, at }) {
   item.querySelector(".bubble__text").textContent = text;
   item.querySelector("[data-copy]").dataset.copy = text;
   document.getElementById("thread").append(item);
+  if (names) askFileOutbox("show", { ref, names });
   scrollToNewest();
 }
 
 // What the outbox reports about the messages of the conversation on the page.
-document.addEventListener("relais:outbox", ({ detail: { state, conversation, message, html } }) => {
+document.addEventListener("relais:outbox", ({ detail: { state, conversation, message, fragments } }) => {
   if (conversation !== conversationId()) return;
   if (state === "sending") setState(message, "sending");
   else if (state === "waiting") setState(message, "waiting", template("unsent").dataset.waiting);
@@ -130,7 +154,7 @@ document.addEventListener("relais:outbox", ({ detail: { state, conversation, mes
   else if (chatElement().hasAttribute("data-earlier-page")) openConversation(`/dashboard/chat/${conversation}`);
   else {
     bubbleOf(message)?.remove();
-    insertFragment(html);
+    fragments.forEach(insertFragment);
   }
 });
 
@@ -158,8 +182,8 @@ function keepUnsent(conversation, message) {
 }
 
 // With the same ref: the server answers a message it has already stored as it did then, and sends it once.
-function retry({ ref, text, at }) {
-  saveUnsent(conversationId(), { ref, text, at, waiting: true, retriedAt: new Date().toISOString() });
+function retry({ ref, text, at, names }) {
+  saveUnsent(conversationId(), { ref, text, at, names, waiting: true, retriedAt: new Date().toISOString() });
   flushOutbox();
 }
 
@@ -181,8 +205,10 @@ document.addEventListener("click", ({ target }) => {
 });
 
 // Before the text that is there by now; without a composer the message stays where it is.
-function moveToComposer(item, { ref, text }) {
-  if (!putBackText(text)) return;
+async function moveToComposer(item, { ref, text, names }) {
+  const files = names && field() ? await askFileOutbox("get", { ref }) : null;
+  if (!item.isConnected || !putBackText(text)) return;
+  if (files) addFiles(files);
   removeUnsent(conversationId(), ref);
   item.remove();
 }

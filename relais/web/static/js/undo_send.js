@@ -1,5 +1,6 @@
 // « Annuler » on a message that is still held in the outbox: by its button, or by Ctrl+Z in an empty composer. The button
 // is part of every viewer's message; a rule of a style sheet shows it to the author alone.
+import { addFiles } from "./attachments.js";
 import { putBackText } from "./composer.js";
 import { insertFragment } from "./insert_fragment.js";
 import { showNotice } from "./notices.js";
@@ -18,7 +19,23 @@ async function undo(button) {
   // With it goes all that was sent at the same time.
   const undone = (response.fragments ?? [response.html]).map(insertFragment);
   const texts = undone.map((item) => item?.querySelector(".bubble__text")?.textContent).filter(Boolean);
-  if (texts.length) putBackText(texts.join("\n"));
+  const thread = document.getElementById("thread");
+  if (!putBackText(texts.join("\n"))) return;
+  const links = undone.flatMap((item) => [...(item?.querySelectorAll("a:is(.bubble__file, .bubble__picture)") ?? [])]);
+  const files = (await Promise.all(links.map(fetchFile))).filter(Boolean);
+  if (files.length && thread.isConnected) addFiles(files);
+}
+
+// Its name is the server's, which has it.
+async function fetchFile({ href }) {
+  try {
+    const response = await fetch(href);
+    if (!response.ok || response.redirected) return null;
+    const name = /filename\*=utf-8''([^;]+)/i.exec(response.headers.get("Content-Disposition") ?? "")?.[1];
+    const plain = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "")?.[1];
+    const blob = await response.blob();
+    return new File([blob], name ? decodeURIComponent(name) : (plain ?? href.split("/").at(-1)), { type: blob.type });
+  } catch { return null; }
 }
 
 document.addEventListener("click", (event) => {
