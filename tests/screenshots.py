@@ -31,6 +31,30 @@ LOCAL_HOUR = 10
 PHONE_SCALE = 2
 
 
+def attach_files(page: Page) -> None:
+    photo = io.BytesIO()
+    Image.linear_gradient("L").convert("RGB").save(photo, "JPEG")
+    page.locator("[data-files]").set_input_files(
+        [
+            {"name": "Tableau de bord.jpg", "mimeType": "image/jpeg", "buffer": photo.getvalue()},
+            {
+                "name": "Devis révision.pdf",
+                "mimeType": "application/pdf",
+                "buffer": b"%PDF-1.7" + bytes(84_000),
+            },
+        ]
+    )
+    expect(page.locator("[data-file-list] li")).to_have_count(2)
+
+
+def record_voice_note(page: Page) -> None:
+    page.context.grant_permissions(["microphone"])
+    page.keyboard.press("Alt+v")
+    expect(page.locator(".voice [data-voice-time]")).to_have_text("0:02")
+    page.keyboard.press("Alt+v")
+    expect(page.locator(".voice audio")).to_be_visible()
+
+
 @dataclass(frozen=True)
 class Picture:
     name: str
@@ -135,6 +159,8 @@ PICTURES = (
     Picture("settings", "/dashboard/settings", user="admin"),
     Picture("flows", "/dashboard/flows", user="admin"),
     Picture("status", "/dashboard/state", user="admin"),
+    Picture("files", ALL, open_client("James Whitfield", attach_files)),
+    Picture("voice", ALL, open_client("James Whitfield", record_voice_note)),
     # Last: what was typed stays as a draft.
     Picture("quick-reply", ALL, open_client("James Whitfield", choose_quick_reply)),
 )

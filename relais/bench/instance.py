@@ -170,13 +170,29 @@ class SignedInUser:
         assert "/accounts/login" not in response.url, response.text
 
     def post_action(self, verb: str, conversation: int, **fields: str) -> requests.Response:
+        return self._post(f"/dashboard/chat/{conversation}/{verb}", fields, [])
+
+    def send_files(
+        self, conversation: int, *files: tuple[str, bytes], message: str = "", ref: str
+    ) -> requests.Response:
+        return self._post(f"/dashboard/chat/{conversation}/send", {"message": message, "ref": ref}, files)
+
+    def _post(
+        self, path: str, fields: dict[str, str], files: Sequence[tuple[str, bytes]]
+    ) -> requests.Response:
         headers = {
             "Accept": "application/json",
             "X-CSRFToken": self.http.cookies["csrftoken"],
             "Referer": self.desk.url,
         }
-        path = f"{self.desk.url}/dashboard/chat/{conversation}/{verb}"
-        return self.http.post(path, data=fields, headers=headers, timeout=30, allow_redirects=False)
+        return self.http.post(
+            self.desk.url + path,
+            data=fields,
+            files=[("files", file) for file in files] or None,
+            headers=headers,
+            timeout=30,
+            allow_redirects=False,
+        )
 
 
 def is_ready(url: str) -> bool:

@@ -6,11 +6,13 @@ First at the configured rate, then without a limit. Status callbacks arrive thro
 from __future__ import annotations
 
 import argparse
+import secrets
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
+from time import perf_counter
 from typing import Any
 
 import psycopg
@@ -29,6 +31,8 @@ MIN_RATE_SHARE = 0.5
 MIN_UNLIMITED_RATE = 10.0
 """Messages per second without a limit."""
 UNLIMITED_RATE = 1_000_000
+MEDIA_BYTES = 300_000
+"""About the size of a photo of a phone as WhatsApp sends it."""
 
 INSERT_CONVERSATIONS = """
 with new_clients as (
@@ -66,6 +70,7 @@ select claimed_at from message_deliveries d join conversation_events e on e.id =
                             on e.id = d.event_id where e.body like %(word)s || ' %%')
  order by claimed_at
 """
+SELECT_SENT = "select event_id, sid from message_deliveries where event_id = any(%s) and sid is not null"
 SELECT_AGENT_MESSAGES = """
 select e.body, d.created_at from message_deliveries d join conversation_events e on e.id = d.event_id
  where e.event_type = 'agent_message'
@@ -83,7 +88,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         claimed = _claim_times(testbed, "limited")
         _set_rate(testbed, UNLIMITED_RATE)
         lifted = _drain(testbed, options.messages, word="lifted", held=[], slowest=MIN_UNLIMITED_RATE)
-    return {
+        media = _send_media(testbed, held, options.media) if options.media else {}
+    return media | {
         "rate_set": options.rate,
         "messages": limited.messages,
         "seconds": round(limited.seconds, 1),
@@ -115,8 +121,53 @@ def summary_lines(figures: dict[str, Any]) -> Iterator[str]:
         f"p99 {figures['p99_wait_ms']} ms ({figures['of_persons']} texts)"
     )
     yield f"without a limit: {figures['unlimited_rate']} a second"
+    if "media" in figures:
+        yield (
+            f"{figures['media']} files of {MEDIA_BYTES // 1000} kB: uploaded in {figures['media_upload_p50_ms']} ms, "
+            f"p99 {figures['media_upload_p99_ms']} ms; accepted by the double, with the file, "
+            f"{figures['media_p50_ms']} ms after the answer, p99 {figures['media_p99_ms']} ms; "
+            f"{figures['media_doubled']} doubled, {figures['media_lost']} lost"
+        )
     order = "in order" if figures["order_ok"] else "NOT in order"
     yield f"{order}, {figures['doubled']} doubled, {figures['lost']} lost"
+
+
+def _send_media(testbed: Testbed, held: list[int], number: int) -> dict[str, Any]:
+    """An agent uploads files one after the other; the double downloads each before it delivers the message."""
+    agent = testbed.users["awa@example.com"]
+    uploads: list[float] = []
+    answered: dict[int, datetime] = {}
+    for n in range(number):
+        content = b"%PDF-1.7\n" + secrets.token_bytes(MEDIA_BYTES)
+        started = perf_counter()
+        response = agent.send_files(held[n % len(held)], (f"{n}.pdf", content), ref=f"file {n}")
+        uploads.append(perf_counter() - started)
+        answered[response.json()["event_id"]] = datetime.now(UTC)
+    wait_for(lambda: testbed.outbox == 0, 60 + number, "the files to be sent")
+    accepted = {sid: datetime.fromisoformat(at) for sid, at in _accepted_files(testbed)}
+    sent = testbed.desk.query(SELECT_SENT, list(answered))
+    times = sorted(
+        (accepted[sid] - answered[event]).total_seconds() for event, sid in sent if sid in accepted
+    )
+    return {
+        "media": number,
+        "media_upload_p50_ms": _milliseconds(sorted(uploads), 0.5),
+        "media_upload_p99_ms": _milliseconds(sorted(uploads), 0.99),
+        "media_p50_ms": _milliseconds(times, 0.5),
+        "media_p99_ms": _milliseconds(times, 0.99),
+        "media_doubled": len(accepted) - len(times),
+        "media_lost": number - len(times),
+    }
+
+
+def _accepted_files(testbed: Testbed) -> Iterator[tuple[str, str]]:
+    for each in testbed.twilio.get("accepted")["messages"]:
+        if each["media"]:
+            yield each["sid"], each["at"]
+
+
+def _milliseconds(times: list[float], share: float) -> int:
+    return round(1000 * times[int(len(times) * share)]) if times else 0
 
 
 class DrainResult:

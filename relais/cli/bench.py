@@ -45,6 +45,7 @@ BENCHMARKS = {
         {
             "messages": Option(2400, "messages in the outbox"),
             "rate": Option(80, "limit of messages a second"),
+            "media": Option(0, "files that an agent uploads afterwards, and that the double downloads"),
         },
     ),
     "pages": Benchmark(

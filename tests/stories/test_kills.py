@@ -127,6 +127,60 @@ def test_jobs_is_killed_with_a_full_outbox(desk_and_double, held):
     assert [m.body for m in double.accepted(to=client) if m.body in texts] == texts
 
 
+def test_jobs_is_killed_between_an_upload_and_its_claim(desk_and_double, held):
+    """The page repeats what got no answer: the file is stored once, sent once, and fetched by Twilio."""
+    desk, double, awa = desk_and_double
+    conversation, client = held
+    pdf = b"%PDF-1.7\n" + random.randbytes(200_000) + b"\n%%EOF\n"
+    upload = {"message": "Votre devis", "ref": "k-file"}
+    first = awa.send_files(conversation, ("devis.pdf", pdf), **upload).json()
+    desk.kill("jobs")
+    again = awa.send_files(conversation, ("devis.pdf", pdf), **upload).json()
+    assert [each["event_id"] for each in first["events"]] == [each["event_id"] for each in again["events"]]
+    wait_for(
+        lambda: (
+            [state in ("delivered", "read") for _body, state in deliveries(desk, conversation)[-2:]]
+            == [True, True]
+        ),
+        60,
+        "text and file to arrive",
+    )
+    with_file = [each for each in double.accepted(to=client) if each.media]
+    assert [double.double.media.get(each.media[0].sid)[1] for each in with_file] == [pdf]
+    assert len(double.accepted(to=client, body="Votre devis")) == 1
+    assert stored_files(desk) == desk.query("select count(*) from stored_files")[0][0]
+
+
+def test_web_is_killed_during_an_upload(desk_and_double, held):
+    """Nothing is stored of it, and the same upload works afterwards."""
+    desk, _double, awa = desk_and_double
+    conversation, _client = held
+    before = stored_files(desk), len(deliveries(desk, conversation))
+    pdf = b"%PDF-1.7\n" + random.randbytes(8_000_000) + b"\n%%EOF\n"
+    outcomes = []
+
+    def send() -> None:
+        try:
+            outcomes.append(awa.send_files(conversation, ("gros.pdf", pdf), ref="k-cut").status_code)
+        except OSError as error:
+            outcomes.append(type(error))
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    desk.kill("web")
+    sender.join()
+    wait_for(desk.is_healthy, 30)
+    if outcomes != [200]:
+        assert (stored_files(desk), len(deliveries(desk, conversation))) == before
+    assert awa.send_files(conversation, ("gros.pdf", pdf), ref="k-cut").json()["success"] is True
+    assert (stored_files(desk), len(deliveries(desk, conversation))) == (before[0] + 1, before[1] + 1)
+    assert not [path for path in (desk.folder / "uploads").rglob("*") if path.is_file()]
+
+
+def stored_files(desk: RelaisInstance) -> int:
+    return sum(path.is_file() for path in (desk.folder / "media" / "sha256").rglob("*"))
+
+
 def test_jobs_is_killed_while_the_bot_answers_many_clients(desk_and_double):
     """Each client gets each text of the bot once; a send with an unknown outcome stays uncertain."""
     desk, double, _awa = desk_and_double
