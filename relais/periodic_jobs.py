@@ -54,6 +54,11 @@ PERIODIC_JOBS = (
         "reconcile the last day, once a day the last week, with Twilio's log",
     ),
     PeriodicJob(
+        "relais.whatsapp.tasks.sync_templates",
+        "* * * * *",
+        "read the account's message templates, when an hour has passed",
+    ),
+    PeriodicJob(
         "relais.files.tasks.delete_unreferenced",
         "41 * * * *",
         "delete stored files that nothing has referenced for a day",

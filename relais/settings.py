@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "relais.company",
     "relais.clients",
     "relais.quick_replies",
+    "relais.content_templates",
     "relais.notes",
     "relais.files",
     "relais.conversations",

@@ -18,6 +18,7 @@ urlpatterns = [
     path("dashboard/", include("relais.notifications.urls")),
     path("dashboard/", include("relais.company.urls")),
     path("dashboard/", include("relais.quick_replies.urls")),
+    path("dashboard/", include("relais.content_templates.urls")),
     path("dashboard/", include("relais.macros.urls")),
     path("dashboard/", include("relais.flows.urls")),
     path("dashboard/", include("relais.whatsapp.urls")),

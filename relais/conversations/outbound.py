@@ -6,7 +6,6 @@ Guard → event and delivery in one transaction → the sender claims the delive
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from relais.action_errors import NotAllowed
 from relais.conversations.errors import CannotSend, StateConflict
 from relais.conversations.events import Author
 from relais.conversations.outbound_files import SendFilesMixin, stored_files
+from relais.conversations.outbound_templates import SendTemplateMixin, Template, shown_template
 from relais.conversations.outgoing_text import clean_message, held_until
 from relais.conversations.service_window import is_template, send_obstacle
 from relais.conversations.states import Situation
@@ -29,15 +29,7 @@ if TYPE_CHECKING:
     from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 
 
-@dataclass(frozen=True)
-class Template:
-    """A message template that WhatsApp approved, by its SID (HX…) and the values of its variables."""
-
-    content_sid: str
-    content_variables: dict[str, str]
-
-
-class SendMixin(SendFilesMixin):
+class SendMixin(SendFilesMixin, SendTemplateMixin):
     if TYPE_CHECKING:
         address: Any
 
@@ -114,7 +106,8 @@ class SendMixin(SendFilesMixin):
         body = clean_message(text) if has_visible_characters(text) or not (media_url or template) else ""
         extra: dict[str, Any] = {"media_url": [media_url]} if media_url else {}
         if template:
-            extra |= asdict(template)
+            body, shown = shown_template(template, body)
+            extra |= shown
         extra |= metadata or {}
         locked._check_window(at, is_template=template is not None)
         return locked._create_outgoing(
@@ -268,5 +261,5 @@ class SendMixin(SendFilesMixin):
 
 
 def _media_metadata(event: ConversationEvent) -> dict[str, Any]:
-    names = ("media_url", "content_sid", "content_variables")
+    names = ("media_url", "content_sid", "content_variables", "template")
     return {name: event.metadata[name] for name in names if name in event.metadata}

@@ -43,7 +43,7 @@ def refusal_sentence(code: str) -> str:
         % {"longest": MAX_MESSAGE_CHARACTERS},
         "window_closed": _(
             "WhatsApp n'accepte plus de texte libre : plus de 24 h depuis le dernier message du client. "
-            "Attendez qu'il écrive de nouveau."
+            "Envoyez un modèle approuvé, ou attendez qu'il écrive de nouveau."
         ),
         "opted_out": _(
             "Ce client a demandé à ne plus recevoir de messages. Il faut qu'il écrive le premier."

@@ -9,7 +9,7 @@ from datetime import datetime
 from relais.action_errors import ActionRefused
 from relais.conversations.events import BOT
 from relais.conversations.models import Conversation
-from relais.conversations.outbound import Template
+from relais.conversations.outbound_templates import Template
 from relais.flows import engine, local_functions, local_hooks, metrics, other_recipients
 from relais.flows.engine_host import EffectHandler
 from relais.flows.execution_path import extended, states_of

@@ -19,7 +19,7 @@ from relais.conversations.errors import CannotSend, refusal_reason
 from relais.conversations.events import BOT
 from relais.conversations.find_or_open import conversation_with, open_conversation
 from relais.conversations.models import Conversation, MessageDelivery, SenderRateLimit
-from relais.conversations.outbound import Template
+from relais.conversations.outbound_templates import Template
 from relais.conversations.states import Situation
 from relais.flows import engine
 

@@ -27,6 +27,30 @@ def text_list_field(request: HttpRequest, name: str) -> list[str]:
     return [sanitize_for_postgres(str(each)) for each in values if not isinstance(each, dict | list)]
 
 
+def text_object_field(request: HttpRequest, name: str) -> dict[str, str]:
+    """An object of texts: in a JSON body, as JSON in a form field, or as form fields `name[key]`."""
+    if request.content_type == "application/json":
+        return _texts(_json_body(request).get(name))
+    values = _texts(_parse_json(request.POST.get(name, "")))
+    prefix = f"{name}["
+    for field in request.POST:
+        if field.startswith(prefix) and field.endswith("]"):
+            values[sanitize_for_postgres(field[len(prefix) : -1])] = sanitize_for_postgres(
+                request.POST[field]
+            )
+    return values
+
+
+def _texts(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {}
+    return {
+        sanitize_for_postgres(str(key)): sanitize_for_postgres(str(each))
+        for key, each in value.items()
+        if each is not None and not isinstance(each, dict | list)
+    }
+
+
 def ref_field(request: HttpRequest) -> str | None:
     """The idempotency key `ref`, if there is one. Raises InvalidField."""
     ref = text_field(request, "ref")
@@ -55,8 +79,12 @@ def _raw_field(request: HttpRequest, name: str) -> str:
 
 
 def _json_body(request: HttpRequest) -> dict[str, Any]:
-    try:
-        body = json.loads(request.body)
-    except (ValueError, RecursionError):
-        return {}
+    body = _parse_json(request.body)
     return body if isinstance(body, dict) else {}
+
+
+def _parse_json(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -3,6 +3,7 @@
 The functions are imported late: procrastinate loads this module in every process, and Twilio's SDK takes half a second.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 
 from django.utils import timezone
@@ -45,6 +46,16 @@ def poll_recent_log(timestamp: int) -> None:
     from relais.whatsapp.reconcile import log_polls
 
     log_polls.poll_recent(started_at=PROCESS_STARTED_AT)
+
+
+@app.task(name="relais.whatsapp.tasks.sync_templates", queueing_lock="sync_templates", priority=1)
+def sync_templates(timestamp: int) -> None:
+    from relais.whatsapp.content import template_sync
+
+    if template_sync.is_due(started_at=PROCESS_STARTED_AT, at=timezone.now()):
+        # The failure is recorded for the page, and the next run is soon.
+        with suppress(template_sync.TemplatesNotRead):
+            template_sync.sync_templates(at=timezone.now())
 
 
 @app.task(name="relais.whatsapp.tasks.look_back_in_log", queueing_lock="look_back_in_log", priority=1)

@@ -1,8 +1,9 @@
-from django.urls import path
+from django.urls import path, re_path
 
 from relais.whatsapp import views
 
 urlpatterns = [
     path("media/<int:pk>", views.show_media, name="media"),
     path("media/<int:pk>/again", views.retry_media, name="media_again"),
+    re_path(r"^templates/sync/?$", views.sync_templates, name="sync_templates"),
 ]

@@ -1,10 +1,13 @@
-"""Media files, shown to those who may see their conversation."""
+"""Media files, shown to those who may see their conversation, and the reading of templates on request."""
 
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.timezone import now
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from relais.conversations import fragments
@@ -17,8 +20,11 @@ from relais.web.responses import (
     AgentRequest,
     agent_required,
     redirect_with_message,
+    refusal_response,
     success_response,
 )
+from relais.whatsapp import client
+from relais.whatsapp.content import template_sync
 from relais.whatsapp.media import download
 from relais.whatsapp.media.content_disposition import build_content_disposition
 from relais.whatsapp.media.files import read_content
@@ -38,6 +44,23 @@ def retry_media(request: AgentRequest, pk: int) -> HttpResponse:
     if wants_json(request):
         return success_response(html=fragments.message(ConversationEvent.objects.get(pk=media.event_id)))
     return redirect_with_message(request, "chat", media.event.conversation_id)
+
+
+@require_POST
+@agent_required
+def sync_templates(request: AgentRequest) -> HttpResponse:
+    """Read the account's templates now. For administrators."""
+    if not request.user.is_admin:
+        raise PermissionDenied
+    refusal, count = None, 0
+    try:
+        count = template_sync.sync_templates(at=now(), retry_pauses=client.QUICK_PAGE_RETRY_PAUSES_SECONDS)
+    except template_sync.TemplatesNotRead as error:
+        refusal = error
+    if wants_json(request):
+        return refusal_response(refusal) if refusal else success_response(count=count)
+    message = ngettext("%(count)s modèle lu.", "%(count)s modèles lus.", count) % {"count": count}
+    return redirect_with_message(request, "templates", message=message, refusal=refusal)
 
 
 @login_required

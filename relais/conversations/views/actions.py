@@ -125,7 +125,7 @@ def send(request: AgentRequest, pk: int) -> HttpResponse:
         # Render the page instead of redirecting to it: the text must not be lost.
         shown = get_conversation(request, pk, for_client_panel=True)
         return pages.chat_page(request, shown, draft=text, refusal=refusal)
-    return _deliveries_response(request, deliveries)
+    return deliveries_response(request, deliveries)
 
 
 def _send(request: AgentRequest, conversation: Conversation, text: str) -> list[MessageDelivery]:
@@ -226,10 +226,10 @@ def _perform_on_event(
 
 
 def _delivery_response(request: AgentRequest, delivery: MessageDelivery) -> HttpResponse:
-    return _deliveries_response(request, delivery.conversation.deliveries_of_send(delivery.event), delivery)
+    return deliveries_response(request, delivery.conversation.deliveries_of_send(delivery.event), delivery)
 
 
-def _deliveries_response(
+def deliveries_response(
     request: AgentRequest, deliveries: list[MessageDelivery], delivery: MessageDelivery | None = None
 ) -> HttpResponse:
     """About all messages of one send; the keys without a list are those of `delivery`, else of the first."""

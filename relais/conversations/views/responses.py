@@ -10,6 +10,7 @@ from django.shortcuts import render
 
 from relais.action_errors import ActionRefused
 from relais.clients.models import ClientNote
+from relais.content_templates.rendering import VariablesMissing
 from relais.conversations.errors import StateConflict
 from relais.conversations.list_rows import tag_labels
 from relais.conversations.models import Conversation
@@ -38,6 +39,8 @@ def refusal_code(request: AgentRequest, refusal: ActionRefused) -> str:
 
 def refusal_response(request: AgentRequest, refusal: ActionRefused) -> JsonResponse:
     """The refusal as JSON: a conflict names who holds the conversation, or how it ended."""
+    if isinstance(refusal, VariablesMissing):
+        return responses.refusal_response(refusal, variables=refusal.names)
     if not isinstance(refusal, StateConflict):
         return responses.refusal_response(refusal)
     return responses.refusal_response(

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from relais.content_templates.models import TemplateSync
 from relais.ops.job_progress import JobProgress, periodic_intervals
 from relais.ops.watch import queries
 from relais.whatsapp.reconcile.status import reconciliation_status
@@ -42,6 +43,12 @@ def database_metrics() -> Iterator[Metric]:
     yield jobs
     yield from job_progress_metrics(queries.job_progress())
     yield from reconciliation_metrics(now)
+    if read_at := TemplateSync.current().succeeded_at:
+        yield GaugeMetricFamily(
+            "relais_template_sync_age_seconds",
+            "Time since the account's message templates were last read.",
+            value=max(0.0, (now - read_at).total_seconds()),
+        )
     server = queries.server_status()
     yield GaugeMetricFamily(
         "relais_database_connections", "Open connections of the server.", value=server.connections

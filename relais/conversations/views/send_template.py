@@ -1,0 +1,92 @@
+"""Choosing and sending a template: a dialog in the chat, a page of two steps without scripts, and JSON."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from django.http import HttpResponse
+from django.utils.timezone import now
+from django.views.decorators.http import require_http_methods
+
+from relais.action_errors import ActionRefused
+from relais.content_templates.models import ContentTemplate, TemplateSync
+from relais.conversations.models import Conversation
+from relais.conversations.template_choice import card_values, variable_fields
+from relais.conversations.views.action_fields import undo_seconds_field
+from relais.conversations.views.actions import deliveries_response
+from relais.conversations.views.responses import dialog_response, get_conversation, refusal_response
+from relais.text import sanitize_for_postgres
+from relais.web.errors import wants_json
+from relais.web.not_found import get_or_404
+from relais.web.request_fields import ref_field, text_field, text_object_field
+from relais.web.responses import AgentRequest, agent_required
+
+MAX_CHOICES = 200
+MAX_QUERY_CHARACTERS = 100
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@agent_required
+def send_template(request: AgentRequest, pk: int) -> HttpResponse:
+    """GET is the dialog: the list, or with `content_sid` the form of that template."""
+    conversation = get_conversation(request, pk)
+    if request.method != "POST":
+        return _dialog(request, conversation, request.GET.get("content_sid", ""))
+    content_sid = text_field(request, "content_sid").strip()
+    variables = text_object_field(request, "variables")
+    try:
+        delivery = conversation.send_template_as_agent(
+            content_sid,
+            variables,
+            agent=request.user,
+            at=now(),
+            ref=ref_field(request),
+            undo_seconds=undo_seconds_field(request),
+        )
+    except ActionRefused as refusal:
+        if wants_json(request):
+            return refusal_response(request, refusal)
+        return _dialog(request, conversation, content_sid, variables=variables, refusal=refusal)
+    return deliveries_response(request, conversation.deliveries_of_send(delivery.event))
+
+
+def _dialog(
+    request: AgentRequest,
+    conversation: Conversation,
+    content_sid: str,
+    *,
+    variables: dict[str, str] | None = None,
+    refusal: ActionRefused | None = None,
+) -> HttpResponse:
+    approved = ContentTemplate.objects.approved()
+    context: dict[str, Any] = {"conversation": conversation, "refusal": refusal}
+    template = approved.filter(content_sid=content_sid).first() if content_sid else None
+    if content_sid and template is None and refusal is None:
+        get_or_404(approved, content_sid=content_sid)
+    if template is None:
+        context |= _list_context(request)
+    else:
+        values = card_values(conversation.client, request.user)
+        fields = variable_fields(template, values)
+        given = {field.name: field.value for field in fields} | (variables or {})
+        shown = {name: value for name, value in given.items() if value}
+        context |= {
+            "template": template,
+            "fields": [(field, given.get(field.name, "")) for field in fields],
+            "card": values,
+            "preview": template.parsed.fill(shown),
+            "content": template.parsed,
+            # The idempotency key: a double click sends it once, even without scripts.
+            "ref": text_field(request, "ref") or secrets.token_urlsafe(16),
+        }
+    response = dialog_response(request, "conversations/_template_dialog.html", context)
+    if refusal:
+        response.status_code = refusal.http_status
+    return response
+
+
+def _list_context(request: AgentRequest) -> dict[str, Any]:
+    query = sanitize_for_postgres(request.GET.get("q", "")).strip()[:MAX_QUERY_CHARACTERS]
+    templates = ContentTemplate.objects.approved().matching(query).order_by("name", "language", "pk")
+    return {"query": query, "templates": templates[:MAX_CHOICES], "sync": TemplateSync.current()}
