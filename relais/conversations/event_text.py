@@ -185,6 +185,7 @@ def _error(event: ConversationEvent) -> str:
 
 SENTENCES: dict[str, Callable[[ConversationEvent], str]] = {
     "agent_transfer": _agent_requested,
+    "conversation_started": lambda event: _("%(who)s a commencé la conversation") % {"who": _actor(event)},
     "agent_takeover": _taken_over,
     "agent_release": _handed_back,
     "conversation_closed": _closed,

@@ -26,6 +26,7 @@ class EventType(models.TextChoices):
     MENU_CHOICE = "menu_choice", _("Choix de menu")
     FREE_INPUT = "free_input", _("Saisie libre")
     INVALID_INPUT = "invalid_input", _("Saisie non comprise")
+    CONVERSATION_STARTED = "conversation_started", _("Conversation commencée")
     AGENT_TRANSFER = "agent_transfer", _("Demande d'agent")
     AGENT_TAKEOVER = "agent_takeover", _("Prise en charge")
     AGENT_RELEASE = "agent_release", _("Remise")

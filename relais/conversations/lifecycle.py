@@ -52,6 +52,22 @@ class LifecycleMixin(EventLogMixin):
         situation: Any
         is_open: Any
 
+    @transaction.atomic
+    def start(self: Conversation, agent: User, *, at: datetime) -> None:
+        """The agent writes first. In the transaction that creates the conversation, which nobody else has seen yet."""
+        started = self._transition(
+            "conversation_started",
+            by=Author.from_user(agent),
+            at=at,
+            guard=WITH_BOT,
+            new_epoch=True,
+            status=Status.TRANSFERRED,
+            agent=agent,
+            transferred_at=at,
+        )
+        if not started:
+            raise StateConflict(self)
+
     def ask_for_agent(
         self: Conversation,
         *,

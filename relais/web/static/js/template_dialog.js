@@ -1,9 +1,9 @@
 // The dialog of templates: search while typing, arrows between the results, a live preview of the values, and sending
 // without leaving the page. The message appears through the socket, like every other.
 import { newRef } from "./ref.js";
+import "./template_preview.js";
 import { errorText, post } from "./post.js";
 
-const PLACEHOLDER = /\{\{\s*([^{}\s]+)\s*\}\}/g;
 const MARKS = /\p{M}/gu;
 const dialog = () => document.querySelector("[data-template-dialog]");
 const fold = (text) => text.normalize("NFKD").replace(MARKS, "").toLowerCase();
@@ -18,14 +18,6 @@ function filter(query) {
     found += !item.hidden;
   }
   dialog().querySelector("[data-template-none]").hidden = found > 0;
-}
-
-function preview() {
-  const values = {};
-  for (const { dataset, value } of dialog().querySelectorAll("[data-variable]")) values[dataset.variable] = value.trim();
-  for (const part of dialog().querySelectorAll("[data-raw]")) {
-    part.textContent = part.dataset.raw.replace(PLACEHOLDER, (whole, name) => values[name] || whole);
-  }
 }
 
 async function show(url) {
@@ -54,7 +46,6 @@ async function send(form) {
 
 document.addEventListener("input", ({ target }) => {
   if (target.matches("[data-template-search]")) filter(target.value);
-  if (target.matches("[data-template-dialog] [data-variable]")) preview();
 });
 
 document.addEventListener("click", (event) => {
