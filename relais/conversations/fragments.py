@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.utils.timezone import localtime, now
 from django.utils.translation import gettext as _
 
+from relais.choices import Choices
 from relais.clients.addresses import format_address
 from relais.conversations import event_text, list_order, list_rows, message_display
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
@@ -60,6 +61,8 @@ def message_context(event: ConversationEvent) -> dict[str, Any]:
         "author": _author_label(event),
         **_content_context(event),
         **_late_context(event),
+        "choices": Choices.from_json(event.metadata["choices"]) if "choices" in event.metadata else None,
+        "chosen": event.metadata.get("choice"),
         "recipient": format_address(event.metadata["to"]) if event.is_to_other else "",
         "attachments": [linkify(address) for address in event.metadata.get("media_url", ())],
         **(delivery_context(delivery, event) if delivery else {}),

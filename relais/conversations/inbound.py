@@ -6,7 +6,7 @@ Idempotent by MessageSid. The statements are in `inbound.sql`, the rule of the w
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from relais.conversations import event_handlers, event_logging
 from relais.conversations.identity import link_addresses
 from relais.conversations.inbound_messages import Consent, InboundMessage, IngestedMessage
 from relais.conversations.models import Conversation, Media
+from relais.conversations.tapped_choices import tapped_choices
 from relais.conversations.time_limits import WAITING_TEXT_INTERVAL
 
 MAX_ATTEMPTS = 5
@@ -58,7 +59,7 @@ def ingest(messages: Sequence[InboundMessage], *, at: datetime) -> dict[str, Ing
 def _ingest(messages: Sequence[InboundMessage], at: datetime) -> dict[str, IngestedMessage]:
     first_contacts = link_addresses(messages, at=at)
     params: dict[str, Any] = {
-        "rows": _rows_json(messages, first_contacts),
+        "rows": _rows_json(messages, first_contacts, tapped_choices(messages)),
         "at": at,
         "waiting_text_interval": WAITING_TEXT_INTERVAL,
     }
@@ -125,7 +126,11 @@ def _fetch_results(cursor: Any) -> dict[str, IngestedMessage]:
     return {result.message_sid: result for result in results}
 
 
-def _rows_json(messages: Sequence[InboundMessage], first_contacts: Collection[str]) -> str:
+def _rows_json(
+    messages: Sequence[InboundMessage],
+    first_contacts: Collection[str],
+    choices: Mapping[str, dict[str, Any]],
+) -> str:
     """One JSON document: a dozen arrays would be quoted value by value, which costs more than all else here."""
     return json.dumps(
         [
@@ -138,7 +143,9 @@ def _rows_json(messages: Sequence[InboundMessage], first_contacts: Collection[st
                 "body": m.body,
                 "sid": m.sid,
                 "profile_name": m.profile_name,
-                "metadata": _event_metadata(m) | ({"first_contact": True} if m.sid in first_contacts else {}),
+                "metadata": _event_metadata(m)
+                | ({"first_contact": True} if m.sid in first_contacts else {})
+                | ({"choice": choices[m.sid]} if m.sid in choices else {}),
                 "occurred_at": m.occurred_at and m.occurred_at.isoformat(),
             }
             for n, m in enumerate(messages)

@@ -24,6 +24,16 @@ class Consent(Enum):
 
 
 @dataclass(frozen=True)
+class Tap:
+    """A tap on a button or a list item under a message of ours."""
+
+    question_sid: str
+    """The SID of that message."""
+    payload: str
+    """The id of the button or item."""
+
+
+@dataclass(frozen=True)
 class InboundMessage:
     """One message of a client, parsed: addresses canonical, no NUL in any text."""
 
@@ -40,6 +50,7 @@ class InboundMessage:
     consent: Consent = Consent.OPT_IN
     occurred_at: datetime | None = None
     """When the client wrote it, if it reaches us later than that: WhatsApp's window runs from then."""
+    tap: Tap | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     """Parameters that have no column."""
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from relais.accounts.models import User
 from relais.action_errors import NotAllowed
+from relais.choices import Choices, check_question
 from relais.conversations.errors import CannotSend, StateConflict
 from relais.conversations.events import Author
 from relais.conversations.outbound_files import SendFilesMixin, stored_files
@@ -50,6 +51,40 @@ class SendMixin(SendFilesMixin, SendTemplateMixin):
             text, (), agent=agent, at=at, ref=ref, undo_seconds=undo_seconds
         )
         return deliveries[0]
+
+    @transaction.atomic
+    def send_choices_as_agent(
+        self: Conversation,
+        text: str,
+        choices: Choices,
+        *,
+        agent: User,
+        at: datetime,
+        ref: str | None = None,
+        undo_seconds: int = 0,
+    ) -> MessageDelivery:
+        """The holder asks a question with buttons or a list under it. Idempotent by `ref` like `send_as_agent`.
+
+        Raises also InvalidChoices. The sender creates the content at Twilio (`whatsapp/outbound/choice_contents.py`).
+        """
+        locked = self.locked()
+        if ref and (known := locked.deliveries.filter(ref=ref).first()):
+            return known
+        locked._check_is_holder(agent)
+        body = clean_message(text)
+        check_question(body)
+        locked._check_window(at)
+        if ref:
+            locked.drafts.filter(user=agent, ref=ref).delete()
+        return locked._create_outgoing(
+            "agent_message",
+            body,
+            by=Author.from_user(agent),
+            at=at,
+            ref=ref,
+            held_until=held_until(at, undo_seconds),
+            metadata={"choices": choices.as_json()},
+        )
 
     @transaction.atomic
     def undo_send(
@@ -261,5 +296,5 @@ class SendMixin(SendFilesMixin, SendTemplateMixin):
 
 
 def _media_metadata(event: ConversationEvent) -> dict[str, Any]:
-    names = ("media_url", "content_sid", "content_variables", "template")
+    names = ("media_url", "content_sid", "content_variables", "template", "choices")
     return {name: event.metadata[name] for name in names if name in event.metadata}

@@ -5,6 +5,7 @@ from django.urls import re_path
 from relais.conversations.views import (
     actions,
     bulk,
+    choices,
     close_reason,
     drafts,
     lists,
@@ -39,6 +40,7 @@ urlpatterns = [
     re_path(rf"{CHAT}/draft/?$", drafts.draft, name="draft"),
     re_path(rf"{CHAT}/send/?$", actions.send, name="send"),
     re_path(rf"{CHAT}/send-template/?$", send_template.send_template, name="send_template"),
+    re_path(rf"{CHAT}/send-choices/?$", choices.send_choices, name="send_choices"),
     re_path(rf"{CHAT}/close/?$", actions.close, name="close"),
     re_path(rf"{CHAT}/hand-back/?$", actions.hand_back, name="hand_back"),
     re_path(rf"{CHAT}/reassign/?$", actions.reassign, name="reassign"),

@@ -51,6 +51,17 @@ def _texts(value: Any) -> dict[str, str]:
     }
 
 
+def json_list_field(request: HttpRequest, name: str) -> list[Any] | None:
+    """A list that a form sends as JSON text; in a JSON body, the list itself. None if it is missing or is no list."""
+    if request.content_type == "application/json":
+        value = _json_body(request).get(name)
+    else:
+        value = request.POST.get(name)
+    if isinstance(value, str):
+        value = _parse_json(value)
+    return value if isinstance(value, list) else None
+
+
 def ref_field(request: HttpRequest) -> str | None:
     """The idempotency key `ref`, if there is one. Raises InvalidField."""
     ref = text_field(request, "ref")

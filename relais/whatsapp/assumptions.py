@@ -18,6 +18,10 @@ FAILED_STATUSES = frozenset({"failed", "undelivered", "canceled"})
 LIST_REPLY_FIELDS = ("ListTitle", "ButtonText")
 """The text of a tapped list item or button when Body is empty; seen in practice, not documented."""
 
+LIST_REPLY_ID_FIELDS = ("ListId", "ButtonPayload")
+"""The id of a tapped list item or button. The first is seen in practice, not documented. With
+`OriginalRepliedMessageSid` it ties the tap to its question."""
+
 EXTERNAL_USER_ID_FIELD = "ExternalUserId"
 """WhatsApp's own id of the author, beside the number (`FI.…`, Meta's business-scoped user id)."""
 

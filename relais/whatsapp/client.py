@@ -214,6 +214,48 @@ class TwilioMessage:
     date_updated: datetime | None = None
 
 
+CONTENT_LANGUAGE = "fr"
+"""Required, and of no effect on content that is sent as it is."""
+MAX_CONTENT_PAGES = 5
+CONTENT_PAGE_SIZE = 100
+
+
+class _ContentRequest:
+    """The SDK's class sends each field that it knows as null."""
+
+    def __init__(self, **fields: Any) -> None:
+        self._fields = fields
+
+    def to_dict(self) -> dict[str, Any]:
+        return self._fields
+
+
+def create_content(name: str, types: Mapping[str, Any]) -> str:
+    """Create a content of Twilio's Content API; return its SID. Raises TwilioRefused, RetryLater or OutcomeUnknown.
+
+    Each call makes another one: after OutcomeUnknown, `find_content` first.
+    """
+    request: Any = _ContentRequest(friendly_name=name, language=CONTENT_LANGUAGE, types=types)
+    with classify_errors():
+        content = twilio().content.v1.contents.create(request)
+    if not content.sid:
+        raise OutcomeUnknown("no sid")
+    return str(content.sid)
+
+
+def find_content(name: str) -> str:
+    """The SID of the newest content with this name; empty if there is none among the newest. Raises like
+    `list_messages`."""
+    pages = read_pages(
+        lambda: twilio().content.v1.contents.page(page_size=CONTENT_PAGE_SIZE),
+        retry_pauses=QUICK_PAGE_RETRY_PAUSES_SECONDS,
+    )
+    for record in chain.from_iterable(islice(pages, MAX_CONTENT_PAGES)):
+        if record.friendly_name == name:
+            return str(record.sid)
+    return ""
+
+
 def fetch_message(sid: str) -> TwilioMessage | None:
     """None when Twilio has no such message. Raises RetryLater or OutcomeUnknown."""
     try:

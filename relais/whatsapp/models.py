@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 
 if TYPE_CHECKING:
     from django_stubs_ext.db.models import TypedModelMeta
@@ -127,3 +128,17 @@ TIME_FIELDS = (
 )
 COUNT_FIELDS = ("missing", "left", "foreign", "compared")
 TOTAL_FIELDS = ("recovered", "statuses", "overheard")
+
+
+class ChoiceContent(models.Model):
+    """The content at Twilio of one question with its choices: see `outbound/choice_contents.py`."""
+
+    content_hash = models.TextField(primary_key=True)
+    content_sid = models.TextField(db_index=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta(TypedModelMeta):
+        db_table = "choice_contents"
+
+    def __str__(self) -> str:
+        return self.content_sid

@@ -166,6 +166,52 @@ def test_messages_written_quickly_arrive_complete_and_in_order(
     in_a_browser(story)
 
 
+BUTTONS = {"body": "Vous venez ?", "actions": [{"type": "QUICK_REPLY", "title": "Oui", "id": "choice-1"}]}
+ITEMS = {
+    "body": "Où ?",
+    "button": "Choisir",
+    "items": [{"item": "Fès", "id": "choice-1", "description": "Centre"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("types", "parameters"),
+    [
+        (
+            {"twilio/quick-reply": BUTTONS},
+            {"Body": "Oui", "ButtonText": "Oui", "ButtonPayload": "choice-1", "MessageType": "button"},
+        ),
+        (
+            {"twilio/list-picker": ITEMS},
+            {"Body": "Fès", "ListTitle": "Fès", "ListId": "choice-1", "ListDescription": "Centre"},
+        ),
+    ],
+)
+def test_a_tap_reaches_the_desk_with_its_question(
+    simulator: str, double: RunningDouble, desk: StubDesk, types: object, parameters: dict[str, str]
+) -> None:
+    double.open_window(FATOU)
+    payload = {"friendly_name": "q", "language": "fr", "types": types}
+    credentials = (double.settings.account_sid, double.settings.auth_token)
+    content = requests.post(f"{double.url}/v1/Content", json=payload, auth=credentials, timeout=5).json()
+    question = double.sdk().messages.create(to=FATOU, from_=COMPANY, content_sid=content["sid"])
+
+    def story(browser: Browser) -> None:
+        page = browser.new_page()
+        page.goto(simulator)
+        fatou = phone_of(page, FATOU)
+        fatou.received.get_by_role("button", name=parameters["Body"]).click()
+        expect(fatou.own.locator(".text")).to_have_text(parameters["Body"])
+        double.wait_until_idle()
+        expected = parameters | {
+            "OriginalRepliedMessageSid": question.sid,
+            "OriginalRepliedMessageSender": COMPANY,
+        }
+        assert expected.items() <= desk.calls[0].params.items()
+
+    in_a_browser(story)
+
+
 def test_a_picture_is_sent_and_shown(simulator: str, double: RunningDouble, desk: StubDesk) -> None:
     def story(browser: Browser) -> None:
         page = browser.new_page()

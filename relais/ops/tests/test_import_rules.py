@@ -73,7 +73,7 @@ def test_what_is_no_room_is_forbidden_to_the_rooms_that_observe():
     forbidden = set(_contracts()["importlinter:contract:observers"]["forbidden_modules"].split())
     for_rooms = {"environment", "text", "dotenv", "data_folder", "__init__", "__main__"}
     for_rooms |= {"db_connection", "periodic_jobs", "process_identity", "message_limits", "action_errors"}
-    for_rooms |= {"demo_accounts", "undo_limits"}
+    for_rooms |= {"demo_accounts", "undo_limits", "choices"}
     for_rooms |= {"ssrf_protection", "public_addresses"}
     others = {file.stem for file in [*PACKAGE.glob("*.py"), PACKAGE / "cli"]} - for_rooms
     assert forbidden == {f"relais.{name}" for name in others}

@@ -8,12 +8,13 @@ from typing import Any
 from django.conf import settings
 
 from relais.clients.addresses import CHANNEL, InvalidAddress, canonical_address, phone_number
-from relais.conversations.inbound_messages import InboundMedia, InboundMessage
+from relais.conversations.inbound_messages import InboundMedia, InboundMessage, Tap
 from relais.conversations.media_limits import MAX_MEDIA_PER_MESSAGE
 from relais.text import has_visible_characters
 from relais.whatsapp.assumptions import (
     EXTERNAL_USER_ID_FIELD,
     LIST_REPLY_FIELDS,
+    LIST_REPLY_ID_FIELDS,
     PHONE_NUMBER_FIELD,
 )
 from relais.whatsapp.inbound.opt_out import consent_of
@@ -49,8 +50,15 @@ def parse_message(params: Params, *, bot_here: bool) -> InboundMessage:
         profile_name=profile_name,
         media=media,
         bot_here=bot_here,
+        tap=_tap(params),
         metadata=metadata,
     )
+
+
+def _tap(params: Params) -> Tap | None:
+    question = params.text("OriginalRepliedMessageSid").strip()
+    payload = next((params.text(name) for name in LIST_REPLY_ID_FIELDS if params.text(name)), "")
+    return Tap(question, payload) if question and payload else None
 
 
 def _button_text(params: Params) -> str:

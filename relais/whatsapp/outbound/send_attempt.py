@@ -19,6 +19,7 @@ from relais.whatsapp import client, metrics
 from relais.whatsapp.backoff import backoff_seconds
 from relais.whatsapp.database_clock import SharedClock
 from relais.whatsapp.inbound.status_callbacks import fail_delivery
+from relais.whatsapp.outbound import choice_contents
 from relais.whatsapp.outbound.uncertain_sends import NO_RESPONSE
 from relais.whatsapp.webhook_urls import status_callback_url
 
@@ -27,6 +28,9 @@ MAX_STORE_ATTEMPTS = 20
 MAX_STORE_PAUSE_SECONDS = 2.0
 THROTTLE_AFTER_NO_RESPONSE_SECONDS = 1.0
 METADATA_PARAMS = ("media_url", "content_sid", "content_variables")
+MAX_CONTENT_SECONDS = 10.0
+"""Of the lease of a claim, for creating the content of a question with choices."""
+MAX_CONTENT_ATTEMPTS = 3
 WILL_RETRY = _("Twilio ne répond pas ; nouvel essai dans un instant.")
 
 UNREACHABLE_FILES = _(
@@ -76,6 +80,11 @@ def _call_twilio(delivery: MessageDelivery) -> SendOutcome:
         if not fetch_links.is_reachable():
             return SendOutcome("refused", error=UNREACHABLE_FILES)
         fields["media_url"] = _media_urls(delivery)
+    if "choices" in metadata:
+        content = _choice_content(delivery)
+        if isinstance(content, SendOutcome):
+            return content
+        fields["content_sid"] = content
     try:
         sid = client.send_message(
             to=delivery.recipient,
@@ -85,18 +94,45 @@ def _call_twilio(delivery: MessageDelivery) -> SendOutcome:
             status_callback=status_callback_url(delivery.pk),
         )
     except client.TwilioRefused as refused:
+        is_gone = "choices" in metadata and refused.code in choice_contents.CONTENT_GONE_CODES
+        if is_gone and delivery.attempt <= MAX_CONTENT_ATTEMPTS:
+            choice_contents.forget_content(fields["content_sid"])
+            return SendOutcome(
+                "later", error=WILL_RETRY, retry_after_seconds=backoff_seconds(delivery.attempt)
+            )
         return SendOutcome("refused", code=refused.code, error=refused.sentence)
     except client.RetryLater as error:
-        pause = error.retry_after_seconds
-        return SendOutcome(
-            "later",
-            code=429 if str(error) == "429" else None,
-            error=WILL_RETRY,
-            retry_after_seconds=backoff_seconds(delivery.attempt) if pause is None else pause,
-        )
+        return _retry_outcome(delivery, error)
     except client.OutcomeUnknown:
         return SendOutcome("unknown", error=NO_RESPONSE)
     return SendOutcome("accepted", sid=sid)
+
+
+def _choice_content(delivery: MessageDelivery) -> str | SendOutcome:
+    """The content to send a question by, or why it was not sent. Creating it sends nothing to the client."""
+    started_at = time.monotonic()
+    try:
+        sid = choice_contents.content_sid_for(delivery)
+    except client.TwilioRefused as refused:
+        return SendOutcome("refused", code=refused.code, error=refused.sentence)
+    except client.RetryLater as error:
+        return _retry_outcome(delivery, error)
+    except client.OutcomeUnknown:
+        return SendOutcome("later", error=WILL_RETRY, retry_after_seconds=backoff_seconds(delivery.attempt))
+    if time.monotonic() - started_at > MAX_CONTENT_SECONDS:
+        # The call that sends it could last longer than the claim: send it with the next one.
+        return SendOutcome("later", error=WILL_RETRY)
+    return sid
+
+
+def _retry_outcome(delivery: MessageDelivery, error: client.RetryLater) -> SendOutcome:
+    pause = error.retry_after_seconds
+    return SendOutcome(
+        "later",
+        code=429 if str(error) == "429" else None,
+        error=WILL_RETRY,
+        retry_after_seconds=backoff_seconds(delivery.attempt) if pause is None else pause,
+    )
 
 
 def _media_urls(delivery: MessageDelivery) -> list[str]:

@@ -228,7 +228,7 @@ def _without_known_sids(messages: list[client.TwilioMessage]) -> list[client.Twi
 
 
 def _is_plain_text(delivery: MessageDelivery) -> bool:
-    return not ({"media", "media_url", "content_sid"} & set(delivery.event.metadata))
+    return not ({"media", "media_url", "content_sid", "choices"} & set(delivery.event.metadata))
 
 
 def _normalized(text: str) -> str:

@@ -22,7 +22,7 @@ export function bubble(message) {
   const item = element("li", message.mine ? "bubble mine" : "bubble");
   const text = element("p", "text", message.body);
   text.dir = "auto";
-  item.append(...message.media.map(attachment), ...heading(message.content), text, ...underneath(message.content), element("p", "meta"));
+  item.append(...message.media.map(attachment), ...heading(message.content), text, ...underneath(message), element("p", "meta"));
   refresh(item, message);
   return item;
 }
@@ -30,12 +30,12 @@ export function bubble(message) {
 const heading = (content) => (content?.title ? [line("title", content.title)] : []);
 
 // Footer, label of the list, and the buttons or items of a template.
-function underneath(content) {
+function underneath({ sid, content }) {
   if (!content) return [];
   const lines = [];
   if (content.footer) lines.push(line("footer", content.footer));
   if (content.list_button) lines.push(line("list-label", content.list_button));
-  if (content.actions.length) lines.push(choices(content.actions));
+  if (content.actions.length) lines.push(choices(content.actions, sid));
   return lines;
 }
 
@@ -45,15 +45,19 @@ function line(className, text) {
   return created;
 }
 
-function choices(actions) {
+function choices(actions, sid) {
   const list = element("ul", "choices");
-  list.append(...actions.map(choice));
+  list.append(...actions.map((action) => choice(action, sid)));
   return list;
 }
 
-function choice(action) {
+// Buttons and items are tapped: phone.js sends what they answer.
+function choice(action, sid) {
   const item = element("li");
-  const shown = element(action.url || action.phone ? "a" : "span", "choice", action.title);
+  const isReply = action.type === "QUICK_REPLY" || action.type === "ITEM";
+  const shown = element(isReply ? "button" : action.url || action.phone ? "a" : "span", "choice", action.title);
+  if (isReply) Object.assign(shown, { type: "button" });
+  if (isReply) Object.assign(shown.dataset, { question: sid, kind: action.type, payload: action.id, description: action.description });
   if (action.url) Object.assign(shown, { href: action.url, target: "_blank", rel: "noreferrer" });
   if (action.phone) shown.href = `tel:${action.phone}`;
   shown.dir = "auto";

@@ -17,6 +17,10 @@ export class Phone {
     empty.textContent = translate("Écrivez à {name}\u00a0: le message arrive à l'équipe comme par WhatsApp.", company);
     this.thread = new Thread(this.element.querySelector(".thread"), empty);
     this.reported = new Set();
+    this.thread.list.addEventListener("click", ({ target }) => {
+      const choice = target.closest("button[data-question]");
+      if (choice) this.tap(choice, company, onChange);
+    });
     this.element.querySelector("[data-hide]").addEventListener("click", onHide);
     this.element.querySelector("[data-remove]").addEventListener("click", onRemove);
     composer(this.element.querySelector("form"), client.address, (message) => {
@@ -24,6 +28,27 @@ export class Phone {
       this.thread.draw({ scrollToEnd: true });
       onChange();
     });
+  }
+
+  // The parameters with which Twilio reports a tap on a button or a list item.
+  async tap(choice, company, onChange) {
+    const { question, kind, payload, description } = choice.dataset;
+    const title = choice.textContent;
+    const reply = kind === "ITEM"
+      ? { ListId: payload, ListTitle: title, ...(description && { ListDescription: description }), MessageType: "interactive" }
+      : { ButtonPayload: payload, ButtonText: title, ButtonType: "REPLY", MessageType: "button" };
+    choice.disabled = true;
+    const extra = { ...reply, OriginalRepliedMessageSid: question, OriginalRepliedMessageSender: `whatsapp:${company.number.replace(/[^+\d]/g, "")}` };
+    try {
+      this.receive(await post("messages", { from: this.client.address, body: title, extra }));
+      this.thread.draw({ scrollToEnd: true });
+      onChange();
+    } catch (error) {
+      const refusal = this.element.querySelector(".refusal");
+      Object.assign(refusal, { textContent: error.message, hidden: false });
+    } finally {
+      choice.disabled = false;
+    }
   }
 
   fill(part, name, number) {

@@ -1,0 +1,106 @@
+// Entry of the dialog of choices, loaded when it is first opened: rows as many as the kind allows, a live preview, and
+// sending without leaving the page. What is typed in the composer becomes the question.
+import { insertFragment } from "./insert_fragment.js";
+import { errorText, post } from "./post.js";
+
+const DIALOG = "dialog[data-choices-dialog]";
+const prepared = new WeakSet();
+const form = () => document.querySelector(`${DIALOG} form`);
+const composerText = () => document.getElementById("message");
+
+function prepare(dialog) {
+  if (!dialog || prepared.has(dialog)) return;
+  prepared.add(dialog);
+  const fields = form().elements;
+  fields.message.value ||= composerText()?.value ?? "";
+  update();
+}
+
+function update() {
+  const current = form();
+  const isList = current.elements.kind.value === "list";
+  const rows = [...current.querySelectorAll("[data-choice-row]")];
+  const most = isList ? rows.length : Number(current.dataset.maxButtons);
+  for (const part of current.querySelectorAll("[data-list-only]")) part.hidden = !isList;
+  rows.forEach((row, number) => {
+    const title = row.querySelector("[name=title]");
+    title.maxLength = isList ? current.dataset.maxItemTitle : current.dataset.maxButtonTitle;
+    // One empty row after the last that is filled in.
+    const isNeeded = number < 2 || isFilled(row) || isFilled(rows[number - 1]);
+    row.hidden = !isNeeded || (number >= most && !isFilled(row));
+  });
+  showPreview(current, isList);
+}
+
+const isFilled = (row) => row.querySelector("[name=title]").value.trim() !== "";
+
+function choicesOf(current, isList) {
+  return [...current.querySelectorAll("[data-choice-row]")]
+    .map((row) => ({
+      title: row.querySelector("[name=title]").value.trim(),
+      description: isList ? row.querySelector("[name=description]").value.trim() : "",
+    }))
+    .filter(({ title, description }) => title || description);
+}
+
+function showPreview(current, isList) {
+  const preview = current.querySelector("[data-choices-preview]");
+  const text = current.elements.message.value.trim();
+  const items = choicesOf(current, isList);
+  preview.hidden = !text && !items.length;
+  preview.querySelector("[data-preview-text]").textContent = text;
+  preview.querySelector("[data-preview-choices]").replaceChildren(...items.map(previewItem));
+}
+
+function previewItem({ title, description }) {
+  const item = document.createElement("li");
+  item.className = "choices__choice";
+  item.dir = "auto";
+  item.append(Object.assign(document.createElement("span"), { textContent: title }));
+  if (description) item.append(Object.assign(document.createElement("small"), { textContent: description }));
+  return item;
+}
+
+async function send(current) {
+  const button = current.querySelector("[data-choices-send]");
+  if (button.disabled) return;
+  button.disabled = true;
+  const { message, kind, ref } = current.elements;
+  const answer = await post(current.action, {
+    message: message.value,
+    kind: kind.value,
+    ref: ref.value,
+    button: current.elements.button.value,
+    choices: JSON.stringify(choicesOf(current, kind.value === "list")),
+    undo: "1",
+  });
+  button.disabled = false;
+  if (!answer.success) return showProblem(current, errorText(answer));
+  if (answer.html) insertFragment(answer.html);
+  clearComposer(message.value);
+  current.closest("dialog").close();
+}
+
+function showProblem(current, text) {
+  const problem = current.querySelector("[data-choices-problem]");
+  problem.querySelector("span").textContent = text;
+  problem.hidden = false;
+  problem.scrollIntoView({ block: "nearest" });
+}
+
+// The draft became the question.
+function clearComposer(question) {
+  const field = composerText();
+  if (!field?.value.trim() || field.value.trim() !== question.trim()) return;
+  field.value = "";
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+document.addEventListener("input", ({ target }) => target.closest?.(DIALOG) && update());
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("[data-choices-form]")) return;
+  event.preventDefault();
+  send(event.target);
+});
+new MutationObserver(() => prepare(document.querySelector(`${DIALOG}[open]`))).observe(document.body, { childList: true, subtree: true });
+prepare(document.querySelector(`${DIALOG}[open]`));
