@@ -11,6 +11,7 @@ from relais.conversations import outbox
 from relais.conversations.events import BOT
 from relais.conversations.models import MessageDelivery, SenderRateLimit
 from relais.conversations.outbound import Template
+from relais.emulator.demo_contents import text_content
 from relais.whatsapp import client
 from relais.whatsapp.database_clock import SharedClock
 from relais.whatsapp.outbound import sender as sender_module
@@ -28,6 +29,7 @@ from tests.cast import FATOU, OUR_NUMBER, MachineClock
 from .conftest import claim_and_send, running_sender
 
 pytestmark = pytest.mark.django_db(transaction=True)
+TEMPLATE = Template("HX" + "1" * 32, {"1": "Fatou"})
 
 
 @pytest.fixture
@@ -59,6 +61,7 @@ def quiet_twilio(double):
     """Twilio sends no status callbacks."""
     double.open_window(FATOU)
     double.fault("status", "never")
+    double.add_content(text_content("greeting", "Bonjour {{1}}"), sid=TEMPLATE.content_sid)
     return double
 
 
@@ -274,9 +277,6 @@ def test_a_message_of_the_client_does_not_match(menu, quiet_twilio, clock_ahead)
     quiet_twilio.client_writes(FATOU, menu.event.body, wait=False)
     look_up_due(clock_ahead)
     assert state_of(menu) == "uncertain"
-
-
-TEMPLATE = Template("HX" + "1" * 32, {"1": "Fatou"})
 
 
 def test_a_template_matches_when_it_is_the_only_candidate(quiet_twilio, with_bot, clock_ahead):
