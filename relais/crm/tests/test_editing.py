@@ -1,6 +1,7 @@
 """Editing a client: fields, attributes, tags and notes; the journal, conflicts, and what colleagues see."""
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from relais.clients.models import Client, ClientAddress
@@ -345,3 +346,16 @@ def test_the_card_is_edited_in_place(run_story, clock_starts_now, awa):
         expect(page.get_by_role("link", name="Modifier")).to_be_focused()
 
     run_story(story)
+
+
+# -- writing to the client ------------------------------------------------------------------------------------
+
+
+def test_the_page_leads_to_a_new_conversation_unless_the_client_wants_no_messages(awa, fatou, desk):
+    link = f'href="/dashboard/conversations/new?client={fatou.pk}"'
+    page = desk(awa).page(f"clients/{fatou.pk}").content.decode()
+    assert link in page
+    form = desk(awa).page("conversations/new", client=fatou.pk).content.decode()
+    assert f'name="client" value="{fatou.pk}"' in form
+    fatou.addresses.update(opted_out_at=timezone.now())
+    assert link not in desk(awa).page(f"clients/{fatou.pk}").content.decode()

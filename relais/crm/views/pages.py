@@ -54,9 +54,11 @@ def client(request: AgentRequest, client: Client) -> HttpResponse:
     conversations = conversations_of_client(request.user, client)
     if wants_json(request):
         return JsonResponse(client_card(client, conversations))
+    addresses = sorted(client.addresses.all(), key=lambda address: address.pk)
     context = {
         "client": client,
-        "addresses": sorted(client.addresses.all(), key=lambda address: address.pk),
+        "addresses": addresses,
+        "may_be_written_to": any(each.phone_number and not each.opted_out_at for each in addresses),
         "conversations": conversations,
         "timeline": client_timeline(conversations, before=_before(request)),
         "merges": _merges(request.user, client),
