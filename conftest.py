@@ -17,6 +17,12 @@ from tests.cast import FATOU, OUR_NUMBER, Clock, new_sid
 pytest_plugins = ["tests.database", "tests.web_server", "tests.browser"]
 
 
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """The whole cluster goes with the run: a thread that is about to end may still be connected to the database."""
+    return True
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
