@@ -10,6 +10,8 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from relais.accounts.models import Language
+from relais.content_templates.synchronisation import store_templates
+from relais.content_templates.tests.conftest import READY_SID, REJECTED_SID, record
 from relais.conversations.events import BOT
 from relais.conversations.inbound_messages import InboundMedia
 from relais.conversations.media_limits import MEDIA_GIVEN_UP
@@ -178,12 +180,16 @@ def test_the_pages_of_an_admin(run_story, theme, nadia, awa, chats):
     begins(Conversation.objects.get(pk=chats["bot"].rpartition("/")[2]), flow.published)
     create_demo_replies(at=timezone.now())
     reply = QuickReply.objects.get(shortcut="rdv")
+    rejected = record(REJECTED_SID, "offre", status="rejected", reason="promotional")
+    store_templates([record(), rejected], at=timezone.now())
     flow_paths = ["", "/import", f"/{flow.pk}", f"/{flow.pk}/import", f"/{flow.pk}/revisions/1/try"]
     paths = [
         *("/dashboard/users", "/dashboard/users/invite", f"/dashboard/users/{awa.pk}"),
         *("/dashboard/settings", "/dashboard/state", "/accounts/password/change/"),
         *(f"/dashboard/flows{path}" for path in flow_paths),
         *(f"/dashboard/quick-replies{path}" for path in ("", "/new", f"/{reply.pk}", "/import")),
+        *("/dashboard/templates", "/dashboard/conversations/new"),
+        f"/dashboard/conversations/new?phone_number=%2B212600000001&content_sid={READY_SID}",
         f"{chats['bot']}/path",
     ]
 

@@ -11,6 +11,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from relais.accounts.models import Language
+from relais.content_templates.synchronisation import store_templates
+from relais.content_templates.tests.conftest import record
 from relais.conversations.tags import TagColor
 from relais.macros.demo import create_demo_macros
 from relais.quick_replies.demo import create_demo_replies
@@ -82,6 +84,22 @@ def check_conversation(dialogs: Dialogs) -> None:
     dialogs.check_dialog("the sheet of keys")
 
 
+def check_composer_dialogs(dialogs: Dialogs) -> None:
+    page = dialogs.page
+    page.locator(".composer__tools [href$=send-template]").click()
+    expect(page.locator("#template-dialog li")).to_have_count(1)
+    dialogs.check("the templates")
+    page.locator("#template-dialog li a").click()
+    expect(page.locator("[data-template-form]")).to_be_visible()
+    dialogs.check_dialog("a template to fill")
+    page.locator(".composer__tools [href$=send-choices]").click()
+    page.locator("#choices-dialog [name=kind][value=list]").check()
+    page.locator("#choices-dialog [name=message]").fill("?")
+    page.locator("#choices-dialog [name=title]").first.fill("1")
+    expect(page.locator("[data-choices-preview]")).to_be_visible()
+    dialogs.check_dialog("choices")
+
+
 def check_forms_in_place(dialogs: Dialogs) -> None:
     page = dialogs.page
     page.locator("[data-client-edit]").click()
@@ -114,6 +132,7 @@ def test_each_dialog(run_story, language, theme, mariam, awa, fatou_writes, cloc
     mariam.save()
     create_demo_replies(at=clock.now)
     create_demo_macros(at=clock.now)
+    store_templates([record()], at=clock.now)
     conversation: Any = fatou_writes("Bonjour", name="Awa Ba")
     conversation.take_over(mariam, at=clock.now)
     conversation.change_tags(add=[f"Étiquette {color}" for color in TagColor.values], by=mariam, at=clock.now)
@@ -124,6 +143,7 @@ def test_each_dialog(run_story, language, theme, mariam, awa, fatou_writes, cloc
         expect_live(page)
         dialogs = Dialogs(page, theme)
         check_conversation(dialogs)
+        check_composer_dialogs(dialogs)
         check_forms_in_place(dialogs)
         check_lists(dialogs, browsers.url)
         page.goto(f"{browsers.url}/dashboard/clients/{conversation.client_id}/merge?q=a")
