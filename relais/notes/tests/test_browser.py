@@ -313,6 +313,7 @@ def test_on_a_phone_the_note_composer_fits(run_story, awa, chat):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chat, lambda page: page.set_viewport_size(NARROW))
         expect_live(page)
+        page.get_by_role("button", name="Ajouter", exact=True).click()
         page.get_by_role("link", name="Note interne", exact=True).click()
         button = page.get_by_role("button", name="Ajouter la note")
         expect(button).to_be_in_viewport(ratio=1)

@@ -71,7 +71,7 @@ def test_it_finds_conversations_clients_replies_and_pages(run_story, awa, chat, 
 
         query = open_bar(page)
         query.fill("zzzz")
-        expect(page.locator("[data-empty]:visible")).to_have_text("Rien ne correspond.")
+        expect(page.locator(".command-bar__empty:visible")).to_have_text("Rien ne correspond.")
         query.fill("reponses")
         expect(option(page, "^Réponses")).to_be_visible()
         query.press("Enter")
