@@ -39,6 +39,10 @@ class StepPreview:
         return self.step.file_names if isinstance(self.step, SendStep) else []
 
     @property
+    def choice_titles(self) -> list[str]:
+        return self.step.choice_titles if isinstance(self.step, SendStep) else []
+
+    @property
     def max_characters(self) -> int:
         return MAX_TEXT_CHARACTERS.get(self.step.kind, 0)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -154,7 +155,7 @@ def choices_context(user: User) -> dict[str, Any]:
         "templates": [StepGroup(TEMPLATE_KEY, step_type.kind) for step_type in STEP_TYPES],
         "max_steps": MAX_STEPS,
         "replies": QuickReply.objects.visible_to(user)
-        .filter(files__isnull=False)
+        .filter(Q(files__isnull=False) | Q(choices__isnull=False))
         .distinct()
         .order_by("title_key"),
         "tags": Tag.objects.in_order().values_list("name", flat=True),

@@ -21,7 +21,6 @@ from relais.conversations.models import Conversation
 from relais.conversations.snooze_times import CHOICES, choice_time
 from relais.conversations.states import UNTIL_REPLY
 from relais.files import errors, fetch_links
-from relais.files.uploads import OutgoingFile
 from relais.notes.models import Note
 from relais.quick_replies.models import QuickReply
 
@@ -66,14 +65,25 @@ class SendStep(Step):
     text: str
     """Empty if it is that of `reply`."""
     reply: int | None = None
-    """A quick reply, whose files are sent with the text: those that it has when the step runs."""
+    """A quick reply, whose files or choices are sent with the text: those that it has when the step runs."""
     kind = "send"
     label = gettext_lazy("Envoyer un texte au client")
     icon = "send-horizontal"
     has_text = True
 
     def perform(self, conversation: Conversation, context: StepContext) -> None:
-        files = self._files()
+        reply = self._existing_reply()
+        if reply and (choices := reply.saved_choices):
+            conversation.send_choices_as_agent(
+                self.text,
+                choices,
+                agent=context.by,
+                at=context.at,
+                ref=context.ref,
+                undo_seconds=context.undo_seconds,
+            )
+            return
+        files = reply.outgoing_files() if reply else []
         if files and not fetch_links.is_reachable():
             raise errors.unreachable()
         conversation.send_files_as_agent(
@@ -102,19 +112,27 @@ class SendStep(Step):
         reply = self.quick_reply
         return list(reply.files.values_list("filename", flat=True)) if reply else []
 
-    def _files(self) -> list[OutgoingFile]:
-        if not self.reply:
-            return []
-        if (reply := self.quick_reply) is None:
+    @property
+    def choice_titles(self) -> list[str]:
+        reply = self.quick_reply
+        return reply.choice_titles if reply else []
+
+    def _existing_reply(self) -> QuickReply | None:
+        """None if the step names none. Raises InvalidField."""
+        reply = self.quick_reply
+        if self.reply and reply is None:
             raise InvalidField("reply", _("Cette réponse rapide n'existe plus. Choisissez-en une autre."))
-        return reply.outgoing_files()
+        return reply
 
     def describe(self) -> str:
         if not self.reply:
             return str(self.label)
         if (reply := self.quick_reply) is None:
             return _("Envoyer une réponse rapide qui n'existe plus")
-        return _("Envoyer la réponse rapide « /%(shortcut)s » et ses fichiers") % {"shortcut": reply.shortcut}
+        fields = {"shortcut": reply.shortcut}
+        if reply.choices:
+            return _("Envoyer la réponse rapide « /%(shortcut)s » et ses choix") % fields
+        return _("Envoyer la réponse rapide « /%(shortcut)s » et ses fichiers") % fields
 
     def to_json(self) -> dict[str, Any]:
         values = super().to_json()

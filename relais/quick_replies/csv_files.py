@@ -33,6 +33,8 @@ MAX_ROWS = 2_000
 COLUMNS = ("raccourci", "titre", "texte", "partage", "équipe")
 FILES_COLUMN = "fichiers"
 """Names only, and only in exports in which a reply has files: a CSV carries no files, and an import changes none."""
+CHOICES_COLUMN = "choix"
+"""Titles only, and only in exports in which a reply has choices; an import changes none."""
 _COLUMN_OF_HEADER = {
     **dict.fromkeys(("raccourci", "shortcut"), "shortcut"),
     **dict.fromkeys(("titre", "title"), "title"),
@@ -40,6 +42,7 @@ _COLUMN_OF_HEADER = {
     **dict.fromkeys(("partage", "portee", "scope"), "scope"),
     **dict.fromkeys(("equipe", "team"), "team"),
     **dict.fromkeys(("fichiers", "files"), "files"),
+    **dict.fromkeys(("choix", "choices"), "choices"),
 }
 _SCOPE_WORDS = {Scope.MINE: "moi", Scope.TEAM: "équipe", Scope.ALL: "tous"}
 _SCOPE_OF_WORD = {
@@ -87,12 +90,16 @@ def write_csv(replies: QuickReplyQuerySet) -> str:
     writer = csv.writer(file, delimiter=DELIMITER, lineterminator="\r\n")
     rows: list[Any] = list(replies.with_files())
     has_files = any(reply.file_values for reply in rows)
-    writer.writerow((*COLUMNS, FILES_COLUMN) if has_files else COLUMNS)
+    has_choices = any(reply.choices for reply in rows)
+    columns = [*COLUMNS, *([FILES_COLUMN] if has_files else []), *([CHOICES_COLUMN] if has_choices else [])]
+    writer.writerow(columns)
     for reply in rows:
         team = str(reply.team) if reply.team else ""
         cells = [reply.shortcut, reply.title, reply.text, _SCOPE_WORDS[Scope(reply.scope)], team]
         if has_files:
             cells.append(", ".join(each["name"] for each in reply.file_values))
+        if has_choices:
+            cells.append(", ".join(reply.choice_titles))
         writer.writerow([guard_formula(cell) for cell in cells])
     return BYTE_ORDER_MARK + file.getvalue()
 
@@ -167,7 +174,11 @@ def _plan_row(line: int, cells: dict[str, str], user: User) -> ImportRow:
         existing = QuickReply.find(target, user, shortcut).first()
         files = existing.outgoing_files() if existing else ()
         texts = clean_fields(
-            shortcut=shortcut, title=cells.get("title", ""), text=cells.get("text", ""), files=files
+            shortcut=shortcut,
+            title=cells.get("title", ""),
+            text=cells.get("text", ""),
+            files=files,
+            choices=existing.saved_choices if existing else None,
         )
     except ActionRefused as refusal:
         return _refused(line, shortcut, str(refusal))
@@ -181,8 +192,12 @@ def _plan_row(line: int, cells: dict[str, str], user: User) -> ImportRow:
         action = ImportAction.UNCHANGED
     else:
         action = ImportAction.UPDATE
-    left_out = "" if files else _left_out_files(cells.get("files", "").strip())
-    return ImportRow(line, action, **row, target=target, reply=existing, remark=left_out)
+    left_out = [
+        "" if files else _left_out_files(cells.get("files", "").strip()),
+        "" if existing and existing.choices else _left_out_choices(cells.get("choices", "").strip()),
+    ]
+    remark = " ".join(sentence for sentence in left_out if sentence)
+    return ImportRow(line, action, **row, target=target, reply=existing, remark=remark)
 
 
 def _left_out_files(names: str) -> str:
@@ -191,6 +206,12 @@ def _left_out_files(names: str) -> str:
     return _("Sans ses fichiers (%(names)s) : un CSV n'en porte pas. Joignez-les sur sa page.") % {
         "names": names
     }
+
+
+def _left_out_choices(titles: str) -> str:
+    if not titles:
+        return ""
+    return _("Sans ses choix (%(titles)s) : écrivez-les sur sa page.") % {"titles": titles}
 
 
 def _target(cells: dict[str, str], user: User) -> ScopeTarget:

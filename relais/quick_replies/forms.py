@@ -51,7 +51,6 @@ class ShortcutForm(forms.Form):
 class QuickReplyForm(ShortcutForm):
     text = forms.CharField(
         label=_("Texte"),
-        help_text=_("Des choix s'écrivent un par ligne, avec leur numéro : le client répond par le numéro."),
         max_length=MAX_MESSAGE_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 6, "dir": "auto"}),
     )

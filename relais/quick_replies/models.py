@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from relais.accounts import audit
 from relais.accounts.models import User
 from relais.action_errors import InvalidField
+from relais.choices import Choices, InvalidChoices, check_question
 from relais.files import errors
 from relais.files.channel_types import MAX_FILES_PER_SEND
 from relais.files.models import lock_stored_files
@@ -28,7 +29,7 @@ from relais.quick_replies.shortcut_items import (
     shortcut_fields,
     shortcut_taken,
 )
-from relais.quick_replies.variables import VARIABLES, unknown_variables
+from relais.quick_replies.variables import PLACEHOLDER, VARIABLES, unknown_variables
 from relais.text import has_visible_characters
 
 DERIVED_TITLE_CHARACTERS = 60
@@ -44,6 +45,8 @@ class QuickReply(ShortcutItem):
     not_found_sentence = gettext_lazy("Cette réponse rapide n'existe pas, ou n'est pas à votre portée.")
 
     text = models.TextField()
+    choices: Any = models.JSONField(null=True)
+    """Buttons or a list under the text, as `Choices.as_json`; none together with files."""
 
     objects = QuickReplyQuerySet.as_manager()
 
@@ -73,10 +76,11 @@ class QuickReply(ShortcutItem):
         text: str,
         at: datetime,
         files: Sequence[OutgoingFile] = (),
+        choices: Choices | None = None,
     ) -> QuickReply:
         """Idempotent: the same reply for the same people is returned, not made twice. Raises ActionRefused."""
         cls.require_permission(by, target)
-        fields = clean_fields(shortcut=shortcut, title=title, text=text, files=files)
+        fields = clean_fields(shortcut=shortcut, title=title, text=text, files=files, choices=choices)
         _lock_files(files)
         reply, is_new = cls._store(fields, by=by, target=target, at=at)
         if is_new:
@@ -98,20 +102,31 @@ class QuickReply(ShortcutItem):
         at: datetime,
         version: int | None = None,
         files: Sequence[OutgoingFile] | None = None,
+        choices: Choices | None = None,
+        removes_choices: bool = False,
     ) -> None:
-        """`version` is that of the form; None changes whatever is there, and no `files` keeps those that are there.
+        """`version` is that of the form; None changes whatever is there. No `files` or `choices` keeps those there are.
 
         Raises ActionRefused.
         """
         self.require_editable(by)
         self.require_permission(by, target)
         kept = self.outgoing_files() if files is None else files
-        fields = clean_fields(shortcut=shortcut, title=title, text=text, files=kept)
+        kept_choices = None if removes_choices else choices or self.saved_choices
+        fields = clean_fields(shortcut=shortcut, title=title, text=text, files=kept, choices=kept_choices)
         _lock_files(kept)
         self._store_change(fields, by=by, target=target, at=at, version=version)
         if files is not None:
             replace_files(self.pk, files)
         audit.record("quick reply changed", actor=by.pk, quick_reply=self.pk)
+
+    @property
+    def saved_choices(self) -> Choices | None:
+        return Choices.from_json(self.choices) if self.choices else None
+
+    @property
+    def choice_titles(self) -> list[str]:
+        return [item.title for item in self.saved_choices.items] if self.saved_choices else []
 
     def outgoing_files(self) -> list[OutgoingFile]:
         return outgoing_files(self.files.select_related("file"))
@@ -126,17 +141,43 @@ class QuickReply(ShortcutItem):
 
 
 def clean_fields(
-    *, shortcut: str, title: str, text: str, files: Sequence[OutgoingFile] = ()
+    *,
+    shortcut: str,
+    title: str,
+    text: str,
+    files: Sequence[OutgoingFile] = (),
+    choices: Choices | None = None,
 ) -> dict[str, Any]:
-    """The columns for what a person typed; a reply with files needs no text. Raises InvalidField."""
+    """The columns for what a person typed; a reply with files needs no text. Raises InvalidField or InvalidChoices."""
     text = text.replace("\r\n", "\n").strip()
     derived_title = _first_words(text) or next((each.filename for each in files), "")
+    titles = [item.title for item in choices.items] if choices else []
     fields = shortcut_fields(
-        shortcut=shortcut, title=title.strip() or derived_title[:DERIVED_TITLE_CHARACTERS], text=text
+        shortcut=shortcut,
+        title=title.strip() or derived_title[:DERIVED_TITLE_CHARACTERS],
+        text="\n".join([text, *titles]),
     )
     if problem := _text_problem(text, is_required=not files):
         raise InvalidField("text", problem)
-    return fields | {"text": text}
+    if choices:
+        _check_choices(choices, text, files)
+    return fields | {"text": text, "choices": choices.as_json() if choices else None}
+
+
+def _check_choices(choices: Choices, text: str, files: Sequence[OutgoingFile]) -> None:
+    if files:
+        raise InvalidChoices(
+            _(
+                "Un message WhatsApp porte des choix ou des fichiers, pas les deux. Retirez les uns ou les autres."
+            )
+        )
+    check_question(text)
+    for item in choices.items:
+        if PLACEHOLDER.search(f"{item.title} {item.description}"):
+            raise InvalidChoices(
+                _("« %(title)s » : un choix n'a pas de variable. Écrivez-la dans le texte.")
+                % {"title": item.title}
+            )
 
 
 def _lock_files(files: Sequence[OutgoingFile]) -> None:

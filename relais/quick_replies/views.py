@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from relais.accounts import audit
 from relais.accounts.models import User
 from relais.action_errors import ActionRefused, InvalidField
+from relais.choices import LIST, Choices, InvalidChoices, check_question
 from relais.files.channel_types import MAX_FILES_PER_SEND, accept_attribute
 from relais.files.uploads import OutgoingFile, store_uploads, upload_refusal
 from relais.message_limits import MAX_MESSAGE_CHARACTERS
@@ -32,11 +33,14 @@ from relais.quick_replies.reply_files import QuickReplyFile, file_json, outgoing
 from relais.quick_replies.variables import VARIABLES, FillContext, context_for, fill, unknown_variables
 from relais.text import sanitize_for_postgres
 from relais.web import responses
+from relais.web.choice_fields import posted_fields, saved_choices_field, stored_fields
 from relais.web.errors import wants_json
 from relais.web.not_found import get_or_404
-from relais.web.request_fields import id_field, parse_id, text_field, text_list_field
+from relais.web.request_fields import has_field, id_field, parse_id, text_field, text_list_field
 from relais.web.responses import AgentRequest, agent_required
 
+CHOICE_PREFIX = "choice_"
+"""Of the fields of choices in the form, which has a `title` of its own."""
 MAX_RESULTS = 20
 PAGE_SIZE = 50
 MAX_QUERY_CHARACTERS = 100
@@ -76,8 +80,18 @@ def _reply_json(reply: Any, user: User, context: FillContext | None = None) -> d
         "scope": reply.scope,
         "uses": reply.use_count,
         "files": [file_json(values, user=user) for values in reply.file_values],
-        "problem": too_long_sentence(len(text)) if len(text) > MAX_MESSAGE_CHARACTERS else "",
+        "choices": reply.choices,
+        "problem": _text_problem(text, has_choices=reply.choices is not None),
     }
+
+
+def _text_problem(filled: str, *, has_choices: bool) -> str:
+    try:
+        if has_choices:
+            check_question(filled)
+    except InvalidChoices as refusal:
+        return str(refusal)
+    return too_long_sentence(len(filled)) if len(filled) > MAX_MESSAGE_CHARACTERS else ""
 
 
 def _conversation(request: AgentRequest, pk: str) -> Any:
@@ -94,6 +108,10 @@ def _conversation(request: AgentRequest, pk: str) -> Any:
 @require_http_methods(["GET", "HEAD", "POST"])
 @agent_required
 def new_reply(request: AgentRequest) -> HttpResponse:
+    if request.method == "POST" and text_field(request, "draft"):
+        # A question of the dialog of choices, to be saved; nothing is yet.
+        form = QuickReplyForm(user=request.user, initial={"text": text_field(request, "message")})
+        return _form_page(request, form, fields=posted_fields(request) | {"prefix": CHOICE_PREFIX})
     if request.method == "POST":
         return _create(request)
     form = QuickReplyForm(user=request.user, initial={"text": request.GET.get("text", "")})
@@ -104,8 +122,9 @@ def _create(request: AgentRequest) -> HttpResponse:
     try:
         fields = _fields(request)
         QuickReply.require_permission(request.user, fields["target"])
+        choices = saved_choices_field(request, CHOICE_PREFIX)
         files = _given_files(request) or ()
-        reply = QuickReply.create(by=request.user, **fields, files=files, at=now())
+        reply = QuickReply.create(by=request.user, **fields, files=files, choices=choices, at=now())
     except ActionRefused as refusal:
         return _refused(request, refusal)
     if wants_json(request):
@@ -139,7 +158,9 @@ def _change(request: AgentRequest, reply: QuickReply) -> HttpResponse:
     try:
         reply.require_editable(request.user)
         fields, files = _fields(request, reply), _given_files(request, reply)
-        reply.change(by=request.user, **fields, version=version, files=files, at=now())
+        reply.change(
+            by=request.user, **fields, version=version, files=files, **_changed_choices(request), at=now()
+        )
     except ActionRefused as refusal:
         reply.refresh_from_db()
         return _refused(request, refusal, reply)
@@ -182,18 +203,21 @@ def use_reply(request: AgentRequest, pk: int) -> HttpResponse:
 @agent_required
 def preview(request: AgentRequest) -> HttpResponse:
     """The text of the form as a client would read it, while it is being typed."""
-    return render(
-        request, "quick_replies/_preview.html", _preview_context(request, text_field(request, "text"))
-    )
+    fields = posted_fields(request, CHOICE_PREFIX)
+    context = _preview_context(request, text_field(request, "text"), fields)
+    return render(request, "quick_replies/_preview.html", context)
 
 
-def _preview_context(request: AgentRequest, text: str) -> dict[str, Any]:
+def _preview_context(request: AgentRequest, text: str, fields: dict[str, Any]) -> dict[str, Any]:
     filled = fill(text.strip(), context_for(request.user))
-    is_too_long = len(filled) > MAX_MESSAGE_CHARACTERS
     return {
         "preview": filled,
+        "preview_choices": {
+            "button": (fields["button"] or _("Choisir")) if fields["kind"] == LIST else "",
+            "items": fields["filled"],
+        },
         "preview_unknown": [f"{{{name}}}" for name in unknown_variables(text)],
-        "preview_problem": too_long_sentence(len(filled)) if is_too_long else "",
+        "preview_problem": _text_problem(filled, has_choices=bool(fields["filled"])),
     }
 
 
@@ -204,6 +228,19 @@ def _fields(request: AgentRequest, reply: QuickReply | None = None) -> dict[str,
         current = {name: getattr(reply, name) for name in FIELDS} | {"scope": reply.target.key}
         given = {name: value or current[name] for name, value in given.items()}
     return {"target": parse_target(given.pop("scope"), request.user), **given}
+
+
+class _ChangedChoices(TypedDict, total=False):
+    choices: Choices | None
+    removes_choices: bool
+
+
+def _changed_choices(request: AgentRequest) -> _ChangedChoices:
+    """Those of the reply stay, if nothing is said of choices. Raises InvalidChoices."""
+    if not any(has_field(request, name) for name in ("choices", "kind", f"{CHOICE_PREFIX}title")):
+        return {}
+    choices = saved_choices_field(request, CHOICE_PREFIX)
+    return {"choices": choices, "removes_choices": choices is None}
 
 
 def _given_files(request: AgentRequest, reply: QuickReply | None = None) -> list[OutgoingFile] | None:
@@ -226,12 +263,21 @@ def _refused(request: AgentRequest, refusal: ActionRefused, reply: QuickReply | 
         return responses.refusal_response(refusal)
     form = QuickReplyForm({name: text_field(request, name) for name in FIELDS}, user=request.user)
     form.show_refusal(refusal.code if isinstance(refusal, InvalidField) else None, str(refusal))
-    return _form_page(request, form, reply, status=refusal.http_status)
+    return _form_page(
+        request, form, reply, fields=posted_fields(request, CHOICE_PREFIX), status=refusal.http_status
+    )
 
 
 def _form_page(
-    request: AgentRequest, form: QuickReplyForm, reply: QuickReply | None = None, *, status: int = 200
+    request: AgentRequest,
+    form: QuickReplyForm,
+    reply: QuickReply | None = None,
+    *,
+    fields: dict[str, Any] | None = None,
+    status: int = 200,
 ) -> HttpResponse:
+    """`fields` are those of the choices as typed; without them the stored ones are shown."""
+    fields = fields or stored_fields(reply.choices if reply else None, CHOICE_PREFIX)
     context = {
         "form": form,
         "reply": reply,
@@ -240,7 +286,8 @@ def _form_page(
         "accepted_files": accept_attribute(),
         "max_files": MAX_FILES_PER_SEND,
         "files": reply.files.select_related("file") if reply else (),
-        **_preview_context(request, form["text"].value() or ""),
+        "fields": fields,
+        **_preview_context(request, form["text"].value() or "", fields),
     }
     return render(request, "quick_replies/quick_reply.html", context, status=status)
 

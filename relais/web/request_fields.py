@@ -53,13 +53,23 @@ def _texts(value: Any) -> dict[str, str]:
 
 def json_list_field(request: HttpRequest, name: str) -> list[Any] | None:
     """A list that a form sends as JSON text; in a JSON body, the list itself. None if it is missing or is no list."""
+    value = json_field(request, name)
+    return value if isinstance(value, list) else None
+
+
+def json_field(request: HttpRequest, name: str) -> Any:
+    """What a form sends as JSON text; in a JSON body, the value itself. None if it is missing or is no JSON."""
     if request.content_type == "application/json":
         value = _json_body(request).get(name)
     else:
         value = request.POST.get(name)
-    if isinstance(value, str):
-        value = _parse_json(value)
-    return value if isinstance(value, list) else None
+    return _parse_json(value) if isinstance(value, str) else value
+
+
+def has_field(request: HttpRequest, name: str) -> bool:
+    """Whether it is there at all, be it empty."""
+    fields = _json_body(request) if request.content_type == "application/json" else request.POST
+    return name in fields
 
 
 def ref_field(request: HttpRequest) -> str | None:

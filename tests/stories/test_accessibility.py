@@ -10,6 +10,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from relais.accounts.models import Language
+from relais.choices import parse_choices
 from relais.content_templates.synchronisation import store_templates
 from relais.content_templates.tests.conftest import READY_SID, REJECTED_SID, record
 from relais.conversations.events import BOT
@@ -23,6 +24,7 @@ from relais.flows.models import Flow
 from relais.flows.tests.test_pages import begins, greets
 from relais.quick_replies.demo import create_demo_replies
 from relais.quick_replies.models import QuickReply
+from relais.quick_replies.permissions import parse_target
 from tests.accessibility import NARROW, THEMES, WIDE, in_theme, violations
 from tests.browser import Browsers, expect_live
 from tests.cast import MachineClock
@@ -180,6 +182,9 @@ def test_the_pages_of_an_admin(run_story, theme, nadia, awa, chats):
     begins(Conversation.objects.get(pk=chats["bot"].rpartition("/")[2]), flow.published)
     create_demo_replies(at=timezone.now())
     reply = QuickReply.objects.get(shortcut="rdv")
+    choices = parse_choices("list", [{"title": "Rabat", "description": "Agdal"}])
+    fields = {"shortcut": "lieu", "title": "", "text": "Où ?", "choices": choices}
+    question = QuickReply.create(by=nadia, target=parse_target("all", nadia), **fields, at=timezone.now())
     rejected = record(REJECTED_SID, "offre", status="rejected", reason="promotional")
     store_templates([record(), rejected], at=timezone.now())
     flow_paths = ["", "/import", f"/{flow.pk}", f"/{flow.pk}/import", f"/{flow.pk}/revisions/1/try"]
@@ -188,6 +193,7 @@ def test_the_pages_of_an_admin(run_story, theme, nadia, awa, chats):
         *("/dashboard/settings", "/dashboard/state", "/accounts/password/change/"),
         *(f"/dashboard/flows{path}" for path in flow_paths),
         *(f"/dashboard/quick-replies{path}" for path in ("", "/new", f"/{reply.pk}", "/import")),
+        f"/dashboard/quick-replies/{question.pk}",
         *("/dashboard/templates", "/dashboard/conversations/new"),
         f"/dashboard/conversations/new?phone_number=%2B212600000001&content_sid={READY_SID}",
         f"{chats['bot']}/path",

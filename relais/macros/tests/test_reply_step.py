@@ -5,6 +5,7 @@ from io import BytesIO
 import pytest
 from django.utils import timezone
 
+from relais.choices import parse_choices
 from relais.conversations.models import Media, MessageDelivery
 from relais.files.models import store_file
 from relais.files.tests import samples
@@ -130,3 +131,38 @@ def test_undoing_withdraws_the_text_and_the_files(page, create_macro, awa, held_
     deliveries = MessageDelivery.objects.filter(event__event_type="agent_message")
     assert [each.reason for each in deliveries] == ["undone", "undone"]
     assert Media.objects.count() == 1
+
+
+@pytest.fixture
+def question(awa, clock):
+    """A reply with choices."""
+    choices = parse_choices("buttons", [{"title": "Oui"}, {"title": "Non"}])
+    target = parse_target("mine", awa)
+    return QuickReply.create(
+        by=awa, target=target, shortcut="rdv", title="", text="{prénom} ?", at=clock.now, choices=choices
+    )
+
+
+def test_the_choices_of_the_reply_are_sent_once(page, create_macro, awa, held_by_awa, question):
+    macro = create_macro(awa, step(question), TAG)
+    shown = page.get(path_of(held_by_awa, macro), **JSON).json()["steps"][0]
+    assert (shown["text"], shown["choices"], shown["refused"]) == ("Fatou ?", ["Oui", "Non"], None)
+    assert "<bdi>Non</bdi>" in page.get(path_of(held_by_awa, macro)).content.decode()
+    for _ in range(2):
+        answer = page.post(path_of(held_by_awa, macro, "/run"), {"ref": "r"}, **JSON)
+        assert answer.json()["done"] == [1, 2]
+    event = held_by_awa.events.get(event_type="agent_message")
+    assert (event.body, event.metadata["choices"]) == ("Fatou ?", question.choices)
+
+
+def test_a_question_that_became_too_long_stops_the_macro(page, create_macro, awa, held_by_awa, question):
+    macro = create_macro(awa, step(question))
+    fields = {"ref": "r", "text-1": "x" * 1025}
+    refused = page.post(path_of(held_by_awa, macro, "/run"), fields, **JSON)
+    assert (refused.status_code, refused.json()["code"]) == (422, "choices_invalid")
+    assert sent(held_by_awa) == []
+
+
+def test_the_form_offers_the_replies_with_choices(page, question):
+    shown = page.post("/dashboard/macros/new", {"command": "add:send"}).content.decode()
+    assert f'<option value="{question.pk}"' in shown

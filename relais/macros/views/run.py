@@ -83,6 +83,7 @@ def _preview_json(preview: StepPreview) -> dict[str, Any]:
         "text": preview.text or None,
         "sent": preview.sent_texts,
         **({"files": names} if (names := preview.file_names) else {}),
+        **({"choices": titles} if (titles := preview.choice_titles) else {}),
         "refused": {"code": preview.code, "error": preview.refusal} if preview.refusal else None,
     }
 

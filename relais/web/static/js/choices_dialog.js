@@ -1,52 +1,42 @@
 // Entry of the dialog of choices, loaded when it is first opened: rows as many as the kind allows, a live preview, and
 // sending without leaving the page. What is typed in the composer becomes the question.
+import { choicesOf, fillRows, updateRows } from "./choice_rows.js";
 import { insertFragment } from "./insert_fragment.js";
 import { errorText, post } from "./post.js";
 
 const DIALOG = "dialog[data-choices-dialog]";
 const prepared = new WeakSet();
 const form = () => document.querySelector(`${DIALOG} form`);
+const rowFields = () => form().querySelector("[data-choice-fields]");
 const composerText = () => document.getElementById("message");
 
 function prepare(dialog) {
   if (!dialog || prepared.has(dialog)) return;
   prepared.add(dialog);
-  const fields = form().elements;
-  fields.message.value ||= composerText()?.value ?? "";
+  fillSaved();
+  form().elements.message.value ||= composerText()?.value ?? "";
   update();
 }
 
+// Those of a quick reply (saved_choices.js).
+function fillSaved() {
+  const link = document.querySelector("a[data-filled]");
+  if (!link) return;
+  const { text, choices } = JSON.parse(link.dataset.filled);
+  delete link.dataset.filled;
+  form().elements.message.value = text;
+  fillRows(rowFields(), choices);
+}
+
 function update() {
-  const current = form();
-  const isList = current.elements.kind.value === "list";
-  const rows = [...current.querySelectorAll("[data-choice-row]")];
-  const most = isList ? rows.length : Number(current.dataset.maxButtons);
-  for (const part of current.querySelectorAll("[data-list-only]")) part.hidden = !isList;
-  rows.forEach((row, number) => {
-    const title = row.querySelector("[name=title]");
-    title.maxLength = isList ? current.dataset.maxItemTitle : current.dataset.maxButtonTitle;
-    // One empty row after the last that is filled in.
-    const isNeeded = number < 2 || isFilled(row) || isFilled(rows[number - 1]);
-    row.hidden = !isNeeded || (number >= most && !isFilled(row));
-  });
-  showPreview(current, isList);
+  updateRows(rowFields());
+  showPreview(form());
 }
 
-const isFilled = (row) => row.querySelector("[name=title]").value.trim() !== "";
-
-function choicesOf(current, isList) {
-  return [...current.querySelectorAll("[data-choice-row]")]
-    .map((row) => ({
-      title: row.querySelector("[name=title]").value.trim(),
-      description: isList ? row.querySelector("[name=description]").value.trim() : "",
-    }))
-    .filter(({ title, description }) => title || description);
-}
-
-function showPreview(current, isList) {
+function showPreview(current) {
   const preview = current.querySelector("[data-choices-preview]");
   const text = current.elements.message.value.trim();
-  const items = choicesOf(current, isList);
+  const items = choicesOf(rowFields());
   preview.hidden = !text && !items.length;
   preview.querySelector("[data-preview-text]").textContent = text;
   preview.querySelector("[data-preview-choices]").replaceChildren(...items.map(previewItem));
@@ -71,7 +61,7 @@ async function send(current) {
     kind: kind.value,
     ref: ref.value,
     button: current.elements.button.value,
-    choices: JSON.stringify(choicesOf(current, kind.value === "list")),
+    choices: JSON.stringify(choicesOf(rowFields())),
     undo: "1",
   });
   button.disabled = false;
@@ -98,7 +88,7 @@ function clearComposer(question) {
 
 document.addEventListener("input", ({ target }) => target.closest?.(DIALOG) && update());
 document.addEventListener("submit", (event) => {
-  if (!event.target.matches("[data-choices-form]")) return;
+  if (!event.target.matches("[data-choices-form]") || event.submitter?.name === "draft") return;
   event.preventDefault();
   send(event.target);
 });

@@ -2,6 +2,7 @@
 // key there, and its name is the action's. So both list exactly what can be done now.
 import { csrfToken } from "./csrf.js";
 import { macrosButton, openMacroPreview } from "./macro_preview_link.js";
+import { openSavedChoices } from "./saved_choices.js";
 import { singleKeysAreOn } from "./single_keys.js";
 import { attachStoredFiles } from "./stored_files.js";
 
@@ -108,14 +109,19 @@ async function replies(text) {
     label: reply.title,
     detail: reply.text,
     run() {
-      composer().focus();
-      composer().setRangeText(reply.text, composer().selectionStart, composer().selectionEnd, "end");
-      composer().dispatchEvent(new InputEvent("input", { bubbles: true }));
-      attachStoredFiles(reply.files);
+      if (reply.choices) openSavedChoices(reply);
+      else insertReply(reply);
       const body = new URLSearchParams({ conversation });
       fetch(useUrl.replace("/0/", `/${reply.id}/`), { method: "POST", headers: { "X-CSRFToken": csrfToken() }, body, keepalive: true }).catch(() => null);
     },
   }));
+}
+
+function insertReply({ text, files }) {
+  composer().focus();
+  composer().setRangeText(text, composer().selectionStart, composer().selectionEnd, "end");
+  composer().dispatchEvent(new InputEvent("input", { bubbles: true }));
+  attachStoredFiles(files);
 }
 
 // -- showing and choosing ---------------------------------------------------------------------------------------------

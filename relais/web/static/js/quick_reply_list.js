@@ -1,7 +1,9 @@
 // The list of quick replies and macros over the composer: a word that begins with a slash searches them. Arrows choose,
-// Enter or Tab inserts a reply or opens the preview of a macro, Escape closes. The field keeps the focus; its aria-activedescendant names the chosen option.
+// Enter or Tab inserts a reply, or opens its choices or the preview of a macro, Escape closes. The field keeps the focus; its
+// aria-activedescendant names the chosen option.
 import { csrfToken } from "./csrf.js";
 import { macrosButton, openMacroPreview } from "./macro_preview_link.js";
+import { openSavedChoices } from "./saved_choices.js";
 import { attachStoredFiles } from "./stored_files.js";
 
 const SLASH_WORD = /(?:^|\s)\/([^\s/]{0,40})$/;
@@ -85,6 +87,7 @@ function optionFor(reply, index) {
   text.dir = "auto";
   option.append(text);
   if (reply.files.length) option.append(element("span", "reply-list__files", reply.files.map(({ name }) => name).join(", ")));
+  if (reply.choices) option.append(element("span", "reply-list__choices", reply.choices.items.map(({ title }) => title).join(" · ")));
   if (reply.problem) option.append(element("span", "reply-list__problem", reply.problem));
   return option;
 }
@@ -136,8 +139,9 @@ function accept() {
     openMacroPreview(reply.id);
     return;
   }
-  insert(reply.text, word);
-  attachStoredFiles(reply.files);
+  insert(reply.choices ? "" : reply.text, word);
+  if (reply.choices) openSavedChoices(reply);
+  else attachStoredFiles(reply.files);
   fetch(useUrl.replace("/0/", `/${reply.id}/`), {
     method: "POST",
     headers: { "X-CSRFToken": csrfToken(), Accept: "application/json" },
