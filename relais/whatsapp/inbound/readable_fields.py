@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any
 
-from relais.text import has_visible_characters
+from relais.text import has_visible_characters, sanitize_for_postgres
 from relais.whatsapp.inbound.params import Params
 
 MAX_FIELDS = 20
@@ -134,7 +134,7 @@ def _value_text(label: str, value: Any) -> str:
 
 def _bounded_field(field: Field) -> list[str] | None:
     """None when the value has no visible character."""
-    label, value = field
+    label, value = map(sanitize_for_postgres, field)  # again: JSON may escape them
     if not has_visible_characters(value):
         return None
     return [_label(label), _truncate(value.strip(), MAX_VALUE_CHARACTERS)]

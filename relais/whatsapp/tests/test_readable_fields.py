@@ -90,6 +90,11 @@ def test_invalid_json_is_harmless(broken):
     assert len(fields(FlowData=broken)) <= 1
 
 
+def test_what_postgres_cannot_store_is_removed_from_json():
+    answers = r'{"pr\u0000énom": "A\u0000wa\ud800"}'
+    assert fields(FlowData=answers) == [("Prénom", "Awa?")]
+
+
 def test_fields_are_bounded():
     many = {f"question {n} " + "x" * 500: "y" * 5000 for n in range(500)}
     all_fields = fields(FlowData=json.dumps(many))
