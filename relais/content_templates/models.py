@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext
 
 from relais.content_templates.content import Content
-from relais.content_templates.states import Status, category_label, status_advice, status_label
+from relais.content_templates.states import TemplateStatus, category_label, status_advice, status_label
 from relais.text import fold
 
 MAX_QUERY_WORDS = 8
@@ -20,17 +20,17 @@ OWN_PREFIX = "relais_"
 class ContentTemplateQuerySet(models.QuerySet["ContentTemplate"]):
     def listed(self) -> ContentTemplateQuerySet:
         """Those that the account has now, approved ones first, by name."""
-        rank = models.Case(models.When(status=Status.APPROVED, then=0), default=1)
+        rank = models.Case(models.When(status=TemplateStatus.APPROVED, then=0), default=1)
         return self.filter(removed_at=None).order_by(rank, "name", "language", "pk")
 
     def approved(self) -> ContentTemplateQuerySet:
-        return self.filter(removed_at=None, status=Status.APPROVED)
+        return self.filter(removed_at=None, status=TemplateStatus.APPROVED)
 
     def matching(self, query: str) -> ContentTemplateQuerySet:
         """Every word of the query in name, text or state; without regard to case and accents."""
         found = self
         for word in fold(query).split()[:MAX_QUERY_WORDS]:
-            states = [status for status, label in Status.choices if word in fold(str(label))]
+            states = [status for status, label in TemplateStatus.choices if word in fold(str(label))]
             found = found.filter(Q(search_key__contains=word) | Q(status__in=states))
         return found
 
@@ -89,7 +89,7 @@ class ContentTemplate(models.Model):
 
     @property
     def is_approved(self) -> bool:
-        return self.status == Status.APPROVED and self.removed_at is None
+        return self.status == TemplateStatus.APPROVED and self.removed_at is None
 
 
 class TemplateSync(models.Model):

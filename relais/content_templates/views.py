@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from relais.content_templates.models import ContentTemplate, TemplateSync
-from relais.content_templates.states import Status
+from relais.content_templates.states import TemplateStatus
 from relais.text import sanitize_for_postgres
 from relais.web.errors import wants_json
 from relais.web.responses import AgentRequest, agent_required
@@ -27,7 +27,7 @@ def templates(request: AgentRequest) -> HttpResponse:
     query = sanitize_for_postgres(request.GET.get("q", "")).strip()[:MAX_QUERY_CHARACTERS]
     status = request.GET.get("status", "")
     found = ContentTemplate.objects.listed().matching(query)
-    if status in Status.values:
+    if status in TemplateStatus.values:
         found = found.filter(status=status)
     if wants_json(request):
         return JsonResponse({"results": [template_json(each) for each in found[:MAX_RESULTS]]})
@@ -36,7 +36,7 @@ def templates(request: AgentRequest) -> HttpResponse:
     context = {
         "query": query,
         "status": status,
-        "statuses": Status.choices,
+        "statuses": TemplateStatus.choices,
         "page": Paginator(found, PAGE_SIZE).get_page(request.GET.get("page")),
         "sync": TemplateSync.current(),
     }

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from relais.demo_accounts import DEMO_NUMBER
-from relais.emulator import demo_clients, demo_contents
+from relais.emulator import dealer_templates, demo_clients
 from relais.emulator.app import build_app
 from relais.emulator.settings import DoubleSettings
 from relais.emulator.twilio_double import TwilioDouble
@@ -53,7 +53,7 @@ def double_from_environment(environment: Environment) -> TwilioDouble:
     double = TwilioDouble(settings)
     for name, number in demo_clients.DEFAULT_CLIENTS:
         double.clients.add(name, number)
-    for content in demo_contents.DEALER_CONTENTS:
+    for content in dealer_templates.DEALER_TEMPLATES:
         double.add_content_example(content)
     return double
 

@@ -23,7 +23,7 @@ from relais.demo_accounts import DEMO_NUMBER
 from relais.emulator.addresses import is_whatsapp, whatsapp_address
 from relais.emulator.app import build_app
 from relais.emulator.content import Content
-from relais.emulator.demo_contents import DEALER_CONTENTS, ContentExample
+from relais.emulator.dealer_templates import DEALER_TEMPLATES, ContentExample
 from relais.emulator.faults import FaultRule
 from relais.emulator.messages import Message
 from relais.emulator.settings import DoubleSettings
@@ -203,9 +203,9 @@ class RunningDouble:
             )
         ).sid
 
-    def add_demo_contents(self) -> dict[str, str]:
+    def add_dealer_templates(self) -> dict[str, str]:
         """The dealer's templates of the demo. Returns their SIDs by name."""
-        return {each.name: self.add_content(each) for each in DEALER_CONTENTS}
+        return {each.name: self.add_content(each) for each in DEALER_TEMPLATES}
 
     def contents(self) -> list[Content]:
         """Every content, newest first, also those created through the API."""

@@ -12,8 +12,8 @@ from relais.emulator.change_counter import ChangeCounter
 from relais.emulator.clock import AdjustableClock
 from relais.emulator.content import Approval, Content, ContentStore
 from relais.emulator.content_validation import parse_variables
+from relais.emulator.dealer_templates import ContentExample
 from relais.emulator.demo_clients import DemoClients
-from relais.emulator.demo_contents import ContentExample
 from relais.emulator.executions import ExecutionLog
 from relais.emulator.faults import FaultRule, Faults
 from relais.emulator.media import MAX_MEDIA_BYTES, Media, MediaStore, is_deliverable

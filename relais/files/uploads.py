@@ -20,7 +20,7 @@ from relais.files.errors import FileRefused
 from relais.files.models import StoredFile, store_file
 from relais.files.pictures import prepare_picture
 from relais.files.temporary_files import temporary_file
-from relais.files.voice_notes import MAX_VOICE_NOTE_BYTES, NotAVoiceNote, convert_to_ogg
+from relais.files.voice_notes import MAX_VOICE_NOTE_BYTES, InvalidRecording, convert_to_ogg
 
 UPLOAD_REFUSAL_KEY = "relais.upload_refusal"
 """In the ASGI scope: code and file name, when the web server stopped reading the body."""
@@ -98,7 +98,7 @@ def _convert_recording(file: BinaryIO, content_type: str, name: str) -> BinaryIO
     result = temporary_file()
     try:
         convert_to_ogg(file, content_type, result)
-    except NotAVoiceNote as error:
+    except InvalidRecording as error:
         result.close()
         raise errors.unreadable_recording(name) from error
     except BaseException:

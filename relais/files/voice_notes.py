@@ -21,29 +21,29 @@ MAX_SEGMENTS_PER_PAGE = 255
 STREAM_SERIAL = 1
 
 
-class NotAVoiceNote(ValueError):
+class InvalidRecording(ValueError):
     """The recording is broken, or holds no Opus sound."""
 
 
 @dataclass(frozen=True)
-class OpusSound:
+class OpusStream:
     head: bytes
     """The identification header, `OpusHead`."""
     packets: list[bytes]
 
 
 def convert_to_ogg(file: BinaryIO, content_type: str, target: BinaryIO) -> None:
-    """Raises NotAVoiceNote. A recording that was cut off is converted as far as it goes."""
+    """Raises InvalidRecording. A recording that was cut off is converted as far as it goes."""
     file.seek(0, os.SEEK_SET)
     content = file.read(MAX_VOICE_NOTE_BYTES + 1)
     if len(content) > MAX_VOICE_NOTE_BYTES:
-        raise NotAVoiceNote
+        raise InvalidRecording
     try:
         sound = _read_webm(content) if content_type == WEBM_OPUS else _read_mp4(content)
         for page in _ogg_pages(sound):
             target.write(page)
     except (IndexError, struct.error) as error:
-        raise NotAVoiceNote from error
+        raise InvalidRecording from error
 
 
 # -- WebM -----------------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ CODEC_PRIVATE, BLOCK, SIMPLE_BLOCK = 0x63A2, 0xA1, 0xA3
 LACING_FLAGS = 0x06
 
 
-def _read_webm(content: bytes) -> OpusSound:
+def _read_webm(content: bytes) -> OpusStream:
     head = b""
     packets: list[bytes] = []
     for element, body in _webm_elements(content):
@@ -63,7 +63,7 @@ def _read_webm(content: bytes) -> OpusSound:
         elif element in (BLOCK, SIMPLE_BLOCK):
             _track, start = _vint(body, 0)
             if body[start + 2] & LACING_FLAGS:
-                raise NotAVoiceNote
+                raise InvalidRecording
             packets.append(body[start + 3 :])
     return _checked(head, packets)
 
@@ -88,7 +88,7 @@ def _vint(content: bytes, at: int) -> tuple[int, int]:
     """A number of variable length, without its marker, and where it ends."""
     length = 9 - content[at].bit_length()
     if length > 8:
-        raise NotAVoiceNote
+        raise InvalidRecording
     marker = 1 << 7 * length
     return int.from_bytes(content[at : at + length], "big") & (marker - 1), at + length
 
@@ -102,7 +102,7 @@ HAS_DATA_OFFSET, HAS_FIRST_FLAGS = 0x1, 0x4
 HAS_DURATION, HAS_SIZE, HAS_FLAGS, HAS_TIME_OFFSET = 0x100, 0x200, 0x400, 0x800
 
 
-def _read_mp4(content: bytes) -> OpusSound:
+def _read_mp4(content: bytes) -> OpusStream:
     head = b""
     packets: list[bytes] = []
     for name, start, stop in _mp4_boxes(content, 0, len(content)):
@@ -119,7 +119,7 @@ def _mp4_boxes(content: bytes, at: int, stop: int) -> Iterator[tuple[bytes, int,
         size, name = struct.unpack_from(">I4s", content, at)
         end = stop if size == 0 else at + size
         if size == 1 or end < at + 8:
-            raise NotAVoiceNote
+            raise InvalidRecording
         if name in MP4_CONTAINERS:
             yield from _mp4_boxes(content, at + 8, min(end, stop))
         else:
@@ -144,7 +144,7 @@ def _fragment_packets(content: bytes, start: int, stop: int) -> Iterator[bytes]:
         flags, count = struct.unpack_from(">II", content, at)
         flags &= 0xFFFFFF
         if not flags & HAS_SIZE or not flags & HAS_DATA_OFFSET:
-            raise NotAVoiceNote
+            raise InvalidRecording
         (offset,) = struct.unpack_from(">i", content, at + 8)
         sample = at + 12 + (4 if flags & HAS_FIRST_FLAGS else 0)
         before_size = 4 if flags & HAS_DURATION else 0
@@ -162,14 +162,14 @@ def _fragment_packets(content: bytes, start: int, stop: int) -> Iterator[bytes]:
 # -- Ogg --------------------------------------------------------------------------------------------------
 
 
-def _checked(head: bytes, packets: list[bytes]) -> OpusSound:
+def _checked(head: bytes, packets: list[bytes]) -> OpusStream:
     packets = [packet for packet in packets if packet]
     if not head.startswith(b"OpusHead") or len(head) < 19 or not packets:
-        raise NotAVoiceNote
-    return OpusSound(head, packets)
+        raise InvalidRecording
+    return OpusStream(head, packets)
 
 
-def _ogg_pages(sound: OpusSound) -> Iterator[bytes]:
+def _ogg_pages(sound: OpusStream) -> Iterator[bytes]:
     vendor = b"Relais"
     tags = b"OpusTags" + struct.pack("<I", len(vendor)) + vendor + struct.pack("<I", 0)
     yield _page([sound.head], number=0, position=0, is_first=True)

@@ -193,14 +193,14 @@ def _plan_row(line: int, cells: dict[str, str], user: User) -> ImportRow:
     else:
         action = ImportAction.UPDATE
     left_out = [
-        "" if files else _left_out_files(cells.get("files", "").strip()),
-        "" if existing and existing.choices else _left_out_choices(cells.get("choices", "").strip()),
+        "" if files else _omitted_files(cells.get("files", "").strip()),
+        "" if existing and existing.choices else _omitted_choices(cells.get("choices", "").strip()),
     ]
     remark = " ".join(sentence for sentence in left_out if sentence)
     return ImportRow(line, action, **row, target=target, reply=existing, remark=remark)
 
 
-def _left_out_files(names: str) -> str:
+def _omitted_files(names: str) -> str:
     if not names:
         return ""
     return _("Sans ses fichiers (%(names)s) : un CSV n'en porte pas. Joignez-les sur sa page.") % {
@@ -208,7 +208,7 @@ def _left_out_files(names: str) -> str:
     }
 
 
-def _left_out_choices(titles: str) -> str:
+def _omitted_choices(titles: str) -> str:
     if not titles:
         return ""
     return _("Sans ses choix (%(titles)s) : écrivez-les sur sa page.") % {"titles": titles}

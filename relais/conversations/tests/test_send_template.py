@@ -12,7 +12,7 @@ from relais.conversations.events import BOT
 from relais.conversations.list_rows import message_preview
 from relais.conversations.models import ConversationEvent, MessageDelivery
 from relais.conversations.outbound_templates import Template
-from relais.conversations.template_choice import card_values, variable_fields
+from relais.conversations.template_variables import suggested_values, variable_fields
 
 pytestmark = pytest.mark.usefixtures("clock_starts_now")
 READY, PAUSED, CARD = ("HX" + letter * 32 for letter in "abc")
@@ -201,7 +201,7 @@ def test_values_are_proposed_from_the_card(awa, held_by_awa):
 
     client = held_by_awa.client
     client.attributes, client.vin = {"Véhicule": "Clio V", "km": 4}, "VF1RJA00067123456"
-    values = card_values(client, awa)
+    values = suggested_values(client, awa)
     fields = variable_fields(ContentTemplate.objects.get(content_sid=READY), values)
     assert [(each.name, each.value) for each in fields] == [("1", client.name.split()[0]), ("2", "Clio V")]
     assert ("VIN", "VF1RJA00067123456") in [(each.label, each.value) for each in values]

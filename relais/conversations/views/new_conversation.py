@@ -21,7 +21,7 @@ from relais.conversations.new_conversation import (
     parse_number,
     start_conversation,
 )
-from relais.conversations.template_choice import card_values, variable_fields
+from relais.conversations.template_variables import suggested_values, variable_fields
 from relais.conversations.views.action_fields import undo_seconds_field
 from relais.web import responses
 from relais.web.errors import wants_json
@@ -87,7 +87,7 @@ def _page(request: AgentRequest, given: Any, *, refusal: ActionRefused | None = 
     if template is None:
         context["templates"] = approved
     else:
-        values = card_values(client, request.user)
+        values = suggested_values(client, request.user)
         fields = variable_fields(template, values)
         typed = {field.name: given.get(f"variables[{field.name}]", field.value) for field in fields}
         context |= {

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from relais.action_errors import ActionRefused
 from relais.content_templates.models import ContentTemplate, TemplateSync
 from relais.conversations.models import Conversation
-from relais.conversations.template_choice import card_values, variable_fields
+from relais.conversations.template_variables import suggested_values, variable_fields
 from relais.conversations.views.action_fields import undo_seconds_field
 from relais.conversations.views.actions import deliveries_response
 from relais.conversations.views.responses import dialog_response, get_conversation, refusal_response
@@ -67,7 +67,7 @@ def _dialog(
     if template is None:
         context |= _list_context(request)
     else:
-        values = card_values(conversation.client, request.user)
+        values = suggested_values(conversation.client, request.user)
         fields = variable_fields(template, values)
         given = {field.name: field.value for field in fields} | (variables or {})
         shown = {name: value for name, value in given.items() if value}

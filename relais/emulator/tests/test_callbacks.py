@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from relais.emulator.demo_contents import text_content
+from relais.emulator.dealer_templates import text_content
 from relais.emulator.testing import RunningDouble, ServerThread
 from relais.emulator.tests.conftest import COMPANY, FATOU
 from relais.emulator.tests.stub_desk import StubDesk

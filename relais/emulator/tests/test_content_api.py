@@ -8,7 +8,7 @@ import requests
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest.content.v1.content import ContentList
 
-from relais.emulator.demo_contents import DEALER_CONTENTS, quick_reply_content, text_content
+from relais.emulator.dealer_templates import DEALER_TEMPLATES, quick_reply_content, text_content
 from relais.emulator.testing import ACCOUNT_SID, AUTH_TOKEN, RunningDouble
 from relais.emulator.tests.conftest import COMPANY, FATOU
 
@@ -41,9 +41,9 @@ def sent_error(double: RunningDouble, sid: str) -> tuple[str, int | None]:
 
 
 def test_the_list_names_approval_and_variables_over_all_pages(double: RunningDouble) -> None:
-    double.add_demo_contents()
+    double.add_dealer_templates()
     contents = double.sdk().content.v1.content_and_approvals.list(page_size=4)
-    assert [each.sid for each in contents] == [each.sid for each in reversed(DEALER_CONTENTS)]
+    assert [each.sid for each in contents] == [each.sid for each in reversed(DEALER_TEMPLATES)]
     by_status = {str((each.approval_requests or {})["status"]) for each in contents}
     assert {"approved", "pending", "rejected", "paused", "disabled", "unsubmitted"} <= by_status
     [rejected] = [each for each in contents if (each.approval_requests or {})["status"] == "rejected"]
@@ -53,7 +53,7 @@ def test_the_list_names_approval_and_variables_over_all_pages(double: RunningDou
 
 
 def test_a_page_names_the_next_one(double: RunningDouble) -> None:
-    double.add_demo_contents()
+    double.add_dealer_templates()
     page = get(double, "/v1/ContentAndApprovals?PageSize=10")
     assert page["meta"]["key"] == "contents" and len(page["contents"]) == 10
     assert page["meta"]["next_page_url"].startswith(

@@ -7,7 +7,13 @@ import pytest
 
 from relais.files.content_types import detect_content_type
 from relais.files.tests import samples
-from relais.files.voice_notes import MAX_VOICE_NOTE_BYTES, MP4_OPUS, WEBM_OPUS, NotAVoiceNote, convert_to_ogg
+from relais.files.voice_notes import (
+    MAX_VOICE_NOTE_BYTES,
+    MP4_OPUS,
+    WEBM_OPUS,
+    InvalidRecording,
+    convert_to_ogg,
+)
 
 RECORDINGS = [(WEBM_OPUS, samples.WEBM_OPUS), (MP4_OPUS, samples.MP4_OPUS)]
 
@@ -87,10 +93,10 @@ def test_a_cut_recording_gives_what_it_holds(content_type, content):
 )
 @pytest.mark.parametrize("content_type", [WEBM_OPUS, MP4_OPUS])
 def test_anything_else_is_no_voice_note(content_type, content):
-    with pytest.raises(NotAVoiceNote):
+    with pytest.raises(InvalidRecording):
         converted(content_type, content)
 
 
 def test_a_huge_recording_is_not_read():
-    with pytest.raises(NotAVoiceNote):
+    with pytest.raises(InvalidRecording):
         converted(WEBM_OPUS, samples.WEBM_OPUS + bytes(MAX_VOICE_NOTE_BYTES))

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from relais.content_templates.models import ContentTemplate, TemplateSync
-from relais.emulator.demo_contents import DEALER_CONTENTS, text_content
+from relais.emulator.dealer_templates import DEALER_TEMPLATES, text_content
 from relais.whatsapp import tasks
 from relais.whatsapp.content import template_sync
 from tests.cast import FATOU
@@ -22,8 +22,8 @@ def sync():
 
 def test_all_pages_are_stored(double, monkeypatch):
     monkeypatch.setattr(template_sync, "PAGE_SIZE", 4)
-    double.add_demo_contents()
-    assert sync() == len(DEALER_CONTENTS) == ContentTemplate.objects.count()
+    double.add_dealer_templates()
+    assert sync() == len(DEALER_TEMPLATES) == ContentTemplate.objects.count()
     paused = ContentTemplate.objects.get(name="relance_avis")
     assert (paused.status, paused.category) == ("paused", "MARKETING")
     assert ContentTemplate.objects.get(name="promo_flash").rejection_reason.startswith("INVALID_FORMAT")
@@ -31,9 +31,9 @@ def test_all_pages_are_stored(double, monkeypatch):
 
 
 def test_a_page_that_fails_is_asked_for_again(double):
-    double.add_demo_contents()
+    double.add_dealer_templates()
     double.fault("content", "5xx", times=1)
-    assert sync() == len(DEALER_CONTENTS)
+    assert sync() == len(DEALER_TEMPLATES)
 
 
 def test_a_failure_changes_nothing_and_is_recorded(double):
@@ -77,11 +77,11 @@ def _fail(*, at):
 
 
 def test_an_administrator_reads_them_now(double, client, nadia):
-    double.add_demo_contents()
+    double.add_dealer_templates()
     client.force_login(nadia)
-    assert client.post(PATH, **JSON).json() == {"success": True, "count": len(DEALER_CONTENTS)}
+    assert client.post(PATH, **JSON).json() == {"success": True, "count": len(DEALER_TEMPLATES)}
     listed = client.get("/dashboard/templates", **JSON).json()["results"]
-    assert len(listed) == len(DEALER_CONTENTS)
+    assert len(listed) == len(DEALER_TEMPLATES)
     page = client.post(PATH, follow=True).content.decode()
     assert "14 modèles lus." in page
 

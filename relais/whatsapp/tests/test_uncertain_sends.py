@@ -11,7 +11,7 @@ from relais.conversations import outbox
 from relais.conversations.events import BOT
 from relais.conversations.models import MessageDelivery, SenderRateLimit
 from relais.conversations.outbound import Template
-from relais.emulator.demo_contents import text_content
+from relais.emulator.dealer_templates import text_content
 from relais.whatsapp import client
 from relais.whatsapp.database_clock import SharedClock
 from relais.whatsapp.outbound import sender as sender_module

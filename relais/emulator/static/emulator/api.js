@@ -1,6 +1,6 @@
 // The phone's API calls: each returns JSON or throws an ApiError with a sentence for the person.
 
-import { translate } from "./words.js";
+import { translate } from "./translate.js";
 
 export class ApiError extends Error {}
 

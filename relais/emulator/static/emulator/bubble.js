@@ -1,6 +1,6 @@
 // One message on the phone. Its body is inserted as text, never as markup.
 
-import { languageTag, translate } from "./words.js";
+import { languageTag, translate } from "./translate.js";
 
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");

@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { element } from "./bubble.js";
 import { initials } from "./phone.js";
-import { translate } from "./words.js";
+import { translate } from "./translate.js";
 
 export function drawClientList(list, clients, { isOpen, unreadOf, onChoose }) {
   const items = clients.map((client) => {

@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { composer } from "./composer.js";
 import { Thread } from "./thread.js";
-import { translate } from "./words.js";
+import { translate } from "./translate.js";
 
 export class Phone {
   constructor(client, company, { onHide, onRemove, onChange }) {

@@ -1,7 +1,7 @@
 // The messages of one phone in order, separated by days.
 
 import { bubble, element, refresh } from "./bubble.js";
-import { languageTag, translate } from "./words.js";
+import { languageTag, translate } from "./translate.js";
 
 const MAX_SHOWN_MESSAGES = 300;
 const SCROLL_TOLERANCE_PX = 80;

@@ -47,7 +47,7 @@ def quick_reply_content(
     )
 
 
-DEALER_CONTENTS = (
+DEALER_TEMPLATES = (
     text_content(
         "vehicule_pret",
         "Bonjour {{1}}, votre {{2}} est prête à l'atelier. Vous pouvez la récupérer jusqu'à {{3}}. À bientôt.",

@@ -1,4 +1,4 @@
-"""The templates an agent may send in a conversation, and the values proposed for their variables."""
+"""The values proposed for the variables of a template: from the client's card, the agent and the company."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _BRAND = ("chez", "concession", "garage", "dealer")
 
 
 @dataclass(frozen=True)
-class CardValue:
+class SuggestedValue:
     label: str
     value: str
     kind: str = ""
@@ -57,28 +57,28 @@ class VariableField:
     sample: str
 
 
-def card_values(client: Client | None, agent: User) -> list[CardValue]:
+def suggested_values(client: Client | None, agent: User) -> list[SuggestedValue]:
     """What the client's card and the company offer, in the order in which it is shown."""
-    return [each for each in _card_values(client, agent) if each.value][:MAX_SUGGESTIONS]
+    return [each for each in _suggested_values(client, agent) if each.value][:MAX_SUGGESTIONS]
 
 
-def _card_values(client: Client | None, agent: User) -> Iterator[CardValue]:
+def _suggested_values(client: Client | None, agent: User) -> Iterator[SuggestedValue]:
     if client:
-        yield CardValue(_("Prénom"), next(iter(client.name.split()), ""), "client")
-        yield CardValue(_("Nom"), client.name)
-        yield CardValue(_("VIN"), client.vin, "vin")
-        yield CardValue(_("Carte VIP"), client.carte_vip)
-        yield CardValue(_("E-mail"), client.email)
+        yield SuggestedValue(_("Prénom"), next(iter(client.name.split()), ""), "client")
+        yield SuggestedValue(_("Nom"), client.name)
+        yield SuggestedValue(_("VIN"), client.vin, "vin")
+        yield SuggestedValue(_("Carte VIP"), client.carte_vip)
+        yield SuggestedValue(_("E-mail"), client.email)
         for name, value in client.attributes.items():
             if isinstance(value, str | int | float) and not isinstance(value, bool):
                 is_vehicle = any(word in fold(name) for word in _VEHICLE)
-                yield CardValue(name, str(value), "vehicle" if is_vehicle else "")
-    yield CardValue(_("Votre nom"), str(agent), "agent")
-    yield CardValue(_("Marque"), company_settings.brand(), "brand")
-    yield CardValue(_("Date du jour"), date_format(timezone.localdate(), "DATE_FORMAT"))
+                yield SuggestedValue(name, str(value), "vehicle" if is_vehicle else "")
+    yield SuggestedValue(_("Votre nom"), str(agent), "agent")
+    yield SuggestedValue(_("Marque"), company_settings.brand(), "brand")
+    yield SuggestedValue(_("Date du jour"), date_format(timezone.localdate(), "DATE_FORMAT"))
 
 
-def variable_fields(template: ContentTemplate, values: list[CardValue]) -> list[VariableField]:
+def variable_fields(template: ContentTemplate, values: list[SuggestedValue]) -> list[VariableField]:
     """One field a variable, with the value that its name, or the words before it, suggest."""
     by_kind = {each.kind: each.value for each in reversed(values) if each.kind}
     text = template.parsed.text
