@@ -12,19 +12,18 @@ from django.views.decorators.http import require_safe
 
 from relais.content_templates.models import ContentTemplate, TemplateSync
 from relais.content_templates.states import TemplateStatus
-from relais.text import sanitize_for_postgres
 from relais.web.errors import wants_json
+from relais.web.request_fields import search_query
 from relais.web.responses import AgentRequest, agent_required
 
 PAGE_SIZE = 50
 MAX_RESULTS = 500
-MAX_QUERY_CHARACTERS = 100
 
 
 @require_safe
 @agent_required
 def templates(request: AgentRequest) -> HttpResponse:
-    query = sanitize_for_postgres(request.GET.get("q", "")).strip()[:MAX_QUERY_CHARACTERS]
+    query = search_query(request)
     status = request.GET.get("status", "")
     found = ContentTemplate.objects.listed().matching(query)
     if status in TemplateStatus.values:

@@ -31,19 +31,17 @@ from relais.quick_replies.models import QuickReply, too_long_sentence
 from relais.quick_replies.permissions import parse_target, visible_to
 from relais.quick_replies.reply_files import QuickReplyFile, file_json, outgoing_files
 from relais.quick_replies.variables import VARIABLES, FillContext, context_for, fill, unknown_variables
-from relais.text import sanitize_for_postgres
 from relais.web import responses
 from relais.web.choice_fields import posted_fields, saved_choices_field, stored_fields
 from relais.web.errors import wants_json
 from relais.web.not_found import get_or_404
-from relais.web.request_fields import has_field, id_field, parse_id, text_field, text_list_field
+from relais.web.request_fields import has_field, id_field, parse_id, search_query, text_field, text_list_field
 from relais.web.responses import AgentRequest, agent_required
 
 CHOICE_PREFIX = "choice_"
 """Of the fields of choices in the form, which has a `title` of its own."""
 MAX_RESULTS = 20
 PAGE_SIZE = 50
-MAX_QUERY_CHARACTERS = 100
 MAX_PREVIEW_ROWS = 200
 INLINE_TYPES = ("image/", "video/", "audio/", "application/pdf")
 FILE_CHUNK_BYTES = 4096
@@ -56,7 +54,7 @@ def quick_replies(request: AgentRequest) -> HttpResponse:
     """The list as a page; with `Accept: application/json`, a search, or the creation of one by POST."""
     if request.method == "POST":
         return _create(request)
-    query = sanitize_for_postgres(request.GET.get("q", "")).strip()[:MAX_QUERY_CHARACTERS]
+    query = search_query(request)
     replies = QuickReply.objects.visible_to(request.user).matching(query).ranked(query).with_files()
     if wants_json(request):
         conversation = _conversation(request, request.GET.get("conversation", ""))

@@ -12,6 +12,8 @@ from relais.action_errors import InvalidField
 from relais.message_limits import MAX_REF_CHARACTERS
 from relais.text import parse_primary_key, sanitize_for_postgres
 
+MAX_SEARCH_QUERY_CHARACTERS = 100
+
 
 def text_field(request: HttpRequest, name: str) -> str:
     """Empty if the field is missing, or is not a text, a number or a boolean."""
@@ -25,6 +27,11 @@ def text_list_field(request: HttpRequest, name: str) -> list[str]:
     value = _json_body(request).get(name)
     values = value if isinstance(value, list) else [] if value is None else [value]
     return [sanitize_for_postgres(str(each)) for each in values if not isinstance(each, dict | list)]
+
+
+def search_query(request: HttpRequest) -> str:
+    """`?q=` of a list."""
+    return sanitize_for_postgres(request.GET.get("q", "")).strip()[:MAX_SEARCH_QUERY_CHARACTERS]
 
 
 def text_object_field(request: HttpRequest, name: str) -> dict[str, str]:

@@ -16,14 +16,12 @@ from relais.conversations.template_variables import suggested_values, variable_f
 from relais.conversations.views.action_fields import undo_seconds_field
 from relais.conversations.views.actions import deliveries_response
 from relais.conversations.views.responses import dialog_response, get_conversation, refusal_response
-from relais.text import sanitize_for_postgres
 from relais.web.errors import wants_json
 from relais.web.not_found import get_or_404
-from relais.web.request_fields import ref_field, text_field, text_object_field
+from relais.web.request_fields import ref_field, search_query, text_field, text_object_field
 from relais.web.responses import AgentRequest, agent_required
 
-MAX_CHOICES = 200
-MAX_QUERY_CHARACTERS = 100
+MAX_LISTED_TEMPLATES = 200
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -87,6 +85,6 @@ def _dialog(
 
 
 def _list_context(request: AgentRequest) -> dict[str, Any]:
-    query = sanitize_for_postgres(request.GET.get("q", "")).strip()[:MAX_QUERY_CHARACTERS]
+    query = search_query(request)
     templates = ContentTemplate.objects.approved().matching(query).order_by("name", "language", "pk")
-    return {"query": query, "templates": templates[:MAX_CHOICES], "sync": TemplateSync.current()}
+    return {"query": query, "templates": templates[:MAX_LISTED_TEMPLATES], "sync": TemplateSync.current()}

@@ -27,16 +27,14 @@ from relais.macros.step_forms import (
 from relais.macros.step_rules import InvalidStep, clean_steps
 from relais.quick_replies.permissions import parse_target
 from relais.quick_replies.variables import VARIABLES, context_for
-from relais.text import sanitize_for_postgres
 from relais.web import responses
 from relais.web.errors import wants_json
 from relais.web.not_found import get_or_404
-from relais.web.request_fields import id_field, text_field
+from relais.web.request_fields import id_field, search_query, text_field
 from relais.web.responses import AgentRequest, agent_required
 
 MAX_RESULTS = 20
 PAGE_SIZE = 50
-MAX_QUERY_CHARACTERS = 100
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -52,10 +50,6 @@ def macros(request: AgentRequest) -> HttpResponse:
     page = Paginator(found.select_related("team"), PAGE_SIZE).get_page(request.GET.get("page"))
     rows = [(macro, macro.step_list(), macro.may_be_edited_by(request.user)) for macro in page]
     return render(request, "macros/macros.html", {"query": query, "page": page, "rows": rows})
-
-
-def search_query(request: AgentRequest) -> str:
-    return sanitize_for_postgres(request.GET.get("q", "")).strip()[:MAX_QUERY_CHARACTERS]
 
 
 def macro_json(macro: Macro) -> dict[str, Any]:

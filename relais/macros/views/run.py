@@ -31,14 +31,14 @@ from relais.macros.steps import (
     TransferStep,
     with_text,
 )
-from relais.macros.views.pages import get_macro, macro_json, search_query
+from relais.macros.views.pages import get_macro, macro_json
 from relais.notes.models import clean_body
 from relais.quick_replies.shortcut_items import EditConflict
 from relais.quick_replies.variables import context_for
 from relais.web import responses
 from relais.web.errors import wants_json
 from relais.web.not_found import get_or_404
-from relais.web.request_fields import id_field, ref_field, text_field
+from relais.web.request_fields import id_field, ref_field, search_query, text_field
 from relais.web.responses import AgentRequest, agent_required
 
 MAX_LISTED_MACROS = 200
