@@ -7,14 +7,14 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
 from relais.accounts.models import User
 from relais.action_errors import ActionRefused, InvalidField
-from relais.clients.addresses import CHANNEL, InvalidAddress, match_key, phone_number
-from relais.clients.models import Client, ClientAddress
+from relais.clients.addresses import CHANNEL, InvalidAddress
+from relais.clients.models import Client
 from relais.clients.phone_numbers import address_of_number, region_of_number
+from relais.conversations.find_or_open import conversations_between, open_conversation
 from relais.conversations.lifecycle import lock_active_users
 from relais.conversations.models import Conversation, MessageDelivery
 
@@ -57,15 +57,6 @@ def parse_number(text: str) -> str:
         raise InvalidField("phone_number", str(error)) from error
 
 
-def clients_within_reach(user: User) -> QuerySet[Client]:
-    """Those of whom the user sees a conversation, and those who never had one."""
-    if user.is_supervisor:
-        return Client.objects.all()
-    seen = user.reachable_conversations().filter(client=OuterRef("pk"))
-    any_conversation = Conversation.objects.filter(client=OuterRef("pk"))
-    return Client.objects.filter(Exists(seen) | ~Exists(any_conversation))
-
-
 def number_of(client: Client) -> str:
     """The address to write to, the newest with a number. Raises InvalidField if the client has none."""
     address = client.addresses.exclude(phone_number=None).order_by("-pk").first()
@@ -95,45 +86,27 @@ def start_conversation(
     if ref and (known := _sent_before(address, sender, agent, ref)):
         return known
     lock_active_users([agent.pk]).get()
-    if conversation := _open_conversation(address, sender):
-        raise AlreadyOpen(conversation, agent)
+    if other := conversations_between(address, sender).open().first():
+        raise AlreadyOpen(other, agent)
     try:
         with transaction.atomic():
-            conversation = Conversation.objects.create(
-                address=_client_address(address), sender=sender, team=agent.team
-            )
+            conversation = open_conversation(address, sender, team=agent.team)
     except IntegrityError:
         # Somebody else was faster: with the client, or with the conversation.
-        other = _open_conversation(address, sender)
+        other = conversations_between(address, sender).open().first()
         if other is None:
             raise
         if ref and (known := _sent_before(address, sender, agent, ref)):
             return known
         raise AlreadyOpen(other, agent) from None
-    conversation.refresh_from_db()
     conversation.start(agent, at=at)
     return conversation.send_template_as_agent(
         content_sid, variables, agent=agent, at=at, ref=ref, undo_seconds=undo_seconds
     )
 
 
-def _conversations(address: str, sender: str) -> QuerySet[Conversation]:
-    return Conversation.objects.filter(client__addresses__match_key=match_key(address), sender=sender)
-
-
-def _open_conversation(address: str, sender: str) -> Conversation | None:
-    return _conversations(address, sender).filter(status__in=["active", "transferred"]).first()
-
-
 def _sent_before(address: str, sender: str, agent: User, ref: str) -> MessageDelivery | None:
     sent = MessageDelivery.objects.filter(
-        conversation__in=_conversations(address, sender), ref=ref, event__author_id=agent.pk
+        conversation__in=conversations_between(address, sender), ref=ref, event__author_id=agent.pk
     )
     return sent.select_related("event", "conversation").first()
-
-
-def _client_address(address: str) -> ClientAddress:
-    existing = ClientAddress.objects.filter(match_key=match_key(address)).first()
-    return existing or ClientAddress.objects.create(
-        client=Client.objects.create(), address=address, phone_number=phone_number(address)
-    )

@@ -1,33 +1,18 @@
-"""The clients a user reaches, and pages of them.
-
-A client is within reach of an agent who reaches one of the client's conversations, and of everybody while the client
-has none yet (imported, for example). The client's data is shown whole then; of the conversations only those within
-reach. Supervisors reach all clients.
-"""
+"""Pages of the clients within reach."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 
 from relais.accounts.models import User
 from relais.clients.models import Client
 from relais.clients.search import search_clients
-from relais.conversations.models import Conversation
+from relais.conversations.client_reach import clients_within_reach
 from relais.web.request_fields import parse_id
 
 PAGE_SIZE = 50
-
-
-def clients_within_reach(user: User) -> QuerySet[Client]:
-    if not user.is_active:
-        return Client.objects.none()
-    if user.is_supervisor:
-        return Client.objects.all()
-    reachable = user.reachable_conversations().filter(client=OuterRef("pk"))
-    any_conversation = Conversation.objects.filter(client=OuterRef("pk"))
-    return Client.objects.filter(Exists(reachable) | ~Exists(any_conversation))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from relais.accounts.models import User
 from relais.clients.addresses import CHANNEL
 from relais.clients.models import Client, ClientAddress, DismissedDuplicate
-from relais.crm.directory import clients_within_reach
+from relais.conversations.client_reach import clients_within_reach
 
 MAX_DUPLICATES = 10
 IVORY_COAST = "+225"

@@ -13,8 +13,8 @@ from psycopg.errors import QueryCanceled
 from relais.accounts.models import User
 from relais.clients.models import Client
 from relais.clients.search import addresses_by_number, clients_by_name, clients_with_tag
+from relais.conversations.client_reach import clients_within_reach
 from relais.conversations.querysets import ConversationQuerySet
-from relais.crm.directory import clients_within_reach
 from relais.search.excerpts import plain_text
 from relais.search.message_search import limit_time, search_session
 from relais.search.query import Term

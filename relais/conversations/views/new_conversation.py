@@ -14,9 +14,9 @@ from django.views.decorators.http import require_http_methods
 from relais.action_errors import ActionRefused
 from relais.clients.models import Client
 from relais.content_templates.models import ContentTemplate
+from relais.conversations.client_reach import clients_within_reach
 from relais.conversations.new_conversation import (
     AlreadyOpen,
-    clients_within_reach,
     number_of,
     parse_number,
     start_conversation,

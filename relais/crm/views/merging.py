@@ -13,7 +13,8 @@ from relais.accounts.models import User
 from relais.action_errors import ActionRefused, InvalidField
 from relais.clients.models import Client, ClientMerge
 from relais.conversations.client_merge import merge_clients, undo_merge
-from relais.crm.directory import clients_within_reach, page_of_clients
+from relais.conversations.client_reach import clients_within_reach
+from relais.crm.directory import page_of_clients
 from relais.crm.duplicates import dismiss_duplicate, duplicates_of
 from relais.crm.views.pages import search_text
 from relais.crm.views.responses import client_not_found, client_required

@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from relais.clients.models import Client
-from relais.crm.directory import clients_within_reach
+from relais.conversations.client_reach import clients_within_reach
 from relais.web.errors import wants_json
 from relais.web.responses import AgentRequest, agent_required, error_response
 
