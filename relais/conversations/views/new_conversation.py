@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from django.contrib import messages
@@ -21,8 +20,8 @@ from relais.conversations.new_conversation import (
     parse_number,
     start_conversation,
 )
-from relais.conversations.template_variables import suggested_values, variable_fields
 from relais.conversations.views.action_fields import undo_seconds_field
+from relais.conversations.views.template_form import template_form_context
 from relais.web import responses
 from relais.web.errors import wants_json
 from relais.web.not_found import get_or_404
@@ -87,16 +86,6 @@ def _page(request: AgentRequest, given: Any, *, refusal: ActionRefused | None = 
     if template is None:
         context["templates"] = approved
     else:
-        values = suggested_values(client, request.user)
-        fields = variable_fields(template, values)
-        typed = {field.name: given.get(f"variables[{field.name}]", field.value) for field in fields}
-        context |= {
-            "template": template,
-            "fields": [(field, typed[field.name]) for field in fields],
-            "card": values,
-            "content": template.parsed,
-            "preview": template.parsed.fill({name: value for name, value in typed.items() if value}),
-            "ref": given.get("ref") or secrets.token_urlsafe(16),
-        }
+        context |= template_form_context(request, template, client)
     status = context["refusal"].http_status if context["refusal"] else 200
     return render(request, "conversations/new_conversation.html", context, status=status)

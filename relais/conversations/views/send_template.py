@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from django.http import HttpResponse
@@ -12,10 +11,10 @@ from django.views.decorators.http import require_http_methods
 from relais.action_errors import ActionRefused
 from relais.content_templates.models import ContentTemplate, TemplateSync
 from relais.conversations.models import Conversation
-from relais.conversations.template_variables import suggested_values, variable_fields
 from relais.conversations.views.action_fields import undo_seconds_field
 from relais.conversations.views.actions import deliveries_response
 from relais.conversations.views.responses import dialog_response, get_conversation, refusal_response
+from relais.conversations.views.template_form import template_form_context
 from relais.web.errors import wants_json
 from relais.web.not_found import get_or_404
 from relais.web.request_fields import ref_field, search_query, text_field, text_object_field
@@ -32,11 +31,10 @@ def send_template(request: AgentRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _dialog(request, conversation, request.GET.get("content_sid", ""))
     content_sid = text_field(request, "content_sid").strip()
-    variables = text_object_field(request, "variables")
     try:
         delivery = conversation.send_template_as_agent(
             content_sid,
-            variables,
+            text_object_field(request, "variables"),
             agent=request.user,
             at=now(),
             ref=ref_field(request),
@@ -45,7 +43,7 @@ def send_template(request: AgentRequest, pk: int) -> HttpResponse:
     except ActionRefused as refusal:
         if wants_json(request):
             return refusal_response(request, refusal)
-        return _dialog(request, conversation, content_sid, variables=variables, refusal=refusal)
+        return _dialog(request, conversation, content_sid, refusal=refusal)
     return deliveries_response(request, conversation.deliveries_of_send(delivery.event))
 
 
@@ -54,7 +52,6 @@ def _dialog(
     conversation: Conversation,
     content_sid: str,
     *,
-    variables: dict[str, str] | None = None,
     refusal: ActionRefused | None = None,
 ) -> HttpResponse:
     approved = ContentTemplate.objects.approved()
@@ -65,19 +62,7 @@ def _dialog(
     if template is None:
         context |= _list_context(request)
     else:
-        values = suggested_values(conversation.client, request.user)
-        fields = variable_fields(template, values)
-        given = {field.name: field.value for field in fields} | (variables or {})
-        shown = {name: value for name, value in given.items() if value}
-        context |= {
-            "template": template,
-            "fields": [(field, given.get(field.name, "")) for field in fields],
-            "card": values,
-            "preview": template.parsed.fill(shown),
-            "content": template.parsed,
-            # The idempotency key: a double click sends it once, even without scripts.
-            "ref": text_field(request, "ref") or secrets.token_urlsafe(16),
-        }
+        context |= template_form_context(request, template, conversation.client)
     response = dialog_response(request, "conversations/_template_dialog.html", context)
     if refusal:
         response.status_code = refusal.http_status
