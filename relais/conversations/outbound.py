@@ -68,7 +68,7 @@ class SendMixin(SendFilesMixin, SendTemplateMixin):
         Raises also InvalidChoices. The sender creates the content at Twilio (`whatsapp/outbound/choice_contents.py`).
         """
         locked = self.locked()
-        if ref and (known := locked.deliveries.filter(ref=ref).first()):
+        if known := locked.deliveries.with_ref(ref):
             return known
         locked._check_is_holder(agent)
         body = clean_message(text)
@@ -134,7 +134,7 @@ class SendMixin(SendFilesMixin, SendTemplateMixin):
         A template may be sent when the window is closed, and without a text of ours. Idempotent by `ref`.
         """
         locked = self.locked()
-        if ref and (known := locked.deliveries.filter(ref=ref).first()):
+        if known := locked.deliveries.with_ref(ref):
             return known
         if not locked.is_open or locked.situation is Situation.HELD:
             raise StateConflict(locked)

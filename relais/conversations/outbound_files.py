@@ -61,7 +61,7 @@ class SendFilesMixin:
         Idempotent by `ref` like `send_as_agent`. Raises also FileRefused, if a file is not stored any more.
         """
         locked = self.locked()
-        if ref and (known := locked.deliveries.filter(ref=ref).first()):
+        if known := locked.deliveries.with_ref(ref):
             return locked.deliveries_of_send(known.event)
         locked._check_is_holder(agent)
         body = clean_message(text) if has_visible_characters(text) or not files else ""

@@ -44,7 +44,7 @@ class SendTemplateMixin:
         VariablesMissing.
         """
         locked = self.locked()
-        if ref and (known := locked.deliveries.filter(ref=ref).first()):
+        if known := locked.deliveries.with_ref(ref):
             return known
         locked._check_is_holder(agent)
         rendered = render_template(content_sid, variables)

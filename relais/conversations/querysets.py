@@ -95,6 +95,10 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
 
 
 class MessageDeliveryQuerySet(models.QuerySet["MessageDelivery"]):
+    def with_ref(self, ref: str | None) -> MessageDelivery | None:
+        """What an earlier request with this idempotency key created; None without a key."""
+        return self.filter(ref=ref).first() if ref else None
+
     def blocking(self, at: datetime) -> MessageDeliveryQuerySet:
         """Rows that hold back the later ones of their conversation.
 

@@ -130,7 +130,7 @@ def send(request: AgentRequest, pk: int) -> HttpResponse:
 
 def _send(request: AgentRequest, conversation: Conversation, text: str) -> list[MessageDelivery]:
     at, ref, undo_seconds = now(), ref_field(request), undo_seconds_field(request)
-    if ref and (known := conversation.deliveries.filter(ref=ref).first()):
+    if known := conversation.deliveries.with_ref(ref):
         return conversation.deliveries_of_send(known.event)
     files = files_to_send(request, check=lambda: conversation.check_may_send(request.user, at=at), at=at)
     return conversation.send_files_as_agent(

@@ -41,7 +41,7 @@ def send_choices(request: AgentRequest, pk: int) -> HttpResponse:
 
 def _send(request: AgentRequest, conversation: Conversation) -> MessageDelivery:
     at, ref = now(), ref_field(request)
-    if ref and (known := conversation.deliveries.filter(ref=ref).first()):
+    if known := conversation.deliveries.with_ref(ref):
         return known
     return conversation.send_choices_as_agent(
         text_field(request, "message"),
