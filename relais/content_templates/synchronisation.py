@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -68,20 +69,12 @@ def _fields(record: TemplateRecord) -> dict[str, Any]:
         "category": str(approval.get("category") or ""),
         "rejection_reason": str(approval.get("rejection_reason") or ""),
         "content_type": sent_type(record.types),
-        "content": _json_form(content.as_json()),
+        # As it is read back, with lists for tuples, so that an unchanged template compares equal.
+        "content": json.loads(json.dumps(content.as_json())),
         "variables": content.variables,
         "samples": {str(name): str(value) for name, value in _clean(record.variables).items()},
         "search_key": fold(f"{name} {record.language} {content.text} {record.content_sid}"),
     }
-
-
-def _json_form(value: Any) -> Any:
-    """As it is read back: lists instead of tuples, so that an unchanged template compares equal."""
-    if isinstance(value, dict):
-        return {name: _json_form(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_form(each) for each in value]
-    return value
 
 
 def _clean(value: Any) -> Any:

@@ -17,25 +17,25 @@ def tapped_choices(messages: Sequence[InboundMessage]) -> dict[str, dict[str, An
 
     A tap is late if its question was answered before, or another question was asked since.
     """
-    taps = {message.sid: message for message in messages if message.tap}
+    taps = [(message, message.tap) for message in messages if message.tap]
     if not taps:
         return {}
-    questions = _questions([message.tap.question_sid for message in taps.values() if message.tap])
+    questions = _questions([tap.question_sid for _message, tap in taps])
     answered: set[int] = set()
     choices: dict[str, dict[str, Any]] = {}
-    for sid, message in taps.items():
-        question = questions.get(message.tap.question_sid) if message.tap else None
-        if message.tap is None or question is None:
+    for message, tap in taps:
+        question = questions.get(tap.question_sid)
+        if question is None:
             continue
         event = question.event
-        chosen = Choices.from_json(event.metadata["choices"]).find(message.tap.payload)
-        choices[sid] = {
+        chosen = Choices.from_json(event.metadata["choices"]).find(tap.payload)
+        choices[message.sid] = {
             "title": chosen.title if chosen else message.body,
             "question": event.pk,
             "quote": _quote(event.body),
         }
         if event.pk in answered or _is_late(question):
-            choices[sid]["late"] = True
+            choices[message.sid]["late"] = True
         answered.add(event.pk)
     return choices
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from relais.choices import LIST, Choices, choice_id
+from relais.content_templates.models import OWN_PREFIX
 from relais.conversations.models import MessageDelivery
 from relais.db_connection import release_connection_unless_in_transaction
 from relais.whatsapp import client
@@ -27,7 +28,7 @@ def content_sid_for(delivery: MessageDelivery) -> str:
     if sid := _known_sid(content_hash):
         return sid
     release_connection_unless_in_transaction()
-    name = f"relais_{content_hash[:NAME_HASH_CHARACTERS]}"
+    name = f"{OWN_PREFIX}{content_hash[:NAME_HASH_CHARACTERS]}"
     is_retry = delivery.attempt > 1
     sid = (client.find_content(name) if is_retry else "") or client.create_content(
         name, _types(question, choices)
