@@ -35,3 +35,14 @@ def webhook_parameters(message: Message, profile_name: str, extra: Mapping[str, 
         params["MediaContentType0"] = media.content_type
         params["MediaUrl0"] = media.url
     return {**params, **extra}
+
+
+def location(extra: Mapping[str, str]) -> dict[str, str] | None:
+    """What the phone shows of a position."""
+    if not (extra.get("Latitude") and extra.get("Longitude")):
+        return None
+    return {
+        "label": extra.get("Label", ""),
+        "address": extra.get("Address", ""),
+        "coordinates": f"{extra['Latitude']}, {extra['Longitude']}",
+    }

@@ -112,6 +112,9 @@ def message_type(media: Media | None) -> str:
     """Twilio's MessageType of a message with this media."""
     if media is None:
         return "text"
+    special = {"image/webp": "sticker", "text/vcard": "contacts", "text/x-vcard": "contacts"}
+    if media.content_type in special:
+        return special[media.content_type]
     family = media.content_type.split("/")[0]
     return family if family in ("image", "audio", "video") else "document"
 

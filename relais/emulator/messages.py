@@ -42,6 +42,8 @@ class Message:
     """The status callbacks posted so far, in order, each with its result: `sent 204`."""
 
     # Only of a client's messages.
+    location: dict[str, str] | None = None
+    """`label`, `address` and `coordinates` of a position that the client shared."""
     attempts: list[str] = field(default_factory=list)
     """For each call of the desk's webhook its HTTP status, or `ct`/`rt`."""
     turn: int = 0
@@ -110,6 +112,7 @@ class Message:
             "body": self.shown_text,
             **({"content": self.rendered.as_phone_json()} if self.rendered else {}),
             "media": [each.as_phone_json() for each in self.media],
+            "location": self.location,
             "at": self.created_at.isoformat(),
             "state": self._state() if self.inbound else self.status,
         }

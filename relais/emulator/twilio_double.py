@@ -259,6 +259,7 @@ class TwilioDouble:
             base = f"https://api.twilio.com/2010-04-01/Accounts/{message.account}/Messages/{message.sid}"
             media.url = f"{base}/Media/{media.sid}"
             message.media = [media]
+        message.location = inbound_webhook.location(extra or {})
         self.windows.open(client, message.sender, now)
         self.messages.add(message)
         self._record_change(message)

@@ -227,6 +227,51 @@ def test_a_picture_is_sent_and_shown(simulator: str, double: RunningDouble, desk
     in_a_browser(story)
 
 
+def test_several_pictures_are_a_message_each(simulator: str, double: RunningDouble, desk: StubDesk) -> None:
+    def story(browser: Browser) -> None:
+        page = browser.new_page()
+        page.goto(simulator)
+        fatou = phone_of(page, FATOU)
+        pictures = [{"name": f"{n}.png", "mimeType": "image/png", "buffer": PIXEL} for n in range(3)]
+        fatou.all.locator("input[type=file]").set_input_files(pictures)  # type: ignore[arg-type]
+        expect(fatou.all.locator(".attached")).to_contain_text("0.png, 1.png, 2.png")
+        fatou.writes("les voici")
+        expect(fatou.own.locator("img")).to_have_count(3)
+        double.wait_until_idle()
+        assert [call.params["Body"] for call in desk.calls] == ["les voici", "", ""]
+        assert {call.params["MediaContentType0"] for call in desk.calls} == {"image/png"}
+
+    in_a_browser(story)
+
+
+def test_a_client_sends_a_voice_note_a_video_a_position_and_a_contact(
+    simulator: str, double: RunningDouble, desk: StubDesk
+) -> None:
+    def story(browser: Browser) -> None:
+        page = browser.new_page()
+        page.goto(simulator)
+        fatou = phone_of(page, FATOU)
+        for number, name in enumerate(("Message vocal", "Vidéo", "Position", "Contact"), start=1):
+            fatou.all.locator(".samples summary").click()
+            fatou.all.get_by_role("button", name=name).click()
+            expect(fatou.own).to_have_count(number)
+        for kind in ("audio", "video"):
+            player = fatou.own.locator(kind)
+            expect(player).to_have_js_property("readyState", 4)
+            assert round(player.evaluate("(player) => player.duration")) == 2
+        expect(fatou.own.nth(2)).to_contain_text("Gare Casa-Port")
+        expect(fatou.own.nth(3)).to_contain_text("Contact")
+        double.wait_until_idle()
+        calls = [call.params for call in desk.calls]
+        assert [call["MessageType"] for call in calls] == ["audio", "video", "location", "contacts"]
+        assert (calls[2]["Latitude"], calls[2]["NumMedia"]) == ("33.589886", "0")
+        assert requests.get(
+            double.url + "/control/media/" + calls[3]["MediaUrl0"].rpartition("/")[2], timeout=5
+        ).text.startswith("BEGIN:VCARD")
+
+    in_a_browser(story)
+
+
 def test_a_message_the_desk_does_not_accept_is_shown_as_not_delivered(
     simulator: str, double: RunningDouble, desk: StubDesk
 ) -> None:

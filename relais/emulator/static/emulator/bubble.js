@@ -22,7 +22,8 @@ export function bubble(message) {
   const item = element("li", message.mine ? "bubble mine" : "bubble");
   const text = element("p", "text", message.body);
   text.dir = "auto";
-  item.append(...message.media.map(attachment), ...heading(message.content), text, ...underneath(message), element("p", "meta"));
+  const location = message.location ? [place(message.location)] : [];
+  item.append(...message.media.map(attachment), ...location, ...heading(message.content), text, ...underneath(message), element("p", "meta"));
   refresh(item, message);
   return item;
 }
@@ -93,7 +94,14 @@ function attachment(media) {
   const family = media.content_type.split("/")[0];
   if (family === "image") return Object.assign(element("img"), { src: url, alt: media.filename || translate("Photo") });
   if (family === "audio" || family === "video") return Object.assign(element(family), { src: url, controls: true });
-  return media.content_type ? fileLink(media.filename || translate("Document"), url) : notLoaded(media.url);
+  const word = translate(media.content_type === "text/vcard" ? "Contact" : "Document");
+  return media.content_type ? fileLink(media.filename || word, url) : notLoaded(media.url);
+}
+
+function place({ label, address, coordinates }) {
+  const note = element("p", "document");
+  note.append(icon("pin"), element("span", "", [label || translate("Position"), address, coordinates].filter(Boolean).join("\n")));
+  return note;
 }
 
 function fileLink(name, url) {

@@ -1,6 +1,7 @@
-// The message form: text and one file; Enter sends. What could not be sent is put back.
+// The message form: text and files; Enter sends. What could not be sent is put back. WhatsApp carries one file a message.
 
 import { post, upload } from "./api.js";
+import { samples } from "./samples.js";
 
 const hasKeyboard = matchMedia("(pointer: fine)");
 
@@ -12,7 +13,7 @@ export function composer(form, address, onSent) {
 
   const showFile = () => {
     attached.hidden = !file.files.length;
-    attached.querySelector("span").textContent = file.files[0]?.name ?? "";
+    attached.querySelector("span").textContent = [...file.files].map(({ name }) => name).join(", ");
   };
   const showError = (sentence) => {
     errorText.textContent = sentence;
@@ -22,8 +23,8 @@ export function composer(form, address, onSent) {
   let previous = Promise.resolve();
   const send = () => {
     const body = text.value.trim();
-    const chosen = file.files[0];
-    if (!body && !chosen) return;
+    const chosen = [...file.files];
+    if (!body && !chosen.length) return;
     showError("");
     form.reset();
     showFile();
@@ -31,22 +32,52 @@ export function composer(form, address, onSent) {
     previous = previous.then(() => deliver(body, chosen));
   };
   const deliver = async (body, chosen) => {
+    const left = chosen.length ? [...chosen] : [null];
+    let caption = body; // of the first file
     try {
-      const media = chosen ? (await upload(chosen)).media : undefined;
-      onSent(await post("messages", { from: address, body, media }));
+      while (left.length) {
+        const media = left[0] ? (await upload(left[0])).media : undefined;
+        onSent(await post("messages", { from: address, body: caption, media }));
+        caption = "";
+        left.shift();
+      }
     } catch (error) {
       showError(error.message);
-      putBack(body, chosen);
+      putBack(caption, left.filter(Boolean));
     }
   };
   const putBack = (body, chosen) => {
     text.value = [body, text.value].filter(Boolean).join("\n");
-    if (!chosen || file.files.length) return;
+    if (!chosen.length || file.files.length) return;
     const transfer = new DataTransfer();
-    transfer.items.add(chosen);
+    chosen.forEach((each) => transfer.items.add(each));
     file.files = transfer.files;
     showFile();
   };
+  const sendSample = async (name) => {
+    showError("");
+    try {
+      const sample = await samples[name]();
+      const media = sample.file ? (await upload(sample.file)).media : undefined;
+      onSent(await post("messages", { from: address, body: "", media, extra: sample.extra }));
+    } catch (error) {
+      showError(error.message);
+    }
+  };
+
+  const menu = form.querySelector(".samples");
+  menu.addEventListener("click", ({ target }) => {
+    const button = target.closest("[data-sample]");
+    if (!button) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+    previous = previous.then(() => sendSample(button.dataset.sample));
+  });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
 
   file.addEventListener("change", showFile);
   form.querySelector("[data-detach]").addEventListener("click", () => {
