@@ -46,11 +46,13 @@ def track(handler, codec):
     return box(b"trak", box(b"mdia", described))
 
 
-def office(folder, macros=False):
+def office(folder, macros=False, parts=None):
     file = BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("[Content_Types].xml", "<Types/>")
         archive.writestr(f"{folder}/document.xml", "<document/>")
+        for name, text in (parts or {}).items():
+            archive.writestr(name, text)
         if macros:
             archive.writestr(f"{folder}/vbaProject.bin", "x")
     return file.getvalue()

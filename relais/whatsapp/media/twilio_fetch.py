@@ -5,7 +5,6 @@ Everything else is the same 404: a wrong or expired token, another name, a messa
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
@@ -19,10 +18,10 @@ from relais.conversations.models import Media
 from relais.conversations.states import MediaState
 from relais.db_connection import releasing_connection
 from relais.files import fetch_links
+from relais.files.byte_ranges import content_range, requested_range
 
 FETCHABLE_STATES = ("queued", "sending", "uncertain", "sent", "delivered", "read")
 """A queued message has a link if it was claimed before."""
-RANGE = re.compile(r"bytes=([0-9]{0,12})-([0-9]{0,12})", re.ASCII)
 
 
 async def fetch_file(request: Request) -> Response:
@@ -39,14 +38,14 @@ async def fetch_file(request: Request) -> Response:
         "ETag": f'"{media.file.sha256}"',
         "X-Robots-Tag": "noindex",
     }
-    span = _requested_range(request, media.file.size)
+    span = requested_range(request.headers.get("range", ""), media.file.size)
     if span is None:
         headers["Content-Range"] = f"bytes */{media.file.size}"
         return Response(status_code=416, headers=headers)
     start, length = span
     is_partial = length < media.file.size
     if is_partial:
-        headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{media.file.size}"
+        headers["Content-Range"] = content_range(start, length, media.file.size)
     headers["Content-Length"] = str(length)
     status = 206 if is_partial else 200
     if request.method == "HEAD":
@@ -72,20 +71,6 @@ def _find(media_id: int, name: str) -> Media | None:
     )
     is_named = media is not None and fetch_links.link_name(media.filename, media.content_type) == name
     return media if is_named else None
-
-
-def _requested_range(request: Request, size: int) -> tuple[int, int] | None:
-    """Start and length; the whole file without a range, or for several ranges. None: outside the file."""
-    given = RANGE.fullmatch(request.headers.get("range", "").strip())
-    if given is None or given[0] == "bytes=-":
-        return 0, size
-    first, last = given[1], given[2]
-    if not first:
-        length = min(int(last), size)
-        return (size - length, length) if length else None
-    start = int(first)
-    end = min(int(last) + 1 if last else size, size)
-    return (start, end - start) if start < end else None
 
 
 async def _stream(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
