@@ -46,6 +46,8 @@ class Environment:
     data_dir: Path
     media_storage_url: str
     """S3-compatible storage of media, or empty: the folder `media` of the data folder."""
+    clamav_url: str
+    """The virus scanner of received files, or empty: none."""
     host: str
     port: int
     brand: str
@@ -88,6 +90,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Environment:
         database_url=_database_url(variables),
         data_dir=_data_dir(root, variables),
         media_storage_url=_media_storage_url(variables),
+        clamav_url=_clamav_url(variables),
         host=_host(variables, demo),
         port=port,
         brand=variables.text("RELAIS_BRAND") or "Mercedes-Benz",
@@ -291,6 +294,20 @@ def _media_storage_url(variables: _Variables) -> str:
     if value and not (_is_url(value, ("s3", "s3+http")) and urlsplit(value).path.strip("/")):
         raise InvalidEnvironment(
             "MEDIA_STORAGE_URL must be an address such as s3://key:secret@s3.eu-west-3.amazonaws.com/bucket."
+        )
+    return value
+
+
+def _clamav_url(variables: _Variables) -> str:
+    value = variables.text("CLAMAV_URL")
+    try:
+        parts = urlsplit(value)
+        is_valid = bool(parts.hostname and parts.port) if parts.scheme == "tcp" else len(parts.path) > 1
+    except ValueError:
+        is_valid = False
+    if value and not (is_valid and parts.scheme in ("tcp", "unix")):
+        raise InvalidEnvironment(
+            "CLAMAV_URL must be an address such as tcp://127.0.0.1:3310 or unix:///run/clamav/clamd.ctl."
         )
     return value
 

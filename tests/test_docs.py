@@ -36,7 +36,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 FRENCH_PAGES = sorted((DOCS / "fr").glob("*.md"))
 TRANSLATED_PAGES = sorted([*(DOCS / "en").glob("*.md"), *(DOCS / "ar").glob("*.md")])
 VARIABLE = re.compile(
-    r"\b((?:TWILIO|RELAIS|STUDIO)_[A-Z_]+[A-Z]|DATABASE_URL|PUBLIC_BASE_URL|EMAIL_URL|MEDIA_STORAGE_URL)\b"
+    r"\b((?:TWILIO|RELAIS|STUDIO)_[A-Z_]+[A-Z]|DATABASE_URL|PUBLIC_BASE_URL|EMAIL_URL|MEDIA_STORAGE_URL|CLAMAV_URL)\b"
 )
 SOURCE_SUFFIXES = (".py", ".sql", ".js", ".css")
 FORBIDDEN_MODULES = {"services.py", "utils.py"}

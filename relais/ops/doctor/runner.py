@@ -9,7 +9,17 @@ from dataclasses import replace
 
 import psycopg
 
-from relais.ops.doctor import account, assumptions, clock, database, disk, migrations, webhooks, workers
+from relais.ops.doctor import (
+    account,
+    assumptions,
+    clock,
+    database,
+    disk,
+    migrations,
+    virus_scanner,
+    webhooks,
+    workers,
+)
 from relais.ops.doctor.context import DoctorContext
 from relais.ops.doctor.result import CheckResult, failed, unverified
 
@@ -26,6 +36,7 @@ CHECKS: dict[str, Check] = {
     "clock": clock.check_clock,
     "disk": disk.check_space,
     "data_folder": disk.check_permissions,
+    "virus_scanner": virus_scanner.check_scanner,
     "public_address": webhooks.check_public_address,
     "credentials": account.check_credentials,
     "sender_number": account.check_sender_number,
