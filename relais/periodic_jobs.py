@@ -59,6 +59,11 @@ PERIODIC_JOBS = (
         "read the account's message templates, when an hour has passed",
     ),
     PeriodicJob(
+        "relais.conversations.tasks.defer_overdue_previews",
+        "29 * * * *",
+        "make the previews of files that have none",
+    ),
+    PeriodicJob(
         "relais.files.tasks.delete_unreferenced",
         "41 * * * *",
         "delete stored files that nothing has referenced for a day",

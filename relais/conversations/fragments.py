@@ -72,14 +72,19 @@ def message_context(event: ConversationEvent) -> dict[str, Any]:
 def _content_context(event: ConversationEvent) -> dict[str, Any]:
     """Text and fields, else a placeholder: no bubble is ever empty."""
     content = event.metadata.get("content", {})
-    has_text = has_visible_characters(event.body)
+    location = message_display.location(event.metadata) if event.author_kind == "client" else None
+    is_shown_by_card = location and message_display.is_location_text(event.body)
+    has_text = has_visible_characters(event.body) and not is_shown_by_card
     fields = [(label, linkify(value)) for label, value in message_display.labelled_fields(content)]
-    has_other_content = bool(fields) or any(
-        event.metadata.get(name) for name in ("media", "media_url", "content_sid")
+    has_other_content = (
+        bool(fields)
+        or bool(location)
+        or any(event.metadata.get(name) for name in ("media", "media_url", "content_sid"))
     )
     return {
         "text": linkify(event.body) if has_text else "",
         "fields": fields,
+        "location": location,
         "placeholder": "" if has_text or has_other_content else message_display.placeholder(content),
     }
 

@@ -11,6 +11,7 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Coalesce, JSONObject, Left, NullIf
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from relais.conversations import media_types, message_display
 from relais.conversations.event_types import MESSAGE_EVENT_TYPES
@@ -21,6 +22,15 @@ from relais.text import has_visible_characters
 
 MAX_PREVIEW_CHARACTERS = 160
 """More than a row ever has space for."""
+
+KIND_ICONS = {"image": "image", "sticker": "sticker", "audio": "mic", "video": "video", "contact": "contact"}
+KIND_WORDS = {
+    "image": gettext_noop("Photo"),
+    "sticker": gettext_noop("Autocollant"),
+    "audio": gettext_noop("Message vocal"),
+    "video": gettext_noop("Vidéo"),
+    "contact": gettext_noop("Contact"),
+}
 
 
 @dataclass(frozen=True)
@@ -60,12 +70,23 @@ class MessagePreview:
         return self.state in ("failed", "refused", "uncertain")
 
     @property
-    def is_picture(self) -> bool:
-        return self.media_type.startswith("image/")
+    def icon(self) -> str:
+        return KIND_ICONS.get(
+            media_types.kind_of(self.media_type.partition(";")[0].strip().lower()), "paperclip"
+        )
 
     @property
     def media_label(self) -> str:
+        """« Photo », « Message vocal » …; of a document its name."""
+        kind = media_types.kind_of(self.media_type.partition(";")[0].strip().lower())
+        if kind in KIND_WORDS:
+            return _(KIND_WORDS[kind])
         return self.filename or media_types.label_for(self.media_type)
+
+    @property
+    def location(self) -> str:
+        """« Position », with the name of the place if there is one; empty for all other messages."""
+        return message_display.location_summary(self.body) if self.author_kind == "client" else ""
 
 
 def with_row_data(conversations: ConversationQuerySet) -> ConversationQuerySet:

@@ -100,6 +100,16 @@ def label_for(content_type: str, filename: str = "") -> str:
     return _("Document")
 
 
+def kind_of(content_type: str) -> str:
+    """`sticker`, `image`, `audio`, `video`, `contact` or `document`: by it messages and rows are shown."""
+    if content_type == "image/webp":
+        return "sticker"
+    if extension_for(content_type) == ".vcf":
+        return "contact"
+    family = content_type.partition("/")[0]
+    return family if family in FAMILIES else "document"
+
+
 def default_stem(content_type: str) -> str:
     """The file name, without extension, of a file that came without a name."""
     if extension_for(content_type) == ".vcf":

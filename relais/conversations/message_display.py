@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as _noop
@@ -40,7 +42,54 @@ KIND_LABELS = {
     "edit": _noop("modification d'un message"),
     "revoke": _noop("suppression d'un message"),
 }
+LOCATION_PREFIX = "📍 "
+"""Of the text that is stored for a location: name, address and coordinates on one line."""
+MAP_URL = "https://www.google.com/maps/search/?"
 UNNAMED_KINDS = ("", "text", "unsupported", "unknown")
+
+
+@dataclass(frozen=True)
+class Location:
+    latitude: float
+    longitude: float
+    place: str
+    address: str
+
+    @property
+    def coordinates(self) -> str:
+        """To a metre."""
+        return f"{self.latitude:.5f}, {self.longitude:.5f}"
+
+    @property
+    def link(self) -> str:
+        """The documented address that opens the map of phones and of browsers. Nothing is loaded from there by us."""
+        return MAP_URL + urlencode({"api": 1, "query": f"{self.latitude:.5f},{self.longitude:.5f}"})
+
+
+def location(metadata: Mapping[str, Any]) -> Location | None:
+    """The position that the client shared."""
+    parameters = metadata.get("parameters", {})
+    try:
+        latitude, longitude = float(parameters["Latitude"]), float(parameters["Longitude"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):  # also refuses NaN
+        return None
+    label, address = (str(parameters.get(name, "")).strip() for name in ("Label", "Address"))
+    return Location(latitude, longitude, label, "" if address == label else address)
+
+
+def is_location_text(text: str) -> bool:
+    """Whether the text is the one that is stored for a location."""
+    return text.startswith(LOCATION_PREFIX)
+
+
+def location_summary(text: str) -> str:
+    """For a row: « Position », and the name of the place; empty if the text is no location."""
+    if not is_location_text(text):
+        return ""
+    *names, _coordinates = text.removeprefix(LOCATION_PREFIX).split(" · ")
+    return " · ".join([_("Position"), *names[:1]])
 
 
 def labelled_fields(content: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
-from django.db.models import F, Func, Q, Value
+from django.db.models import F, Func, Q, QuerySet, Value
 from django.db.models.fields.json import KT
 from django.db.models.functions import Now
 from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy
+from procrastinate.contrib.django import app
 
 from relais.accounts.models import Team, User
 from relais.clients.models import Client, ClientAddress
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
     from django_stubs_ext.db.models import TypedModelMeta
 else:
     TypedModelMeta = object
+
+
+SCAN_TASK = "relais.conversations.tasks.scan_media"
+PREVIEW_TASK = "relais.conversations.tasks.preview_media"
 
 
 class Conversation(
@@ -433,6 +438,13 @@ class Draft(models.Model):
         return f"draft of {self.user_id} in {self.conversation_id}"
 
 
+class MediaManager(models.Manager["Media"]):
+    """With the stored file, which has thumbnail and details: each screen that shows media needs them."""
+
+    def get_queryset(self) -> QuerySet[Media, Media]:
+        return super().get_queryset().select_related("file")
+
+
 class Media(models.Model):
     """A picture or document of an event; its file is downloaded once and kept in the data folder."""
 
@@ -457,6 +469,8 @@ class Media(models.Model):
     """The conversation's `rev` when the state last changed: screens then render the message again."""
     error = models.TextField(blank=True, default="", db_default="")
 
+    objects = MediaManager()
+
     class Meta(TypedModelMeta):
         db_table = "media"
         ordering = ("position",)
@@ -465,6 +479,7 @@ class Media(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["file"], condition=Q(file__isnull=False), name="media_of_stored_file"),
+            models.Index(fields=["id"], condition=Q(state=MediaState.SCANNING), name="media_awaiting_scan"),
         ]
 
     def __str__(self) -> str:
@@ -472,10 +487,27 @@ class Media(models.Model):
 
     @transaction.atomic
     def record_download(self, state: str, **fields: Any) -> None:
-        """Store the result of the download; screens render its message again."""
+        """Store the result of the download, or of its scan; screens render its message again."""
         conversation = self.event.conversation.locked()
         Media.objects.filter(pk=self.pk).update(state=state, rev=conversation.bump_rev(), **fields)
         self.refresh_from_db()
+        self.defer_next_job()
+
+    @transaction.atomic
+    def record_preview(self) -> None:
+        """Its file has a preview now: screens render its message again."""
+        conversation = self.event.conversation.locked()
+        Media.objects.filter(pk=self.pk).update(rev=conversation.bump_rev())
+
+    def defer_next_job(self) -> None:
+        """The scan of a file that is not served yet, the preview of one that is."""
+        if self.state == MediaState.SCANNING:
+            task = SCAN_TASK
+        elif self.state == MediaState.STORED and self.file and not self.file.previewed_at:
+            task = PREVIEW_TASK
+        else:
+            return
+        app.configure_task(task, allow_unknown=True, queue="media").defer(media_id=self.pk)
 
     @property
     def is_retryable(self) -> bool:
@@ -496,6 +528,42 @@ class Media(models.Model):
     def family(self) -> str:
         """`image`, `audio`, `video` …"""
         return self.shown_type.partition("/")[0]
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What the preview of its file found."""
+        return self.file.details if self.file else {}
+
+    @property
+    def has_thumbnail(self) -> bool:
+        return bool(self.file and self.file.thumbnail_id)
+
+    @property
+    def awaits_preview(self) -> bool:
+        return bool(self.file and not self.file.previewed_at)
+
+    @property
+    def is_unreadable(self) -> bool:
+        """A picture that no thumbnail could be made of."""
+        return bool(self.file and self.file.previewed_at and not self.file.thumbnail_id)
+
+    @property
+    def is_sticker(self) -> bool:
+        """WhatsApp sends photographs as JPEG or PNG: only stickers are WebP."""
+        return self.shown_type == "image/webp"
+
+    @property
+    def kind(self) -> str:
+        """`sticker`, `image`, `audio`, `video`, `contact` or `document`."""
+        return media_types.kind_of(self.shown_type)
+
+    @property
+    def duration(self) -> str:
+        """`0:07`, `1:02:03`; empty if it is unknown."""
+        seconds = round(self.details.get("seconds", 0))
+        hours, minutes = seconds // 3600, seconds // 60 % 60
+        clock = f"{hours}:{minutes:02}" if hours else str(minutes)
+        return f"{clock}:{seconds % 60:02}" if seconds else ""
 
     @property
     def is_picture(self) -> bool:
@@ -520,8 +588,19 @@ class Media(models.Model):
         if self.filename:
             return self.filename
         written = localtime(self.event.written_at)
-        extension = media_types.extension_for(self.shown_type, self.declared_type)
-        return f"{media_types.default_stem(self.shown_type)}-{written:%Y-%m-%d-%H%M}{extension}"
+        return f"{media_types.default_stem(self.shown_type)}-{written:%Y-%m-%d-%H%M}{self.extension}"
+
+    @property
+    def saved_name(self) -> str:
+        """For « Enregistrer »: whose it is, from when, and what: `Fatou Diallo 2026-11-30 1015 photo.jpg`."""
+        written = localtime(self.event.written_at)
+        what = self.filename or f"{media_types.default_stem(self.shown_type)}{self.extension}"
+        whose = media_types.clean_filename(self.event.conversation.client_name).rstrip(".")
+        return media_types.clean_filename(f"{whose} {written:%Y-%m-%d %H%M} {what}", self.shown_type)
+
+    @property
+    def extension(self) -> str:
+        return media_types.extension_for(self.shown_type, self.declared_type)
 
 
 class SavedView(models.Model):

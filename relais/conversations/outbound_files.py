@@ -101,7 +101,7 @@ class SendFilesMixin:
 
     def _attach(self: Conversation, event: ConversationEvent, files: Iterable[OutgoingFile]) -> None:
         media: Any = event.media
-        media.bulk_create(
+        rows = media.bulk_create(
             media.model(
                 event=event,
                 position=position,
@@ -115,6 +115,8 @@ class SendFilesMixin:
             )
             for position, file in enumerate(files)
         )
+        for row in rows:
+            row.defer_next_job()
 
 
 def stored_files(event: ConversationEvent) -> list[OutgoingFile]:

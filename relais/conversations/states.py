@@ -58,5 +58,7 @@ class DeliveryState(models.TextChoices):
 
 class MediaState(models.TextChoices):
     WAITING = "waiting", _("En attente")
+    SCANNING = "scanning", _("Analyse en cours")
     STORED = "stored", _("Disponible")
     FAILED = "failed", _("Indisponible")
+    INFECTED = "infected", _("En quarantaine")

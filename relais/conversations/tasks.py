@@ -1,10 +1,13 @@
-"""Periodic jobs of conversations."""
+"""Jobs of conversations: periodic ones, and those of received files."""
 
 from datetime import UTC, datetime, timedelta
 
+from django.utils import timezone
+from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from relais.company import company_settings
+from relais.conversations import file_checks
 from relais.conversations.lifecycle import end_inactive
 from relais.conversations.models import Conversation
 from relais.conversations.snooze import end_due_snoozes
@@ -20,3 +23,25 @@ def end_inactive_conversations(timestamp: int) -> None:
 @app.task(name="relais.conversations.tasks.end_snoozes", queueing_lock="end_snoozes", priority=1)
 def end_snoozes(timestamp: int) -> None:
     end_due_snoozes(Conversation.objects.all(), at=datetime.fromtimestamp(timestamp, UTC))
+
+
+# In the queue of downloads: they take processor time, and no slot from the bot.
+@app.task(
+    name="relais.conversations.tasks.preview_media",
+    queue="media",
+    retry=RetryStrategy(max_attempts=file_checks.MAX_PREVIEW_ATTEMPTS, exponential_wait=4),
+)
+def preview_media(media_id: int) -> None:
+    file_checks.preview(media_id, at=timezone.now())
+
+
+@app.task(name="relais.conversations.tasks.scan_media", queue="media", retry=file_checks.ScanRetryStrategy())
+def scan_media(media_id: int) -> None:
+    file_checks.scan(media_id)
+
+
+@app.task(
+    name="relais.conversations.tasks.defer_overdue_previews", queueing_lock="overdue_previews", priority=1
+)
+def defer_overdue_previews(timestamp: int) -> None:
+    file_checks.defer_overdue_previews(at=datetime.fromtimestamp(timestamp, UTC))

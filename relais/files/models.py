@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, Q
 from relais.files import errors
 from relais.files.chunks import CHUNK_BYTES
 from relais.files.storage import storage
+from relais.files.temporary_files import temporary_file
 
 if TYPE_CHECKING:
     from django_stubs_ext.db.models import TypedModelMeta
@@ -44,6 +45,13 @@ class StoredFile(models.Model):
     content_type = models.TextField()
     stored_at = models.DateTimeField()
     """When it was last stored; the same content again only moves this."""
+    previewed_at = models.DateTimeField(null=True)
+    """When `previews.py` read it; null while it has not."""
+    details = models.JSONField(default=dict, db_default={})
+    """`seconds`, `pages`, `slides`, `sheet`, `title`, `contacts`, `width`, `height`, `frames`: what is known of it."""
+    thumbnail = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="thumbnail_of")
+    infection = models.TextField(blank=True, default="", db_default="")
+    """The name that the virus scanner gave what it found; empty for all other files. Such a file is in quarantine."""
 
     objects = StoredFileQuerySet.as_manager()
 
@@ -56,7 +64,8 @@ class StoredFile(models.Model):
 
     @property
     def key(self) -> str:
-        return f"sha256/{self.sha256[:2]}/{self.sha256}"
+        """An infected file is kept where nothing that is served is."""
+        return f"{'quarantine' if self.infection else 'sha256'}/{self.sha256[:2]}/{self.sha256}"
 
     def read(
         self, *, start: int = 0, length: int | None = None, chunk_bytes: int = CHUNK_BYTES
@@ -85,9 +94,23 @@ def store_file(file: BinaryIO, *, content_type: str, at: datetime) -> StoredFile
     return stored
 
 
+def quarantine(stored: StoredFile, infection: str) -> None:
+    """Move an infected file to where nothing that is served is. Idempotent, also after a process was killed in it."""
+    source = stored.key
+    stored.infection = infection
+    if stored.key != source and storage().exists(source):
+        with temporary_file() as copy:
+            for chunk in storage().read(source, length=stored.size):
+                copy.write(chunk)
+            storage().put(stored.key, copy)
+    StoredFile.objects.filter(pk=stored.pk).update(infection=infection)
+    if stored.key != source:
+        storage().delete(source)
+
+
 def lock_stored_files(ids: Collection[int]) -> None:
-    """Keep them from the clean-up until the transaction ends. Raises FileRefused if one is gone."""
-    rows = StoredFile.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk")
+    """Keep them from the clean-up until the transaction ends. Raises FileRefused if one is gone, or in quarantine."""
+    rows = StoredFile.objects.select_for_update(no_key=True).filter(pk__in=ids, infection="").order_by("pk")
     if len(rows) < len(set(ids)):
         raise errors.missing()
 

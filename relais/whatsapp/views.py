@@ -13,7 +13,10 @@ from django.views.decorators.http import require_POST, require_safe
 from relais.conversations import fragments
 from relais.conversations.media_types import INLINE_CONTENT_TYPES
 from relais.conversations.models import ConversationEvent, Media
+from relais.conversations.pictures import neighbour_picture
 from relais.conversations.states import MediaState
+from relais.conversations.views.responses import dialog_response
+from relais.files.byte_ranges import content_range, requested_range
 from relais.web.errors import wants_json
 from relais.web.not_found import get_or_404
 from relais.web.responses import (
@@ -29,6 +32,8 @@ from relais.whatsapp.media import download
 from relais.whatsapp.media.content_disposition import build_content_disposition
 from relais.whatsapp.media.files import read_content
 
+THUMBNAIL_MAX_AGE_SECONDS = 3600
+MAX_OPEN_RANGE_BYTES = 1024 * 1024
 CHUNK_BYTES = 4096
 """Of this size a bounded number waits for a slow reader: `SEND_QUEUE_CHUNKS` in `http_server/django_bridge.py`."""
 
@@ -66,26 +71,113 @@ def sync_templates(request: AgentRequest) -> HttpResponse:
 @login_required
 @require_safe
 def show_media(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """The file itself, or the range that a player asks for; with `?save` under a name to keep it by."""
+    media = _get_media(request, pk)
+    size = media.size or 0
+    start, length = 0, size
+    is_inline = media.content_type in INLINE_CONTENT_TYPES and "save" not in request.GET
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Content-Disposition": build_content_disposition(
+            "inline" if is_inline else "attachment",
+            media.saved_name if "save" in request.GET else media.download_name,
+        ),
+        # A PDF may contain scripts: the sandbox lets them reach nothing.
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        **_cache_headers(f"{media.file.sha256 if media.file else media.pk}", max_age=0),
+    }
+    if _is_known(request, headers["ETag"]):
+        return HttpResponse(status=304, headers=headers)
+    if "range" in request.headers and request.headers.get("if-range", headers["ETag"]) == headers["ETag"]:
+        span = _bounded_range(request.headers["range"], size)
+        if span is None:
+            return HttpResponse(status=416, headers=headers | {"Content-Range": f"bytes */{size}"})
+        start, length = span
+    try:
+        content = read_content(media, start=start, length=length, chunk_bytes=CHUNK_BYTES)
+    except OSError as error:
+        raise Http404 from error
+    if length < size:
+        headers["Content-Range"] = content_range(start, length, size)
+    return StreamingHttpResponse(
+        content,
+        status=206 if length < size else 200,
+        content_type=media.content_type if is_inline else "application/octet-stream",
+        headers=headers | {"Content-Length": str(length)},
+    )
+
+
+@login_required
+@require_safe
+def show_thumbnail(request: HttpRequest, pk: int) -> HttpResponseBase:
+    media = _get_media(request, pk)
+    thumbnail = media.file.thumbnail if media.file else None
+    if thumbnail is None:
+        raise Http404
+    headers = _cache_headers(thumbnail.sha256, max_age=THUMBNAIL_MAX_AGE_SECONDS)
+    if _is_known(request, headers["ETag"]):
+        return HttpResponse(status=304, headers=headers)
+    try:
+        content = thumbnail.read(chunk_bytes=CHUNK_BYTES)
+    except OSError as error:
+        raise Http404 from error
+    return StreamingHttpResponse(
+        content,
+        content_type=thumbnail.content_type,
+        headers=headers | {"Content-Length": str(thumbnail.size)},
+    )
+
+
+@require_safe
+@agent_required
+def show_picture(request: AgentRequest, pk: int) -> HttpResponse:
+    """The viewer: alone for `dialog_link.js`, else as a page."""
+    media = _get_media(request, pk)
+    if media.family != "image":
+        raise Http404
+    conversation = media.event.conversation
+    context = {
+        "media": media,
+        "conversation": conversation,
+        "previous": neighbour_picture(media, step=-1),
+        "next": neighbour_picture(media, step=1),
+    }
+    return dialog_response(request, "whatsapp/_picture_viewer.html", context)
+
+
+def _get_media(request: HttpRequest, pk: int) -> Media:
     media = get_or_404(
-        Media.objects.select_related("event", "file"),
+        Media.objects.select_related(
+            "event__conversation__client", "event__conversation__address", "file__thumbnail"
+        ),
         pk=pk,
         state=MediaState.STORED,
         event__conversation__in=request.user.reachable_conversations(),  # type: ignore[union-attr]
     )
-    try:
-        content = read_content(media, chunk_bytes=CHUNK_BYTES)
-    except OSError as error:
-        raise Http404 from error
-    is_inline = media.content_type in INLINE_CONTENT_TYPES
-    response = StreamingHttpResponse(
-        content, content_type=media.content_type if is_inline else "application/octet-stream"
-    )
-    response["Content-Length"] = str(media.size)
-    response["Content-Disposition"] = build_content_disposition(
-        "inline" if is_inline else "attachment", media.download_name
-    )
-    response["X-Content-Type-Options"] = "nosniff"
-    # A PDF may contain scripts: the sandbox lets them reach nothing.
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response["Cache-Control"] = "private, max-age=86400, immutable"
-    return response
+    if media.file and media.file.infection:
+        raise Http404
+    return media
+
+
+def _bounded_range(header: str, size: int) -> tuple[int, int] | None:
+    """A player that asks for all that follows gets a part and asks again: a paused one would hold a thread."""
+    span = requested_range(header, size)
+    is_open = header.strip().endswith("-")
+    return (span[0], min(span[1], MAX_OPEN_RANGE_BYTES)) if span and is_open else span
+
+
+def _cache_headers(tag: str, *, max_age: int) -> dict[str, str]:
+    """For this session alone: another one on the same computer, with other rights, has to ask."""
+    lifetime = f"max-age={max_age}" if max_age else "no-cache"
+    return {
+        "ETag": f'"{tag}"',
+        "Cache-Control": f"private, {lifetime}",
+        "X-Content-Type-Options": "nosniff",
+        "Vary": "Cookie",
+    }
+
+
+def _is_known(request: HttpRequest, tag: str) -> bool:
+    return tag in [
+        each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")
+    ]

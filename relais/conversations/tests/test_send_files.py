@@ -265,7 +265,7 @@ def test_the_bubble_shows_the_file_like_a_received_one(held_by_awa, awa, clock):
         fragments.message(ConversationEvent.objects.get(pk=each.event_id)) for each in deliveries
     )
     media = Media.objects.order_by("pk")
-    assert f'src="/dashboard/media/{media[0].pk}"' in picture and "Voici" in picture
+    assert f'href="/dashboard/pictures/{media[0].pk}"' in picture and "Voici" in picture
     assert f'href="/dashboard/media/{media[1].pk}"' in document and "devis.pdf" in document
 
 

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from relais.conversations.models import Media, MessageDelivery
+from relais.conversations.tests.received_files import run_file_jobs
 from relais.files.tests import samples
 from tests.browser import expect_live
 
@@ -46,6 +47,7 @@ def test_an_agent_sends_files_with_a_text(run_story, awa, held_by_awa):
         bubbles = page.locator("#thread .message--agent:not(.is-unsent)")
         expect(bubbles).to_have_count(2)
         expect(bubbles.first).to_contain_text("Voici votre devis")
+        run_file_jobs()
         expect(bubbles.first.locator("img")).to_be_visible()
         expect(bubbles.last).to_contain_text("devis.pdf")
         expect(page.get_by_role("textbox", name="Votre message")).to_have_value("")
@@ -196,12 +198,17 @@ def test_undo_gives_back_files_and_text(run_story, awa, held_by_awa):
     def story(browsers):
         page = browsers.open_page(awa, f"/dashboard/chat/{held_by_awa.pk}")
         expect_live(page)
-        attach(page, chosen("photo.jpg", samples.picture()), chosen("devis.pdf", samples.PDF))
+        photo = samples.picture(size=(1200, 800), exif=False)
+        attach(page, chosen("photo.jpg", photo), chosen("devis.pdf", samples.PDF))
         field(page).fill("Voici")
         page.keyboard.press("Enter")
+        expect(page.locator("#thread [data-undo]")).to_have_count(2)
+        run_file_jobs()
+        expect(page.locator("#thread .bubble__picture > img")).to_have_js_property("naturalWidth", 640)
         page.locator("#thread [data-undo]").first.click()
         expect(field(page)).to_have_value("Voici")
         expect(listed(page)).to_have_count(2)
+        expect(listed(page).first.locator("img")).to_have_js_property("naturalWidth", 1200)
         expect(listed(page).last).to_contain_text("devis.pdf")
 
     run_story(story)

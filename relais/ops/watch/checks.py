@@ -21,6 +21,7 @@ from django.utils.translation import gettext_noop, ngettext
 from prometheus_client import REGISTRY
 
 from relais.conversations.twilio_errors import error_text
+from relais.files.virus_scanner import ScannerUnavailable, ping
 from relais.ops.disk_thresholds import CRITICAL_FREE_BYTES, LOW_FREE_BYTES
 from relais.ops.job_progress import JobProgress, periodic_intervals
 from relais.ops.status_thresholds import MAX_UNSENT_SECONDS
@@ -86,7 +87,8 @@ def run_checks(at: datetime) -> list[StatusCheck]:
     with suppress(DatabaseError, InterfaceError):
         metrics_store.update_tallies()
     snapshot = StatusSnapshot(at)
-    checks = [check(snapshot) for check in CHECKS]
+    scanner = (check_virus_scanner,) if settings.ENVIRONMENT.clamav_url else ()
+    checks = [check(snapshot) for check in (*CHECKS, *scanner)]
     order = [Level.DANGER, Level.ATTENTION, Level.GOOD]
     return sorted(checks, key=lambda check: order.index(check.level))
 
@@ -388,6 +390,22 @@ def check_disk(snapshot: StatusSnapshot) -> StatusCheck:
             title, sentence, Level.DANGER if free < CRITICAL_FREE_BYTES else Level.ATTENTION, advice
         )
     return StatusCheck(title, sentence)
+
+
+def check_virus_scanner(snapshot: StatusSnapshot) -> StatusCheck:
+    title = _("Antivirus")
+    waiting = queries.scanning_media()
+    sentence = ngettext(
+        "%(n)s fichier attend son analyse.", "%(n)s fichiers attendent leur analyse.", waiting
+    ) % {"n": waiting}
+    try:
+        ping(settings.ENVIRONMENT.clamav_url)
+    except ScannerUnavailable:
+        advice = _("Démarrez clamd et voyez CLAMAV_URL. L'analyse reprendra d'elle-même.")
+        return StatusCheck(
+            title, _("Il ne répond pas.") + (" " + sentence if waiting else ""), Level.DANGER, advice
+        )
+    return StatusCheck(title, _("Il répond.") + (" " + sentence if waiting else ""))
 
 
 CHECKS: tuple[Callable[[StatusSnapshot], StatusCheck], ...] = (

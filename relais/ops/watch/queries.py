@@ -93,6 +93,11 @@ def server_status() -> ServerStatus:
     return ServerStatus(connections, max_connections, str(version).split(" ")[0])
 
 
+def scanning_media() -> int:
+    """Received files that wait for the virus scanner."""
+    return int(_rows("select count(*) from media where state = 'scanning'")[0][0])
+
+
 def event_counts(since: datetime) -> dict[str, EventCount]:
     """Counted events of all processes, by the names of `metrics_store.tallied_counters`."""
     return {name: EventCount(count, last_at) for name, count, last_at in _rows(SELECT_TALLIES, [since])}

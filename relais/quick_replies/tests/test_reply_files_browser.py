@@ -7,6 +7,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from relais.conversations.models import Media
+from relais.conversations.tests.received_files import run_file_jobs
 from relais.files.models import StoredFile, store_file
 from relais.files.tests import samples
 from relais.files.uploads import OutgoingFile
@@ -59,6 +60,7 @@ def test_a_reply_attaches_its_files_which_are_removed_and_sent(run_story, awa, h
         bubbles = page.locator("#thread .message--agent")
         expect(bubbles).to_have_count(2)
         expect(bubbles.first).to_contain_text("Voici, Fatou")
+        run_file_jobs()
         expect(bubbles.first.locator("img")).to_be_visible()
         expect(bubbles.last).to_contain_text("devis.pdf")
         expect(attached).to_have_count(0)
@@ -68,7 +70,7 @@ def test_a_reply_attaches_its_files_which_are_removed_and_sent(run_story, awa, h
         "garage.jpg",
         "devis.pdf",
     ]
-    assert StoredFile.objects.count() == 3
+    assert StoredFile.objects.filter(thumbnail_of=None).count() == 3
 
 
 def test_the_files_go_without_a_text(run_story, awa, held_by_awa, reply):

@@ -10,6 +10,7 @@ from django.conf import settings
 from relais.clients.addresses import CHANNEL, InvalidAddress, canonical_address, phone_number
 from relais.conversations.inbound_messages import InboundMedia, InboundMessage, Tap
 from relais.conversations.media_limits import MAX_MEDIA_PER_MESSAGE
+from relais.conversations.message_display import LOCATION_PREFIX
 from relais.text import has_visible_characters
 from relais.whatsapp.assumptions import (
     EXTERNAL_USER_ID_FIELD,
@@ -71,7 +72,7 @@ def _location_text(params: Params) -> str:
     if not (params.text("Latitude") and params.text("Longitude")):
         return ""
     labels = [params.text(name) for name in ("Label", "Address") if params.text(name)]
-    return "📍 " + " · ".join([*labels, f"{params.text('Latitude')}, {params.text('Longitude')}"])
+    return LOCATION_PREFIX + " · ".join([*labels, f"{params.text('Latitude')}, {params.text('Longitude')}"])
 
 
 def _other_address(params: Params, address: str) -> str:

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
+from relais.conversations.file_checks import state_after_download
 from relais.conversations.media_limits import (
     MAX_MEDIA_MEGABYTES,
     MEDIA_DELETED,
@@ -82,13 +83,14 @@ def fetch(media: Media) -> None:
         return
     content_type = detect_content_type(download.content, media.declared_type)
     stored = store_file(BytesIO(download.content), content_type=content_type, at=timezone.now())
+    state, infection = state_after_download(stored)
     media.record_download(
-        MediaState.STORED,
+        state,
         content_type=content_type,
         filename=clean_filename(download.filename, content_type),
         size=stored.size,
         file=stored,
-        error="",
+        error=infection,
     )
 
 

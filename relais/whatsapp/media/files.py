@@ -17,12 +17,15 @@ def media_path(media: Media) -> Path:
     return settings.MEDIA_FOLDER / f"{media.pk // 1000:06d}" / str(media.pk)
 
 
-def read_content(media: Media, *, chunk_bytes: int) -> Iterator[bytes]:
+def read_content(
+    media: Media, *, chunk_bytes: int, start: int = 0, length: int | None = None
+) -> Iterator[bytes]:
     """Raises OSError if the file is gone."""
     if media.file:
-        return media.file.read(chunk_bytes=chunk_bytes)
+        return media.file.read(start=start, length=length, chunk_bytes=chunk_bytes)
     path = media_path(media)
-    return read_chunks(path, start=0, length=path.stat().st_size, chunk_bytes=chunk_bytes)
+    length = path.stat().st_size - start if length is None else length
+    return read_chunks(path, start=start, length=length, chunk_bytes=chunk_bytes)
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -21,20 +21,20 @@ async function undo(button) {
   const texts = undone.map((item) => item?.querySelector(".bubble__text")?.textContent).filter(Boolean);
   const thread = document.getElementById("thread");
   if (!putBackText(texts.join("\n"))) return;
-  const links = undone.flatMap((item) => [...(item?.querySelectorAll("a:is(.bubble__file, .bubble__picture)") ?? [])]);
-  const files = (await Promise.all(links.map(fetchFile))).filter(Boolean);
+  const shown = undone.flatMap((item) => [...(item?.querySelectorAll("[data-file]") ?? [])]);
+  const files = (await Promise.all(shown.map(({ dataset }) => fetchFile(dataset.file)))).filter(Boolean);
   if (files.length && thread.isConnected) addFiles(files);
 }
 
 // Its name is the server's, which has it.
-async function fetchFile({ href }) {
+async function fetchFile(url) {
   try {
-    const response = await fetch(href);
+    const response = await fetch(url);
     if (!response.ok || response.redirected) return null;
     const name = /filename\*=utf-8''([^;]+)/i.exec(response.headers.get("Content-Disposition") ?? "")?.[1];
     const plain = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "")?.[1];
     const blob = await response.blob();
-    return new File([blob], name ? decodeURIComponent(name) : (plain ?? href.split("/").at(-1)), { type: blob.type });
+    return new File([blob], name ? decodeURIComponent(name) : (plain ?? url.split("/").at(-1)), { type: blob.type });
   } catch { return null; }
 }
 
