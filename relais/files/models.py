@@ -70,7 +70,9 @@ class StoredFile(models.Model):
     def read(
         self, *, start: int = 0, length: int | None = None, chunk_bytes: int = CHUNK_BYTES
     ) -> Iterator[bytes]:
-        """Raises FileNotFoundError."""
+        """Raises FileNotFoundError, also for what is in quarantine: nothing serves or reads that."""
+        if self.infection:
+            raise FileNotFoundError(self.key)
         length = self.size - start if length is None else length
         return storage().read(self.key, start=start, length=length, chunk_bytes=chunk_bytes)
 

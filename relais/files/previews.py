@@ -19,7 +19,7 @@ MAX_DETAILS_BYTES = 64 * 1024
 
 def make_preview(stored: StoredFile, *, at: datetime) -> None:
     """Idempotent; a file that cannot be read gets an empty preview. Raises OSError, and what the storage raises."""
-    if stored.previewed_at:
+    if stored.previewed_at or stored.infection:
         return
     with temporary_file() as source, temporary_file() as result:
         for chunk in stored.read():

@@ -12,7 +12,7 @@ from relais.action_errors import InvalidField, NotAllowed
 from relais.conversations.models import Media
 from relais.files import file_tokens
 from relais.files.errors import FileRefused
-from relais.files.models import StoredFile, delete_unreferenced, store_file
+from relais.files.models import StoredFile, delete_unreferenced, quarantine, store_file
 from relais.files.tests import samples
 from relais.files.uploads import OutgoingFile
 from relais.quick_replies.csv_files import import_replies, plan_import, write_csv
@@ -270,6 +270,12 @@ class TestPages:
         assert ('filename="devis.pdf"' in read["Content-Disposition"], b"".join(read)) == (True, samples.PDF)
         assert browser_of(koffi).get(document["url"]).status_code == 404
         assert Browser().get(document["url"]).status_code == 302
+
+    def test_a_file_in_quarantine_is_not_shown(self, page, reply):
+        [document, picture] = files_of(page)
+        quarantine(reply.files.get(filename="devis.pdf").file, "Eicar")
+        assert page.get(document["url"]).status_code == 404
+        assert b"".join(page.get(picture["url"])) == JPEG
 
 
 class TestCsv:
