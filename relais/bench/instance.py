@@ -7,6 +7,8 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +23,7 @@ from relais.ops.database import dsn
 from relais.ops.errors import OperationError
 from relais.ops.port import free_port
 from relais.ops.process import dies_with_parent
+from relais.ops.restart_backoff import EXIT_WINDOW_SECONDS, is_crash_loop, recent_exits
 
 START_TIMEOUT_SECONDS = 60.0
 PASSWORD = "un bon mot de passe"  # noqa: S105
@@ -64,6 +67,7 @@ class RelaisInstance:
         self.url = f"http://localhost:{port}"
         self.environment = environment_for(folder) | {"RELAIS_PORT": str(port)} | environment
         self.output = folder.with_suffix(".out")
+        self.kills: defaultdict[str, list[float]] = defaultdict(list)
 
     def start(self) -> None:
         with self.output.open("ab") as output:
@@ -129,6 +133,15 @@ class RelaisInstance:
         os.kill(killed_pid, signal.SIGKILL)
         wait_for(
             lambda: self.child_pid(name) != killed_pid, START_TIMEOUT_SECONDS, f"{name} to be started again"
+        )
+        self.kills[name].append(time.monotonic())
+
+    def wait_until_killable(self, name: str) -> None:
+        """Return when one more exit of it is not yet the crash loop at which the supervisor stops everything."""
+        wait_for(
+            lambda: not is_crash_loop(len(recent_exits(self.kills[name], time.monotonic())) + 1),
+            EXIT_WINDOW_SECONDS + 1,
+            f"the supervisor to forget an exit of {name}",
         )
 
     def query(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:

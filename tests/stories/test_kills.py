@@ -35,6 +35,12 @@ def desk_and_double(tmp_path_factory):
         yield desk, double, desk.create_agent("awa@example.com", "Awa Diop")
 
 
+@pytest.fixture(autouse=True)
+def killable(desk_and_double):
+    desk, _double, _awa = desk_and_double
+    desk.wait_until_killable("jobs")
+
+
 @pytest.fixture
 def held(desk_and_double):
     """A new client's conversation held by Awa, with its first text delivered."""
