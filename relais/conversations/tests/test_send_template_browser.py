@@ -43,8 +43,6 @@ def test_it_is_found_filled_previewed_and_sent_and_a_colleague_reads_it(
         search = dialog.get_by_role("searchbox", name="Nom ou texte")
         expect(search).to_be_focused()
         expect(dialog.locator("li")).to_have_count(2)
-        expect(page.locator("script[src*=template_dialog]")).to_have_count(1)
-        page.wait_for_load_state("networkidle")
         search.press_sequentially("PRÊTE")
         expect(dialog.locator("li:visible")).to_have_count(1)
         search.press("ArrowDown")
@@ -64,11 +62,15 @@ def test_it_is_found_filled_previewed_and_sent_and_a_colleague_reads_it(
     run_story(story)
 
 
-def test_with_a_closed_window_it_is_the_only_thing_offered(run_story, awa, chat, held_by_awa):
+@pytest.fixture
+def closed_window(held_by_awa):
     Conversation.objects.filter(pk=held_by_awa.pk).update(
         last_inbound_at=timezone.now() - timedelta(hours=25)
     )
 
+
+@pytest.mark.usefixtures("closed_window")
+def test_with_a_closed_window_it_is_the_only_thing_offered(run_story, awa, chat):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(awa, chat)
         expect_live(page)
@@ -77,12 +79,32 @@ def test_with_a_closed_window_it_is_the_only_thing_offered(run_story, awa, chat,
         expect(composer).to_contain_text("Envoyez un modèle approuvé")
         composer.get_by_role("button", name="Envoyer un modèle").click()
         dialog = page.get_by_role("dialog")
-        expect(page.locator("script[src*=template_dialog]")).to_have_count(1)
-        page.wait_for_load_state("networkidle")
         dialog.get_by_role("link", name="rappel").click()
         expect(dialog.get_by_role("list", name="Boutons")).to_contain_text("Je viens")
         dialog.get_by_role("button", name="Envoyer le modèle").click()
         expect(page.locator(".message").last).to_contain_text("Rendez-vous demain ?")
         expect(page.locator(".message").last.get_by_role("list", name="Boutons")).to_contain_text("Je viens")
+
+    run_story(story)
+
+
+@pytest.mark.usefixtures("closed_window")
+def test_what_is_typed_on_a_slow_line_is_searched_and_is_no_key_of_the_page(run_story, awa, chat):
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat)
+        expect_live(page)
+        held_back = []
+        page.route("**/template_dialog*", lambda route: held_back.append(route))
+        page.locator("[data-thread]").focus()
+        with page.expect_request("**/template_dialog*"):
+            page.keyboard.press("w")
+        page.keyboard.type("pt")  # the keys of snoozing and of tags
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        held_back.pop().continue_()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_have_count(1)
+        expect(dialog.get_by_role("searchbox", name="Nom ou texte")).to_be_focused()
+        page.keyboard.type("prête")
+        expect(dialog.locator("li:visible")).to_have_count(1)
 
     run_story(story)

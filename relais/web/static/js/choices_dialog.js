@@ -5,14 +5,11 @@ import { insertFragment } from "./insert_fragment.js";
 import { errorText, post } from "./post.js";
 
 const DIALOG = "dialog[data-choices-dialog]";
-const prepared = new WeakSet();
 const form = () => document.querySelector(`${DIALOG} form`);
 const rowFields = () => form().querySelector("[data-choice-fields]");
 const composerText = () => document.getElementById("message");
 
-function prepare(dialog) {
-  if (!dialog || prepared.has(dialog)) return;
-  prepared.add(dialog);
+function prepare() {
   fillSaved();
   form().elements.message.value ||= composerText()?.value ?? "";
   update();
@@ -92,5 +89,5 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   send(event.target);
 });
-new MutationObserver(() => prepare(document.querySelector(`${DIALOG}[open]`))).observe(document.body, { childList: true, subtree: true });
-prepare(document.querySelector(`${DIALOG}[open]`));
+document.addEventListener("relais:dialog-opened", ({ target }) => target.matches(DIALOG) && prepare());
+if (form()) prepare();

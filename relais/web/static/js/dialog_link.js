@@ -1,8 +1,9 @@
-// <a data-dialog href="…"> opens the dialog of that page over this one, and loads the module that the dialog names by
-// `data-module`. Without scripts the link leads to the page.
+// <a data-dialog href="…"> opens the dialog of that page over this one, once the module that the dialog names by
+// `data-module` is loaded: what is typed into an open dialog is never missed. The module hears of each dialog that opens by
+// relais:dialog-opened. Without scripts the link leads to the page.
+import { loadModule } from "./load_module.js";
 import { showNotice } from "./notices.js";
 
-const loadedModules = new Set();
 let isLoading = false;
 
 document.addEventListener("click", (event) => {
@@ -19,9 +20,17 @@ document.addEventListener("keydown", (event) => {
   event.target.click();
 });
 
+// What is typed meanwhile is meant for the dialog: a letter must not act as a key of the page.
+document.addEventListener("keydown", (event) => {
+  const isLetter = event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey;
+  if (!isLoading || !isLetter || event.target.matches?.("input, textarea, select")) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}, { capture: true });
+
 async function openDialog(link) {
   isLoading = true;
-  const dialog = await fetchDialog(link.href).finally(() => (isLoading = false));
+  const dialog = await loadDialog(link.href).finally(() => (isLoading = false));
   if (!dialog) return showNotice(document.getElementById("notices").dataset.offline, "error");
   // A live update may have replaced the link meanwhile; another conversation has other links.
   const isOffered = [...document.querySelectorAll("a[data-dialog]")].some(({ href }) => href === link.href);
@@ -30,7 +39,13 @@ async function openDialog(link) {
   (document.getElementById("chat-header") ?? document.body).append(dialog);
   dialog.addEventListener("close", () => dialog.remove());
   dialog.showModal();
-  loadModule(dialog.dataset.module);
+  dialog.dispatchEvent(new CustomEvent("relais:dialog-opened", { bubbles: true }));
+}
+
+async function loadDialog(url) {
+  const dialog = await fetchDialog(url);
+  if (dialog?.dataset.module) await loadModule(dialog.dataset.module).catch(() => null); // it works without, as a page does
+  return dialog;
 }
 
 async function fetchDialog(url) {
@@ -39,13 +54,6 @@ async function fetchDialog(url) {
     if (response.redirected) location.reload(); // signed out
     return new DOMParser().parseFromString(await response.text(), "text/html").querySelector("dialog");
   } catch { return null; }
-}
-
-// The module finds the open dialog by itself, and listens for later ones.
-function loadModule(src) {
-  if (!src || loadedModules.has(src)) return;
-  loadedModules.add(src);
-  document.head.append(Object.assign(document.createElement("script"), { type: "module", src }));
 }
 
 // -- parts of a dialog that are loaded when it is first opened ------------------------------------------------------

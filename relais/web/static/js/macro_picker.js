@@ -53,5 +53,3 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   show(dialog, link.href);
 });
-
-document.querySelectorAll("dialog[data-macro-dialog]").forEach(filter); // what was typed before this was loaded

@@ -132,7 +132,5 @@ document.addEventListener("click", ({ target }) => {
   const item = dialog && target.closest("[role=option]");
   if (item) toggle(dialog, item);
 });
-document.addEventListener("toggle", ({ target, newState }) => {
-  if (target.matches?.("[data-tag-picker]") && newState === "open") open(target);
-}, { capture: true });
+document.addEventListener("relais:dialog-opened", ({ target }) => target.matches("[data-tag-picker]") && open(target));
 document.querySelectorAll("[data-tag-picker][open]").forEach(open);
