@@ -2,6 +2,8 @@
 
 The database lies in a data folder that `fill` generates when it is missing, under a `relais web` of its own. The words
 are taken from the messages in it. At the end messages are inserted with and without the index, to see what it costs.
+Besides the time until the answer, the CPU time of the web server and the database is measured: on a machine busy with
+other work only that one says something about the search.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ import random
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 
 from relais.bench import sample_texts
@@ -53,8 +57,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             "agent": SignedInUser(_Desk(url), READER_EMAIL, PASSWORD),  # type: ignore[arg-type]
             "supervisor": SignedInUser(_Desk(url), SUPERVISOR_EMAIL, PASSWORD),  # type: ignore[arg-type]
         }
+        cpu = _CpuMeter(folder)
         figures["queries"] = {
-            f"{kind}, {name}": _measure_queries(url, reader, queries, options.rounds)
+            f"{kind}, {name}": _measure_queries(url, reader, queries, options.rounds, cpu)
             for kind, queries in kinds.items()
             for name, reader in readers.items()
         }
@@ -73,6 +78,7 @@ def summary_lines(figures: dict[str, Any]) -> Iterator[str]:
         )
         yield (
             f"  {kind:32} p50 {numbers['p50_ms']:7} p95 {numbers['p95_ms']:7} max {numbers['max_ms']:7}   "
+            f"CPU p50 {numbers['cpu_p50_ms']:4} p95 {numbers['cpu_p95_ms']:4}   "
             f"{numbers['hits']:5} hits on a page{partial}"
         )
     yield (
@@ -84,6 +90,24 @@ def summary_lines(figures: dict[str, Any]) -> Iterator[str]:
 class _Desk:
     def __init__(self, url: str) -> None:
         self.url = url
+
+
+class _CpuMeter:
+    """The CPU time of the web server and the database, in steps of the kernel's clock, mostly 10 ms."""
+
+    def __init__(self, folder: Path) -> None:
+        postmaster = int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
+        self.roots = (psutil.Process(), psutil.Process(postmaster))
+
+    def seconds(self) -> float:
+        total = 0.0
+        processes = {each for root in self.roots for each in root.children(recursive=True)}
+        for process in processes | set(self.roots[1:]):
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                # Those that have ended, such as parallel workers, are counted by their parent.
+                total += times.user + times.system + times.children_user + times.children_system
+        return total
 
 
 def _sizes(folder: Path) -> tuple[int, int]:
@@ -135,11 +159,14 @@ def _queries(folder: Path, events: int, draw: random.Random) -> dict[str, list[s
     }
 
 
-def _measure_queries(url: str, reader: SignedInUser, queries: list[str], rounds: int) -> dict[str, Any]:
-    times, hits, partial = [], [], 0
+def _measure_queries(
+    url: str, reader: SignedInUser, queries: list[str], rounds: int, cpu: _CpuMeter
+) -> dict[str, Any]:
+    times, cpu_times, hits, partial = [], [], [], 0
     for _ in range(rounds):
         for query in queries:
             text, _, order = query.partition("&order=")
+            cpu_before = cpu.seconds()
             begun = time.perf_counter()
             response = reader.http.get(
                 f"{url}/dashboard/search",
@@ -148,15 +175,19 @@ def _measure_queries(url: str, reader: SignedInUser, queries: list[str], rounds:
                 timeout=START_TIMEOUT_SECONDS,
             )
             times.append((time.perf_counter() - begun) * 1000)
+            cpu_times.append((cpu.seconds() - cpu_before) * 1000)
             body = response.json()
             hits.append(len(body["results"]))
             partial += body["searched_back_to"] is not None
     times.sort()
+    cpu_times.sort()
     return {
         "requests": len(times),
         "p50_ms": round(statistics.median(times), 1),
         "p95_ms": round(times[int(len(times) * 0.95)], 1),
         "max_ms": round(times[-1], 1),
+        "cpu_p50_ms": round(statistics.median(cpu_times)),
+        "cpu_p95_ms": round(cpu_times[int(len(cpu_times) * 0.95)]),
         "hits": round(statistics.mean(hits), 1),
         "partial": partial,
     }
