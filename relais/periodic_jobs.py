@@ -36,7 +36,7 @@ PERIODIC_JOBS = (
     PeriodicJob(
         "relais.notifications.tasks.warn_of_closing_windows",
         "* * * * *",
-        "tell agents whose clients' 24-hour windows close in an hour",
+        "tell agents whose unanswered clients' 24-hour windows close within an hour",
     ),
     PeriodicJob(
         "relais.conversations.tasks.end_snoozes",

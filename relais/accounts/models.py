@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models, transaction
+from django.db.models import Value
 from django.db.models.functions import Lower, Now
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -127,8 +128,8 @@ class User(AbstractBaseUser):
         db_default=DEFAULT_UNDO_SECONDS,
     )
     """How long a message or a closing of this user stays in the outbox, so that it can be undone."""
-    sorts_by_time = models.BooleanField(default=False, db_default=False)
-    """His own conversations are listed by time alone, not those first that need an answer."""
+    list_orders = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
+    """By tab of the conversation list the order that he chose, where it is not the tab's own (`list_order.py`)."""
     sound = models.CharField(
         _("son"),
         max_length=8,
@@ -184,9 +185,11 @@ class User(AbstractBaseUser):
     def is_super_admin(self) -> bool:
         return self.is_at_least(Role.SUPER_ADMIN)
 
-    def set_sorts_by_time(self, value: bool) -> None:
-        User.objects.filter(pk=self.pk).update(sorts_by_time=value)
-        self.sorts_by_time = value
+    @transaction.atomic
+    def set_list_order(self, tab: str, order: str) -> None:
+        locked = User.objects.select_for_update().get(pk=self.pk)
+        self.list_orders = {**locked.list_orders, tab: order}
+        User.objects.filter(pk=self.pk).update(list_orders=self.list_orders)
 
     @transaction.atomic
     def change_role(self, role: str) -> None:

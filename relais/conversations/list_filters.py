@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from relais.accounts.models import User
 from relais.conversations.event_types import EventType
 from relais.conversations.lifecycle import MAX_CLOSE_REASON_CHARACTERS
-from relais.conversations.list_order import BY_ACTIVITY, BY_WAIT, ListOrder, order_of_own
+from relais.conversations.list_order import BY_ACTIVITY, ListOrder, by_window, find_order
 from relais.conversations.list_search import MAX_SEARCH_CHARACTERS
 from relais.conversations.models import Conversation, ConversationEvent, ConversationTag, MessageDelivery
 from relais.conversations.querysets import ConversationQuerySet
@@ -120,8 +120,20 @@ def conversations_in_tab(tab: Tab, user: User) -> ConversationQuerySet:
     }[tab.key]()
 
 
-def order_of_tab(tab: Tab, user: User) -> ListOrder:
-    return {"mine": order_of_own(user), "pending": BY_WAIT}.get(tab.key, BY_ACTIVITY)
+def orders_of_tab(tab_key: str) -> tuple[str, ...]:
+    """The names of the orders that a user may choose for it; the first is its own."""
+    own = {"mine": ("need", "time"), "pending": ("wait",)}
+    return (*own.get(tab_key, ("time",)), "window")
+
+
+def chosen_order(tab_key: str, user: User) -> str:
+    orders = orders_of_tab(tab_key)
+    chosen = user.list_orders.get(tab_key)
+    return chosen if chosen in orders else orders[0]
+
+
+def order_of_tab(tab_key: str, user: User, *, at: datetime) -> ListOrder:
+    return find_order(chosen_order(tab_key, user), at=at)
 
 
 STATUSES: dict[str, Any] = {
@@ -150,16 +162,22 @@ class ConversationFilters:
     since: date | None = None
     until: date | None = None
     text: str = ""
+    order: str = ""
+    """`window`, of open conversations; empty: by last activity."""
     invalid_fields: list[str] = field(default_factory=list)
 
     @property
     def is_set(self) -> bool:
-        return any(
-            getattr(self, f.name) not in ("", None) for f in fields(self) if f.name != "invalid_fields"
-        )
+        others = ("invalid_fields", "order")
+        return any(getattr(self, f.name) not in ("", None) for f in fields(self) if f.name not in others)
+
+    def list_order(self, *, at: datetime) -> ListOrder:
+        return by_window(at=at) if self.order == "window" else BY_ACTIVITY
 
     def apply(self, conversations: ConversationQuerySet) -> ConversationQuerySet:
         conversations = _with_status(conversations, self.status)
+        if self.order == "window":
+            conversations = conversations.open()
         if self.agent is not None:
             conversations = conversations.filter(agent=self.agent)
         if self.tag:
@@ -186,6 +204,7 @@ def parse_filters(query: Mapping[str, str]) -> ConversationFilters:
         since=_parse_day("from", query, invalid),
         until=_parse_day("to", query, invalid),
         text=query.get("q", "").replace("\x00", "").strip()[:MAX_SEARCH_CHARACTERS],
+        order=_parse_order(query.get("order", ""), invalid),
         invalid_fields=invalid,
     )
 
@@ -236,6 +255,13 @@ def _parse_status(value: str, invalid: list[str]) -> str:
     if value:
         invalid.append("status")
     return ""
+
+
+def _parse_order(value: str, invalid: list[str]) -> str:
+    if value not in ("", "window"):
+        invalid.append("order")
+        return ""
+    return value
 
 
 def _parse_agent(value: str, invalid: list[str]) -> int | None:

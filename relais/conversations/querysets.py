@@ -11,6 +11,7 @@ from django.db.models import F, OuterRef, Q, Subquery
 
 from relais.accounts.models import User
 from relais.conversations.list_search import matches_client
+from relais.conversations.service_window import SERVICE_WINDOW
 from relais.conversations.states import ENDED_STATUSES, OPEN_STATUSES, DeliveryState, Status
 from relais.conversations.time_limits import MAX_RETRY_DELAY, UNCERTAIN_HOLD
 from relais.undo_limits import MAX_UNDO_HOLD
@@ -69,6 +70,16 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
             Q(bot_waits_until=None),
             WITH_BOT | WAITING,
         )
+
+    def with_window_closing_by(self, moment: datetime, *, at: datetime) -> ConversationQuerySet:
+        """Whose 24-hour window is open and closes until `moment`."""
+        return self.filter(
+            last_inbound_at__gt=at - SERVICE_WINDOW, last_inbound_at__lte=moment - SERVICE_WINDOW
+        )
+
+    def unanswered(self) -> ConversationQuerySet:
+        """The client wrote last, and may be answered: he has not opted out."""
+        return self.filter(unanswered_since__isnull=False, address__opted_out_at=None)
 
     def snoozed(self) -> ConversationQuerySet:
         return self.filter(snoozed_at__isnull=False)

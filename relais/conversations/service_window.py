@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SERVICE_WINDOW = timedelta(hours=24)
 """Free text is accepted this long after the client's last message."""
 CLOSING_SOON = timedelta(hours=2)
-"""A list row shows when the window closes if that is sooner than this."""
+"""Rows and the composer warn of the window's end if that is sooner than this."""
 
 
 class ServiceWindowMixin:

@@ -8,17 +8,20 @@ from typing import Any, ClassVar
 
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
-from django.db import models
-from django.db.models import Q
+from django.db import models, transaction
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext_lazy
 
 from relais.accounts.models import User
+from relais.conversations.models import Conversation
 from relais.notifications.notification_kinds import DEFAULT_CHANNELS, NotificationChannel, NotificationKind
 from relais.web.times import parse_time_zone
 
+MAX_WARNINGS_AT_ONCE = 500
+"""Further ones are told by the next run, a minute later."""
 MAX_ENDPOINT_CHARACTERS = 1_000
 """The push services' addresses have 150 to 500."""
 
@@ -93,6 +96,40 @@ class NotificationPreferences(models.Model):
     @property
     def zone(self) -> Any:
         return parse_time_zone(self.time_zone) or timezone.get_default_timezone()
+
+
+class ClosingWindowWarning(models.Model):
+    """The last 24-hour window of a conversation whose end its holder was told of: each window is told once."""
+
+    conversation = models.OneToOneField(
+        Conversation, primary_key=True, on_delete=models.CASCADE, related_name="closing_window_warning"
+    )
+    last_inbound_seq = models.IntegerField()
+    """The client's message with which the window began."""
+
+    class Meta:
+        db_table = "closing_window_warnings"
+
+    def __str__(self) -> str:
+        return f"warning of the closing window of conversation {self.conversation_id}"
+
+    @staticmethod
+    def claim(conversations: QuerySet[Conversation]) -> list[Conversation]:
+        """Those whose window was not warned of. Of two processes that ask at once, one gets each."""
+        due = conversations.exclude(closing_window_warning__last_inbound_seq=F("last_inbound_seq"))
+        with transaction.atomic():
+            locked = due.select_for_update(no_key=True, of=("self",)).order_by("pk")[:MAX_WARNINGS_AT_ONCE]
+            claimed = list(due.filter(pk__in=[each.pk for each in locked]).order_by("pk"))
+            ClosingWindowWarning.objects.bulk_create(
+                [
+                    ClosingWindowWarning(conversation=each, last_inbound_seq=each.last_inbound_seq)
+                    for each in claimed
+                ],
+                update_conflicts=True,
+                unique_fields=["conversation"],
+                update_fields=["last_inbound_seq"],
+            )
+        return claimed
 
 
 class PushSubscription(models.Model):

@@ -32,14 +32,12 @@ class Notification:
     conversation: Conversation
     event: ConversationEvent | None = None
     note: Note | None = None
-    ref: str = ""
-    """Tells two notifications about one conversation apart where neither event nor note does."""
 
     @property
     def id(self) -> str:
         """The same for each user and tab."""
         subject = self.event or self.note
-        return f"{self.kind.value}:{subject.pk if subject else f'{self.conversation.pk}:{self.ref}'}"
+        return f"{self.kind.value}:{subject.pk if subject else self.conversation.pk}"
 
     def title(self) -> str:
         return Truncator(self.conversation.client_name).chars(MAX_TITLE_CHARACTERS)
@@ -76,7 +74,7 @@ class Notification:
                 }
             case NotificationKind.WINDOW_CLOSING:
                 closes_at = row_window_closes_at(self.conversation)
-                return _("La fenêtre de 24 h se ferme : %(time)s") % {
+                return _("La fenêtre de 24 h se ferme : %(time)s. Ce client attend une réponse.") % {
                     "time": format_time(closes_at, "moment", now=at) if closes_at else ""
                 }
             case NotificationKind.FAILURE:
@@ -109,7 +107,7 @@ class Notification:
                 is_own = self.event is not None and self.event.author_id == given_to
                 return [user for user in active_holder if user.pk == given_to and not is_own]
             case NotificationKind.WINDOW_CLOSING:
-                return active_holder
+                return active_holder if self._is_unanswered() else []
             case NotificationKind.FAILURE:
                 author = self.event.author_id if self.event and self._has_failed() else None
                 return User.objects.active().filter(pk__in=[author] if author else [])
@@ -133,6 +131,16 @@ class Notification:
         ):
             return False  # he has opened it
         return user in self.recipients()
+
+    def is_too_late(self, *, at: datetime) -> bool:
+        """Jobs may run late: nobody can do anything about a window that is closed."""
+        closes_at = row_window_closes_at(self.conversation)
+        return self.kind == NotificationKind.WINDOW_CLOSING and closes_at is not None and closes_at <= at
+
+    def _is_unanswered(self) -> bool:
+        """Also while it is snoozed: a snooze hides the conversation, and the window does not wait for its end."""
+        is_last = self.event is None or self.conversation.last_inbound_seq == self.event.seq
+        return is_last and self.conversation.unanswered_since is not None
 
     def _is_unread(self) -> bool:
         return self.event is None or self.conversation.read_seq < self.event.seq

@@ -13,7 +13,7 @@ class NotificationKind(models.TextChoices):
     WAITING = "waiting", _("Un client attend un agent")
     MENTION = "mention", _("On me mentionne dans une note")
     TRANSFER = "transfer", _("On me confie une conversation")
-    WINDOW_CLOSING = "window_closing", _("La fenêtre de 24 h d'un de mes clients se ferme")
+    WINDOW_CLOSING = "window_closing", _("La fenêtre de 24 h d'un client à qui je dois répondre se ferme")
     FAILURE = "failure", _("Un de mes messages n'est pas parti")
 
 
@@ -30,6 +30,7 @@ DEFAULT_CHANNELS: Mapping[NotificationKind, frozenset[NotificationChannel]] = {
     NotificationKind.WAITING: frozenset({NotificationChannel.DESKTOP}),
     NotificationKind.MENTION: EVERY_CHANNEL,
     NotificationKind.TRANSFER: EVERY_CHANNEL,
-    NotificationKind.WINDOW_CLOSING: frozenset({NotificationChannel.DESKTOP}),
+    # No sound: it is not the client who writes.
+    NotificationKind.WINDOW_CLOSING: frozenset({NotificationChannel.DESKTOP, NotificationChannel.PUSH}),
     NotificationKind.FAILURE: EVERY_CHANNEL,
 }

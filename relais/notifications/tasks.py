@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from django.db import transaction
+from django.db.models import F, Q
 from django.utils import timezone
 from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.contrib.django import app
@@ -13,10 +15,9 @@ from procrastinate.jobs import Job
 
 from relais.accounts.models import User
 from relais.conversations.models import Conversation, ConversationEvent
-from relais.conversations.service_window import SERVICE_WINDOW
 from relais.notes.models import Note
 from relais.notifications import metrics
-from relais.notifications.models import NotificationPreferences, PushSubscription
+from relais.notifications.models import ClosingWindowWarning, NotificationPreferences, PushSubscription
 from relais.notifications.notification import Notification
 from relais.notifications.notification_kinds import NotificationKind
 from relais.notifications.send import PUSH_DELAY, push_message, send_notification, trial_message
@@ -25,7 +26,6 @@ log = logging.getLogger(__name__)
 MAX_PUSH_ATTEMPTS = 5
 WINDOW_WARNING = timedelta(hours=1)
 """How long before the 24-hour window closes its agent is told."""
-WINDOW_CHECK_INTERVAL = timedelta(minutes=1)
 
 
 @app.task(name="relais.notifications.tasks.notify", priority=1)
@@ -39,7 +39,8 @@ def notify(
     """`user_ids`: of those whom it concerns only these."""
     notification = _notice(NotificationKind(kind), conversation_id, event_id=event_id, note_id=note_id)
     recipients = [user for user in notification.recipients() if user_ids is None or user.pk in user_ids]
-    send_and_push(notification, recipients, at=timezone.now())
+    if not notification.is_too_late(at=(at := timezone.now())):
+        send_and_push(notification, recipients, at=at)
 
 
 def send_and_push(notification: Notification, users: Iterable[User], *, at: datetime) -> None:
@@ -86,7 +87,9 @@ def push(
         return
     notification = _notice(NotificationKind(kind), conversation_id, event_id=event_id, note_id=note_id)
     own = NotificationPreferences.of(subscription.user)
-    if own.is_silent(at=at) or not notification.still_concerns(subscription.user):
+    if own.is_silent(at=at) or notification.is_too_late(at=at):
+        return
+    if not notification.still_concerns(subscription.user):
         return
     message = push_message(notification, subscription.user, own, at=at)
     _send(context, subscription, message, topic=f"conversation-{conversation_id}", at=at)
@@ -135,12 +138,15 @@ def _send(
     name="relais.notifications.tasks.warn_of_closing_windows", queueing_lock="closing_windows", priority=1
 )
 def warn_of_closing_windows(timestamp: int) -> None:
-    """Each run looks at one minute, so that each window is warned of once."""
+    """Tell each window once; what was due while no job ran is told late, as long as the window is open."""
     at = datetime.fromtimestamp(timestamp, UTC)
-    last_inbound = at + WINDOW_WARNING - SERVICE_WINDOW
-    closing = Conversation.objects.held().filter(
-        last_inbound_at__gt=last_inbound - WINDOW_CHECK_INTERVAL, last_inbound_at__lte=last_inbound
-    )
-    for conversation in closing.select_related("agent", "client", "address").order_by("id"):
-        notification = Notification(NotificationKind.WINDOW_CLOSING, conversation, ref=str(timestamp))
-        send_and_push(notification, notification.recipients(), at=timezone.now())
+    closing = Conversation.objects.held().unanswered().with_window_closing_by(at + WINDOW_WARNING, at=at)
+    with transaction.atomic():
+        claimed = ClosingWindowWarning.claim(closing)
+        is_last_inbound = Q(conversation__in=claimed, seq=F("conversation__last_inbound_seq"))
+        for event in ConversationEvent.objects.filter(is_last_inbound).order_by("pk"):
+            notify.defer(
+                kind=NotificationKind.WINDOW_CLOSING.value,
+                conversation_id=event.conversation_id,
+                event_id=event.pk,
+            )

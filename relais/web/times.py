@@ -17,6 +17,8 @@ ZONE_COOKIE = "relais_time_zone"
 ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,2}", re.ASCII)
 ONE_MINUTE = timedelta(minutes=1)
 ONE_HOUR = timedelta(hours=1)
+COUNTDOWN_IN_MINUTES = timedelta(hours=2)
+"""A countdown shows whole hours until so much is left."""
 WEEKDAY_NAMED_DAYS_AGO = range(2, 7)
 
 # Of the last week, of this year (short, long), and of another year.
@@ -53,13 +55,21 @@ def format_duration(length: timedelta | float) -> str:
     return gettext("%(days)s j %(hours)s h") % {"days": days, "hours": hours}
 
 
+def format_countdown(remaining: timedelta) -> str:
+    """« 5 h », and under two hours « 1 h 10 », « 4 min »."""
+    if remaining < COUNTDOWN_IN_MINUTES:
+        return format_duration(remaining)
+    return gettext("%(hours)s h") % {"hours": remaining // ONE_HOUR}
+
+
 def format_seconds(seconds: float) -> str:
     """« 12 s », of less than a minute."""
     return gettext("%(seconds)s s") % {"seconds": max(0, int(seconds))}
 
 
 def format_time(at: datetime, format_name: str, *, now: datetime) -> str:
-    """`format_name` is one of those of `times.js`: clock, age, since, until, ago, day, moment, at."""
+    """`format_name` is one of those of `times.js`: clock, age, since, until, countdown, ago, day, moment,
+    at."""
     elapsed = now - at
     local, today = timezone.localtime(at), timezone.localdate(now)
     clock, is_today = local.strftime("%H:%M"), local.date() == today
@@ -71,6 +81,8 @@ def format_time(at: datetime, format_name: str, *, now: datetime) -> str:
         return format_duration(elapsed)
     if format_name == "until":
         return format_duration(-elapsed)
+    if format_name == "countdown":
+        return format_countdown(-elapsed)
     if format_name == "day":
         day = _format_day(local.date(), today, long=True)
         return day[:1].upper() + day[1:]

@@ -410,11 +410,12 @@ class TestList:
         def story(browsers: Browsers) -> None:
             page = browsers.open_page(awa, chat)
             expect(names_in_list(page)).to_have_text(["Fatou", "Ibrahim"])
-            page.get_by_role("button", name="Les plus récentes d'abord").click()
+            order = page.get_by_label("Ordre de la liste")
+            order.select_option("Les plus récentes d'abord")
             expect(names_in_list(page)).to_have_text(["Ibrahim", "Fatou"])
             page.reload()
             expect(names_in_list(page)).to_have_text(["Ibrahim", "Fatou"])
-            page.get_by_role("button", name="À répondre d'abord").click()
+            order.select_option("À répondre d'abord")
             expect(names_in_list(page)).to_have_text(["Fatou", "Ibrahim"])
 
         run_story(story)

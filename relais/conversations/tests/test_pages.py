@@ -275,7 +275,7 @@ def test_the_holder_has_a_composer_and_the_end_of_the_window(held_by_awa, awa):
     assert 'name="message"' in html
     assert "data-mine" in html
     assert "Avec vous" in html
-    assert 'data-time="until"' in html
+    assert 'data-time="countdown"' in html
     assert re.search(r'name="ref" value="[\w-]{10,64}"', html)
 
 

@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -39,7 +40,11 @@ MAX_ASIDE_ROWS = 150
 @require_safe
 @agent_required
 def pending(request: AgentRequest) -> HttpResponse:
-    context = _page_context(request, request.user.reachable_conversations().waiting(), list_order.BY_WAIT)
+    order = list_filters.order_of_tab("pending", request.user, at=now())
+    context = {
+        **_page_context(request, request.user.reachable_conversations().waiting(), order),
+        **_order_context(request.user, "pending"),
+    }
     return remember_tab(request, render(request, "conversations/pending.html", context), "pending")
 
 
@@ -48,8 +53,9 @@ def pending(request: AgentRequest) -> HttpResponse:
 def active(request: AgentRequest) -> HttpResponse:
     tab = list_filters.find_tab(request.GET.get("tab", "")) or list_filters.DEFAULT_TAB
     conversations = list_filters.conversations_in_tab(tab, request.user)
+    order = list_filters.order_of_tab(tab.key, request.user, at=now())
     context = {
-        **_page_context(request, conversations, list_filters.order_of_tab(tab, request.user)),
+        **_page_context(request, conversations, order),
         **_tabs_context(request.user, tab),
     }
     return remember_tab(request, render(request, "conversations/active.html", context), tab.key)
@@ -61,8 +67,9 @@ def conversations(request: AgentRequest) -> HttpResponse:
     filters = list_filters.parse_filters(request.GET.dict())
     filtered = filters.apply(request.user.reachable_conversations())
     context = {
-        **_page_context(request, filtered, list_order.BY_ACTIVITY),
+        **_page_context(request, filtered, filters.list_order(at=now())),
         "filters": filters,
+        "list_rule": "found" if filters.is_set else "all" if filters.order else "every",
         "statuses": list_filters.STATUSES,
         "agents": User.objects.all(),
         **_saved_views_context(request),
@@ -85,16 +92,16 @@ def sidebar(request: AgentRequest, pk: int) -> HttpResponse:
 @require_POST
 @agent_required
 def set_order(request: AgentRequest) -> HttpResponse:
-    """The order of « Les miennes »: `need`, or `time`."""
-    order = text_field(request, "order")
-    if order not in ("need", "time"):
+    """The order of a tab, of « Les miennes » if none is named: `need`, `time`, `wait` or `window`."""
+    order, tab = text_field(request, "order"), list_filters.find_tab(text_field(request, "tab") or "mine")
+    if tab is None or order not in list_filters.orders_of_tab(tab.key):
         return responses.refusal_response(InvalidField("order", _("Choisissez un ordre de la liste.")))
-    request.user.set_sorts_by_time(order == "time")
+    request.user.set_list_order(tab.key, order)
     if wants_json(request):
         return responses.success_response(order=order)
     page = request.headers.get("Referer", "")
     is_own = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
-    return redirect(page if is_own else f"{reverse('active')}?tab=mine")
+    return redirect(page if is_own else f"{reverse('active')}?tab={tab.key}")
 
 
 def _close_reasons(chosen: str) -> list[str]:
@@ -109,7 +116,7 @@ def _close_reasons(chosen: str) -> list[str]:
 def queues_context(user: User) -> dict[str, Any]:
     """The rows of waiting conversations and of those that `user` holds, and in which he has a draft."""
     conversations: ConversationQuerySet = user.reachable_conversations()
-    own_order = list_order.order_of_own(user)
+    own_order = list_filters.order_of_tab("mine", user, at=now())
     return {
         "waiting": _rows(conversations.waiting(), list_order.BY_WAIT),
         "mine": _rows(conversations.held_by(user).not_snoozed(), own_order),
@@ -128,7 +135,7 @@ def aside_context(request: AgentRequest, conversation: Conversation, *, before: 
         or list_filters.find_tab(request.COOKIES.get(TAB_COOKIE, ""))
         or list_filters.tab_of(conversation, request.user)
     )
-    order = list_filters.order_of_tab(tab, request.user)
+    order = list_filters.order_of_tab(tab.key, request.user, at=now())
     page = paginate(
         list_rows.with_row_data(list_filters.conversations_in_tab(tab, request.user)),
         order,
@@ -174,8 +181,14 @@ def _tabs_context(user: User, tab: Tab) -> dict[str, Any]:
         "tabs": [(each, counts[each.count]) for each in list_filters.TABS],
         "unread_count": counts["unread_mine"],
         "snoozed_count": counts["snoozed"],
-        "sorts_by_time": user.sorts_by_time,
+        **_order_context(user, tab.key),
     }
+
+
+def _order_context(user: User, tab_key: str) -> dict[str, Any]:
+    chosen = list_filters.chosen_order(tab_key, user)
+    labels = {name: list_order.ORDER_LABELS[name] for name in list_filters.orders_of_tab(tab_key)}
+    return {"order_tab": tab_key, "chosen_order": chosen, "order_labels": labels}
 
 
 def _rows(conversations: ConversationQuerySet, order: ListOrder) -> list[str]:

@@ -1,15 +1,22 @@
 """Which events are told, to whom, and in which words."""
 
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.utils import translation
+from django.db import connection
+from django.utils import timezone, translation
+from procrastinate.contrib.django.models import ProcrastinateJob
 
+from relais.clients.models import ClientAddress
 from relais.conversations.events import BOT
+from relais.conversations.models import Conversation
 from relais.conversations.service_window import SERVICE_WINDOW
 from relais.notes.models import Note
 from relais.notifications import tasks
-from relais.notifications.models import NotificationPreferences
+from relais.notifications.models import ClosingWindowWarning, NotificationPreferences
 from relais.notifications.notification import Notification, users_who_reach
 from relais.notifications.notification_kinds import NotificationKind
 from relais.notifications.tests.conftest import run_jobs
@@ -168,22 +175,114 @@ class TestFailure:
 
 
 class TestWindowClosing:
-    def test_the_holder_is_told_once_an_hour_before(self, held_by_awa, awa, koffi, frames):
+    @pytest.fixture
+    def warn(self, held_by_awa, frames, monkeypatch):
+        """Runs the periodic job, and the jobs it defers, so long before the window closes."""
         run_jobs()
         frames.clear()
         closes_at = held_by_awa.last_inbound_at + SERVICE_WINDOW
-        minute = (closes_at - tasks.WINDOW_WARNING).replace(second=0, microsecond=0)
-        for shift in range(-2, 4):
-            tasks.warn_of_closing_windows.func(int((minute + timedelta(minutes=shift)).timestamp()))
-        users, [frame] = told(frames, "window_closing")
+
+        def run(**before):
+            at = closes_at - timedelta(**before)
+            monkeypatch.setattr(tasks.timezone, "now", lambda: at)
+            tasks.warn_of_closing_windows.func(int(at.timestamp()))
+            run_jobs()
+            return told(frames, "window_closing")
+
+        return run
+
+    def test_the_holder_is_told_once_an_hour_before(self, held_by_awa, awa, koffi, warn):
+        assert warn(minutes=61) == ([], [])
+        users, [frame] = warn(minutes=59)
         assert users == [awa.pk]
         assert frame["body"].startswith("La fenêtre de 24 h se ferme")
+        last_message = held_by_awa.events.get(seq=held_by_awa.last_inbound_seq)
+        assert frame["url"] == f"/dashboard/chat/{held_by_awa.pk}#message-{last_message.pk}"
+        assert warn(minutes=58)[0] == warn(minutes=1)[0] == [awa.pk]
 
-    def test_nobody_for_what_nobody_holds(self, waiting, awa, frames):
-        at = waiting.last_inbound_at + SERVICE_WINDOW - tasks.WINDOW_WARNING
-        for shift in (0, 1):
-            tasks.warn_of_closing_windows.func(int((at + timedelta(minutes=shift)).timestamp()))
+    def test_late_when_no_job_ran_but_not_after_the_end(self, awa, warn):
+        assert warn(minutes=-1) == ([], [])
+        assert warn(minutes=5)[0] == [awa.pk]
+
+    def test_not_when_the_job_that_notifies_runs_after_the_end(self, held_by_awa, frames, clock):
+        run_jobs()
+        at = held_by_awa.last_inbound_at + SERVICE_WINDOW - timedelta(minutes=30)
+        tasks.warn_of_closing_windows.func(int(at.timestamp()))
+        assert "notify" in run_jobs()  # by now, years later
         assert told(frames, "window_closing") == ([], [])
+
+    def test_not_of_a_client_who_was_answered(self, held_by_awa, awa, warn, clock):
+        held_by_awa.send_as_agent("Bonjour", agent=awa, at=clock.now)
+        assert warn(minutes=30) == ([], [])
+
+    def test_cancelled_by_an_answer_before_it_is_told(self, held_by_awa, awa, frames, clock, monkeypatch):
+        run_jobs()
+        at = held_by_awa.last_inbound_at + SERVICE_WINDOW - timedelta(minutes=30)
+        monkeypatch.setattr(tasks.timezone, "now", lambda: at)
+        tasks.warn_of_closing_windows.func(int(at.timestamp()))
+        held_by_awa.send_as_agent("Bonjour", agent=awa, at=at)
+        run_jobs()
+        assert told(frames, "window_closing") == ([], [])
+
+    def test_again_for_the_next_window(self, awa, warn, fatou_writes, clock):
+        warn(minutes=30)
+        clock.passes(hours=23, minutes=40)
+        fatou_writes("et maintenant ?")
+        assert warn(hours=-23)[0] == [awa.pk, awa.pk]
+
+    def test_also_while_it_is_snoozed(self, held_by_awa, awa, warn, clock):
+        held_by_awa.snooze(None, by=awa, at=clock.now)
+        assert warn(minutes=30)[0] == [awa.pk]
+
+    def test_not_of_a_client_who_opted_out(self, held_by_awa, warn, clock):
+        ClientAddress.objects.update(opted_out_at=clock.now)
+        assert warn(minutes=30) == ([], [])
+
+    @pytest.mark.parametrize("is_answered", [False, True])
+    def test_by_push_unless_it_was_answered_meanwhile(
+        self, held_by_awa, awa, subscribe, browser_double, push_service, is_answered
+    ):
+        subscribe(awa)
+        run_jobs()
+        push_service.received.clear()
+        now = timezone.now()
+        Conversation.objects.update(last_inbound_at=now - SERVICE_WINDOW + timedelta(minutes=30))
+        tasks.warn_of_closing_windows.func(int(now.timestamp()))
+        [job] = ProcrastinateJob.objects.filter(task_name=tasks.notify.name)
+        tasks.notify.func(**job.args)
+        ProcrastinateJob.objects.filter(pk=job.pk).delete()
+        if is_answered:
+            held_by_awa.send_as_agent("Bonjour", agent=awa, at=now)
+        assert "push" in run_jobs()
+        events = [json.loads(browser_double.decrypt(each.body))["event"] for each in push_service.received]
+        assert events == ([] if is_answered else ["window_closing"])
+
+    def test_nobody_for_what_nobody_holds(self, waiting, frames):
+        at = waiting.last_inbound_at + SERVICE_WINDOW - timedelta(minutes=30)
+        tasks.warn_of_closing_windows.func(int(at.timestamp()))
+        assert "notify" not in run_jobs() or told(frames, "window_closing") == ([], [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_processes_tell_of_a_closing_window_once(held_by_awa, frames):
+    run_jobs()
+    at = held_by_awa.last_inbound_at + SERVICE_WINDOW - timedelta(minutes=30)
+    for _attempt in range(5):
+        ClosingWindowWarning.objects.all().delete()
+        ProcrastinateJob.objects.filter(task_name=tasks.notify.name).delete()
+        barrier = threading.Barrier(4)
+
+        def warn(barrier=barrier):
+            barrier.wait()
+            try:
+                tasks.warn_of_closing_windows.func(int(at.timestamp()))
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(4) as processes:
+            for future in [processes.submit(warn) for _ in range(4)]:
+                future.result()
+        assert ProcrastinateJob.objects.filter(task_name=tasks.notify.name).count() == 1
 
 
 class TestMention:

@@ -2,10 +2,10 @@
 // whose text is kept. Requested again when an event that changed them arrives.
 import { initComposer } from "./composer.js";
 import { chatElement } from "./open_conversation.js";
-import { WINDOW_WARNING_MS } from "./service_window.js";
+import { readServerTime } from "./server_clock.js";
+import { windowState } from "./service_window.js";
 
 const STATE_CHANGING_EVENT = /\bline--(agent_|conversation_|flow_|timeout|menu_choice|free_input|note|tags_|snooze|error)/;
-const WINDOW_CHECK_INTERVAL_MS = 15_000;
 const $ = (id) => document.getElementById(id);
 
 let request;
@@ -18,6 +18,7 @@ export async function refreshHeader() {
   const response = await fetch(chat.dataset.headerUrl, { headers: { "X-Requested-With": "fetch" }, signal }).catch(() => null);
   const html = await response?.text().catch(() => "");
   if (!html || signal.aborted || waitForDialog()) return;
+  readServerTime(response);
   const page = new DOMParser().parseFromString(html, "text/html");
   const header = page.getElementById("chat-header");
   if (!header) return response.status < 500 && location.reload(); // signed out, or no permission any more
@@ -69,9 +70,9 @@ const additions = new MutationObserver((changes) => {
 function checkWindow() {
   const form = chatElement().querySelector("[data-composer]");
   if (!form) return;
-  const remainingMs = Date.parse(form.dataset.closes) - Date.now();
-  form.querySelector(".composer__window").classList.toggle("is-closing-soon", remainingMs < WINDOW_WARNING_MS);
-  if (remainingMs < 0) refreshHeader();
+  const state = windowState(form.dataset.closes);
+  form.querySelector(".composer__window").classList.toggle("is-closing-soon", state === "soon");
+  if (state === "closed") refreshHeader();
 }
 
 document.addEventListener("relais:conversation-left", () => {
@@ -82,4 +83,4 @@ document.addEventListener("relais:conversation-opened", () => {
   additions.observe($("thread"), { childList: true });
   checkWindow();
 });
-setInterval(checkWindow, WINDOW_CHECK_INTERVAL_MS);
+document.addEventListener("relais:clock-ticked", checkWindow);

@@ -1,8 +1,8 @@
 // Conversation lists that update themselves: a row is added, removed or moved by the list's own membership rule.
-import { belongsTo, comesBefore, rowsOf } from "./list_rules.js";
-import { WINDOW_WARNING_MS } from "./service_window.js";
+import { belongsTo, comesBefore, isFixed, rowsOf } from "./list_rules.js";
+import { readServerTime } from "./server_clock.js";
+import { windowState } from "./service_window.js";
 
-const WINDOW_CHECK_INTERVAL_MS = 30_000;
 const STATS_RELOAD_DELAY_MS = 2_000;
 const lists = () => document.querySelectorAll("[data-list]");
 const rowIn = (list, id) => rowsOf(list).find((row) => row.dataset.conversation === String(id));
@@ -24,7 +24,7 @@ export function updateRow(id, html) {
 function updateRowInList(list, current, fresh) {
   const belongs = fresh && belongsTo(list, fresh);
   if (!fresh || belongs === false) return current?.remove();
-  if (belongs === null) return current && replaceRow(list, current, fresh);
+  if (belongs === null && (!current || isFixed(list, fresh))) return current && replaceRow(list, current, fresh);
   const next = nextOf(list, current, fresh);
   if (!current && isOnAnotherPage(list, next)) return;
   if (current && next === nextRow(current)) return replaceRow(list, current, fresh);
@@ -81,7 +81,7 @@ document.addEventListener("pointermove", ({ target, pointerType }) => {
 
 const isReading = (list) => Date.now() - pointerMovedAt < READING_MS && list.matches(":hover");
 const staysInPlace = (list, current, fresh) => current && belongsTo(list, fresh) !== false
-  && (belongsTo(list, fresh) === null || nextOf(list, current, fresh) === nextRow(current));
+  && (isFixed(list, fresh) || nextOf(list, current, fresh) === nextRow(current));
 
 function moveLater(list, current, fresh) {
   if (current) replaceRow(list, current, fresh).classList.toggle("is-leaving", belongsTo(list, fresh) === false);
@@ -124,12 +124,20 @@ document.addEventListener("relais:conversation-opened", ({ detail }) => {
   }
 });
 
-function updateWindowChips() {
-  for (const chip of document.querySelectorAll("[data-window]")) {
-    const remainingMs = Date.parse(chip.dataset.window) - Date.now();
-    chip.hidden = remainingMs <= 0 || remainingMs > WINDOW_WARNING_MS;
+// -- the countdown of the 24-hour window --------------------------------------------------------------------------------
+
+function updateWindows() {
+  for (const chip of document.querySelectorAll(".row__window:not([hidden])")) {
+    const state = windowState(chip.dataset.window);
+    chip.classList.toggle("chip--attention", state === "soon");
+    if (state === "closed") showClosed(chip.closest(".row"));
   }
-  for (const chip of document.querySelectorAll("[data-window-closed]")) chip.hidden = Date.parse(chip.dataset.windowClosed) > Date.now();
+}
+
+function showClosed(row) {
+  row.querySelector(".row__window").hidden = true;
+  row.querySelector("[data-window-closed]").hidden = false;
+  if (row.closest("[data-order=window]")) updateRow(row.dataset.conversation, row.outerHTML);
 }
 
 // -- reload after a disconnection ------------------------------------------------------------------------------------
@@ -156,6 +164,7 @@ export async function fetchPage(url, signal) {
   try {
     const response = await fetch(url, { headers: { "X-Requested-With": "fetch" }, signal });
     if (response.redirected) return location.reload(); // signed out
+    readServerTime(response);
     return response.ok ? new DOMParser().parseFromString(await response.text(), "text/html") : null;
   } catch { return null; }
 }
@@ -208,6 +217,7 @@ async function reloadStats() {
 
 document.addEventListener("relais:row", ({ detail }) => updateRow(detail.conversation, detail.html));
 document.addEventListener("relais:refresh", reloadLists);
+document.addEventListener("relais:clock-ticked", updateWindows);
 document.addEventListener("relais:counts", ({ detail }) => {
   if (!stats || shownCounts === countsOf(detail)) return;
   shownCounts = countsOf(detail);
@@ -215,5 +225,4 @@ document.addEventListener("relais:counts", ({ detail }) => {
   statsTimer = setTimeout(reloadStats, STATS_RELOAD_DELAY_MS);
 });
 lists().forEach(highlightCurrent);
-updateWindowChips();
-setInterval(updateWindowChips, WINDOW_CHECK_INTERVAL_MS);
+updateWindows();

@@ -111,6 +111,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("submit", async (event) => {
   if (!event.target.matches(".desk__list [data-list-order]")) return;
   event.preventDefault();
-  const response = await post(event.target.action, { order: event.submitter.value });
-  if (response.success) showTab("mine");
+  const fields = Object.fromEntries(new FormData(event.target));
+  const response = await post(event.target.action, fields);
+  if (response.success) showTab(fields.tab);
 });

@@ -1,5 +1,7 @@
 // Which conversations a list contains, and in which order, by the attributes of their rows. The server does the same:
 // `conversations/list_filters.py` and `list_order.py`.
+import { windowState } from "./service_window.js";
+
 const currentUser = document.body.dataset.user;
 
 const membershipRules = {
@@ -21,6 +23,11 @@ const idDifference = (a, b) => Number(a.dataset.conversation) - Number(b.dataset
 const orders = {
   activity: (a, b) => (difference(a, b, "active") || idDifference(a, b)) > 0,
   wait: (a, b) => (difference(a, b, "since") || idDifference(a, b)) < 0,
+  window(a, b) {
+    const [openA, openB] = [a, b].map((row) => "closes" in row.dataset && windowState(row.dataset.closes) !== "closed");
+    if (openA !== openB) return openA;
+    return ((openA ? difference(a, b, "closes") : difference(b, a, "active")) || idDifference(a, b)) < 0;
+  },
   need(a, b) {
     const [waitsA, waitsB] = [a, b].map((row) => !isNaN(timeOf(row, "unanswered")));
     if (waitsA !== waitsB) return waitsA;
@@ -29,5 +36,7 @@ const orders = {
 };
 
 export const belongsTo = (list, row) => membershipRules[list.dataset.list](row.dataset);
+// The result of a search stays as it was found, unless it is ordered by what a clock changes.
+export const isFixed = (list, row) => belongsTo(list, row) === null && list.dataset.order !== "window";
 export const comesBefore = (list, a, b) => orders[list.dataset.order](a, b);
 export const rowsOf = (list) => [...list.children].filter((child) => child.matches(".row"));

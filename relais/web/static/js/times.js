@@ -1,9 +1,12 @@
-// Formats <time datetime="ISO" data-time="clock|age|ago|at|day|moment|since|until"> in the reader's time zone and language,
+// Formats <time datetime="ISO" data-time="clock|age|ago|at|countdown|day|moment|since|until"> in the reader's time zone and language,
 // in the same words as web/times.py.
+import { serverNow } from "./server_clock.js";
+
 const REFRESH_INTERVAL_MS = 10_000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
+const MINUTES_FROM_MS = 2 * HOUR_MS; // as COUNTDOWN_IN_MINUTES in web/times.py
 const language = document.documentElement.lang;
 const WORDS = {
   fr: { underMinute: "< 1 min", second: "s", minute: "min", hour: "h", afterHour: "", day: "j", at: "à", on: "le" },
@@ -20,7 +23,7 @@ const fullDateTime = new Intl.DateTimeFormat(language, { dateStyle: "full", time
 const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
 
 const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate());
-const daysAgo = (date) => Math.round((midnight(new Date()) - midnight(date)) / DAY_MS);
+const daysAgo = (date) => Math.round((midnight(new Date(serverNow())) - midnight(date)) / DAY_MS);
 const capitalize = (text) => text.charAt(0).toLocaleUpperCase(language) + text.slice(1);
 const pad = (number) => String(number).padStart(2, "0");
 
@@ -32,16 +35,20 @@ export function duration(milliseconds) {
   return `${Math.floor(minutes / 1440)} ${words.day} ${Math.floor((minutes % 1440) / 60)} ${words.hour}`;
 }
 
+// Calm while there is time: whole hours, then minutes.
+const countdown = (milliseconds) => (milliseconds < MINUTES_FROM_MS ? duration(milliseconds) : `${Math.floor(milliseconds / HOUR_MS)} ${words.hour}`);
+
 const formats = {
   clock: (date) => clock.format(date),
   age(date) {
-    const elapsedMs = Date.now() - date;
+    const elapsedMs = serverNow() - date;
     return elapsedMs < MINUTE_MS ? `${Math.max(0, Math.floor(elapsedMs / 1000))} ${words.second}` : duration(elapsedMs);
   },
-  since: (date) => duration(Date.now() - date),
-  until: (date) => duration(date - Date.now()),
+  since: (date) => duration(serverNow() - date),
+  until: (date) => duration(date - serverNow()),
+  countdown: (date) => countdown(date - serverNow()),
   ago(date) {
-    const elapsedMs = Date.now() - date;
+    const elapsedMs = serverNow() - date;
     if (elapsedMs < HOUR_MS) return duration(elapsedMs);
     return daysAgo(date) === 0 ? clock.format(date) : this.dayInWords(date, weekday, dayMonth);
   },
@@ -62,7 +69,7 @@ const formats = {
     const days = daysAgo(date);
     if (days === 0 || days === 1) return relative.format(-days, "day");
     if (days > 1 && days < 7) return thisWeek.format(date);
-    return (date.getFullYear() === new Date().getFullYear() ? thisYear : dayMonthYear).format(date);
+    return (date.getFullYear() === new Date(serverNow()).getFullYear() ? thisYear : dayMonthYear).format(date);
   },
 };
 
@@ -78,9 +85,16 @@ export function fillTimes(root = document) {
   root.querySelectorAll("time[data-time]").forEach(fillTime);
 }
 
+// Others who show what changes with time do it with `relais:clock-ticked`, so that all change at once.
+function refreshTimes() {
+  if (document.hidden) return;
+  fillTimes();
+  document.dispatchEvent(new CustomEvent("relais:clock-ticked"));
+}
+
 fillTimes();
-setInterval(() => document.hidden || fillTimes(), REFRESH_INTERVAL_MS);
-document.addEventListener("visibilitychange", () => document.hidden || fillTimes());
+setInterval(refreshTimes, REFRESH_INTERVAL_MS);
+document.addEventListener("visibilitychange", refreshTimes);
 new MutationObserver((changes) => {
   for (const { addedNodes } of changes)
     for (const node of addedNodes)
