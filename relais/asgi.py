@@ -37,6 +37,7 @@ from relais.web.overloaded_response import overloaded_response
 from relais.web.too_large import too_large_response
 from relais.whatsapp.inbound.routes import HookRoutes
 from relais.whatsapp.media import twilio_fetch
+from relais.whatsapp.outbound.typing_reports import TypingReports
 
 NATIVE_THREADS = 4
 """Threads shared by all native routes; hooks have a limit of their own."""
@@ -44,7 +45,8 @@ NATIVE_THREADS = 4
 
 def make_application(*, batch_hooks: bool = True) -> Starlette:
     """A new application with its own pool and listener, so that a test can run two on one database."""
-    live, hooks = LiveEndpoint(ConversationSource()), HookRoutes(batching=batch_hooks)
+    live = LiveEndpoint(ConversationSource(), on_activity=TypingReports().on_activity)
+    hooks = HookRoutes(batching=batch_hooks)
     application = Starlette(
         routes=[
             *hooks.routes,

@@ -158,12 +158,21 @@ CLOSE_REASON_REQUIRED = SettingDefinition(
     lambda: False,
     ValueType.BOOLEAN,
 )
+TYPING_INDICATOR = SettingDefinition(
+    "typing_indicator",
+    _("Montrer au client que l'agent écrit"),
+    _(
+        "Pendant que l'agent tape, WhatsApp affiche « écrit… » chez le client et marque ses messages comme lus."
+    ),
+    lambda: False,
+    ValueType.BOOLEAN,
+)
 SETTINGS_SECTIONS = (
     SettingsSection(
         _("Marque et textes"), (BRAND, TAKE_OVER_TEXT, CLOSE_TEXT, WAITING_TEXT, INACTIVITY_HOURS)
     ),
     SettingsSection(_("Le bot"), (BUFFER_EARLY_REPLIES, FLOW_HOSTS)),
-    SettingsSection(_("Envoi des messages"), (SEND_RATE,)),
+    SettingsSection(_("Envoi des messages"), (SEND_RATE, TYPING_INDICATOR)),
     SettingsSection(_("Conversations"), (CLOSE_REASONS, CLOSE_REASON_REQUIRED, NEW_TAGS_BY_SUPERVISORS)),
 )
 EDITABLE_SETTINGS = tuple(definition for section in SETTINGS_SECTIONS for definition in section.definitions)

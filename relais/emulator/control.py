@@ -152,6 +152,7 @@ async def changes(double: TwilioDouble, request: Request) -> Any:
         "boot": double.changes.boot,
         "last": double.changes.last,
         "messages": [each.as_phone_json() for each in messages if not addresses or each.client in addresses],
+        "typing": double.typing_seconds(),
     }
 
 

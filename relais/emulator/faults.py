@@ -20,6 +20,7 @@ FAULTS_BY_OPERATION = {
     "account": _HTTP_FAULTS,
     "senders": _HTTP_FAULTS,
     "content": _HTTP_FAULTS,
+    "typing": (*_HTTP_FAULTS, "reject"),
     "create_content": (*_HTTP_FAULTS, "late_answer", "5xx_accepted", "reject"),
     "status": ("late", "shuffled", "twice", "never"),
     "inbound": ("latency", "redelivery", "never"),

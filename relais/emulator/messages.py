@@ -50,6 +50,8 @@ class Message:
     """Its place in the order of delivery to the desk; 0 while it waits, and if it is never delivered."""
     handed_over: bool | None = None
     """None while the desk is being called; then whether it accepted the message."""
+    is_read: bool = False
+    """The company has read it: with Twilio only a typing indicator says so."""
 
     @property
     def to(self) -> str:
@@ -137,6 +139,8 @@ class Message:
         }
 
     def _state(self) -> str:
+        if self.is_read:
+            return "read"
         return {None: "accepted", True: "delivered", False: "failed"}[self.handed_over]
 
     def _template(self) -> str:

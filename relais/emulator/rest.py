@@ -112,6 +112,23 @@ async def fetch_message(double: TwilioDouble, request: Request) -> Response:
     return JSONResponse(message.as_rest())
 
 
+@operation("typing")
+async def show_typing(double: TwilioDouble, request: Request) -> Response:
+    form = parse_qs((await request.body()).decode())
+    message = double.messages.get(form.get("messageId", [""])[0])
+    match_fields = {} if message is None else _match_fields(message)
+    if aborted := await inject_fault(double, request, "typing", match_fields):
+        return aborted
+    if rule := double.faults.trigger("typing", ["reject"], **match_fields):
+        raise ApiError(int(rule.status or 400), rule.code, "Refused")
+    if form.get("channel") != ["whatsapp"]:
+        raise api_errors.invalid_parameter("channel must be 'whatsapp'.")
+    if message is None or not message.inbound:
+        raise api_errors.invalid_parameter("messageId must be a message of a WhatsApp user.")
+    double.show_typing(message)
+    return JSONResponse({"success": True})
+
+
 @operation("media")
 async def list_media(double: TwilioDouble, request: Request) -> Response:
     message = _find_message(double, request)
@@ -284,6 +301,7 @@ routes: list[BaseRoute] = [
     Route(f"{_MESSAGES}/{{sid}}/Media/{{media}}.json", media_resource, methods=["GET"]),
     Route(f"{_MESSAGES}/{{sid}}/Media/{{media}}", media_content, methods=["GET"]),
     Route("/2010-04-01/Accounts/{account}.json", fetch_account, methods=["GET"]),
+    Route("/v2/Indicators/Typing.json", show_typing, methods=["POST"]),
     Route("/v2/Channels/Senders", list_senders, methods=["GET"]),
     Route(_EXECUTIONS, list_executions, methods=["GET"]),
     Route(f"{_EXECUTIONS}/{{sid}}", fetch_execution, methods=["GET"]),

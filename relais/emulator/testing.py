@@ -162,6 +162,10 @@ class RunningDouble:
         """The company's texts on this client's phone, oldest first."""
         return [each.shown_text for each in self._messages(client) if not each.inbound and each.is_on_phone]
 
+    def sees_typing(self, client: str) -> bool:
+        """Whether this client's phone shows that the company writes."""
+        return _address(client) in self._on_loop(self.double.typing_seconds)
+
     def client_reads(self, client: str) -> None:
         sids = [each.sid for each in self._messages(client)]
         self._on_loop(lambda: self.double.mark_read(sids))
@@ -179,7 +183,7 @@ class RunningDouble:
         ]
 
     def requests(self, operation: str) -> int:
-        """Number of `create`, `list`, `fetch`, `media` or `execution` calls."""
+        """Number of `create`, `list`, `fetch`, `media`, `typing` or `execution` calls."""
         return self.double.requests.get(operation, 0)
 
     def start_execution(self, flow: str, client: str, sid: str = "") -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -29,6 +30,10 @@ MEDIA_FAILED_CODE = 63019
 VARIABLES_MISSING_CODE = 63028
 
 
+TYPING_DURATION = timedelta(seconds=25)
+"""WhatsApp hides it earlier when the company's message comes."""
+
+
 class TwilioDouble:
     """Belongs to one event loop; not thread-safe."""
 
@@ -52,6 +57,7 @@ class TwilioDouble:
         self.media = MediaStore(lambda: settings.keep_media_bytes)
         self.executions = ExecutionLog()
         self.windows = SessionWindows()
+        self.typing_until: dict[str, datetime] = {}
         self.requests.clear()
         self._delivery_count = 0
         self._unread: dict[str, StatusCallbacks] = {}
@@ -207,6 +213,8 @@ class TwilioDouble:
     def _set_status(self, message: Message, status: str, callbacks: StatusCallbacks) -> None:
         message.status = status
         message.updated_at = self.clock.now()
+        if message.is_on_phone:
+            self.hide_typing(message.client)
         self._record_change(message)
         self._run_in_background(self._send_callback(message, status, callbacks))
 
@@ -229,6 +237,23 @@ class TwilioDouble:
         self._unread[message.sid] = callbacks
         while len(self._unread) > self.settings.keep_messages:
             del self._unread[next(iter(self._unread))]
+
+    # Typing.
+
+    def show_typing(self, message: Message) -> None:
+        """The phone of this message's client shows that the company writes; its message has been read."""
+        self.typing_until[message.client] = self.clock.now() + TYPING_DURATION
+        message.is_read = True
+        self._record_change(message)
+
+    def hide_typing(self, client: str) -> None:
+        self.typing_until.pop(client, None)
+
+    def typing_seconds(self) -> dict[str, float]:
+        """For how long phones still show it, by client."""
+        now = self.clock.now()
+        self.typing_until = {client: until for client, until in self.typing_until.items() if until > now}
+        return {client: (until - now).total_seconds() for client, until in self.typing_until.items()}
 
     # Messages of clients.
 

@@ -14,6 +14,7 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 from procrastinate.jobs import Job
 
+from relais.company.company_settings import TYPING_INDICATOR, get_value
 from relais.flows import host_limiter, runner
 from relais.flows.engine import RequestResult
 from relais.flows.host_limiter import HostBusy
@@ -24,6 +25,9 @@ from relais.flows.outbound_request import OutboundRequest
 RUN_TASK = "relais.flows.tasks.run_bot"
 RUN_WITH_REQUESTS_TASK = "relais.flows.tasks.run_bot_with_requests"
 REQUEST_QUEUE = "flow_requests"
+SHOW_TYPING_TASK = "relais.whatsapp.tasks.show_typing"
+SHOW_WAITING_AFTER_SECONDS = 2
+"""Most responses come earlier."""
 MAX_WOKEN_EXECUTIONS = 500
 """How many executions one periodic job wakes at most."""
 
@@ -74,6 +78,10 @@ def run_bot(context: JobContext, conversation_id: int) -> None:
             run_bot_with_requests.configure(lock=_lock(conversation_id)).defer(
                 conversation_id=conversation_id
             )
+            if get_value(TYPING_INDICATOR):
+                show_waiting.configure(schedule_in={"seconds": SHOW_WAITING_AFTER_SECONDS}).defer(
+                    conversation_id=conversation_id
+                )
 
 
 @app.task(name=RUN_WITH_REQUESTS_TASK, queue=REQUEST_QUEUE, retry=RetryWithBackoff(), pass_context=True)
@@ -88,6 +96,16 @@ def run_bot_with_requests(context: JobContext, conversation_id: int, busy_count:
             lock=_lock(conversation_id), schedule_in={"seconds": BUSY_HOST_DELAYS_SECONDS[busy_count]}
         )
         retry.defer(conversation_id=conversation_id, busy_count=busy_count + 1)
+
+
+@app.task(name="relais.flows.tasks.show_waiting")
+def show_waiting(conversation_id: int) -> None:
+    """If the response is still awaited, the client sees that an answer is being written."""
+    if Execution.objects.filter(conversation=conversation_id, ended_at=None, pending__isnull=False).exists():
+        # By name: this room does not know WhatsApp.
+        app.configure_task(SHOW_TYPING_TASK, queue="typing").defer(
+            conversation_id=conversation_id, user_id=None, reported_at=timezone.now().isoformat()
+        )
 
 
 def _has_waiting_request_job(conversation_id: int) -> bool:

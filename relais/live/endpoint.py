@@ -25,7 +25,7 @@ from relais.live.list_presence import ListPresence
 from relais.live.list_subscriptions import ListSubscriptions
 from relais.live.notify_listener import NotifyListener
 from relais.live.pool import LimitedPool, Pool
-from relais.live.presence import Presence
+from relais.live.presence import OnActivity, Presence
 from relais.live.protocol import ConversationVersion, LiveSource, Viewer
 from relais.live.rendering import Renderer
 from relais.live.session_watch import RECHECK_INTERVAL_SECONDS, SessionWatch
@@ -61,8 +61,10 @@ class LiveEndpoint:
     listener: NotifyListener
     catch_up_pool: LimitedPool
 
-    def __init__(self, source: LiveSource) -> None:
+    def __init__(self, source: LiveSource, *, on_activity: OnActivity = lambda *_: None) -> None:
+        """`on_activity` is told what pages report of their readers (see `Presence`)."""
         self.source = source
+        self.on_activity = on_activity
         self.routes = [
             WebSocketRoute("/live", self.socket),
             Route("/live", self.poll, methods=["GET"], middleware=GZIP),
@@ -166,7 +168,11 @@ class LiveEndpoint:
         self.lists = ListSubscriptions(self.source, renderer, pool)
         self.list_presence = ListPresence(self.source, pool, lambda: self.lists.pending)
         self.presence = Presence(
-            self.lists.change_log.process, pool, self.conversations.sockets_of, self.list_presence.update
+            self.lists.change_log.process,
+            pool,
+            self.conversations.sockets_of,
+            self.list_presence.update,
+            self.on_activity,
         )
         self.session_watch = SessionWatch(self.source, pool, on_viewer_changed=self._on_viewer_changed)
         self.listener = NotifyListener(

@@ -34,6 +34,7 @@ MAX_NAME_CHARACTERS = 80
 
 Viewers: TypeAlias = tuple[tuple[int, str, str], ...]
 """Id, name and activity of each viewer."""
+OnActivity: TypeAlias = Callable[[int, int, str], None]
 
 
 @dataclass
@@ -70,9 +71,14 @@ class Presence:
         pool: Pool,
         sockets_of: Callable[[int], Iterable[LiveSocket]],
         tell_lists: Callable[[int, Mapping[int, str]], None],
+        on_activity: OnActivity,
     ) -> None:
-        """`sockets_of` gives the open sockets of a conversation in this process; `tell_lists` takes its viewers."""
+        """`sockets_of` gives the open sockets of a conversation in this process; `tell_lists` takes its viewers.
+
+        `on_activity` is called for each report, repeated ones included: viewer, conversation and activity.
+        """
         self.tell_lists = tell_lists
+        self.on_activity = on_activity
         self.process = process
         self.pool = pool
         self.sockets_of = sockets_of
@@ -105,6 +111,8 @@ class Presence:
         if activity is None:
             return
         state.reported_at = now
+        if activity:
+            self.on_activity(socket.viewer.id, state.conversation, activity)
         if activity != state.activity:
             state.activity = activity
             self._mark_changed(state.conversation)

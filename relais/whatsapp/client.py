@@ -256,6 +256,12 @@ def find_content(name: str) -> str:
     return ""
 
 
+def show_typing(sid: str) -> None:
+    """Show « writes… » to the client who sent this message, and mark it as read. Raises as `send_message`."""
+    with classify_errors():
+        twilio().messaging.v2.typing_indicator.create(channel="whatsapp", message_id=sid)
+
+
 def fetch_message(sid: str) -> TwilioMessage | None:
     """None when Twilio has no such message. Raises RetryLater or OutcomeUnknown."""
     try:

@@ -63,6 +63,12 @@ SENDS = Counter(
 )
 SEND_SECONDS = Histogram("relais_send_seconds", "Duration of those calls.", buckets=SEND_BUCKETS_SECONDS)
 
+TYPING_INDICATORS = Counter(
+    "relais_typing_indicators",
+    "Calls to Twilio that show a client that somebody writes, by outcome.",
+    ["outcome"],
+)
+
 # The standard names. The old ones (above) stay for one release.
 MetricAlias("relais_webhook_requests", HOOKS)
 MetricAlias("relais_webhook_rejections", HOOK_REFUSALS)
@@ -91,6 +97,11 @@ def record_send(outcome: str, code: int | None, seconds: float) -> None:
     """`outcome`: accepted, refused (by Twilio), later (retried, since it was not sent) or unknown."""
     SENDS.labels(outcome, str(code or "")).inc()
     SEND_SECONDS.observe(seconds)
+
+
+def count_typing_indicator(outcome: str) -> None:
+    """`outcome`: shown or failed."""
+    TYPING_INDICATORS.labels(outcome).inc()
 
 
 # Cached: looking up the labels costs more than counting.

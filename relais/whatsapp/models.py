@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from relais.conversations.models import Conversation
+
 if TYPE_CHECKING:
     from django_stubs_ext.db.models import TypedModelMeta
 else:
@@ -142,3 +144,26 @@ class ChoiceContent(models.Model):
 
     def __str__(self) -> str:
         return self.content_sid
+
+
+class TypingIndicator(models.Model):
+    """When the client of a conversation was last shown that somebody writes."""
+
+    conversation = models.OneToOneField(
+        Conversation, primary_key=True, on_delete=models.CASCADE, related_name="typing_indicator"
+    )
+    shown_at = models.DateTimeField()
+
+    class Meta(TypedModelMeta):
+        db_table = "typing_indicators"
+
+    def __str__(self) -> str:
+        return f"typing indicator of conversation {self.conversation_id}"
+
+    @classmethod
+    def claim(cls, conversation: Conversation, *, at: datetime, interval: timedelta) -> bool:
+        """Whether it is due. Of several that ask at once, one may show it. A clock that was set back blocks nothing."""
+        is_due = Q(shown_at__lte=at - interval) | Q(shown_at__gt=at + interval)
+        if cls.objects.filter(is_due, conversation=conversation).update(shown_at=at):
+            return True
+        return cls.objects.get_or_create(conversation=conversation, defaults={"shown_at": at})[1]

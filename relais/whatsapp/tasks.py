@@ -4,7 +4,7 @@ The functions are imported late: procrastinate loads this module in every proces
 """
 
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 from procrastinate import JobContext, RetryStrategy
@@ -39,6 +39,16 @@ def look_up_message(sid: str) -> None:
     from relais.whatsapp.reconcile import studio_messages
 
     studio_messages.record(sid, at=timezone.now())
+
+
+# In a queue of its own: slow responses of Twilio take no slot from the bot. Not retried: it would come too late.
+@app.task(name="relais.whatsapp.tasks.show_typing", queue="typing")
+def show_typing(conversation_id: int, user_id: int | None, reported_at: str) -> None:
+    from relais.whatsapp.outbound import typing_indicator
+
+    typing_indicator.show_typing(
+        conversation_id, user_id, reported_at=datetime.fromisoformat(reported_at), at=timezone.now()
+    )
 
 
 @app.task(name="relais.whatsapp.tasks.look_at_log", queueing_lock="look_at_log", priority=1)

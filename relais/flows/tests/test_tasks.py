@@ -67,6 +67,30 @@ def waiting_requests():
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("is_on", [False, True])
+def test_the_client_is_shown_that_a_response_takes_long(fatou_writes, clock, limiter, monkeypatch, is_on):
+    company_settings.set_value(company_settings.TYPING_INDICATOR, is_on)
+    published(flow_with_request("https://crm.example"), clock)
+    conversation = fatou_writes("bonjour")
+    tasks.run_bot(attempt(0), conversation.pk)
+    show_waiting = ProcrastinateJob.objects.filter(task_name=tasks.show_waiting.name)
+    assert show_waiting.count() == int(is_on)
+    if not is_on:
+        return
+    [job] = show_waiting
+    assert job.scheduled_at > clock.now
+    tasks.show_waiting.func(**job.args)
+    typing = ProcrastinateJob.objects.filter(task_name=tasks.SHOW_TYPING_TASK)
+    [shown] = typing
+    assert (shown.queue_name, shown.args["user_id"]) == ("typing", None)
+    assert shown.args["conversation_id"] == conversation.pk
+    monkeypatch.setattr(http_client, "fetch", lambda request: engine.RequestResult(request.ref, status=200))
+    tasks.run_bot_with_requests(attempt(0), conversation.pk)
+    tasks.show_waiting.func(**job.args)
+    assert typing.count() == 1  # the response has come
+
+
+@pytest.mark.django_db
 def test_a_bot_with_a_request_continues_in_a_request_job(fatou_writes, clock, limiter, monkeypatch):
     published(flow_with_request("https://crm.example"), clock)
     conversation = fatou_writes("bonjour")

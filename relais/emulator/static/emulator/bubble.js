@@ -83,7 +83,10 @@ function clock(at) {
 
 function ticks(message) {
   if (!message.mine) return [];
-  const [name, meaning] = message.state === "delivered" ? ["check-check", translate("Remis")] : ["check", translate("Envoyé")];
+  const [name, meaning] = {
+    read: ["check-check", translate("Lu")],
+    delivered: ["check-check", translate("Remis")],
+  }[message.state] ?? ["check", translate("Envoyé")];
   const mark = icon(name);
   mark.setAttribute("data-tick", message.state);
   return [mark, element("span", "unseen", meaning)];

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 
 const RETRY_PAUSES_MS = [500, 1000, 2000, 4000];
 
-export async function pollChanges({ onMessages, onDoubleRestarted, onNetwork }) {
+export async function pollChanges({ onMessages, onTyping, onDoubleRestarted, onNetwork }) {
   let boot = "";
   let since = 0;
   for (let failures = 0; ; ) {
@@ -17,6 +17,7 @@ export async function pollChanges({ onMessages, onDoubleRestarted, onNetwork }) 
       failures = 0;
       onNetwork(true);
       onMessages(changes.messages);
+      onTyping(changes.typing);
     } catch {
       onNetwork(false);
       await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSES_MS[Math.min(failures++, RETRY_PAUSES_MS.length - 1)]));

@@ -104,6 +104,10 @@ function receive(messages) {
   if (updated.size) draw();
 }
 
+function showTyping(secondsByClient) {
+  phones.forEach((phone, address) => phone.showTyping(secondsByClient[address] ?? 0));
+}
+
 async function loadState() {
   const state = await get("state");
   company = state.company;
@@ -138,7 +142,7 @@ async function start() {
   });
   addEventListener("resize", layOut);
   document.addEventListener("visibilitychange", draw);
-  await pollChanges({ onMessages: receive, onDoubleRestarted: loadState, onNetwork });
+  await pollChanges({ onMessages: receive, onTyping: showTyping, onDoubleRestarted: loadState, onNetwork });
 }
 
 start();

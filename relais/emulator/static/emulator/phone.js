@@ -64,6 +64,15 @@ export class Phone {
     if (!current || current.change <= message.change) this.thread.add(message);
   }
 
+  // The company writes: shown in place of its number, for so many seconds unless its message comes first.
+  showTyping(seconds) {
+    const line = this.element.querySelector(".contact .typing");
+    clearTimeout(this.typingTimer);
+    line.hidden = !seconds;
+    line.nextElementSibling.hidden = Boolean(seconds);
+    if (seconds) this.typingTimer = setTimeout(() => this.showTyping(0), seconds * 1000);
+  }
+
   get isVisible() {
     return this.element.isConnected && document.visibilityState === "visible";
   }
