@@ -26,7 +26,7 @@ def wrong_type(name: str) -> FileRefused:
     return FileRefused(
         "media_type",
         _(
-            "« %(name)s » n'est pas parti : WhatsApp prend des %(types)s. "
+            "« %(name)s » n'est pas accepté : WhatsApp prend des %(types)s. "
             "Convertissez ce fichier, par exemple en PDF, puis réessayez."
         )
         % {"name": shown_name(name), "types": channel_types.accepted_sentence()},
@@ -36,7 +36,7 @@ def wrong_type(name: str) -> FileRefused:
 def unreadable_picture(name: str) -> FileRefused:
     return FileRefused(
         "media_type",
-        _("« %(name)s » n'est pas parti : cette photo ne se lit pas. Prenez-la de nouveau, puis réessayez.")
+        _("« %(name)s » n'est pas accepté : cette photo ne se lit pas. Prenez-la de nouveau, puis réessayez.")
         % {"name": shown_name(name)},
     )
 
@@ -45,7 +45,7 @@ def unplayable_video(name: str) -> FileRefused:
     return FileRefused(
         "media_type",
         _(
-            "« %(name)s » n'est pas parti : WhatsApp lit les vidéos en H.264 avec un son AAC, et celle-ci est dans "
+            "« %(name)s » n'est pas accepté : WhatsApp lit les vidéos en H.264 avec un son AAC, et celle-ci est dans "
             "un autre format, souvent HEVC (H.265). Convertissez-la en MP4 H.264, ou réglez l'appareil photo sur "
             "« Le plus compatible » et filmez de nouveau."
         )
@@ -56,7 +56,7 @@ def unplayable_video(name: str) -> FileRefused:
 def unreadable_recording(name: str) -> FileRefused:
     return FileRefused(
         "media_type",
-        _("« %(name)s » n'est pas parti : cet enregistrement ne se lit pas. Enregistrez-le de nouveau.")
+        _("« %(name)s » n'est pas accepté : cet enregistrement ne se lit pas. Enregistrez-le de nouveau.")
         % {"name": shown_name(name)},
     )
 
@@ -65,7 +65,7 @@ def too_large(name: str, max_bytes: int) -> FileRefused:
     return FileRefused(
         "media_too_large",
         _(
-            "« %(name)s » n'est pas parti : il dépasse %(limit)s, la limite de WhatsApp. "
+            "« %(name)s » n'est pas accepté : il dépasse %(limit)s, la limite de WhatsApp. "
             "Allégez-le ou coupez-le, puis réessayez."
         )
         % {"name": shown_name(name), "limit": filesizeformat(max_bytes)},
@@ -76,7 +76,7 @@ def too_many_pixels(name: str, megapixels: int) -> FileRefused:
     return FileRefused(
         "media_too_large",
         _(
-            "« %(name)s » n'est pas partie : elle dépasse %(limit)s millions de pixels. "
+            "« %(name)s » n'est pas acceptée : elle dépasse %(limit)s millions de pixels. "
             "Réduisez cette photo, puis réessayez."
         )
         % {"name": shown_name(name), "limit": megapixels},
@@ -86,7 +86,7 @@ def too_many_pixels(name: str, megapixels: int) -> FileRefused:
 def empty(name: str) -> FileRefused:
     return FileRefused(
         "media_empty",
-        _("« %(name)s » n'est pas parti : ce fichier est vide. Choisissez-le de nouveau.")
+        _("« %(name)s » n'est pas accepté : ce fichier est vide. Choisissez-le de nouveau.")
         % {"name": shown_name(name)},
     )
 
@@ -94,7 +94,7 @@ def empty(name: str) -> FileRefused:
 def too_many_files() -> FileRefused:
     return FileRefused(
         "too_many_files",
-        _("%(most)s fichiers au plus par envoi : rien n'est parti. Envoyez-les en plusieurs fois.")
+        _("%(most)s fichiers au plus par envoi. Envoyez-les en plusieurs fois.")
         % {"most": MAX_FILES_PER_SEND},
     )
 

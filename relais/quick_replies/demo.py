@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from relais.choices import parse_choices
 from relais.quick_replies.models import QuickReply, clean_fields
 from relais.quick_replies.scopes import Scope
 from relais.typography import typeset
@@ -15,8 +16,7 @@ DEMO_REPLIES = (
     (
         "rdv",
         "Proposer un rendez-vous à l'atelier",
-        "Nous pouvons recevoir votre véhicule à l'atelier. Quel moment vous convient ?\n"
-        "1. Demain matin\n2. Demain après-midi\n3. Un autre jour",
+        "Nous pouvons recevoir votre véhicule à l'atelier. Quel moment vous convient ?",
     ),
     (
         "essai",
@@ -52,6 +52,12 @@ DEMO_REPLIES = (
     ),
 )
 
+DEMO_CHOICES = {
+    "rdv": parse_choices(
+        "buttons", [{"title": title} for title in ("Demain matin", "Demain après-midi", "Un autre jour")]
+    )
+}
+
 
 @transaction.atomic
 def create_demo_replies(*, at: datetime) -> None:
@@ -59,5 +65,6 @@ def create_demo_replies(*, at: datetime) -> None:
     if QuickReply.objects.exists():
         return
     for shortcut, title, text in DEMO_REPLIES:
-        fields = clean_fields(shortcut=shortcut, title=title, text=typeset(text))
+        choices = DEMO_CHOICES.get(shortcut)
+        fields = clean_fields(shortcut=shortcut, title=title, text=typeset(text), choices=choices)
         QuickReply.objects.create(scope=Scope.ALL, **fields, changed_at=at)

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
@@ -119,6 +120,22 @@ def test_the_lists_and_conversations_of_an_agent(run_story, theme, awa, chats):
 
     def story(browsers: Browsers) -> None:
         assert_no_violation(browsers, awa, [*lists, *searches, *directory, *own, *chats.values()], theme)
+
+    run_story(story)
+
+
+def test_hits_in_two_conversations_of_a_client_have_names_of_their_own(
+    run_story, held_by_awa, awa, fatou_writes, clock
+):
+    fatou_writes("mon devis")
+    held_by_awa.close(awa, at=clock.passes(seconds=1))
+    fatou_writes("encore mon devis")
+
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, "/dashboard/search?q=devis")
+        expect(page.get_by_role("region")).to_have_count(2)
+        rule = {"type": "rule", "values": ["landmark-unique"]}
+        assert Axe().run(page, options={"runOnly": rule}).response["violations"] == []
 
     run_story(story)
 

@@ -197,6 +197,94 @@ def test_two_agents_see_what_the_other_does(run_demo_story: StoryRunner) -> None
     run_demo_story(story)
 
 
+def take_over_new_client(browsers: DemoBrowsers, phone: Page, name: str, number: str) -> tuple[Page, str]:
+    """A new client writes, and an agent takes over. Returns the agent's page and the client's address."""
+    phone.get_by_role("button", name="Ajouter un client").click()
+    dialog = phone.get_by_role("dialog")
+    dialog.get_by_label("Nom").fill(name)
+    dialog.get_by_label("Numéro").fill(number)
+    dialog.get_by_role("button", name="Ajouter").click()
+    client = f"whatsapp:{number}"
+    expect(phone.locator(f'[data-phone="{client}"]')).to_be_visible()
+    awa = browsers.sign_in("agent1@relais.test", "/dashboard/active")
+    write_message(phone, client, "Bonjour")
+    awa.locator(".row", has_text=name).get_by_role("button", name="Prendre en charge").click()
+    expect(awa.get_by_role("textbox", name="Votre message")).to_be_visible()
+    expect(texts_on_phone(phone, client).last).to_have_text(TAKEN_OVER)
+    return awa, client
+
+
+def test_a_macro_reaches_the_phone_with_its_variables(
+    demo: RelaisInstance, run_demo_story: StoryRunner
+) -> None:
+    def story(browsers: DemoBrowsers) -> None:
+        phone = browsers.open_phone()
+        awa, client = take_over_new_client(browsers, phone, "Omar Tazi", "+212600112233")
+        dialog, texts = awa.locator("#macro-dialog"), texts_on_phone(phone, client)
+
+        def run_macro(words: str) -> None:
+            awa.locator("[data-thread]").focus()
+            awa.keyboard.press("m")
+            expect(dialog.get_by_role("searchbox")).to_be_focused()
+            expect(awa.locator("script[src*=macro_dialog]")).to_have_count(1)
+            awa.keyboard.type(words)
+            awa.keyboard.press("Enter")
+            expect(dialog.get_by_role("button", name="Exécuter")).to_be_focused()
+            awa.keyboard.press("Enter")
+
+        # It sends, tags, and puts the conversation to sleep until the client answers.
+        run_macro("photos")
+        expect(texts.last).to_contain_text("Pour préparer votre rendez-vous, Omar, pouvez-vous nous envoyer")
+        expect(awa.locator("#client .tag")).to_have_text(["photos attendues"])
+        expect(awa.locator(".message--agent .delivery").last).to_have_attribute("data-state", "read")
+        [[snoozed_at]] = demo.query("select snoozed_at from conversations order by id desc limit 1")
+        assert snoozed_at is not None
+        write_message(phone, client, "Les voici")
+        expect(awa.locator(".message--client .bubble__text").last).to_have_text("Les voici")
+
+        # The next one sends, tags, notes and closes: the phone shows its text, then that of the closing.
+        count = texts.count()
+        run_macro("devis")
+        expect(texts).to_have_count(count + 2)
+        expect(texts.nth(count)).to_contain_text("Bonjour Omar, votre devis est prêt")
+        expect(texts.nth(count)).to_contain_text("Mercedes-Benz")
+        expect(texts.last).to_have_text(CLOSED)
+        columns = "status, array(select name from tags t join conversation_tags c on c.tag_id = t.id"
+        [[status, tags]] = demo.query(
+            f"select {columns} where c.conversation_id = conversations.id order by name)"
+            " from conversations order by id desc limit 1"
+        )
+        assert (status, tags) == ("completed", ["devis", "photos attendues"])
+        assert "Devis envoyé" not in " ".join(texts.all_text_contents())  # the note stays inside
+
+    run_demo_story(story)
+
+
+def test_the_client_sees_that_the_agent_types(run_demo_story: StoryRunner) -> None:
+    def story(browsers: DemoBrowsers) -> None:
+        admin = browsers.sign_in("admin@relais.test", "/dashboard/settings")
+        setting = admin.get_by_label("Montrer au client que l'agent écrit")
+        expect(setting).not_to_be_checked()
+        setting.check()
+        admin.get_by_role("button", name="Enregistrer").first.click()
+        expect(admin.locator("#notices")).to_contain_text("enregistré")
+
+        phone = browsers.open_phone()
+        awa, client = take_over_new_client(browsers, phone, "Youssef Amrani", "+212600112234")
+        typing = phone.locator(f'[data-phone="{client}"] .typing')
+        expect(typing).to_be_hidden()
+        field = awa.get_by_role("textbox", name="Votre message")
+        field.press_sequentially("Bonjour Youssef", delay=30)
+        expect(typing).to_be_visible()
+        expect(phone.locator(f'[data-phone="{client}"] [data-tick=read]')).to_have_count(1)
+        expect(phone.locator(".typing:visible")).to_have_count(1)
+        field.press("Enter")
+        expect(texts_on_phone(phone, client).last).to_have_text("Bonjour Youssef")
+        expect(typing).to_be_hidden()
+
+    run_demo_story(story)
+
+
 def test_a_page_that_lost_its_connection_catches_up(
     demo: RelaisInstance, run_demo_story: StoryRunner
 ) -> None:

@@ -7,6 +7,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from relais.conversations.models import Conversation
+from tests.accessibility import THEMES, in_theme, violations
 from tests.browser import Browsers, expect_live
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("clock_starts_now")]
@@ -128,5 +129,28 @@ def test_a_row_goes_to_the_others_when_its_window_closes(run_story, awa, held_by
         expect(names_in_list(page)).to_have_text(["Fatou", "Ibrahim"])
         page.clock.fast_forward("00:00:50")
         expect(names_in_list(page)).to_have_text(["Ibrahim", "Fatou"])
+
+    run_story(story)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_every_state_of_the_window_is_legible(run_story, theme, awa, chat, held_by_awa, fatou_writes, clock):
+    set_window(held_by_awa, hours=1, minutes=10)
+    for number, remaining in enumerate((timedelta(hours=20), timedelta(minutes=3), timedelta(hours=-1))):
+        other = fatou_writes("Bonjour", address=f"whatsapp:+22507000{number:05}", name=f"Client {number}")
+        other.take_over(awa, at=clock.now)
+        set_window(other, seconds=remaining.total_seconds())
+
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chat, in_theme(theme))
+        expect_live(page)
+        expect(page.locator(".row__window.chip--attention")).to_have_count(2)
+        expect(page.locator(".composer__window.is-closing-soon")).to_be_visible()
+        problems = list(violations(page, theme, "a conversation"))
+        for path in ("/dashboard/active?tab=mine", "/dashboard/conversations?order=window"):
+            page.goto(browsers.url + path)
+            expect(page.locator("[data-order=window], [data-order=need]")).to_be_attached()
+            problems += violations(page, theme, path)
+        assert problems == []
 
     run_story(story)

@@ -224,3 +224,11 @@ def test_the_demo_begins_with_macros_and_keeps_what_a_visitor_changed(clock, mar
     Macro.objects.exclude(shortcut="devis").delete()
     create_demo_macros(at=clock.now)
     assert Macro.objects.count() == 1
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_the_page_names_the_key_only_to_who_uses_single_keys(awa_browser, awa, is_on):
+    type(awa).objects.filter(pk=awa.pk).update(single_keys=is_on)
+    html = awa_browser.get(PATH).text
+    assert ("<kbd>M</kbd>" in html) is is_on
+    assert ("le bouton <strong>Macros</strong>" in html) is not is_on
