@@ -70,7 +70,11 @@ def _fetch(
     conversations: ConversationQuerySet, order: ListOrder, newest_first: bool, size: int
 ) -> list[Conversation]:
     sign = "-" if newest_first else ""
-    return list(conversations.order_by(f"{sign}{order.field}", f"{sign}pk")[: size + 1])
+    ordered = conversations.order_by(f"{sign}{order.field}", f"{sign}pk")
+    if order.expression:
+        # No index has this order: sort the conversations alone, and join what their rows show to one page of them.
+        ordered = ordered.filter(pk__in=ordered.values("pk")[: size + 1])
+    return list(ordered[: size + 1])
 
 
 def _past_cursor(
