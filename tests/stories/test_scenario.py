@@ -199,6 +199,7 @@ def test_two_agents_see_what_the_other_does(run_demo_story: StoryRunner) -> None
 
 def take_over_new_client(browsers: DemoBrowsers, phone: Page, name: str, number: str) -> tuple[Page, str]:
     """A new client writes, and an agent takes over. Returns the agent's page and the client's address."""
+    expect(phone.locator("[data-chip]").first).to_be_visible()  # the page's modules are loaded
     phone.get_by_role("button", name="Ajouter un client").click()
     dialog = phone.get_by_role("dialog")
     dialog.get_by_label("Nom").fill(name)
@@ -232,15 +233,19 @@ def test_a_macro_reaches_the_phone_with_its_variables(
             expect(dialog.get_by_role("button", name="Exécuter")).to_be_focused()
             awa.keyboard.press("Enter")
 
-        # It sends, tags, and puts the conversation to sleep until the client answers.
+        # It sends, tags, and puts the conversation to sleep until the client answers: the page goes to the list.
         run_macro("photos")
         expect(texts.last).to_contain_text("Pour préparer votre rendez-vous, Omar, pouvez-vous nous envoyer")
+        row = awa.locator(".row", has_text="Omar Tazi")
+        expect(row).to_contain_text("photos attendues")
+        expect(row).to_contain_text("en pause")
+        write_message(phone, client, "Les voici")
+        expect(row).not_to_contain_text("en pause")
+        row.get_by_role("link").first.click()
+        expect(awa.locator(".message--client .bubble__text").last).to_have_text("Les voici")
         expect(awa.locator("#client .tag")).to_have_text(["photos attendues"])
         expect(awa.locator(".message--agent .delivery").last).to_have_attribute("data-state", "read")
-        [[snoozed_at]] = demo.query("select snoozed_at from conversations order by id desc limit 1")
-        assert snoozed_at is not None
-        write_message(phone, client, "Les voici")
-        expect(awa.locator(".message--client .bubble__text").last).to_have_text("Les voici")
+        expect_live(awa)
 
         # The next one sends, tags, notes and closes: the phone shows its text, then that of the closing.
         count = texts.count()
