@@ -85,9 +85,9 @@ def test_without_scripts_a_form_sets_it(awa, wrote):
     wrote(hours=1)
     client = signed_in_client(awa)
     html = client.get("/dashboard/active?tab=all").text
-    form = re.search(r'<form class="list__order".*?</form>', html, re.S)[0]
+    form = re.search(r'<form class="list__orders".*?</form>', html, re.S)[0]
     assert 'name="tab" value="all"' in form
-    assert 'type="submit"' in form
+    assert re.findall(r'name="order" value="(\w+)"', form) == ["time", "window"]
     response = client.post("/dashboard/list-order", {"tab": "all", "order": "window"})
     assert (response.status_code, response["Location"]) == (302, "/dashboard/active?tab=all")
 

@@ -188,7 +188,12 @@ def _tabs_context(user: User, tab: Tab) -> dict[str, Any]:
 def _order_context(user: User, tab_key: str) -> dict[str, Any]:
     chosen = list_filters.chosen_order(tab_key, user)
     labels = {name: list_order.ORDER_LABELS[name] for name in list_filters.orders_of_tab(tab_key)}
-    return {"order_tab": tab_key, "chosen_order": chosen, "order_labels": labels}
+    return {
+        "order_tab": tab_key,
+        "chosen_order": chosen,
+        "chosen_order_label": labels[chosen],
+        "order_labels": labels,
+    }
 
 
 def _rows(conversations: ConversationQuerySet, order: ListOrder) -> list[str]:

@@ -111,7 +111,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("submit", async (event) => {
   if (!event.target.matches(".desk__list [data-list-order]")) return;
   event.preventDefault();
-  const fields = Object.fromEntries(new FormData(event.target));
+  const fields = Object.fromEntries(new FormData(event.target, event.submitter));
   const response = await post(event.target.action, fields);
   if (response.success) showTab(fields.tab);
 });
