@@ -1,7 +1,7 @@
 """Voice notes: the Opus sound that browsers record in WebM or MP4, put into Ogg, which WhatsApp plays as a voice note.
 
 Only the container changes, the packets stay as they are. Formats: RFC 7845 (Ogg Opus), RFC 6716 section 3.1 (packets),
-Matroska's elements, and the boxes of fragmented MP4, which is what browsers record.
+Matroska's elements, and the boxes of MP4: fragmented, as most browsers record it, or whole.
 """
 
 from __future__ import annotations
@@ -93,9 +93,10 @@ def _vint(content: bytes, at: int) -> tuple[int, int]:
     return int.from_bytes(content[at : at + length], "big") & (marker - 1), at + length
 
 
-# -- fragmented MP4 ---------------------------------------------------------------------------------------
+# -- MP4 --------------------------------------------------------------------------------------------------
 
 MP4_CONTAINERS = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl", b"traf"})
+SAMPLE_TABLES = frozenset({b"stsz", b"stsc", b"stco", b"co64"})
 SAMPLE_ENTRY_BYTES = 8 + 28
 """Of an audio sample entry, before the boxes in it."""
 HAS_DATA_OFFSET, HAS_FIRST_FLAGS = 0x1, 0x4
@@ -104,13 +105,24 @@ HAS_DURATION, HAS_SIZE, HAS_FLAGS, HAS_TIME_OFFSET = 0x100, 0x200, 0x400, 0x800
 
 def _read_mp4(content: bytes) -> OpusStream:
     head = b""
+    is_opus_track = False
     packets: list[bytes] = []
+    tables: dict[bytes, int] = {}
+    bytes_left = len(content)
     for name, start, stop in _mp4_boxes(content, 0, len(content)):
-        if name == b"moof":
-            packets += _fragment_packets(content, start, stop)
-        elif name == b"stsd":
-            head = head or _opus_head(content, start + 8 + SAMPLE_ENTRY_BYTES, stop)
-    return _checked(head, packets)
+        if name == b"stsd":
+            found = b"" if head else _opus_head(content, start + 8 + SAMPLE_ENTRY_BYTES, stop)
+            head, is_opus_track = head or found, bool(found)
+        elif name in SAMPLE_TABLES and is_opus_track:
+            tables[name] = start
+        elif name == b"moof":
+            for packet in _fragment_packets(content, start, stop):
+                # Boxes may name the same bytes again and again.
+                bytes_left -= len(packet)
+                if bytes_left < 0:
+                    raise InvalidRecording
+                packets.append(packet)
+    return _checked(head, packets or list(_table_packets(content, tables)))
 
 
 def _mp4_boxes(content: bytes, at: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
@@ -157,6 +169,48 @@ def _fragment_packets(content: bytes, start: int, stop: int) -> Iterator[bytes]:
             yield content[position : position + size]
             position += size
             sample += step
+
+
+def _table_packets(content: bytes, tables: dict[bytes, int]) -> Iterator[bytes]:
+    """Of a file that is not fragmented: the sizes of all packets, how many each chunk has, and where it is."""
+    if not {b"stsz", b"stsc"} <= tables.keys() or not {b"stco", b"co64"} & tables.keys():
+        return
+    sizes = _packet_sizes(content, tables[b"stsz"])
+    bytes_left = len(content)
+    for position, count in _chunks(content, tables):
+        for _n in range(count):
+            size = next(sizes, None)
+            if size is None or position + size > len(content):
+                return
+            bytes_left -= size
+            if bytes_left < 0:
+                raise InvalidRecording
+            yield content[position : position + size]
+            position += size
+
+
+def _packet_sizes(content: bytes, at: int) -> Iterator[int]:
+    common_size, count = struct.unpack_from(">II", content, at + 4)
+    for n in range(count):
+        yield common_size or struct.unpack_from(">I", content, at + 12 + 4 * n)[0]
+
+
+def _chunks(content: bytes, tables: dict[bytes, int]) -> Iterator[tuple[int, int]]:
+    """Where each begins, and how many packets it has. The table of counts has a row where they change."""
+    offset_format, offsets = (">Q", tables[b"co64"]) if b"co64" in tables else (">I", tables[b"stco"])
+    (chunk_count,) = struct.unpack_from(">I", content, offsets + 4)
+    (rows_left,) = struct.unpack_from(">I", content, tables[b"stsc"] + 4)
+    row, packet_count = tables[b"stsc"] + 8, 0
+    for chunk in range(1, chunk_count + 1):
+        while rows_left:
+            first_chunk, next_count = struct.unpack_from(">II", content, row)
+            if first_chunk > chunk:
+                break
+            packet_count, row, rows_left = next_count, row + 12, rows_left - 1
+        (position,) = struct.unpack_from(
+            offset_format, content, offsets + 8 + (chunk - 1) * struct.calcsize(offset_format)
+        )
+        yield position, packet_count
 
 
 # -- Ogg --------------------------------------------------------------------------------------------------

@@ -9,7 +9,9 @@ from pathlib import Path
 from PIL import Image
 
 RECORDINGS = Path(__file__).parent / "data"
-WEBM_OPUS, MP4_OPUS = ((RECORDINGS / f"voice.{extension}").read_bytes() for extension in ("webm", "mp4"))
+WEBM_OPUS, MP4_OPUS, WHOLE_MP4_OPUS = (
+    (RECORDINGS / name).read_bytes() for name in ("voice.webm", "voice.mp4", "voice-whole.mp4")
+)
 """1.3 seconds that Chromium recorded, in pieces of half a second, mono."""
 HEIC = base64.b64decode(
     "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAb5tZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAA"

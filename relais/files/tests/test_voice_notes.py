@@ -15,7 +15,11 @@ from relais.files.voice_notes import (
     convert_to_ogg,
 )
 
-RECORDINGS = [(WEBM_OPUS, samples.WEBM_OPUS), (MP4_OPUS, samples.MP4_OPUS)]
+RECORDINGS = [
+    (WEBM_OPUS, samples.WEBM_OPUS),
+    (MP4_OPUS, samples.MP4_OPUS),
+    (MP4_OPUS, samples.WHOLE_MP4_OPUS),
+]
 
 
 def converted(content_type, content):
@@ -57,7 +61,7 @@ def pages(ogg):
     return found
 
 
-@pytest.mark.parametrize(("content_type", "content"), RECORDINGS, ids=["webm", "mp4"])
+@pytest.mark.parametrize(("content_type", "content"), RECORDINGS, ids=["webm", "fragmented mp4", "whole mp4"])
 def test_the_packets_stay_as_they_are(content_type, content):
     ogg = converted(content_type, content)
     assert detect_content_type(BytesIO(ogg)) == "audio/ogg"
@@ -78,7 +82,7 @@ def test_a_long_recording_has_many_pages():
     assert sum(len(each[3]) for each in found[2:]) == 300
 
 
-@pytest.mark.parametrize(("content_type", "content"), RECORDINGS, ids=["webm", "mp4"])
+@pytest.mark.parametrize(("content_type", "content"), RECORDINGS[:2], ids=["webm", "fragmented mp4"])
 def test_a_cut_recording_gives_what_it_holds(content_type, content):
     whole, cut = (
         sum(len(packets) for *_rest, packets in pages(converted(content_type, each)))
@@ -100,3 +104,16 @@ def test_anything_else_is_no_voice_note(content_type, content):
 def test_a_huge_recording_is_not_read():
     with pytest.raises(InvalidRecording):
         converted(WEBM_OPUS, samples.WEBM_OPUS + bytes(MAX_VOICE_NOTE_BYTES))
+
+
+def test_a_small_file_cannot_name_the_same_bytes_a_thousand_times():
+    start = samples.WHOLE_MP4_OPUS.index(b"stsd") - 4
+    size = int.from_bytes(samples.WHOLE_MP4_OPUS[start : start + 4], "big")
+    tables = samples.WHOLE_MP4_OPUS[start : start + size]
+    tables += samples.box(b"stsz", struct.pack(">III", 0, 1000, 1_000_000))
+    tables += samples.box(b"stsc", struct.pack(">IIIII", 0, 1, 1, 3, 1))
+    tables += samples.box(b"stco", struct.pack(">II1000I", 0, 1000, *[0] * 1000))
+    for name in (b"stbl", b"minf", b"mdia", b"trak", b"moov"):
+        tables = samples.box(name, tables)
+    with pytest.raises(InvalidRecording):
+        converted(MP4_OPUS, tables + bytes(10_000))
