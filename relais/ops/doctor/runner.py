@@ -33,6 +33,7 @@ CHECKS: dict[str, Check] = {
     "jobs": workers.check_jobs,
     "sender": workers.check_sender,
     "message_log": workers.check_message_log,
+    "templates": workers.check_templates,
     "clock": clock.check_clock,
     "disk": disk.check_space,
     "data_folder": disk.check_permissions,

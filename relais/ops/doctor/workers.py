@@ -45,6 +45,13 @@ MAX_RECONCILIATION_AGE_SECONDS = 900
 """As `relais.whatsapp.reconcile.status.STALE_AFTER`, whose module needs Django. The log is read every minute."""
 
 
+TEMPLATE_SYNC = """
+select extract(epoch from now() - succeeded_at)::float, error <> '' from content_template_sync
+"""
+MAX_TEMPLATE_AGE_SECONDS = 3 * 3600
+"""Templates are read every hour, and after a failure every five minutes."""
+
+
 def check_jobs(context: DoctorContext) -> Iterator[CheckResult]:
     advice = f"If it comes again, read {context.log}/jobs.log."
     with context.database() as db:
@@ -134,6 +141,27 @@ def _check_reading(
         missing_text = f"{missing} missing in the part that was read" if missing else "only a part was read"
         return warning(f"{sender}: incomplete, {missing_text}; last read to its end {last}.", advice)
     return ok(f"{sender}: compared {last}, {missing} missing then.")
+
+
+def check_templates(context: DoctorContext) -> Iterator[CheckResult]:
+    """When the account's templates were read last: without them nobody writes outside the window."""
+    with context.database() as db:
+        row = db.execute(TEMPLATE_SYNC).fetchone()
+    if not context.environment.twilio_account_sid:
+        yield ok("No Twilio account: there are no templates to read.")
+        return
+    if row is None:
+        yield unverified("Never read.", "They are read as soon as Relais runs.")
+        return
+    age, has_failed = row
+    last = "They were never read" if age is None else f"Last read {_time(age)} ago"
+    advice = f"The page « Modèles » says why, and « Actualiser » tries at once; see {context.log}/jobs.log."
+    if age is None or age > MAX_TEMPLATE_AGE_SECONDS:
+        yield failed(f"{last}; new and changed templates are not known.", advice)
+    elif has_failed:
+        yield warning(f"{last}; the last attempt failed.", f"It is tried again every five minutes. {advice}")
+    else:
+        yield ok(f"{last}.")
 
 
 def _read_heartbeat(db: psycopg.Connection[Any], name: str, context: DoctorContext) -> tuple[bool, str]:

@@ -7,10 +7,12 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from relais.content_templates.models import TemplateSync
 from relais.ops.doctor import database, migrations, workers
 from relais.ops.doctor.tests.conftest import only_problem, states, with_environment
 from relais.ops.health import record_completions, record_heartbeat
 from relais.ops.job_progress import periodic_intervals
+from relais.whatsapp.content.template_sync import SYNC_INTERVAL
 from relais.whatsapp.models import LogReconciliation
 from relais.whatsapp.reconcile.status import STALE_AFTER
 from tests.cast import OUR_NUMBER
@@ -252,3 +254,37 @@ def test_a_log_that_was_never_read_is_unverified(with_database):
 
 def test_doctor_and_reconciliation_status_agree_when_a_log_is_stale():
     assert timedelta(seconds=workers.MAX_RECONCILIATION_AGE_SECONDS) == STALE_AFTER
+
+
+def test_templates_read_within_the_hour_are_ok(with_database):
+    TemplateSync.record_success(at=timezone.now() - timedelta(minutes=50))
+    [result] = workers.check_templates(with_database)
+    assert (result.state, "50 min ago" in result.sentence) == ("ok", True)
+
+
+def test_a_failed_attempt_to_read_templates_is_reported(with_database):
+    TemplateSync.record_success(at=timezone.now() - timedelta(minutes=65))
+    TemplateSync.record_failure("Twilio ne répond pas.", at=timezone.now())
+    problem = only_problem(workers.check_templates, with_database)
+    assert (problem.state, "65 min ago" in problem.sentence) == ("warning", True)
+
+
+@pytest.mark.parametrize("was_read", [True, False])
+def test_templates_that_were_not_read_for_hours_are_a_failure(with_database, was_read):
+    if was_read:
+        TemplateSync.record_success(at=timezone.now() - timedelta(hours=5))
+    TemplateSync.record_failure("Twilio ne répond pas.", at=timezone.now())
+    problem = only_problem(workers.check_templates, with_database)
+    assert (problem.state, "5 h ago" in problem.sentence) == ("failed", was_read)
+
+
+def test_templates_before_the_first_attempt_are_unverified(with_database):
+    assert states(workers.check_templates, with_database) == ["unverified"]
+
+
+def test_without_an_account_there_are_no_templates_to_read(with_database):
+    assert states(workers.check_templates, with_environment(with_database, twilio_account_sid="")) == ["ok"]
+
+
+def test_doctor_allows_some_attempts_to_read_templates():
+    assert timedelta(seconds=workers.MAX_TEMPLATE_AGE_SECONDS) > 2 * SYNC_INTERVAL
