@@ -132,6 +132,19 @@ class TestVerb:
         sent = page.post(PATH, {"phone_number": NUMBER, "content_sid": SID, "variables[1]": "Salma"})
         assert sent["Location"] == f"/dashboard/chat/{Conversation.objects.get().pk}"
 
+    def test_templates_are_searched_by_name_and_text(self, page):
+        other = {"twilio/text": {"body": "Votre véhicule est prêt."}}
+        approval = {"status": "approved", "category": "UTILITY"}
+        store_templates(
+            [TemplateRecord("HX" + "b" * 32, "vehicule_pret", "fr", other, {}, approval)], at=timezone.now()
+        )
+        for query, is_found in (("vehicule", True), ("VÉHICULE prêt", True), ("prêt inconnu", False)):
+            text = page.get(PATH, {"q": query, "phone_number": NUMBER}).content.decode()
+            assert f'value="{NUMBER}"' in text
+            assert ("HX" + "b" * 32 in text) == is_found
+            assert SID not in text
+            assert ("data-template-none hidden" in text) == is_found
+
     def test_a_wrong_number_is_said_before_the_second_step(self, page):
         response = page.get(PATH, {"phone_number": "12", "content_sid": SID})
         assert response.status_code == 422 and 'name="variables[1]"' not in response.content.decode()
@@ -174,7 +187,14 @@ def test_in_a_browser_it_is_opened_from_the_list_and_previewed(run_story, awa):
         expect_live(page)
         page.get_by_role("link", name="Nouvelle conversation").click()
         page.get_by_label("Numéro WhatsApp").fill(NUMBER)
-        page.get_by_role("radio", name="rappel").check()
+        search = page.get_by_role("searchbox", name="Nom ou texte")
+        search.fill("introuvable")
+        expect(page.get_by_role("radio")).to_have_count(0)
+        expect(page.get_by_text("Aucun modèle ne correspond.")).to_be_visible()
+        search.fill("DEMAIN")
+        search.press("Enter")
+        expect(page.get_by_role("radio", name="rappel")).to_be_focused()
+        expect(page.get_by_role("radio", name="rappel")).to_be_checked()
         page.get_by_role("button", name="Continuer").click()
         field = page.get_by_label("Variable {{1}}")
         field.fill("Salma")

@@ -25,7 +25,7 @@ from relais.conversations.views.template_form import template_form_context
 from relais.web import responses
 from relais.web.errors import wants_json
 from relais.web.not_found import get_or_404
-from relais.web.request_fields import parse_id, ref_field, text_field, text_object_field
+from relais.web.request_fields import parse_id, ref_field, search_query, text_field, text_object_field
 from relais.web.responses import AgentRequest, agent_required
 
 
@@ -84,7 +84,8 @@ def _page(request: AgentRequest, given: Any, *, refusal: ActionRefused | None = 
         except ActionRefused as error:
             template, context["refusal"] = None, error
     if template is None:
-        context["templates"] = approved
+        context["query"] = search_query(request)
+        context["templates"] = approved.matching(context["query"])
     else:
         context |= template_form_context(request, template, client)
     status = context["refusal"].http_status if context["refusal"] else 200

@@ -1,23 +1,16 @@
 // The dialog of templates: search while typing, arrows between the results, a live preview of the values, and sending
 // without leaving the page. The message appears through the socket, like every other.
 import { newRef } from "./ref.js";
+import { filterTemplates } from "./template_filter.js";
 import "./template_preview.js";
 import { errorText, post } from "./post.js";
 
-const MARKS = /\p{M}/gu;
 const dialog = () => document.querySelector("[data-template-dialog]");
-const fold = (text) => text.normalize("NFKD").replace(MARKS, "").toLowerCase();
 const choices = () => [...dialog().querySelectorAll("[data-template]")].filter((link) => link.offsetParent);
 
 function filter(query) {
-  const words = fold(query).split(/\s+/).filter(Boolean);
-  let found = 0;
-  for (const item of dialog().querySelectorAll("li:has(> [data-template])")) {
-    const text = fold(item.textContent);
-    item.hidden = !words.every((word) => text.includes(word));
-    found += !item.hidden;
-  }
-  dialog().querySelector("[data-template-none]").hidden = found > 0;
+  const found = filterTemplates(dialog().querySelectorAll("li:has(> [data-template])"), query);
+  dialog().querySelector("[data-template-none]").hidden = found.length > 0;
 }
 
 async function show(url) {
