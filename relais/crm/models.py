@@ -98,3 +98,8 @@ class ClientImportRow(models.Model):
 
     def __str__(self) -> str:
         return f"line {self.number} of import {self.of_import_id}"
+
+    @property
+    def text(self) -> str:
+        """The cells that are not empty, as they are shown beside the reason of a refusal."""
+        return " · ".join(filter(None, self.cells))

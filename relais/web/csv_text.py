@@ -32,9 +32,11 @@ def decode_text(content: bytes) -> str | None:
     encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
     for encoding in encodings:
         try:
-            return sanitize_for_postgres(content.decode(encoding))
+            text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
+        # Windows-1252 decodes nearly everything, such as a picture that was renamed.
+        return None if "\0" in text else sanitize_for_postgres(text)
     return None
 
 

@@ -96,6 +96,7 @@ def test_a_formula_is_not_computed_but_its_stored_value_read():
         b"Nom;Tel\n",
         b"\n\n;;\n",
         b"\x81\x8d\x00",
+        b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\n",
         b"PK\x03\x04 no archive",
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
         b"x" * (import_files.MAX_FILE_BYTES + 1),

@@ -207,7 +207,7 @@ def _report_context(found: ClientImport) -> dict[str, Any]:
         "import": found,
         "counts": counts,
         "processed": sum(counts.values()),
-        "refused_rows": [(row, " · ".join(filter(None, row.cells))) for row in refused[:MAX_LISTED_REFUSALS]],
+        "refused_rows": refused[:MAX_LISTED_REFUSALS],
         "hidden_count": max(0, counts["refused"] - MAX_LISTED_REFUSALS),
         "summary": _summary(counts),
     }
