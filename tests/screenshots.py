@@ -7,6 +7,7 @@ is the one in which it is about ten in the morning.
 from __future__ import annotations
 
 import io
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from relais.environment import ROOT
 from tests.browser import CHROMIUM_OPTIONS, expect_live
 
 FOLDER = ROOT / "docs" / "images"
+PHOTO = ROOT / "relais" / "demo" / "car_dashboard.jpg"
 LANGUAGES = {"fr": "fr-FR", "en": "en-GB", "ar": "ar-MA"}
 WIDE, NARROW = (1280, 800), (390, 780)
 MAX_COLORS = 160
@@ -32,11 +34,9 @@ PHONE_SCALE = 2
 
 
 def attach_files(page: Page) -> None:
-    photo = io.BytesIO()
-    Image.linear_gradient("L").convert("RGB").save(photo, "JPEG")
     page.locator("[data-files]").set_input_files(
         [
-            {"name": "Tableau de bord.jpg", "mimeType": "image/jpeg", "buffer": photo.getvalue()},
+            {"name": "Tableau de bord.jpg", "mimeType": "image/jpeg", "buffer": PHOTO.read_bytes()},
             {
                 "name": "Devis révision.pdf",
                 "mimeType": "application/pdf",
@@ -127,7 +127,7 @@ def choose_several(page: Page) -> None:
 def upload_clients(page: Page) -> None:
     """The preview of an import with a new client, a known one and a number that is refused."""
     rows = ["Nom;Téléphone;E-mail;Ville", "Sanaa Alaoui;0661234567;sanaa@example.com;Rabat"]
-    rows += ["Rachid El Idrissi;0661559022;;Casablanca", "Omar Tazi;12;omar@example.com;Fès"]
+    rows += ["Rachid El Idrissi;0661408215;;Casablanca", "Omar Tazi;12;omar@example.com;Fès"]
     file = {"name": "clients.csv", "mimeType": "text/csv", "buffer": "\n".join(rows).encode()}
     page.locator("main input[type=file]").set_input_files(files=[file])  # type: ignore[list-item]
     page.locator("main form.panel .button--primary").click()
@@ -168,15 +168,20 @@ PICTURES = (
 
 def main(languages: list[str]) -> None:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_OPTIONS)
         for language in languages:
+            # The browser's own words, such as those of a file field; they need Debian's package chromium-l10n.
+            browser = playwright.chromium.launch(
+                executable_path="/usr/bin/chromium",
+                args=CHROMIUM_OPTIONS,
+                env=os.environ | {"LANGUAGE": LANGUAGES[language].replace("-", "_")},
+            )
             # A new demo for each: what was read or typed in one language is not in the next.
             with (
                 tempfile.TemporaryDirectory(prefix="relais-screenshots-") as folder,
                 running_instance(Path(folder) / "data", RELAIS_DEMO_CONVERSATIONS="1") as desk,
             ):
                 make_pictures(browser, desk.url, language)
-        browser.close()
+            browser.close()
 
 
 def make_pictures(browser: Browser, url: str, language: str) -> None:

@@ -86,7 +86,7 @@ def _test_drive() -> Script:
         (
             9,
             client(
-                "Reprenez-vous mon ancienne Classe C ? Elle est de 2018, 84 000 km, entretenue chez vous."
+                "Reprenez-vous mon ancienne Classe C ? Elle est de 2018, 84\u202f000\u00a0km, entretenue chez vous."
             ),
         ),
     ]
@@ -113,7 +113,8 @@ def _estimate_with_draft() -> Script:
             27,
             draft(
                 AWA,
-                "Madame Delmas, le jeu de plaquettes avant est à 1 840 DH, pose comprise. L'atelier peut vous recevoir",
+                "Madame Delmas, le jeu de plaquettes avant est à 1\u202f840\u00a0DH, pose comprise. "
+                "L'atelier peut vous recevoir",
             ),
         ),
     ]

@@ -231,6 +231,18 @@ def test_the_choices_are_times_of_the_reader():
         assert parse_until("2026-03-06T10:15", at=at) == datetime(2026, 3, 6, 6, 15, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(("hour", "is_offered"), [(16, True), (17, True), (18, False), (23, False)])
+def test_the_evening_is_offered_while_it_is_an_hour_away(
+    client, held_by_awa, awa, monkeypatch, hour, is_offered
+):
+    at = datetime(2026, 3, 5, hour, tzinfo=timezone.get_current_timezone())
+    monkeypatch.setattr("relais.conversations.views.snooze.now", lambda: at)
+    client.force_login(awa)
+    page = client.get(f"/dashboard/chat/{held_by_awa.pk}/snooze").text
+    assert ('value="evening"' in page) is is_offered
+    assert 'value="one-hour"' in page and 'value="tomorrow"' in page
+
+
 def test_without_javascript_the_dialog_is_a_page(client, held_by_awa, awa):
     client.force_login(awa)
     path = f"/dashboard/chat/{held_by_awa.pk}/snooze"

@@ -65,11 +65,12 @@ def _dialog_context(conversation: Conversation) -> dict[str, Any]:
     local = timezone.localtime(at)
     return {
         "conversation": conversation,
-        # Not « ce soir » when it has passed, and not Monday when that is tomorrow.
+        # Not « ce soir » when it has passed or comes before « dans une heure », and not Monday when that is tomorrow.
         "choices": [
             (choice, label, timezone.localtime(times[choice]))
             for choice, label in CHOICES.items()
-            if times[choice] > at and not (choice == "monday" and times["tomorrow"] == times["monday"])
+            if times[choice] >= times["one-hour"]
+            and not (choice == "monday" and times["tomorrow"] == times["monday"])
         ],
         "earliest": (local + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M"),
         "latest": (local + MAX_SNOOZE - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M"),

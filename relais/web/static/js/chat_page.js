@@ -4,6 +4,7 @@ import "./thread.js";
 import "./deferred_htmx.js";
 import "./note_composer.js";
 import "./composer.js";
+import "./leave_composer.js";
 import "./attachments.js";
 import "./voice_trigger.js";
 import "./undo_send.js";
