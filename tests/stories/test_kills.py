@@ -1,7 +1,9 @@
 """Processes are killed at the worst moments: no message is lost, and none is sent twice."""
 
+import hashlib
 import random
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -181,6 +183,48 @@ def test_web_is_killed_during_an_upload(desk_and_double, held):
     assert awa.send_files(conversation, ("gros.pdf", pdf), ref="k-cut").json()["success"] is True
     assert (stored_files(desk), len(deliveries(desk, conversation))) == (before[0] + 1, before[1] + 1)
     assert not [path for path in (desk.folder / "uploads").rglob("*") if path.is_file()]
+
+
+DEFER_CLEAN_UP = """
+select procrastinate_defer_jobs_v1(array[row('default', 'relais.files.tasks.delete_unreferenced', 0, null, null,
+    jsonb_build_object('timestamp', extract(epoch from now())::bigint), null)::procrastinate_job_to_defer_v1])
+"""
+
+
+def test_web_is_killed_between_a_file_and_its_message(desk_and_double, held):
+    """The file that no message has is deleted by the clean-up job; the same upload is then stored and sent once."""
+    desk, double, awa = desk_and_double
+    desk.wait_until_killable("web")
+    conversation, client = held
+    before = len(deliveries(desk, conversation))
+    pdf = b"%PDF-1.7\n" + random.randbytes(50_000) + b"\n%%EOF\n"
+    sha256 = hashlib.sha256(pdf).hexdigest()
+    file = desk.folder / "media" / "sha256" / sha256[:2] / sha256
+
+    def send() -> None:
+        with suppress(OSError):
+            awa.send_files(conversation, ("devis.pdf", pdf), ref="k-orphan")
+
+    sender = threading.Thread(target=send)
+    with desk.connect() as database:
+        database.execute("select 1 from conversations where id = %s for update", [conversation])
+        sender.start()
+        wait_for(file.exists, 30, "the file to be stored")
+        desk.kill("web")
+    sender.join()
+    wait_for(desk.is_healthy, 30)
+    assert len(deliveries(desk, conversation)) == before
+    with desk.connect() as database:
+        # A day later.
+        database.execute(
+            "update stored_files set stored_at = stored_at - interval '25 hours' where sha256 = %s", [sha256]
+        )
+        database.execute(DEFER_CLEAN_UP)
+    wait_for(lambda: not file.exists(), 30, "the clean-up job to delete the file")
+    again = awa.send_files(conversation, ("devis.pdf", pdf), ref="k-orphan").json()
+    assert again["success"] is True and file.exists()
+    double.wait_for(lambda: [each for each in double.accepted(to=client) if each.media])
+    assert len(deliveries(desk, conversation)) == before + 1
 
 
 def stored_files(desk: RelaisInstance) -> int:
