@@ -2,16 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
-from relais.bench.instance import RelaisInstance, running_instance
+from relais.bench.instance import RelaisInstance
 from relais.typography import typeset
 from tests.accessibility import THEMES, in_theme, violations
-from tests.browser import Browsers, SharedBrowser, StoryRunner, expect_live
+from tests.browser import StoryRunner, expect_live
+from tests.stories.demo_browsers import DemoBrowsers, texts_on_phone, write_message
 
 FATOU = "whatsapp:+212612345678"
 TAKEN_OVER = typeset(
@@ -21,38 +21,6 @@ CLOSED = typeset(
     "Merci d'avoir contacté Mercedes-Benz. Votre conversation a été clôturée. "
     "N'hésitez pas à nous recontacter si besoin !"
 )
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelaisInstance]:
-    with running_instance(tmp_path_factory.mktemp("demo") / "données d'essai") as desk:
-        yield desk
-
-
-class DemoBrowsers(Browsers):
-    """Pages of the demo: the simulated phone, and the desk after a sign-in through the form."""
-
-    def open_phone(self) -> Page:
-        return self._open("/simulator")
-
-    def sign_in(self, email: str, path: str) -> Page:
-        page = self._open(f"/accounts/login/?next={path}")
-        page.locator("[name=login]").fill(email)
-        page.locator("[name=password]").fill("relais-demo")
-        page.get_by_role("button", name="Se connecter").click()
-        expect(page).to_have_url(self.url + path)
-        expect_live(page)
-        return page
-
-    def _open(self, path: str) -> Page:
-        page = self.new_page()
-        page.goto(self.url + path)
-        return page
-
-
-@pytest.fixture
-def run_demo_story(demo: RelaisInstance, shared_browser: SharedBrowser) -> StoryRunner:
-    return StoryRunner(demo.url, shared_browser, DemoBrowsers, screenshot_folder=demo.folder.parent)
 
 
 def test_the_doctor_finds_a_desk_that_works_well(demo: RelaisInstance) -> None:
@@ -66,16 +34,6 @@ def test_the_doctor_finds_a_desk_that_works_well(demo: RelaisInstance) -> None:
     assert all(sentence.startswith("non vérifié") for sentence in unverified if "STUDIO_SIGNS" in sentence)
     assert any("STUDIO_SIGNS" in sentence for sentence in unverified)
     assert not demo.query("select 1 from conversations")
-
-
-def write_message(phone: Page, client: str, text: str) -> None:
-    field = phone.locator(f'[data-phone="{client}"] textarea')
-    field.fill(text)
-    field.press("Enter")
-
-
-def texts_on_phone(phone: Page, client: str) -> Locator:
-    return phone.locator(f'[data-phone="{client}"] .bubble:not(.mine) .text')
 
 
 def test_from_the_first_message_to_the_close(demo: RelaisInstance, run_demo_story: StoryRunner) -> None:
