@@ -176,6 +176,23 @@ def test_the_menus_of_a_conversation(run_story, theme, mariam, chats):
 
 
 @pytest.mark.parametrize("theme", THEMES)
+def test_the_voice_recorder(run_story, theme, awa, chats):
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, chats["mine"], in_theme(theme), permissions=["microphone"])
+        expect_live(page)
+        page.keyboard.press("Alt+v")
+        recorder = page.get_by_role("group", name="Message vocal")
+        expect(recorder.get_by_role("timer")).to_have_text("0:01")
+        problems = list(violations(page, theme, "a recording"))
+        page.keyboard.press("Alt+v")
+        expect(recorder.locator("audio")).to_be_visible()
+        problems += violations(page, theme, "a voice note to listen to")
+        assert problems == []
+
+    run_story(story)
+
+
+@pytest.mark.parametrize("theme", THEMES)
 def test_the_pages_of_a_supervisor(run_story, theme, mariam, chats):
     def story(browsers: Browsers) -> None:
         page = browsers.open_page(mariam, "/dashboard/settings/tags", in_theme(theme))
