@@ -55,6 +55,25 @@ def record_voice_note(page: Page) -> None:
     expect(page.locator(".voice audio")).to_be_visible()
 
 
+def choose_template(page: Page) -> None:
+    """A template with its variables filled in, and the preview."""
+    page.locator('#chat a[href$="/send-template"]').first.click()
+    page.locator("[data-template]", has_text="vehicule_pret").last.click()
+    expect(page.locator("[data-template-form]")).to_be_visible()
+    values = ("James", "Classe C", "18 h")
+    for field, value in zip(page.locator("[data-template-form] [data-variable]").all(), values, strict=True):
+        field.fill(value)
+
+
+def compose_choices(page: Page) -> None:
+    composer(page).fill("Quand pouvez-vous passer à l'atelier ?")
+    page.locator('#chat a[href$="/send-choices"]').click()
+    titles = page.locator("[data-choices-dialog] [data-choice-title]:visible")
+    expect(page.locator("[data-choices-preview]")).to_be_visible()
+    for number, title in enumerate(("Mardi 9 h", "Mercredi 14 h", "Rappelez-moi")):
+        titles.nth(number).fill(title)
+
+
 @dataclass(frozen=True)
 class Picture:
     name: str
@@ -161,8 +180,10 @@ PICTURES = (
     Picture("status", "/dashboard/state", user="admin"),
     Picture("files", ALL, open_client("James Whitfield", attach_files)),
     Picture("voice", ALL, open_client("James Whitfield", record_voice_note)),
+    Picture("template", ALL, open_client("James Whitfield", choose_template)),
     # Last: what was typed stays as a draft.
     Picture("quick-reply", ALL, open_client("James Whitfield", choose_quick_reply)),
+    Picture("choices", ALL, open_client("James Whitfield", compose_choices)),
 )
 
 
