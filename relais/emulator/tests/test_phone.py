@@ -395,6 +395,26 @@ def test_every_sentence_of_the_page_and_its_scripts_is_translated(language: str)
     assert {each.replace("\\u00a0", " ") for each in sentences} <= set(words)
 
 
+TEXT_END = """(element) => {
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  return range.getBoundingClientRect().right;
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_in_arabic_a_number_is_under_the_name(simulator: str, width: int) -> None:
+    def story(browser: Browser) -> None:
+        page = browser.new_page(viewport={"width": width, "height": 844})
+        page.goto(f"{simulator}?lang=ar")
+        phone = page.get_by_label("هاتف Fatou Diallo")
+        for heading in ("h2", "h3"):
+            name = phone.locator(heading).evaluate(TEXT_END)
+            assert phone.locator(f"{heading} ~ .number").evaluate(TEXT_END) == pytest.approx(name, abs=1)
+
+    in_a_browser(story)
+
+
 def test_an_arabic_reader_sees_arabic_on_the_phone(
     simulator: str, double: RunningDouble, desk: StubDesk
 ) -> None:
