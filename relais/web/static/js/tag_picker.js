@@ -16,6 +16,7 @@ async function open(dialog) {
   input.setAttribute("role", "combobox");
   input.setAttribute("aria-autocomplete", "list");
   input.setAttribute("aria-controls", list.id);
+  input.setAttribute("aria-expanded", "false");
   input.value = "";
   const chosen = new Set([...dialog.querySelectorAll("[data-tag]")].map((button) => plain(button.value)));
   const state = { tags: [], mayMake: false, chosen, active: 0 };
