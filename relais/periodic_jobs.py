@@ -44,6 +44,16 @@ PERIODIC_JOBS = (
         "return snoozed conversations whose time has come",
     ),
     PeriodicJob(
+        "relais.conversations.tasks.send_scheduled",
+        "* * * * * */5",
+        "send the scheduled messages whose time has come",
+    ),
+    PeriodicJob(
+        "relais.conversations.tasks.delete_finished_scheduled",
+        "23 3 * * *",
+        "forget scheduled messages that were sent or cancelled a month ago",
+    ),
+    PeriodicJob(
         "relais.whatsapp.tasks.look_at_log",
         "* * * * *",
         "reconcile recent messages with Twilio's log",

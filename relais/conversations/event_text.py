@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 from relais.clients.addresses import format_address
 from relais.clients.models import FIELD_LABELS, field_label, opt_out_label
 from relais.conversations.client_answers import humanize
+from relais.conversations.refusal_texts import withheld_sentence
 from relais.conversations.states import UNTIL_REPLY
 from relais.text import has_visible_characters
 
@@ -183,6 +184,13 @@ def _error(event: ConversationEvent) -> str:
     return _("Une erreur s'est produite")
 
 
+def _scheduled_withheld(event: ConversationEvent) -> str:
+    return _("Le message programmé de %(who)s n'est pas parti. %(why)s") % {
+        "who": event.metadata.get("agent_name") or _("Un agent"),
+        "why": withheld_sentence(str(event.metadata.get("reason", ""))),
+    }
+
+
 SENTENCES: dict[str, Callable[[ConversationEvent], str]] = {
     "agent_transfer": _agent_requested,
     "conversation_started": lambda event: _("%(who)s a commencé la conversation") % {"who": _actor(event)},
@@ -201,6 +209,7 @@ SENTENCES: dict[str, Callable[[ConversationEvent], str]] = {
     "tags_changed": _tags_changed,
     "snoozed": _snoozed,
     "snooze_ended": _snooze_ended,
+    "scheduled_withheld": _scheduled_withheld,
 }
 
 

@@ -40,6 +40,7 @@ class EventType(models.TextChoices):
     SNOOZED = "snoozed", _("Mise en pause")
     SNOOZE_ENDED = "snooze_ended", _("Fin de la pause")
     TAGS_CHANGED = "tags_changed", _("Étiquettes")
+    SCHEDULED_WITHHELD = "scheduled_withheld", _("Message programmé non envoyé")
 
 
 MESSAGE_EVENT_TYPES = ("message_received", "message_sent", "agent_message", "document_sent")

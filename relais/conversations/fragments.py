@@ -17,7 +17,8 @@ from relais.clients.addresses import format_address
 from relais.conversations import event_text, list_order, list_rows, message_display
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from relais.conversations.permissions import is_resendable
-from relais.conversations.refusal_texts import refusal_sentence
+from relais.conversations.refusal_texts import refusal_sentence, withheld_sentence
+from relais.conversations.scheduled_messages import ScheduledMessage
 from relais.conversations.service_window import CLOSING_SOON, row_window_closes_at
 from relais.conversations.states import Situation
 from relais.conversations.twilio_errors import TWILIO_ERRORS, error_text
@@ -47,6 +48,22 @@ def event_line(event: ConversationEvent) -> str:
 
 def delivery(delivery: MessageDelivery) -> str:
     return render_to_string("conversations/_delivery.html", delivery_context(delivery))
+
+
+def scheduled(message: ScheduledMessage) -> str:
+    """A message that will leave; hidden once it has left or was cancelled, so that it replaces what was shown."""
+    context = {
+        "scheduled": message,
+        "is_shown": message.state == "scheduled"
+        or (message.state == "withheld" and message.conversation.is_open),
+        "text": linkify(message.body) if message.is_changeable else "",
+        "files": list(message.files.all()) if message.is_changeable else [],
+        "choices": Choices.from_json(message.choices) if message.choices else None,
+        "why": withheld_sentence(message.reason) if message.reason else "",
+        "is_outside_window": message.state == "scheduled"
+        and message.falls_outside_window(message.conversation.window_closes_at()),
+    }
+    return render_to_string("conversations/_scheduled.html", context)
 
 
 def row(conversation: Conversation) -> str:

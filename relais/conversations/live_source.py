@@ -20,6 +20,7 @@ from relais.conversations.event_types import MESSAGE_EVENT_TYPES
 from relais.conversations.list_counts import OpenCounts
 from relais.conversations.live_viewers import VIEWERS_SQL, Viewer, may_see
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
+from relais.conversations.scheduled_messages import ScheduledMessage
 from relais.live.pool import Database
 from relais.live.protocol import Change, ChangeBatch, ConversationVersion, TeamScope
 from relais.notes import fragments as note_fragments
@@ -34,9 +35,9 @@ LATEST_VERSIONS_SQL = (
 )
 
 # One statement is one snapshot: the version and all changes that led to it belong together. The rev of an event never
-# changes; a delivery has the rev of its last transition, a note that of its last edit. A rev belongs to at most one
-# event and one delivery, or to one note, so the first rows of each kind, merged, contain the first rows of all. Rows
-# with the same rev stay together (`with ties`).
+# changes; a delivery has the rev of its last transition, a note and a scheduled message that of its last change. A rev
+# belongs to at most one event and one delivery, or to one of the others, so the first rows of each kind, merged,
+# contain the first rows of all. Rows with the same rev stay together (`with ties`).
 CHANGES_SQL = """
 select c.id, c.rev, c.team_id, part.kind, part.id, part.seq, part.rev
   from unnest(%(ids)s::bigint[], %(since)s::bigint[]) as requested(id, since)
@@ -56,6 +57,10 @@ select c.id, c.rev, c.team_id, part.kind, part.id, part.seq, part.rev
       (select 'note', n.id, n.after_seq, n.rev
          from notes n where n.conversation_id = c.id and n.rev > requested.since
         order by n.rev limit %(limit)s)
+      union all
+      (select 'scheduled', s.id, c.seq, s.rev
+         from scheduled_messages s where s.conversation_id = c.id and s.rev > requested.since
+        order by s.rev limit %(limit)s)
     ) all_kinds order by rev fetch first %(limit)s rows with ties
   ) part on true
  order by c.id, part.rev, part.kind desc
@@ -175,6 +180,11 @@ def _load_notes(ids: set[int]) -> Iterable[Any]:
     return Note.objects.filter(pk__in=ids).prefetch_related("mentions")
 
 
+def _load_scheduled(ids: set[int]) -> Iterable[Any]:
+    messages = ScheduledMessage.objects.filter(pk__in=ids)
+    return messages.select_related("conversation__address", "conversation__client").prefetch_related("files")
+
+
 def _load_rows(ids: set[int]) -> Iterable[Any]:
     return list_rows.with_row_data(Conversation.objects.filter(pk__in=ids))
 
@@ -184,6 +194,7 @@ RENDERERS: dict[str, tuple[Callable[[set[int]], Iterable[Any]], Callable[[Any], 
     "event": (_load_events, fragments.event_line),
     "delivery": (_load_deliveries, fragments.delivery),
     "note": (_load_notes, note_fragments.note),
+    "scheduled": (_load_scheduled, fragments.scheduled),
     "row": (_load_rows, fragments.row),
 }
 """For each kind of change: how its rows are loaded, and how one of them is rendered."""

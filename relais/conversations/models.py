@@ -1,6 +1,6 @@
 """The tables of conversations, with their invariants. States are in `states.py`, event types in `event_types.py`,
 queries in `querysets.py`, verbs in mixins: `lifecycle.py`, `outbound.py`, `events.py`, `delivery_states.py`,
-`tagging.py`, `snooze.py`.
+`tagging.py`, `snooze.py`, `scheduling.py`. Two tables with their verbs: `tags.py`, `scheduled_messages.py`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from relais.conversations.lifecycle import LifecycleMixin
 from relais.conversations.media_limits import MAX_MEDIA_MEGABYTES, PERMANENT_MEDIA_ERRORS
 from relais.conversations.outbound import SendMixin
 from relais.conversations.querysets import ConversationQuerySet, MessageDeliveryQuerySet
+from relais.conversations.scheduling import ScheduleMixin
 from relais.conversations.service_window import ServiceWindowMixin
 from relais.conversations.snooze import SnoozeMixin
 from relais.conversations.states import (
@@ -53,7 +54,14 @@ PREVIEW_TASK = "relais.conversations.tasks.preview_media"
 
 
 class Conversation(
-    LifecycleMixin, SendMixin, ServiceWindowMixin, ClientAnswersMixin, TagsMixin, SnoozeMixin, models.Model
+    LifecycleMixin,
+    SendMixin,
+    ScheduleMixin,
+    ServiceWindowMixin,
+    ClientAnswersMixin,
+    TagsMixin,
+    SnoozeMixin,
+    models.Model,
 ):
     not_found_sentence = gettext_lazy("Cette conversation n'existe pas, ou n'est pas à votre portée.")
 

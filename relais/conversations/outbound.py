@@ -5,7 +5,7 @@ Guard → event and delivery in one transaction → the sender claims the delive
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,7 @@ class SendMixin(SendFilesMixin, SendTemplateMixin):
         at: datetime,
         ref: str | None = None,
         undo_seconds: int = 0,
+        metadata: Mapping[str, Any] | None = None,
     ) -> MessageDelivery:
         """The holder asks a question with buttons or a list under it. Idempotent by `ref` like `send_as_agent`.
 
@@ -83,7 +84,7 @@ class SendMixin(SendFilesMixin, SendTemplateMixin):
             at=at,
             ref=ref,
             held_until=held_until(at, undo_seconds),
-            metadata={"choices": choices.as_json()},
+            metadata={**(metadata or {}), "choices": choices.as_json()},
         )
 
     @transaction.atomic

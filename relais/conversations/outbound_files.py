@@ -7,7 +7,7 @@ of one send share `metadata["send"]`; their refs are `ref`, `ref:1`, `ref:2` …
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -55,8 +55,9 @@ class SendFilesMixin:
         at: datetime,
         ref: str | None = None,
         undo_seconds: int = 0,
+        metadata: Mapping[str, Any] | None = None,
     ) -> list[MessageDelivery]:
-        """The holder sends a text, stored files or both: all messages or none.
+        """The holder sends a text, stored files or both: all messages or none. Their events keep `metadata`.
 
         Idempotent by `ref` like `send_as_agent`. Raises also FileRefused, if a file is not stored any more.
         """
@@ -79,7 +80,7 @@ class SendFilesMixin:
                 at=at,
                 ref=f"{ref}:{n}" if ref and n else ref,
                 held_until=held_until(at, undo_seconds),
-                metadata=dict(send),
+                metadata={**(metadata or {}), **send},
                 files=[part.file] if part.file else (),
             )
             for n, part in enumerate(parts)

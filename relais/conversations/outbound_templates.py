@@ -37,6 +37,7 @@ class SendTemplateMixin:
         at: datetime,
         ref: str | None = None,
         undo_seconds: int = 0,
+        metadata: Mapping[str, Any] | None = None,
     ) -> MessageDelivery:
         """The holder sends a template, in the window or outside. Idempotent by `ref` like `send_as_agent`.
 
@@ -56,7 +57,7 @@ class SendTemplateMixin:
             at=at,
             ref=ref,
             held_until=held_until(at, undo_seconds),
-            metadata=rendered.metadata,
+            metadata={**(metadata or {}), **rendered.metadata},
         )
 
 

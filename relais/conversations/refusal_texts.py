@@ -59,3 +59,18 @@ def refusal_sentence(code: str) -> str:
         "taken_over": _("Retenu : un agent avait pris la conversation."),
         "ended": _("Retenu : la conversation était terminée."),
     }[code]
+
+
+def withheld_sentence(reason: str) -> str:
+    """Why a scheduled message did not leave at its time, and what to do."""
+    return {
+        "holder_changed": _("La conversation avait changé de mains."),
+        "ended": _("La conversation était terminée."),
+        "window_closed": _(
+            "Plus de 24 h depuis le dernier message du client : WhatsApp ne prend plus qu'un modèle approuvé."
+        ),
+        "opted_out": _("Le client a demandé à ne plus recevoir de messages."),
+        "template_unknown": _("Ce modèle n'existe plus. Choisissez-en un autre."),
+        "template_not_approved": _("WhatsApp n'accepte plus ce modèle. Choisissez-en un autre."),
+        "variables_missing": _("Le modèle a changé : il lui manque des variables."),
+    }.get(reason, _("Il ne pouvait pas partir."))

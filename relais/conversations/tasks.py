@@ -10,6 +10,7 @@ from relais.company import company_settings
 from relais.conversations import file_checks
 from relais.conversations.lifecycle import end_inactive
 from relais.conversations.models import Conversation
+from relais.conversations.scheduled_messages import ScheduledMessage, delete_finished, send_due
 from relais.conversations.snooze import end_due_snoozes
 
 
@@ -45,3 +46,18 @@ def scan_media(media_id: int) -> None:
 )
 def defer_overdue_previews(timestamp: int) -> None:
     file_checks.defer_overdue_previews(at=datetime.fromtimestamp(timestamp, UTC))
+
+
+@app.task(name="relais.conversations.tasks.send_scheduled", queueing_lock="send_scheduled", priority=1)
+def send_scheduled(timestamp: int) -> None:
+    """At the clock's time and not at the planned one, which is past if the job had to wait."""
+    send_due(ScheduledMessage.objects.all(), at=timezone.now())
+
+
+@app.task(
+    name="relais.conversations.tasks.delete_finished_scheduled",
+    queueing_lock="delete_finished_scheduled",
+    priority=1,
+)
+def delete_finished_scheduled(timestamp: int) -> None:
+    delete_finished(ScheduledMessage.objects.all(), at=datetime.fromtimestamp(timestamp, UTC))

@@ -48,6 +48,11 @@ def on_release(event: ConversationEvent, at: datetime) -> None:
         _defer(NotificationKind.WAITING, event)
 
 
+@handles(EventType.SCHEDULED_WITHHELD)
+def on_scheduled_withheld(event: ConversationEvent, at: datetime) -> None:
+    _defer(NotificationKind.WITHHELD, event)
+
+
 @receiver(delivery_failed)
 def on_delivery_failed(sender: object, *, delivery: MessageDelivery, **kwargs: Any) -> None:
     if delivery.by_person:

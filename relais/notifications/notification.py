@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from relais.accounts.models import User
 from relais.accounts.roles import Role
 from relais.conversations.models import Conversation, ConversationEvent
+from relais.conversations.refusal_texts import withheld_sentence
 from relais.conversations.service_window import row_window_closes_at
 from relais.conversations.states import DeliveryState, Situation
 from relais.notes.models import Note
@@ -79,6 +80,9 @@ class Notification:
                 }
             case NotificationKind.FAILURE:
                 return _("Votre message n'est pas parti")
+            case NotificationKind.WITHHELD:
+                why = withheld_sentence(str(self._event_metadata().get("reason", "")))
+                return _("Votre message programmé n'est pas parti. %(why)s") % {"why": why}
         raise AssertionError(self.kind)
 
     def _event_metadata(self) -> dict[str, Any]:
@@ -90,6 +94,8 @@ class Notification:
         path = reverse("chat", args=[self.conversation.pk])
         if self.note:
             return f"{path}#note-{self.note.pk}"
+        if self.event and self.kind == NotificationKind.WITHHELD:
+            return f"{path}#event-{self.event.pk}"
         return f"{path}#message-{self.event.pk}" if self.event and self.event.is_message else path
 
     # -- who is told ------------------------------------------------------------------------------------------
@@ -111,6 +117,8 @@ class Notification:
             case NotificationKind.FAILURE:
                 author = self.event.author_id if self.event and self._has_failed() else None
                 return User.objects.active().filter(pk__in=[author] if author else [])
+            case NotificationKind.WITHHELD:
+                return self._author_or_holder(active_holder)
             case NotificationKind.WAITING:
                 if conversation.situation is not Situation.WAITING:
                     return []
@@ -141,6 +149,11 @@ class Notification:
         """Also while it is snoozed: a snooze hides the conversation, and the window does not wait for its end."""
         is_last = self.event is None or self.conversation.last_inbound_seq == self.event.seq
         return is_last and self.conversation.unanswered_since is not None
+
+    def _author_or_holder(self, active_holder: Iterable[User]) -> Iterable[User]:
+        """Who scheduled it; whoever holds the conversation if that person has left."""
+        author = users_who_reach(self.conversation).filter(pk=self._event_metadata().get("agent") or 0)
+        return author if author.exists() else active_holder
 
     def _is_unread(self) -> bool:
         return self.event is None or self.conversation.read_seq < self.event.seq

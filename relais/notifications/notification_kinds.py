@@ -15,6 +15,7 @@ class NotificationKind(models.TextChoices):
     TRANSFER = "transfer", _("On me confie une conversation")
     WINDOW_CLOSING = "window_closing", _("La fenêtre de 24 h d'un client à qui je dois répondre se ferme")
     FAILURE = "failure", _("Un de mes messages n'est pas parti")
+    WITHHELD = "withheld", _("Un de mes messages programmés n'est pas parti")
 
 
 class NotificationChannel(models.TextChoices):
@@ -33,4 +34,5 @@ DEFAULT_CHANNELS: Mapping[NotificationKind, frozenset[NotificationChannel]] = {
     # No sound: it is not the client who writes.
     NotificationKind.WINDOW_CLOSING: frozenset({NotificationChannel.DESKTOP, NotificationChannel.PUSH}),
     NotificationKind.FAILURE: EVERY_CHANNEL,
+    NotificationKind.WITHHELD: EVERY_CHANNEL,
 }

@@ -110,7 +110,7 @@ def test_the_lists_and_conversations_of_an_agent(run_story, theme, awa, chats):
     client = Conversation.objects.get(pk=chats["mine"].rpartition("/")[2]).client_id
     directory = ["/dashboard/clients", "/dashboard/clients?q=nobody", f"/dashboard/clients/{client}"]
     lists = ["/dashboard", "/dashboard/pending", "/dashboard/active", "/dashboard/active?tab=mine"]
-    own = ["/dashboard/settings/notifications", "/dashboard/mentions", "/offline"]
+    own = ["/dashboard/settings/notifications", "/dashboard/mentions", "/dashboard/scheduled", "/offline"]
     searches = ["/dashboard/conversations", "/dashboard/conversations?q=nobody"]
     searches += [
         "/dashboard/search",

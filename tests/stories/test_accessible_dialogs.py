@@ -98,6 +98,16 @@ def check_composer_dialogs(dialogs: Dialogs) -> None:
     page.locator("#choices-dialog [name=title]").first.fill("1")
     expect(page.locator("[data-choices-preview]")).to_be_visible()
     dialogs.check_dialog("choices")
+    page.locator(".composer__tools [href$=schedule]").click()
+    page.locator("#schedule-dialog [name=message]").fill("?")
+    page.locator("#schedule-dialog [name=when][value=at]").check()
+    dialogs.check("a time for a message")
+    page.locator("#schedule-dialog [name=when][value=one-hour]").check()
+    page.locator("#schedule-dialog [type=submit]").click()
+    expect(page.locator(".scheduled:visible")).to_have_count(1)
+    dialogs.check("a scheduled message")
+    page.locator(".scheduled__edit").click()
+    dialogs.check_dialog("a scheduled message to edit")
 
 
 def check_forms_in_place(dialogs: Dialogs) -> None:

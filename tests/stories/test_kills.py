@@ -4,6 +4,7 @@ import hashlib
 import random
 import threading
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -283,3 +284,39 @@ def test_fifty_take_overs_over_http_have_one_winner(desk_and_double):
     assert len(lost) == 40, [(a.status_code, a.text[:200]) for a in responses]
     assert len({a.json()["agent"] for a in lost}) == 1
     assert desk.query("select epoch from conversations where id = %s", conversation) == [(1,)]
+
+
+def test_jobs_is_killed_while_scheduled_messages_leave(desk_and_double, held):
+    """Each is either still scheduled or in the outbox: after the restart all have left, late and once."""
+    desk, double, awa = desk_and_double
+    conversation, client = held
+    texts = [f"programmé {n}" for n in range(5)]
+    in_an_hour = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    for text in texts:
+        answer = awa.post_action("send", conversation, message=text, ref=text, send_at=in_an_hour).json()
+        assert answer["status"] == "scheduled"
+    blocked = (
+        "select 1 from pg_stat_activity where wait_event_type = 'Lock'"
+        " and position('for no key update' in lower(query)) > 0"
+    )
+    with desk.connect() as database:
+        database.execute("select 1 from conversations where id = %s for update", [conversation])
+        desk.query(
+            "update scheduled_messages set send_at = now() where conversation_id = %s returning id",
+            conversation,
+        )
+        wait_for(lambda: desk.query(blocked), 60, "the first of them to be about to leave")
+        desk.kill("jobs")
+    wait_for(
+        lambda: all(double.accepted(to=client, body=text) for text in texts), 60, "all of them to be accepted"
+    )
+    wait_for(
+        lambda: all(
+            state in ("delivered", "read") for body, state in deliveries(desk, conversation) if body in texts
+        ),
+        60,
+        "all of them to arrive",
+    )
+    assert [message.body for message in double.accepted(to=client) if message.body in texts] == texts
+    select_states = "select distinct state from scheduled_messages where conversation_id = %s"
+    assert desk.query(select_states, conversation) == [("sent",)]

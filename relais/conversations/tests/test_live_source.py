@@ -1,6 +1,7 @@
 """The live source: its plain SQL gives sockets what the querysets give pages."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -110,6 +111,28 @@ def test_every_rev_of_a_conversation_has_a_change(held_by_awa, awa, fatou_writes
     assert batch.version.rev == held_by_awa.rev
     assert {change.rev for change in batch.changes} == set(range(1, held_by_awa.rev + 1))
     assert [change.rev for change in batch.changes] == sorted(change.rev for change in batch.changes)
+
+
+def test_a_scheduled_message_comes_once_as_it_is_by_now(held_by_awa, awa, clock):
+    since = Conversation.objects.get(pk=held_by_awa.pk).rev
+    hour = timedelta(hours=1)
+    message = held_by_awa.schedule("À demain", agent=awa, send_at=clock.now + hour, at=clock.now)
+    message.edit(by=awa, at=clock.now, text="À lundi")
+
+    def changes(since):
+        batch = from_source(lambda source, db: source.changes(db, {held_by_awa.pk: since}, 100))
+        return batch[held_by_awa.pk].changes
+
+    [change] = changes(since)
+    assert (change.kind, change.id, change.rev) == ("scheduled", message.pk, since + 2)
+    [html] = ConversationSource().render([change])
+    assert "À lundi" in html and "hidden" not in html.partition(">")[0]
+    message.leave(at=clock.now + hour)
+    kinds = [each.kind for each in changes(change.rev)]
+    assert sorted(kinds) == ["delivery", "message", "scheduled"]
+    assert kinds.index("message") < kinds.index("scheduled")
+    [html] = ConversationSource().render([each for each in changes(since) if each.kind == "scheduled"])
+    assert "À lundi" not in html and "hidden" in html.partition(">")[0]
 
 
 def test_the_latest_versions_come_with_their_team(fatou_writes, sales):

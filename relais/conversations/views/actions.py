@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from relais.action_errors import ActionRefused
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
-from relais.conversations.views import pages
+from relais.conversations.views import pages, scheduling
 from relais.conversations.views.action_fields import (
     agent_field,
     event_field,
@@ -25,6 +25,7 @@ from relais.conversations.views.action_fields import (
 )
 from relais.conversations.views.close_reason import close_reason_field
 from relais.conversations.views.responses import get_conversation, refusal_response
+from relais.conversations.views.schedule_fields import is_scheduled
 from relais.web import responses
 from relais.web.errors import wants_json
 from relais.web.request_fields import ref_field, text_field
@@ -114,8 +115,12 @@ def reopen(request: AgentRequest, pk: int) -> HttpResponse:
 @require_POST
 @agent_required
 def send(request: AgentRequest, pk: int) -> HttpResponse:
-    """A text, files, or both; as `multipart/form-data` when there are files."""
+    """A text, files, or both; as `multipart/form-data` when there are files. With a time it is scheduled."""
     conversation = get_conversation(request, pk)
+    if is_scheduled(request):
+        return scheduling.schedule_message(request, conversation)
+    if scheduled := conversation.scheduled_messages.with_ref(text_field(request, "ref")):
+        return scheduling.scheduled_response(request, scheduled)
     text = text_field(request, "message")
     try:
         deliveries = _send(request, conversation, text)

@@ -11,9 +11,11 @@ from django.views.decorators.http import require_http_methods
 
 from relais.action_errors import ActionRefused
 from relais.conversations.models import Conversation, MessageDelivery
+from relais.conversations.views import scheduling
 from relais.conversations.views.action_fields import undo_seconds_field
 from relais.conversations.views.actions import deliveries_response
 from relais.conversations.views.responses import dialog_response, get_conversation, refusal_response
+from relais.conversations.views.schedule_fields import is_scheduled
 from relais.web.choice_fields import choices_field, posted_fields
 from relais.web.errors import wants_json
 from relais.web.request_fields import ref_field, text_field
@@ -29,6 +31,8 @@ def send_choices(request: AgentRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return dialog_response(request, TEMPLATE, _dialog_context(request, conversation))
     try:
+        if is_scheduled(request):
+            return scheduling.schedule_choices(request, conversation, choices_field(request))
         delivery = _send(request, conversation)
     except ActionRefused as refusal:
         if wants_json(request):

@@ -159,7 +159,18 @@ def _panes_context(request: AgentRequest, conversation: Conversation) -> dict[st
     return {
         **_panels_context(request, conversation),
         "timeline": timeline.timeline_page(conversation, _timeline_cursor(request, conversation)),
+        "scheduled": _scheduled(conversation),
     }
+
+
+def _scheduled(conversation: Conversation) -> list[str]:
+    if not getattr(conversation, "has_scheduled", True):  # without a query for most
+        return []
+    changeable = conversation.scheduled_messages.changeable().order_by("send_at", "pk")
+    messages = list(changeable.prefetch_related("files"))
+    for message in messages:
+        message.conversation = conversation
+    return [fragments.scheduled(message) for message in messages]
 
 
 def _panels_context(request: AgentRequest, conversation: Conversation) -> dict[str, Any]:

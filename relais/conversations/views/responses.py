@@ -14,6 +14,7 @@ from relais.content_templates.rendering import VariablesMissing
 from relais.conversations.errors import StateConflict
 from relais.conversations.list_rows import tag_labels
 from relais.conversations.models import Conversation
+from relais.conversations.scheduled_messages import ScheduledMessage
 from relais.web import responses
 from relais.web.not_found import get_or_404
 from relais.web.responses import AgentRequest
@@ -23,7 +24,10 @@ def get_conversation(request: AgentRequest, pk: int, *, for_client_panel: bool =
     """The conversation, if it is within the user's reach; else 404. `for_client_panel` adds what that panel shows."""
     notes = ClientNote.objects.filter(client=OuterRef("client"))
     reachable = request.user.reachable_conversations().select_related("address", "client", "agent", "team")
-    reachable = reachable.annotate(client_has_notes=Exists(notes), row_tags=tag_labels())
+    scheduled = ScheduledMessage.objects.changeable().filter(conversation=OuterRef("pk"))
+    reachable = reachable.annotate(
+        client_has_notes=Exists(notes), has_scheduled=Exists(scheduled), row_tags=tag_labels()
+    )
     if for_client_panel:
         with_executions = Conversation.objects.filter(pk=OuterRef("pk"), executions__isnull=False)
         reachable = reachable.annotate(has_executions=Exists(with_executions))

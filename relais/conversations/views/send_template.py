@@ -11,9 +11,11 @@ from django.views.decorators.http import require_http_methods
 from relais.action_errors import ActionRefused
 from relais.content_templates.models import ContentTemplate, TemplateSync
 from relais.conversations.models import Conversation
+from relais.conversations.views import scheduling
 from relais.conversations.views.action_fields import undo_seconds_field
 from relais.conversations.views.actions import deliveries_response
 from relais.conversations.views.responses import dialog_response, get_conversation, refusal_response
+from relais.conversations.views.schedule_fields import is_scheduled, schedule_times_context
 from relais.conversations.views.template_form import template_form_context
 from relais.web.errors import wants_json
 from relais.web.not_found import get_or_404
@@ -32,6 +34,8 @@ def send_template(request: AgentRequest, pk: int) -> HttpResponse:
         return _dialog(request, conversation, request.GET.get("content_sid", ""))
     content_sid = text_field(request, "content_sid").strip()
     try:
+        if is_scheduled(request):
+            return scheduling.schedule_template(request, conversation, content_sid)
         delivery = conversation.send_template_as_agent(
             content_sid,
             text_object_field(request, "variables"),
@@ -63,6 +67,7 @@ def _dialog(
         context |= _list_context(request)
     else:
         context |= template_form_context(request, template, conversation.client)
+        context |= schedule_times_context(request, conversation)
     response = dialog_response(request, "conversations/_template_dialog.html", context)
     if refusal:
         response.status_code = refusal.http_status

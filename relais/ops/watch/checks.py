@@ -234,6 +234,25 @@ def _check_send_results(snapshot: StatusSnapshot, title: str) -> StatusCheck:
     )
 
 
+def check_scheduled(snapshot: StatusSnapshot) -> StatusCheck:
+    title, scheduled = _("Messages programmés"), queries.scheduled_messages()
+    late_since = scheduled.oldest_late_at
+    if late_since and snapshot.at - late_since > MAX_UNSENT:
+        sentence = ngettext(
+            "%(n)s message programmé aurait dû partir il y a %(ago)s.",
+            "%(n)s messages programmés auraient dû partir, le premier il y a %(ago)s.",
+            scheduled.late,
+        ) % {"n": scheduled.late, "ago": snapshot.format_age(late_since)}
+        advice = _(
+            "Voyez les tâches, puis jobs.log. Rien n'est perdu : ils partiront, si rien ne s'y oppose alors."
+        )
+        return StatusCheck(title, sentence, Level.DANGER, advice, "/dashboard/scheduled")
+    sentence = ngettext("%(n)s attend son heure.", "%(n)s attendent leur heure.", scheduled.waiting)
+    return StatusCheck(
+        title, sentence % {"n": scheduled.waiting} if scheduled.waiting else _("Aucun n'attend.")
+    )
+
+
 def check_status_callbacks(snapshot: StatusSnapshot) -> StatusCheck:
     title = _("Confirmations de Twilio")
     sent = snapshot.count_events(HOUR, "sends accepted")
@@ -409,8 +428,8 @@ def check_virus_scanner(snapshot: StatusSnapshot) -> StatusCheck:
 
 
 CHECKS: tuple[Callable[[StatusSnapshot], StatusCheck], ...] = (
-    check_signatures, check_inbound, check_sending, check_status_callbacks, check_reconciliation, check_jobs,
-    check_live, check_database, check_disk,
+    check_signatures, check_inbound, check_sending, check_scheduled, check_status_callbacks, check_reconciliation,
+    check_jobs, check_live, check_database, check_disk,
 )  # fmt: skip
 
 

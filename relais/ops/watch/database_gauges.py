@@ -30,6 +30,16 @@ def database_metrics() -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "relais_outbox_uncertain_messages", "Messages whose outcome is unknown.", value=outbox.uncertain
     )
+    scheduled = queries.scheduled_messages()
+    late = (now - scheduled.oldest_late_at).total_seconds() if scheduled.oldest_late_at else 0.0
+    yield GaugeMetricFamily(
+        "relais_scheduled_messages", "Messages that will leave later.", value=scheduled.waiting
+    )
+    yield GaugeMetricFamily(
+        "relais_scheduled_late_seconds",
+        "Time since the oldest of them should have left.",
+        value=max(0.0, late),
+    )
     heartbeats = GaugeMetricFamily(
         "relais_heartbeat_age_seconds", "Time since the last heartbeat.", labels=["duty"]
     )

@@ -28,6 +28,10 @@ SELECT_SERVER_STATUS = """
 select count(*), current_setting('max_connections')::int, current_setting('server_version')
 from pg_stat_activity where backend_type = 'client backend'
 """
+SELECT_SCHEDULED = """
+select count(*), min(send_at) filter (where send_at <= now()), count(*) filter (where send_at <= now())
+from scheduled_messages where state = 'scheduled'
+"""
 SELECT_TALLIES = """
 select name, sum(count)::bigint, max(last_at) from watch_tallies where minute > %s group by name
 """
@@ -56,6 +60,13 @@ class FailedJobs:
     """Names of the tasks, separated by commas."""
 
 
+class ScheduledMessages(NamedTuple):
+    waiting: int
+    oldest_late_at: datetime | None
+    """The time of the one that should have left first; None when none is due."""
+    late: int
+
+
 class ServerStatus(NamedTuple):
     connections: int
     max_connections: int
@@ -77,6 +88,10 @@ def job_counts() -> dict[str, JobCounts]:
 
 def job_progress() -> JobProgress:
     return JobProgress.from_rows(_rows(SELECT_PROGRESS), _rows(SELECT_OLDEST_READY))
+
+
+def scheduled_messages() -> ScheduledMessages:
+    return ScheduledMessages(*_rows(SELECT_SCHEDULED)[0])
 
 
 def failed_jobs() -> FailedJobs:

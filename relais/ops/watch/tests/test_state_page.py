@@ -79,6 +79,16 @@ def test_a_message_unsent_for_over_a_minute_is_a_danger(healthy, held_by_awa, aw
     )
 
 
+def test_a_scheduled_message_that_is_late_is_a_danger(healthy, held_by_awa, awa, clock):
+    at = timezone.now()
+    held_by_awa.schedule("À demain", agent=awa, send_at=at + timedelta(hours=1), at=at)
+    assert run_check("Messages programmés").sentence == "1 attend son heure."
+    held_by_awa.scheduled_messages.update(send_at=at - timedelta(minutes=5))
+    check = run_check("Messages programmés")
+    assert (check.level, check.link) == (Level.DANGER, "/dashboard/scheduled")
+    assert "1 message programmé aurait dû partir il y a 5 min" in check.sentence
+
+
 def test_the_advice_says_why_messages_wait(held_by_awa, awa, clock, record_events):
     queue_message(held_by_awa, awa, clock, since=4 * MINUTES)
     assert run_check("Envoi").advice.startswith("L'envoi est arrêté.")

@@ -9,6 +9,7 @@ import "./attachments.js";
 import "./voice_trigger.js";
 import "./undo_send.js";
 import "./own_notes.js";
+import "./scheduled_list.js";
 import "./presence.js";
 import "./chat_header.js";
 import "./take_over.js";

@@ -131,6 +131,14 @@ document.addEventListener("relais:send-files", ({ detail: { files, onKept } }) =
   sendFiles({ ref: newRef(), text: "", at: new Date().toISOString() }, files, onKept);
 });
 
+// schedule_dialog.js sends what is here another way, and clears it when the server has it.
+document.addEventListener("relais:ask-composer", ({ detail }) => {
+  if (!field()) return;
+  const text = field().value.trim();
+  const conversation = conversationId();
+  Object.assign(detail, { form: form(), text, ref: form().elements.ref.value, files: chosenFiles(), clear: () => clearComposer({ text }, conversation) });
+});
+
 const bubbleOf = ({ ref }) => document.querySelector(`#thread > .is-unsent[data-ref="${CSS.escape(ref)}"]`);
 
 function appendBubble({ text, ref, at, names }) {

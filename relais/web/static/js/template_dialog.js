@@ -4,6 +4,7 @@ import { newRef } from "./ref.js";
 import { filterTemplates } from "./template_filter.js";
 import "./template_preview.js";
 import { errorText, post } from "./post.js";
+import "./schedule_times.js";
 
 const dialog = () => document.querySelector("[data-template-dialog]");
 const choices = () => [...dialog().querySelectorAll("[data-template]")].filter((link) => link.offsetParent);
