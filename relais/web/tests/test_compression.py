@@ -2,6 +2,7 @@
 
 import gzip
 
+import brotli
 import pytest
 from django.utils import timezone
 
@@ -11,7 +12,8 @@ from relais.whatsapp.media.files import media_path
 from tests.cast import Clock
 
 pytestmark = pytest.mark.django_db
-ACCEPT_GZIP = {"HTTP_ACCEPT_ENCODING": "gzip, br"}
+ACCEPT_GZIP = {"HTTP_ACCEPT_ENCODING": "gzip, deflate"}
+ACCEPT_BROTLI = {"HTTP_ACCEPT_ENCODING": "gzip, deflate, br, zstd"}
 
 
 @pytest.fixture
@@ -31,6 +33,15 @@ def test_a_page_and_a_fragment(client, awa, with_bot, path):
     assert "Content-Encoding" not in client.get(path)
 
 
+def test_by_brotli_it_is_smaller(client, awa, with_bot):
+    client.force_login(awa)
+    response, by_gzip = (client.get("/dashboard", **each) for each in (ACCEPT_BROTLI, ACCEPT_GZIP))
+    assert response["Content-Encoding"] == "br"
+    assert "Accept-Encoding" in response["Vary"]
+    assert int(response["Content-Length"]) == len(response.content) < len(by_gzip.content) * 0.95
+    assert b"</" in brotli.decompress(response.content)
+
+
 def test_an_answer_to_a_program(client, awa, held_by_awa):
     client.force_login(awa)
     response = client.post(
@@ -43,10 +54,12 @@ def test_an_answer_to_a_program(client, awa, held_by_awa):
     assert b'"success": true' in gzip.decompress(response.content)
 
 
-def test_a_page_of_the_same_words_has_another_length_each_time(client, awa, with_bot):
+@pytest.mark.parametrize("accepted", [ACCEPT_GZIP, ACCEPT_BROTLI])
+def test_a_page_of_the_same_words_has_another_length_each_time(client, awa, with_bot, accepted):
     """What guesses a secret by lengths (BREACH) finds noise; the token itself is another each time."""
     client.force_login(awa)
-    assert len({len(client.get("/dashboard/active", **ACCEPT_GZIP).content) for _ in range(20)}) > 3
+    responses = [client.get("/dashboard/active", **accepted) for _ in range(20)]
+    assert len({len(each.content) + len(each.get("X-Padding", "")) for each in responses}) > 3
 
 
 def test_a_picture_goes_as_it_is(client, awa, fatou_writes, settings, tmp_path):
