@@ -5,18 +5,20 @@ import { playSound } from "./notification_sound.js";
 const TOLD_KEY = "relais:told";
 const MAX_TOLD = 50;
 const REPEAT_PAUSE_MS = 2_000; // a burst of messages sounds once
+const STORED_AFTER_MS = 1_000; // until pages in other processes of the browser read what this one stored
 let lastSoundAt = 0;
 
 // Pages take turns by a lock of the browser; the first one that succeeds leaves nothing to do for the others.
 async function tell(notification) {
   const task = async () => {
-    const told = readTold();
-    if (told.includes(notification.id)) return;
+    if (readTold().includes(notification.id)) return;
     const sounded = !notification.sound || (await sound());
     if (notification.desktop) await showOnDesktop(notification);
-    if (sounded) storeTold([...told, notification.id].slice(-MAX_TOLD));
+    if (!sounded) return;
+    storeTold([...readTold(), notification.id].slice(-MAX_TOLD));
+    await new Promise((resolve) => setTimeout(resolve, STORED_AFTER_MS));
   };
-  await (navigator.locks ? navigator.locks.request("relais:notification", task) : task());
+  await (navigator.locks ? navigator.locks.request(`relais:notification:${notification.id}`, task) : task());
 }
 
 async function sound() {
