@@ -82,7 +82,9 @@ class SearchFilters:
 
 
 def parse_search(query: Mapping[str, str]) -> SearchFilters:
-    of_lists = parse_filters({name: value for name, value in query.items() if name not in ("q", "tag")})
+    of_lists = parse_filters(
+        {name: value for name, value in query.items() if name not in ("q", "tag", "order")}
+    )
     invalid = list(of_lists.invalid_fields)
     tag, is_unknown_tag = _parse_tag(query.get("tag", ""))
     return SearchFilters(
