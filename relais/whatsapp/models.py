@@ -20,6 +20,8 @@ else:
 RECONCILE_LEASE = timedelta(minutes=2)
 """How long a process holds the message log of a number without renewing its lease. Twilio answers a page within 15
 seconds."""
+MIN_TYPING_INTERVAL = timedelta(seconds=20)
+"""Between two typing indicators in one conversation."""
 
 
 class Poll(StrEnum):

@@ -14,11 +14,9 @@ from relais.conversations.event_types import AuthorKind, EventType
 from relais.conversations.models import Conversation
 from relais.conversations.service_window import send_obstacle
 from relais.whatsapp import client, metrics
-from relais.whatsapp.models import TypingIndicator
+from relais.whatsapp.models import MIN_TYPING_INTERVAL, TypingIndicator
 
 log = logging.getLogger(__name__)
-MIN_INTERVAL = timedelta(seconds=20)
-"""Of one conversation."""
 MAX_DELAY = timedelta(seconds=5)
 """A job that runs later shows nothing: who wrote may have stopped, or sent."""
 
@@ -35,7 +33,7 @@ def show_typing(conversation_id: int, user_id: int | None, *, reported_at: datet
     if conversation.events.filter(event_type=EventType.AGENT_MESSAGE, created_at__gte=reported_at).exists():
         return
     sid = _last_message_sid(conversation)
-    if sid and TypingIndicator.claim(conversation, at=reported_at, interval=MIN_INTERVAL):
+    if sid and TypingIndicator.claim(conversation, at=reported_at, interval=MIN_TYPING_INTERVAL):
         _show(sid)
 
 

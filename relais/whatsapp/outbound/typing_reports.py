@@ -14,7 +14,7 @@ from django.utils import timezone
 from relais.company.company_settings import TYPING_INDICATOR, get_value
 from relais.db_connection import releasing_connection
 from relais.whatsapp import tasks
-from relais.whatsapp.outbound.typing_indicator import MIN_INTERVAL
+from relais.whatsapp.models import MIN_TYPING_INTERVAL
 
 log = logging.getLogger(__name__)
 WRITING = "write"
@@ -33,7 +33,7 @@ class TypingReports:
             self._thread.submit(_request, user_id, conversation_id)
 
     def _is_due(self, key: tuple[int, int], now: float) -> bool:
-        interval = MIN_INTERVAL.total_seconds()
+        interval = MIN_TYPING_INTERVAL.total_seconds()
         if now - self._reported_at.get(key, now - interval) < interval:
             return False
         if len(self._reported_at) >= MAX_REMEMBERED:
