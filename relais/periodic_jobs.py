@@ -24,6 +24,11 @@ PERIODIC_JOBS = (
         "continue the bot executions whose time-out is due",
     ),
     PeriodicJob(
+        "relais.routing.tasks.apply_presence",
+        "* * * * * */5",
+        "change the states of agents who came, left or became inactive",
+    ),
+    PeriodicJob(
         "relais.ops.tasks.retry_stalled",
         "* * * * * */5",
         "retry the jobs of dead workers",

@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "relais.whatsapp",
     "relais.flows",
     "relais.notifications",
+    "relais.routing",
     "relais.demo",
     "relais.live",
     "relais.ops",

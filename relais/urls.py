@@ -20,6 +20,7 @@ urlpatterns = [
     path("dashboard/", include("relais.quick_replies.urls")),
     path("dashboard/", include("relais.content_templates.urls")),
     path("dashboard/", include("relais.macros.urls")),
+    path("dashboard/", include("relais.routing.urls")),
     path("dashboard/", include("relais.flows.urls")),
     path("dashboard/", include("relais.whatsapp.urls")),
     path("dashboard/", include("relais.ops.watch.urls")),

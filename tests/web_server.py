@@ -17,6 +17,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 TIMEOUT_SECONDS = 30
+UNASKED = ("viewers", "agent-state")
+"""Kinds of frames that come by themselves: who looks at the rows, each second, and the user's own state."""
 
 
 class SocketClient:
@@ -25,11 +27,11 @@ class SocketClient:
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
 
-    def next_frame(self, *, with_viewers: bool = False) -> dict[str, Any]:
-        """The next frame. Who looks at the rows comes each second by itself, so it is skipped unless wanted."""
+    def next_frame(self, *, also: str = "") -> dict[str, Any]:
+        """The next frame. Those that come by themselves (see `UNASKED`) are skipped unless `also` names their kind."""
         while True:
             frame = json.loads(self.connection.recv(timeout=TIMEOUT_SECONDS))
-            if with_viewers or frame["kind"] != "viewers":
+            if frame["kind"] not in UNASKED or frame["kind"] == also:
                 return frame
 
     def wait_for(self, kind: str, **fields: Any) -> dict[str, Any]:
@@ -37,10 +39,9 @@ class SocketClient:
         return self.frames_until(kind, **fields)[-1]
 
     def frames_until(self, kind: str, **fields: Any) -> list[dict[str, Any]]:
-        with_viewers = kind == "viewers"
-        frames = [self.next_frame(with_viewers=with_viewers)]
+        frames = [self.next_frame(also=kind)]
         while not (frames[-1]["kind"] == kind and fields.items() <= frames[-1].items()):
-            frames.append(self.next_frame(with_viewers=with_viewers))
+            frames.append(self.next_frame(also=kind))
         return frames
 
     def close_code(self) -> int | None:

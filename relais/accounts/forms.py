@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from relais.accounts import audit
 from relais.accounts.backends import may_sign_in
-from relais.accounts.models import ROLE_CHOICES, Language, Team, User
+from relais.accounts.models import DEFAULT_CAPACITY, MAX_CAPACITY, ROLE_CHOICES, Language, Team, User
 from relais.accounts.photos import MAX_UPLOAD_BYTES, set_photo, square_photo
 from relais.accounts.roles import Role
 from relais.accounts.tasks import send_password_reset
@@ -28,6 +28,14 @@ class UserForm(forms.Form):
     )
     new_team = forms.CharField(
         label=_("Nouvelle équipe"), max_length=80, required=False, validators=[validate_visible]
+    )
+
+    capacity = forms.IntegerField(
+        label=_("Capacité"),
+        min_value=0,
+        max_value=MAX_CAPACITY,
+        required=False,
+        help_text=_("Combien de clients lui sont attribués au plus. 0 : aucun."),
     )
 
     def clean_new_team(self) -> str:
@@ -56,17 +64,26 @@ class UserForm(forms.Form):
             audit.record("team changed", actor=by.pk, user=user.pk, team=team.pk if team else "none")
         if full_name != user.full_name:
             audit.record("name changed", actor=by.pk, user=user.pk)
-        User.objects.filter(pk=user.pk).update(full_name=full_name, team=team)
+        capacity = self.chosen_capacity(user.capacity)
+        if capacity != user.capacity:
+            audit.record("capacity changed", actor=by.pk, user=user.pk, capacity=capacity)
+        User.objects.filter(pk=user.pk).update(full_name=full_name, team=team, capacity=capacity)
+
+    def chosen_capacity(self, current: int = DEFAULT_CAPACITY) -> int:
+        """The current one if the field is empty."""
+        capacity: int | None = self.cleaned_data["capacity"]
+        return current if capacity is None else capacity
 
 
 class InvitationForm(UserForm):
     email = forms.EmailField(label=_("E-mail"), max_length=254)
     language = forms.ChoiceField(label=_("Langue"), choices=Language.choices, initial=Language.FRENCH)
-    field_order = ("full_name", "email", "role", "language", "team", "new_team")
+    field_order = ("full_name", "email", "role", "language", "team", "new_team", "capacity")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["role"].initial = Role.AGENT
+        self.fields["capacity"].initial = DEFAULT_CAPACITY
 
     def clean_email(self) -> str:
         email = User.objects.canonical_email(self.cleaned_data["email"])
@@ -82,6 +99,7 @@ class InvitationForm(UserForm):
             role=fields["role"],
             language=fields["language"],
             team=self.chosen_team(by=by),
+            capacity=self.chosen_capacity(),
         )
         audit.record("user created", actor=by.pk, user=user.pk, role=user.role)
         return user

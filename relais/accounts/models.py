@@ -20,6 +20,7 @@ from relais.text import has_visible_characters
 from relais.undo_limits import DEFAULT_UNDO_SECONDS, UNDO_CHOICES
 
 LAST_USED_PRECISION = timedelta(minutes=1)
+DEFAULT_CAPACITY, MAX_CAPACITY = 5, 100
 ROLE_CHOICES = [
     (Role.AGENT.value, pgettext_lazy("role", "Agent")),
     (Role.SUPERVISOR.value, pgettext_lazy("role", "Superviseur")),
@@ -140,6 +141,10 @@ class User(AbstractBaseUser):
     )
     single_keys = models.BooleanField(default=True, db_default=True)
     """Whether a key pressed alone is a shortcut (WCAG 2.1.4: speech input and tremor press keys by mistake)."""
+    capacity = models.PositiveSmallIntegerField(
+        _("capacité"), default=DEFAULT_CAPACITY, db_default=DEFAULT_CAPACITY
+    )
+    """How much the user is given by routing, in units: a client is one, unless his queue weighs more."""
     is_active = models.BooleanField(_("actif"), default=True, db_default=True)
     is_demo = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)

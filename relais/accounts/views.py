@@ -64,7 +64,12 @@ def _get_person(pk: int) -> User:
 
 
 def _initial(person: User) -> dict[str, Any]:
-    return {"full_name": person.full_name, "role": person.role, "team": person.team_id}
+    return {
+        "full_name": person.full_name,
+        "role": person.role,
+        "team": person.team_id,
+        "capacity": person.capacity,
+    }
 
 
 def user_action(action: Callable[[AuthenticatedRequest, User], HttpResponse]) -> Callable[..., HttpResponse]:

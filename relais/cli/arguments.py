@@ -40,6 +40,12 @@ def positive_number(value: str) -> int:
     return int(value)
 
 
+def whole_number(value: str) -> int:
+    if not value.isascii() or not value.isdigit():
+        raise argparse.ArgumentTypeError(f"“{value}” is no whole number")
+    return int(value)
+
+
 def require_value(value: str | None, prompt: str, option: str, *, hidden: bool = False) -> str:
     """The value of an option; prompt for a missing one at a terminal."""
     if value is None and sys.stdin.isatty():

@@ -1,9 +1,17 @@
 """`relais user`."""
 
 import argparse
+from typing import Any
 
 from relais.accounts.roles import Role
-from relais.cli.arguments import Subparsers, add_command, add_group, require_length, require_value
+from relais.cli.arguments import (
+    Subparsers,
+    add_command,
+    add_group,
+    require_length,
+    require_value,
+    whole_number,
+)
 from relais.cli.errors import CommandFailed, UsageError
 from relais.cli.setup import command_context
 
@@ -15,10 +23,13 @@ def add_commands(commands: Subparsers) -> None:
     create.add_argument("--name")
     create.add_argument("--role", help=" | ".join(Role))
     create.add_argument("--password")
+    create.add_argument(
+        "--capacity", type=whole_number, metavar="N", help="how many clients routing gives at most; else 5"
+    )
 
 
 def create_user(options: argparse.Namespace) -> None:
-    fields = {
+    fields: dict[str, Any] = {
         "email": require_value(options.email, "E-mail: ", "--email"),
         "full_name": require_value(options.name, "Name: ", "--name"),
         "role": _role(require_value(options.role, f"Role ({', '.join(Role)}): ", "--role")),
@@ -30,12 +41,16 @@ def create_user(options: argparse.Namespace) -> None:
         from django.db import IntegrityError
 
         from relais.accounts import audit
-        from relais.accounts.models import User
+        from relais.accounts.models import MAX_CAPACITY, User
 
         try:
             validate_email(fields["email"])
         except ValidationError as error:
             raise UsageError(f"“{fields['email']}” is no e-mail address.") from error
+        if options.capacity is not None:
+            if options.capacity > MAX_CAPACITY:
+                raise UsageError(f"--capacity is at most {MAX_CAPACITY}.")
+            fields["capacity"] = options.capacity
         require_length(User, "email", fields["email"], "--email")
         require_length(User, "full_name", fields["full_name"], "--name")
         try:

@@ -167,6 +167,34 @@ TYPING_INDICATOR = SettingDefinition(
     lambda: False,
     ValueType.BOOLEAN,
 )
+PRESENCE_GRACE_SECONDS = SettingDefinition(
+    "presence_grace_seconds",
+    _("Délai avant « hors ligne » (secondes)"),
+    _(
+        "Un agent dont aucune page n'est ouverte et qu'aucun appareil n'avertit est hors ligne après ce délai."
+    ),
+    lambda: 60,
+    ValueType.INTEGER,
+    max_value=3_600,
+)
+AWAY_AFTER_MINUTES = SettingDefinition(
+    "away_after_minutes",
+    _("Délai avant « absent » (minutes)"),
+    _(
+        "Un agent en ligne qui ne touche à aucune de ses pages pendant ce temps est absent, jusqu'à son retour."
+    ),
+    lambda: 15,
+    ValueType.INTEGER,
+    max_value=24 * 60,
+)
+BREAK_REASONS = SettingDefinition(
+    "break_reasons",
+    _("Motifs de pause"),
+    _("Un par ligne. L'agent en choisit un quand il se met en pause."),
+    list,
+    ValueType.TEXT_LINES,
+    max_characters=2_000,
+)
 SETTINGS_SECTIONS = (
     SettingsSection(
         _("Marque et textes"), (BRAND, TAKE_OVER_TEXT, CLOSE_TEXT, WAITING_TEXT, INACTIVITY_HOURS)
@@ -174,6 +202,7 @@ SETTINGS_SECTIONS = (
     SettingsSection(_("Le bot"), (BUFFER_EARLY_REPLIES, FLOW_HOSTS)),
     SettingsSection(_("Envoi des messages"), (SEND_RATE, TYPING_INDICATOR)),
     SettingsSection(_("Conversations"), (CLOSE_REASONS, CLOSE_REASON_REQUIRED, NEW_TAGS_BY_SUPERVISORS)),
+    SettingsSection(_("Présence des agents"), (PRESENCE_GRACE_SECONDS, AWAY_AFTER_MINUTES, BREAK_REASONS)),
 )
 EDITABLE_SETTINGS = tuple(definition for section in SETTINGS_SECTIONS for definition in section.definitions)
 

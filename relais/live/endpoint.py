@@ -30,6 +30,7 @@ from relais.live.protocol import ConversationVersion, LiveSource, Viewer
 from relais.live.rendering import Renderer
 from relais.live.session_watch import RECHECK_INTERVAL_SECONDS, SessionWatch
 from relais.live.socket import CloseCode, LiveSocket, close_websocket
+from relais.live.user_presence import UserPresence
 
 log = logging.getLogger(__name__)
 POLL_INTERVAL_SECONDS = 5.0
@@ -57,6 +58,7 @@ class LiveEndpoint:
     lists: ListSubscriptions
     list_presence: ListPresence
     presence: Presence
+    user_presence: UserPresence
     session_watch: SessionWatch
     listener: NotifyListener
     catch_up_pool: LimitedPool
@@ -94,12 +96,15 @@ class LiveEndpoint:
 
     async def _serve(self, websocket: WebSocket) -> int | None:
         viewer, conversation, version = await self._authorise(websocket)
-        socket = LiveSocket(websocket, auth.session_key(websocket), viewer)
+        socket = LiveSocket(websocket, auth.session_key(websocket), viewer, is_active=not _is_idle(websocket))
         self.session_watch.add(socket)
+        socket.on_active = lambda: self.user_presence.on_socket_change(socket)
         try:
             if conversation is None:
+                self.user_presence.on_page_opened(socket)
                 return await socket.send_until_closed(self.lists.stream(socket, _position(websocket)))
             else:
+                self.user_presence.on_socket_change(socket)
                 self.conversations.subscribe(conversation, socket, version)
                 self.presence.join(socket, conversation)
                 since = _since(websocket, version.rev)
@@ -109,6 +114,7 @@ class LiveEndpoint:
             self.conversations.unsubscribe(socket)
             self.lists.unsubscribe(socket)
             self.session_watch.remove(socket)
+            self.user_presence.on_socket_change(socket)
 
     # -- polling ------------------------------------------------------------------------------------------
 
@@ -126,6 +132,7 @@ class LiveEndpoint:
 
     async def _poll_frames(self, request: Request) -> list[Frame]:
         viewer, conversation, version = await self._authorise(request)
+        self.user_presence.on_poll(viewer.id, is_active=not _is_idle(request))
         if conversation is not None:
             since = _since(request, version.rev)
             frames = self.conversations.frames_since(conversation, since, viewer.language)
@@ -175,6 +182,9 @@ class LiveEndpoint:
             self.on_activity,
         )
         self.session_watch = SessionWatch(self.source, pool, on_viewer_changed=self._on_viewer_changed)
+        self.user_presence = UserPresence(
+            self.lists.change_log.process, pool, sockets=self.session_watch.sockets
+        )
         self.listener = NotifyListener(
             {
                 self.source.changed_channel: self._on_changed_notify,
@@ -199,6 +209,7 @@ class LiveEndpoint:
             self.session_watch.recheck_pending,
             self.presence.notify_changes,
             self.presence.expire,
+            self.user_presence.store_leases,
             self.list_presence.broadcast,
             self._poll_changes,
             self._recheck_sessions,
@@ -242,6 +253,7 @@ class LiveEndpoint:
         self.lists.mark_all_changed()
         self.session_watch.schedule_recheck_of_all()
         self.presence.on_connect()
+        self.user_presence.on_connect()
 
     def _on_viewer_changed(self, socket: LiveSocket) -> None:
         self.conversations.close_if_out_of_reach(socket)
@@ -288,6 +300,11 @@ def _since(connection: HTTPConnection, current_rev: int) -> int:
             CloseCode.INVALID_REQUEST, 422, "since", _("« since » doit être un nombre.")
         )
     return int(value)
+
+
+def _is_idle(connection: HTTPConnection) -> bool:
+    """Whether the page connects again by itself, and its user did nothing meanwhile."""
+    return "idle" in connection.query_params
 
 
 def _position(connection: HTTPConnection) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from enum import IntEnum
@@ -16,6 +17,9 @@ from relais.live.protocol import Viewer
 
 PAGE_STATES = {"visible": True, "hidden": False}
 """What pages send."""
+NEVER = 0.0
+ACTIVE = "active"
+"""What a page sends when its user clicks or types, at most every half minute."""
 DISCONNECTED = (WebSocketDisconnect, RuntimeError)
 """Raised by sending when the client has disconnected; the second if the server closed first."""
 
@@ -29,14 +33,17 @@ class CloseCode(IntEnum):
 
 
 class LiveSocket:
-    def __init__(self, websocket: WebSocket, session: str, viewer: Viewer) -> None:
+    def __init__(self, websocket: WebSocket, session: str, viewer: Viewer, *, is_active: bool = True) -> None:
         self.websocket = websocket
         self.session = session
         self.viewer = viewer
         self.is_visible = True
         """Whether the page is in front of the user. It says so when that changes."""
+        self.active_at = time.monotonic() if is_active else NEVER
+        """When the user last clicked or typed, by the monotonic clock."""
+        self.on_active: Callable[[], None] | None = None
         self.on_message: Callable[[str], None] | None = None
-        """Called with what the page sends, except its visibility."""
+        """Called with what the page sends, except its visibility and that it is active."""
         self._queue: asyncio.Queue[Frame | None] = asyncio.Queue(websocket_limits.MAX_QUEUED_FRAMES)
         self._close_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -100,6 +107,10 @@ class LiveSocket:
     def _on_text(self, text: str) -> None:
         if text in PAGE_STATES:
             self.is_visible = PAGE_STATES[text]
+        elif text == ACTIVE:
+            self.active_at = time.monotonic()
+            if self.on_active:
+                self.on_active()
         elif self.on_message:
             self.on_message(text)
 

@@ -193,3 +193,15 @@ def test_of_two_super_admins_who_remove_each_other_one_stays(nadia, awa, clock):
     [rival.start() for rival in rivals]
     [rival.join() for rival in rivals]
     assert User.objects.active().count() == 1
+
+
+def test_the_capacity_is_set_when_inviting_and_later(nadia_browser, awa):
+    invite(nadia_browser, capacity="8")
+    assert User.objects.get(email="ali@example.com").capacity == 8
+    change_user(nadia_browser, awa, capacity="0")
+    awa.refresh_from_db()
+    assert awa.capacity == 0
+    assert change_user(nadia_browser, awa, capacity="101").status_code == 422
+    change_user(nadia_browser, awa)
+    awa.refresh_from_db()
+    assert awa.capacity == 0

@@ -51,7 +51,9 @@ AWA = (
 
 
 def test_a_user_is_created_once(relais):
-    created = relais("user", "create", *AWA)
+    assert "whole number" in error_sentence(relais("user", "create", *AWA, "--capacity", "many"), 2)
+    assert "at most 100" in error_sentence(relais("user", "create", *AWA, "--capacity", "101"), 2)
+    created = relais("user", "create", *AWA, "--capacity", "3")
     assert created.returncode == 0, created.stderr
     assert "awa@example.com" in created.stdout
     assert "already" in error_sentence(relais("user", "create", *AWA), 1)

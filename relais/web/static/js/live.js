@@ -8,6 +8,7 @@ import { hasEditedForm, showSessionExpired } from "./session_expiry.js";
 import "./csrf.js";
 
 const MIN_RELOAD_INTERVAL_MS = 10_000;
+const ACTIVITY_INTERVAL_MS = 30_000;
 const SIGNED_OUT_CODES = new Set([4401, 401]);
 const stateIndicator = document.getElementById("live-state");
 let connections = [];
@@ -111,3 +112,15 @@ if (stateIndicator) {
     isNewFrame: (frame) => frame.kind === "counts" && JSON.stringify(frame) !== lastCounts,
   });
 }
+
+// -- somebody is in front of this page ------------------------------------------------------------------------
+
+let activeAt = Date.now();
+
+function onActivity() {
+  if (Date.now() - activeAt < ACTIVITY_INTERVAL_MS) return;
+  activeAt = Date.now();
+  connections.forEach((connection) => connection.sendActivity());
+}
+
+for (const type of ["pointerdown", "keydown", "wheel"]) addEventListener(type, onActivity, { capture: true, passive: true });

@@ -13,7 +13,7 @@ export class LiveConnection {
   // path() gives the current address. Callbacks: onFrame(frame), onStateChange() with `state` live, polling or lost,
   // onEnd(code). isNewFrame(frame) tells whether a polled frame is one that the socket should have delivered.
   constructor({ path, onFrame, onStateChange, onEnd, isNewFrame }) {
-    Object.assign(this, { path, onFrame, onStateChange, onEnd, isNewFrame, failures: 0, state: "" });
+    Object.assign(this, { path, onFrame, onStateChange, onEnd, isNewFrame, failures: 0, state: "", wasActive: true });
     const { signal } = (this.listeners = new AbortController());
     addEventListener("online", () => this.checkNow(), { signal });
     addEventListener("offline", () => this.markLost(), { signal });
@@ -27,7 +27,7 @@ export class LiveConnection {
   connect() {
     clearTimeout(this.reconnectTimer);
     this.socket?.close();
-    const address = new URL(this.path(), location.href);
+    const address = new URL(this.address(), location.href);
     address.protocol = address.protocol.replace("http", "ws");
     const socket = (this.socket = new WebSocket(address));
     socket.onopen = () => socket === this.socket && this.sendVisibility();
@@ -44,6 +44,18 @@ export class LiveConnection {
   // Nobody is notified of what he has in front of him.
   sendVisibility() {
     if (this.isOpen()) this.socket.send(document.hidden ? "hidden" : "visible");
+  }
+
+  // Whether the user did anything since the last connection or poll tells who is there from who left the page open.
+  address() {
+    const address = this.wasActive ? this.path() : `${this.path()}&idle=1`;
+    this.wasActive = false;
+    return address;
+  }
+
+  sendActivity() {
+    if (this.isOpen()) this.socket.send("active");
+    else this.wasActive = true;
   }
 
   // What is not sent now is lost.
@@ -95,7 +107,7 @@ export class LiveConnection {
   }
 
   async fetchFrames() {
-    const response = await fetch(this.path(), { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) });
+    const response = await fetch(this.address(), { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) });
     if (FINAL_CODES.has(response.status)) this.end(response.status);
     if (!response.ok) throw new Error(response.status);
     return response.json();

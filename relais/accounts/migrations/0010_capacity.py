@@ -1,0 +1,14 @@
+"""How much routing gives a user at most, in units."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("accounts", "0009_sound_and_single_keys")]
+    operations = [
+        migrations.AddField(
+            model_name="user",
+            name="capacity",
+            field=models.PositiveSmallIntegerField(db_default=5, default=5, verbose_name="capacité"),
+        ),
+    ]
