@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from relais.bench.instance import run_prepare
@@ -23,7 +24,8 @@ BATCH_SIZE = 250
 BARRIER_TIMEOUT_SECONDS = 120.0
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
+@contextmanager
+def django_on_a_new_database() -> Iterator[None]:
     with temporary_installation(database=True) as variables:
         os.environ.update(variables)
         os.environ["DJANGO_SETTINGS_MODULE"] = "relais.settings"
@@ -38,12 +40,17 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         from relais.db_connection import release_connection
 
         try:
-            began = time.monotonic()
-            wrong = race(options.races, _agents(options.rivals))
-            seconds = time.monotonic() - began
+            yield
         finally:
             release_connection()
             connection.close_pool()  # type: ignore[attr-defined]
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    with django_on_a_new_database():
+        began = time.monotonic()
+        wrong = race(options.races, create_agents(options.rivals))
+        seconds = time.monotonic() - began
     return {
         "races": options.races,
         "rivals": options.rivals,
@@ -72,13 +79,13 @@ def race(races: int, agents: Sequence[Any], *, seconds: float = float("inf")) ->
     for first in range(0, races, BATCH_SIZE):
         if time.monotonic() > until:
             break
-        opened = _open(first, min(BATCH_SIZE, races - first))
+        opened = open_conversations(first, min(BATCH_SIZE, races - first))
         for conversation, outcomes in _run(opened, agents).items():
             wrong += _check_outcome(conversation, outcomes)
     return wrong
 
 
-def _open(first: int, number: int) -> list[int]:
+def open_conversations(first: int, number: int) -> list[int]:
     from django.utils import timezone
 
     from relais.conversations.inbound import ingest
@@ -147,7 +154,7 @@ def _check_outcome(conversation: int, outcomes: Sequence[str]) -> Iterator[str]:
         yield f"conversation {conversation}: the client gets {row.deliveries.count()} texts"
 
 
-def _agents(number: int) -> list[Any]:
+def create_agents(number: int) -> list[Any]:
     from relais.accounts.models import User
 
     return [

@@ -77,6 +77,10 @@ BENCHMARKS = {
         "Agents who take over the same conversation at the same instant.",
         {"races": Option(10_000, "number of races"), "rivals": Option(3, "agents in each race")},
     ),
+    "assignments": Benchmark(
+        "Agents who ask for the next client, twice at once, while others take over by hand.",
+        {"races": Option(10_000, "number of races"), "rivals": Option(4, "agents in each race")},
+    ),
     "faults": Benchmark(
         "Messages under kills and injected faults, counted at the end.",
         {

@@ -54,6 +54,8 @@ def _agent_requested(event: ConversationEvent) -> str:
 
 
 def _taken_over(event: ConversationEvent) -> str:
+    if event.metadata.get("assigned") == "next":
+        return _("%(who)s a pris le client suivant") % {"who": _actor(event)}
     return _("%(who)s a pris la conversation") % {"who": _actor(event)}
 
 

@@ -106,6 +106,23 @@ class LifecycleMixin(EventLogMixin):
         if not taken and not self.is_held_by(agent):
             raise StateConflict(self)
 
+    def assign(self: Conversation, agent: User, *, at: datetime, how: str) -> bool:
+        """Give the waiting client to `agent`, in the transaction in which the caller locked him and then this row.
+
+        Like a take-over, except that a conversation of the bot is not taken. False if somebody was faster. `how` is the
+        strategy that chose.
+        """
+        return self._transition(
+            "agent_takeover",
+            by=Author.from_user(agent),
+            at=at,
+            guard=WAITING,
+            new_epoch=True,
+            metadata={"assigned": how},
+            agent=agent,
+            read_seq=F("last_inbound_seq"),
+        )
+
     def complete(self: Conversation, *, by: Author, at: datetime) -> bool:
         """The bot's flow ended. False when the client waits or an agent holds it; true when it was already ended."""
         return self._end("flow_complete", Status.COMPLETED, by=by, at=at, guard=WITH_BOT) or not self.is_open

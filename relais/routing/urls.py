@@ -2,8 +2,9 @@
 
 from django.urls import re_path
 
-from relais.routing.views import presence
+from relais.routing.views import next_client, presence
 
 urlpatterns = [
     re_path(r"^presence/?$", presence.presence, name="presence"),
+    re_path(r"^next/?$", next_client.next_client, name="next_client"),
 ]

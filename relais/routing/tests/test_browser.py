@@ -7,6 +7,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from relais.company import company_settings
+from relais.conversations.events import BOT
 from relais.routing.agent_states import current_state
 from tests.accessibility import NARROW, THEMES, in_theme, violations
 from tests.browser import Browsers, expect_live
@@ -97,5 +98,42 @@ def test_the_dialog_and_its_page_are_accessible(run_story, awa, theme):
         page.goto(browsers.url + "/dashboard/presence")
         problems += violations(page, theme, "page")
         assert problems == []
+
+    run_story(story)
+
+
+def test_next_opens_the_longest_waiting_client_and_says_when_nobody_waits(run_story, awa, koffi, waiting):
+    def story(browsers: Browsers) -> None:
+        page, colleague = (
+            browsers.open_page(awa, "/dashboard"),
+            browsers.open_page(koffi, "/dashboard/pending"),
+        )
+        expect_live(page, colleague)
+        page.keyboard.press("s")
+        expect(page).to_have_url(re.compile(f"/dashboard/chat/{waiting.pk}$"))
+        expect(page.locator("#thread")).to_contain_text("a pris le client suivant")
+        expect(colleague.locator(".row")).to_have_count(0)
+        colleague.get_by_role("main").get_by_role("button", name="Suivant").click()
+        expect(colleague.get_by_text("Personne n'attend.").last).to_be_visible()
+        expect(colleague.locator("#notices")).to_contain_text("Personne n'attend.")
+
+    run_story(story)
+
+
+def test_next_on_the_page_of_a_conversation_changes_the_panes_alone(
+    run_story, awa, held_by_awa, fatou_writes
+):
+    other = fatou_writes("Bonjour", address="whatsapp:+2250700000009", name="Aya")
+    other.ask_for_agent(by=BOT, at=timezone.now())
+
+    def story(browsers: Browsers) -> None:
+        page = browsers.open_page(awa, f"/dashboard/chat/{held_by_awa.pk}")
+        expect_live(page)
+        page.evaluate("window.isSamePage = true")
+        page.locator("[data-thread]").focus()
+        page.keyboard.press("s")
+        expect(page).to_have_url(re.compile(f"/dashboard/chat/{other.pk}$"))
+        expect(page.locator("#thread")).to_contain_text("a pris le client suivant")
+        assert page.evaluate("window.isSamePage") is True
 
     run_story(story)

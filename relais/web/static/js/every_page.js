@@ -14,6 +14,7 @@ import "./search_key.js";
 import "./search_form.js";
 import "./live.js";
 import "./agent_state.js";
+import "./next_client.js";
 import "./outbox_notice.js";
 import "./title_badge.js";
 import "./page_notifications.js";

@@ -1,5 +1,6 @@
 // What the server tells this user now: a sound and a desktop notification, each if he chose it. The server has decided
 // about quiet hours and about what is being read. Of several open pages one tells.
+import { followLink } from "./follow_link.js";
 import { playSound } from "./notification_sound.js";
 
 const TOLD_KEY = "relais:told";
@@ -48,13 +49,5 @@ document.addEventListener("relais:notification", ({ detail }) => tell(detail));
 
 // A click on a notification, while a page is open: the service worker focuses it and says where to go.
 navigator.serviceWorker?.addEventListener("message", ({ data }) => {
-  if (data?.command === "open" && new URL(data.url, location.href).origin === location.origin) open(data.url);
+  if (data?.command === "open" && new URL(data.url, location.href).origin === location.origin) followLink(data.url);
 });
-
-// By a link, so that a page with panes opens the conversation in them.
-function open(url) {
-  const link = Object.assign(document.createElement("a"), { href: url, hidden: true });
-  (document.querySelector(".desk") ?? document.body).append(link);
-  link.click();
-  link.remove();
-}
