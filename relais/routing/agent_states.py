@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Max
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from relais.accounts.models import User
@@ -99,7 +99,7 @@ def show_own_states(ids: Collection[int]) -> None:
     at = timezone.now()
     _apply_due_changes_of(_users_with_due_change(at=at, among=ids), at=at)
     with transaction.atomic():
-        for state in AgentState.objects.filter(user__in=ids, until=None):
+        for state in AgentState.objects.filter(user__in=ids, until=None).select_related("user"):
             _show(state)
 
 
@@ -169,7 +169,9 @@ def _begin(user: User, current: AgentState | None, change: StateChange) -> Agent
 
 def _show(state: AgentState) -> None:
     """On all pages of the user."""
-    frame = {"kind": "agent-state", "state": str(state.state), "reason": state.reason}
+    with translation.override(state.user.language):
+        label = str(State(state.state).label)
+    frame = {"kind": "agent-state", "state": str(state.state), "reason": state.reason, "label": label}
     notify_users([state.user_id], frame)
 
 

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def switch(page):
-    return page.locator(".sidebar__state")
+    return page.locator(".sidebar [data-key=e]")
 
 
 def dialog(page):

@@ -33,6 +33,7 @@ def test_the_state_is_set_and_told_with_load_and_capacity(browser, awa, held_by_
         "reason": "Déjeuner",
         "cause": "hand",
         "since": since,
+        "label": "Pause",
     }
     told = browser.get(PATH, **JSON).json()
     assert told == answer | {"load": 1, "capacity": 3}
@@ -132,7 +133,7 @@ def test_a_change_of_state_reaches_all_pages_of_the_user_and_nobody_else(web_ser
     client.post(PATH, {"state": "break", "reason": "Réunion"}, **JSON)
     for page in pages:
         frame = page.wait_for("agent-state", state="break")
-        assert frame == {"kind": "agent-state", "state": "break", "reason": "Réunion"}
+        assert frame == {"kind": "agent-state", "state": "break", "reason": "Réunion", "label": "Pause"}
     client.force_login(koffi)
     client.post(PATH, {"state": "away"}, **JSON)
     assert others.wait_for("agent-state")["state"] in ("online", "away")

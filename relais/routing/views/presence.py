@@ -61,10 +61,17 @@ def _set(request: AgentRequest) -> HttpResponse:
 def _state_json(state: AgentState | None) -> dict[str, Any]:
     """Who was never there is offline since no moment."""
     if state is None:
-        return {"state": State.OFFLINE.value, "reason": "", "cause": "", "since": None}
+        return {
+            "state": State.OFFLINE.value,
+            "reason": "",
+            "cause": "",
+            "since": None,
+            "label": str(State.OFFLINE.label),
+        }
     return {
         "state": state.state,
         "reason": state.reason,
         "cause": state.cause,
         "since": state.since.isoformat(),
+        "label": str(State(state.state).label),
     }

@@ -1,10 +1,10 @@
 // The user's own state in the rail: the server tells it to a page that opens, and each change to all his open pages.
 const liveState = document.getElementById("live-state");
 
-function show({ state, reason }) {
+function show({ state, reason, label }) {
   for (const dot of document.querySelectorAll("[data-own-state] .agent-dot, .sidebar__account .agent-dot")) dot.dataset.agentState = state;
   for (const element of document.querySelectorAll("[data-own-state]")) {
-    element.querySelector("[data-state-label]").textContent = reason || element.dataset[state];
+    element.querySelector("[data-state-label]").textContent = reason || label;
   }
 }
 
