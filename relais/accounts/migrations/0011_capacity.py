@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0009_sound_and_single_keys")]
+    dependencies = [("accounts", "0010_list_orders")]
     operations = [
         migrations.AddField(
             model_name="user",
