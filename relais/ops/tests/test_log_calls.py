@@ -13,7 +13,7 @@ ALLOWED_KEYS = {
     "attempt", "by", "child", "code", "conversation", "count", "delivery", "error", "event", "sid", "each", "event_id", "job", "kind", "media",
     "outcome", "path", "last_path", "ref", "seconds", "seq", "state", "task", "user", "why", "step", "channel", "change", "of",
     "act", "actor", "api_token", "flow", "revision", "role", "setting", "team", "quick_reply", "macro", "tag", "into",
-    "client_import", "file", "scheduled",
+    "client_import", "file", "scheduled", "capacity",
 }  # fmt: skip
 """The allowed `extra` keys; docs/operating.md documents them by kind."""
 PRIVATE_NAMES = {
