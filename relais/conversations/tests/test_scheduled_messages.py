@@ -132,6 +132,20 @@ class TestScheduling:
         assert fourth["event_id"] == third["event_id"]
         assert texts(held_by_awa) == ["À demain"]
 
+    def test_a_template_or_choices_with_the_ref_of_a_scheduled_one_are_not_sent_again(
+        self, page, held_by_awa, clock
+    ):
+        schedule(page, held_by_awa, "Quand ?", ref="r1")
+        template = {"content_sid": TEMPLATE_SID, "variables": "{}"}
+        choices = {"message": "Quand ?", "choices": json.dumps([{"title": "Mardi"}])}
+        for has_left in (False, True):
+            if has_left:
+                leave(clock)
+            for path, fields in (("send-template", template), ("send-choices", choices)):
+                response = post(page, f"chat/{held_by_awa.pk}/{path}", ref="r1", **fields)
+                assert response.json()["scheduled_id"]
+        assert texts(held_by_awa) == ["Quand ?"]
+
     def test_a_ref_that_was_sent_at_once_is_not_scheduled_again(self, page, held_by_awa):
         post(page, f"chat/{held_by_awa.pk}/send", message="Bonjour", ref="r1")
         response = schedule(page, held_by_awa, "Bonjour", ref="r1")

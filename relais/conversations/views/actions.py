@@ -119,8 +119,8 @@ def send(request: AgentRequest, pk: int) -> HttpResponse:
     conversation = get_conversation(request, pk)
     if is_scheduled(request):
         return scheduling.schedule_message(request, conversation)
-    if scheduled := conversation.scheduled_messages.with_ref(text_field(request, "ref")):
-        return scheduling.scheduled_response(request, scheduled)
+    if known := scheduling.known_scheduled_response(request, conversation):
+        return known
     text = text_field(request, "message")
     try:
         deliveries = _send(request, conversation, text)

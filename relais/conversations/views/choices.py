@@ -33,6 +33,8 @@ def send_choices(request: AgentRequest, pk: int) -> HttpResponse:
     try:
         if is_scheduled(request):
             return scheduling.schedule_choices(request, conversation, choices_field(request))
+        if known := scheduling.known_scheduled_response(request, conversation):
+            return known
         delivery = _send(request, conversation)
     except ActionRefused as refusal:
         if wants_json(request):

@@ -75,6 +75,12 @@ def schedule_template(request: AgentRequest, conversation: Conversation, content
     return scheduled_response(request, scheduled)
 
 
+def known_scheduled_response(request: AgentRequest, conversation: Conversation) -> HttpResponse | None:
+    """The answer to a request without a time that repeats one with a time, by `ref`: nothing is sent twice."""
+    scheduled = conversation.scheduled_messages.with_ref(text_field(request, "ref"))
+    return scheduled_response(request, scheduled) if scheduled else None
+
+
 def scheduled_response(request: AgentRequest, scheduled: ScheduledMessage) -> HttpResponse:
     """About a message that is scheduled; a repeated request gets what has become of it."""
     conversation = scheduled.conversation

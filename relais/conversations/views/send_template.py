@@ -36,6 +36,8 @@ def send_template(request: AgentRequest, pk: int) -> HttpResponse:
     try:
         if is_scheduled(request):
             return scheduling.schedule_template(request, conversation, content_sid)
+        if known := scheduling.known_scheduled_response(request, conversation):
+            return known
         delivery = conversation.send_template_as_agent(
             content_sid,
             text_object_field(request, "variables"),
