@@ -88,6 +88,17 @@ def test_each_file_is_a_message_in_order(page, held_by_awa, files, message, mess
     assert (data["event_id"], data["status"], data["message_sid"]) == (deliveries[0].event_id, "queued", None)
 
 
+def test_a_file_in_another_field_is_refused_and_the_text_stays(page, held_by_awa):
+    response = page.post(
+        f"/dashboard/chat/{held_by_awa.pk}/send",
+        {"message": "Voici le devis", "file": upload(samples.PDF, "devis.pdf")},
+        HTTP_ACCEPT="application/json",
+    )
+    assert (response.status_code, response.json()["code"]) == (422, "files")
+    assert "«\xa0file\xa0»" in response.json()["error"]
+    assert sent(held_by_awa) == []
+
+
 def test_a_text_alone_is_answered_with_its_event(page, held_by_awa):
     data = send(page, held_by_awa, message="Bonjour").json()
     assert [each["event_id"] for each in data["events"]] == [data["event_id"]]

@@ -59,6 +59,12 @@ def files_to_send(request: AgentRequest, *, check: Callable[[], None], at: datet
     """
     if refusal := upload_refusal(request):
         raise refusal
+    if unknown := sorted(set(request.FILES) - {"files"}):
+        raise InvalidField(
+            "files",
+            _("Le champ « %(name)s » n'est pas lu : envoyez les fichiers dans « files ».")
+            % {"name": unknown[0]},
+        )
     tokens = [token for token in text_list_field(request, "stored_file") if token]
     uploads = request.FILES.getlist("files")
     if not tokens and not uploads:
