@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from relais.action_errors import ActionRefused
-from relais.conversations.refusal_texts import conflict_sentence, refusal_sentence
+from relais.conversations.refusal_texts import conflict_sentence, write_blocked_sentence
 from relais.conversations.states import Situation
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ class StateConflict(ActionRefused):
 class CannotSend(ActionRefused):
     """The text cannot go to this address now; `code` says why, one of those in `refusal_texts.py` (HTTP 422)."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, *, opt_out_source: str = "") -> None:
         self.code = code
-        super().__init__(refusal_sentence(code))
+        super().__init__(write_blocked_sentence(code, opt_out_source))
 
 
 def refusal_reason(refusal: ActionRefused) -> str:

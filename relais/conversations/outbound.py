@@ -261,7 +261,8 @@ class SendMixin(SendFilesMixin, SendTemplateMixin):
         if (reason := send_obstacle(self, self.window_closes_at(), at=at)) and not (
             is_template and reason == "window_closed"
         ):
-            raise CannotSend(reason)
+            source = self.client.opt_out_source(self.sender) if reason == "opted_out" else ""
+            raise CannotSend(reason, opt_out_source=source)
 
     def _create_outgoing(
         self: Conversation,

@@ -109,7 +109,7 @@ class ScheduleMixin:
     ) -> None:
         self._check_is_holder(agent)
         if self.opted_out_since():
-            raise CannotSend("opted_out")
+            raise CannotSend("opted_out", opt_out_source=self.client.opt_out_source(self.sender))
         if send_at is None or at is None:
             return
         check_send_at(send_at, at=at)

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from relais.clients.models import OptOutSource
 from relais.conversations.models import Conversation, ConversationEvent, MessageDelivery
 from tests.cast import Clock, event_types_of, messages_to_client
 
@@ -183,6 +184,15 @@ def test_nothing_is_sent_to_a_client_who_opted_out(held_by_awa, awa, clock):
     held_by_awa.address.save()
     response = ActionClient(awa).post("send", held_by_awa, message="Bonjour")
     assert (response.status_code, response.json()["code"]) == (422, "opted_out")
+
+
+@pytest.mark.parametrize("fields", [{}, {"send_at": "2027-01-05T10:00:00+01:00"}])
+def test_a_client_who_blocked_us_is_not_said_to_have_asked_for_it(held_by_awa, awa, clock, fields):
+    source = OptOutSource.BLOCKED
+    held_by_awa.client.opt_out(held_by_awa.sender, at=clock.now, address=held_by_awa.address, source=source)
+    answer = ActionClient(awa).post("send", held_by_awa, message="Bonjour", **fields).json()
+    assert answer["code"] == "opted_out"
+    assert "a bloqué notre numéro" in answer["error"]
 
 
 def test_only_the_holder_sends(held_by_awa, koffi, mariam):
