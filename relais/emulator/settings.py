@@ -37,7 +37,7 @@ class DoubleSettings:
     """Between two attempts of a webhook; Twilio does not document its own."""
     media_fetch_ms: int = 5000
     lenient_media: bool = False
-    """Send a message although its MediaUrl cannot be fetched (Twilio: failed, 63019)."""
+    """Send a message although its MediaUrl cannot be fetched (Twilio: failed, 63019), unless it is one of `reach`."""
     lenient_content: bool = False
     """Accept a ContentSid the double does not know, without a text to show (Twilio: refused, 21655)."""
     day_granularity: bool = True

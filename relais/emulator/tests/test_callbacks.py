@@ -141,6 +141,17 @@ def test_a_document_that_cannot_be_fetched_fails_the_message(
     assert desk.calls[0].params["ErrorCode"] == "63019"
 
 
+def test_a_lenient_double_does_without_files_elsewhere_and_not_of_the_desk(
+    double: RunningDouble, desk: StubDesk, fatou: str
+) -> None:
+    double.settings.lenient_media = True
+    double.settings.reach = {desk.url: desk.url}
+    for url in ("http://127.0.0.1:9/logo.png", f"{desk.url}/nothing-here.pdf"):
+        send(double, desk, media_url=[url])
+        double.wait_until_idle()
+    assert [message.error_code for message in double.accepted()] == [None, 63019]
+
+
 def test_a_callback_the_desk_refuses_is_tried_as_its_address_asks(
     double: RunningDouble, desk: StubDesk, fatou: str
 ) -> None:
