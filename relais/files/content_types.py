@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from relais.files.channel_types import OFFICE
+from relais.files.mp4_boxes import mp4_boxes, read_at
 from relais.files.voice_notes import MP4_OPUS, WEBM_OPUS
 
 HEAD_BYTES = 1024
@@ -40,7 +41,6 @@ UNPLAYABLE_VIDEO = "video/mp4; codecs=other"
 """An MP4 video of other codecs, such as HEVC. The channel takes none."""
 MAX_ZIP_DIRECTORY_BYTES = 256 * 1024
 """Its entries are read into memory; an office document has about a hundred."""
-MAX_MP4_BOXES = 1_000
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 OLE_DIRECTORY_BYTES = 8 * 1024
 WORD_STREAM = "WordDocument".encode("utf-16-le")
@@ -49,7 +49,7 @@ WORD_STREAM = "WordDocument".encode("utf-16-le")
 def detect_content_type(file: BinaryIO) -> str:
     """Empty if the channel takes no such file, not even after a conversion."""
     size = file.seek(0, os.SEEK_END)
-    head = _read(file, 0, HEAD_BYTES)
+    head = read_at(file, 0, HEAD_BYTES)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"
     if head.startswith(b"\x1aE\xdf\xa3"):
@@ -80,7 +80,7 @@ def _detect_mp4(file: BinaryIO, head: bytes, size: int) -> str:
         return "image/heic"
     if brand in UNPLAYABLE_MP4_BRANDS:
         return ""
-    tracks = set(_mp4_tracks(file, size))
+    tracks = set(_mp4_tracks(file))
     handlers = {handler for handler, _codec in tracks}
     if b"vide" in handlers:
         if brand.startswith(b"3g"):
@@ -95,39 +95,19 @@ def _detect_mp4(file: BinaryIO, head: bytes, size: int) -> str:
     return ""
 
 
-def _mp4_tracks(file: BinaryIO, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Of each track the handler type, `soun`, `vide` or another, and the codec, empty if it has none.
-
-    A box is its length, its name and its body.
-    """
+def _mp4_tracks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Of each track the handler type, `soun`, `vide` or another, and the codec, empty if it has none."""
     handler = b""
-    pending = [(0, size)]
-    for _n in range(MAX_MP4_BOXES):
-        if not pending:
-            return
-        start, end = pending.pop()
-        header = _read(file, start, 16)
-        if start + 8 > end or len(header) < 8:
-            continue
-        length, name = struct.unpack(">I4s", header[:8])
-        body = start + 8
-        if length == 1 and len(header) == 16:
-            (length,), body = struct.unpack(">Q", header[8:]), start + 16
-        stop = end if length == 0 else start + length
-        if stop < body or stop > end:
-            continue  # Truncated, or not a box.
-        pending.append((stop, end))
-        if name in MP4_CONTAINERS:
-            pending.append((body, stop))
-        elif name == b"hdlr":
-            handler = _read(file, body + 8, 4)
+    for name, body, _stop in mp4_boxes(file, containers=MP4_CONTAINERS):
+        if name == b"hdlr":
+            handler = read_at(file, body + 8, 4)
             yield handler, b""
         elif name == b"stsd":
-            yield handler, _read(file, body + 12, 4)
+            yield handler, read_at(file, body + 12, 4)
 
 
 def _detect_office(file: BinaryIO, size: int) -> str:
-    tail = _read(file, max(0, size - 65_557), 65_557)
+    tail = read_at(file, max(0, size - 65_557), 65_557)
     end = tail.rfind(b"PK\x05\x06")
     if end < 0 or len(tail) < end + 16:
         return ""
@@ -152,9 +132,4 @@ def _is_word_97(file: BinaryIO, head: bytes) -> bool:
     """Excel and PowerPoint files have the same container, and another stream in its directory."""
     sector_bytes = 1 << min(12, int.from_bytes(head[30:32], "little"))
     directory = (int.from_bytes(head[48:52], "little") + 1) * sector_bytes
-    return WORD_STREAM in _read(file, directory, OLE_DIRECTORY_BYTES)
-
-
-def _read(file: BinaryIO, start: int, length: int) -> bytes:
-    file.seek(start)
-    return file.read(length)
+    return WORD_STREAM in read_at(file, directory, OLE_DIRECTORY_BYTES)

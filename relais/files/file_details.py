@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import struct
 import zipfile
-from collections.abc import Iterator
 from typing import Any, BinaryIO
 from xml.etree import ElementTree
 
 from relais.files.channel_types import OFFICE
+from relais.files.mp4_boxes import mp4_boxes, read_at
 from relais.files.vcards import parse_contacts
 from relais.text import has_visible_characters
 
@@ -20,7 +20,6 @@ MAX_TITLE_CHARACTERS = 120
 MAX_VCARD_BYTES = 256 * 1024
 """A card with a photograph of the person."""
 MAX_XML_BYTES = 1024 * 1024
-MAX_MP4_BOXES = 1_000
 OGG_TAIL_BYTES = 128 * 1024
 """More than two of its pages, of which each has at most 65,307 bytes."""
 OPUS_HEAD_OFFSET, OPUS_RATE = 28, 48_000
@@ -60,9 +59,9 @@ def _seconds(file: BinaryIO, content_type: str) -> float | None:
 
 def _opus_seconds(file: BinaryIO) -> float | None:
     """The last page has the number of samples, of which the first ones are skipped (RFC 7845)."""
-    head = _read(file, OPUS_HEAD_OFFSET, 12)
+    head = read_at(file, OPUS_HEAD_OFFSET, 12)
     size = file.seek(0, os.SEEK_END)
-    tail = _read(file, max(0, size - OGG_TAIL_BYTES), OGG_TAIL_BYTES)
+    tail = read_at(file, max(0, size - OGG_TAIL_BYTES), OGG_TAIL_BYTES)
     page = tail.rfind(b"OggS")
     if head[:8] != b"OpusHead" or page < 0 or len(tail) < page + 14:
         return None
@@ -72,10 +71,10 @@ def _opus_seconds(file: BinaryIO) -> float | None:
 
 def _mp4_seconds(file: BinaryIO) -> float | None:
     """From the movie header: version, times, time scale and duration."""
-    for name, start, stop in _boxes(file):
+    for name, start, stop in mp4_boxes(file, containers=(b"moov",)):
         if name != b"mvhd" or stop - start < 20:
             continue
-        header = _read(file, start, 32)
+        header = read_at(file, start, 32)
         is_long = header[0] == 1
         if is_long and len(header) < 32:
             return None
@@ -83,30 +82,6 @@ def _mp4_seconds(file: BinaryIO) -> float | None:
         unknown = (1 << 64 if is_long else 1 << 32) - 1
         return duration / scale if scale and duration != unknown else None
     return None
-
-
-def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """The boxes of the top level and of `moov`: name, start and end of the body."""
-    pending = [(0, file.seek(0, os.SEEK_END))]
-    for _n in range(MAX_MP4_BOXES):
-        if not pending:
-            return
-        start, end = pending.pop()
-        header = _read(file, start, 16)
-        if start + 8 > end or len(header) < 8:
-            continue
-        length, name = struct.unpack(">I4s", header[:8])
-        body = start + 8
-        if length == 1 and len(header) == 16:
-            (length,), body = struct.unpack(">Q", header[8:]), start + 16
-        stop = end if length == 0 else start + length
-        if stop < body or stop > end:
-            continue  # Truncated, or not a box.
-        pending.append((stop, end))
-        if name == b"moov":
-            pending.append((body, stop))
-        else:
-            yield name, body, stop
 
 
 def _amr_seconds(file: BinaryIO) -> float | None:
@@ -186,8 +161,3 @@ def clean_title(text: object) -> str:
 
 def _without_unknown(**details: Any) -> dict[str, Any]:
     return {name: value for name, value in details.items() if value}
-
-
-def _read(file: BinaryIO, start: int, length: int) -> bytes:
-    file.seek(start)
-    return file.read(length)
