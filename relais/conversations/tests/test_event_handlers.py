@@ -16,6 +16,7 @@ def test_the_handlers_of_each_event_type_are_registered_in_order():
         "agent_message": ["forget_snooze"],
         "conversation_closed": ["send_close_text", "end_twilio_executions"],
         "message_received": ["send_waiting_text", "fetch_media"],
+        "scheduled_withheld": ["on_scheduled_withheld"],
     }
 
 
