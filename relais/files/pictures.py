@@ -5,8 +5,6 @@ The work is done by `picture_worker.py` in a process of its own.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from typing import BinaryIO
 
@@ -14,10 +12,12 @@ from relais.files import errors
 from relais.files.channel_types import MAX_PICTURE_BYTES
 from relais.files.chunks import CHUNK_BYTES
 from relais.files.temporary_files import temporary_file
+from relais.files.worker_process import run_worker
 
 MAX_PIXELS = 40_000_000
 MEGAPIXELS = MAX_PIXELS // 1_000_000
 EXIT_UNCHANGED, EXIT_UNREADABLE, EXIT_TOO_MANY_PIXELS = 10, 11, 12
+WORKER = "relais.files.picture_worker"
 TIMEOUT_SECONDS = 30
 MAX_PARALLEL_WORKERS = 2
 """Each takes a processor, and up to some hundred megabytes, for about a second."""
@@ -34,7 +34,14 @@ def prepare_picture(file: BinaryIO, content_type: str, name: str) -> BinaryIO | 
         result = temporary_file()
         try:
             with _slots:
-                exit_code = _run(source, result, content_type)
+                exit_code = run_worker(
+                    WORKER,
+                    source,
+                    result,
+                    content_type,
+                    str(MAX_PICTURE_BYTES),
+                    timeout_seconds=TIMEOUT_SECONDS,
+                )
         except BaseException:
             result.close()
             raise
@@ -46,26 +53,3 @@ def prepare_picture(file: BinaryIO, content_type: str, name: str) -> BinaryIO | 
     if exit_code == EXIT_TOO_MANY_PIXELS:
         raise errors.too_many_pixels(name, MEGAPIXELS)
     raise errors.unreadable_picture(name)
-
-
-def _run(source: BinaryIO, result: BinaryIO, content_type: str) -> int:
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "relais.files.picture_worker",
-        content_type,
-        str(MAX_PICTURE_BYTES),
-    ]
-    try:
-        done = subprocess.run(
-            command,
-            stdin=source,
-            stdout=result,
-            stderr=subprocess.DEVNULL,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return EXIT_UNREADABLE
-    return done.returncode

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from datetime import datetime
 from io import BytesIO
-from typing import BinaryIO
 
 from relais.files.models import StoredFile, store_file
 from relais.files.temporary_files import temporary_file
+from relais.files.worker_process import run_worker
 
+WORKER = "relais.files.preview_worker"
 TIMEOUT_SECONDS = 60
 THUMBNAIL_TYPE = "image/webp"
 MAX_DETAILS_BYTES = 64 * 1024
@@ -25,9 +24,9 @@ def make_preview(stored: StoredFile, *, at: datetime) -> None:
         for chunk in stored.read():
             source.write(chunk)
         source.seek(0)
-        is_read = _run(source, result)
+        exit_code = run_worker(WORKER, source, result, timeout_seconds=TIMEOUT_SECONDS)
         result.seek(0)
-        line = result.readline(MAX_DETAILS_BYTES) if is_read else b""
+        line = result.readline(MAX_DETAILS_BYTES) if exit_code == 0 else b""
         content = result.read() if line.endswith(b"\n") else b""
     thumbnail = store_file(BytesIO(content), content_type=THUMBNAIL_TYPE, at=at) if content else None
     if thumbnail and not thumbnail.previewed_at:
@@ -37,19 +36,3 @@ def make_preview(stored: StoredFile, *, at: datetime) -> None:
         previewed_at=at, details=details, thumbnail=thumbnail
     )
     stored.refresh_from_db()
-
-
-def _run(source: BinaryIO, result: BinaryIO) -> bool:
-    command = [sys.executable, "-P", "-m", "relais.files.preview_worker"]
-    try:
-        done = subprocess.run(
-            command,
-            stdin=source,
-            stdout=result,
-            stderr=subprocess.DEVNULL,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0

@@ -10,7 +10,7 @@ from django.utils import timezone
 from PIL import Image
 from pypdf import PdfWriter
 
-from relais.files import previews
+from relais.files import previews, worker_process
 from relais.files.models import StoredFile, delete_unreferenced, quarantine, store_file
 from relais.files.previews import make_preview
 from relais.files.tests import samples
@@ -63,7 +63,7 @@ def test_the_transparency_of_a_sticker_stays():
 
 def test_it_is_made_once(monkeypatch):
     stored = previewed(samples.picture())
-    monkeypatch.setattr(previews, "_run", lambda *args: pytest.fail("made again"))
+    monkeypatch.setattr(previews, "run_worker", lambda *args, **options: pytest.fail("made again"))
     make_preview(stored, at=timezone.now())
     assert StoredFile.objects.count() == 2
 
@@ -87,7 +87,7 @@ def test_a_killed_worker_leaves_an_empty_preview(monkeypatch):
     def killed(*args, **kwargs):
         return type("Done", (), {"returncode": -signal.SIGKILL})
 
-    monkeypatch.setattr(previews.subprocess, "run", killed)
+    monkeypatch.setattr(worker_process.subprocess, "run", killed)
     assert previewed(samples.picture()).thumbnail is None
 
 
