@@ -7,36 +7,22 @@ others ask for the next client, each in two tabs at once.
 from __future__ import annotations
 
 import argparse
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from relais.bench.races import (
-    BARRIER_TIMEOUT_SECONDS,
-    BATCH_SIZE,
-    create_agents,
-    django_on_a_new_database,
-    open_conversations,
-)
+from relais.bench.races import BATCH_SIZE, failed, measure_races, open_conversations, run_rivals
+
+__all__ = ["failed", "measure", "summary_lines"]
 
 CAPACITY = 30
 """Of each agent in a batch: less than they would get without one."""
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    with django_on_a_new_database():
-        began = time.monotonic()
-        wrong = race_assignments(options.races, create_agents(max(2, options.rivals)))
-        seconds = time.monotonic() - began
-    return {
-        "races": options.races,
-        "rivals": options.rivals,
-        "wrong": len(wrong),
-        "examples": wrong[:10],
-        "seconds": round(seconds, 1),
-    }
+    options.rivals = max(2, options.rivals)
+    return measure_races(race_assignments, options)
 
 
 def summary_lines(figures: dict[str, Any]) -> Iterator[str]:
@@ -45,10 +31,6 @@ def summary_lines(figures: dict[str, Any]) -> Iterator[str]:
         f"{figures['wrong']} errors"
     )
     yield from figures["examples"]
-
-
-def failed(figures: dict[str, Any]) -> bool:
-    return bool(figures["wrong"])
 
 
 def race_assignments(races: int, agents: Sequence[Any], *, seconds: float = float("inf")) -> list[str]:
@@ -62,15 +44,15 @@ def race_assignments(races: int, agents: Sequence[Any], *, seconds: float = floa
         if time.monotonic() > until:
             break
         conversations = open_conversations(first, min(BATCH_SIZE, races - first))
-        _let_them_wait(conversations)
+        _request_agents(conversations)
         by_hand, assigned = agents[: len(agents) // 2], agents[len(agents) // 2 :]
         errors = _run(conversations, by_hand, assigned)
         wrong += [*errors, *_check(conversations, by_hand, assigned)]
-        _end(conversations)
+        _complete(conversations)
     return wrong
 
 
-def _let_them_wait(conversations: Sequence[int]) -> None:
+def _request_agents(conversations: Sequence[int]) -> None:
     from django.utils import timezone
 
     from relais.conversations.events import BOT
@@ -81,56 +63,46 @@ def _let_them_wait(conversations: Sequence[int]) -> None:
 
 
 def _run(conversations: Sequence[int], by_hand: Sequence[Any], assigned: Sequence[Any]) -> list[str]:
-    rivals: list[Callable[[int], None]] = [_hand(agent) for agent in by_hand]
-    rivals += [_next(agent) for agent in (*assigned, *assigned)]
-    start, errors = threading.Barrier(len(rivals)), []
+    errors: list[str] = []
 
-    def run(rival: Callable[[int], None]) -> None:
-        from relais.db_connection import release_connection
+    def rival(act: Callable[[int, Any], None], agent: Any) -> Callable[[int], None]:
+        def run(conversation: int) -> None:
+            try:
+                act(conversation, agent)
+            except Exception as error:
+                errors.append(f"conversation {conversation}: {error!r}")
 
-        try:
-            for conversation in conversations:
-                start.wait(BARRIER_TIMEOUT_SECONDS)
-                try:
-                    rival(conversation)
-                except Exception as error:
-                    errors.append(f"conversation {conversation}: {error!r}")
-        finally:
-            release_connection()
+        return run
 
-    threads = [threading.Thread(target=run, args=(rival,)) for rival in rivals]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_rivals(
+        conversations,
+        [
+            *(rival(_take_over, agent) for agent in by_hand),
+            *(rival(_ask_for_next, agent) for agent in (*assigned, *assigned)),
+        ],
+    )
     return errors
 
 
-def _hand(agent: Any) -> Callable[[int], None]:
-    def take_over(conversation: int) -> None:
-        from django.utils import timezone
+def _take_over(conversation: int, agent: Any) -> None:
+    from django.utils import timezone
 
-        from relais.conversations.errors import StateConflict
-        from relais.conversations.models import Conversation
+    from relais.conversations.errors import StateConflict
+    from relais.conversations.models import Conversation
 
-        try:
-            Conversation.objects.get(pk=conversation).take_over(agent, at=timezone.now())
-        except StateConflict as late:
-            if late.agent is None:
-                raise
-
-    return take_over
+    try:
+        Conversation.objects.get(pk=conversation).take_over(agent, at=timezone.now())
+    except StateConflict as late:
+        if late.agent is None:
+            raise
 
 
-def _next(agent: Any) -> Callable[[int], None]:
-    def ask(conversation: int) -> None:
-        from django.utils import timezone
+def _ask_for_next(_conversation: int, agent: Any) -> None:
+    from django.utils import timezone
 
-        from relais.routing.next_client import assign_next
+    from relais.routing.next_client import assign_next
 
-        assign_next(agent, at=timezone.now())
-
-    return ask
+    assign_next(agent, at=timezone.now())
 
 
 def _check(conversations: Sequence[int], by_hand: Sequence[Any], assigned: Sequence[Any]) -> Iterator[str]:
@@ -152,7 +124,7 @@ def _check(conversations: Sequence[int], by_hand: Sequence[Any], assigned: Seque
             yield f"agent {agent.pk} was given {loads[agent.pk]} only while clients waited"
 
 
-def _end(conversations: Sequence[int]) -> None:
+def _complete(conversations: Sequence[int]) -> None:
     from django.utils import timezone
 
     from relais.conversations.models import Conversation

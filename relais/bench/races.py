@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,6 +47,11 @@ def django_on_a_new_database() -> Iterator[None]:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
+    return measure_races(race, options)
+
+
+def measure_races(race: Callable[[int, list[Any]], list[str]], options: argparse.Namespace) -> dict[str, Any]:
+    """`race` gets the number of races and the agents, and returns the errors."""
     with django_on_a_new_database():
         began = time.monotonic()
         wrong = race(options.races, create_agents(options.rivals))
@@ -105,25 +110,34 @@ def open_conversations(first: int, number: int) -> list[int]:
 
 def _run(conversations: Sequence[int], agents: Sequence[Any]) -> dict[int, list[str]]:
     """All agents take over each conversation at once; returns their outcomes by conversation."""
-    start = threading.Barrier(len(agents))
     outcomes: dict[int, list[str]] = {conversation: [] for conversation in conversations}
 
-    def rival(agent: Any) -> None:
+    def rival(agent: Any) -> Callable[[int], None]:
+        return lambda conversation: outcomes[conversation].append(_take_over(conversation, agent))
+
+    run_rivals(conversations, [rival(agent) for agent in agents])
+    return outcomes
+
+
+def run_rivals(conversations: Sequence[int], rivals: Sequence[Callable[[int], None]]) -> None:
+    """All act on the first conversation at once, then on the next; each rival in a thread of its own."""
+    start = threading.Barrier(len(rivals))
+
+    def run(rival: Callable[[int], None]) -> None:
         from relais.db_connection import release_connection
 
         try:
             for conversation in conversations:
                 start.wait(BARRIER_TIMEOUT_SECONDS)
-                outcomes[conversation].append(_take_over(conversation, agent))
+                rival(conversation)
         finally:
             release_connection()
 
-    threads = [threading.Thread(target=rival, args=(agent,)) for agent in agents]
+    threads = [threading.Thread(target=run, args=(rival,)) for rival in rivals]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return outcomes
 
 
 def _take_over(conversation: int, agent: Any) -> str:
