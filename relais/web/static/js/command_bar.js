@@ -5,6 +5,7 @@ import { macrosButton, openMacroPreview } from "./macro_preview_link.js";
 import { openSavedChoices } from "./saved_choices.js";
 import { singleKeysAreOn } from "./single_keys.js";
 import { attachStoredFiles } from "./stored_files.js";
+import { foldText } from "./text_filter.js";
 
 const SEARCH_DELAY_MS = 80;
 const MAX_RESULTS_PER_GROUP = 5;
@@ -19,7 +20,6 @@ let active = 0;
 let lastSearch = 0;
 let timer;
 
-const fold = (text) => text.normalize("NFKD").replace(/\p{Mn}/gu, "").toLowerCase();
 const textOf = (element) => element.getAttribute("aria-label") || spokenText(element.labels?.[0] ?? element);
 const nameOf = (element) => textOf(element).trim().replace(/\s+/g, " ");
 function spokenText(element) {
@@ -129,8 +129,8 @@ function insertReply({ text, files }) {
 async function update() {
   const search = ++lastSearch;
   const text = query.value.trim();
-  const words = fold(text).split(/\s+/);
-  const isMatch = ({ label }) => words.every((word) => fold(label).includes(word));
+  const words = foldText(text).split(/\s+/);
+  const isMatch = ({ label }) => words.every((word) => foldText(label).includes(word));
   show([...actions(), ...pages()].filter(isMatch), text);
   if (!text) return;
   clearTimeout(timer);

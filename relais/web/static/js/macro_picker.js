@@ -1,17 +1,14 @@
 // Choosing a macro in its dialog: typing filters, arrows move among the links, Enter opens the first or the focused one.
 // A link shows its page in the same dialog.
-const fold = (text) => text.normalize("NFKD").replace(/\p{Mn}/gu, "").toLowerCase();
+import { filterItems } from "./text_filter.js";
+
 const dialogOf = (target) => target.closest?.("dialog[data-macro-dialog]");
 const linksOf = (dialog) => [...dialog.querySelectorAll("[data-macro-list] a")].filter((link) => !link.parentElement.hidden);
 
 function filter(dialog) {
   const field = dialog.querySelector("[data-macro-filter]");
   if (!field) return;
-  const words = fold(field.value).replaceAll("/", " ").split(/\s+/);
-  for (const item of dialog.querySelectorAll("[data-macro-list] > li")) {
-    const text = fold(item.textContent);
-    item.hidden = !words.every((word) => text.includes(word));
-  }
+  filterItems(dialog.querySelectorAll("[data-macro-list] > li"), field.value.replaceAll("/", " "));
   dialog.querySelector("[data-macro-none]").hidden = linksOf(dialog).length > 0;
 }
 

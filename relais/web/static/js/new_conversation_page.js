@@ -1,12 +1,12 @@
 // Entry of the page « Nouvelle conversation »: templates are filtered while typing; Enter goes to the first one found.
 import "./every_page.js";
-import { filterTemplates } from "./template_filter.js";
+import { filterItems } from "./text_filter.js";
 import "./template_preview.js";
 
 const search = document.querySelector("[data-template-search]");
 
 function found() {
-  const matching = filterTemplates(document.querySelectorAll("[data-template-choice]"), search.value);
+  const matching = filterItems(document.querySelectorAll("[data-template-choice]"), search.value);
   document.querySelector("[data-template-none]").hidden = matching.length > 0;
   return matching;
 }

@@ -1,8 +1,9 @@
 // The dialog of a conversation's tags: type to filter, arrows to move, Enter or a click to add or remove.
 import { errorText, post } from "./post.js";
+import { foldText } from "./text_filter.js";
 
 const MAX_SHOWN_TAGS = 50;
-const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().trim().replace(/\s+/g, " ");
+const plain = (text) => foldText(text).trim().replace(/\s+/g, " ");
 const pickerOf = (target) => target.closest?.("[data-tag-picker]");
 const parts = (dialog) => ({
   input: dialog.querySelector("input[name=add]"),

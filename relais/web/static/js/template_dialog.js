@@ -1,7 +1,7 @@
 // The dialog of templates: search while typing, arrows between the results, a live preview of the values, and sending
 // without leaving the page. The message appears through the socket, like every other.
 import { newRef } from "./ref.js";
-import { filterTemplates } from "./template_filter.js";
+import { filterItems } from "./text_filter.js";
 import "./template_preview.js";
 import { errorText, post } from "./post.js";
 import "./schedule_times.js";
@@ -10,7 +10,7 @@ const dialog = () => document.querySelector("[data-template-dialog]");
 const choices = () => [...dialog().querySelectorAll("[data-template]")].filter((link) => link.offsetParent);
 
 function filter(query) {
-  const found = filterTemplates(dialog().querySelectorAll("li:has(> [data-template])"), query);
+  const found = filterItems(dialog().querySelectorAll("li:has(> [data-template])"), query);
   dialog().querySelector("[data-template-none]").hidden = found.length > 0;
 }
 
