@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from relais.conversations import fragments
 from relais.conversations.media_types import INLINE_CONTENT_TYPES
 from relais.conversations.models import ConversationEvent, Media
-from relais.conversations.pictures import neighbour_picture
+from relais.conversations.picture_gallery import neighbour_picture
 from relais.conversations.states import MediaState
 from relais.conversations.views.responses import dialog_response
 from relais.files.byte_ranges import content_range, requested_range
