@@ -70,17 +70,18 @@ class MessagePreview:
         return self.state in ("failed", "refused", "uncertain")
 
     @property
+    def _kind(self) -> str:
+        return media_types.kind_of(self.media_type.partition(";")[0].strip().lower())
+
+    @property
     def icon(self) -> str:
-        return KIND_ICONS.get(
-            media_types.kind_of(self.media_type.partition(";")[0].strip().lower()), "paperclip"
-        )
+        return KIND_ICONS.get(self._kind, "paperclip")
 
     @property
     def media_label(self) -> str:
         """« Photo », « Message vocal » …; of a document its name."""
-        kind = media_types.kind_of(self.media_type.partition(";")[0].strip().lower())
-        if kind in KIND_WORDS:
-            return _(KIND_WORDS[kind])
+        if self._kind in KIND_WORDS:
+            return _(KIND_WORDS[self._kind])
         return self.filename or media_types.label_for(self.media_type)
 
     @property
